@@ -1,0 +1,1 @@
+"""The ingest function: ticket completions in, archived tickets out."""

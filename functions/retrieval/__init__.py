@@ -1,0 +1,1 @@
+"""The retrieval function: what was archived, out by signed URLs."""
