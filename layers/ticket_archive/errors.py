@@ -58,7 +58,7 @@ class TicketErased(ArchiveError):
 
 
 class NotUnderstood(ArchiveError):
-    """A vendor body in a shape that nobody has described. It carries the body, so that it can be kept: never log `body`."""
+    """A vendor body in a shape that nobody has described. It carries the body to be kept: never log `body`."""
 
     code = "not_understood"
 

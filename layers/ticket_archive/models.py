@@ -45,7 +45,7 @@ class TypeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One image in the bucket. `index` counts from 0 within its type, in the vendor's order; `sha256` is hexadecimal."""
+    """One image in the bucket. `index` counts from 0 within its type, in the vendor's order; `sha256` is in hex."""
 
     type: ImageType
     index: int

@@ -1,0 +1,53 @@
+"""The bucket: objects that are created once under names that say what is in them, and read back by those names."""
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from ticket_archive.errors import Superseded
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_EXISTS = {"PreconditionFailed", "412"}
+_RACE = {"ConditionalRequestConflict", "409"}
+
+
+class Bucket:
+    """Creates and reads the archive's objects. Signing URLs is the retrieval function's own business."""
+
+    def __init__(self, client: "S3Client", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def create(self, key: str, body: bytes, content_type: str) -> bool:
+        """Stores `body` under `key` unless something is there already; says whether it did.
+
+        S3 compares the SHA-256 that is sent along with what arrives, and If-None-Match makes the second writer of the
+        same content a no-op: no second version, no second event
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+        Raises Superseded where another writer is at it this very moment, botocore's ClientError otherwise.
+        """
+        try:
+            self._client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode(),
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code in _EXISTS:
+                return False
+            if code in _RACE:
+                raise Superseded("object") from None
+            raise
+        return True
+
+    def read(self, key: str) -> bytes:
+        """The object's bytes. Raises botocore's ClientError (NoSuchKey) where there is none."""
+        return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()

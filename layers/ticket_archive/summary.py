@@ -1,0 +1,100 @@
+"""The few facts that the archive reads out of a ticket's details.
+
+The vendor documents what the details contain but not where (IDV Tickets, Ticket Details), so each fact is looked for by
+the names that the vendor's webhooks and SDK use, the shallowest first, at any depth. A fact that is not there stays
+None: nothing is guessed.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ticket_archive.models import customer_id
+
+_FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus", "status")
+_OUTCOMES = {"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"}
+_NOT_FINAL = {"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"}
+_DISPOSITION = ("disposition",)
+_CONFIDENCE = ("confidence_score", "confidencescore")
+_RISK = ("risk_code", "riskcode")
+_CUSTOMER = ("cifcode", "cifcod", "cif_code")
+_TEXT_MAX = 64
+_NODES_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the ticket item says of the details. `outcome` is the vendor's own word, such as ACCEPTED or REJECTED."""
+
+    outcome: str | None
+    in_progress: bool
+    disposition: str | None
+    confidence_score: Decimal | None
+    risk_code: str | None
+    customer: str | None = field(repr=False)
+
+
+def summarise(details: dict[str, Any]) -> Summary:
+    """The summary of parsed details."""
+    found = _first_of_each(details)
+    statuses = [word for name in _FLOW_STATUS for word in found.get(name, ()) if isinstance(word, str)]
+    words = [word.strip().upper() for word in statuses]
+    outcome = next((word for word in words if word in _OUTCOMES | _NOT_FINAL), None)
+    return Summary(
+        outcome=None if outcome in _NOT_FINAL else outcome,
+        in_progress=outcome in _NOT_FINAL,
+        disposition=_text(found, _DISPOSITION),
+        confidence_score=_number(found, _CONFIDENCE),
+        risk_code=_text(found, _RISK),
+        customer=next((code for value in _values(found, _CUSTOMER) if (code := customer_id(value))), None),
+    )
+
+
+def _first_of_each(details: dict[str, Any]) -> dict[str, list[Any]]:
+    """Scalars by lower-case name, the shallowest first. Bounded, so that a strange document costs no time."""
+    wanted = {*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER}
+    found: dict[str, list[Any]] = {}
+    waiting: deque[Any] = deque([details])
+    seen = 0
+    while waiting and seen < _NODES_MAX:
+        node = waiting.popleft()
+        seen += 1
+        if isinstance(node, list):
+            waiting.extend(child for child in node if isinstance(child, dict | list))
+            continue
+        for name, value in node.items():
+            if isinstance(value, dict | list):
+                waiting.append(value)
+            elif (plain := name.lower()) in wanted and value is not None:
+                found.setdefault(plain, []).append(int(value) if _whole(value) else value)
+    return found
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < Decimal(10) ** 18
+
+
+def _values(found: dict[str, list[Any]], names: tuple[str, ...]) -> list[Any]:
+    return [value for name in names for value in found.get(name, ())]
+
+
+def _text(found: dict[str, list[Any]], names: tuple[str, ...]) -> str | None:
+    for value in _values(found, names):
+        text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        if 0 < len(text) <= _TEXT_MAX and text.isprintable():
+            return text
+    return None
+
+
+def _number(found: dict[str, list[Any]], names: tuple[str, ...]) -> Decimal | None:
+    for value in _values(found, names):
+        if isinstance(value, bool):
+            continue
+        try:
+            number = Decimal(value)
+        except (ArithmeticError, TypeError, ValueError):
+            continue
+        if number.is_finite() and len(number.as_tuple().digits) <= 38 and -100 < number.adjusted() < 100:
+            return number
+    return None
