@@ -1,0 +1,86 @@
+# Every command sets up what it needs: run `make` for the list.
+
+# The first interpreter that works and is new enough; `make PYTHON=…` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+
+BIN := .venv/bin
+SAM := .venv-sam/bin/sam
+
+# Three environments, because the emulator and the SAM command line each pin a botocore of their own.
+DEV := .venv/.installed
+EMULATOR := .venv-emulator/.installed
+SAM_CLI := .venv-sam/.installed
+
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down demo test lint typecheck build events requirements clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## the three virtual environments (side by side: most of the time goes to waiting for downloads)
+	@$(MAKE) --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)
+
+up: setup ## start the local stack and write .local/stack.json (ARGS="--port 4566 …")
+	@$(BIN)/python -m local up $(ARGS)
+
+down: $(DEV) ## stop what `make up` started
+	@$(BIN)/python -m local down
+
+demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
+	@$(BIN)/python -m local demo $(ARGS)
+
+test: setup ## every test (ARGS="-k words tests/unit …")
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## ruff and the template's linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cfn-lint template.yaml
+
+typecheck: $(DEV) ## mypy, strict
+	$(BIN)/mypy
+
+build: $(SAM_CLI) ## build the application for AWS into .aws-sam
+	$(SAM) build
+
+events: $(DEV) ## write events/*.json again (ARGS="--secret …")
+	$(BIN)/python -m local.events $(ARGS)
+
+COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
+	--allow-unsafe --strip-extras --annotation-style=line \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+requirements: $(DEV) ## pin every requirement again, newest versions, with hashes for all platforms
+	$(COMPILE) requirements/pip.in -o requirements/pip.txt
+	$(COMPILE) layers/requirements.in -o layers/requirements.txt
+	$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/emulator.in -o requirements/emulator.txt
+	$(COMPILE) requirements/sam.in -o requirements/sam.txt
+
+clean: ## stop the local stack; remove what was built, and the environments
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
+	rm -rf .venv .venv-emulator .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+# An environment is made whole or not at all: the mark comes last, and what is left of a failed try goes first.
+# --no-compile: modules are compiled when first imported, and most never are.
+$(DEV): requirements/dev.txt layers/requirements.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(EMULATOR): requirements/emulator.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(SAM_CLI): requirements/sam.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+
+install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)
+
+define environment
+@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+@echo "$(1): installing $(2), once"
+@rm -rf $(1)
+@$(PYTHON) -m venv $(1)
+@$(call install,$(1),requirements/pip.txt)
+@$(call install,$(1),$(2))
+@touch $@
+endef
