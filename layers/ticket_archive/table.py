@@ -7,7 +7,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -244,7 +244,7 @@ def _read_image(image: Mapping[str, Any]) -> StoredImage:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Binary) else value
+    return bytes(cast("Any", value)) if isinstance(value, Binary) else value
 
 
 def _key(ticket: str) -> dict[str, dict[str, str]]:
