@@ -1,0 +1,8 @@
+"""Chance that repeats: every choice of the simulator comes from a seed and the name of what is chosen."""
+
+import random
+
+
+def chance(*name: object) -> random.Random:
+    """The generator of one thing, the same in every process: `chance(seed, index, "person")`."""
+    return random.Random(":".join(map(str, name)))  # noqa: S311  test data, not a secret

@@ -1,0 +1,114 @@
+"""The details of a ticket: the sections that the "IDV Tickets" page names, with the field names of the vendor's SDK."""
+
+from typing import Any
+
+from local.vendor.chance import chance
+from local.vendor.tickets import DetailsForm, Outcome, Ticket
+
+FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"
+
+
+def details(ticket: Ticket) -> dict[str, Any]:
+    return {**_summary(ticket), **_sections(ticket), **_burden(ticket.details_form)}
+
+
+def scores(ticket: Ticket) -> dict[str, Any]:
+    """The final results, as the details and the completed webhook both have them."""
+    dice = chance(ticket.seed, ticket.index, "scores", ticket.outcome, ticket.state.revision)
+    good = ticket.outcome is Outcome.ACCEPTED
+    return {
+        "confidence_score": round(dice.uniform(86, 99.99) if good else dice.uniform(3, 60), 2),
+        "risk_code": dice.choice(("R-000", "R-010")) if good else dice.choice(("R-310", "R-420", "R-990")),
+    }
+
+
+def _summary(ticket: Ticket) -> dict[str, Any]:
+    return {
+        "ticket": ticket.id,
+        "flow_status": ticket.outcome,
+        "disposition": ticket.disposition,
+        **scores(ticket),
+        "cifcode": ticket.customer,
+        "flow_type": FLOW,
+        "created": ticket.created,
+        "processed": ticket.processed,
+        "remaining_attempts": chance(ticket.seed, ticket.index, "attempts").randint(0, 2),
+    }
+
+
+def _sections(ticket: Ticket) -> dict[str, Any]:
+    who, paper = ticket.person, ticket.document
+    dice = chance(ticket.seed, ticket.index, "sections", ticket.state.revision)
+    good = ticket.outcome is Outcome.ACCEPTED
+    return {
+        "user": {
+            **who.latin,
+            "first_name": who.latin["given_names"].split()[0],
+            "middle_name": "",
+            "date_of_birth": who.born.isoformat(),
+            "gender": who.gender,
+            "age": str(who.age),
+            "nationality": who.nationality,
+            "address_country": who.country,
+            "state": None,
+            "zip_code": f"{dice.randint(0, 99_999):05d}",
+            "marital_status": dice.choice(("SINGLE", "MARRIED", "")),
+            "native_fields": {"language": who.language, "script": who.script, **who.native},
+        },
+        "document": {
+            "documentType": paper.type,
+            "type": paper.type,
+            "category": dice.choice((None, "A", "B1")),
+            "document_number": paper.number,
+            "id_number": paper.number,
+            "documentIssuingCountry": who.country,
+            "document_issuing_country": who.country,
+            "document_issuing_state": "",
+            "document_place_of_issue": who.latin["document_place_of_issue"],
+            "document_issuing_date": paper.issued.isoformat(),
+            "document_expiration_date": paper.expires.isoformat(),
+            "native_fields": {"document_place_of_issue": who.native["document_place_of_issue"]},
+        },
+        "lexical": {
+            "fields": [
+                {"name": name, "visual": value, "mrz": value, "match": round(dice.uniform(0.9, 1), 6), "status": 1}
+                for name, value in (("surname", who.latin["surname"]), ("document_number", paper.number))
+            ],
+            "checks": {"expired": False, "number_checksum": good, "sharpness": dice.random(), "glare": dice.random() * 1e-7},
+        },
+        "device": {
+            "model": dice.choice(("Pixel 9", "iPhone 16", "Galaxy A55")),
+            "os": dice.choice(("Android 16", "iOS 19.1")),
+            "ip": f"203.0.113.{dice.randint(1, 254)}",
+            "latitude": round(dice.uniform(-55, 70), 7),
+            "longitude": round(dice.uniform(-180, 180), 7),
+            "accuracy": dice.randint(3, 60) + 0.0,
+            "rooted": False,
+            "battery": -1,
+        },
+        "process_flow": [
+            {
+                "step": step,
+                "status": "PASSED" if good or step != "verification.liveness" else "FAILED",
+                "score": dice.choice((dice.randint(70, 100), round(dice.uniform(70, 100), 3))),
+                "started": ticket.created + 1_500 * number,
+                "seconds": round(dice.uniform(0.4, 9), 3),
+            }
+            for number, step in enumerate(("verification.id_proofing", "verification.liveness", "verification.screening"))
+        ],
+    }
+
+
+def _burden(form: DetailsForm) -> dict[str, Any]:
+    match form:
+        case DetailsForm.PRECISE:
+            return {"trace": {"fingerprint": 10**44 + 7, "epsilon": 1e-140, "exact": 0.1 + 0.2}}
+        case DetailsForm.DEEP:
+            nest: Any = "leaf"
+            for _ in range(40):
+                nest = {"next": [nest]}
+            return {"trace": nest}
+        case DetailsForm.LARGE:
+            return {"trace": {"frames": [{"at": at, "note": "é" * 40} for at in range(5_000)]}}
+        case _:
+            return {}

@@ -1,0 +1,129 @@
+"""How pictures travel: the forms of the images answer that are possible, since the vendor documents none.
+
+One type on its own is answered in the shape alone; several types, or `ALL`, are told apart by their names.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from local.vendor.answers import Answer, as_json, error
+from local.vendor.pictures import SIDES, ImageType, Picture
+
+Held = Mapping[ImageType, Sequence[Picture]]
+"""The pictures of each type asked for; none where the type is absent."""
+
+
+class Shape(StrEnum):
+    DATA_URIS = "DATA_URIS"  # {"images": ["data:image/jpeg;base64,…"]}
+    BASE64 = "BASE64"  # {"images": ["/9j/…"]}
+    LIST = "LIST"  # ["data:…"]
+    ONE_OR_MANY = "ONE_OR_MANY"  # {"image": "data:…"}, or {"images": […]} for more than one
+    BY_TYPE = "BY_TYPE"  # {"DOCUMENT": ["data:…"]}
+    NESTED = "NESTED"  # {"data": {"transaction": {"images": {"document": {"items": [{"file": {"content": "data:…"}}]}}}}}
+    OBJECTS = "OBJECTS"  # {"images": [{"type", "side", "content_type", "size", "image": "/9j/…"}]}
+    URLS = "URLS"  # {"images": ["http://…"]}
+    URL_OBJECTS = "URL_OBJECTS"  # {"images": [{"type", "url"}]}
+    BINARY = "BINARY"  # the file itself as `image/*`, where the type has one; else data URIs
+
+
+class Absence(StrEnum):
+    """What is answered for a type that the ticket has no pictures of."""
+
+    NOT_FOUND = "NOT_FOUND"
+    EMPTY = "EMPTY"
+    NULL = "NULL"
+
+
+def images_answer(shape: Shape, absence: Absence, held: Held, url_of: Callable[[Picture], str]) -> Answer:
+    """`url_of` gives the address at which a picture can be fetched."""
+    if not any(held.values()):
+        return _absent(absence)
+    write = _WRITERS.get(shape, data_uri)
+    if shape in (Shape.URLS, Shape.URL_OBJECTS):
+        write = url_of
+    if len(held) > 1:
+        return as_json(_several(shape, absence, held, write))
+    [(kind, pictures)] = held.items()
+    if shape is Shape.BINARY and len(pictures) == 1:
+        return Answer(200, pictures[0].data, pictures[0].content_type)
+    return as_json(_single(shape, kind, pictures, write))
+
+
+def data_uri(picture: Picture) -> str:
+    return f"data:{picture.content_type};base64,{base64(picture)}"
+
+
+def base64(picture: Picture) -> str:
+    return b64encode(picture.data).decode()
+
+
+_WRITERS: Mapping[Shape, Callable[[Picture], str]] = {Shape.BASE64: base64, Shape.OBJECTS: base64}
+
+
+def _single(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: Callable[[Picture], str]) -> Any:
+    written = [write(picture) for picture in pictures]
+    match shape:
+        case Shape.LIST:
+            return written
+        case Shape.ONE_OR_MANY if len(written) == 1:
+            return {"image": written[0]}
+        case Shape.BY_TYPE:
+            return {kind: written}
+        case Shape.NESTED:
+            return _nested({kind: pictures}, write)
+        case Shape.OBJECTS | Shape.URL_OBJECTS:
+            return {"images": _objects(shape, kind, pictures, write)}
+        case _:
+            return {"images": written}
+
+
+def _several(shape: Shape, absence: Absence, held: Held, write: Callable[[Picture], str]) -> Any:
+    match shape:
+        case Shape.OBJECTS | Shape.URL_OBJECTS:
+            return {"images": [each for kind in held for each in _objects(shape, kind, held[kind], write)]}
+        case Shape.LIST:
+            return [{"type": kind, "image": write(picture)} for kind in held for picture in held[kind]]
+        case Shape.NESTED:
+            return _nested({kind: pictures for kind, pictures in held.items() if pictures}, write)
+    nothing: Any = [] if absence is Absence.EMPTY else None
+    return {
+        kind: [write(picture) for picture in pictures] or nothing
+        for kind, pictures in held.items()
+        if pictures or absence is not Absence.NOT_FOUND
+    }
+
+
+def _objects(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: Callable[[Picture], str]) -> list[Any]:
+    if shape is Shape.URL_OBJECTS:
+        return [{"type": kind, "url": write(picture)} for picture in pictures]
+    return [
+        {
+            "type": kind,
+            "side": SIDES[number % 2] if kind is ImageType.DOCUMENT else None,
+            "content_type": picture.content_type,
+            "size": len(picture.data),
+            "image": write(picture),
+        }
+        for number, picture in enumerate(pictures)
+    ]
+
+
+def _nested(held: Held, write: Callable[[Picture], str]) -> Any:
+    groups = {
+        kind.lower(): {"items": [{"position": at, "file": {"content": write(each)}} for at, each in enumerate(pictures)]}
+        for kind, pictures in held.items()
+    }
+    return {"status": 200, "data": {"transaction": {"images": groups}}}
+
+
+def _absent(absence: Absence) -> Answer:
+    match absence:
+        case Absence.EMPTY:
+            return as_json({"images": []})
+        case Absence.NULL:
+            return as_json(None)
+        case Absence.NOT_FOUND:
+            # The vendor's code for this is not known; only that of an unknown ticket is.
+            return error(404, "IMGNTFND", "Image not found")
