@@ -10,6 +10,8 @@ HTML_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>
 
 @dataclass(frozen=True)
 class Answer:
+    """`headers` come on top of the content type; how the length is told is the wire's choice."""
+
     status: int
     body: bytes
     content_type: str = JSON
@@ -17,6 +19,7 @@ class Answer:
 
 
 def as_json(document: Any, status: int = 200, *headers: tuple[str, str]) -> Answer:
+    """The document as UTF-8 JSON."""
     return Answer(status, json.dumps(document, ensure_ascii=False).encode(), headers=headers)
 
 
@@ -31,4 +34,5 @@ def gateway_error(status: int, message: str, *headers: tuple[str, str]) -> Answe
 
 
 def ticket_not_found() -> Answer:
+    """The vendor's answer for a ticket that it does not know."""
     return error(404, "TCKTNTFND", "Ticket not found")

@@ -5,4 +5,4 @@ import random
 
 def chance(*name: object) -> random.Random:
     """The generator of one thing, the same in every process: `chance(seed, index, "person")`."""
-    return random.Random(":".join(map(str, name)))  # noqa: S311  test data, not a secret
+    return random.Random(":".join(map(str, name)))

@@ -9,6 +9,7 @@ FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"
 
 
 def details(ticket: Ticket) -> dict[str, Any]:
+    """The whole answer, as JSON takes it."""
     return {**_summary(ticket), **_sections(ticket), **_burden(ticket.details_form)}
 
 
@@ -74,7 +75,12 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
                 {"name": name, "visual": value, "mrz": value, "match": round(dice.uniform(0.9, 1), 6), "status": 1}
                 for name, value in (("surname", who.latin["surname"]), ("document_number", paper.number))
             ],
-            "checks": {"expired": False, "number_checksum": good, "sharpness": dice.random(), "glare": dice.random() * 1e-7},
+            "checks": {
+                "expired": False,
+                "number_checksum": good,
+                "sharpness": dice.random(),
+                "glare": dice.random() * 1e-7,
+            },
         },
         "device": {
             "model": dice.choice(("Pixel 9", "iPhone 16", "Galaxy A55")),
@@ -94,7 +100,9 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
                 "started": ticket.created + 1_500 * number,
                 "seconds": round(dice.uniform(0.4, 9), 3),
             }
-            for number, step in enumerate(("verification.id_proofing", "verification.liveness", "verification.screening"))
+            for number, step in enumerate(
+                ("verification.id_proofing", "verification.liveness", "verification.screening")
+            )
         ],
     }
 

@@ -157,7 +157,10 @@ def partial_list(call: Call) -> None:
 
 _answers("html", Answer(200, HTML_PAGE, "text/html; charset=utf-8"))
 _answers("html_as_json", Answer(200, HTML_PAGE))
-_answers("json_error_as_image", lambda: replace(error(500, "INTRNL", "Internal error"), status=200, content_type="image/jpeg"))
+_answers(
+    "json_error_as_image",
+    lambda: replace(error(500, "INTRNL", "Internal error"), status=200, content_type="image/jpeg"),
+)
 _answers("unknown_shape", as_json({"result": {"blob": 17, "parts": [{"x": True}]}}), API, _DETAILS)
 _answers("scalar", as_json("ok"), API)
 _answers("too_deep", Answer(200, b"[" * 100_000 + b"]" * 100_000), API)
@@ -180,7 +183,7 @@ def mislabelled(call: Call) -> None:
 
 
 def _spoils(name: str, spoil: Callable[[Picture], Picture]) -> None:
-    """A fault of the pictures within an answer that is otherwise right; it deceives where there is no picture to spoil."""
+    """A fault of the pictures within an answer that is otherwise right; an answer without pictures stays as it is."""
 
     def act(call: Call) -> None:
         if call.endpoint is Endpoint.PICTURE:

@@ -41,6 +41,7 @@ class Document:
 
 
 def person(dice: random.Random) -> Person:
+    """An adult from one of the countries of the table."""
     country = dice.choice(sorted(_COUNTRIES))
     table = _COUNTRIES[country]
     given, surname, second = dice.choice(table["given"]), dice.choice(table["surname"]), dice.choice(table["surname"])
@@ -71,6 +72,7 @@ def person(dice: random.Random) -> Person:
 
 
 def document(kind: str, dice: random.Random) -> Document:
+    """A document that is valid at the start of the simulator's time."""
     issued = _EPOCH - timedelta(days=dice.randint(30, 3000))
     number = "".join(dice.choices("ABCDEFGHJKLMNPRSTUVWXYZ", k=2)) + "".join(dice.choices("0123456789", k=7))
     return Document(type=kind, number=number, issued=issued, expires=issued + timedelta(days=3652))

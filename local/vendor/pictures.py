@@ -53,6 +53,7 @@ class Picture:
 
     @cached_property
     def sha256(self) -> str:
+        """In hex."""
         return hashlib.sha256(self.data).hexdigest()
 
 
@@ -103,6 +104,7 @@ def portrait(sitter: Sitter, take: str, form: str, size: int, *, ghost: bool = F
 
 
 def signature(sitter: Sitter, take: str, form: str, size: int) -> Picture:
+    """The signature cut from the document."""
     strip = Image.new("RGB", (420, 140), "#fdfdfb")
     _scribble(ImageDraw.Draw(strip), chance(sitter.name, "signature"), (30, 70), 350)
     return _file(strip, chance(sitter.name, "strip", take), form, size)
@@ -131,7 +133,8 @@ def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: fl
         oval(46 * side, -22, 9, 9, fill="#2a1d14")
         if glasses:
             oval(46 * side, -22, 34, 28, outline="#20242a", width=max(2, round(5 * scale)))
-    oval(0, 28, 13, 24, outline="#00000055", width=max(1, round(3 * scale)))
+    nose = (x - 14 * scale, y - 4 * scale, x + 14 * scale, y + 44 * scale)
+    pen.arc(nose, 30, 150, fill="#5d3b2a", width=max(1, round(4 * scale)))
     box = (x - 42 * scale, y + 50 * scale, x + 42 * scale, y + 98 * scale)
     pen.arc(box, 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
 

@@ -13,7 +13,7 @@ Key = tuple[str | None, Endpoint, str | None]
 
 @dataclass
 class Line:
-    """The first `times` calls of each (ticket, endpoint, type) that fit go wrong; `None` fits all, or goes on for ever."""
+    """The first `times` calls of each (ticket, endpoint, type) that fit go wrong. `None` fits all, or never ends."""
 
     fault: Fault
     endpoint: Endpoint
@@ -77,7 +77,7 @@ class Script:
             self._rate = rate
 
     def next(self, key: Key, asked_for: frozenset[str]) -> Fault | None:
-        """The fault of this call. `asked_for` holds the image types asked for, to spare those that a fault would deceive."""
+        """The fault of this call, if any. Where it would deceive about a type in `asked_for`, none is drawn."""
         with self._lock:
             self._calls[key] += 1
             for line in self._lines:

@@ -16,12 +16,14 @@ Held = Mapping[ImageType, Sequence[Picture]]
 
 
 class Shape(StrEnum):
+    """The answer for one type, by example."""
+
     DATA_URIS = "DATA_URIS"  # {"images": ["data:image/jpeg;base64,…"]}
     BASE64 = "BASE64"  # {"images": ["/9j/…"]}
     LIST = "LIST"  # ["data:…"]
     ONE_OR_MANY = "ONE_OR_MANY"  # {"image": "data:…"}, or {"images": […]} for more than one
     BY_TYPE = "BY_TYPE"  # {"DOCUMENT": ["data:…"]}
-    NESTED = "NESTED"  # {"data": {"transaction": {"images": {"document": {"items": [{"file": {"content": "data:…"}}]}}}}}
+    NESTED = "NESTED"  # {"data": {"transaction": {"images": {"document": {"items": […]}}}}}
     OBJECTS = "OBJECTS"  # {"images": [{"type", "side", "content_type", "size", "image": "/9j/…"}]}
     URLS = "URLS"  # {"images": ["http://…"]}
     URL_OBJECTS = "URL_OBJECTS"  # {"images": [{"type", "url"}]}
@@ -52,10 +54,12 @@ def images_answer(shape: Shape, absence: Absence, held: Held, url_of: Callable[[
 
 
 def data_uri(picture: Picture) -> str:
+    """As the vendor's SDK has its images (RFC 2397)."""
     return f"data:{picture.content_type};base64,{base64(picture)}"
 
 
 def base64(picture: Picture) -> str:
+    """The standard alphabet, padded, in one line."""
     return b64encode(picture.data).decode()
 
 
@@ -112,7 +116,9 @@ def _objects(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: 
 
 def _nested(held: Held, write: Callable[[Picture], str]) -> Any:
     groups = {
-        kind.lower(): {"items": [{"position": at, "file": {"content": write(each)}} for at, each in enumerate(pictures)]}
+        kind.lower(): {
+            "items": [{"position": at, "file": {"content": write(each)}} for at, each in enumerate(pictures)]
+        }
         for kind, pictures in held.items()
     }
     return {"status": 200, "data": {"transaction": {"images": groups}}}

@@ -20,6 +20,8 @@ _DAY_ZERO_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 class Outcome(StrEnum):
+    """How a verification ended."""
+
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
 
@@ -38,7 +40,7 @@ class State:
     """What a test may change of a ticket; `None` leaves what the seed drew.
 
     `revision` moves the processing time and the scores, `take` replaces the pictures by new ones of the same person,
-    `sizes` gives the bytes of every picture per type (an empty list: the type is absent).
+    `sizes` gives the bytes of every picture per type (a type that is not named is absent).
     """
 
     outcome: Outcome | None = None
@@ -47,7 +49,7 @@ class State:
     shape: Shape | None = None
     absence: Absence | None = None
     details: DetailsForm | None = None
-    sizes: Mapping[ImageType, tuple[int, ...]] | None = None
+    sizes: tuple[tuple[ImageType, tuple[int, ...]], ...] | None = None
 
 
 # Which pictures can be cut from which document, and how many pages it has.
@@ -85,6 +87,7 @@ class Tickets:
         return index
 
     def ids(self, count: int, start: int = 0) -> Iterator[str]:
+        """The ids of `count` tickets."""
         return (self.id(index) for index in range(start, start + count))
 
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
@@ -97,6 +100,8 @@ class Tickets:
 
 @dataclass(frozen=True)
 class Ticket:
+    """One verification: who, with which document, how it ended, and the pictures. Made from the seed on first use."""
+
     seed: int
     index: int
     id: str
@@ -105,19 +110,23 @@ class Ticket:
 
     @cached_property
     def person(self) -> Person:
-        return person(chance(self.seed, self.index, "person"))
+        """The customer, whom all pictures show."""
+        return person(chance(self.customer, "person"))
 
     @cached_property
     def document(self) -> Document:
+        """The one document that was shown."""
         dice = chance(self.seed, self.index, "document")
         return document(dice.choice(sorted(_DOCUMENTS)), dice)
 
     @property
     def outcome(self) -> Outcome:
+        """Four of five are accepted."""
         return self.state.outcome or self._drawn("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
 
     @property
     def disposition(self) -> str:
+        """The vendor's other word for the outcome."""
         return "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
 
     @property
@@ -127,17 +136,19 @@ class Ticket:
 
     @property
     def absence(self) -> Absence:
+        """How a type without pictures is answered."""
         return self.state.absence or list(Absence)[self.index % len(Absence)]
 
     @property
     def details_form(self) -> DetailsForm:
+        """Three in forty are hard to store."""
         odd = {17: DetailsForm.PRECISE, 27: DetailsForm.DEEP, 37: DetailsForm.LARGE}
         return self.state.details or odd.get(self.index % 40, DetailsForm.PLAIN)
 
     @property
     def customer(self) -> str:
         """The customer's code: some customers come back with a second ticket."""
-        return f"CIF{self.seed % 1000:03d}{self.index * 5 // 6:07d}"
+        return f"CIF{self.seed:03d}{self.index * 5 // 6:07d}"
 
     @property
     def created(self) -> int:
@@ -147,13 +158,17 @@ class Ticket:
     @property
     def processed(self) -> int:
         """Epoch milliseconds."""
-        return self.created + chance(self.seed, self.index, "pace").randint(9_000, 240_000) + self.state.revision * 3_600_000
+        return (
+            self.created
+            + chance(self.seed, self.index, "pace").randint(9_000, 240_000)
+            + self.state.revision * 3_600_000
+        )
 
     @cached_property
     def sizes(self) -> Mapping[ImageType, tuple[int, ...]]:
-        """The bytes aimed at, per type and picture; an absent type has none. Not quite one ticket in fifty has a 4 MB picture."""
+        """The bytes aimed at, per type and picture; an absent type has none. One ticket in fifty has 4 MB."""
         if self.state.sizes is not None:
-            return {kind: tuple(self.state.sizes.get(kind, ())) for kind in ImageType}
+            return dict.fromkeys(ImageType, ()) | dict(self.state.sizes)
         dice = chance(self.seed, self.index, "sizes")
         pages, derived = _DOCUMENTS[self.document.type]
         uploads = {ImageType.SELF_PORTRAITS: dice.choice((1, 2, 2, 3)), ImageType.DOCUMENT: pages}
@@ -171,7 +186,7 @@ class Ticket:
         return tuple(self._picture(kind, number, size) for number, size in enumerate(self.sizes[kind]))
 
     def _picture(self, kind: ImageType, number: int, size: int) -> Picture:
-        take = f"{self.state.take}:{number}"
+        take = f"{self.index}:{self.state.take}:{number}"
         form = self._form(kind, size, number)
         match kind:
             case ImageType.SELF_PORTRAITS:
@@ -200,7 +215,7 @@ class Ticket:
             f"{paper.expires:%d %b %Y}".upper(),
             who["city"],
         )
-        return Sitter(f"{self.seed}:{self.index}", lines)
+        return Sitter(self.customer, lines)
 
     def _drawn(self, what: str, choices: list[_Choice]) -> _Choice:
         return chance(self.seed, self.index, what).choice(choices)

@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -18,7 +18,8 @@ class Wire:
     """Writes answers to a connection, well or badly.
 
     `pause` is the time between the bytes of a drip and `patience` how long a stalled answer holds on, both in seconds.
-    Whatever waits ends at once when the client goes away or the simulator stops.
+    `on_status` hears of every status line before it is sent. Whatever
+    waits ends at once when the client goes away or the simulator stops.
     """
 
     def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, patience: float) -> None:
@@ -26,8 +27,8 @@ class Wire:
         self._stopping = stopping
         self._pause = pause
         self._patience = patience
-        self.status: int | None = None
         self.closed = False
+        self.on_status: Callable[[int], None] = lambda _: None
 
     def answer(self, answer: Answer) -> None:
         """The whole answer, with its length; the connection stays open."""
@@ -35,7 +36,7 @@ class Wire:
 
     def head(self, answer: Answer, *headers: tuple[str, str]) -> bytes:
         """The status line and the headers up to the empty line; `headers` come on top of the answer's own."""
-        self.status = answer.status
+        self.on_status(answer.status)
         phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Unknown"
         own = (("Date", formatdate(usegmt=True)), ("Content-Type", answer.content_type), *answer.headers)
         lines = [f"HTTP/1.1 {answer.status} {phrase}", *(f"{name}: {value}" for name, value in (*own, *headers))]

@@ -1,0 +1,97 @@
+"""The customer's credential at the vendor, and the tokens that it buys."""
+
+import hmac
+import json
+import threading
+import time
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from local.vendor.chance import chance
+
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The five values of a credential, as the vendor's iOS SDK sends them."""
+
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    tenant: str
+    env: str
+    banknu: str
+
+    @classmethod
+    def drawn(cls, seed: int) -> "Credential":
+        """The credential of a seed."""
+        dice = chance(seed, "credential")
+        api_key, secret = ("".join(dice.choices(_LETTERS, k=length)) for length in (40, 32))
+        return cls(api_key, secret, tenant="simulated", env="sandbox", banknu=f"{dice.randint(1, 9999):04d}")
+
+    @classmethod
+    def load(cls, path: Path) -> "Credential":
+        """Raises `ValueError` for a file that is not one JSON object of exactly the five values."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (TypeError, json.JSONDecodeError):
+            raise ValueError("the credential file must hold api_key, secret, tenant, env and banknu") from None
+
+    def save(self, path: Path) -> None:
+        """Writes a file that only its owner reads."""
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @property
+    def basic(self) -> str:
+        """The `Authorization` header of the token call."""
+        return "Basic " + b64encode(f"{self.api_key}:{self.secret}".encode()).decode()
+
+
+class Tokens:
+    """Issues tokens that live for `life` seconds and can be revoked; `clock` gives epoch seconds."""
+
+    def __init__(self, credential: Credential, life: float, clock: Callable[[], float] = time.time) -> None:
+        self.life = life
+        self._credential = credential
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._expiry: dict[str, float] = {}
+        self._issued = 0
+
+    def issue(self) -> dict[str, Any]:
+        """The token call's answer: the JWT, and `expiracy` (spelt so) in epoch seconds."""
+        now = self._clock()
+        expires = int(now + self.life)
+        with self._lock:
+            self._issued += 1
+            claims = {"sub": self._credential.tenant, "iat": int(now), "exp": expires, "jti": str(self._issued)}
+            token = _jwt(claims, self._credential.secret)
+            self._expiry = {each: until for each, until in self._expiry.items() if until > now}
+            self._expiry[token] = now + self.life
+        return {"token": token, "expiracy": expires}
+
+    def opens(self, token: str) -> bool:
+        """Whether the token was issued here, is not over and was not revoked."""
+        with self._lock:
+            return self._expiry.get(token, 0) > self._clock()
+
+    def revoke(self, token: str | None = None) -> None:
+        """Makes one token, or all of them, open nothing any more."""
+        with self._lock:
+            if token is None:
+                self._expiry.clear()
+            else:
+                self._expiry.pop(token, None)
+
+
+def _jwt(claims: dict[str, Any], secret: str) -> str:
+    def part(raw: bytes) -> str:
+        return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+    signed = ".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{signed}.{part(hmac.digest(secret.encode(), signed.encode(), sha256))}"

@@ -1,0 +1,241 @@
+"""The simulator on a loopback port: HTTP/1.1, kept alive, a thread for each connection."""
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from local.vendor.answers import Answer, as_json
+from local.vendor.control import ACTIONS, Control
+from local.vendor.credential import Credential, Tokens
+from local.vendor.faults import Call, Endpoint
+from local.vendor.journal import Record
+from local.vendor.service import Request, Service, types_of
+from local.vendor.tickets import Tickets
+from local.vendor.wire import Wire
+
+HOST = "127.0.0.1"
+CONTROL = "/_sim/"
+TEN_MEBIBYTES = 10 * 2**20
+_ELSEWHERE = "/_elsewhere"
+
+
+class Simulator(Control):
+    """The vendor on a port of its own; `with Simulator(seed=1) as vendor:` serves until the block ends.
+
+    `start` and `stop` can be repeated on the same port with everything kept, as in an outage. `token_life` is in
+    seconds; `pause` and `patience` as in `Wire`; `scale` as in `Tickets`; `tls` is a certificate and its key, as
+    files; `image_base` is the origin of the pictures' addresses where it is not the simulator's own.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        *,
+        port: int = 0,
+        credential: Credential | None = None,
+        scale: float = 1.0,
+        token_life: float = 1200,
+        clock: Callable[[], float] = time.time,
+        pause: float = 0.2,
+        patience: float = 60,
+        body_limit: int = TEN_MEBIBYTES,
+        tls: tuple[str, str] | None = None,
+        image_base: str | None = None,
+    ) -> None:
+        credential = credential or Credential.drawn(seed)
+        super().__init__(Service(Tickets(seed, scale), credential, Tokens(credential, token_life, clock), body_limit))
+        self.credential = credential
+        self.port = port
+        self.pause, self.patience = pause, patience
+        self._image_base = image_base
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+        if self._tls and tls:
+            self._tls.load_cert_chain(*tls)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The origin, without a slash at its end."""
+        return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
+
+    @property
+    def elsewhere(self) -> str:
+        """An address of another host name; whatever arrives there is recorded as the endpoint `elsewhere`."""
+        return self.url.replace(HOST, "localhost") + _ELSEWHERE
+
+    def ids(self, count: int, start: int = 0) -> list[str]:
+        """The ids of the first tickets."""
+        return list(self.service.tickets.ids(count, start))
+
+    def start(self) -> None:
+        """Serves from now on, in a thread."""
+        self._server = _Server((HOST, self.port), partial(_Handler, self), self._tls)
+        self.port = self._server.server_port
+        self.service.base_url = self._image_base or self.url
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="vendor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends all connections and frees the port."""
+        if self._server and self._thread:
+            self._server.stop()
+            self._thread.join()
+            self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(
+        self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(address, handler)
+        self.stopping = threading.Event()
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls:
+            # The handshake comes with the first read, in the connection's own thread: a silent client stops nobody.
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._lock:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is nothing to print."""
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        with self._lock:
+            left = list(self._open)
+        for connection in left:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def __init__(self, simulator: Simulator, *connection: Any) -> None:
+        self._simulator = simulator
+        super().__init__(*connection)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
+        """Silent: the journal keeps what happened."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        simulator = self._simulator
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        wire = Wire(self.connection, self.server.stopping, simulator.pause, simulator.patience)
+        if self.path.startswith(CONTROL):
+            wire.answer(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
+        else:
+            request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
+            _vendor(simulator, request, wire)
+        self.close_connection = self.close_connection or wire.closed
+
+
+def _vendor(simulator: Simulator, request: Request, wire: Wire) -> None:
+    began = time.monotonic()
+    record = Record(
+        endpoint=request.endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
+        method=request.method,
+        path=request.path,
+        ticket=request.ticket,
+        type=request.types,
+        authorization="authorization" in request.headers or "x-api-key" in request.headers,
+    )
+    endpoint = request.endpoint
+    fault = None
+    if endpoint:
+        try:
+            asked_for = frozenset[str](types_of(request.types or ""))
+        except ValueError:
+            asked_for = frozenset()
+        fault = simulator.plot.next((request.ticket, endpoint, request.types), asked_for)
+    record.fault = fault.name if fault else None
+    with simulator.journal.call(record):
+        normal = simulator.service.answer(request)
+        wire.on_status = partial(setattr, record, "status")
+        _linger(simulator.latencies.get(endpoint, 0) if endpoint else 0, began)
+        if not fault or not endpoint:
+            wire.answer(normal)
+            return
+        fault.act(
+            Call(
+                wire=wire,
+                endpoint=endpoint,
+                normal=normal,
+                altered=partial(simulator.service.answer, request),
+                revoke=partial(_revoke, simulator, request, normal),
+                elsewhere=simulator.elsewhere,
+            )
+        )
+
+
+def _revoke(simulator: Simulator, request: Request, normal: Answer) -> None:
+    token = json.loads(normal.body).get("token") if request.endpoint is Endpoint.TOKEN else request.bearer
+    if token:
+        simulator.service.tokens.revoke(token)
+
+
+def _linger(least: float, began: float) -> None:
+    left = least - (time.monotonic() - began)
+    if left > 0:
+        time.sleep(left)
+
+
+def _control(simulator: Simulator, method: str, target: str, content_type: str, body: bytes) -> Answer:
+    name = target.removeprefix(CONTROL)
+    if name not in ACTIONS:
+        return as_json({"error": "no such action", "actions": ACTIONS}, 404)
+    if method == "POST" and content_type != "application/json":
+        # A web page cannot send this type to another origin unasked: the developer's browser steers nothing.
+        return as_json({"error": "application/json only"}, 415)
+    try:
+        given = json.loads(body) if body else {}
+        result = getattr(simulator, name)(**given)
+    except (KeyError, ValueError, TypeError) as problem:
+        return as_json({"error": f"{type(problem).__name__}: {problem}"}, 400)
+    except requests.RequestException as problem:
+        return as_json({"error": type(problem).__name__}, 502)
+    return as_json({"result": result})

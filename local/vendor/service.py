@@ -1,0 +1,222 @@
+"""The vendor's side of the protocol: a request in, the right answer out. Sockets and faults are elsewhere.
+
+Source: docs.preventor.com (server/api-reference: security, idv-tickets) and the headers of its published iOS SDK.
+"""
+
+import hmac
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from local.vendor.answers import Answer, as_json, error, gateway_error, ticket_not_found
+from local.vendor.credential import Credential, Tokens
+from local.vendor.details import details
+from local.vendor.faults import Endpoint
+from local.vendor.pictures import ImageType, Picture
+from local.vendor.shapes import images_answer
+from local.vendor.tickets import State, Ticket, Tickets
+
+ALL = "ALL"
+_TOKEN_PATH = "/id/v1/identity/auth/token"  # noqa: S105  a path, not a secret
+_TICKET_PATH = re.compile(r"/id/v1/identity/transactions/([^/]+)(/images)?")
+_PICTURE_PATH = re.compile(r"/pictures/([0-9a-f]{64})")
+_CREDENTIAL_HEADERS = ("x-tenant", "x-env", "x-banknu", "user-agent", "x-interface")
+
+Alteration = Callable[[list[Picture]], list[Picture]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request with its headers' names in lower case, and where it leads."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    endpoint: Endpoint | None = field(init=False)
+    ticket: str | None = field(init=False, default=None)
+    types: str | None = field(init=False, default=None)
+    path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.target)
+        ticket = _TICKET_PATH.fullmatch(parts.path)
+        endpoint = None
+        if parts.path == _TOKEN_PATH and self.method == "POST":
+            endpoint = Endpoint.TOKEN
+        elif self.method == "GET" and ticket:
+            endpoint = Endpoint.IMAGES if ticket[2] else Endpoint.DETAILS
+            object.__setattr__(self, "ticket", unquote(ticket[1]))
+        elif self.method == "GET" and _PICTURE_PATH.fullmatch(parts.path):
+            endpoint = Endpoint.PICTURE
+        object.__setattr__(self, "endpoint", endpoint)
+        object.__setattr__(self, "path", parts.path)
+        if endpoint is Endpoint.IMAGES:
+            asked = parse_qs(parts.query, keep_blank_values=True).get("type", [ALL])
+            object.__setattr__(self, "types", "&".join(asked))
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """The parameters, decoded."""
+        return parse_qs(urlsplit(self.target).query)
+
+    @property
+    def bearer(self) -> str:
+        """The token, empty where there is none."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token if scheme == "Bearer" else ""
+
+
+def types_of(asked: str) -> tuple[ImageType, ...]:
+    """The types of a `type` parameter, in its order; raises `ValueError` for what is none."""
+    names = asked.split(",")
+    if ALL in names:
+        names = [*(name for name in names if name != ALL), *ImageType]
+    return tuple(dict.fromkeys(ImageType(name) for name in names))
+
+
+class Service:
+    """`body_limit` is what the gateway lets through, in bytes; `base_url` is where the pictures are to be fetched."""
+
+    def __init__(self, tickets: Tickets, credential: Credential, tokens: Tokens, body_limit: int) -> None:
+        self.tickets = tickets
+        self.credential = credential
+        self.tokens = tokens
+        self.base_url = ""
+        self._body_limit = body_limit
+        self._lock = threading.Lock()
+        self._states: dict[str, State] = {}
+        self._hosted: dict[str, Callable[[], Picture]] = {}
+        self._digests: dict[tuple[Ticket, ImageType], list[dict[str, Any]]] = {}
+        self._pictures = lru_cache(maxsize=256)(Ticket.pictures)
+
+    def ticket(self, ticket: str) -> Ticket:
+        """The ticket as it stands; raises `KeyError` for one that is unknown."""
+        return self.tickets.get(ticket, self._states.get(ticket))
+
+    def set_state(self, ticket: str, state: State) -> None:
+        """Changes what a known ticket is from now on."""
+        self.tickets.index(ticket)
+        with self._lock:
+            self._states[ticket] = state
+
+    def state(self, ticket: str) -> State:
+        """What was changed of a ticket so far."""
+        return self._states.get(ticket, State())
+
+    def clear(self) -> None:
+        """Every ticket as the seed drew it, every token forgotten."""
+        with self._lock:
+            self._states.clear()
+        self.tokens.revoke()
+
+    def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
+        """`{"sha256", "bytes", "content_type"}` of every picture of one type, in the vendor's order."""
+        known = self._digests.get((ticket, kind))
+        if known is None:
+            known = [
+                {"sha256": each.sha256, "bytes": len(each.data), "content_type": each.content_type}
+                for each in self._pictures(ticket, kind)
+            ]
+            self._digests[ticket, kind] = known
+        return known
+
+    def answer(self, request: Request, alter: Alteration | None = None) -> Answer:
+        """The answer that the vendor would give; `alter` puts other pictures into an images answer."""
+        match request.endpoint:
+            case Endpoint.TOKEN:
+                answer = self._token(request)
+            case Endpoint.DETAILS:
+                answer = self._details(request)
+            case Endpoint.IMAGES:
+                answer = self._images(request, alter)
+            case Endpoint.PICTURE:
+                return self._picture(request)
+            case _:
+                return gateway_error(403, "Missing Authentication Token")
+        return answer if len(answer.body) <= self._body_limit else gateway_error(500, "Internal server error")
+
+    def _token(self, request: Request) -> Answer:
+        headers, mine = request.headers, self.credential
+        if not _same(headers.get("x-api-key", ""), mine.api_key):
+            return gateway_error(403, "Forbidden")
+        missing = [f"{name} must not be empty" for name in _CREDENTIAL_HEADERS if not headers.get(name)]
+        if missing:
+            return error(400, "BDRQST", missing)
+        theirs = (headers.get("authorization", ""), headers["x-tenant"], headers["x-env"], headers["x-banknu"])
+        if not all(map(_same, theirs, (mine.basic, mine.tenant, mine.env, mine.banknu))):
+            return _unauthorized()
+        return as_json(self.tokens.issue())
+
+    def _details(self, request: Request) -> Answer:
+        found = self._authorized(request)
+        return found if isinstance(found, Answer) else as_json(details(found))
+
+    def _images(self, request: Request, alter: Alteration | None) -> Answer:
+        found = self._authorized(request)
+        if isinstance(found, Answer):
+            return found
+        try:
+            kinds = types_of(request.types or "")
+        except ValueError:
+            return error(400, "BDRQST", ["type must be one of: " + ", ".join([*ImageType, ALL])])
+        held: dict[ImageType, Sequence[Picture]] = {}
+        urls: dict[int, str] = {}
+        for kind in kinds:
+            pictures = self._pictures(found, kind)
+            if alter:
+                held[kind] = alter(list(pictures))
+                urls |= {id(each): self._host(each.sha256, partial(_itself, each)) for each in held[kind]}
+            else:
+                held[kind] = pictures
+                for at, each in enumerate(pictures):
+                    urls[id(each)] = self._host(each.sha256, partial(self._one, found, kind, at))
+        return images_answer(found.shape, found.absence, held, lambda picture: urls[id(picture)])
+
+    def _authorized(self, request: Request) -> Ticket | Answer:
+        if not _same(request.headers.get("x-api-key", ""), self.credential.api_key):
+            return gateway_error(403, "Forbidden")
+        if not request.headers.get("user-agent"):
+            return error(400, "BDRQST", ["user-agent must not be empty"])
+        if not self.tokens.opens(request.bearer):
+            return _unauthorized()
+        try:
+            return self.ticket(request.ticket or "")
+        except KeyError:
+            return ticket_not_found()
+
+    def _picture(self, request: Request) -> Answer:
+        if "authorization" in request.headers:
+            # As S3 answers a signed URL that comes with an Authorization header.
+            return Answer(400, b"<Error><Code>InvalidArgument</Code></Error>", "application/xml")
+        digest = request.path.rpartition("/")[2]
+        if request.query.get("Signature") != [self._signature(digest)] or digest not in self._hosted:
+            return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
+        picture = self._hosted[digest]()
+        return Answer(200, picture.data, picture.content_type)
+
+    def _host(self, digest: str, read: Callable[[], Picture]) -> str:
+        self._hosted[digest] = read
+        return f"{self.base_url}/pictures/{digest}?Expires=300&Signature={self._signature(digest)}"
+
+    def _one(self, ticket: Ticket, kind: ImageType, at: int) -> Picture:
+        return self._pictures(ticket, kind)[at]
+
+    def _signature(self, digest: str) -> str:
+        return hmac.digest(self.credential.secret.encode(), digest.encode(), sha256).hex()
+
+
+def _itself(picture: Picture) -> Picture:
+    return picture
+
+
+def _unauthorized() -> Answer:
+    return error(401, "UNTHRZD", "Unauthorized")
+
+
+def _same(theirs: str, mine: str) -> bool:
+    return hmac.compare_digest(theirs.encode(), mine.encode())
