@@ -1,0 +1,91 @@
+"""An image as text: a data URI (RFC 2397), base64 (RFC 4648, either alphabet), or a URL.
+
+`looks_like_image` and `is_link` decide by the first characters and are cheap; `read_image` reads it all.
+"""
+
+import re
+from binascii import a2b_base64
+from dataclasses import dataclass, field
+
+from ingest.image_bytes import HEAD_BYTES, InlineImage, check_image, format_of
+from ticket_archive.errors import NotUnderstood
+
+_URL = re.compile(r"\s*https?://", re.IGNORECASE)
+_DATA_URI = re.compile(r"\s*data:([\w.+-]+/[\w.+-]+)?((?:;[^,;]{0,64})*),", re.IGNORECASE)
+_DECLARES_IMAGE = re.compile(r"image/.*|application/octet-stream", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+_TO_STANDARD = str.maketrans("-_", "+/", " \t\r\n")
+_TO_STANDARD_BYTES = bytes.maketrans(b"-_", b"+/")
+
+# Formats whose beginning is too long to come about by chance in a token or a biometric template.
+_UNMISTAKABLE = frozenset({"jpg", "png", "apng", "webp", "gif", "tif", "jpx", "heic", "avif", "pdf", "svg"})
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedImage:
+    """An image that is somewhere else. Nobody has looked at the URL yet, beyond that it is http or https."""
+
+    url: str = field(repr=False)
+
+
+def looks_like_image(text: str) -> bool:
+    """Whether a text is meant as an image: then `read_image` returns one, or says what is wrong with it."""
+    head = text[: 4 * HEAD_BYTES]
+    if is_link(head):
+        return True
+    uri = _DATA_URI.match(head)
+    if uri and _DECLARES_IMAGE.fullmatch(uri[1] or ""):
+        return True
+    begins = _first_bytes(head[uri.end() :] if uri else head)
+    # A data URI within base64 is none that `read_image` takes, but it is to be seen and refused.
+    return format_of(begins) in _UNMISTAKABLE or begins.startswith(b"data:")
+
+
+def is_link(text: str) -> bool:
+    """Whether a text is an http or https URL."""
+    return bool(_URL.match(text))
+
+
+def read_image(text: str) -> InlineImage | LinkedImage:
+    """The image in a text.
+
+    Raises NotUnderstood where a data URI is not base64 or holds another one (`data_uri`), and where the base64 is none
+    (`base64`); beyond that, as `check_image`. What NotUnderstood carries is only a part of the vendor's body.
+    """
+    if is_link(text):
+        return LinkedImage(text.strip())
+    if uri := _DATA_URI.match(text):
+        parameters, start = uri[2], uri.end()
+        del uri  # it holds the text, which may be many megabytes
+        text = text[start:]
+        if not parameters.lower().endswith(";base64") or _DATA_URI.match(text):
+            raise NotUnderstood("data_uri", b"")
+    try:
+        data = a2b_base64(text, strict_mode=True)
+    except ValueError:
+        plain = text.encode("ascii", "replace")
+        del text
+        data = _decode(plain.translate(_TO_STANDARD_BYTES, delete=b" \t\r\n"))
+    if data.startswith(b"data:"):
+        raise NotUnderstood("data_uri", b"")
+    return check_image(data)
+
+
+def _decode(text: bytes) -> bytes:
+    """Base64 whose padding may be missing. A last character that makes no byte is dropped: there the text was cut."""
+    digits = text.rstrip(b"=")
+    padding = -len(digits) % 4
+    if len(text) - len(digits) not in (0, padding):
+        raise NotUnderstood("base64", b"")
+    try:
+        if padding == 3:
+            return a2b_base64(digits[:-1], strict_mode=True)
+        return a2b_base64(digits + b"=" * padding, strict_mode=True)
+    except ValueError:
+        raise NotUnderstood("base64", b"") from None
+
+
+def _first_bytes(text: str) -> bytes:
+    digits = _BASE64.match(text.translate(_TO_STANDARD))
+    cut = digits[0] if digits else ""
+    return a2b_base64(cut[: len(cut) // 4 * 4])
