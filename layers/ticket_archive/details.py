@@ -25,7 +25,7 @@ PACKED_LIMIT = 300_000
 
 _LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
 _DIGITS = 38
-_EXPONENTS = range(-130, 126)
+_MAGNITUDES = range(-90, 120)  # within what both DynamoDB and boto3's decimal context take at 38 digits
 
 ATTRIBUTES = ("details", "details_packed", "details_key")
 """The item's attributes that hold details: exactly one of them is there."""
@@ -214,6 +214,4 @@ def _storable_text(text: str) -> bool:
 def _storable_number(number: Decimal) -> bool:
     if not number:
         return not number.is_signed()  # -0 comes back as 0
-    _sign, digits, exponent = number.as_tuple()
-    significant = "".join(map(str, digits)).strip("0")
-    return isinstance(exponent, int) and len(significant) <= _DIGITS and number.adjusted() in _EXPONENTS
+    return len(number.as_tuple().digits) <= _DIGITS and number.adjusted() in _MAGNITUDES

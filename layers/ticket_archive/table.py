@@ -46,7 +46,18 @@ class TicketItem:
     types: Mapping[ImageType, TypeState] = field(default_factory=dict)
     resume: str | None = None
     attempts: int = 0
+    requeues: int = 0
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An incomplete ticket, as the sparse index lists it."""
+
+    ticket: str
+    retry_at: str
+    received_at: str
+    requeues: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +161,38 @@ class TicketTable:
         answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True)
         return read_item(answer["Item"]) if "Item" in answer else None
 
-    def incomplete(self, before: str, limit: int) -> Sequence[str]:
-        """Ids of at most `limit` tickets whose next attempt is due, the longest waiting first."""
+    def incomplete(self, limit: int) -> Sequence[Waiting]:
+        """At most `limit` incomplete tickets, the one that is due first in front."""
         answer = self._client.query(
             TableName=self._name,
             IndexName=INCOMPLETE,
-            KeyConditionExpression="incomplete = :mark AND retry_at <= :before",
-            ExpressionAttributeValues={":mark": {"S": _INCOMPLETE_MARK}, ":before": {"S": before}},
+            KeyConditionExpression="incomplete = :mark",
+            ExpressionAttributeValues={":mark": {"S": _INCOMPLETE_MARK}},
             Limit=limit,
         )
-        return [item["ticket"]["S"] for item in answer["Items"]]
+        return [
+            Waiting(
+                item["ticket"]["S"],
+                item["retry_at"]["S"],
+                item["received_at"]["S"],
+                int(item.get("requeues", {"N": "0"})["N"]),
+            )
+            for item in answer["Items"]
+        ]
+
+    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+        """Claims a due ticket for one more requeue and sets its next time; None takes it off the list for good.
+
+        Says False where it was claimed, archived or erased meanwhile.
+        """
+        values: dict[str, Any] = {"requeues": waiting.requeues + 1, "retry_at": retry_at}
+        if retry_at is None:
+            values["incomplete"] = None
+        try:
+            self._update(waiting.ticket, values, set(), "#retry_at = :was", {":was": waiting.retry_at})
+        except Superseded:
+            return False
+        return True
 
     def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
         """A customer's archived tickets, the newest first. Raises InvalidRequest for a cursor that is not ours."""
@@ -228,6 +261,7 @@ def read_item(attributes: Mapping[str, Any]) -> TicketItem:
         types={ImageType(name): TypeState(state) for name, state in item.get("types", {}).items()},
         resume=item.get("resume"),
         attempts=int(item.get("attempts", 0)),
+        requeues=int(item.get("requeues", 0)),
         attributes={name: _plain(value) for name, value in item.items()},
     )
 

@@ -1,0 +1,29 @@
+"""The ingest function: one handler, three doors, told apart by the form of the event.
+
+A door's module is imported when its first event comes: a cold start costs what the door in use needs, and a snapshot of
+the initialised process (SnapStart) holds no secret, connection or random state.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ticket_archive.telemetry import metrics
+
+SCHEDULE_SOURCE = "ticket-archive.schedule"
+
+
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Hands the event to its door: SQS records, the schedule's tick, or else a request from API Gateway."""
+    if "Records" in event:
+        from ingest import queue_door
+
+        return queue_door.handle(event, context)
+    if event.get("source") == SCHEDULE_SOURCE:
+        from ingest import schedule_door
+
+        return schedule_door.handle()
+    from ingest import webhook_door
+
+    return webhook_door.handle(event, context)

@@ -1,0 +1,181 @@
+"""Preventor's API: a token, a ticket's details, its images by type (IDV Tickets; Security)."""
+
+import base64
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+from urllib.parse import quote
+
+from ingest.addresses import check_image_url
+from ingest.images import InlineImage, LinkedImage, check_image, read_images
+from ingest.refusals import refusal
+from ingest.secrets import VendorCredential
+from ingest.token import Token, TokenSource, read_token
+from ingest.transport import Answer, Transport
+from ticket_archive.clock import now
+from ticket_archive.details import Details, read_details
+from ticket_archive.errors import OutOfTime, TicketNotFound, TryLater, VendorDeniedAccess, VendorMisbehaved
+from ticket_archive.models import ImageType, ticket_id
+
+USER_AGENT = "idv-ticket-archive/1"
+MAX_BYTES = 12_000_000
+"""Of one answer, decompressed. API Gateway, behind which the vendor's API stands, lets at most 10 MB through."""
+TOKEN_MAX_BYTES = 64_000
+TRY_SECONDS = 20.0
+"""How long one try may take, from the connection to the last byte."""
+
+_QUICK_PAUSES = (0.2, 0.6)  # seconds, before the second and the third try; each is drawn from half of it to all of it
+_LEAST_SECONDS = 0.5  # with less time left a call is not begun
+
+T = TypeVar("T")
+
+
+class CredentialReader(Protocol):
+    """Gives the vendor's credential: `ingest.secrets.Secrets.vendor_credential`."""
+
+    def __call__(self, *, fresh: bool = False) -> VendorCredential:
+        """The credential; `fresh` reads it again."""
+        ...
+
+
+class Preventor:
+    """The vendor's API for one customer. Safe to use from many threads.
+
+    Every method takes `expires_at` (monotonic seconds), tries again twice within it where that makes sense, and raises
+    TryLater or NotUnderstood.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        credential: CredentialReader,
+        transport: Transport,
+        image_hosts: Sequence[str] = (),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._origin = origin
+        self._credential = credential
+        self._transport = transport
+        self._image_hosts = frozenset(image_hosts)
+        self._sleep = sleep
+        self._tokens = TokenSource(self._fetch_token)
+
+    def details(self, ticket: str, expires_at: float) -> Details:
+        """The ticket's details. Raises TicketNotFound where the vendor does not know it (yet)."""
+        path = f"/id/v1/identity/transactions/{_segment(ticket)}"
+        return self._persist(lambda until: read_details(self._get(path, until).body), expires_at)
+
+    def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
+        """The ticket's images of one type, in the vendor's order; empty where the vendor has none."""
+        path = f"/id/v1/identity/transactions/{_segment(ticket)}/images?type={wanted.value}"
+
+        def ask(until: float) -> list[InlineImage | LinkedImage]:
+            answer = self._get(path, until)
+            return read_images(answer.body, answer.content_type, wanted)
+
+        try:
+            return self._persist(ask, expires_at)
+        except TicketNotFound:
+            return []
+
+    def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
+        """The image behind a URL of the vendor's. No token goes there; the address must be one that is allowed."""
+        target = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
+
+        def ask(until: float) -> InlineImage:
+            answer = self._transport.send(
+                "GET",
+                target.url,
+                headers={"Accept": "image/*", "User-Agent": USER_AGENT},
+                expires_at=until,
+                max_bytes=MAX_BYTES,
+                public_only=target.public_only,
+            )
+            _raise_refusal(answer, about_ticket=False)
+            return check_image(answer.body)
+
+        return self._persist(ask, expires_at)
+
+    def _persist(self, ask: Callable[[float], T], expires_at: float) -> T:
+        """Asks up to three times while the error says that trying again at once makes sense and time is left."""
+        for pause in (*_QUICK_PAUSES, None):
+            left = expires_at - time.monotonic()
+            if left < _LEAST_SECONDS:
+                raise OutOfTime("vendor")
+            try:
+                return ask(min(expires_at, time.monotonic() + TRY_SECONDS))
+            except TryLater as error:
+                wait = random.uniform(pause / 2, pause) if pause else 0.0  # noqa: S311 - jitter
+                asked_to_wait = error.retry_after is not None and error.retry_after > wait
+                if pause is None or not error.quick or asked_to_wait or wait + _LEAST_SECONDS > left:
+                    raise
+            self._sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    def _get(self, path: str, expires_at: float) -> Answer:
+        """One authenticated GET; a token that is refused is replaced once."""
+        answer = self._send_with(token := self._tokens.get(expires_at), path, expires_at)
+        if answer.status == 401:
+            self._tokens.reject(token)
+            answer = self._send_with(self._tokens.get(expires_at), path, expires_at)
+        _raise_refusal(answer)
+        return answer
+
+    def _send_with(self, token: str, path: str, expires_at: float) -> Answer:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "x-api-key": self._credential().api_key.get_secret_value(),
+            "Accept": "application/json, image/*",
+            "User-Agent": USER_AGENT,
+        }
+        return self._transport.send(
+            "GET", self._origin + path, headers=headers, expires_at=expires_at, max_bytes=MAX_BYTES
+        )
+
+    def _fetch_token(self, expires_at: float) -> Token:
+        """A new token. A refused credential is read once more from its secret: it may just have been rotated."""
+        credential = self._credential()
+        try:
+            return self._ask_token(credential, expires_at)
+        except VendorDeniedAccess:
+            renewed = self._credential(fresh=True)
+            if renewed == credential:
+                raise
+            return self._ask_token(renewed, expires_at)
+
+    def _ask_token(self, credential: VendorCredential, expires_at: float) -> Token:
+        pair = f"{credential.api_key.get_secret_value()}:{credential.secret.get_secret_value()}"
+        headers = {
+            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+            "x-api-key": credential.api_key.get_secret_value(),
+            "x-tenant": credential.tenant.get_secret_value(),
+            "x-env": credential.env.get_secret_value(),
+            "x-banknu": credential.banknu.get_secret_value(),
+            "x-interface": "API",
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+        }
+        answer = self._transport.send(
+            "POST",
+            f"{self._origin}/id/v1/identity/auth/token",
+            headers={name: value for name, value in headers.items() if value},
+            expires_at=expires_at,
+            max_bytes=TOKEN_MAX_BYTES,
+        )
+        _raise_refusal(answer, about_ticket=False)
+        return read_token(answer.body, time.time())
+
+
+def _raise_refusal(answer: Answer, *, about_ticket: bool = True) -> None:
+    """Raises what the answer means. Elsewhere than at a ticket's own address a 404 says nothing of the ticket."""
+    error = refusal(answer, now())
+    if isinstance(error, TicketNotFound) and not about_ticket:
+        raise VendorMisbehaved(error.detail)
+    if error is not None:
+        raise error
+
+
+def _segment(ticket: str) -> str:
+    """The ticket as one path segment. Checked again here, where it meets a URL."""
+    return quote(ticket_id(ticket), safe="")

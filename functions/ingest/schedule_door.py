@@ -1,0 +1,52 @@
+"""The schedule door: tickets that stay incomplete are queued again."""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from ingest.clients import client
+from ingest.queue import TicketQueue
+from ingest.requeue import requeue
+from ingest.settings import IngestSettings
+from ticket_archive.clock import now
+from ticket_archive.errors import SettingsError
+from ticket_archive.table import TicketTable
+from ticket_archive.telemetry import logger, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """`keep_for` is the age up to which a ticket is queued again."""
+
+    table: TicketTable
+    queue: TicketQueue
+    keep_for: timedelta
+
+
+@cache
+def collaborators() -> Collaborators:
+    """Made on the first tick. Raises SettingsError."""
+    settings = IngestSettings.read(os.environ)
+    if settings.queue_url is None:
+        raise SettingsError("QUEUE_URL")
+    return Collaborators(
+        TicketTable(client("dynamodb"), settings.table_name),
+        TicketQueue(client("sqs"), settings.queue_url),
+        timedelta(days=settings.requeue_for_days),
+    )
+
+
+def handle() -> dict[str, Any]:
+    """One look at the incomplete tickets; answers with what was done."""
+    door = collaborators()
+    done = requeue(door.table, door.queue, now(), door.keep_for)
+    metrics.add_metric("TicketsRequeued", MetricUnit.Count, done.tickets)
+    metrics.add_metric("TicketsGivenUp", MetricUnit.Count, done.given_up)
+    metrics.add_metric("TicketsIncompleteForAnHour", MetricUnit.Count, done.late)
+    counts = {"requeued": done.tickets, "given_up": done.given_up, "late": done.late}
+    logger.info("incomplete tickets", extra=counts)
+    return counts

@@ -1,0 +1,79 @@
+"""The secrets, read from Secrets Manager and remembered for five minutes: a rotation needs no deployment."""
+
+import json
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from ingest.webhook import check_secret
+from ticket_archive.errors import SettingsError, TryLater
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+
+_SECONDS = 300
+
+
+class VendorCredential(BaseModel):
+    """The five values that Preventor gives a customer."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    api_key: SecretStr
+    secret: SecretStr
+    tenant: SecretStr = SecretStr("")
+    env: SecretStr = SecretStr("")
+    banknu: SecretStr = SecretStr("")
+
+
+class Secrets:
+    """Current and previous values. One provider per stage: Powertools' cache does not tell stages apart."""
+
+    def __init__(self, client: "SecretsManagerClient", *, vendor_credential: str, webhook_secret: str) -> None:
+        self._current = SecretsProvider(boto3_client=client)
+        self._previous = SecretsProvider(boto3_client=client)
+        self._vendor_credential = vendor_credential
+        self._webhook_secret = webhook_secret
+
+    def vendor_credential(self, *, fresh: bool = False) -> VendorCredential:
+        """The vendor's credential; `fresh` reads it again. Raises TryLater where it is out of reach, SettingsError."""
+        try:
+            value = self._current.get(self._vendor_credential, max_age=_SECONDS, force_fetch=fresh)
+        except GetParameterError:
+            raise TryLater("vendor_credential") from None
+        try:
+            return VendorCredential.model_validate_json(value if isinstance(value, str | bytes) else b"")
+        except ValidationError:
+            raise SettingsError("vendor credential: malformed") from None
+
+    def webhook_secrets(self) -> list[bytes]:
+        """The live webhook secrets, 32 bytes each: the current one and, during a rotation, the one before.
+
+        Raises TryLater where the current one cannot be read, SettingsError where it is not 32 bytes long.
+        """
+        try:
+            current = self._current.get(self._webhook_secret, max_age=_SECONDS)
+        except GetParameterError:
+            raise TryLater("webhook_secret") from None
+        return [_webhook_secret(current), *self._previous_webhook_secret()]
+
+    def _previous_webhook_secret(self) -> list[bytes]:
+        try:
+            value = self._previous.get(self._webhook_secret, max_age=_SECONDS, VersionStage="AWSPREVIOUS")
+            return [_webhook_secret(value)]
+        except (GetParameterError, SettingsError):
+            return []  # never rotated, or what was there before was not a webhook secret
+
+
+def _webhook_secret(value: object) -> bytes:
+    """{"secret": "32 characters"}, or the 32 characters alone."""
+    try:
+        parsed = json.loads(value) if isinstance(value, str | bytes) else None
+    except ValueError:
+        parsed = {"secret": value}
+    secret = parsed.get("secret") if isinstance(parsed, dict) else value
+    if not isinstance(secret, str):
+        raise SettingsError("webhook secret: malformed")
+    return check_secret(secret)

@@ -1,0 +1,76 @@
+"""The webhook door: keep the request, answer 202. Only the queue stands in between, so nothing else can lose it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ingest.clients import client
+from ingest.messages import webhook_message
+from ingest.queue import TicketQueue
+from ingest.reception import Credentials, Refused, accepted, read_credentials, receive, refused
+from ticket_archive.clock import iso, now
+from ticket_archive.telemetry import describe, logger, metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """`credentials` gives what webhooks must carry, None where nothing is asked of them."""
+
+    queue: TicketQueue | None
+    credentials: Callable[[], Credentials | None]
+
+
+@cache
+def collaborators() -> Collaborators:
+    """Made on the first request. Reads its own two variables only: a mistake in others must not cost an event."""
+    url = os.environ.get("QUEUE_URL")
+    queue = TicketQueue(client("sqs"), url) if url else None
+    return Collaborators(queue, _credentials_reader(os.environ.get("WEBHOOK_CREDENTIALS_SECRET")))
+
+
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answers a request of API Gateway's. Never raises: the vendor must hear when its event is not kept."""
+    try:
+        door = collaborators()
+        webhook = receive(event, door.credentials(), iso(now()))
+        body = webhook_message(webhook)
+        kept = {"message_id": door.queue.send(body)} if door.queue else _work_at_once(body, context)
+    except Refused as refusal:
+        metrics.add_metric("WebhooksRefused", MetricUnit.Count, 1)
+        logger.info("webhook refused", extra={"status": refusal.status.value})
+        return refused(refusal.status)
+    except Exception as error:  # noqa: BLE001 - see above
+        metrics.add_metric("WebhooksNotKept", MetricUnit.Count, 1)
+        logger.error("webhook not kept", extra=describe(error))
+        return refused(HTTPStatus.SERVICE_UNAVAILABLE)
+    metrics.add_metric("WebhooksKept", MetricUnit.Count, 1)
+    logger.info("webhook kept", extra={**kept, "bytes": len(webhook.body)})
+    return accepted()
+
+
+def _work_at_once(body: str, context: LambdaContext) -> dict[str, Any]:
+    """Without a queue (SAM local on its own) the queue door's use case runs here; its result changes no answer."""
+    from ingest import queue_door
+
+    message_id = f"local-{context.aws_request_id}"
+    try:
+        return {"message_id": message_id, "result": queue_door.work_on(body, message_id, context).result}
+    except Exception as error:  # noqa: BLE001 - one answer for every body
+        logger.error("ticket not archived", extra={"message_id": message_id, **describe(error)})
+        return {"message_id": message_id, "result": "failed"}
+
+
+def _credentials_reader(secret: str | None) -> Callable[[], Credentials | None]:
+    """Reads the secret when it is needed, and remembers it for five minutes."""
+    if not secret:
+        return lambda: None
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+    provider = SecretsProvider(boto3_client=client("secretsmanager"))
+    return lambda: read_credentials(str(provider.get(secret, max_age=300)))

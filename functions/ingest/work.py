@@ -1,0 +1,116 @@
+"""The queue door's use case: open a message and do what it asks for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+from ingest.archive import Archive, Wanted
+from ingest.messages import TicketRequest, read_message
+from ingest.once import Once
+from ingest.patience import pause_before_delivery
+from ingest.webhook import EventKind, TicketEvent, Webhook, open_webhook
+from ticket_archive.errors import SettingsError, TicketErased, UnreadableWebhook
+
+QUARANTINED = "quarantined"
+ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A delivery from the queue. `sent_at` is ISO 8601 UTC; `receives` counts this delivery too."""
+
+    body: str = field(repr=False)
+    id: str
+    sent_at: str
+    receives: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a message. `result` is a code that may be counted."""
+
+    result: str
+    ticket: str | None = None
+    event_id: str | None = None
+    kind: str | None = None
+    reason: str | None = None
+
+    def codes(self) -> dict[str, str]:
+        """Everything of it, for a log line: codes and identifiers only."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Quarantine(Protocol):
+    """Where unreadable requests go: `ingest.queue.TicketQueue`."""
+
+    def quarantine(self, body: str, reason: str) -> None:
+        """Keeps a message with a reason."""
+        ...
+
+
+class Work:
+    """Opens messages: completions are archived, other events are done at once, what cannot be read is quarantined."""
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        once: Once | None,
+        quarantine: Quarantine | None,
+        webhook_secrets: Callable[[], Sequence[bytes]],
+        allow_plaintext: bool,
+        retry_delay: float,
+    ) -> None:
+        self._archive = archive
+        self._once = once
+        self._quarantine = quarantine
+        self._webhook_secrets = webhook_secrets
+        self._allow_plaintext = allow_plaintext
+        self._retry_delay = retry_delay
+
+    def do(self, message: Message, expires_at: float) -> Done:
+        """Does what a message asks for. Raises TryLater and whatever storage raises: the message comes back then."""
+        try:
+            asked = read_message(message.body)
+            work = self._open(asked) if isinstance(asked, Webhook) else asked
+        except UnreadableWebhook as error:
+            if self._quarantine is not None:  # SAM local on its own has no queues; the result tells the reason
+                self._quarantine.quarantine(message.body, error.detail)
+            return Done(QUARANTINED, reason=error.detail)
+        try:
+            return (
+                self._event(work, message, expires_at)
+                if isinstance(work, TicketEvent)
+                else self._ticket(work, message, expires_at)
+            )
+        except TicketErased:
+            return Done(ERASED, work.ticket)
+
+    def _open(self, webhook: Webhook) -> TicketEvent:
+        try:
+            secrets = self._webhook_secrets()
+        except SettingsError:
+            raise UnreadableWebhook("webhook_secret_malformed") from None  # a redrive opens it once that is mended
+        return open_webhook(webhook, secrets=secrets, allow_plaintext=self._allow_plaintext)
+
+    def _event(self, event: TicketEvent, message: Message, expires_at: float) -> Done:
+        if event.kind is not EventKind.COMPLETED or event.ticket is None:
+            return Done(event.kind.value, event.ticket, event.event_id, event.name)
+        wanted = Wanted(
+            event.ticket, event.received_at, self._patience(message), event_id=event.event_id, event=event.name
+        )
+
+        def archive() -> str:
+            return self._archive.archive(wanted, expires_at).value
+
+        result = self._once.run(event.event_id, archive) if self._once else archive()
+        return Done(result, event.ticket, event.event_id, event.name)
+
+    def _ticket(self, request: TicketRequest, message: Message, expires_at: float) -> Done:
+        wanted = Wanted(request.ticket, message.sent_at, self._patience(message), force=request.force)
+        result = self._archive.archive(wanted, expires_at).value
+        return Done(result, request.ticket, kind=request.kind)
+
+    def _patience(self, message: Message) -> float:
+        """Generously the time until the queue's next delivery has had its turn."""
+        return 2.0 * pause_before_delivery(message.receives + 1, self._retry_delay, None, 1.0)
