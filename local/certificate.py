@@ -1,0 +1,101 @@
+"""A certificate for the loopback, made for one run of the local stack and trusted by nobody else."""
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LIFE = dt.timedelta(days=30)
+NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+
+
+class Certificate(NamedTuple):
+    """Paths of three PEM files: the server's certificate and key, and the authority that its clients trust."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def make(folder: Path) -> Certificate:
+    """Write a server certificate for 127.0.0.1 and localhost into `folder`, readable by this user alone.
+
+    The authority's own key is never written, so nothing else can be signed with it. An authority apart from the
+    server's certificate is what strict clients ask for (Python 3.13's VERIFY_X509_STRICT, webpki).
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority_name, server_name = _name("IDV ticket archive, local authority"), _name("localhost")
+
+    authority = (
+        _builder(authority_name, authority_name, authority_key.public_key(), authority_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign=False, certify=True), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    server = (
+        _builder(server_name, authority_name, server_key.public_key(), authority_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=True, certify=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(NAMES), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+
+    key = server_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Certificate(
+        certificate=_write(folder / "server.pem", server.public_bytes(serialization.Encoding.PEM)),
+        key=_write(folder / "server.key", key),
+        authority=_write(folder / "authority.pem", authority.public_bytes(serialization.Encoding.PEM)),
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))  # containers' and virtual machines' clocks lag
+        .not_valid_after(now + LIFE)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _usage(*, sign: bool, certify: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=sign,
+        key_cert_sign=certify,
+        crl_sign=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _write(path: Path, pem: bytes) -> Path:
+    path.touch(mode=0o600)
+    path.write_bytes(pem)
+    return path

@@ -1,0 +1,86 @@
+"""`sam build` and `sam deploy` of the real template.yaml, onto the emulator."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import ROOT, emulator
+from local.errors import StartFailed
+
+SAM = ROOT / ".venv-sam" / "bin" / "sam"
+CACHE = ROOT / ".local" / "cache"
+"""What was built, kept from one run to the next and shared by all: the layer is built again when its inputs change."""
+
+SHOWN_LINES = 25
+
+
+def build(folder: Path, log: Path) -> Path:
+    """Build the application for the emulator's interpreter into `folder`; returns the built template."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    settings = {"LAYER_ARCHITECTURE": "native", "LAYER_PYTHON_VERSION": version, "PYTHON": str(emulator.PYTHON)}
+    cache = CACHE / version
+    cache.mkdir(parents=True, exist_ok=True)
+    command = ["build", "--template", ROOT / "template.yaml", "--build-dir", folder]
+    command += ["--cached", "--cache-dir", cache, "--parallel", "--skip-pull-image"]
+    with _alone(cache / "lock"):
+        _sam(command, settings, log)
+    return folder / "template.yaml"
+
+
+def deploy(template: Path, name: str, parameters: Mapping[str, str], settings: Mapping[str, str], log: Path) -> None:
+    """Deploy the built `template` as the stack `name`; `settings` are the AWS_* variables of the account."""
+    command: list[str | Path] = ["deploy", "--template-file", template, "--stack-name", name]
+    command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"]
+    command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
+    _sam(command, {**settings, "SAM_CLI_POLL_DELAY": "0.2"}, log)
+
+
+def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:
+    if not SAM.exists():
+        raise StartFailed(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))
+    }
+    environment = kept | {
+        "__SAM_CLI_APP_DIR": str(_sam_folder()),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    with log.open("wb") as file:
+        done = subprocess.run(
+            [str(part) for part in (SAM, *command)],
+            cwd=ROOT,
+            env={**environment, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
+        raise StartFailed("\n".join([*end, "", f"`sam {command[0]}` failed; all it said is in {log}"]))
+
+
+def _sam_folder() -> Path:
+    """The SAM command line's own settings, apart from the developer's; it looks for newer versions once a week only."""
+    folder = CACHE / "sam"
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}
+    (folder / "metadata.json").write_text(json.dumps(known), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other build is under way."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
