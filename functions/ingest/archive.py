@@ -190,7 +190,7 @@ class Archive:
         times: Mapping[str, Any],
         failures: Mapping[str, ArchiveError],
     ) -> NoReturn:
-        """Keeps what came, then raises what is missing. An archived ticket stays as it is until all the new is there."""
+        """Keeps what came, then raises what is missing. An archived ticket stays until all the new is there."""
         first = next(iter(failures.values()))
         pauses = [error.retry_after for error in failures.values() if isinstance(error, TryLater) and error.retry_after]
         changes = {**content.changes, **times, "resume": wanted.event_id or "", "last_error": first.code}

@@ -49,7 +49,7 @@ def read_token(body: bytes, now: float) -> Token:
 
 
 class TokenSource:
-    """Hands out the current token. `fetch` makes the call to the vendor and is told the deadline (monotonic seconds)."""
+    """Hands out the current token. `fetch` calls the vendor and is told the deadline (monotonic seconds)."""
 
     def __init__(self, fetch: Callable[[float], Token], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
