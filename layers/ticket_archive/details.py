@@ -22,6 +22,9 @@ NATIVE_LIMIT = 300_000
 """Bytes of an item that the map may take; what is left of the 400 KB is for images, names and times."""
 PACKED_LIMIT = 300_000
 """Bytes of an item that the compressed form may take."""
+ANSWER_LIMIT = 2_000_000
+"""Bytes of JSON that a function's answer surely holds: Lambda allows 6 MB, and JSON within JSON grows to threefold.
+What is larger is an object of its own, so that a URL can lead to it."""
 
 _LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
 _DIGITS = 38
@@ -98,7 +101,7 @@ def place(ticket: str, details: Details) -> Placement:
     if details.native:
         return Placement({"details": details.value})
     packed = gzip.compress(details.raw, mtime=0)  # without the time the same details are the same object
-    if len(packed) <= PACKED_LIMIT:
+    if len(packed) <= PACKED_LIMIT and details.size <= ANSWER_LIMIT:
         return Placement({"details_packed": packed})
     key = details_key(ticket, details.sha256)
     return Placement({"details_key": key}, key, packed)
