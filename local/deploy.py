@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local import ROOT, emulator
+from local.account import Account
 from local.errors import StartFailed
+from local.terminal import Steps
 
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 CACHE = ROOT / ".local" / "cache"
@@ -20,25 +21,32 @@ CACHE = ROOT / ".local" / "cache"
 SHOWN_LINES = 25
 
 
-def build(folder: Path, log: Path) -> Path:
-    """Build the application for the emulator's interpreter into `folder`; returns the built template."""
+def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
+    """Build the application for the emulator's interpreter and deploy it into `account` as the stack `name`.
+
+    One at a time on this machine: what was built is used from where it was built. Raises StartFailed.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    settings = {"LAYER_ARCHITECTURE": "native", "LAYER_PYTHON_VERSION": version, "PYTHON": str(emulator.PYTHON)}
-    cache = CACHE / version
-    cache.mkdir(parents=True, exist_ok=True)
-    command = ["build", "--template", ROOT / "template.yaml", "--build-dir", folder]
-    command += ["--cached", "--cache-dir", cache, "--parallel", "--skip-pull-image"]
-    with _alone(cache / "lock"):
-        _sam(command, settings, log)
-    return folder / "template.yaml"
+    folder = CACHE / version
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
+        with steps("Building the functions and their layer (sam build)"):
+            command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
+            command += ["--build-dir", folder / "build", "--cached", "--cache-dir", folder / "parts"]
+            interpreter = {
+                "LAYER_ARCHITECTURE": "native",
+                "LAYER_PYTHON_VERSION": version,
+                "PYTHON": str(emulator.PYTHON),
+            }
+            _sam(command, interpreter, logs / "build.log")
 
-def deploy(template: Path, name: str, parameters: Mapping[str, str], settings: Mapping[str, str], log: Path) -> None:
-    """Deploy the built `template` as the stack `name`; `settings` are the AWS_* variables of the account."""
-    command: list[str | Path] = ["deploy", "--template-file", template, "--stack-name", name]
-    command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"]
-    command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
-    _sam(command, {**settings, "SAM_CLI_POLL_DELAY": "0.2"}, log)
+        with steps("Deploying template.yaml (sam deploy)"):
+            command = ["deploy", "--template-file", folder / "build" / "template.yaml", "--stack-name", name]
+            command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+            command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
+            _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
 
 
 def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:
@@ -76,11 +84,3 @@ def _sam_folder() -> Path:
     known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}
     (folder / "metadata.json").write_text(json.dumps(known), encoding="utf-8")
     return folder
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other build is under way."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

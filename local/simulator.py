@@ -1,5 +1,6 @@
 """The vendor simulator as a process of its own, and how it is steered."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -24,9 +25,13 @@ class Simulator:
 
     def __call__(self, action: str, **given: Any) -> Any:
         """What `action` (of local/vendor/control.py) gives; raises `requests.HTTPError` when it refuses."""
+        return json.loads(self.text(action, **given))["result"]
+
+    def text(self, action: str, **given: Any) -> str:
+        """The same as the JSON that came, `{"result": …}`."""
         answer = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=60)
         answer.raise_for_status()
-        return answer.json()["result"]
+        return answer.text
 
     def close(self) -> None:
         """Give the connections back."""

@@ -115,41 +115,30 @@ def _start(
     for folder in (run, logs):
         folder.mkdir(mode=0o700, exist_ok=True)
 
-    simulated = None
-    with steps("Starting the emulator" if vendor else "Starting the emulator and the vendor simulator"):
+    endpoint = f"https://127.0.0.1:{port}"
+    with steps("Starting the emulator"):
         loopback = certificate.make(run / "tls")
         emulated = emulator.begin(port, loopback, run / "tmp", logs / "emulator.log")
         ledger.add(emulated)
-        if vendor is None:
+        emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
+        user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
+
+    if vendor is None:
+        with steps("Starting the vendor simulator"):
             vendor_port = emulator.free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.drawn(SEED))
             vendor.credential.save(run / "credential.json")
             simulated = simulator.begin(vendor_port, SEED, run / "credential.json", logs / "vendor.log")
             ledger.add(simulated)
-
-    with steps("Building the functions and their layer (sam build)"):
-        template = deploy.build(run / "build", logs / "build.log")
-
-    with steps("Waiting for the emulator"):
-        emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
-        if simulated:
             simulator.wait_until_ready(simulated, vendor.url, logs / "vendor.log")
 
-    with steps("Deploying template.yaml (sam deploy)"):
-        endpoint = f"https://127.0.0.1:{port}"
-        root = Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY)
-        user = account.make_user(root)
-        given = {"VendorUrl": vendor.url, **PARAMETERS, **parameters}
-        deploy.deploy(template, NAME, given, user.settings(), logs / "deploy.log")
+    deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, steps, logs)
+
+    with steps("Setting the secrets"):
         outputs = account.outputs(user, NAME)
         webhook_secret = secrets.token_hex(16)
-        account.set_secrets(
-            user,
-            {
-                outputs["VendorCredentialArn"]: asdict(vendor.credential),
-                outputs["WebhookSecretArn"]: {"secret": webhook_secret},
-            },
-        )
+        credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
+        account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
         account.correct_event_sources(user)
 
     return Stack(
