@@ -9,6 +9,7 @@ same JSON value, each number equal as a decimal; the order of an object's keys h
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ What is larger is an object of its own, so that a URL can lead to it."""
 _LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
 _DIGITS = 38
 _MAGNITUDES = range(-90, 120)  # within what both DynamoDB and boto3's decimal context take at 38 digits
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # whole strings, brackets, a quote without its pair
 
 ATTRIBUTES = ("details", "details_packed", "details_key")
 """The item's attributes that hold details: exactly one of them is there."""
@@ -120,9 +122,20 @@ def unpack(packed: bytes) -> bytes:
 
 
 def cut_off(text: str) -> bool:
-    """Whether `text` begins as JSON and ends before its end: an answer without Content-Length that was cut off."""
-    stripped = text.strip()
-    return stripped[:1] in ("{", "[") and stripped[-1:] != {"{": "}", "[": "]"}[stripped[0]]
+    """Whether `text` begins as JSON and ends before its end: an answer without Content-Length that was cut off.
+
+    The last character does not tell: of `{"a": {"b": 1}` only the inner object is closed.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        if mark[0] == '"':
+            return True
+        depth += (mark[0] in "{[") - (mark[0] in "}]")
+        if depth == 0 and mark[0] in "}]":
+            return False
+    return True
 
 
 def _text(body: bytes) -> str:
@@ -215,6 +228,6 @@ def _storable_text(text: str) -> bool:
 
 
 def _storable_number(number: Decimal) -> bool:
-    if not number:
-        return not number.is_signed()  # -0 comes back as 0
-    return len(number.as_tuple().digits) <= _DIGITS and number.adjusted() in _MAGNITUDES
+    if not number and number.is_signed():
+        return False  # -0 comes back as 0
+    return len(number.as_tuple().digits) <= _DIGITS and number.adjusted() in _MAGNITUDES  # also of 0: there is 0e500

@@ -72,7 +72,8 @@ def _first_of_each(details: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < Decimal(10) ** 18
+    # The size first: what arithmetic does with 1e9999999 is an exception.
+    return isinstance(value, Decimal) and value.adjusted() < 18 and value == value.to_integral_value()
 
 
 def _values(found: dict[str, list[Any]], names: tuple[str, ...]) -> list[Any]:

@@ -192,7 +192,7 @@ class TicketTable:
             values["incomplete"] = None
         try:
             self._update(waiting.ticket, values, set(), "#retry_at = :was", {":was": waiting.retry_at})
-        except Superseded:
+        except (Superseded, TicketErased):
             return False
         return True
 
