@@ -1,7 +1,9 @@
 """How long to wait before trying a ticket again: in the queue after an attempt, by the schedule after that."""
 
+import math
+
 LONGEST_PAUSE = 5400.0
-"""Seconds between two deliveries of a message; SQS would allow twelve hours."""
+"""Seconds between two deliveries of a message, give or take a quarter; SQS would allow twelve hours."""
 
 _FIRST_REQUEUE = 900.0
 _LONGEST_REQUEUE = 86_400.0
@@ -15,7 +17,7 @@ def pause_before_delivery(receives: int, base: float, retry_after: float | None,
     """
     doubled = min(base * 2.0 ** min(receives - 1, 20), LONGEST_PAUSE)
     pause = doubled * (0.75 + draw / 2)
-    return max(1, round(max(pause, retry_after or 0.0)))
+    return max(1, math.ceil(max(pause, retry_after or 0.0)))
 
 
 def pause_before_requeue(requeues: int) -> float:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ingest.webhook import Webhook
+from ticket_archive.errors import SettingsError
 
 BODY_MAX = 256 * 1024
 """Bytes of a webhook's body."""
@@ -41,15 +42,18 @@ class Refused(Exception):
 
 
 def read_credentials(secret: str) -> Credentials:
-    """Credentials from {"username", "password"} or {"header", "value"}. Raises ValueError that quotes nothing."""
+    """Credentials from {"username", "password"} or {"header", "value"}: text, never empty. Raises SettingsError."""
     try:
         values = json.loads(secret)
-        if "username" in values:
-            pair = f"{values['username']}:{values['password']}"
-            return Credentials("authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-        return Credentials(str(values["header"]).lower(), str(values["value"]))
-    except (ValueError, KeyError, TypeError):
-        raise ValueError("webhook credentials: malformed") from None
+    except ValueError:
+        values = None
+    match values:
+        case {"username": str(username), "password": str(password)} if username and password:
+            pair = f"{username}:{password}".encode("utf-8", "surrogatepass")
+            return Credentials("authorization", "Basic " + base64.b64encode(pair).decode())
+        case {"header": str(header), "value": str(value)} if header and value:  # "" is what a request without it has
+            return Credentials(header.lower(), value)
+    raise SettingsError("webhook credentials: malformed")
 
 
 def receive(event: Mapping[str, Any], credentials: Credentials | None, received_at: str) -> Webhook:
@@ -96,10 +100,11 @@ def _answer(status: HTTPStatus, content_type: str, body: Mapping[str, Any]) -> d
 
 def _headers(event: Mapping[str, Any]) -> dict[str, str]:
     """Headers by lower-case name. One that came several times is joined, so that a doubled IV does not pass for one."""
-    several = event.get("multiValueHeaders") or {}
-    if several:
-        return {name.lower(): ",".join(values or ()) for name, values in several.items()}
-    return {name.lower(): value or "" for name, value in (event.get("headers") or {}).items()}
+    single = {name: [value] for name, value in (event.get("headers") or {}).items()}
+    found: dict[str, list[str]] = {}
+    for name, values in (event.get("multiValueHeaders") or single).items():
+        found.setdefault(name.lower(), []).extend(value or "" for value in values or ())
+    return {name: ",".join(values) for name, values in found.items()}
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -113,4 +118,4 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))

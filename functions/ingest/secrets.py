@@ -1,11 +1,13 @@
 """The secrets, read from Secrets Manager and remembered for five minutes: a rotation needs no deployment."""
 
 import json
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Annotated
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ingest.webhook import check_secret
 from ticket_archive.errors import SettingsError, TryLater
@@ -21,8 +23,8 @@ class VendorCredential(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    api_key: SecretStr
-    secret: SecretStr
+    api_key: Annotated[SecretStr, Field(min_length=1)]  # both are empty until somebody fills in the template's secret
+    secret: Annotated[SecretStr, Field(min_length=1)]
     tenant: SecretStr = SecretStr("")
     env: SecretStr = SecretStr("")
     banknu: SecretStr = SecretStr("")
@@ -34,6 +36,7 @@ class Secrets:
     def __init__(self, client: "SecretsManagerClient", *, vendor_credential: str, webhook_secret: str) -> None:
         self._current = SecretsProvider(boto3_client=client)
         self._previous = SecretsProvider(boto3_client=client)
+        self._no_previous_until = 0.0
         self._vendor_credential = vendor_credential
         self._webhook_secret = webhook_secret
 
@@ -51,7 +54,7 @@ class Secrets:
     def webhook_secrets(self) -> list[bytes]:
         """The live webhook secrets, 32 bytes each: the current one and, during a rotation, the one before.
 
-        Raises TryLater where the current one cannot be read, SettingsError where it is not 32 bytes long.
+        Raises TryLater where they are out of reach, SettingsError where the current one is not 32 bytes long.
         """
         try:
             current = self._current.get(self._webhook_secret, max_age=_SECONDS)
@@ -60,11 +63,24 @@ class Secrets:
         return [_webhook_secret(current), *self._previous_webhook_secret()]
 
     def _previous_webhook_secret(self) -> list[bytes]:
+        if time.monotonic() < self._no_previous_until:
+            return []
         try:
             value = self._previous.get(self._webhook_secret, max_age=_SECONDS, VersionStage="AWSPREVIOUS")
             return [_webhook_secret(value)]
-        except (GetParameterError, SettingsError):
-            return []  # never rotated, or what was there before was not a webhook secret
+        except GetParameterError as error:
+            if not _absent(error):  # without it an event of before the rotation would be taken for junk
+                raise TryLater("webhook_secret") from None
+            self._no_previous_until = time.monotonic() + _SECONDS
+            return []  # never rotated
+        except SettingsError:
+            return []  # what was there before was not a webhook secret
+
+
+def _absent(error: GetParameterError) -> bool:
+    """Whether Secrets Manager says that there is no such version. Powertools keeps its error as the context only."""
+    cause = error.__context__
+    return isinstance(cause, ClientError) and cause.response["Error"].get("Code") == "ResourceNotFoundException"
 
 
 def _webhook_secret(value: object) -> bytes:

@@ -14,7 +14,8 @@ _ORIGIN = re.compile(rf"(?:{_HTTPS}|{_PLAIN})(?::[0-9]{{1,5}})?", re.ASCII)
 
 
 def _listed(value: object) -> object:
-    return value.split(",") if isinstance(value, str) else value
+    """The elements of a list joined by commas, each once."""
+    return tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else value
 
 
 class IngestSettings(Settings):

@@ -30,7 +30,7 @@ What is larger is an object of its own, so that a URL can lead to it."""
 _LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
 _DIGITS = 38
 _MAGNITUDES = range(-90, 120)  # within what both DynamoDB and boto3's decimal context take at 38 digits
-_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # whole strings, brackets, a quote without its pair
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # strings, brackets, a lonely quote
 
 ATTRIBUTES = ("details", "details_packed", "details_key")
 """The item's attributes that hold details: exactly one of them is there."""
