@@ -198,7 +198,8 @@ class Archive:
         retry_at = iso(self._clock() + timedelta(seconds=patience))
         with suppress(Superseded):  # archived before, or a newer fetch knows more: nothing to keep, still all to fetch
             self._table.keep_incomplete(wanted.ticket, changes, retry_at)
-        raise TicketIncomplete(first.code, retry_after=max(pauses, default=None)) from first
+        causes = {failure.code for failure in failures.values()}
+        raise TicketIncomplete(first.code, retry_after=max(pauses, default=None), causes=causes) from first
 
     def _note_event(self, wanted: Wanted, expiry: int | None) -> None:
         if wanted.event_id is not None and wanted.event is not None:

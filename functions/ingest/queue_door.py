@@ -27,7 +27,7 @@ from ingest.transport import Transport
 from ingest.work import Done, Message, Work
 from ticket_archive import clock
 from ticket_archive.bucket import Bucket
-from ticket_archive.errors import ArchiveError, OutOfTime, Superseded, TryLater
+from ticket_archive.errors import ArchiveError, OutOfTime, Superseded, TicketIncomplete, TryLater
 from ticket_archive.table import TicketTable
 from ticket_archive.telemetry import describe, logger, metrics
 
@@ -182,8 +182,10 @@ def _put_off(door: Collaborators, receipt_handle: str, message: Message, error: 
 
 def alarming(error: Exception) -> list[str]:
     """Metrics for what a person must look at."""
-    details = {error.code, error.detail} if isinstance(error, ArchiveError) else {"storage"}
-    return [name for code, name in _ALARMING.items() if code in details]
+    codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}
+    if isinstance(error, TicketIncomplete):
+        codes |= error.causes
+    return [name for code, name in _ALARMING.items() if code in codes]
 
 
 _ALARMING = {

@@ -20,6 +20,7 @@
 An error carries codes and identifiers only, never content: it may be logged as it is.
 """
 
+from collections.abc import Collection
 from typing import ClassVar
 
 
@@ -126,9 +127,15 @@ class TicketInProgress(TryLater):
 
 
 class TicketIncomplete(TryLater):
-    """Details or an image type are still missing; what came is kept."""
+    """Details or an image type are still missing; what came is kept. `causes` are the codes of all that failed."""
 
     code = "ticket_incomplete"
+
+    def __init__(
+        self, detail: str = "", *, retry_after: float | None = None, causes: Collection[str] = frozenset()
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.causes = frozenset(causes)
 
 
 class Superseded(TryLater):
