@@ -1,0 +1,69 @@
+"""What the routes work with, each made when it is first needed: nothing at import, and S3 only where S3 is asked.
+
+A snapshot of the initialised function (SnapStart) therefore holds neither connections nor credentials.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from retrieval.links import Links
+from retrieval.settings import RetrievalSettings
+from ticket_archive.bucket import Bucket
+from ticket_archive.errors import SettingsError
+from ticket_archive.table import TicketTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+# Three tries fit into the function's time-out even where each of them is silent.
+_PATIENCE = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+# Signature version 4 and the region's own host, also in us-east-1: a URL must work as it is, without a redirect.
+# Virtual or path addressing is botocore's choice: the former on AWS, the latter with an AWS_ENDPOINT_URL.
+_SIGNING = Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"})
+
+
+class Collaborators:
+    """Made from an environment; raises SettingsError on first use where that does not fit."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    @cached_property
+    def tickets(self) -> TicketTable:
+        """The table."""
+        return TicketTable(self._session.client("dynamodb", config=_PATIENCE), self._settings.table_name)
+
+    @cached_property
+    def objects(self) -> Bucket:
+        """The bucket."""
+        return Bucket(self._s3, self._settings.bucket_name)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs with the very credentials whose end it reads."""
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise SettingsError("AWS credentials")
+        return Links(
+            self._s3,
+            credentials,
+            self._settings.bucket_name,
+            usual=self._settings.url_life_seconds,
+            at_most=self._settings.url_life_max_seconds,
+        )
+
+    @cached_property
+    def _settings(self) -> RetrievalSettings:
+        return RetrievalSettings.read(self._environment)
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return boto3.Session()
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        return self._session.client("s3", config=_PATIENCE.merge(_SIGNING))
