@@ -1,7 +1,8 @@
 """A simulator of the vendor: its API, its webhooks and its failures, on loopback, the same for the same seed."""
 
 from local.vendor.credential import Credential
-from local.vendor.faults import FAULTS, Endpoint
+from local.vendor.fault import Endpoint
+from local.vendor.faults import FAULTS
 from local.vendor.pictures import ImageType
 from local.vendor.server import Simulator
 from local.vendor.shapes import Absence, Shape

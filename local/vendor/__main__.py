@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from local.vendor.credential import Credential
-from local.vendor.faults import Endpoint
+from local.vendor.fault import Endpoint
 from local.vendor.server import Simulator
 
 

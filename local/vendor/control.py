@@ -6,7 +6,8 @@ from typing import Any
 
 from local.vendor import webhooks
 from local.vendor.details import details
-from local.vendor.faults import FAULTS, Endpoint
+from local.vendor.fault import Endpoint
+from local.vendor.faults import FAULTS
 from local.vendor.journal import Journal
 from local.vendor.pictures import ImageType
 from local.vendor.script import Line, Rate, Script

@@ -17,7 +17,7 @@ import requests
 from local.vendor.answers import Answer, as_json
 from local.vendor.control import ACTIONS, Control
 from local.vendor.credential import Credential, Tokens
-from local.vendor.faults import Call, Endpoint
+from local.vendor.fault import Call, Endpoint
 from local.vendor.journal import Record
 from local.vendor.service import Request, Service, types_of
 from local.vendor.tickets import Tickets
@@ -83,7 +83,7 @@ class Simulator(Control):
         self._server = _Server((HOST, self.port), partial(_Handler, self), self._tls)
         self.port = self._server.server_port
         self.service.base_url = self._image_base or self.url
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="vendor", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="vendor", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

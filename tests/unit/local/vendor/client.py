@@ -1,0 +1,76 @@
+"""A client of the vendor for the tests: plain HTTP with the right headers, each of which a test can spoil."""
+
+import socket
+from http.client import HTTPConnection
+from typing import Any
+
+import requests
+
+from local.vendor import Simulator
+
+TOKEN_PATH = "/id/v1/identity/auth/token"
+
+
+def token_headers(vendor: Simulator) -> dict[str, str]:
+    mine = vendor.credential
+    return {
+        "Authorization": mine.basic,
+        "x-api-key": mine.api_key,
+        "x-tenant": mine.tenant,
+        "x-env": mine.env,
+        "x-banknu": mine.banknu,
+        "user-agent": "tests",
+        "x-interface": "API",
+    }
+
+
+def token(vendor: Simulator) -> str:
+    answer: dict[str, str] = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5).json()
+    return answer["token"]
+
+
+def headers(vendor: Simulator, bearer: str | None = None) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {bearer or vendor.service.tokens.issue()['token']}",
+        "x-api-key": vendor.credential.api_key,
+        "user-agent": "tests",
+    }
+
+
+def details_path(ticket: str) -> str:
+    return f"/id/v1/identity/transactions/{ticket}"
+
+
+def images_path(ticket: str, types: str = "ALL") -> str:
+    return f"{details_path(ticket)}/images?type={types}"
+
+
+def get(vendor: Simulator, path: str, bearer: str | None = None) -> requests.Response:
+    return requests.get(vendor.url + path, headers=headers(vendor, bearer), timeout=5, allow_redirects=False)
+
+
+def connection(vendor: Simulator) -> HTTPConnection:
+    return HTTPConnection("127.0.0.1", vendor.port, timeout=5)
+
+
+def raw(vendor: Simulator, path: str, seconds: float = 5, limit: int = 2**30) -> bytes:
+    """All bytes that come for a GET, until the connection ends, the time is over or the limit is reached."""
+    lines = [f"GET {path} HTTP/1.1", "Host: vendor", *(f"{name}: {value}" for name, value in headers(vendor).items())]
+    came = bytearray()
+    with socket.create_connection(("127.0.0.1", vendor.port), timeout=seconds) as line:
+        line.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
+        while len(came) < limit:
+            try:
+                piece = line.recv(2**16)
+            except TimeoutError:
+                break
+            if not piece:
+                break
+            came += piece
+    return bytes(came)
+
+
+def control(vendor: Simulator, action: str, **given: Any) -> Any:
+    answer = requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=10)
+    answer.raise_for_status()
+    return answer.json()["result"]

@@ -1,0 +1,301 @@
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+import pytest
+import requests
+
+from local.vendor import FAULTS, Simulator
+from local.vendor.broken_lines import BOMB_BYTES, HUGE_BYTES
+from tests.unit.local.vendor.client import (
+    TOKEN_PATH,
+    details_path,
+    get,
+    headers,
+    images_path,
+    raw,
+    token,
+    token_headers,
+)
+
+ENDLESS = {"huge_body", "endless_body"}
+HARMLESS = {"drip_body", "drip_headers", "bad_length"}  # to a client that waits, or does not look
+PLAYED = [(name, endpoint) for name, fault in FAULTS.items() for endpoint in sorted(fault.endpoints)]
+
+
+@pytest.fixture
+def ticket(vendor: Simulator) -> str:
+    [ticket] = vendor.ids(1)
+    vendor.state(ticket, shape="DATA_URIS")
+    return ticket
+
+
+def played(vendor: Simulator, fault: str, ticket: str) -> requests.Response:
+    """What a client gets where the details are asked for."""
+    vendor.script(fault, "details", ticket)
+    return get(vendor, details_path(ticket))
+
+
+def body_of(came: bytes) -> tuple[dict[str, str], bytes]:
+    head, _, body = came.partition(b"\r\n\r\n")
+    lines = [line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:]]
+    return {name.lower(): value for name, _, value in lines}, body
+
+
+PATHS: dict[str, Callable[[str], str]] = {"details": details_path, "images": images_path}
+
+
+@pytest.mark.parametrize(("fault", "endpoint"), PLAYED)
+def test_a_fault_is_played_once_and_then_comes_the_right_answer(
+    vendor: Simulator, ticket: str, fault: str, endpoint: str
+) -> None:
+    def ask() -> object:
+        try:
+            with session.request(method, vendor.url + path, headers=given, stream=True, timeout=5) as answer:
+                if answer.status_code == 302:
+                    return answer.status_code
+                if fault in ENDLESS:
+                    return len(answer.raw.read(10**6))
+                return (
+                    answer.status_code,
+                    answer.headers["Content-Type"],
+                    answer.json() if method == "POST" else (answer.content),
+                )
+        except (requests.RequestException, ValueError, RecursionError) as problem:
+            return type(problem)
+
+    vendor.pause = 0
+    method, given = "GET", headers(vendor)
+    path = PATHS[endpoint](ticket) if endpoint in PATHS else TOKEN_PATH
+    if endpoint == "token":
+        method, given = "POST", token_headers(vendor)
+    elif endpoint == "picture":
+        vendor.state(ticket, shape="URLS")
+        path = get(vendor, images_path(ticket, "DOCUMENT")).json()["images"][0].removeprefix(vendor.url)
+        given = {}
+    with requests.Session() as session:
+        session.max_redirects = 0
+        vendor.forget()
+        vendor.script(fault, endpoint)
+        wrong = ask()
+        if endpoint in ("details", "images"):
+            given = headers(vendor)
+        right = ask()
+        if fault not in HARMLESS:
+            assert wrong != right
+    assert [call["fault"] for call in vendor.calls(endpoint=endpoint)] == [fault, None]
+    assert vendor.calls(endpoint=endpoint)[1]["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ("throttled", 429),
+        ("server_error", 500),
+        ("bad_gateway", 502),
+        ("unavailable", 503),
+        ("gateway_timeout", 504),
+        ("unauthorized", 401),
+        ("forbidden", 403),
+        ("bad_request", 400),
+        ("not_ready", 404),
+        ("redirect", 302),
+        ("no_content", 204),
+        ("html", 200),
+        ("null", 200),
+    ],
+)
+def test_a_status_is_answered_and_recorded(vendor: Simulator, ticket: str, fault: str, status: int) -> None:
+    assert played(vendor, fault, ticket).status_code == status
+    [call] = vendor.calls(ticket)
+    assert (call["status"], call["fault"], call["endpoint"]) == (status, fault, "details")
+
+
+def test_retry_after_comes_in_every_form(vendor: Simulator, ticket: str) -> None:
+    def retry_after(fault: str) -> str | None:
+        return played(vendor, fault, ticket).headers.get("Retry-After")
+
+    assert retry_after("throttled") is None
+    assert retry_after("throttled_seconds") == "1"
+    assert retry_after("throttled_negative") == "-5"
+    assert retry_after("throttled_absurd") == "999999999"
+    assert retry_after("throttled_malformed") == "soon"
+    assert parsedate_to_datetime(retry_after("throttled_date") or "").timestamp() == pytest.approx(
+        time.time() + 2, abs=2
+    )
+    assert parsedate_to_datetime(retry_after("throttled_past_date") or "").timestamp() < time.time()
+
+
+def test_a_token_revoked_in_mid_flight_opens_nothing_afterwards(vendor: Simulator, ticket: str) -> None:
+    bearer = token(vendor)
+    vendor.script("unauthorized", "details", ticket)
+    assert [get(vendor, details_path(ticket), bearer).status_code for _ in range(2)] == [401, 401]
+    assert get(vendor, details_path(ticket)).status_code == 200
+
+
+def test_what_follows_a_redirect_with_its_token_is_recorded(vendor: Simulator, ticket: str) -> None:
+    vendor.script("redirect", "details", ticket)
+    requests.get(vendor.url + details_path(ticket), headers=headers(vendor), timeout=5)
+    assert [call["authorization"] for call in vendor.calls(endpoint="elsewhere")] == [True]
+
+
+def test_a_reset_leaves_the_client_with_an_error_and_no_status(vendor: Simulator, ticket: str) -> None:
+    vendor.script("reset", "details", ticket)
+    with pytest.raises(ConnectionResetError):
+        raw(vendor, details_path(ticket))
+    assert [call["status"] for call in vendor.calls(ticket)] == [None]
+
+
+def test_a_client_that_is_hung_up_on_gets_nothing(vendor: Simulator, ticket: str) -> None:
+    vendor.script("hang_up", "details", ticket)
+    assert raw(vendor, details_path(ticket)) == b""
+
+
+def test_a_cut_off_answer_promises_more_than_comes(vendor: Simulator, ticket: str) -> None:
+    vendor.script("cut_off", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert int(given["content-length"]) // 2 == len(body) > 0
+
+
+def test_a_cut_off_answer_without_a_length_promises_nothing(vendor: Simulator, ticket: str) -> None:
+    vendor.script("cut_off_unsized", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert not {"content-length", "transfer-encoding"} & given.keys()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(body)
+
+
+def test_a_cut_off_chunked_answer_lacks_its_last_chunk(vendor: Simulator, ticket: str) -> None:
+    vendor.script("cut_off_chunked", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert given["transfer-encoding"] == "chunked"
+    assert not body.endswith(b"0\r\n\r\n")
+    assert len(body) > 100
+
+
+@pytest.mark.parametrize("fault", ["drip_body", "drip_headers"])
+def test_a_drip_outlives_every_read_timeout(vendor: Simulator, ticket: str, fault: str) -> None:
+    vendor.script(fault, "details", ticket)
+    began = time.monotonic()
+    came = raw(vendor, details_path(ticket), seconds=0.2, limit=170)
+    assert len(came) >= 170
+    assert time.monotonic() - began > 0.2
+
+
+def test_a_stall_sends_nothing_and_ends_with_the_patience(vendor: Simulator, ticket: str) -> None:
+    vendor.script("stall", "details", ticket)
+    began = time.monotonic()
+    assert raw(vendor, details_path(ticket)) == b""
+    assert 0.4 < time.monotonic() - began < 2
+
+
+def test_a_stall_ends_when_the_client_goes_away(vendor: Simulator, ticket: str) -> None:
+    vendor.patience = 60
+    vendor.script("stall", "details", ticket)
+    with pytest.raises(requests.Timeout):
+        requests.get(vendor.url + details_path(ticket), headers=headers(vendor), timeout=0.1)
+    deadline = time.monotonic() + 3
+    while vendor.calls(ticket)[0]["seconds"] is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert vendor.calls(ticket)[0]["seconds"] < 3
+
+
+def test_a_stall_in_the_body_comes_after_half_of_it(vendor: Simulator, ticket: str) -> None:
+    vendor.script("stall_body", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert int(given["content-length"]) // 2 == len(body)
+
+
+def test_a_gzip_bomb_is_small_on_the_wire_and_huge_behind_it(vendor: Simulator, ticket: str) -> None:
+    vendor.script("gzip_bomb", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert given["content-encoding"] == "gzip"
+    assert len(body) < 300_000
+    opener = zlib.decompressobj(wbits=31)
+    size, rest = 0, body
+    while not opener.eof:
+        size += len(opener.decompress(rest, 2**20))
+        rest = opener.unconsumed_tail
+    assert size == BOMB_BYTES == 200 * 2**20
+
+
+def test_what_is_called_gzip_may_be_none_or_only_half(vendor: Simulator, ticket: str) -> None:
+    vendor.script("bad_gzip", "details", ticket)
+    with pytest.raises(gzip.BadGzipFile):
+        gzip.decompress(body_of(raw(vendor, details_path(ticket)))[1])
+    vendor.script("cut_off_gzip", "details", ticket)
+    given, body = body_of(raw(vendor, details_path(ticket)))
+    assert int(given["content-length"]) == len(body)
+    with pytest.raises(EOFError):
+        gzip.decompress(body)
+
+
+def test_a_huge_body_comes_in_full_and_an_endless_one_never_ends(vendor: Simulator, ticket: str) -> None:
+    vendor.script("huge_body", "details", ticket)
+    assert len(body_of(raw(vendor, details_path(ticket)))[1]) == HUGE_BYTES
+    vendor.script("endless_body", "details", ticket)
+    assert len(raw(vendor, details_path(ticket), limit=HUGE_BYTES)) >= HUGE_BYTES
+
+
+def test_garbage_is_not_http(vendor: Simulator, ticket: str) -> None:
+    vendor.script("garbage", "details", ticket)
+    assert not raw(vendor, details_path(ticket)).startswith(b"HTTP/")
+
+
+def test_a_partial_list_is_the_beginning_of_the_whole(vendor: Simulator, ticket: str) -> None:
+    vendor.state(ticket, sizes={"SELF_PORTRAITS": [2000, 2000, 2000, 2000]})
+    vendor.script("partial_list", "images", ticket)
+    partly, whole = (get(vendor, images_path(ticket, "SELF_PORTRAITS")).json()["images"] for _ in range(2))
+    assert partly == whole[:2]
+    assert len(whole) == 4
+
+
+@pytest.mark.parametrize("fault", ["truncated_image", "html_as_image", "svg_as_image", "empty_image"])
+@pytest.mark.parametrize("shape", ["BINARY", "URLS"])
+def test_a_spoiled_picture_travels_like_a_good_one(vendor: Simulator, ticket: str, fault: str, shape: str) -> None:
+    vendor.state(ticket, shape=shape, sizes={"DOCUMENT": [3000]})
+    vendor.script(fault, "images", ticket)
+
+    def fetched() -> bytes:
+        answer = get(vendor, images_path(ticket, "DOCUMENT"))
+        return answer.content if shape == "BINARY" else requests.get(answer.json()["images"][0], timeout=5).content
+
+    wrong, right = fetched(), fetched()
+    assert {
+        "truncated_image": right[: len(right) // 2],
+        "html_as_image": wrong if wrong.startswith(b"<!DOCTYPE html>") else None,
+        "svg_as_image": wrong if wrong.startswith(b"<svg") else None,
+        "empty_image": b"",
+    }[fault] == wrong
+
+
+@pytest.mark.parametrize(
+    ("fault", "keys"),
+    [
+        ("token_missing", set()),
+        ("token_without_expiry", {"token"}),
+        ("token_without_expiracy", {"token"}),
+        ("token_expired", {"token", "expiracy"}),
+        ("token_of_another_type", {"token", "expiracy"}),
+    ],
+)
+def test_the_token_call_has_faults_of_its_own(vendor: Simulator, fault: str, keys: set[str]) -> None:
+    vendor.script(fault, "token")
+    answer = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5)
+    assert (answer.status_code, answer.json().keys()) == (200, keys)
+    if fault == "token_expired":
+        assert answer.json()["expiracy"] < time.time()
+        assert get(vendor, details_path(vendor.ids(1)[0]), answer.json()["token"]).status_code == 401
+
+
+def test_a_wait_ends_when_the_simulator_stops() -> None:
+    with Simulator(seed=7, scale=0.05, patience=60) as vendor:
+        [ticket] = vendor.ids(1)
+        vendor.script("stall", "details", ticket)
+        with pytest.raises(requests.Timeout):
+            requests.get(vendor.url + details_path(ticket), headers=headers(vendor), timeout=0.1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 2

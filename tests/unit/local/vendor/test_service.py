@@ -1,0 +1,193 @@
+import json
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from local.vendor import ImageType, Simulator
+from tests.unit.local.vendor.client import (
+    TOKEN_PATH,
+    connection,
+    details_path,
+    get,
+    headers,
+    images_path,
+    token,
+    token_headers,
+)
+
+
+def test_the_token_is_a_jwt_and_says_when_it_ends(vendor: Simulator) -> None:
+    answer = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5)
+    assert answer.status_code == 200
+    issued = answer.json()
+    assert issued.keys() == {"token", "expiracy"}
+    assert issued["expiracy"] - time.time() == pytest.approx(1200, abs=3)
+    claims = issued["token"].split(".")[1]
+    assert json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"] == issued["expiracy"]
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Authorization", 401),
+        ("x-api-key", 403),
+        ("x-tenant", 400),
+        ("x-env", 400),
+        ("x-banknu", 400),
+        ("user-agent", 400),
+        ("x-interface", 400),
+    ],
+)
+def test_every_header_of_the_token_call_is_needed(vendor: Simulator, header: str, status: int) -> None:
+    spoiled = {**token_headers(vendor), header: ""}
+    assert requests.post(vendor.url + TOKEN_PATH, headers=spoiled, timeout=5).status_code == status
+
+
+@pytest.mark.parametrize("header", ["Authorization", "x-api-key", "x-tenant", "x-env", "x-banknu"])
+def test_every_value_of_the_credential_is_compared(vendor: Simulator, header: str) -> None:
+    spoiled = {**token_headers(vendor), header: token_headers(vendor)[header] + "x"}
+    answer = requests.post(vendor.url + TOKEN_PATH, headers=spoiled, timeout=5)
+    assert answer.status_code == (403 if header == "x-api-key" else 401)
+    assert "token" not in answer.json()
+
+
+@pytest.mark.parametrize(("header", "status"), [("Authorization", 401), ("x-api-key", 403), ("user-agent", 400)])
+@pytest.mark.parametrize("path", [details_path, images_path])
+def test_a_ticket_opens_only_to_all_three_headers(
+    vendor: Simulator, header: str, status: int, path: Callable[[str], str]
+) -> None:
+    spoiled = {**headers(vendor), header: ""}
+    answer = requests.get(vendor.url + path(vendor.ids(1)[0]), headers=spoiled, timeout=5)
+    assert answer.status_code == status
+
+
+def test_a_token_from_the_token_call_opens_a_ticket(vendor: Simulator) -> None:
+    [ticket] = vendor.ids(1)
+    answer = get(vendor, details_path(ticket), token(vendor))
+    assert answer.status_code == 200
+    assert answer.json() == vendor.expected(ticket)["details"]
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_revoked_token_opens_nothing(vendor: Simulator) -> None:
+    bearer = token(vendor)
+    vendor.revoke_tokens()
+    answer = get(vendor, details_path(vendor.ids(1)[0]), bearer)
+    assert (answer.status_code, answer.json()["code"]) == (401, "UNTHRZD")
+    assert get(vendor, details_path(vendor.ids(1)[0]), token(vendor)).status_code == 200
+
+
+def test_a_token_opens_nothing_once_its_life_is_over() -> None:
+    now = 1_700_000_000.0
+    with Simulator(seed=7, token_life=60, clock=lambda: now) as vendor:
+        bearer = token(vendor)
+        path = details_path(vendor.ids(1)[0])
+        now += 59
+        assert get(vendor, path, bearer).status_code == 200
+        now += 2
+        assert get(vendor, path, bearer).status_code == 401
+
+
+@pytest.mark.parametrize("path", [details_path, images_path])
+def test_an_unknown_ticket_has_the_vendors_own_code(vendor: Simulator, path: Callable[[str], str]) -> None:
+    answer = get(vendor, path("00000000-0000-4000-8000-000000000000"))
+    assert answer.status_code == 404
+    assert answer.json() == {"status": 404, "code": "TCKTNTFND", "message": "Ticket not found"}
+
+
+@pytest.mark.parametrize(
+    "types", ["", "SELFIE", "document", "DOCUMENT,", "DOCUMENT, SELF_PORTRAITS", "A&type=DOCUMENT"]
+)
+def test_a_type_outside_the_grammar_is_a_bad_request(vendor: Simulator, types: str) -> None:
+    answer = get(vendor, images_path(vendor.ids(1)[0], types))
+    assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (400, 400, "BDRQST")
+
+
+def test_all_is_every_type_and_is_what_comes_unasked(vendor: Simulator) -> None:
+    [ticket] = vendor.ids(1)
+    vendor.state(ticket, shape="BY_TYPE", absence="EMPTY")
+    answer = get(vendor, images_path(ticket))
+    assert list(answer.json()) == list(ImageType)
+    assert get(vendor, details_path(ticket) + "/images").content == answer.content
+
+
+def test_types_joined_by_commas_come_in_the_order_asked(vendor: Simulator) -> None:
+    [ticket] = vendor.ids(1)
+    vendor.state(ticket, shape="BY_TYPE")
+    answer = get(vendor, images_path(ticket, "SELF_PORTRAITS,DOCUMENT"))
+    assert list(answer.json()) == ["SELF_PORTRAITS", "DOCUMENT"]
+
+
+def test_an_answer_larger_than_the_gateway_lets_through_is_an_error() -> None:
+    with Simulator(seed=7, body_limit=100_000) as vendor:
+        [ticket] = vendor.ids(1)
+        vendor.state(ticket, sizes={"DOCUMENT": [150_000]})
+        answer = get(vendor, images_path(ticket, "DOCUMENT"))
+        assert (answer.status_code, answer.json()) == (500, {"message": "Internal server error"})
+
+
+def test_an_address_that_is_none_of_the_vendors_is_refused_by_the_gateway(vendor: Simulator) -> None:
+    for path in ("/", "/id/v1/identity", "/id/v1/identity/transactions/a/b/images", "/id/v1/identity/auth/token"):
+        answer = get(vendor, path)
+        assert (answer.status_code, answer.json()) == (403, {"message": "Missing Authentication Token"})
+
+
+@pytest.fixture
+def picture_url(vendor: Simulator) -> str:
+    [ticket] = vendor.ids(1)
+    vendor.state(ticket, shape="URLS")
+    url: str = get(vendor, images_path(ticket, "DOCUMENT")).json()["images"][0]
+    return url
+
+
+def test_a_picture_is_fetched_from_its_address_without_a_token(vendor: Simulator, picture_url: str) -> None:
+    answer = requests.get(picture_url, timeout=5)
+    expected = vendor.expected(vendor.ids(1)[0])["images"]["DOCUMENT"][0]
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == expected["content_type"]
+    assert len(answer.content) == expected["bytes"]
+
+
+def test_a_token_that_travels_to_a_pictures_address_is_refused_and_recorded(
+    vendor: Simulator, picture_url: str
+) -> None:
+    assert requests.get(picture_url, headers=headers(vendor), timeout=5).status_code == 400
+    assert [call["authorization"] for call in vendor.calls(endpoint="picture")] == [True]
+
+
+def test_a_pictures_address_is_good_only_as_it_was_given(vendor: Simulator, picture_url: str) -> None:
+    assert requests.get(picture_url.partition("?")[0], timeout=5).status_code == 403
+    assert requests.get(picture_url[:-1], timeout=5).status_code == 403
+
+
+def test_a_connection_is_kept_alive(vendor: Simulator) -> None:
+    line = connection(vendor)
+    line.connect()
+    own = line.sock.getsockname()
+    for ticket in vendor.ids(5):
+        line.request("GET", details_path(ticket), headers=headers(vendor))
+        answer = line.getresponse()
+        answer.read()
+        assert answer.status == 200
+        assert line.sock.getsockname() == own
+    line.close()
+
+
+def test_many_clients_are_served_at_once(vendor: Simulator) -> None:
+    vendor.latency(details=300)
+    bearer = token(vendor)
+    with ThreadPoolExecutor(32) as pool:
+        began = time.monotonic()
+        answers = list(pool.map(lambda ticket: get(vendor, details_path(ticket), bearer).status_code, vendor.ids(32)))
+    assert answers == [200] * 32
+    assert time.monotonic() - began < 0.3 * 32 / 4
+    assert vendor.counts()["peak"] > 8
+
+
+def test_credentials_do_not_show_in_a_repr(vendor: Simulator) -> None:
+    assert vendor.credential.secret not in repr(vendor.credential)
+    assert vendor.credential.api_key not in repr(vendor.credential)

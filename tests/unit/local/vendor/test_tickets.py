@@ -1,0 +1,136 @@
+import json
+import uuid
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from local.vendor import Absence, ImageType, Shape, State, Tickets
+from local.vendor.details import details
+from local.vendor.pictures import DERIVED, UPLOADED
+from local.vendor.tickets import DetailsForm, Outcome, Ticket
+
+SMALL = Tickets(seed=3, scale=0.05)
+
+
+def first(count: int, tickets: Tickets = SMALL) -> list[Ticket]:
+    return [tickets.get(ticket) for ticket in tickets.ids(count)]
+
+
+def digests(ticket: Ticket) -> dict[str, list[str]]:
+    return {kind: [picture.sha256 for picture in ticket.pictures(kind)] for kind in ImageType}
+
+
+@given(seed=st.integers(0, 10**6), index=st.integers(0, 2**32 - 1))
+def test_an_id_is_a_uuid_that_leads_back_to_its_index(seed: int, index: int) -> None:
+    ticket = Tickets(seed).id(index)
+    assert uuid.UUID(ticket).version == 4
+    assert str(uuid.UUID(ticket)) == ticket
+    assert Tickets(seed).index(ticket) == index
+
+
+def test_ids_differ_from_one_another_and_from_those_of_another_seed() -> None:
+    assert len({*Tickets(1).ids(2000), *Tickets(2).ids(2000)}) == 4000
+
+
+@given(st.one_of(st.text(), st.uuids().map(str), st.sampled_from([SMALL.id(0).upper(), "{" + SMALL.id(0) + "}"])))
+def test_any_other_id_is_unknown(ticket: str) -> None:
+    with pytest.raises(KeyError):
+        SMALL.get(ticket)
+
+
+def test_the_same_seed_gives_the_same_tickets() -> None:
+    again = Tickets(seed=3, scale=0.05)
+    for one, other in zip(first(12), first(12, again), strict=True):
+        assert json.dumps(details(one)) == json.dumps(details(other))
+        assert digests(one) == digests(other)
+
+
+def test_another_seed_gives_other_tickets() -> None:
+    other = Tickets(seed=4, scale=0.05)
+    assert details(first(1)[0])["user"] != details(first(1, other)[0])["user"]
+    assert digests(first(1)[0]) != digests(first(1, other)[0])
+
+
+def test_a_run_of_forty_has_every_variety() -> None:
+    tickets = first(40)
+    assert {ticket.shape for ticket in tickets} == set(Shape)
+    assert {ticket.absence for ticket in tickets} == set(Absence)
+    assert {ticket.outcome for ticket in tickets} == set(Outcome)
+    assert {ticket.details_form for ticket in tickets} == set(DetailsForm)
+    assert {ticket.document.type for ticket in tickets} == {"PASSPORT", "ID_CARD", "DRIVER_LICENSE", "RESIDENCE_PERMIT"}
+    scripts = {"Arabic", "Cyrillic", "Devanagari", "Greek", "Han", "Hebrew", "Japanese", "Latin"}
+    assert {ticket.person.script for ticket in tickets} == scripts
+    formats = {picture.content_type for ticket in tickets for kind in ImageType for picture in ticket.pictures(kind)}
+    assert formats == {"image/jpeg", "image/png", "image/webp"}
+
+
+def test_uploads_are_always_there_and_what_is_cut_from_the_document_depends_on_it() -> None:
+    for ticket in first(60):
+        assert all(ticket.sizes[kind] for kind in UPLOADED)
+        assert len(ticket.sizes[ImageType.DOCUMENT]) == (1 if ticket.document.type == "PASSPORT" else 2)
+        assert bool(ticket.sizes[ImageType.DOCUMENT_SIGNATURE]) == (
+            ticket.document.type in ("PASSPORT", "DRIVER_LICENSE")
+        )
+        assert all(len(ticket.sizes[kind]) <= 1 for kind in DERIVED)
+
+
+def test_pictures_are_whole_files_of_about_the_size_drawn() -> None:
+    for ticket in first(12, Tickets(seed=3)):
+        for kind in ImageType:
+            for size, picture in zip(ticket.sizes[kind], ticket.pictures(kind), strict=True):
+                with Image.open(BytesIO(picture.data)) as image:
+                    image.load()
+                    assert image.get_format_mimetype() == picture.content_type
+                assert 0.66 * size < len(picture.data) < 1.5 * size
+
+
+def test_sizes_go_from_thirty_kilobytes_to_four_megabytes_and_the_large_ones_are_rare() -> None:
+    sizes = [size for ticket in first(1000, Tickets(seed=3)) for kind in ImageType for size in ticket.sizes[kind]]
+    assert 29_000 < min(sizes) < 32_000
+    assert max(sizes) == 3_900_000
+    assert 5 < sum(size > 3_000_000 for size in sizes) < 40
+
+
+def test_no_two_pictures_of_a_ticket_are_alike() -> None:
+    for ticket in first(12):
+        found = [digest for each in digests(ticket).values() for digest in each]
+        assert len(found) == len(set(found))
+
+
+def test_the_details_have_the_sections_that_the_vendor_names() -> None:
+    answer = details(first(1)[0])
+    assert {"user", "document", "lexical", "device", "process_flow"} <= answer.keys()
+    assert answer["flow_status"] in ("ACCEPTED", "REJECTED")
+    assert isinstance(answer["confidence_score"], float)
+    assert isinstance(answer["created"], int)
+    assert answer["user"]["native_fields"].keys() >= {"fullname", "surname", "address"}
+
+
+def test_a_ticket_that_goes_back_to_an_earlier_state_has_the_earlier_details() -> None:
+    ticket = SMALL.id(0)
+    before = details(SMALL.get(ticket, State(outcome=Outcome.ACCEPTED)))
+    rejected = details(SMALL.get(ticket, State(outcome=Outcome.REJECTED)))
+    assert (rejected["flow_status"], rejected["disposition"]) == ("REJECTED", "FAILED")
+    assert rejected["user"] == before["user"]
+    assert details(SMALL.get(ticket, State(outcome=Outcome.ACCEPTED))) == before
+
+
+def test_a_new_take_replaces_every_picture_and_leaves_the_person() -> None:
+    ticket = SMALL.id(0)
+    before, after = SMALL.get(ticket), SMALL.get(ticket, State(take=1))
+    assert details(before) == details(after)
+    for old, new in zip(digests(before).values(), digests(after).values(), strict=True):
+        assert len(old) == len(new)
+        assert not set(old) & set(new)
+
+
+def test_the_hard_details_are_beyond_what_a_table_of_38_digits_32_levels_and_400_kilobytes_takes() -> None:
+    def of(form: DetailsForm) -> str:
+        return json.dumps(details(SMALL.get(SMALL.id(0), State(details=form))), ensure_ascii=False)
+
+    assert "1" + "0" * 43 + "7" in of(DetailsForm.PRECISE)
+    assert of(DetailsForm.DEEP).count('{"next": [') == 40
+    assert len(of(DetailsForm.LARGE).encode()) > 400 * 1024

@@ -1,0 +1,137 @@
+import json
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from local.vendor import Simulator, State, Ticket, Tickets
+from local.vendor.tickets import Outcome
+from local.vendor.webhooks import IV_HEADER, Form, enciphered, event, in_clear
+from tests.unit.local.vendor.client import control
+
+SECRET = "0123456789abcdefghijklmnopqrstuv"
+TICKETS = Tickets(seed=3)
+
+
+def of(outcome: Outcome) -> Ticket:
+    return TICKETS.get(TICKETS.id(0), State(outcome=outcome))
+
+
+def decipher(body: bytes, iv: str, secret: str = SECRET) -> Any:
+    decryptor = Cipher(algorithms.AES(secret.encode()), modes.CBC(b64decode(iv, validate=True))).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    padded = decryptor.update(b64decode(body, validate=True)) + decryptor.finalize()
+    return json.loads(unpadder.update(padded) + unpadder.finalize())
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_an_enciphered_event_is_the_event_in_clear(form: Form, outcome: Outcome) -> None:
+    content = event(form, of(outcome))
+    webhook = enciphered(content, SECRET)
+    assert webhook.headers["Content-Type"] == "text/plain"
+    assert decipher(webhook.body, webhook.headers[IV_HEADER]) == content == json.loads(in_clear(content).body)
+
+
+@pytest.mark.parametrize(
+    ("form", "outcome", "said"),
+    [
+        (Form.COMPLETED, Outcome.ACCEPTED, {"event": "ticket.verification.completed", "flow_status": "ACCEPTED"}),
+        (Form.COMPLETED, Outcome.REJECTED, {"flow_status": "REJECTED", "disposition": "FAILED"}),
+        (Form.IN_PROGRESS, Outcome.ACCEPTED, {"event": "ticket.verification.in_progress", "remaining_attempts": 3}),
+        (Form.INVITATION, Outcome.REJECTED, {"invitation_state": "COMPLETED", "transaction_status": "REJECTED"}),
+        (Form.VERIFICATION, Outcome.ACCEPTED, {"event": "verification.completed", "status": "VERIFIED"}),
+        (Form.VERIFICATION, Outcome.REJECTED, {"event": "verification.completed", "status": "FAILED"}),
+        (Form.ONBOARDING, Outcome.ACCEPTED, {"event": "onboarding.completed", "status": "SUCCESSFUL"}),
+        (Form.ONBOARDING, Outcome.REJECTED, {"event": "onboarding.completed", "status": "AWAITING"}),
+    ],
+)
+def test_every_form_names_the_ticket_and_how_it_ended(form: Form, outcome: Outcome, said: dict[str, object]) -> None:
+    content = event(form, of(outcome))
+    assert content["ticket"] == TICKETS.id(0)
+    assert said.items() <= content.items()
+
+
+def test_an_invitation_has_no_event_field() -> None:
+    assert "event" not in event(Form.INVITATION, of(Outcome.ACCEPTED))
+
+
+def test_the_completed_event_and_the_details_tell_the_same_scores(vendor: Simulator) -> None:
+    ticket = vendor.service.ticket(vendor.ids(1)[0])
+    told, details = event(Form.COMPLETED, ticket)["data"], vendor.expected(ticket.id)["details"]
+    assert told.items() <= details.items()
+
+
+def test_an_iv_is_never_used_twice() -> None:
+    assert len({enciphered({}, SECRET).headers[IV_HEADER] for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize("secret", ["", "short", SECRET + "x", SECRET[:-1] + "é"])
+def test_a_secret_that_is_not_of_32_bytes_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        enciphered({}, secret)
+
+
+class _Door(HTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _DoorHandler)
+        self.came: list[tuple[dict[str, str], bytes]] = []
+
+
+class _DoorHandler(BaseHTTPRequestHandler):
+    server: _Door
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
+        pass
+
+
+@pytest.fixture
+def door() -> Iterator[_Door]:
+    """A customer's webhook address."""
+    with _Door() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_webhook_is_posted_enciphered(vendor: Simulator, door: _Door) -> None:
+    [ticket] = vendor.ids(1)
+    url = f"http://127.0.0.1:{door.server_port}/webhooks/tickets"
+    assert control(vendor, "webhook", ticket=ticket, url=url, secret=SECRET) == 202
+    [(headers, body)] = door.came
+    assert headers["content-type"] == "text/plain"
+    assert decipher(body, headers[IV_HEADER])["ticket"] == ticket
+
+
+def test_a_webhook_is_posted_in_clear_with_the_customers_header_and_credentials(vendor: Simulator, door: _Door) -> None:
+    [ticket] = vendor.ids(1)
+    url = f"http://127.0.0.1:{door.server_port}/"
+    status = vendor.webhook(ticket, url, "invitation", headers={"x-shared": "word"}, basic=["name", "pass"])
+    [(headers, body)] = door.came
+    assert status == 202
+    assert headers["content-type"] == "application/json"
+    assert headers["x-shared"] == "word"
+    assert headers["authorization"] == "Basic " + b64encode(b"name:pass").decode()
+    assert json.loads(body)["invitation_state"] == "COMPLETED"
+
+
+def test_nobody_at_the_address_is_told_as_such(vendor: Simulator) -> None:
+    answer = requests.post(
+        f"{vendor.url}/_sim/webhook", json={"ticket": vendor.ids(1)[0], "url": "http://127.0.0.1:1/"}, timeout=5
+    )
+    assert (answer.status_code, answer.json()) == (502, {"error": "ConnectionError"})
