@@ -27,6 +27,17 @@ from ticket_archive.table import TicketItem
 _ROUNDS = 3
 """How often a lost race is looked at again before the message goes back to the queue."""
 
+_OF_DETAILS = (
+    "outcome",
+    "disposition",
+    "confidence_score",
+    "risk_code",
+    "customer",
+    "details_sha256",
+    "details_bytes",
+    *DETAILS_ATTRIBUTES,
+)
+
 
 class Result(StrEnum):
     """How an archive that did not fail ended."""
@@ -133,13 +144,14 @@ class Archive:
 
         summary = summarise(fetched.details.value) if fetched.details else None
         if summary is not None and summary.in_progress:
-            # Nothing of a ticket that is not final is kept: its pictures may still be taken again.
+            # Nothing of a ticket that is not final is kept, now or from before: its pictures may still be taken again.
             fetched = Fetched(None, failures={"details": TicketInProgress(), **fetched.failures})
+            kept = None
         placement = place(wanted.ticket, fetched.details) if fetched.details else None
         if placement is not None and placement.key is not None:
             self._bucket.create(placement.key, placement.body, "application/gzip")
         content = _content(kept, fetched, summary, placement, self._image_types)
-        times = {"fetched_at": fetched_at, "expires_at": expiry}
+        times = {"fetched_at": _age(kept, fetched_at), "expires_at": expiry}
         if fetched.failures:
             self._keep_incomplete(wanted, item, content, times, fetched.failures)
         return self._commit(wanted, item, content, times)
@@ -157,8 +169,9 @@ class Archive:
                 if current is None:
                     raise
                 if current.fetched_at is not None and current.fetched_at >= times["fetched_at"]:
-                    if current.state is TicketState.ARCHIVED:
-                        self._publish(current)
+                    if current.state is not TicketState.ARCHIVED:
+                        raise  # newer, but not whole: as long as it is not, this is no reason to call anything done
+                    self._publish(current)
                     return Result.SUPERSEDED
                 item = current
                 continue
@@ -198,6 +211,7 @@ class Archive:
         retry_at = iso(self._clock() + timedelta(seconds=patience))
         with suppress(Superseded):  # archived before, or a newer fetch knows more: nothing to keep, still all to fetch
             self._table.keep_incomplete(wanted.ticket, changes, retry_at)
+        self._publish(item)  # its writer may have died before this, and who knows when the new will be whole
         causes = {failure.code for failure in failures.values()}
         raise TicketIncomplete(first.code, retry_after=max(pauses, default=None), causes=causes) from first
 
@@ -255,6 +269,17 @@ def _resumes(item: TicketItem, wanted: Wanted) -> bool:
     return wanted.event_id is None or item.resume == wanted.event_id
 
 
+def _age(kept: TicketItem | None, fetched_at: str) -> str:
+    """When the oldest part of a content was fetched: what counts for "newer fetch wins".
+
+    Of what builds on an earlier attempt that is the earlier attempt's time. With the tick on top the table takes it
+    after what it builds on, and refuses it after anything else that was written meanwhile.
+    """
+    if kept is None or kept.fetched_at is None:
+        return fetched_at
+    return iso(datetime.fromisoformat(kept.fetched_at) + timedelta(microseconds=1))
+
+
 def _content(
     kept: TicketItem | None,
     fetched: Fetched,
@@ -280,7 +305,7 @@ def _content(
     outcome = kept.outcome if kept else None
     sha256, size = (kept.details_sha256 or "", kept.details_bytes) if kept else ("", 0)
     if kept is None:  # what an earlier event's attempt left must not be taken for this one's
-        changes |= dict.fromkeys(("outcome", "details_sha256", *DETAILS_ATTRIBUTES))
+        changes |= dict.fromkeys(_OF_DETAILS)
     if details is not None and summary is not None and placement is not None:
         outcome, sha256, size = summary.outcome, details.sha256, details.size
         changes |= {
