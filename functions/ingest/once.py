@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _REMEMBERED_SECONDS = 14 * 86_400  # as long as a message can stay in a queue
+_KEY_PREFIX = "event"
 
 ALREADY_DONE = "already_done"
 
@@ -41,6 +42,8 @@ class Once:
             expires_after_seconds=_REMEMBERED_SECONDS,
             hash_function="sha256",
         )
+        # Powertools would do it on the first use, and let other threads use a store that is half configured.
+        self._store.configure(self._config, key_prefix=_KEY_PREFIX)
 
     def begin_invocation(self, context: LambdaContext) -> None:
         """Tells how long work can take at most: until then a second delivery of the same event is put off."""
@@ -63,7 +66,7 @@ class Once:
             data_keyword_argument="event",
             persistence_store=self._store,
             config=self._config,
-            key_prefix="event",
+            key_prefix=_KEY_PREFIX,
         )
         try:
             guarded(event={"event_id": event_id})
