@@ -92,7 +92,7 @@ class Preventor:
                 max_bytes=MAX_BYTES,
                 public_only=target.public_only,
             )
-            _raise_refusal(answer, about_ticket=False)
+            _raise_refusal(answer, not_meaning=(TicketNotFound, VendorDeniedAccess))
             return check_image(answer.body)
 
         return self._persist(ask, expires_at)
@@ -100,15 +100,15 @@ class Preventor:
     def _persist(self, ask: Callable[[float], T], expires_at: float) -> T:
         """Asks up to three times while the error says that trying again at once makes sense and time is left."""
         for pause in (*_QUICK_PAUSES, None):
-            left = expires_at - time.monotonic()
-            if left < _LEAST_SECONDS:
+            if expires_at - time.monotonic() < _LEAST_SECONDS:
                 raise OutOfTime("vendor")
             try:
                 return ask(min(expires_at, time.monotonic() + TRY_SECONDS))
             except TryLater as error:
                 wait = random.uniform(pause / 2, pause) if pause else 0.0  # noqa: S311 - jitter
                 asked_to_wait = error.retry_after is not None and error.retry_after > wait
-                if pause is None or not error.quick or asked_to_wait or wait + _LEAST_SECONDS > left:
+                no_time_left = time.monotonic() + wait + _LEAST_SECONDS > expires_at
+                if pause is None or not error.quick or asked_to_wait or no_time_left:
                     raise
             self._sleep(wait)
         raise AssertionError("the last try returns or raises")
@@ -163,14 +163,18 @@ class Preventor:
             expires_at=expires_at,
             max_bytes=TOKEN_MAX_BYTES,
         )
-        _raise_refusal(answer, about_ticket=False)
+        _raise_refusal(answer, not_meaning=(TicketNotFound,))
         return read_token(answer.body, time.time())
 
 
-def _raise_refusal(answer: Answer, *, about_ticket: bool = True) -> None:
-    """Raises what the answer means. Elsewhere than at a ticket's own address a 404 says nothing of the ticket."""
+def _raise_refusal(answer: Answer, *, not_meaning: tuple[type[TryLater], ...] = ()) -> None:
+    """Raises what the answer means.
+
+    Elsewhere than at a ticket's own address a 404 says nothing of the ticket, and where no token was sent a 401 or 403
+    (a link that has expired) says nothing of the credential.
+    """
     error = refusal(answer, now())
-    if isinstance(error, TicketNotFound) and not about_ticket:
+    if isinstance(error, not_meaning):
         raise VendorMisbehaved(error.detail)
     if error is not None:
         raise error
