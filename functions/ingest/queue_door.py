@@ -36,7 +36,10 @@ LEFT_FOR_STORING = 8.0
 LEAST_FOR_A_TICKET = 4.0
 """Seconds that must be left for the vendor, or a ticket is not begun."""
 SOON = 2
-"""Seconds after which a ticket comes back that only had bad luck: no time left, or another attempt under way."""
+"""Seconds after which a ticket comes back first that only had bad luck: no time left, or another attempt under way.
+
+They double each time: a message's deliveries must not be used up while the other attempt takes its time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +200,9 @@ _ALARMING = {
 
 
 def _pause(error: Exception, receives: int, retry_delay: float) -> int:
-    if isinstance(error, OutOfTime | Superseded):
-        return SOON
+    base = SOON if isinstance(error, OutOfTime | Superseded) else retry_delay
     asked = error.retry_after if isinstance(error, TryLater) else None
-    return pause_before_delivery(receives, retry_delay, asked, random.random())  # noqa: S311 - jitter
+    return pause_before_delivery(receives, base, asked, random.random())  # noqa: S311 - jitter
 
 
 def _sent_at(record: SQSRecord) -> str:
