@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
+from urllib3.response import HTTPResponse
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -36,6 +37,7 @@ class _Call(threading.local):
     expires_at: float = 0.0
     patience: float = 0.0
     bytes_left: int = 0
+    awaits_head: bool = False
 
     def time_left(self, at_most: float | None = None) -> float:
         """Seconds for the next operation. Raises TimeoutError when there are none."""
@@ -45,6 +47,9 @@ class _Call(threading.local):
         return min(left, self.patience if at_most is None else at_most)
 
     def receive(self, count: int) -> None:
+        if count == 0 and self.awaits_head:
+            # http.client takes the end of the connection for the end of the headers: a 200 or 404 that is none.
+            raise ConnectionResetError
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise VendorMisbehaved("too_large")
@@ -129,6 +134,13 @@ class _HttpConnection(HTTPConnection):
         if isinstance(fault, TimeoutError):
             raise fault
         raise NewConnectionError(self, "") from fault
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        _call.awaits_head = True
+        try:
+            return super().getresponse()
+        finally:
+            _call.awaits_head = False
 
 
 class _HttpsConnection(_HttpConnection, HTTPSConnection):
