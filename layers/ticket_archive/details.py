@@ -141,7 +141,9 @@ def cut_off(text: str) -> bool:
 def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")  # json.loads would guess UTF-16 from bytes
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and body.lstrip()[:1] == b"{":
+            raise VendorUnavailable("truncated") from None  # within a character
         raise NotUnderstood("details_not_utf8", body) from None
 
 

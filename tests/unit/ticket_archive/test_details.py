@@ -1,0 +1,415 @@
+"""Details come back as the same JSON value, whichever of the three places they were kept in."""
+
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ticket_archive import details as module
+from ticket_archive.details import ANSWER_LIMIT, ATTRIBUTES, Details, place, read_details, to_json, unpack
+from ticket_archive.errors import ArchiveError, NotUnderstood, VendorUnavailable
+
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
+
+
+@dataclass(frozen=True)
+class Spelt:
+    """A number, spelt as it stands in the JSON text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """An object's pairs in their order, repeated keys included."""
+
+    pairs: tuple[tuple[str, Any], ...]
+
+
+def render(node: Any) -> str:
+    match node:
+        case Spelt(text):
+            return text
+        case Pairs(pairs):
+            return "{" + ", ".join(f"{json.dumps(key)}: {render(value)}" for key, value in pairs) + "}"
+        case list():
+            return "[" + ",".join(map(render, node)) + "]"
+    return json.dumps(node)
+
+
+TRICKY_NUMBERS = (
+    "-0",
+    "-0.0",
+    "0.0",
+    "0e500",
+    "0e-500",
+    "1e400",
+    "-1e-400",
+    "1e125",
+    "1e-130",
+    "0.1",
+    "98.0",
+    "9" * 38,
+    "9" * 39,
+    "1" + "0" * 40,
+    "9" * 5000,
+    "1." + "0" * 60,
+    "0." + "3" * 38,
+    "1e999999999999999999",
+    "1e-999999999999999999",
+    "1e99999999999999999999",
+)
+CONSTANTS = ("NaN", "Infinity", "-Infinity")
+
+finite_numbers = st.one_of(
+    st.integers().map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.builds("{}.{}e{}".format, st.integers(), st.integers(0, 10**45), st.integers(-150, 150)),
+)
+any_number = st.one_of(finite_numbers, st.sampled_from(TRICKY_NUMBERS + CONSTANTS)).map(Spelt)
+any_text = st.one_of(
+    st.text(), st.text(st.characters(exclude_categories=())), st.sampled_from(["", "\0", "\ud800", '"'])
+)
+
+
+def objects(values: st.SearchStrategy[Any], keys: st.SearchStrategy[str]) -> st.SearchStrategy[Pairs]:
+    return st.lists(st.tuples(keys, values), max_size=4).map(lambda pairs: Pairs(tuple(pairs)))
+
+
+leaves = st.one_of(st.none(), st.booleans(), any_number, any_text)
+any_value = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | objects(inner, any_text), max_leaves=12)
+any_object = objects(any_value, any_text)
+
+
+def nested(depth: int) -> bytes:
+    """An object of `depth` levels: objects and lists in turn."""
+    body = b"1"
+    for level in reversed(range(depth)):
+        body = b"[" + body + b"]" if level % 2 else b'{"a":' + body + b"}"
+    return body
+
+
+def through_dynamodb(value: Any) -> Any:
+    return TypeDeserializer().deserialize(TypeSerializer().serialize(value))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality of JSON values: True is not 1."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+def exactly(body: bytes) -> Any:
+    return json.loads(body.decode(), parse_int=Decimal, parse_float=Decimal)
+
+
+@given(any_object)
+@example(Pairs((("n", Spelt("0e500")),)))
+@example(Pairs((("n", Spelt("-0")),)))
+@example(Pairs((("n", [Spelt(text) for text in TRICKY_NUMBERS]),)))
+@example(Pairs((("n", Spelt("1")), ("n", Spelt("2")))))
+@example(Pairs((("", Spelt("1")),)))
+@example(Pairs((("\ud800", "\0"),)))
+def test_what_is_kept_comes_back_equal(document: Pairs) -> None:
+    # GIVEN any JSON object
+    body = render(document).encode()
+    # WHEN it is read, placed, and goes through DynamoDB's notation
+    details = read_details(body)
+    placement = place(TICKET, details)
+    item = {name: through_dynamodb(value) for name, value in placement.attributes.items()}
+    # THEN exactly one attribute holds it, as the same value or as the same bytes
+    assert len(item) == 1
+    if details.native:
+        assert same(item["details"], exactly(body))
+        assert hashlib.sha256(to_json(item["details"])).hexdigest() == details.sha256
+    else:
+        assert unpack(bytes(item["details_packed"])) == body
+
+
+@pytest.mark.parametrize("text", TRICKY_NUMBERS)
+def test_no_number_loses_a_digit(text: str) -> None:
+    body = b'{"n": %s}' % text.encode()
+    details = read_details(body)
+    if details.native:
+        assert through_dynamodb(details.value)["n"] == Decimal(text)
+    assert details.raw == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"n": -0}',
+        b'{"n": 0e500}',
+        b'{"n": 1e400}',
+        b'{"n": 1e99999999999999999999}',
+        b'{"n": NaN}',
+        b'{"n": -Infinity}',
+        b'{"n": %s}' % (b"9" * 39),
+        b'{"a": 1, "a": 2}',
+        b'{"": 1}',
+        b'{"a": {"": 1}}',
+        b'{"a": "\\ud800"}',
+        b'{"\\ud800": 1}',
+    ],
+)
+def test_what_a_map_cannot_hold_is_kept_as_the_vendors_own_bytes(body: bytes) -> None:
+    details = read_details(body)
+    assert not details.native
+    assert unpack(place(TICKET, details).attributes["details_packed"]) == body
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"a": "\\u0000", "b": "", "c": [], "d": {}, "e": null, "f": [true, 0.0]}'])
+def test_ordinary_json_is_a_native_map(body: bytes) -> None:
+    details = read_details(body)
+    assert details.native
+    assert place(TICKET, details).attributes == {"details": exactly(body)}
+
+
+@pytest.mark.parametrize("depth", range(29, 41))
+def test_a_map_has_at_most_30_of_dynamodbs_32_levels(depth: int) -> None:
+    assert read_details(nested(depth)).native is (depth <= 30)
+
+
+@pytest.mark.parametrize("depth", [200, 900])
+def test_deep_json_is_kept_though_not_as_a_map(depth: int) -> None:
+    body = nested(depth)
+    assert unpack(place(TICKET, read_details(body)).attributes["details_packed"]) == body
+
+
+@pytest.mark.parametrize(
+    "brackets", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000, "[" * 100_000]
+)
+def test_absurd_depth_is_refused_with_its_body(brackets: str) -> None:
+    body = b'{"a": ' + brackets.encode()
+    with pytest.raises(NotUnderstood) as refusal:
+        read_details(body)
+    assert refusal.value.detail == "details_too_deep"
+    assert refusal.value.body == body
+
+
+def element_size(value: Any) -> int:
+    """Bytes in an item by DynamoDB's published rules (developer guide, item sizes), a number at its largest."""
+    if isinstance(value, dict):
+        return 3 + sum(1 + len(key.encode()) + element_size(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return 3 + sum(1 + element_size(inner) for inner in value)
+    if isinstance(value, str):
+        return len(value.encode())
+    return 21 if isinstance(value, Decimal) else 1
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda n: "x" * n,
+        lambda n: "é" * n,
+        lambda n: ["x"] * n,
+        lambda n: [None] * n,
+        lambda n: [[]] * n,
+        lambda n: [7] * n,
+        lambda n: {f"k{i}": "v" for i in range(n)},
+        lambda n: {f"é{i}": {} for i in range(n)},
+    ],
+)
+def test_a_map_takes_no_more_than_its_share_of_the_item(
+    fill: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NATIVE_LIMIT", 3000)
+    for n in range(0, 3200, 7):
+        details = read_details(json.dumps({"a": fill(n)}).encode())
+        assert details.native is (element_size(details.value) <= 3000)
+        if not details.native:
+            return
+    pytest.fail("every size was taken as a map")
+
+
+@pytest.mark.parametrize(("spare", "attribute"), [(0, "details_packed"), (-1, "details_key")])
+def test_packed_details_go_to_the_bucket_beyond_their_share(
+    spare: int, attribute: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    details = read_details(b'{"n": 1e400}')
+    packed = len(place(TICKET, details).attributes["details_packed"])
+    monkeypatch.setattr(module, "PACKED_LIMIT", packed + spare)
+    assert list(place(TICKET, details).attributes) == [attribute]
+
+
+@pytest.mark.parametrize(("size", "attribute"), [(ANSWER_LIMIT, "details_packed"), (ANSWER_LIMIT + 1, "details_key")])
+def test_details_that_no_answer_can_hold_go_to_the_bucket(size: int, attribute: str) -> None:
+    body = b'{"a": "%s"}' % (b"x" * (size - 9))
+    assert len(body) == size
+    assert list(place(TICKET, read_details(body)).attributes) == [attribute]
+
+
+def test_incompressible_details_are_one_object_that_holds_the_vendors_bytes() -> None:
+    # GIVEN details that compress to more than an item can take
+    noise = random.Random(1).randbytes(350_000).hex()
+    details = read_details(json.dumps({"noise": noise}).encode())
+    # WHEN they are placed
+    placement = place(TICKET, details)
+    # THEN the item points to the object, which is named by the digest
+    assert placement.key == f"tickets/{TICKET}/details/{details.sha256}.json.gz"
+    assert placement.attributes == {"details_key": placement.key}
+    assert gzip.decompress(placement.body) == details.raw == unpack(placement.body)
+
+
+def test_packing_twice_gives_the_same_bytes() -> None:
+    details = read_details(b'{"n": 1e400}')
+    assert place(TICKET, details) == place(TICKET, details)
+
+
+def test_the_table_knows_every_attribute_that_details_can_be_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    placements = [place(TICKET, read_details(b"{}")), place(TICKET, read_details(b'{"n": -0}'))]
+    monkeypatch.setattr(module, "PACKED_LIMIT", 0)
+    placements.append(place(TICKET, read_details(b'{"n": -0}')))
+    assert {name for placement in placements for name in placement.attributes} == set(ATTRIBUTES)
+
+
+def respell(text: str, zeros: int, upper: bool) -> str:
+    """The same number with a longer coefficient and an exponent."""
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    coefficient = ("".join(map(str, digits)) + "0" * zeros).lstrip("0") or "0"
+    return f"{'-' if sign else ''}{coefficient}{'E' if upper else 'e'}{exponent - zeros}"
+
+
+def rewritten(node: Any, draw: random.Random) -> Any:
+    """The same value: keys in another order, numbers in another spelling."""
+    match node:
+        case Spelt(text):
+            return Spelt(respell(text, draw.randrange(4), draw.random() < 0.5))
+        case Pairs(pairs):
+            return Pairs(tuple((key, rewritten(value, draw)) for key, value in draw.sample(pairs, len(pairs))))
+        case list():
+            return [rewritten(element, draw) for element in node]
+    return node
+
+
+plain_value = st.recursive(
+    st.one_of(st.none(), st.booleans(), finite_numbers.map(Spelt), st.text()),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(), inner, max_size=4).map(lambda found: Pairs(tuple(found.items())))
+    ),
+    max_leaves=10,
+)
+plain_object = st.dictionaries(st.text(), plain_value, max_size=4).map(lambda found: Pairs(tuple(found.items())))
+
+
+@settings(max_examples=40)
+@given(plain_object, st.randoms(use_true_random=False))
+@example(Pairs((("n", Spelt("98.0")), ("m", Spelt("0.0001")))), random.Random(1))
+def test_the_digest_does_not_depend_on_spelling(document: Pairs, draw: random.Random) -> None:
+    other = render(rewritten(document, draw)).encode()
+    assert read_details(other).sha256 == read_details(render(document).encode()).sha256
+
+
+@settings(max_examples=40)
+@given(plain_object, plain_object)
+@example(Pairs((("n", True),)), Pairs((("n", Spelt("1")),)))
+@example(Pairs((("n", Spelt("1")),)), Pairs((("n", "1"),)))
+@example(Pairs((("n", Spelt("10")),)), Pairs((("n", Spelt("1")),)))
+@example(Pairs((("n", []),)), Pairs((("n", Pairs(())),)))
+def test_different_values_have_different_digests(one: Pairs, other: Pairs) -> None:
+    first, second = render(one).encode(), render(other).encode()
+    if read_details(first).sha256 == read_details(second).sha256:
+        assert same(exactly(first), exactly(second))
+
+
+@settings(max_examples=40)
+@given(plain_object)
+def test_the_canonical_form_is_json_of_the_same_value(document: Pairs) -> None:
+    value = exactly(render(document).encode())
+    assert same(exactly(to_json(value)), value)
+
+
+def test_the_digest_tells_apart_what_a_parser_would_merge() -> None:
+    bodies = [
+        b'{"n": NaN}',
+        b'{"n": null}',
+        b'{"n": Infinity}',
+        b'{"n": 1, "n": 2}',
+        b'{"n": 2}',
+        b'{"n": -0}',
+        b'{"n": 0}',
+    ]
+    assert len({read_details(body).sha256 for body in bodies}) == len(bodies)
+
+
+@settings(max_examples=40)
+@given(plain_object, st.data())
+@example(Pairs((("a", Pairs((("b", Spelt("1")),))),)), None)
+@example(Pairs((("a", "}"),)), None)
+@example(Pairs((("é", "é"),)), None)
+def test_every_beginning_of_details_counts_as_cut_off(document: Pairs, data: st.DataObject | None) -> None:
+    # GIVEN details of which only the first bytes came, be it up to within a character
+    body = json.dumps(exactly(render(document).encode()), default=str, ensure_ascii=False).encode()
+    ends = range(1, len(body)) if data is None else [data.draw(st.integers(1, len(body) - 1))]
+    for end in ends:
+        # WHEN / THEN the vendor is asked again, and nothing of it is kept
+        with pytest.raises(VendorUnavailable) as refusal:
+            read_details(body[:end])
+        assert refusal.value.detail == "truncated"
+        assert refusal.value.quick
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "details_not_json"),
+        (b"<html>{}</html>", "details_not_json"),
+        (b'{"a": 1} x', "details_not_json"),
+        (b'{"a": 1}}', "details_not_json"),
+        (b'{"a": 1}{"a":', "details_not_json"),
+        (b"{'a': 1}", "details_not_json"),
+        (b'{"a": 1,}', "details_not_json"),
+        (b'{"a": 01}', "details_not_json"),
+        (b'{"a": "\n"}', "details_not_json"),
+        ('{"a": 1}'.encode("utf-16"), "details_not_utf8"),
+        (b'{"a": "\xff"}', "details_not_utf8"),
+        (b'{"a": "\xc3"}', "details_not_utf8"),
+        (b"[]", "details_not_an_object"),
+        (b"[{}]", "details_not_an_object"),
+        (b"null", "details_not_an_object"),
+        (b'"text"', "details_not_an_object"),
+        (b"12", "details_not_an_object"),
+    ],
+)
+def test_what_is_no_json_object_is_not_understood_and_its_body_handed_on(body: bytes, detail: str) -> None:
+    with pytest.raises(NotUnderstood) as refusal:
+        read_details(body)
+    assert (refusal.value.detail, refusal.value.body) == (detail, body)
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), st.text(alphabet='{}[]",:\\0123e-truefalsnu').map(str.encode)))
+def test_no_body_raises_anything_untyped(body: bytes) -> None:
+    with suppress(NotUnderstood, VendorUnavailable):
+        assert isinstance(read_details(body), Details)
+
+
+def test_size_is_that_of_the_body_as_it_came() -> None:
+    body = b'{ "a" :\n 1 }'
+    assert read_details(body).size == len(body)
+
+
+@pytest.mark.parametrize("body", [b'{"fullname": "Canary Doe"}', b'{"fullname": "Canary Doe", "n": NaN}'])
+def test_neither_a_repr_nor_an_error_shows_content(body: bytes) -> None:
+    details = read_details(body)
+    assert "Canary" not in repr(details) + repr(place(TICKET, details))
+    with pytest.raises(ArchiveError) as refusal:
+        read_details(body + b"Canary")
+    assert "Canary" not in str(refusal.value) + repr(refusal.value)
