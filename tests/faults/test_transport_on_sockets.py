@@ -82,12 +82,12 @@ Script = Callable[[Link], None]
 class Peer:
     """A server on 127.0.0.1 that plays a script on every connection, after the TLS handshake if it has a context."""
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.tls = tls
         self.connections = 0
         self.closing = threading.Event()
-        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(64)
         self.port: int = self.listener.getsockname()[1]
@@ -486,17 +486,19 @@ def test_a_refused_connection_is_no_answer(peer: Callable[..., Peer], transport:
     assert refusal(transport, server.url) == "vendor_unavailable: connect"
 
 
-@pytest.mark.parametrize("host", ["canary.invalid", "a..canary.test", "a" * 64 + ".canary.test"])
+@pytest.mark.parametrize("host", ["canary.test", "a" * 64 + ".canary.test"])
 def test_a_name_that_does_not_resolve_is_no_answer(
     transport: Transport, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if host.endswith(".invalid"):
+    real = socket.getaddrinfo
 
-        def nobody(*_: Any) -> list[Any]:
+    def nobody(name: str, *rest: Any) -> Any:
+        if name == "canary.test":
             raise socket.gaierror(socket.EAI_NONAME, "canary")
+        return real(name, *rest)  # refuses the long label before it asks anybody
 
-        monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    assert refusal(transport, f"http://{host}/") in ("vendor_unavailable: dns", "vendor_unavailable: protocol")
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    assert refusal(transport, f"http://{host}/") == "vendor_unavailable: dns"
 
 
 def test_a_body_without_a_length_that_is_cut_off_cannot_be_told_from_a_whole_one(
