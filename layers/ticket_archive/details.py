@@ -23,8 +23,8 @@ NATIVE_LIMIT = 300_000
 """Bytes of an item that the map may take; what is left of the 400 KB is for images, names and times."""
 PACKED_LIMIT = 300_000
 """Bytes of an item that the compressed form may take."""
-ANSWER_LIMIT = 2_000_000
-"""Bytes of JSON that a function's answer surely holds: Lambda allows 6 MB, and JSON within JSON grows to threefold.
+ANSWER_LIMIT = 1_000_000
+"""Bytes of JSON that a function's answer surely holds: Lambda allows 6 MB, and JSON within JSON grows to sixfold.
 What is larger is an object of its own, so that a URL can lead to it."""
 
 _LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
