@@ -53,7 +53,6 @@ def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> St
     """Begin the emulator on `port`; its temporary files, the unpacked functions among them, are in `temporary`."""
     if not PYTHON.exists():
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`")
-    temporary.mkdir(mode=0o700, exist_ok=True)
     # By Hypercorn and not by the `ministack` command: that one would take port 443 too where it may.
     command: list[str | Path] = [PYTHON, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local import account, certificate, deploy, emulator, simulator
+from local import account, certificate, deploy, emulator, scratch, simulator
 from local.account import Account
 from local.errors import AlreadyUp, NotUp
 from local.processes import Ledger, end
@@ -19,8 +19,8 @@ from local.vendor.credential import Credential
 
 NAME = "idv-ticket-archive"
 SEED = 1
-PARAMETERS = {"RetryDelaySeconds": "1"}
-"""What is not as in production: nobody at a desk waits twenty seconds for a second attempt."""
+PARAMETERS = {"RetryDelaySeconds": "1", "VendorMaxConcurrency": "2"}
+"""What is not as in production: a developer does not wait twenty seconds for a second attempt, and has few cores."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _start(
     endpoint = f"https://127.0.0.1:{port}"
     with steps("Starting the emulator"):
         loopback = certificate.make(run / "tls")
-        emulated = emulator.begin(port, loopback, run / "tmp", logs / "emulator.log")
+        emulated = emulator.begin(port, loopback, scratch.make(run / "scratch"), logs / "emulator.log")
         ledger.add(emulated)
         emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
@@ -171,6 +171,7 @@ def _clear(state: Path, ledger: Ledger) -> list[str]:
     """Logs, the build cache and the demo's gallery stay."""
     ended = [process.name for process in end(ledger.read())]
     (state / "stack.json").unlink(missing_ok=True)
+    scratch.remove(state / "run" / "scratch")
     shutil.rmtree(state / "run", ignore_errors=True)
     return ended
 
