@@ -1,0 +1,91 @@
+"""Objects are created once, and S3 checks what arrives."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from ticket_archive.bucket import Bucket
+from ticket_archive.errors import Superseded
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+KEY = "tickets/T-1/images/DOCUMENT/ab.jpg"
+
+
+@pytest.fixture(scope="module")
+def client() -> "S3Client":
+    return boto3.client("s3", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+
+
+@pytest.fixture
+def s3(client: "S3Client") -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def bucket(client: "S3Client", s3: Stubber) -> Bucket:
+    return Bucket(client, "archive")
+
+
+def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(s3: Stubber, bucket: Bucket) -> None:
+    body = b"picture"
+    s3.add_response(
+        "put_object",
+        {},
+        {
+            "Bucket": "archive",
+            "Key": KEY,
+            "Body": body,
+            "ContentType": "image/jpeg",
+            "ChecksumSHA256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
+            "IfNoneMatch": "*",
+        },
+    )
+    assert bucket.create(KEY, body, "image/jpeg") is True
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
+def test_what_is_there_already_stays(code: str, s3: Stubber, bucket: Bucket) -> None:
+    s3.add_client_error("put_object", code, http_status_code=412)
+    assert bucket.create(KEY, b"picture", "image/jpeg") is False
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "409"])
+def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, bucket: Bucket) -> None:
+    s3.add_client_error("put_object", code, http_status_code=409)
+    with pytest.raises(Superseded) as refusal:
+        bucket.create(KEY, b"picture", "image/jpeg")
+    assert refusal.value.detail == "object"
+
+
+@pytest.mark.parametrize(
+    "code", ["AccessDenied", "SlowDown", "InternalError", "BadDigest", "NoSuchBucket", "OperationAborted"]
+)
+def test_every_other_error_is_raised_as_it_is(code: str, s3: Stubber, bucket: Bucket) -> None:
+    s3.add_client_error("put_object", code)
+    with pytest.raises(ClientError) as refusal:
+        bucket.create(KEY, b"picture", "image/jpeg")
+    assert refusal.value.response["Error"].get("Code") == code
+
+
+def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
+    body = StreamingBody(io.BytesIO(b"details"), 7)
+    s3.add_response("get_object", {"Body": body}, {"Bucket": "archive", "Key": KEY})
+    assert bucket.read(KEY) == b"details"
+
+
+def test_an_object_that_is_not_there_is_botocores_error(s3: Stubber, bucket: Bucket) -> None:
+    s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    with pytest.raises(ClientError):
+        bucket.read(KEY)

@@ -1,0 +1,42 @@
+"""The error tree: told apart by type and code, safe to log."""
+
+import inspect
+import re
+
+import pytest
+
+from ticket_archive import errors
+from ticket_archive.errors import ArchiveError, NotUnderstood, TryLater, VendorUnavailable
+
+EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ArchiveError)]
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    assert len({kind.code for kind in EVERY}) == len(EVERY)
+    assert all(re.fullmatch("[a-z_]+", kind.code) for kind in EVERY)
+
+
+def test_the_tree_at_the_top_of_the_module_shows_every_error() -> None:
+    drawn = re.findall(r"^ +(?:│? +)?[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
+    assert {"ArchiveError", *drawn} == {kind.__name__ for kind in EVERY}
+
+
+def test_the_text_is_the_code_and_the_detail() -> None:
+    assert str(VendorUnavailable("503")) == "vendor_unavailable: 503"
+    assert str(VendorUnavailable()) == "vendor_unavailable"
+
+
+def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
+    assert [kind for kind in EVERY if issubclass(kind, TryLater) and kind.quick] == [VendorUnavailable]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if issubclass(kind, TryLater)])
+def test_what_comes_later_can_say_when(kind: type[TryLater]) -> None:
+    assert kind("x", retry_after=7.5).retry_after == 7.5
+    assert kind().retry_after is None
+
+
+def test_a_body_that_was_not_understood_shows_in_no_text() -> None:
+    error = NotUnderstood("details_not_json", b"Canary Doe")
+    assert error.body == b"Canary Doe"
+    assert "Canary" not in str(error) + repr(error)

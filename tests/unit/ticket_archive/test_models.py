@@ -1,0 +1,113 @@
+"""Which ids and codes get any further."""
+
+from contextlib import suppress
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ticket_archive.errors import InvalidRequest
+from ticket_archive.models import ImageType, StoredImage, customer_id, ticket_id
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@pytest.mark.parametrize("text", ["762ebbda-0edb-4e48-86bc-11a280273601", "a", "T_1", "9", "x" * 128])
+def test_a_tickets_id_is_taken_as_it_is(text: str) -> None:
+    assert ticket_id(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-a",
+        "_a",
+        ".",
+        "..",
+        "a/b",
+        "a\\b",
+        "a.b",
+        "../a",
+        "a%2fb",
+        "a?b",
+        "a#b",
+        "a b",
+        " a",
+        "a\n",
+        "a\r\nb",
+        "a\0",
+        "é",
+        "\u0661",
+        "\u212a",
+        "x" * 129,
+        None,
+        7,
+        True,
+        b"a",
+        ["a"],
+    ],
+)
+def test_nothing_else_is_a_tickets_id(text: object) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        ticket_id(text)
+    assert refusal.value.detail == "ticket"
+
+
+@given(ANY_TEXT | st.from_regex(r"[A-Za-z0-9_./%?-]{1,140}", fullmatch=True))
+def test_an_id_that_passes_needs_no_quoting_in_a_url_and_no_escaping_in_a_key(text: str) -> None:
+    with suppress(InvalidRequest):
+        accepted = ticket_id(text)
+        assert quote(accepted, safe="") == accepted
+        assert len(accepted.encode()) <= 128
+
+
+@pytest.mark.parametrize(
+    ("text", "customer"),
+    [
+        ("C-1", "C-1"),
+        (" C 1 ", "C 1"),
+        ("á/%", "á/%"),
+        ("x" * 256, "x" * 256),
+        (4711, "4711"),
+        (0, "0"),
+        ("x" * 257, None),
+        ("", None),
+        ("   ", None),
+        ("a\nb", None),
+        ("a\0b", None),
+        ("\ud800", None),
+        (True, None),
+        (1.5, None),
+        (None, None),
+        (["C-1"], None),
+    ],
+)
+def test_a_customers_code_is_short_and_printable(text: object, customer: str | None) -> None:
+    assert customer_id(text) == customer
+
+
+@given(ANY_TEXT)
+def test_a_customers_code_fits_dynamodbs_partition_key_and_is_stable(text: str) -> None:
+    code = customer_id(text)
+    if code is not None:
+        assert 0 < len(code.encode()) <= 2048
+        assert customer_id(code) == code
+
+
+def test_only_what_the_user_uploaded_must_exist() -> None:
+    assert {kind for kind in ImageType if kind.uploaded} == {ImageType.SELF_PORTRAITS, ImageType.DOCUMENT}
+
+
+def test_an_image_is_spelt_in_plain_words() -> None:
+    image = StoredImage(ImageType.DOCUMENT, 1, "k", "s", 2, "image/png")
+    assert image.as_dict() == {
+        "type": "DOCUMENT",
+        "index": 1,
+        "key": "k",
+        "sha256": "s",
+        "bytes": 2,
+        "content_type": "image/png",
+    }
+    assert type(image.as_dict()["type"]) is str
