@@ -1,0 +1,423 @@
+"""The archive's surroundings in memory: table, bucket, vendor, idempotency store, queue, clock, and a pool that runs
+things at once. They keep the rules of the real ones, are safe under threads, and tell what happened to them.
+
+Every call passes through `Effects`, under a name: there a test watches the calls, counts them, and breaks them.
+"""
+
+import itertools
+import json
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+
+from ingest.images import InlineImage, LinkedImage
+from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
+from ticket_archive.details import Details, read_details
+from ticket_archive.errors import Superseded, TicketErased, TicketNotFound
+from ticket_archive.models import ImageType, TicketState
+from ticket_archive.table import TicketItem, Waiting, read_item
+
+When = Literal["before", "after"]
+
+_serialise = TypeSerializer().serialize
+
+
+class Effects:
+    """What was done, in order: `log` holds the names of the calls that took effect. `hook` sees both ends of each."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.hook: Callable[[When, str], None] = lambda _when, _name: None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        self.hook("before", name)
+        yield
+        with self._lock:
+            self.log.append(name)
+        self.hook("after", name)
+
+    def named(self, prefix: str) -> list[str]:
+        return [name for name in self.log if name.startswith(prefix)]
+
+    def counts(self) -> Counter[str]:
+        """How often each kind of call was made: what stands before the first space of its name."""
+        return Counter(name.partition(" ")[0] for name in self.log)
+
+
+class FakeClock:
+    """A time that is later at every look: by `tick`, or by nothing while that is zero."""
+
+    def __init__(self, tick: timedelta = timedelta(seconds=1)) -> None:
+        self.tick = tick
+        self._moment = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def __call__(self) -> datetime:
+        with self._lock:
+            self._moment += self.tick
+            return self._moment
+
+    def pass_by(self, seconds: float) -> None:
+        with self._lock:
+            self._moment += timedelta(seconds=seconds)
+
+
+class AtOnce(Executor):
+    """A pool whose work is done when `submit` returns: tests without threads have one order only."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as a pool does
+            future.set_exception(error)
+        return future
+
+
+class FakeBucket:
+    """`ticket_archive.bucket.Bucket`. `created` has every key once, in the order of creation: the events that S3 sends.
+
+    `on_create` is told of each new object before anybody else can see it.
+    """
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.effects = effects or Effects()
+        self.objects: dict[str, bytes] = {}
+        self.content_types: dict[str, str] = {}
+        self.created: list[str] = []
+        self.on_create: Callable[[str, bytes], None] = lambda _key, _body: None
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.objects
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def __getitem__(self, key: str) -> bytes:
+        return self.objects[key]
+
+    def create(self, key: str, body: bytes, content_type: str) -> bool:
+        with self.effects.around(f"bucket.create {key}"), self._lock:
+            if key in self.objects:
+                return False
+            self.on_create(key, body)
+            self.objects[key] = body
+            self.content_types[key] = content_type
+            self.created.append(key)
+            return True
+
+    def keys(self, part: str) -> list[str]:
+        return [key for key in self.created if f"/{part}/" in key]
+
+    def manifests(self, ticket: str) -> list[dict[str, Any]]:
+        """A ticket's manifests in the order in which their events went out."""
+        return [json.loads(self.objects[key]) for key in self.keys("manifests") if key.startswith(f"tickets/{ticket}/")]
+
+
+class FakeTickets:
+    """`ticket_archive.table.TicketTable`, with the conditions of its expressions.
+
+    tests/support/ticket_table_cases.py holds both to the same rules.
+    """
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.effects = effects or Effects()
+        self.items: dict[str, dict[str, Any]] = {}
+        self.events: dict[tuple[str, str], dict[str, Any]] = {}
+        self.history: dict[str, list[str]] = {}
+        """The versions that each ticket was archived in, one after another."""
+        self._lock = threading.Lock()
+
+    def __contains__(self, ticket: str) -> bool:
+        return ticket in self.items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, ticket: str) -> TicketItem:
+        return self._read(self.items[ticket])
+
+    def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem:
+        with self.effects.around(f"table.register {ticket}"), self._lock:
+            item = dict(self.items.get(ticket, {}))
+            if item.get("state") == TicketState.ERASED:
+                raise TicketErased
+            item.setdefault("received_at", now)
+            item.setdefault("state", TicketState.RECEIVED.value)
+            if expires_at is not None:
+                item.setdefault("expires_at", expires_at)
+            item |= {"attempts": item.get("attempts", 0) + 1, "attempted_at": now}
+            self._keep(ticket, item)
+            return self._read(self.items[ticket])
+
+    def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
+        with self.effects.around(f"table.event {ticket} {event_id}"), self._lock:
+            record = {"event_id": event_id, "event": name, "received_at": received_at}
+            if expires_at is not None:
+                record["expires_at"] = str(expires_at)
+            self.events[ticket, f"event#{received_at}#{event_id}"] = dict(record)
+
+    def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None:
+        removed = {"incomplete", "retry_at", "resume", "last_error", *DETAILS_ATTRIBUTES}
+        if not any(name in changes for name in DETAILS_ATTRIBUTES):
+            removed -= set(DETAILS_ATTRIBUTES)
+        with self.effects.around(f"table.archive {item.ticket}"), self._lock:
+            old = self._old(item.ticket)
+            same_version = old.get("version") == item.version
+            if not same_version or not _is_newer(changes, old):
+                raise Superseded("ticket")
+            self._change(item.ticket, {**changes, "state": TicketState.ARCHIVED.value}, removed)
+            history = self.history.setdefault(item.ticket, [])
+            if history[-1:] != [changes["version"]]:
+                history.append(changes["version"])
+
+    def keep_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
+        removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
+        values = {"state": TicketState.INCOMPLETE.value, "incomplete": "yes", "retry_at": retry_at}
+        with self.effects.around(f"table.keep_incomplete {ticket}"), self._lock:
+            old = self._old(ticket)
+            if old.get("state") not in (TicketState.RECEIVED, TicketState.INCOMPLETE) or not _is_newer(changes, old):
+                raise Superseded("ticket")
+            self._change(ticket, {**changes, **values}, removed)
+
+    def get(self, ticket: str) -> TicketItem | None:
+        with self.effects.around(f"table.get {ticket}"), self._lock:
+            return self._read(self.items[ticket]) if ticket in self.items else None
+
+    def incomplete(self, limit: int) -> Sequence[Waiting]:
+        with self._lock:
+            listed = [(name, item) for name, item in self.items.items() if "incomplete" in item]
+        listed.sort(key=lambda entry: str(entry[1]["retry_at"]))
+        return [Waiting(name, item["retry_at"], item["received_at"], item.get("requeues", 0)) for name, item in listed][
+            :limit
+        ]
+
+    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+        values: dict[str, Any] = {"requeues": waiting.requeues + 1, "retry_at": retry_at}
+        if retry_at is None:
+            values["incomplete"] = None
+        with self._lock:
+            if self.items.get(waiting.ticket, {}).get("retry_at") != waiting.retry_at:
+                return False
+            self._change(waiting.ticket, values, set())
+            return True
+
+    def erase(self, ticket: str) -> None:
+        """What the operators' command leaves of a ticket."""
+        with self._lock:
+            self.items[ticket] = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
+
+    def _old(self, ticket: str) -> dict[str, Any]:
+        old = self.items.get(ticket, {})
+        if old.get("state") == TicketState.ERASED:
+            raise TicketErased
+        return old
+
+    def _change(self, ticket: str, sets: Mapping[str, Any], removes: set[str]) -> None:
+        present = {name: value for name, value in sets.items() if value is not None}
+        gone = (removes | {name for name, value in sets.items() if value is None}) - present.keys()
+        old = self.items.get(ticket, {})
+        self._keep(ticket, {**{name: value for name, value in old.items() if name not in gone}, **present})
+
+    def _keep(self, ticket: str, item: Mapping[str, Any]) -> None:
+        self.items[ticket] = {**item, "ticket": ticket, "record": "ticket"}
+
+    def _read(self, item: Mapping[str, Any]) -> TicketItem:
+        return read_item({name: _serialise(value) for name, value in item.items()})
+
+
+def _is_newer(changes: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    return "fetched_at" not in old or bool(old["fetched_at"] < changes["fetched_at"])
+
+
+Images = Sequence[InlineImage | LinkedImage]
+
+
+class FakeVendor:
+    """`ingest.preventor.Preventor`, scripted.
+
+    What a ticket is stands in `details` and `images`; what is in `next_answers` (by "details", an image type or a URL)
+    comes first, and once: an exception is raised, anything else returned.
+    """
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.effects = effects or Effects()
+        self.details_of: dict[str, Details] = {}
+        self.images_of: dict[tuple[str, ImageType], Images] = {}
+        self.links: dict[str, InlineImage] = {}
+        self.next_answers: dict[str, deque[Any]] = {}
+
+    def becomes(self, ticket: str, details: Details, images: Mapping[ImageType, Images]) -> None:
+        """The ticket's new state, all at once."""
+        self.details_of[ticket] = details
+        for kind in ImageType:
+            self.images_of[ticket, kind] = images.get(kind, ())
+
+    def next(self, part: str, *answers: Any) -> None:
+        self.next_answers.setdefault(part, deque()).extend(answers)
+
+    def details(self, ticket: str, expires_at: float) -> Details:
+        with self.effects.around(f"vendor.details {ticket}"):
+            details: Details = self._scripted("details", self.details_of.get(ticket, TicketNotFound("404")))
+            return details
+
+    def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
+        with self.effects.around(f"vendor.images {ticket} {wanted.value}"):
+            return list(self._scripted(wanted.value, self.images_of.get((ticket, wanted), ())))
+
+    def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
+        with self.effects.around(f"vendor.linked_image {link.url}"):
+            image: InlineImage = self._scripted(link.url, self.links[link.url])
+            return image
+
+    def _scripted(self, part: str, standing: Any) -> Any:
+        scripted = self.next_answers.get(part)
+        answer = scripted.popleft() if scripted else standing
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def picture(text: str) -> InlineImage:
+    """An image for code that does not look into it."""
+    return InlineImage(b"\xff\xd8\xff" + text.encode(), "image/jpeg", "jpg")
+
+
+def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
+    return read_details(json.dumps({"flow_status": outcome, **more}).encode())
+
+
+class FakeQueue:
+    """`ingest.queue.TicketQueue`: `pauses` by receipt handle, `quarantined` with their reasons, `sent` bodies."""
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.effects = effects or Effects()
+        self.pauses: dict[str, int] = {}
+        self.quarantined: list[tuple[str, str]] = []
+        self.sent: list[str] = []
+
+    def send(self, body: str) -> str:
+        with self.effects.around("queue.send"):
+            self.sent.append(body)
+            return f"message-{len(self.sent)}"
+
+    def quarantine(self, body: str, reason: str) -> None:
+        with self.effects.around(f"queue.quarantine {reason}"):
+            self.quarantined.append((body, reason))
+
+    def put_off(self, receipt_handle: str, seconds: int) -> None:
+        with self.effects.around(f"queue.put_off {receipt_handle}"):
+            self.pauses[receipt_handle] = seconds
+
+
+class FakeIdempotencyTable:
+    """The DynamoDB client that Powertools' idempotency is given: its four calls, with its one condition.
+
+    `offline` makes every call fail as one that found nobody.
+    """
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.effects = effects or Effects()
+        self.records: dict[str, dict[str, Any]] = {}
+        self.offline = False
+        self._lock = threading.Lock()
+
+    def statuses(self) -> list[str]:
+        return [record["status"]["S"] for record in self.records.values()]
+
+    def attempts_are_over(self) -> None:
+        """Lets the time pass after which an attempt that never ended counts as dead."""
+        for record in self.records.values():
+            if "in_progress_expiration" in record:
+                record["in_progress_expiration"] = {"N": "0"}
+
+    def put_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("once.put"):
+            record, values = call["Item"], call["ExpressionAttributeValues"]
+            old = self.records.get(record["id"]["S"])
+            if old is not None and not _has_ended(old, values):
+                error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": old}
+                raise ClientError(error, "PutItem")
+            self.records[record["id"]["S"]] = dict(record)
+            return {}
+
+    def get_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("once.get"):
+            record = self.records.get(call["Key"]["id"]["S"])
+            return {"Item": record} if record else {}
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("once.update"):
+            names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
+            record = self.records.setdefault(call["Key"]["id"]["S"], dict(call["Key"]))
+            record |= {
+                names[name]: values[f":{name[1:]}"] for name in names if f":{name[1:]}" in values
+            }  # fmt: skip
+            return {}
+
+    def delete_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("once.delete"):
+            self.records.pop(call["Key"]["id"]["S"], None)
+            return {}
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        if self.offline:
+            raise ConnectionError(name)
+        with self.effects.around(name), self._lock:
+            yield
+
+
+def _has_ended(record: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    expired = int(record["expiration"]["N"]) < int(values[":now"]["N"])
+    in_progress = record["status"] == values[":inprogress"] and "in_progress_expiration" in record
+    died = in_progress and int(record["in_progress_expiration"]["N"]) < int(values[":now_in_millis"]["N"])
+    return expired or died
+
+
+@dataclass
+class FakeContext:
+    """Lambda's context, with some seconds left from when it was made."""
+
+    seconds: float = 60.0
+    function_name: str = "ingest"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:eu-central-1:123456789012:function:ingest"
+    aws_request_id: str = "request-1"
+    _began: float = field(default_factory=time.monotonic)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.seconds - (time.monotonic() - self._began)) * 1000)
+
+
+_message_ids = itertools.count(1)
+
+
+def sqs_record(body: str, receives: int = 1, message_id: str | None = None) -> dict[str, Any]:
+    """A record as Lambda's event source mapping hands it over; its receipt handle is `receipt-` and its id."""
+    message_id = message_id or f"m{next(_message_ids)}"
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt-{message_id}",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(receives), "SentTimestamp": "1768469400000"},
+        "messageAttributes": {},
+        "md5OfBody": "",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:tickets",
+        "awsRegion": "eu-central-1",
+    }
