@@ -56,31 +56,37 @@ def read_image(text: str) -> InlineImage | LinkedImage:
         return LinkedImage(text.strip())
     if uri := _DATA_URI.match(text):
         parameters, start = uri[2], uri.end()
-        del uri  # it holds the text, which may be many megabytes
+        del (
+            uri
+        )  # a match holds its text. Of the text, which may be many megabytes, there are never more than two copies
         text = text[start:]
         if not parameters.lower().endswith(";base64") or _DATA_URI.match(text):
             raise NotUnderstood("data_uri", b"")
     try:
         data = a2b_base64(text, strict_mode=True)
     except ValueError:
-        plain = text.encode("ascii", "replace")
+        digits = text.encode("ascii", "replace")
         del text
-        data = _decode(plain.translate(_TO_STANDARD_BYTES, delete=b" \t\r\n"))
+        digits = digits.translate(_TO_STANDARD_BYTES, delete=b" \t\r\n")
+        digits = _padded(digits)
+        data = _decoded(digits)
     if data.startswith(b"data:"):
         raise NotUnderstood("data_uri", b"")
     return check_image(data)
 
 
-def _decode(text: bytes) -> bytes:
-    """Base64 whose padding may be missing. A last character that makes no byte is dropped: there the text was cut."""
-    digits = text.rstrip(b"=")
-    padding = -len(digits) % 4
-    if len(text) - len(digits) not in (0, padding):
-        raise NotUnderstood("base64", b"")
+def _padded(digits: bytes) -> bytes:
+    """With the padding that is missing. A last digit that makes no byte is dropped: there the text was cut off."""
+    given = digits[-2:].count(b"=")
+    missing = -len(digits) % 4
+    if missing == 3 and not given:
+        return digits[:-1]
+    return digits if given else digits + b"=" * missing
+
+
+def _decoded(digits: bytes) -> bytes:
     try:
-        if padding == 3:
-            return a2b_base64(digits[:-1], strict_mode=True)
-        return a2b_base64(digits + b"=" * padding, strict_mode=True)
+        return a2b_base64(digits, strict_mode=True)
     except ValueError:
         raise NotUnderstood("base64", b"") from None
 

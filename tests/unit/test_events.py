@@ -1,0 +1,230 @@
+"""The sample events: current, of API Gateway's, SQS's and Scheduler's form, and what their names say."""
+
+import hashlib
+import json
+import re
+from base64 import b64decode
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest.messages import TicketRequest, read_message
+from ingest.reception import Refused, receive
+from ingest.webhook import Webhook, check_secret, open_webhook
+from local import ROOT, events
+from ticket_archive.errors import UnreadableWebhook
+
+FILES = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(events.FOLDER.glob("*"))}
+SECRETS = [check_secret(events.SECRET)]
+
+
+def opened(webhook: Webhook, *, plaintext: bool = False) -> str:
+    """`completed invitation`, or the reason why not."""
+    try:
+        event = open_webhook(webhook, secrets=SECRETS, allow_plaintext=plaintext)
+    except UnreadableWebhook as error:
+        return error.detail
+    if event.ticket != events.TICKET:
+        return "another ticket"
+    return f"{event.kind} {event.name}"
+
+
+# ─── The files ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_files_are_current_and_no_others_stand_beside_them() -> None:
+    assert events.events() == FILES
+    assert events.main(["--check"]) == 0
+
+
+def test_every_file_is_named_after_its_door_and_case() -> None:
+    assert all(re.fullmatch(r"(webhook|queue|schedule|retrieval)_[a-z0-9_]+\.json", name) for name in FILES)
+
+
+def test_a_changed_or_missing_file_is_noticed_and_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert events.main(["--check"], tmp_path / "events") == 1
+    assert not (tmp_path / "events").exists()
+    assert events.main([], tmp_path / "events") == 0
+    assert events.main(["--check"], tmp_path / "events") == 0
+    capsys.readouterr()
+
+    (tmp_path / "events" / "schedule_tick.json").write_text("{}")
+
+    assert events.main(["--check"], tmp_path / "events") == 1
+    assert capsys.readouterr().out == "not current: schedule_tick.json\n"
+    assert events.main([], tmp_path / "events") == 0
+    assert capsys.readouterr().out == "written: schedule_tick.json\n"
+    assert {path.name: path.read_bytes() for path in (tmp_path / "events").iterdir()} == {
+        path.name: path.read_bytes() for path in events.FOLDER.iterdir()
+    }
+
+
+def test_other_secrets_and_tickets_can_be_asked_for() -> None:
+    secret = "a-stack-of-its-own-has-its-own-s"
+    event = events.events(secret, "T-1")["webhook_completed_encrypted.json"]
+    webhook = receive(event, None, "2026-01-15T09:30:00Z")
+
+    assert open_webhook(webhook, secrets=[check_secret(secret)], allow_plaintext=False).ticket == "T-1"
+    assert opened(webhook) == "undecipherable"
+
+
+@pytest.mark.parametrize("arguments", [["--secret", "too short"], ["--ticket", "../.."]])
+def test_what_cannot_be_a_secret_or_ticket_is_refused_and_not_shown(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        events.main(arguments, tmp_path / "events")
+
+    assert arguments[1] not in capsys.readouterr().err
+    assert not (tmp_path / "events").exists()
+
+
+# ─── The webhook door ───────────────────────────────────────────────────────────────────────────────────────────────
+
+COMPLETED = "completed ticket.verification.completed"
+WEBHOOKS = {
+    "webhook_completed_encrypted.json": COMPLETED,
+    "webhook_completed_plaintext.json": "plaintext_refused",
+    "webhook_in_progress_encrypted.json": "in_progress ticket.verification.in_progress",
+    "webhook_invitation_encrypted.json": "completed invitation",
+    "webhook_older_generation.json": "completed verification.completed",
+    "webhook_onboarding_awaiting.json": "in_progress onboarding.completed",
+    "webhook_unknown_event.json": "unknown other",
+    "webhook_malformed_ticket.json": "ticket_malformed",
+    "webhook_odd_content_type.json": COMPLETED,
+    "webhook_wrong_key.json": "undecipherable",
+    "webhook_missing_iv.json": "iv_missing",
+    "webhook_malformed_iv.json": "iv_malformed",
+    "webhook_repeated_iv.json": "iv_malformed",
+    "webhook_junk.json": "body_not_base64",
+    "webhook_binary.json": COMPLETED,
+}
+REFUSED = {
+    "webhook_empty.json": HTTPStatus.BAD_REQUEST,
+    "webhook_wrong_content_type.json": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
+
+
+def test_every_webhook_file_is_expected_here() -> None:
+    assert {name for name in FILES if name.startswith("webhook_")} == WEBHOOKS.keys() | REFUSED.keys()
+
+
+@pytest.mark.parametrize(("name", "outcome"), WEBHOOKS.items())
+def test_a_webhook_opens_as_its_name_says(name: str, outcome: str) -> None:
+    assert opened(receive(FILES[name], None, "2026-01-15T09:30:00Z")) == outcome
+
+
+def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
+    webhook = receive(FILES["webhook_completed_plaintext.json"], None, "2026-01-15T09:30:00Z")
+
+    assert opened(webhook, plaintext=True) == COMPLETED
+
+
+@pytest.mark.parametrize(("name", "status"), REFUSED.items())
+def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, status: HTTPStatus) -> None:
+    with pytest.raises(Refused) as caught:
+        receive(FILES[name], None, "2026-01-15T09:30:00Z")
+
+    assert caught.value.status is status
+
+
+def test_only_the_binary_webhook_comes_as_base64() -> None:
+    binary, text = FILES["webhook_binary.json"], FILES["webhook_missing_iv.json"]
+
+    assert {name for name, event in FILES.items() if event.get("isBase64Encoded")} == {"webhook_binary.json"}
+    assert b64decode(binary["body"]).decode() == text["body"]
+
+
+# ─── API Gateway's form ─────────────────────────────────────────────────────────────────────────────────────────────
+
+REQUESTS = {name: event for name, event in FILES.items() if name.startswith(("webhook_", "retrieval_"))}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_agrees_with_itself(name: str) -> None:
+    event: dict[str, Any] = REQUESTS[name]
+    context = event["requestContext"]
+
+    assert event["path"] == event["resource"].format(**(event["pathParameters"] or {}))
+    assert (context["resourcePath"], context["httpMethod"]) == (event["resource"], event["httpMethod"])
+    assert context["path"] == f"/{context['stage']}{event['path']}"
+    assert event["headers"] == {header: values[-1] for header, values in event["multiValueHeaders"].items()}
+    query = event["multiValueQueryStringParameters"]
+    assert event["queryStringParameters"] == (query and {key: values[-1] for key, values in query.items()})
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_retrieval_is_signed_and_the_webhook_is_not(name: str) -> None:
+    event = REQUESTS[name]
+    caller = event["requestContext"]["identity"]["userArn"]
+
+    if name.startswith("retrieval_"):
+        assert (event["httpMethod"], caller) == ("GET", "arn:aws:sts::123456789012:assumed-role/reviewer/session")
+    else:
+        assert (event["httpMethod"], event["resource"], caller) == ("POST", "/webhooks/tickets", None)
+
+
+def test_every_route_of_the_retrieval_api_has_an_event() -> None:
+    assert {event["resource"] for name, event in FILES.items() if name.startswith("retrieval_")} == {
+        "/tickets/{ticket}",
+        "/tickets/{ticket}/details",
+        "/tickets/{ticket}/images",
+        "/tickets/{ticket}/images/{sha256}",
+        "/customers/{customer}/tickets",
+    }
+
+
+# ─── The queue door and the schedule door ───────────────────────────────────────────────────────────────────────────
+
+
+def read(body: str) -> str:
+    try:
+        message = read_message(body)
+    except UnreadableWebhook as error:
+        return error.detail
+    if isinstance(message, TicketRequest):
+        return f"request {message.kind} {'by force' if message.force else ''}".strip()
+    return opened(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "outcomes"),
+    [
+        ("queue_completed_encrypted.json", [COMPLETED]),
+        ("queue_ticket_request.json", ["request backfill"]),
+        (
+            "queue_batch_of_mixed.json",
+            [
+                COMPLETED,
+                "message_malformed",
+                "undecipherable",
+                "in_progress ticket.verification.in_progress",
+                "request backfill by force",
+            ],
+        ),
+    ],
+)
+def test_a_batch_holds_what_its_name_says(name: str, outcomes: list[str]) -> None:
+    assert [read(record["body"]) for record in FILES[name]["Records"]] == outcomes
+
+
+def test_a_record_has_the_form_of_sqs() -> None:
+    records = [record for event in FILES.values() for record in event.get("Records", [])]
+
+    assert len(records) == 7
+    for record in records:
+        assert record["eventSource"] == "aws:sqs"
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+        assert {"ApproximateReceiveCount", "SentTimestamp"} <= record["attributes"].keys()
+    batch = FILES["queue_batch_of_mixed.json"]["Records"]
+    assert len({record["messageId"] for record in batch}) == len(batch)
+
+
+def test_the_tick_is_what_the_template_sends() -> None:
+    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+
+    assert json.dumps(FILES["schedule_tick.json"]) in template
