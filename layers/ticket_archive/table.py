@@ -24,6 +24,7 @@ TICKET_RECORD = "ticket"
 BY_CUSTOMER = "by-customer"
 INCOMPLETE = "incomplete"
 _INCOMPLETE_MARK = "yes"  # the sparse index's only partition: items without the attribute are not in it
+_NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
 
 _to_attribute = TypeSerializer().serialize
@@ -126,9 +127,8 @@ class TicketTable:
 
         Raises TicketErased, or Superseded where a concurrent attempt was first.
         """
-        condition = (
-            "#version = :was" if item.version else "attribute_not_exists(#version)"
-        ) + " AND #state <> :erased AND (attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
+        as_read = "#version = :was" if item.version else "attribute_not_exists(#version)"
+        condition = f"{as_read} AND #state <> :erased AND {_NEWEST_FETCH}"
         removed = {"incomplete", "retry_at", "resume", "last_error", *DETAILS_ATTRIBUTES}
         if not any(name in changes for name in DETAILS_ATTRIBUTES):
             removed -= set(DETAILS_ATTRIBUTES)
@@ -145,9 +145,7 @@ class TicketTable:
 
         Raises TicketErased, or Superseded where the ticket is archived already or a newer fetch was first.
         """
-        condition = (
-            "#state IN (:received, :incomplete) AND (attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
-        )
+        condition = f"#state IN (:was_received, :was_incomplete) AND {_NEWEST_FETCH}"
         removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
         values = {"state": TicketState.INCOMPLETE.value, "incomplete": _INCOMPLETE_MARK, "retry_at": retry_at}
         self._update(
@@ -155,7 +153,7 @@ class TicketTable:
             {**changes, **values},
             removed,
             condition,
-            {":received": TicketState.RECEIVED.value, ":incomplete": TicketState.INCOMPLETE.value},
+            {":was_received": TicketState.RECEIVED.value, ":was_incomplete": TicketState.INCOMPLETE.value},
         )
 
     def get(self, ticket: str) -> TicketItem | None:
@@ -217,6 +215,7 @@ class TicketTable:
     def _update(
         self, ticket: str, sets: Mapping[str, Any], removes: set[str], condition: str, values: Mapping[str, Any]
     ) -> None:
+        """`values` are the condition's own: none may have the name of an attribute that is set (`:incomplete`)."""
         present = {name: value for name, value in sets.items() if value is not None}
         removes = (removes | {name for name, value in sets.items() if value is None}) - present.keys()
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
