@@ -91,8 +91,8 @@ class Service:
         self._lock = threading.Lock()
         self._states: dict[str, State] = {}
         self._hosted: dict[str, Callable[[], Picture]] = {}
-        self._digests: dict[tuple[Ticket, ImageType], list[dict[str, Any]]] = {}
-        self._pictures = lru_cache(maxsize=256)(Ticket.pictures)
+        self._digests: dict[object, list[dict[str, Any]]] = {}
+        self._kept = lru_cache(maxsize=256)(Ticket.pictures)
 
     def ticket(self, ticket: str) -> Ticket:
         """The ticket as it stands; raises `KeyError` for one that is unknown."""
@@ -116,14 +116,20 @@ class Service:
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
         """`{"sha256", "bytes", "content_type"}` of every picture of one type, in the vendor's order."""
-        known = self._digests.get((ticket, kind))
-        if known is None:
-            known = [
-                {"sha256": each.sha256, "bytes": len(each.data), "content_type": each.content_type}
-                for each in self._pictures(ticket, kind)
+        name = _name(ticket, kind)
+        if name not in self._digests:
+            self._pictures(ticket, kind)
+        return self._digests[name]
+
+    def _pictures(self, ticket: Ticket, kind: ImageType) -> tuple[Picture, ...]:
+        """The pictures, the latest kept; the digests of all, so that a long run is compared without drawing again."""
+        pictures = self._kept(ticket, kind)
+        name = _name(ticket, kind)
+        if name not in self._digests:
+            self._digests[name] = [
+                {"sha256": each.sha256, "bytes": len(each.data), "content_type": each.content_type} for each in pictures
             ]
-            self._digests[ticket, kind] = known
-        return known
+        return pictures
 
     def answer(self, request: Request, alter: Alteration | None = None) -> Answer:
         """The answer that the vendor would give; `alter` puts other pictures into an images answer."""
@@ -208,6 +214,11 @@ class Service:
 
     def _signature(self, digest: str) -> str:
         return hmac.digest(self.credential.secret.encode(), digest.encode(), sha256).hex()
+
+
+def _name(ticket: Ticket, kind: ImageType) -> object:
+    """What the pictures depend on, and no more: a ticket whose outcome changes keeps them."""
+    return ticket.id, ticket.state.take, ticket.state.sizes, kind
 
 
 def _itself(picture: Picture) -> Picture:

@@ -60,9 +60,9 @@ class Wire:
                 return
 
     def drip(self, data: bytes) -> None:
-        """Byte by byte, with a pause after each."""
+        """Byte by byte, with a pause before each: after the last one the client may at once ask for more."""
         for at in range(len(data)):
-            if not self.send(data[at : at + 1]) or self._wait(self._pause):
+            if self._wait(self._pause) or not self.send(data[at : at + 1]):
                 return
 
     def hold(self) -> None:
@@ -81,7 +81,7 @@ class Wire:
         self.closed = True
         with contextlib.suppress(OSError):
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._connection.close()
+            socket.close(self._connection.detach())  # at once, whatever files are still made of it
 
     def _wait(self, seconds: float) -> bool:
         """Whether the client went away, or the simulator stopped, before the time was over.

@@ -12,6 +12,7 @@ from local.vendor import FAULTS, Simulator
 from local.vendor.broken_lines import BOMB_BYTES, HUGE_BYTES
 from tests.unit.local.vendor.client import (
     TOKEN_PATH,
+    connection,
     details_path,
     get,
     headers,
@@ -183,6 +184,18 @@ def test_a_drip_outlives_every_read_timeout(vendor: Simulator, ticket: str, faul
     came = raw(vendor, details_path(ticket), seconds=0.2, limit=170)
     assert len(came) >= 170
     assert time.monotonic() - began > 0.2
+
+
+def test_a_connection_stays_alive_after_a_drip(vendor: Simulator, ticket: str) -> None:
+    vendor.pause = 0.001
+    vendor.script("drip_body", "details", ticket, times=None)
+    line = connection(vendor)
+    line.auto_open = 0
+    line.connect()
+    for _ in range(3):
+        line.request("GET", details_path(ticket), headers=headers(vendor))
+        assert json.loads(line.getresponse().read())["ticket"] == ticket
+    line.close()
 
 
 def test_a_stall_sends_nothing_and_ends_with_the_patience(vendor: Simulator, ticket: str) -> None:
