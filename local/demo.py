@@ -12,7 +12,7 @@ from rich.table import Table
 
 from local import gallery, stack
 from local.errors import AlreadyUp
-from local.journey import COMPLETIONS, Journey, choose, follow, post
+from local.journey import COMPLETIONS, Journey, begin, choose, follow, post
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import Steps
@@ -55,9 +55,14 @@ def run(state: Path, console: Console) -> int:
 def travel(running: Stack, console: Console) -> list[Journey]:
     """Post the webhooks of tickets of every kind, then follow each."""
     vendor = Simulator(running.vendor_url)
-    journeys = [Journey(each["ticket"], each) for each in choose(vendor("tickets", count=DRAWN_FROM))]
+    chosen = choose(vendor("tickets", count=DRAWN_FROM))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress, ThreadPoolExecutor(AT_ONCE) as pool:
+        drawn = progress.add_task("Tickets drawn by the simulator", total=len(chosen))
+        journeys = []
+        for about in chosen:
+            journeys.append(begin(vendor, about))
+            progress.advance(drawn)
         posted = progress.add_task("Encrypted webhooks posted", total=len(journeys))
         followed = progress.add_task("Tickets archived and compared", total=len(journeys))
         under_way = []
@@ -68,7 +73,7 @@ def travel(running: Stack, console: Console) -> list[Journey]:
                 journey.differences.append(refused)
                 progress.advance(followed)
             else:
-                under_way.append(pool.submit(follow, running, vendor, journey, began))
+                under_way.append(pool.submit(follow, running, journey, began))
             progress.advance(posted)
         for done in as_completed(under_way):
             done.result()

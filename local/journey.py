@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -38,10 +38,14 @@ class Downloaded:
 
 @dataclass
 class Journey:
-    """What became of a ticket; `differences` are sentences, and none of them is what is promised."""
+    """What became of a ticket; `differences` are sentences, and none of them is what is promised.
+
+    `about` is what the simulator says the ticket is like, `expected` what an archive of it must hold.
+    """
 
     ticket: str
     about: Mapping[str, Any]
+    expected: Mapping[str, Any] = field(repr=False)
     outcome: str = ""
     images: list[Downloaded] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -62,6 +66,12 @@ def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping
     return chosen
 
 
+def begin(vendor: Simulator, about: Mapping[str, Any]) -> Journey:
+    """A ticket before its webhook. The simulator draws its pictures now, so that no time is lost to that later."""
+    expected = exactly(vendor.text("expected", ticket=about["ticket"]))["result"]
+    return Journey(about["ticket"], about, expected)
+
+
 def _traits(ticket: Mapping[str, Any]) -> set[tuple[str, Any]]:
     traits = {(name, ticket[name]) for name in ("shape", "outcome", "details", "document")}
     absent = any(not count for count in ticket["images"].values())
@@ -75,17 +85,16 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
     return None if status == 202 else f"the webhook was answered with {status}, not 202"
 
 
-def follow(stack: Stack, vendor: Simulator, journey: Journey, began: float) -> Journey:
+def follow(stack: Stack, journey: Journey, began: float) -> Journey:
     """Wait for the archive of a ticket whose webhook was posted at `began` (monotonic), then compare everything."""
     with Api(stack) as api:
         found = _archived(api, journey)
         journey.seconds = time.monotonic() - began
         if found:
-            expected = exactly(vendor.text("expected", ticket=journey.ticket))["result"]
             journey.outcome = str(found["outcome"])
-            _compare(journey, "outcome", found["outcome"], expected["outcome"])
-            _details(api, journey, expected["details"])
-            _images(api, journey, expected["images"])
+            _compare(journey, "outcome", found["outcome"], journey.expected["outcome"])
+            _details(api, journey)
+            _images(api, journey)
     return journey
 
 
@@ -106,23 +115,24 @@ def _archived(api: Api, journey: Journey) -> dict[str, Any] | None:
     return None
 
 
-def _details(api: Api, journey: Journey, expected: Any) -> None:
+def _details(api: Api, journey: Journey) -> None:
     answer = api.get(f"/tickets/{journey.ticket}/details")
     if answer.status_code == 307:  # too large for an answer
         answer = api.download(answer.headers["Location"])
     body = gzip.decompress(answer.content) if answer.content.startswith(b"\x1f\x8b") else answer.content
     if answer.status_code != 200:
         journey.differences.append(f"the details were answered with {answer.status_code}")
-    elif exactly(body) != expected:
+    elif exactly(body) != journey.expected["details"]:
         journey.differences.append("the details are not those that the vendor has")
 
 
-def _images(api: Api, journey: Journey, expected: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+def _images(api: Api, journey: Journey) -> None:
     answer = api.get(f"/tickets/{journey.ticket}/images")
     if answer.status_code != 200:
         journey.differences.append(f"the images were answered with {answer.status_code}")
         return
     listed = answer.json()["images"]
+    expected = journey.expected["images"]
     journey.absent = [kind for kind, images in expected.items() if not images]
     for kind, images in expected.items():
         ours = sorted((each for each in listed if each["type"] == kind), key=lambda each: int(each["index"]))
