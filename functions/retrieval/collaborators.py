@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 # Three tries fit into the function's time-out even where each of them is silent.
 _PATIENCE = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-# Signature version 4 and the region's own host, also in us-east-1: a URL must work as it is, without a redirect.
-# Virtual or path addressing is botocore's choice: the former on AWS, the latter with an AWS_ENDPOINT_URL.
-_SIGNING = Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"})
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 
 
 class Collaborators:
@@ -66,4 +64,11 @@ class Collaborators:
 
     @cached_property
     def _s3(self) -> "S3Client":
-        return self._session.client("s3", config=_PATIENCE.merge(_SIGNING))
+        """Signs with version 4 for the region's own host, so that a URL works as it is, without a redirect.
+
+        Left alone, botocore signs URLs for the global host. It does not where virtual addressing is asked for, which an
+        endpoint that is not AWS's may not know.
+        """
+        elsewhere = any(self._environment.get(name) for name in _ENDPOINTS)
+        host = {"addressing_style": "path" if elsewhere else "virtual", "us_east_1_regional_endpoint": "regional"}
+        return self._session.client("s3", config=_PATIENCE.merge(Config(signature_version="s3v4", s3=host)))

@@ -10,6 +10,7 @@ from typing import Any, NotRequired
 
 from aws_lambda_powertools.event_handler import Response
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as AwsConnectionError
 from typing_extensions import TypedDict
 
 from retrieval import queries
@@ -40,17 +41,8 @@ _RULES = {
     "repeated": "A parameter may be given once.",
 }
 
-_BUSY = frozenset(
-    {
-        "InternalError",
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "SlowDown",
-        "ThrottlingException",
-    }
-)
+_BUSY = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown", "ThrottlingException"}
+"""What AWS says with a 400 that is not the request's fault; a 5xx says it anyway."""
 _RETRY_AFTER = 2
 """Seconds. Long enough for a throttled partition or a credential's renewal, short enough for somebody who waits."""
 
@@ -89,8 +81,9 @@ def _kind(error: Exception) -> tuple[HTTPStatus, str]:
 def _busy(error: Exception) -> bool:
     """Whether AWS did not answer, or answered that it has too much to do."""
     if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code") in _BUSY
-    return isinstance(error, HTTPClientError)
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response.get("Error", {}).get("Code") in _BUSY
+    return isinstance(error, AwsConnectionError | HTTPClientError)
 
 
 def _headers(status: HTTPStatus) -> dict[str, Any]:

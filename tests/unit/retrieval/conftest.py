@@ -1,0 +1,92 @@
+"""Calls of the retrieval function, each answer held against docs/openapi.json."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from local.openapi import PATH
+from retrieval import app, audit
+from tests.unit.retrieval.fakes import Answer, World, request
+from ticket_archive.telemetry import logger
+
+DOCUMENT = json.loads(PATH.read_text(encoding="utf-8"))
+CONTEXT = SimpleNamespace(
+    function_name="retrieval",
+    memory_limit_in_mb=1024,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:retrieval",
+    aws_request_id="22222222-2222-4333-8444-555555555555",
+)
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """One archived ticket and nothing else."""
+    world = World()
+    monkeypatch.setattr(app, "collaborators", world)
+    return world
+
+
+@pytest.fixture
+def handle(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Mapping[str, Any]], Answer]:
+    """Hands an event to the function."""
+    log = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
+    monkeypatch.setattr(audit._logger.registered_handler, "stream", log)
+
+    def handle(event: Mapping[str, Any]) -> Answer:
+        log.seek(0)
+        log.truncate()
+        capsys.readouterr()
+        response = app.lambda_handler(dict(event), CONTEXT)
+        answer = Answer(
+            status=response["statusCode"],
+            headers={name: values[0] for name, values in response["multiValueHeaders"].items()},
+            text=response["body"],
+            json=json.loads(response["body"]),
+            log=[json.loads(line) for line in log.getvalue().splitlines()],
+            metrics=_metrics(capsys.readouterr().out),
+        )
+        _hold_against_document(event, answer)
+        return answer
+
+    return handle
+
+
+@pytest.fixture
+def call(handle: Callable[[Mapping[str, Any]], Answer]) -> Call:
+    """Makes a request."""
+    return lambda *what, **more: handle(request(*what, **more))
+
+
+def _metrics(printed: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for line in printed.splitlines():
+        record = json.loads(line)
+        for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            found[metric["Name"]] = sum(record[metric["Name"]])
+    return found
+
+
+def _hold_against_document(event: Mapping[str, Any], answer: Answer) -> None:
+    assert answer.headers["Cache-Control"] == "no-store"
+    content_type, schema = "application/problem+json", {"$ref": "#/components/schemas/Problem"}
+    operation = DOCUMENT["paths"].get(event.get("resource"), {}).get(event["httpMethod"].lower())
+    if operation:
+        documented = operation["responses"][str(answer.status)]
+        ((content_type, content),) = documented["content"].items()
+        schema = content["schema"]
+        for name, header in documented["headers"].items():
+            assert name in answer.headers or not header.get("required")
+    elif answer.status < 400:
+        return  # routed by its path alone, as API Gateway never does
+    assert answer.headers["Content-Type"] == content_type
+    Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(answer.json)

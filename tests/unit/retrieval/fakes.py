@@ -1,0 +1,187 @@
+"""A table and a bucket in memory, tickets as the archive writes them, and requests as API Gateway sends them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+from boto3.dynamodb.types import TypeSerializer
+from botocore.config import Config
+from botocore.credentials import Credentials
+from mypy_boto3_s3.client import S3Client
+
+from retrieval.links import Links
+from ticket_archive.models import ImageType
+from ticket_archive.table import Page, TicketItem, read_item
+
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
+CUSTOMER = "C-1001"
+BUCKET = "archive"
+CALLER = "arn:aws:sts::123456789012:assumed-role/reviewer/session"
+REQUEST_ID = "11111111-2222-4333-8444-555555555555"
+DETAILS = {"id": TICKET, "score": Decimal("98.70"), "user": {"full_name": "Jón Þór", "ids": [Decimal(1), None, True]}}
+
+_to_attribute = TypeSerializer().serialize
+
+
+def sha256_of(kind: ImageType, index: int = 0) -> str:
+    return hashlib.sha256(f"{kind.value} {index}".encode()).hexdigest()
+
+
+def image(kind: ImageType, index: int = 0, **changes: Any) -> dict[str, Any]:
+    sha256 = sha256_of(kind, index)
+    key = f"tickets/{TICKET}/images/{kind.value}/{sha256}.jpg"
+    plain = {"type": kind.value, "index": index, "key": key, "sha256": sha256, "bytes": 1234}
+    return {**plain, "content_type": "image/jpeg", **changes}
+
+
+def item(**changes: Any) -> TicketItem:
+    """An archived ticket; a change of None takes the attribute away."""
+    attributes = {
+        "ticket": TICKET,
+        "record": "ticket",
+        "state": "archived",
+        "outcome": "ACCEPTED",
+        "disposition": "PASSED",
+        "confidence_score": Decimal("98.70"),
+        "risk_code": "R-1",
+        "customer": CUSTOMER,
+        "version": "a" * 64,
+        "received_at": "2026-01-15T09:30:00.000000Z",
+        "fetched_at": "2026-01-15T09:30:01.000000Z",
+        "archived_at": "2026-01-15T09:30:02.000000Z",
+        "details": DETAILS,
+        "details_sha256": "d" * 64,
+        "details_bytes": 120,
+        "images": [
+            image(ImageType.SELF_PORTRAITS),
+            image(ImageType.SELF_PORTRAITS, 1),
+            image(ImageType.DOCUMENT),
+            image(ImageType.DOCUMENT_PORTRAIT),
+        ],
+        "types": {
+            "SELF_PORTRAITS": "stored",
+            "DOCUMENT": "stored",
+            "DOCUMENT_PORTRAIT": "stored",
+            "DOCUMENT_SIGNATURE": "absent",
+        },
+        **changes,
+    }
+    return read_item({name: _to_attribute(value) for name, value in attributes.items() if value is not None})
+
+
+def incomplete(**changes: Any) -> TicketItem:
+    """A ticket that an attempt left incomplete: what came is there already."""
+    missing = {"version": None, "archived_at": None, "retry_at": "2026-01-15T09:31:00.000000Z"}
+    return item(
+        **{"state": "incomplete", **missing, "types": {"SELF_PORTRAITS": "stored", "DOCUMENT": "failed"}, **changes}
+    )
+
+
+class FakeTickets:
+    """A table that counts its reads. `broken` is raised instead of an answer."""
+
+    def __init__(self, *items: TicketItem) -> None:
+        self._items = {item.ticket: item for item in items}
+        self.reads = 0
+        self.asked: tuple[str, int, str | None] | None = None
+        self.next_cursor: str | None = None
+        self.broken: Exception | None = None
+
+    def add(self, item: TicketItem) -> None:
+        self._items[item.ticket] = item
+
+    def get(self, ticket: str) -> TicketItem | None:
+        self._read()
+        return self._items.get(ticket)
+
+    def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
+        self._read()
+        self.asked = (customer, limit, cursor)
+        found = [item for item in self._items.values() if item.attributes.get("customer") == customer]
+        return Page(found[:limit], self.next_cursor)
+
+    def _read(self) -> None:
+        self.reads += 1
+        if self.broken:
+            raise self.broken
+
+
+class FakeObjects(dict[str, bytes]):
+    """A bucket."""
+
+    def read(self, key: str) -> bytes:
+        return self[key]
+
+
+_CLIENT: S3Client = boto3.client(
+    "s3",
+    region_name="eu-central-1",
+    aws_access_key_id="AKIAEXAMPLE",
+    aws_secret_access_key="example",
+    config=Config(signature_version="s3v4"),
+)
+
+
+@dataclass
+class World:
+    """What the routes work with, in memory. `links` signs for real, which needs no network."""
+
+    tickets: FakeTickets = field(default_factory=lambda: FakeTickets(item()))
+    objects: FakeObjects = field(default_factory=FakeObjects)
+    links: Links = field(
+        default_factory=lambda: Links(_CLIENT, Credentials("AKIAEXAMPLE", "example"), BUCKET, usual=300, at_most=900)
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as the caller gets it. `headers` are those of the proxy answer, one value each."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    json: Any
+    log: list[dict[str, Any]]
+    metrics: dict[str, float]
+
+    @property
+    def audit(self) -> dict[str, Any]:
+        (record,) = [line["audit"] for line in self.log if "audit" in line]
+        return dict(record)
+
+
+def request(
+    resource: str,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str | list[str]] | None = None,
+    method: str = "GET",
+) -> dict[str, Any]:
+    """A REST proxy event as AWS sends it: path values percent-encoded, query values decoded."""
+    encoded = {name: quote(value, safe="") for name, value in (path or {}).items()}
+    where = resource
+    for name, value in encoded.items():
+        where = where.replace(f"{{{name}}}", value)
+    many = {name: value if isinstance(value, list) else [value] for name, value in (query or {}).items()}
+    return {
+        "resource": resource,
+        "path": where,
+        "httpMethod": method,
+        "headers": {"Authorization": "AWS4-HMAC-SHA256 canary-signature"},
+        "multiValueHeaders": {"Authorization": ["AWS4-HMAC-SHA256 canary-signature"]},
+        "queryStringParameters": {name: values[-1] for name, values in many.items()} or None,
+        "multiValueQueryStringParameters": many or None,
+        "pathParameters": encoded or None,
+        "requestContext": {
+            "httpMethod": method,
+            "requestId": REQUEST_ID,
+            "stage": "v1",
+            "path": f"/v1{where}",
+            "identity": {"userArn": CALLER, "accountId": "123456789012"},
+        },
+        "body": None,
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,176 @@
+"""Errors as problem details: stable codes, no echo of the caller's input, no text of any exception."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retrieval import errors, problems
+from tests.unit.retrieval.conftest import Call
+from tests.unit.retrieval.fakes import CUSTOMER, REQUEST_ID, TICKET, World
+from ticket_archive.errors import SettingsError, TicketErased, TryLater
+
+TICKETS = "/customers/{customer}/tickets"
+IMAGES = "/tickets/{ticket}/images"
+CANARY = "Jane-Canary"
+
+
+def aws_error(code: str, status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": CANARY}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "GetItem")
+
+
+def test_a_problem_says_what_it_is(call: Call) -> None:
+    answer = call("/tickets/{ticket}", {"ticket": "-"})
+
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json == {
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+        "code": "invalid_request",
+        "detail": "A ticket's id has 1 to 128 of A-Z a-z 0-9 _ - and begins with a letter or a digit.",
+        "instance": f"urn:uuid:{REQUEST_ID}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "query"),
+    [
+        ("/tickets/{ticket}", {"ticket": f"-{CANARY}"}, {}),
+        (IMAGES, {"ticket": TICKET}, {"type": CANARY}),
+        (IMAGES, {"ticket": TICKET}, {"expires_in": CANARY}),
+        (TICKETS, {"customer": CUSTOMER}, {"limit": CANARY}),
+        (TICKETS, {"customer": f"{CANARY}\u0000"}, {}),
+        ("/tickets/{ticket}/images/{sha256}", {"ticket": TICKET, "sha256": CANARY}, {}),
+        (f"/{CANARY}", {}, {CANARY: CANARY}),
+    ],
+)
+def test_a_refusal_repeats_nothing_of_the_input_neither_to_the_caller_nor_to_the_log(
+    call: Call, resource: str, path: dict[str, str], query: dict[str, str]
+) -> None:
+    answer = call(resource, path, query)
+
+    assert answer.status in (400, 404)
+    assert CANARY not in answer.text
+    # the audit's route is API Gateway's template, which a caller cannot choose
+    assert CANARY not in str([{**line, "audit": {**line.get("audit", {}), "route": ""}} for line in answer.log])
+    assert answer.metrics == {"Refused": 1}
+
+
+@pytest.mark.parametrize("resource", ["/", "/nothing", "/tickets", "/tickets/a/b/c", "//", "/tickets//images"])
+def test_an_unknown_route_is_404(call: Call, resource: str) -> None:
+    answer = call(resource)
+
+    assert (answer.status, answer.json["code"]) == (404, "unknown_route")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+def test_another_method_than_get_is_405(call: Call, world: World, method: str) -> None:
+    answer = call("/tickets/{ticket}", {"ticket": TICKET}, method=method)
+
+    assert (answer.status, answer.headers["Allow"], answer.json["code"]) == (405, "GET", "method_not_allowed")
+    assert world.tickets.reads == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        aws_error("ThrottlingException"),
+        aws_error("ProvisionedThroughputExceededException"),
+        aws_error("InternalServerError", 500),
+        aws_error("SlowDown", 503),
+        EndpointConnectionError(endpoint_url=f"https://{CANARY}"),
+        ReadTimeoutError(endpoint_url=f"https://{CANARY}"),
+    ],
+)
+def test_busy_aws_is_503_with_the_time_to_ask_again(call: Call, world: World, error: Exception) -> None:
+    world.tickets.broken = error
+
+    answer = call("/tickets/{ticket}", {"ticket": TICKET})
+
+    assert (answer.status, answer.headers["Retry-After"], answer.json["code"]) == (503, "2", "unavailable")
+    assert CANARY not in answer.text + str(answer.log)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(CANARY),
+        KeyError(CANARY),
+        RecursionError(CANARY),
+        aws_error("AccessDeniedException"),
+        aws_error("ResourceNotFoundException"),
+        SettingsError("TABLE_NAME"),
+        TryLater("elsewhere"),
+    ],
+)
+def test_whatever_else_goes_wrong_is_500_without_detail_and_described_in_the_log(
+    call: Call, world: World, error: Exception
+) -> None:
+    world.tickets.broken = error
+
+    answer = call("/tickets/{ticket}", {"ticket": TICKET})
+
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert "detail" not in answer.json
+    assert CANARY not in answer.text + str(answer.log)
+    (line,) = [line for line in answer.log if line["message"] == "request_failed"]
+    assert line["error"] in (type(error).__name__, getattr(error, "code", None))
+    assert line["correlation_id"] == REQUEST_ID
+    assert answer.metrics == {"Failed": 1}
+
+
+def test_signing_paused_is_503_with_the_time_to_ask_again(call: Call, world: World) -> None:
+    class Paused:
+        def images(self, *_: object) -> None:
+            raise errors.SigningPaused
+
+    world.links = Paused()  # type: ignore[assignment]
+
+    answer = call(IMAGES, {"ticket": TICKET})
+
+    assert (answer.status, answer.headers["Retry-After"], answer.json["code"]) == (503, "2", "signing_paused")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.UnknownRoute(), 404),
+        (errors.MethodNotAllowed(), 405),
+        (errors.UnknownTicket(), 404),
+        (errors.UnknownImage(), 404),
+        (errors.SigningPaused(), 503),
+        (TicketErased(), 410),
+    ],
+)
+def test_each_refusal_has_its_status_and_its_code(error: Any, status: int) -> None:
+    answer = problems.answer(error, None)
+
+    assert answer.status_code == status
+    assert f'"code":"{error.code}"' in str(answer.body)
+
+
+ANY = st.text(max_size=30)
+ROUTES = ["/tickets/{ticket}", "/tickets/{ticket}/details", IMAGES, "/tickets/{ticket}/images/{sha256}", TICKETS]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(
+    resource=st.sampled_from(ROUTES),
+    ticket=st.one_of(st.just(TICKET), st.text(alphabet="%2Ff.\\ \x00aé", min_size=1, max_size=9)),
+    other=st.text(min_size=1, max_size=9).filter(lambda text: text.encode("utf-8", "ignore").decode() == text),
+    query=st.dictionaries(
+        st.sampled_from(["type", "expires_in", "limit"]), st.one_of(ANY, st.lists(ANY, min_size=1, max_size=2))
+    ),
+)
+def test_no_input_makes_the_function_fail(
+    call: Call, resource: str, ticket: str, other: str, query: dict[str, Any]
+) -> None:
+    values = {"ticket": ticket, "sha256": other, "customer": other}
+
+    answer = call(resource, {name: value for name, value in values.items() if f"{{{name}}}" in resource}, query)
+
+    assert answer.status in (200, 307, 400, 404)
