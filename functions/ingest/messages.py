@@ -64,7 +64,7 @@ def read_message(text: str) -> Webhook | TicketRequest:
     if type(version) is not int or version != VERSION:
         raise UnreadableWebhook(Reason.MESSAGE_VERSION)
     match message:
-        case {"webhook": dict(), "ticket": _}:
+        case {"webhook": _, "ticket": _}:
             raise UnreadableWebhook(Reason.MESSAGE_MALFORMED)
         case {"webhook": dict(kept), "v": _}:
             return _webhook(kept)

@@ -2,17 +2,20 @@
 
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from ingest.messages import TicketRequest, read_message, ticket_message, webhook_message
 from ingest.webhook import Webhook
 from ticket_archive.errors import InvalidRequest, UnreadableWebhook
 
 WEBHOOK = {"body": "aGVsbG8=", "iv": "aXY=", "content_type": "text/plain", "received_at": "2026-01-15T09:30:00.123456Z"}
+SCHEMA = Path(__file__).parents[3] / "docs" / "queue-message.schema.json"
 KEPT = Webhook(b"hello", "aXY=", "text/plain", "2026-01-15T09:30:00.123456Z")
 
 
@@ -20,6 +23,13 @@ def refusal(message: object) -> str:
     with pytest.raises(UnreadableWebhook) as caught:
         read_message(message if isinstance(message, str) else json.dumps(message))
     return caught.value.detail
+
+
+def documented(text: str) -> bool:
+    """Whether a message is one by the schema that senders are given."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return bool(Draft202012Validator(schema).is_valid(json.loads(text)))
 
 
 def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
@@ -46,6 +56,7 @@ def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
 )
 def test_golden_messages_are_read(text: str, read: object) -> None:
     assert read_message(text) == read
+    assert documented(text)
 
 
 def test_unknown_keys_are_ignored() -> None:
@@ -69,35 +80,40 @@ ENVELOPE = {
 
 
 @pytest.mark.parametrize(
+    "text", ["", "T-1", "{", "[]", "null", "[" * 100_000, '{"ticket": NaN}'], ids=lambda text: text[:9]
+)
+def test_what_is_no_json_object_is_malformed(text: str) -> None:
+    assert refusal(text) == "message_malformed"
+
+
+@pytest.mark.parametrize(
     "message",
     [
-        "",
-        "T-1",
-        "{",
-        "[]",
-        "null",
-        "[" * 100_000,
-        '{"ticket": NaN}',
         {},
         {"v": 1},
         {"webhook": WEBHOOK},
         {"v": 1, "webhook": None},
         {"v": 1, "webhook": "aGVsbG8="},
         {"v": 1, "webhook": WEBHOOK, "ticket": "T-1"},
+        {"v": 1, "webhook": None, "ticket": "T-1"},
         ENVELOPE,
         {"ticket": "T-1", "kind": "Back fill"},
         {"ticket": "T-1", "kind": ""},
         {"ticket": "T-1", "kind": "a" * 33},
-        {"ticket": "T-1", "kind": "a\n"},
         {"ticket": "T-1", "kind": 1},
         {"ticket": "T-1", "force": 1},
         {"ticket": "T-1", "force": "true"},
         {"ticket": "T-1", "force": None},
     ],
-    ids=lambda message: str(message)[:40],
+    ids=str,
 )
-def test_any_other_form_is_malformed(message: object) -> None:
+def test_any_other_form_is_malformed_by_the_schema_too(message: dict[str, Any]) -> None:
     assert refusal(message) == "message_malformed"
+    assert not documented(json.dumps(message))
+
+
+def test_a_kind_is_one_line() -> None:
+    assert refusal({"ticket": "T-1", "kind": "a\n"}) == "message_malformed"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +180,10 @@ def test_every_request_is_read_as_it_was(ticket: str, kind: str | None, force: b
     assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(ticket, kind, force)
 
 
+def test_a_request_is_not_forced_unless_it_says_so() -> None:
+    assert json.loads(ticket_message("T-1")) == {"v": 1, "ticket": "T-1"}
+
+
 @pytest.mark.parametrize(("ticket", "kind"), [("../..", None), ("T-1", "Back fill"), ("T-1", ""), ("T-1", "a\n")])
 def test_no_malformed_request_is_written(ticket: str, kind: str | None) -> None:
     with pytest.raises(InvalidRequest):
@@ -196,3 +216,4 @@ JSON_VALUES = st.recursive(
 def test_whatever_stands_in_the_queue_is_read_or_refused(text: str) -> None:
     with suppress(UnreadableWebhook):
         assert isinstance(read_message(text), Webhook | TicketRequest)
+        assert documented(text)
