@@ -70,5 +70,8 @@ class Collaborators:
         endpoint that is not AWS's may not know.
         """
         elsewhere = any(self._environment.get(name) for name in _ENDPOINTS)
-        host = {"addressing_style": "path" if elsewhere else "virtual", "us_east_1_regional_endpoint": "regional"}
-        return self._session.client("s3", config=_PATIENCE.merge(Config(signature_version="s3v4", s3=host)))
+        signing = Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path" if elsewhere else "virtual", "us_east_1_regional_endpoint": "regional"},
+        )
+        return self._session.client("s3", config=_PATIENCE.merge(signing))

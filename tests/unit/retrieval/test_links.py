@@ -24,14 +24,18 @@ NOW = datetime(2026, 1, 15, 10, 0, 0, 700_000, tzinfo=UTC)
 PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
 
 
+_CLIENT = boto3.client(
+    "s3",
+    region_name="eu-central-1",
+    aws_access_key_id="AKIAEXAMPLE",
+    aws_secret_access_key="example",
+    config=Config(signature_version="s3v4"),
+)
+
+
 def links(credentials: Credentials | None = None, *, usual: int = 300, at_most: int = 900) -> Links:
-    given = credentials or Credentials("AKIAEXAMPLE", "example")
-    session = get_session()
-    session._credentials = given  # type: ignore[attr-defined]
-    client = boto3.Session(botocore_session=session, region_name="eu-central-1").client(
-        "s3", config=Config(signature_version="s3v4")
-    )
-    return Links(client, given, BUCKET, usual=usual, at_most=at_most)
+    """Links whose end is that of `credentials`. All sign with one client: making clients takes longer than signing."""
+    return Links(_CLIENT, credentials or Credentials("AKIAEXAMPLE", "example"), BUCKET, usual=usual, at_most=at_most)
 
 
 def lasting(seconds: float, renewed: Callable[[], dict[str, Any]] | None = None) -> RefreshableCredentials:
@@ -81,7 +85,12 @@ def test_a_url_ends_with_the_credentials_that_signed_it(left: float, life: int) 
 
 @time_machine.travel(NOW, tick=False)
 def test_credentials_near_their_end_are_renewed_before_they_sign() -> None:
-    (link,) = links(lasting(30, renewal(3600))).images([PICTURE], 900)
+    credentials = lasting(30, renewal(3600))
+    session = get_session()
+    session._credentials = credentials  # type: ignore[attr-defined]
+    client = boto3.Session(botocore_session=session, region_name="eu-central-1").client("s3")
+
+    (link,) = Links(client, credentials, BUCKET, usual=300, at_most=900).images([PICTURE], 900)
 
     assert signed(link)["X-Amz-Expires"] == "900"
     assert signed(link)["X-Amz-Credential"].startswith("ASIARENEWED/")
@@ -106,27 +115,13 @@ def test_no_url_ends_before_it_says_nor_outlives_what_bounds_it(
     asked: int, left: float, at_most: int, tick: float
 ) -> None:
     with time_machine.travel(NOW + timedelta(seconds=tick), tick=False):
-        (link,) = SHARED(lasting(left), at_most).images([PICTURE], asked)
+        (link,) = links(lasting(left), at_most=at_most).images([PICTURE], asked)
 
     begins = datetime.strptime(signed(link)["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     ends = begins + timedelta(seconds=int(signed(link)["X-Amz-Expires"]))
     assert link.expires_at <= ends
     assert ends - begins <= timedelta(seconds=min(asked, at_most))
     assert link.expires_at <= NOW + timedelta(seconds=left)
-
-
-def SHARED(credentials: Credentials, at_most: int) -> Links:  # noqa: N802
-    """Links around one client: making clients takes longer than signing."""
-    return Links(_CLIENT, credentials, BUCKET, usual=300, at_most=at_most)
-
-
-_CLIENT = boto3.client(
-    "s3",
-    region_name="eu-central-1",
-    aws_access_key_id="AKIAEXAMPLE",
-    aws_secret_access_key="example",
-    config=Config(signature_version="s3v4"),
-)
 
 
 def test_an_image_is_downloaded_under_a_plain_name_as_what_it_is_and_not_kept() -> None:
