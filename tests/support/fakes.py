@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from ingest.images import InlineImage, LinkedImage
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import Superseded, TicketErased, TicketNotFound
+from ticket_archive.errors import Superseded, TicketErased, TicketNotFound, VendorMisbehaved
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem, Waiting, read_item
 
@@ -279,7 +279,7 @@ class FakeVendor:
 
     def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
         with self.effects.around(f"vendor.linked_image {link.url}"):
-            image: InlineImage = self._scripted(link.url, self.links[link.url])
+            image: InlineImage = self._scripted(link.url, self.links.get(link.url, VendorMisbehaved("404")))
             return image
 
     def _scripted(self, part: str, standing: Any) -> Any:
