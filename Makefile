@@ -44,7 +44,7 @@ typecheck: $(DEV) ## mypy, strict
 	$(BIN)/mypy
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
-	$(SAM) build
+	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 
 events: $(DEV) ## write events/*.json again (ARGS="--secret …")
 	$(BIN)/python -m local.events $(ARGS)
@@ -64,7 +64,7 @@ clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 	rm -rf .venv .venv-emulator .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-# An environment is made whole or not at all: the mark comes last, and what is left of a failed try goes first.
+# The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
 $(DEV): requirements/dev.txt layers/requirements.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
@@ -78,7 +78,6 @@ install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-co
 define environment
 @test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
 @echo "$(1): installing $(2), once"
-@rm -rf $(1)
 @$(PYTHON) -m venv $(1)
 @$(call install,$(1),requirements/pip.txt)
 @$(call install,$(1),$(2))

@@ -37,8 +37,12 @@ class Api:
         """The answer to a plain GET, with nothing of ours but the URL."""
         return self._http.get(url, timeout=SECONDS, allow_redirects=False)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self.close()

@@ -26,7 +26,7 @@ PAGE = """<!doctype html>
   .facts, figcaption {{ font-size: .85rem; opacity: .75; }}
   .images {{ display: flex; flex-wrap: wrap; gap: 1rem; margin-top: .75rem; }}
   figure {{ margin: 0; width: 13rem; }}
-  img {{ width: 100%; height: 10rem; object-fit: contain; border-radius: 8px; background: var(--edge); }}
+  img {{ width: 100%; height: 10rem; object-fit: contain; border-radius: 8px; background: #8882; }}
   code {{ font-size: .8rem; }}
 </style>
 <h1>IDV ticket archive: demo</h1>

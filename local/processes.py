@@ -73,6 +73,8 @@ def end(processes: Iterable[Started]) -> list[Started]:
     for process in running:
         # Also when it has ended: a child may have stayed behind, and as long as one lives the group's id is not reused.
         _signal(process, signal.SIGKILL)
+        if child := _children.pop(process.pid, None):
+            child.wait()
     return running
 
 

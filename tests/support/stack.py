@@ -1,0 +1,120 @@
+"""The local stack for tests: its own state folder and free ports, up once for a session, down in the end.
+
+`from tests.support.stack import stack` in a conftest.py gives the fixture; `running(...)` brings up one with other
+parameters of the template.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import boto3
+import pytest
+from mypy_boto3_cloudformation import CloudFormationClient
+from mypy_boto3_dynamodb import DynamoDBClient
+from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_iam import IAMClient
+from mypy_boto3_kms import KMSClient
+from mypy_boto3_lambda import LambdaClient
+from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_s3 import S3Client
+from mypy_boto3_secretsmanager import SecretsManagerClient
+from mypy_boto3_sqs import SQSClient
+from mypy_boto3_sts import STSClient
+
+from local import stack as local_stack
+from local.api import Api
+from local.simulator import Simulator
+from local.stack import Stack
+from local.terminal import silent
+
+
+class LocalStack:
+    """A stack that is up: `at` is what stack.json says, the rest reaches it. Clients are made when first asked for."""
+
+    def __init__(self, at: Stack, state: Path) -> None:
+        self.at = at
+        self.state = state
+        self.session: boto3.Session = at.account.session()
+        self.api = Api(at)
+        self.vendor = Simulator(at.vendor_url)
+
+    @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        return self.session.client("cloudformation", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def dynamodb(self) -> DynamoDBClient:
+        return self.session.client("dynamodb", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def events(self) -> EventBridgeClient:
+        return self.session.client("events", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        return self.session.client("lambda", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        return self.session.client("iam", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def kms(self) -> KMSClient:
+        return self.session.client("kms", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        return self.session.client("logs", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def s3(self) -> S3Client:
+        return self.session.client("s3", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def secrets(self) -> SecretsManagerClient:
+        return self.session.client("secretsmanager", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        return self.session.client("sqs", endpoint_url=self.at.endpoint_url)
+
+    @cached_property
+    def sts(self) -> STSClient:
+        return self.session.client("sts", endpoint_url=self.at.endpoint_url)
+
+    @property
+    def emulator_log(self) -> str:
+        """All that the emulator and the functions in it have said."""
+        return (self.state / "logs" / "emulator.log").read_text(encoding="utf-8", errors="replace")
+
+    def post(self, ticket: str, form: str = "completed") -> int:
+        """Have the vendor post the ticket's event, encrypted; returns the status."""
+        given = {"secret": self.at.webhook_secret, "ca_bundle": self.at.ca_bundle}
+        status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
+        return status
+
+    def close(self) -> None:
+        self.api.close()
+        self.vendor.close()
+        for name, client in vars(self).items():
+            if isinstance(getattr(type(self), name, None), cached_property):
+                client.close()
+
+
+@contextmanager
+def running(state: Path, parameters: Mapping[str, str] | None = None) -> Iterator[LocalStack]:
+    """A stack of its own in the folder `state`, with these parameters of the template beside the usual ones."""
+    up = LocalStack(local_stack.up(state, silent(), parameters=parameters), state)
+    try:
+        yield up
+    finally:
+        up.close()
+        local_stack.down(state)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with running(tmp_path_factory.mktemp("stack")) as up:
+        yield up

@@ -1,0 +1,86 @@
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local import gallery
+from local.demo import summary
+from local.journey import Downloaded, Journey, choose, exactly
+from local.vendor.server import Simulator
+from local.vendor.shapes import Absence, Shape
+from local.vendor.tickets import Outcome
+
+ABOUT = {"document": "PASSPORT", "shape": "NESTED", "details": "PLAIN"}
+
+
+def journey(**given: Any) -> Journey:
+    image = Downloaded("DOCUMENT_GHOST_PORTRAIT", 0, "image/jpeg", "ab" * 32, b"x" * 1_234_567)
+    usual: dict[str, Any] = {"outcome": "ACCEPTED", "images": [image], "absent": ["DOCUMENT_SIGNATURE"], "seconds": 2.5}
+    return Journey("762ebbda-0edb-4e48-86bc-11a280273601", ABOUT, {}, **(usual | given))
+
+
+def printed(*journeys: Journey) -> str:
+    console = Console(file=io.StringIO(), width=80)
+    console.print(summary(journeys))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_demo_has_tickets_of_every_kind() -> None:
+    chosen = choose(Simulator(seed=1).tickets(count=60))
+
+    assert {each["shape"] for each in chosen} == set(Shape)
+    assert {each["outcome"] for each in chosen} == set(Outcome)
+    absences = {each["absence"] for each in chosen if not all(each["images"].values())}
+    assert absences == set(Absence)
+    assert len({each["ticket"] for each in chosen}) == len(chosen) <= 12
+
+
+@pytest.mark.parametrize("shown", ["762ebbda", "ACCEPTED", "ghost portrait 0", "JPEG", "1,235 kB", "abababab", "2.5"])
+def test_the_summary_tells_of_every_image(shown: str) -> None:
+    assert shown in printed(journey())
+
+
+def test_the_summary_tells_which_types_are_absent() -> None:
+    assert re.search(r"signature\s+absent", printed(journey()))
+
+
+def test_a_ticket_without_images_is_in_the_summary() -> None:
+    assert "762ebbda" in printed(journey(images=[], absent=[], outcome=""))
+
+
+def test_the_summary_fits_a_terminal() -> None:
+    text = printed(journey())
+
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+
+
+def test_numbers_are_compared_with_every_digit() -> None:
+    assert exactly('{"score": 0.12345678901234567890}') != exactly('{"score": 0.12345678901234567891}')
+
+
+def test_the_gallery_shows_every_image_from_the_disk(tmp_path: Path) -> None:
+    page = gallery.write(tmp_path / "demo", [journey()])
+
+    sources = re.findall(r'<img src="([^"]+)"', page.read_text())
+    assert [(page.parent / source).read_bytes() for source in sources] == [b"x" * 1_234_567]
+    assert "http" not in page.read_text()
+
+
+def test_the_gallery_says_what_differs_and_escapes_it(tmp_path: Path) -> None:
+    page = gallery.write(tmp_path / "demo", [journey(differences=["<script>"])])
+
+    assert "<li>&lt;script&gt;</li>" in page.read_text()
+    assert "differs" in page.read_text()
+
+
+def test_a_gallery_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    gallery.write(tmp_path / "demo", [journey()])
+
+    gallery.write(tmp_path / "demo", [])
+
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["index.html"]

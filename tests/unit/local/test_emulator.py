@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from local import emulator
+from local.certificate import Certificate
+
+CERTIFICATE = Certificate(Path("server.pem"), Path("server.key"), Path("authority.pem"))
+
+
+def test_nothing_of_the_developers_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "HTTPS_PROXY", "PYTHONPATH", "PERSIST_STATE"):
+        monkeypatch.setenv(name, "the developer's")
+
+    assert "the developer's" not in emulator.environment(4566, CERTIFICATE, Path("tmp")).values()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH", "true"),
+        ("BIND_HOST", "127.0.0.1"),
+        ("USE_SSL", "1"),
+        ("IOT_MTLS_ENABLED", "false"),
+        ("AWS_CA_BUNDLE", "authority.pem"),
+        ("GATEWAY_PORT", "4566"),
+    ],
+)
+def test_the_emulator_enforces_iam_over_tls_on_the_loopback(name: str, value: str) -> None:
+    assert emulator.environment(4566, CERTIFICATE, Path("tmp"))[name] == value

@@ -1,0 +1,66 @@
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from local import scratch
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    monkeypatch.setattr(scratch, "MEMORY", folder)
+    return folder
+
+
+def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
+
+
+def test_it_is_in_memory_where_there_is_room(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room(monkeypatch, scratch.ROOM + 1)
+
+    folder = scratch.make(tmp_path / "link")
+
+    assert folder.parent == memory
+    assert (tmp_path / "link").readlink() == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_it_is_on_the_disk_where_there_is_not(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room(monkeypatch, 64 * 2**20)
+
+    folder = scratch.make(tmp_path / "link")
+
+    assert folder == tmp_path / "link"
+    assert folder.is_dir()
+    assert not list(memory.iterdir())
+
+
+@pytest.mark.parametrize("free", [0, scratch.ROOM * 2])
+def test_nothing_is_left_of_it(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    room(monkeypatch, free)
+    (scratch.make(tmp_path / "link") / "a file").touch()
+
+    scratch.remove(tmp_path / "link")
+
+    assert not list(memory.iterdir())
+    assert not (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "link").exists()
+
+
+def test_a_link_to_somewhere_else_is_not_followed(memory: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "link").symlink_to(elsewhere)
+
+    scratch.remove(tmp_path / "link")
+
+    assert elsewhere.is_dir()
+    assert not (tmp_path / "link").is_symlink()
