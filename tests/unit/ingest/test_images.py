@@ -202,6 +202,7 @@ def test_an_image_without_pixels_is_malformed(sized: Callable[[int, int], bytes]
         b"\xff\xd8\xff\xd9",  # ends before a frame
         JPEG[:2] + b"\xff\xe1\x00\x01" + JPEG[2:],  # a segment shorter than its own length
         JPEG[:2] + b"\xff\xd8" + JPEG[2:],  # an image begins within
+        JPEG[:2] + b"\xff\x00\x00\x02" + JPEG[2:],  # data where a marker must be
         JPEG[:2] + b"\xff\xe1\x00\x04ab" + b"c" + JPEG[2:],  # no marker where one must be
         PNG.replace(b"IHDR", b"IHDX"),
         PNG.replace(b"IHDR", b"\x00\x00\x00\x00"),
@@ -211,10 +212,27 @@ def test_an_image_without_pixels_is_malformed(sized: Callable[[int, int], bytes]
         WEBP[:12] + b"VP8?" + WEBP[16:],
         WEBP[:23] + b"\0\0\0" + WEBP[26:],
         WEBP[:4] + struct.pack("<I", 12) + WEBP[8:20],
+        STORED["webp lossless"][0].replace(b"\x2f", b"\x2e", 1),
     ],
 )
 def test_what_breaks_its_formats_rules_is_malformed(data: bytes) -> None:
     assert checked(data) == "malformed"
+
+
+@pytest.mark.parametrize("marker", range(0xC0, 0xD0))
+def test_every_kind_of_frame_but_no_other_segment_tells_a_jpegs_size(marker: int) -> None:
+    other = marker in (0xC4, 0xC8, 0xCC)  # DHT, JPG, DAC
+
+    assert checked(JPEG.replace(b"\xff\xc0", bytes([0xFF, marker]), 1)) == ("malformed" if other else "image/jpeg")
+
+
+@pytest.mark.parametrize("marker", [0x01, *range(0xD0, 0xD8)])
+def test_a_marker_of_a_jpeg_may_stand_without_a_segment(marker: int) -> None:
+    assert checked(JPEG[:2] + bytes([0xFF, 0xFF, marker]) + JPEG[2:]) == "image/jpeg"
+
+
+def test_a_segment_of_a_jpeg_may_be_empty() -> None:
+    assert checked(JPEG[:2] + b"\xff\xe1\x00\x02" + JPEG[2:]) == "image/jpeg"
 
 
 # ─── One image's text ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -408,6 +426,8 @@ def test_a_types_name_without_images_takes_nothing_away(answer: object) -> None:
         b'{"anything": []}',
         b'{"SELF_PORTRAITS": []}',
         b'{"status": 200, "data": null}',
+        b'{"status": 200, "photos": []}',
+        b'{"status": 200, "frontPicture": ""}',
         b'{"ticket": "762ebbda", "name": "front", "images": []}',
     ],
 )
@@ -422,6 +442,8 @@ def test_an_answer_that_says_there_are_none_is_empty(body: bytes, content_type: 
         (HTML, "not_json"),
         (b"Service Unavailable", "not_json"),
         (b"https://cdn.example/1", "not_json"),
+        (b"OK", "not_json"),
+        (b'{"a": 1} and', "not_json"),
         (b"{oops}", "not_json"),
         (b'{"a": 1,}', "not_json"),
         (b'{"a": 1} {"b": 2}', "not_json"),
@@ -432,6 +454,7 @@ def test_an_answer_that_says_there_are_none_is_empty(body: bytes, content_type: 
         (b"[" * 200_000 + b"]" * 200_000, "too_complex"),
         (b"[" + b"{}," * MAX_PARTS + b"{}]", "too_complex"),
         (b"[" + b"1," * MAX_PARTS + b"1]", "too_complex"),
+        (b"[" + b"1," * (MAX_PARTS - 1) + b"1]", "no_image"),
         (b"true", "no_image"),
         (b"17", "no_image"),
         (b'"ok"', "no_image"),
@@ -450,6 +473,11 @@ def test_an_answer_that_says_there_are_none_is_empty(body: bytes, content_type: 
 )
 def test_what_is_not_understood_is_said_and_kept(body: bytes, code: str) -> None:
     assert outcome(body) == code
+
+
+def test_a_text_is_no_name_or_date_beyond_200_characters() -> None:
+    assert refused({"note": "x" * 200, "images": []}) == "0 images"
+    assert refused({"note": "x" * 201, "images": []}) == "no_image"
 
 
 @pytest.mark.parametrize("number", [MAX_IMAGES, MAX_IMAGES + 1])
