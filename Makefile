@@ -21,7 +21,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## the three virtual environments (side by side: most of the time goes to waiting for downloads)
-	@$(MAKE) --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)
+	@$(MAKE) --silent --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)
 
 up: setup ## start the local stack and write .local/stack.json (ARGS="--port 4566 …")
 	@$(BIN)/python -m local up $(ARGS)
@@ -37,11 +37,11 @@ test: setup ## every test (ARGS="-k words tests/unit …")
 
 lint: setup ## ruff and the template's linters
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff format --check --extend-exclude '*.md' .
 	$(BIN)/cfn-lint template.yaml
 
 typecheck: $(DEV) ## mypy, strict
-	$(BIN)/mypy
+	$(BIN)/mypy $(wildcard layers functions local ops tests bench)
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
