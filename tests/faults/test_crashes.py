@@ -1,0 +1,276 @@
+"""A crash at every boundary of one archive: before and after each call, by an exception, the end of the process, or the
+end of the time. The message is delivered until it is done, and table and bucket are then what they are without a crash.
+
+The list of boundaries is taken from an undisturbed run, so a call that is added to the code is broken here as well.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any, Literal, cast
+
+import pytest
+
+from ingest import queue_door
+from ingest.images import LinkedImage
+from ingest.messages import webhook_message
+from ingest.once import Once
+from ingest.queue_door import Collaborators
+from ingest.webhook import Webhook, seal_webhook
+from ingest.work import Work
+from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, When, picture, sqs_record
+from tests.support.house import DOCUMENT, PORTRAIT, RECEIVED_AT, SELFIES, TICKET, House, pictures
+from ticket_archive.details import read_details
+from ticket_archive.errors import NotUnderstood, OutOfTime, VendorUnavailable
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+LINK = LinkedImage("https://images.example.com/front.jpg")
+DELIVERIES = 12
+"""More than any of these crashes needs."""
+
+Kind = Literal["exception", "exit", "time-out"]
+KINDS: tuple[Kind, ...] = ("exception", "exit", "time-out")
+WHENS: tuple[When, ...] = ("before", "after")
+PASSING = {"attempts", "attempted_at", "received_at", "fetched_at", "archived_at"}
+
+
+class Died(BaseException):
+    """The process ended: nothing may catch this, and nothing of that process has an effect any more."""
+
+
+class Crash:
+    """What happens at the `nth` passing of one boundary, in one delivery, once."""
+
+    def __init__(self, kind: Kind, when: When, name: str, nth: int) -> None:
+        self.kind, self.target, self.left = kind, (when, name), nth
+        self.happened = False
+        self.dead = False
+        self.late = False
+
+    def __call__(self, when: When, name: str) -> None:
+        if self.dead:
+            raise Died
+        if self.late and when == "before" and name.startswith("vendor."):
+            raise OutOfTime("vendor")
+        if (when, name) != self.target or self.happened:
+            return
+        self.left -= 1
+        if self.left:
+            return
+        self.happened = True
+        if self.kind == "exit":
+            self.dead = True
+            raise Died
+        if self.kind == "time-out":
+            self.late = True
+        else:
+            raise VendorUnavailable("reset") if name.startswith("vendor.") else ConnectionError(name)
+
+    def process_is_replaced(self) -> None:
+        self.dead = self.late = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {' '.join(self.target)}"
+
+
+class Stack:
+    """Everything that outlives a process, and one message in the queue."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        self.effects = self.house.effects
+        self.queue = FakeQueue(self.effects)
+        self.store = FakeIdempotencyTable(self.effects)
+
+    def process(self, event: dict[str, str], receives: int) -> list[str]:
+        """One delivery to one process that is made for it. Raises Died."""
+        body, iv = seal_webhook(json.dumps(event).encode(), SECRET, bytes(16))
+        record = sqs_record(webhook_message(Webhook(body, iv, "text/plain", RECEIVED_AT)), receives, "m1")
+        with ThreadPoolExecutor(2) as tickets, ThreadPoolExecutor(6) as calls, pytest.MonkeyPatch.context() as patch:
+            once = Once(cast("Any", self.store), "idempotency")
+            work = Work(
+                archive=self.house.archive(calls),
+                once=once,
+                quarantine=self.queue,
+                webhook_secrets=lambda: [SECRET],
+                allow_plaintext=False,
+                retry_delay=20.0,
+            )
+            door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, DELIVERIES)
+            patch.setattr(queue_door, "collaborators", lambda: door)
+            answer = queue_door.handle({"Records": [record]}, cast("Any", FakeContext()))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
+        """As the queue does: until it is done."""
+        for receives in range(1, DELIVERIES):
+            if crash is not None:
+                self.effects.hook = crash
+            try:
+                failed = self.process(event, receives)
+            except Died:
+                failed = ["m1"]
+            if not failed:
+                break
+            self.store.attempts_are_over()  # visibility is longer than any invocation
+            if crash is not None:
+                crash.process_is_replaced()
+        else:
+            raise AssertionError("never done")
+        self.effects.hook = lambda _when, _name: None
+
+    def left(self) -> dict[str, Any]:
+        """What a crash must not change."""
+        manifests = [{**each, "archived_at": "then"} for each in self.house.bucket.manifests(TICKET)]
+        return {
+            "item": {name: v for name, v in self.house.table.items[TICKET].items() if name not in PASSING},
+            "events": sorted(self.house.table.events),
+            "objects": {key: body for key, body in self.house.bucket.objects.items() if "/manifests/" not in key},
+            "manifests": manifests,
+            "quarantined": self.queue.quarantined,
+        }
+
+
+COMPLETED = {"ticket": TICKET, "event": "ticket.verification.completed", "flow_status": "ACCEPTED"}
+REJECTED = {**COMPLETED, "flow_status": "REJECTED"}
+
+EXACT = b'{"flow_status": "ACCEPTED", "score": 0.1234567890123456789012345678901234567890}'
+
+
+def new(crash: Crash | None) -> Stack:
+    """A ticket that is whole at once, one image of it behind a link."""
+    stack = Stack()
+    stack.house.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
+    stack.house.vendor.links[LINK.url] = picture("front")
+    stack.deliver(COMPLETED, crash)
+    return stack
+
+
+def hard(crash: Crash | None) -> Stack:
+    """A ticket whose details go to the bucket, and whose document is not understood at first."""
+    stack = Stack()
+    stack.house.vendor.becomes(TICKET, read_details(EXACT), pictures())
+
+    def document() -> object:
+        understood = stack.house.bucket.keys("unrecognised")
+        return pictures()[DOCUMENT] if understood else NotUnderstood("no_image", b"<html>Good day</html>")
+
+    stack.house.vendor.images_of[TICKET, DOCUMENT] = document  # type: ignore[assignment]
+    stack.deliver(COMPLETED, crash)
+    return stack
+
+
+def changed(crash: Crash | None) -> Stack:
+    """An archived ticket that is rejected later, with new pictures."""
+    stack = Stack()
+    stack.house.has("ACCEPTED")
+    stack.deliver(COMPLETED)
+    stack.effects.log.clear()
+    stack.house.has("REJECTED", pictures(" again"))
+    stack.deliver(REJECTED, crash)
+    return stack
+
+
+Story = Callable[[Crash | None], Stack]
+STORIES: tuple[Story, ...] = (new, hard, changed)
+
+
+@pytest.fixture(autouse=True)
+def _small_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticket_archive.details.PACKED_LIMIT", 10)
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Crash], None]:
+    """Makes the fetcher's time run out where a crash says so."""
+
+    def follow(crash: Crash) -> None:
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (1000.0 if crash.late else 0.0))
+        monkeypatch.setattr("ingest.fetch.time", clock)
+
+    return follow
+
+
+def boundaries(story: Story) -> Iterator[tuple[str, int]]:
+    """Every call of an undisturbed run, with how many of the same name it is the last of."""
+    seen: Counter[str] = Counter()
+    for name in story(None).effects.log:
+        seen[name] += 1
+        yield name, seen[name]
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_a_crash_changes_nothing_that_stays(
+    story: Story, kind: Kind, when: When, late: Callable[[Crash], None]
+) -> None:
+    undisturbed = story(None)
+    undisturbed.house.check()
+    wanted = undisturbed.left()
+
+    for name, nth in boundaries(story):
+        crash = Crash(kind, when, name, nth)
+        late(crash)
+
+        stack = story(crash)
+
+        assert crash.happened, crash
+        assert stack.left() == wanted, crash
+        stack.house.check()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_one_more_delivery_after_a_crash_changes_nothing_either(
+    story: Story, kind: Kind, late: Callable[[Crash], None]
+) -> None:
+    for name, nth in boundaries(story):
+        crash = Crash(kind, "after", name, nth)
+        late(crash)
+        stack = story(crash)
+        before = stack.left()
+
+        stack.store.attempts_are_over()
+        stack.deliver(REJECTED if story is changed else COMPLETED)
+
+        assert stack.left() == before, crash
+        stack.house.check()
+
+
+def test_the_stories_have_every_kind_of_call_in_them() -> None:
+    called = {
+        name.split("/")[2] if name.startswith("bucket.") else name.split()[0]
+        for story in STORIES
+        for name, _ in boundaries(story)
+    }
+
+    assert called == {
+        "once.put",
+        "once.delete",
+        "once.update",
+        "table.register",
+        "table.event",
+        "table.keep_incomplete",
+        "table.archive",
+        "vendor.details",
+        "vendor.images",
+        "vendor.linked_image",
+        "images",
+        "unrecognised",
+        "details",
+        "manifests",
+        "queue.put_off",
+    }
+
+
+def test_the_undisturbed_runs_are_what_they_are_meant_to_be() -> None:
+    assert new(None).house.outcomes() == ["ACCEPTED"]
+    assert changed(None).house.outcomes() == ["ACCEPTED", "REJECTED"]
+    stack = hard(None)
+    assert stack.house.outcomes() == ["ACCEPTED"]
+    assert stack.house.table[TICKET].attempts == 2
+    assert {image.type for image in stack.house.table[TICKET].images} == {SELFIES, DOCUMENT, PORTRAIT}
