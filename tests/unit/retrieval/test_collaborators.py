@@ -1,5 +1,6 @@
 """How the function's clients are made: late, only those needed, and so that their URLs work as they are."""
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -112,6 +113,29 @@ assert vars(app.collaborators).keys() == {"_environment"}
 import sys
 assert "ingest" not in sys.modules
 """
-    environment = {"PYTHONPATH": f"{ROOT}/layers:{ROOT}/functions", "PATH": ""}
+    run(program)
 
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("POWERTOOLS_LOGGER_LOG_EVENT", "true"), ("POWERTOOLS_DEV", "true"), ("POWERTOOLS_LOG_LEVEL", "DEBUG")],
+)
+def test_no_log_setting_makes_the_function_print_its_events(variable: str, value: str) -> None:
+    event = json.dumps(request("/tickets/{ticket}", {"ticket": "-canary"}))
+    program = f"""
+import json, types
+from retrieval import app
+context = types.SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1, invoked_function_arn="arn:aws:lambda:::f", aws_request_id="1")
+assert app.lambda_handler(json.loads({event!r}), context)["statusCode"] == 400
+"""
+    assert "canary" not in run(program, **{variable: value})
+
+
+def run(program: str, **environment: str) -> str:
+    """What a fresh process with `environment` prints."""
+    paths = f"{ROOT}/layers:{ROOT}/functions"
+    namespace = {"PYTHONPATH": paths, "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive", **environment}
+    process = subprocess.run([sys.executable, "-c", program], env=namespace, timeout=60, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout + process.stderr
