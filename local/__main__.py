@@ -29,7 +29,11 @@ def up(
     """Start the emulator and the vendor simulator, deploy template.yaml, write .local/stack.json."""
     if (vendor_url is None) != (vendor_credential is None):
         raise typer.BadParameter("--vendor-url and --vendor-credential go together")
-    vendor = stack.Vendor(vendor_url, Credential.load(vendor_credential)) if vendor_url and vendor_credential else None
+    try:
+        credential = Credential.load(vendor_credential) if vendor_credential else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    vendor = stack.Vendor(vendor_url, credential) if vendor_url and credential else None
     try:
         running = stack.up(STATE, Steps(console), vendor=vendor, port=port)
     except AlreadyUp as already:
