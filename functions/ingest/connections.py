@@ -89,17 +89,13 @@ def tls_context(ca_bundle: str) -> ssl.SSLContext:
 
 
 class _Socket(socket.socket):
-    """http.client receives by `recv_into` (through `makefile`) and sends by `sendall`, which for TLS is many `send`."""
+    """http.client receives by `recv_into` (through `makefile`) and sends by `sendall`."""
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         self.settimeout(_call.time_left())
         count = super().recv_into(buffer, nbytes or 0, flags)
         _call.receive(count)
         return count
-
-    def send(self, data: Any, flags: int = 0) -> int:
-        self.settimeout(_call.time_left())
-        return super().send(data, flags)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         self.settimeout(_call.time_left())

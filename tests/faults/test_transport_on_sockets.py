@@ -363,14 +363,31 @@ def test_a_call_ends_at_its_deadline(peer: Callable[..., Peer], transport: Trans
     assert refusal(transport, peer(script).url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
-def test_a_peer_that_does_not_read_costs_no_more_than_the_deadline(
-    peer: Callable[..., Peer], transport: Transport
+@pytest.mark.parametrize("over_tls", [False, True])
+@pytest.mark.parametrize("calls_before", [0, 1])
+@pytest.mark.parametrize("read_at_once", [0, 131_072])
+def test_a_peer_that_does_not_read_or_reads_slowly_costs_no_more_than_the_deadline(
+    peer: Callable[..., Peer],
+    transport: Transport,
+    certificates: Certificates,
+    over_tls: bool,
+    calls_before: int,
+    read_at_once: int,
 ) -> None:
-    server = peer(Link.stall)
-    assert (
-        refusal(transport, server.url, within=DEADLINE, headers={"X-Large": "a" * 8 * MB})
-        == "vendor_unavailable: deadline"
-    )
+    def script(link: Link) -> None:
+        for _ in range(calls_before):
+            link.request()
+            link.send(HELLO)
+        while not link.closing.wait(0.03):
+            if read_at_once:
+                link.end.recv(read_at_once)
+
+    server = peer(script, tls=certificates.server if over_tls else None)
+    for _ in range(calls_before):
+        send(transport, server.url)
+    large = {"X-Large": "a" * 8 * MB}
+    assert refusal(transport, server.url, within=DEADLINE, headers=large) == "vendor_unavailable: deadline"
+    assert server.connections == 1
 
 
 def test_a_full_backlog_costs_no_more_than_the_deadline(transport: Transport) -> None:
@@ -776,6 +793,24 @@ def test_neither_building_nor_calling_leaves_a_thread(peer: Callable[..., Peer])
     send(transport, server.url)
     assert threading.active_count() == before + 1  # the peer's, for the connection
     transport.close()
+
+
+def test_closing_ends_the_idle_connections_at_once(peer: Callable[..., Peer], transport: Transport) -> None:
+    ended = threading.Event()
+
+    def script(link: Link) -> None:
+        answers(HELLO)(link)
+        ended.set()
+
+    server = peer(script)
+    send(transport, server.url)
+    with pytest.raises(VendorMisbehaved) as kept:  # its traceback refers to the pool
+        send(transport, server.url, max_bytes=1)
+    ended.clear()
+    send(transport, server.url)
+    transport.close()
+    assert ended.wait(1)
+    assert kept.value.__traceback__ is not None
 
 
 def test_nothing_of_a_call_is_logged(
