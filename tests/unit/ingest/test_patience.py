@@ -1,7 +1,7 @@
 """Pauses grow, have bounds, and respect what the vendor asked for."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.patience import LONGEST_PAUSE, pause_before_delivery, pause_before_requeue
@@ -28,6 +28,7 @@ def test_a_pause_never_shrinks_with_further_deliveries(
 
 
 @given(RECEIVES, BASES, st.floats(0, 900), DRAWS)
+@example(1, 20, 30.4, 0.5)
 def test_what_the_vendor_asked_for_is_the_least(receives: int, base: int, asked: float, draw: float) -> None:
     pause = pause_before_delivery(receives, base, asked, draw)
     assert pause >= asked

@@ -81,7 +81,7 @@ def test_an_empty_body_is_refused(body: str | None) -> None:
     assert status_of(request(body)) == 400
 
 
-@pytest.mark.parametrize("body", ["", "IA==", "not base64!", "YQ", "é"])
+@pytest.mark.parametrize("body", ["", "IA==", "not base64!", "!!!!QUJD$$$", "QUJD\n", "YQ", "é"])
 def test_an_empty_or_broken_binary_body_is_refused(body: str) -> None:
     assert status_of(request(body, binary=True)) == 400
 
