@@ -105,14 +105,14 @@ def _facts(details: Mapping[str, Any] | None) -> Iterator[Element]:
     ]
     columns = [_tag("section", _tag("h2", "Person and document"), _pairs(facts))]
     if native:
-        columns.append(_tag("section", _tag("h2", "In the document's own script"), _pairs(native)))
+        columns.append(_tag("section", _tag("h2", "In the document's own script"), _pairs(native.items())))
     yield _tag("div", {"class": "columns"}, *columns)
 
 
-def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Scalars by their lower-case names, the shallowest first, and those of the first `native_fields`."""
+def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Scalars by their lower-case names, the shallowest first, and likewise those of every `native_fields`."""
     found: dict[str, str] = {}
-    native: list[tuple[str, str]] = []
+    native: dict[str, str] = {}
     waiting: deque[tuple[str, Any]] = deque([("", details)])
     for _ in range(_NODES):
         if not waiting:
@@ -124,7 +124,9 @@ def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, s
             if (text := _text(node)) and name:
                 found.setdefault(name, text)
         elif name == _NATIVE:
-            native = native or [(str(key), text) for key, value in node.items() if (text := _text(value))]
+            for key, value in node.items():
+                if text := _text(value):
+                    native.setdefault(_words(str(key)), text)
         else:
             waiting.extend((str(key).lower(), value) for key, value in node.items())
     return found, native
@@ -133,7 +135,7 @@ def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], list[tuple[str, s
 def _pictures(item: TicketItem, pieces: Sequence[Piece]) -> Iterator[Element]:
     for kind in (kind for kind in ImageType if kind in item.types):
         of_kind = [(piece.image, piece) for piece in pieces if piece.image is not None and piece.image.type is kind]
-        yield _tag("h2", _title(kind))
+        yield _tag("h2", _words(kind.value))
         if of_kind:
             figures = [_figure(*shown, number, len(of_kind)) for number, shown in enumerate(of_kind, 1)]
             yield _tag("div", {"class": "pictures"}, *figures)
@@ -147,7 +149,7 @@ def _pictures(item: TicketItem, pieces: Sequence[Piece]) -> Iterator[Element]:
 
 
 def _figure(image: StoredImage, piece: Piece, number: int, of: int) -> Element:
-    title = f"{_title(image.type)} {number} of {of}"
+    title = f"{_words(image.type.value)} {number} of {of}"
     if piece.body is None:
         content = _tag("div", f"Broken: {piece.fault}", {"class": "fault"})
     else:
@@ -219,8 +221,8 @@ def _clean(text: str) -> str:
     return "".join(character if character >= " " or character in "\t\n" else "\ufffd" for character in text)
 
 
-def _title(kind: ImageType) -> str:
-    return kind.value.replace("_", " ").capitalize()
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _hash(text: str) -> str:
