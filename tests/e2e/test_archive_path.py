@@ -1,0 +1,326 @@
+"""The whole path on the local stack: from an encrypted webhook to the bytes behind a signed URL."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from base64 import b64decode, b64encode
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+import requests
+
+from ingest.webhook import IV_HEADER, seal_webhook
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+from ticket_archive.models import ImageType
+
+pytestmark = pytest.mark.stack
+
+SHAPES = 10
+IV = bytes(range(16))
+
+
+def tickets(stack: LocalStack, count: int = 60, start: int = 0) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stack.vendor("tickets", count=count, start=start)
+    return found
+
+
+def ticket_at(stack: LocalStack, index: int) -> str:
+    return str(tickets(stack, 1, index)[0]["ticket"])
+
+
+def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        answer = stack.api.get(f"/tickets/{ticket}")
+        return answer.json() if answer.status_code == 200 else None
+
+    return eventually(look, f"{ticket} archived")
+
+
+def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
+    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
+    bodies = (
+        stack.s3.get_object(Bucket=stack.at.bucket, Key=item["Key"])["Body"] for item in listed.get("Contents", [])
+    )
+    return [json.loads(body.read()) for body in bodies]
+
+
+def post(stack: LocalStack, body: bytes, headers: dict[str, str]) -> requests.Response:
+    return requests.post(
+        stack.at.webhook_url, data=body, headers=headers, verify=stack.at.ca_bundle, timeout=20, allow_redirects=False
+    )
+
+
+def post_sealed(stack: LocalStack, event: dict[str, Any], secret: str | None = None) -> tuple[bytes, str]:
+    body, iv = seal_webhook(json.dumps(event).encode(), (secret or stack.at.webhook_secret).encode(), IV)
+    answer = post(stack, body, {"Content-Type": "text/plain", IV_HEADER: iv})
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+    return body, iv
+
+
+def completed(ticket: str, **more: Any) -> dict[str, Any]:
+    return {
+        "ticket": ticket,
+        "event": "ticket.verification.completed",
+        "flow_status": "ACCEPTED",
+        "disposition": "PASSED",
+        **more,
+    }
+
+
+def quarantined(stack: LocalStack, body: bytes) -> str:
+    """The reason with which the request of this body came into quarantine."""
+
+    def look() -> str | None:
+        received = stack.sqs.receive_message(
+            QueueUrl=stack.at.quarantine_queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=1,
+            MessageAttributeNames=["reason"],
+        )
+        for message in received.get("Messages", []):
+            if b64decode(json.loads(message["Body"])["webhook"]["body"]) == body:
+                return message["MessageAttributes"]["reason"]["StringValue"]
+        return None
+
+    return eventually(look, "the request in quarantine")
+
+
+def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: LocalStack) -> None:
+    """GIVEN a ticket of every image shape and form of details, WHEN its webhook comes, THEN all of it is served."""
+    chosen = {ticket["shape"]: ticket["ticket"] for ticket in tickets(stack)}
+    chosen |= {ticket["details"]: ticket["ticket"] for ticket in tickets(stack)}
+    assert len({ticket["shape"] for ticket in tickets(stack)}) == SHAPES
+    wanted = sorted(set(chosen.values()))
+    for ticket in wanted:
+        assert stack.post(ticket) == 202
+
+    for ticket in wanted:
+        state = archived(stack, ticket)
+        expected = json.loads(stack.vendor.text("expected", ticket=ticket), parse_float=Decimal)["result"]
+        assert state["outcome"] == expected["outcome"]
+        details = stack.api.get(f"/tickets/{ticket}/details")
+        if details.status_code == 307:  # beyond what a function can answer
+            details = stack.api.download(details.headers["Location"])
+        assert json.loads(details.text, parse_float=Decimal) == expected["details"], ticket
+        served = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
+        by_type = {kind: [image for image in served if image["type"] == kind] for kind in ImageType}
+        for kind, images in by_type.items():
+            assert [(image["sha256"], image["bytes"], image["content_type"]) for image in images] == [
+                (image["sha256"], image["bytes"], image["content_type"]) for image in expected["images"][kind]
+            ], (ticket, kind)
+            assert state["types"][kind] == ("stored" if images else "absent")
+        for image in served:
+            fetched = stack.api.download(image["url"])
+            assert fetched.status_code == 200
+            assert hashlib.sha256(fetched.content).hexdigest() == image["sha256"]
+            assert fetched.headers["Content-Type"] == image["content_type"]
+        [manifest] = manifests(stack, ticket)
+        assert [image["sha256"] for image in manifest["images"]] == [image["sha256"] for image in served]
+        assert manifest["version"] == state["version"]
+
+
+@pytest.mark.parametrize("form", ["completed", "invitation", "verification", "onboarding"])
+def test_every_known_form_of_completion_is_archived(stack: LocalStack, form: str) -> None:
+    ticket = ticket_at(stack, 100 + len(form))
+    assert stack.post(ticket, form) == 202
+    archived(stack, ticket)
+
+
+def test_a_webhook_that_nodes_crypto_enciphered_is_accepted(stack: LocalStack) -> None:
+    node = shutil.which("node")
+    assert node, "Node.js is what the vendor's sample is written for; the README asks for it"
+    ticket = ticket_at(stack, 120)
+    script = """
+        const crypto = require('crypto');
+        const [secret, text] = process.argv.slice(1);
+        const iv = crypto.randomBytes(16);
+        const cipher = crypto.createCipheriv('aes-256-cbc', Buffer.from(secret), iv);
+        const body = cipher.update(text, 'utf8', 'base64') + cipher.final('base64');
+        console.log(JSON.stringify({body, iv: iv.toString('base64')}));
+    """
+    told = subprocess.run(
+        [node, "-e", script, stack.at.webhook_secret, json.dumps(completed(ticket))],
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    sealed = json.loads(told.stdout)
+    assert post(stack, sealed["body"].encode(), {"Content-Type": "text/plain", IV_HEADER: sealed["iv"]}).ok
+    archived(stack, ticket)
+
+
+def test_an_event_in_progress_leaves_no_trace_of_a_ticket(stack: LocalStack) -> None:
+    before, after = ticket_at(stack, 121), ticket_at(stack, 122)
+    assert stack.post(before, "in_progress") == 202
+    post_sealed(stack, {"ticket": before, "event": "ticket.moved", "flow_status": "ELSEWHERE"})
+    assert stack.post(after) == 202
+    archived(stack, after)
+    assert stack.api.get(f"/tickets/{before}").status_code == 404
+    assert stack.vendor("calls", ticket=before) == []
+
+
+@pytest.mark.parametrize(
+    "spoil", ["wrong_key", "tampered", "no_iv", "malformed_iv", "junk", "in_clear", "not_a_ticket"]
+)
+def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalStack, spoil: str) -> None:
+    ticket = ticket_at(stack, 130)
+    event = json.dumps(completed(ticket, run=str(uuid4()))).encode()
+    body, iv = seal_webhook(event, stack.at.webhook_secret.encode(), IV)
+    headers = {"Content-Type": "text/plain", IV_HEADER: iv}
+    if spoil == "wrong_key":
+        body, _ = seal_webhook(event, b"x" * 32, IV)
+    elif spoil == "tampered":
+        cipher = bytearray(b64decode(body))
+        cipher[20] ^= 1
+        body = b64encode(bytes(cipher))
+    elif spoil == "no_iv":
+        del headers[IV_HEADER]
+    elif spoil == "malformed_iv":
+        headers[IV_HEADER] = "c2hvcnQ="
+    elif spoil == "junk":
+        body = b"\x00\xff not base64 " + uuid4().bytes
+    elif spoil == "in_clear":
+        body, headers = event, {"Content-Type": "application/json"}
+    elif spoil == "not_a_ticket":
+        body, _ = seal_webhook(json.dumps(completed("../../etc/passwd")).encode(), stack.at.webhook_secret.encode(), IV)
+    neighbour = ticket_at(stack, 140 + len(spoil))
+
+    answer = post(stack, body, headers)
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+    assert stack.post(neighbour) == 202
+
+    reason = {
+        "wrong_key": "undecipherable",
+        "tampered": "undecipherable",
+        "no_iv": "iv_missing",
+        "malformed_iv": "iv_malformed",
+        "junk": "body_not_base64",
+        "in_clear": "plaintext_refused",
+        "not_a_ticket": "ticket_malformed",
+    }[spoil]
+    if spoil == "junk":
+        body = body.decode("utf-8", "replace").encode()  # API Gateway hands text on as text
+    assert quarantined(stack, body) == reason
+    archived(stack, neighbour)
+
+
+def test_a_replayed_webhook_asks_the_vendor_nothing_and_raises_no_second_event(stack: LocalStack) -> None:
+    ticket, later = ticket_at(stack, 160), ticket_at(stack, 161)
+    event = completed(ticket)
+    body, iv = post_sealed(stack, event)
+    archived(stack, ticket)
+    asked = len(stack.vendor("calls", ticket=ticket))
+    for _ in range(3):
+        assert post(stack, body, {"Content-Type": "text/plain", IV_HEADER: iv}).status_code == 202
+    other, other_iv = seal_webhook(json.dumps(event).encode(), stack.at.webhook_secret.encode(), bytes(16))
+    assert post(stack, other, {"Content-Type": "text/plain", IV_HEADER: other_iv}).status_code == 202
+    assert stack.post(later) == 202
+    archived(stack, later)
+    assert len(stack.vendor("calls", ticket=ticket)) == asked
+    assert len(manifests(stack, ticket)) == 1
+
+
+def test_one_ticket_costs_one_call_for_the_details_and_one_per_image_type(stack: LocalStack) -> None:
+    ticket = ticket_at(stack, 170)
+    archived_before = ticket_at(stack, 171)
+    stack.post(archived_before)
+    archived(stack, archived_before)  # whatever needed a token has one now
+    stack.vendor("forget")
+    stack.post(ticket)
+    archived(stack, ticket)
+    calls = stack.vendor("calls", ticket=ticket)
+    pictures = [call for call in calls if call["endpoint"] == "pictures"]
+    assert sorted(call["type"] for call in calls if call["endpoint"] == "images") == sorted(ImageType)
+    assert len([call for call in calls if call["endpoint"] == "details"]) == 1
+    assert len(calls) == 6 + len(pictures)
+    assert len(stack.vendor("calls", endpoint="token")) <= 2  # one for each worker that may have started meanwhile
+
+
+@pytest.mark.parametrize(
+    ("index", "fault", "kept"), [(180, "html", True), (181, "truncated_image", False), (182, "cut_off", False)]
+)
+def test_an_answer_that_is_no_image_is_never_stored_as_one(
+    stack: LocalStack, index: int, fault: str, kept: bool
+) -> None:
+    ticket = ticket_at(stack, index)
+    stack.vendor("script", fault=fault, endpoint="images", ticket=ticket, type="DOCUMENT", times=1)
+    stack.post(ticket)
+    state = archived(stack, ticket)
+    expected = stack.vendor("expected", ticket=ticket)["images"]["DOCUMENT"]
+    assert [image["sha256"] for image in state["images"] if image["type"] == "DOCUMENT"] == [
+        image["sha256"] for image in expected
+    ]
+    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
+    keys = [item["Key"] for item in listed["Contents"]]
+    assert [key for key in keys if "/images/DOCUMENT/" in key] == sorted(
+        {image["key"] for image in manifests(stack, ticket)[0]["images"] if image["type"] == "DOCUMENT"}
+    )
+    assert bool([key for key in keys if "/unrecognised/" in key]) is kept
+
+
+def test_an_unknown_ticket_is_incomplete_and_not_served(stack: LocalStack) -> None:
+    ticket = str(uuid4())
+    post_sealed(stack, completed(ticket))
+
+    def look() -> requests.Response | None:
+        answer = stack.api.get(f"/tickets/{ticket}")
+        return answer if answer.status_code == 202 and answer.json()["state"] == "incomplete" else None
+
+    answer = eventually(look, "the unknown ticket listed as incomplete")
+    assert answer.headers["Retry-After"]
+    assert manifests(stack, ticket) == []
+
+
+def test_retrieval_answers_as_documented(stack: LocalStack) -> None:
+    ticket = ticket_at(stack, 190)
+    stack.post(ticket)
+    archived(stack, ticket)
+    customer = stack.vendor("expected", ticket=ticket)["customer"]
+
+    unsigned = stack.api.get(f"/tickets/{ticket}", signed=False)
+    assert unsigned.status_code == 403
+    unknown = stack.api.get(f"/tickets/{uuid4()}")
+    assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, "application/problem+json")
+    assert stack.api.get(f"/tickets/{ticket}/images", type="PASSPORT").status_code == 400
+    assert stack.api.get(f"/tickets/{ticket}/images", expires_in=5).status_code == 400
+
+    some = stack.api.get(f"/tickets/{ticket}/images", type="SELF_PORTRAITS,DOCUMENT", expires_in=60)
+    images = some.json()["images"]
+    assert {image["type"] for image in images} == {"SELF_PORTRAITS", "DOCUMENT"}
+    assert some.headers["Cache-Control"] == "no-store"
+
+    one = stack.api.get(f"/tickets/{ticket}/images/{images[0]['sha256']}")
+    assert one.status_code == 307
+    assert hashlib.sha256(stack.api.download(one.headers["Location"]).content).hexdigest() == images[0]["sha256"]
+    other_ticket = stack.api.get(f"/tickets/{ticket_at(stack, 161)}/images/{images[0]['sha256']}")
+    assert other_ticket.status_code == 404
+
+    url = images[0]["url"]
+    assert stack.api.download(url.replace("X-Amz-Expires=60", "X-Amz-Expires=600")).status_code == 403
+    assert stack.api.download(url.partition("?")[0]).status_code == 403
+
+    listed = stack.api.get(f"/customers/{quote(customer, safe='')}/tickets").json()["tickets"]
+    assert ticket in [each["ticket"] for each in listed]
+
+
+def test_a_bare_curl_downloads_through_a_signed_url(stack: LocalStack) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("no curl on this machine")
+    ticket = ticket_at(stack, 191)
+    stack.post(ticket)
+    archived(stack, ticket)
+    image = stack.api.get(f"/tickets/{ticket}/images").json()["images"][0]
+    got = subprocess.run(
+        [curl, "--silent", "--fail", "--cacert", stack.at.ca_bundle, image["url"]],
+        capture_output=True,
+        check=True,
+        timeout=30,
+        env={},
+    )
+    assert hashlib.sha256(got.stdout).hexdigest() == image["sha256"]
