@@ -183,7 +183,9 @@ def test_ordinary_json_is_a_native_map(body: bytes) -> None:
 
 @pytest.mark.parametrize("depth", range(29, 41))
 def test_a_map_has_at_most_30_of_dynamodbs_32_levels(depth: int) -> None:
+    lists = b'{"a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
     assert read_details(nested(depth)).native is (depth <= 30)
+    assert read_details(lists).native is (depth <= 30)
 
 
 @pytest.mark.parametrize("depth", [200, 900])
