@@ -8,6 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
+from tests.support.stack import stack
+
+__all__ = ["stack"]  # one for the whole session, brought up by the first test that asks for it
+
 UNIT = Path(__file__).parent / "unit"
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
