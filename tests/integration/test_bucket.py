@@ -53,15 +53,6 @@ def test_an_object_carries_the_type_of_its_bytes(stack: LocalStack, bucket: Buck
     assert stack.s3.head_object(Bucket=stack.at.bucket, Key=at)["ContentType"] == "image/webp"
 
 
-def test_objects_are_enciphered_with_the_stacks_own_key(stack: LocalStack) -> None:
-    """The emulator does not say so per object, so the bucket's own rule is what can be looked at."""
-    configuration = stack.s3.get_bucket_encryption(Bucket=stack.at.bucket)["ServerSideEncryptionConfiguration"]
-    rule = configuration["Rules"][0]["ApplyServerSideEncryptionByDefault"]
-    key = stack.cloudformation.describe_stack_resource(StackName=stack.at.stack_name, LogicalResourceId="Key")
-    assert rule["SSEAlgorithm"] == "aws:kms"
-    assert str(key["StackResourceDetail"]["PhysicalResourceId"]) in rule["KMSMasterKeyID"]
-
-
 def test_an_unsigned_request_reads_nothing(stack: LocalStack, bucket: Bucket) -> None:
     at = key()
     bucket.create(at, b"image", "image/jpeg")
