@@ -9,14 +9,19 @@ CALLS_AT_ONCE = 16
 """Calls to the vendor and to S3 that one invocation has under way at most; the template's description says so too."""
 TICKETS_AT_ONCE = 10
 
-_CONFIG = Config(
+_PATIENT = Config(
     connect_timeout=3,
     read_timeout=10,
-    retries={"mode": "standard", "max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CALLS_AT_ONCE + TICKETS_AT_ONCE,
 )
+_HURRIED = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-def client(service: str) -> Any:
-    """A client for `service`, for the region and under the role of the function."""
-    return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]  # the stubs want literals
+def client(service: str, *, hurried: bool = False) -> Any:
+    """A client for `service`, for the region and under the role of the function.
+
+    `hurried`: somebody waits for an answer, and API Gateway gives up after 29 seconds.
+    """
+    config = _HURRIED if hurried else _PATIENT
+    return boto3.client(service, config=config)  # type: ignore[call-overload]  # the stubs want literals

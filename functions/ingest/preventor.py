@@ -118,7 +118,11 @@ class Preventor:
         answer = self._send_with(token := self._tokens.get(expires_at), path, expires_at)
         if answer.status == 401:
             self._tokens.reject(token)
-            answer = self._send_with(self._tokens.get(expires_at), path, expires_at)
+            renewed = self._tokens.get(expires_at)
+            if renewed != token:
+                answer = self._send_with(renewed, path, expires_at)
+                if answer.status == 401:
+                    self._tokens.brake()
         _raise_refusal(answer)
         return answer
 

@@ -14,6 +14,7 @@ _UNKNOWN_LIFE = 300.0  # seconds; shorter than the vendor's twenty minutes
 _SHORTEST_LIFE = 30.0  # seconds; a clock that is off must not turn every call into a token call
 _MARGIN = 60.0  # seconds before the end at which a token counts as old
 _LONGEST_TOKEN = 8192
+_BRAKE = 30.0  # seconds for which a new token that was refused as well is not replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class TokenSource:
         self._token: Token | None = None
         self._old_at = 0.0
         self._failure: tuple[float, TryLater] | None = None
+        self._replaced_from = 0.0
 
     def get(self, expires_at: float) -> str:
         """A token that is good for the next minute. Raises what `fetch` raises, or OutOfTime."""
@@ -86,8 +88,12 @@ class TokenSource:
     def reject(self, token: str) -> None:
         """The vendor answered 401 to `token`: unless it was replaced meanwhile, it is not handed out again."""
         with self._lock:
-            if self._token is not None and self._token.value == token:
+            if self._token is not None and self._token.value == token and self._clock() >= self._replaced_from:
                 self._token = None
+
+    def brake(self) -> None:
+        """A new token was refused too: another one would not help, so for a while none is asked for."""
+        self._replaced_from = self._clock() + _BRAKE
 
     def _fresh(self) -> str | None:
         token = self._token

@@ -30,7 +30,7 @@ class Collaborators:
 def collaborators() -> Collaborators:
     """Made on the first request. Reads its own two variables only: a mistake in others must not cost an event."""
     url = os.environ.get("QUEUE_URL")
-    queue = TicketQueue(client("sqs"), url) if url else None
+    queue = TicketQueue(client("sqs", hurried=True), url) if url else None
     return Collaborators(queue, _credentials_reader(os.environ.get("WEBHOOK_CREDENTIALS_SECRET")))
 
 
@@ -72,5 +72,5 @@ def _credentials_reader(secret: str | None) -> Callable[[], Credentials | None]:
         return lambda: None
     from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
-    provider = SecretsProvider(boto3_client=client("secretsmanager"))
+    provider = SecretsProvider(boto3_client=client("secretsmanager", hurried=True))
     return lambda: read_credentials(str(provider.get(secret, max_age=300)))

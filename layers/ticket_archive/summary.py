@@ -2,10 +2,12 @@
 
 The vendor documents what the details contain but not where (IDV Tickets, Ticket Details), so each fact is looked for by
 the names that the vendor's webhooks and SDK use, the shallowest first, at any depth. A fact that is not there stays
-None: nothing is guessed.
+None: nothing is guessed. What says that a ticket is not final counts near the top only: deeper down it is a step of the
+process flow, or a device, that has a status of its own.
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,7 @@ _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
 _RISK = ("risk_code", "riskcode")
 _CUSTOMER = ("cifcode", "cifcod", "cif_code")
+_NEAR_THE_TOP = 1  # level, counted from 0: the document itself and what stands directly in it
 _TEXT_MAX = 64
 _NODES_MAX = 20_000
 
@@ -38,9 +41,7 @@ class Summary:
 def summarise(details: dict[str, Any]) -> Summary:
     """The summary of parsed details."""
     found = _first_of_each(details)
-    statuses = [word for name in _FLOW_STATUS for word in found.get(name, ()) if isinstance(word, str)]
-    words = [word.strip().upper() for word in statuses]
-    outcome = next((word for word in words if word in _OUTCOMES | _NOT_FINAL), None)
+    outcome = next(iter(_statuses(found)), None)
     return Summary(
         outcome=None if outcome in _NOT_FINAL else outcome,
         in_progress=outcome in _NOT_FINAL,
@@ -51,23 +52,36 @@ def summarise(details: dict[str, Any]) -> Summary:
     )
 
 
-def _first_of_each(details: dict[str, Any]) -> dict[str, list[Any]]:
-    """Scalars by lower-case name, the shallowest first. Bounded, so that a strange document costs no time."""
+def _statuses(found: "_Found") -> Iterator[str]:
+    """The words that tell the outcome, the most telling name first."""
+    for name in _FLOW_STATUS:
+        for level, value in found.get(name, ()):
+            word = value.strip().upper() if isinstance(value, str) else ""
+            deep = level > _NEAR_THE_TOP
+            if (word in _OUTCOMES and not (deep and name == "status")) or (word in _NOT_FINAL and not deep):
+                yield word
+
+
+_Found = dict[str, list[tuple[int, Any]]]
+
+
+def _first_of_each(details: dict[str, Any]) -> _Found:
+    """Scalars with their level, by lower-case name, the shallowest first. Bounded: a strange document costs no time."""
     wanted = {*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER}
-    found: dict[str, list[Any]] = {}
-    waiting: deque[Any] = deque([details])
+    found: _Found = {}
+    waiting: deque[tuple[int, Any]] = deque([(0, details)])
     seen = 0
     while waiting and seen < _NODES_MAX:
-        node = waiting.popleft()
+        level, node = waiting.popleft()
         seen += 1
         if isinstance(node, list):
-            waiting.extend(child for child in node if isinstance(child, dict | list))
+            waiting.extend((level, child) for child in node if isinstance(child, dict | list))
             continue
         for name, value in node.items():
             if isinstance(value, dict | list):
-                waiting.append(value)
+                waiting.append((level + 1, value))
             elif (plain := name.lower()) in wanted and value is not None:
-                found.setdefault(plain, []).append(int(value) if _whole(value) else value)
+                found.setdefault(plain, []).append((level, int(value) if _whole(value) else value))
     return found
 
 
@@ -76,11 +90,11 @@ def _whole(value: Any) -> bool:
     return isinstance(value, Decimal) and value.adjusted() < 18 and value == value.to_integral_value()
 
 
-def _values(found: dict[str, list[Any]], names: tuple[str, ...]) -> list[Any]:
-    return [value for name in names for value in found.get(name, ())]
+def _values(found: _Found, names: tuple[str, ...]) -> list[Any]:
+    return [value for name in names for _, value in found.get(name, ())]
 
 
-def _text(found: dict[str, list[Any]], names: tuple[str, ...]) -> str | None:
+def _text(found: _Found, names: tuple[str, ...]) -> str | None:
     for value in _values(found, names):
         text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if 0 < len(text) <= _TEXT_MAX and text.isprintable():
@@ -88,7 +102,7 @@ def _text(found: dict[str, list[Any]], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _number(found: dict[str, list[Any]], names: tuple[str, ...]) -> Decimal | None:
+def _number(found: _Found, names: tuple[str, ...]) -> Decimal | None:
     for value in _values(found, names):
         if isinstance(value, bool):
             continue

@@ -128,17 +128,20 @@ class TestAStoreOutOfReach:
         assert work.times == 1
 
     @pytest.mark.parametrize("when", ["before", "while"])
-    def test_does_not_hide_the_works_own_failure(self, store: FakeIdempotencyTable, once: Once, when: str) -> None:
+    def test_does_not_hide_the_works_own_failure_or_repeat_it(
+        self, store: FakeIdempotencyTable, once: Once, when: str
+    ) -> None:
         store.offline = when == "before"
-        error = TicketIncomplete("images_not_ready", retry_after=7.0)
+        work = Work(TicketIncomplete("images_not_ready", retry_after=7.0))
 
-        def fail() -> str:
+        def then_the_store_fails() -> str:
             store.offline = True
-            raise error
+            return work()
 
         with pytest.raises(TicketIncomplete) as raised:
-            once.run("e1", fail)
-        assert raised.value is error
+            once.run("e1", then_the_store_fails)
+        assert raised.value is work.error
+        assert work.times == 1
 
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: Once) -> None:
         store.offline = True

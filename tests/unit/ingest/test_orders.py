@@ -5,7 +5,7 @@ is told once, the states are a chain, and what is erased stays so.
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import settings
@@ -33,6 +33,7 @@ from ticket_archive.models import ImageType, TicketState
 
 TYPES = (SELFIES, DOCUMENT, PORTRAIT)
 STATES = ("ACCEPTED", "REJECTED", "NEEDS_REVIEW", "ABANDONED")
+MANIFEST = f"bucket.create tickets/{TICKET}/manifests"
 ORDERS = list(permutations(range(4)))
 
 
@@ -140,7 +141,7 @@ def test_attempts_that_are_killed_in_any_order_leave_nothing_that_a_delivery_doe
             becomes(archive, number)
             attempt = begin(steps, archive, number).until("table.archive")
             attempt.step()
-            attempt.until(f"bucket.create tickets/{TICKET}/manifests").kill()
+            attempt.until(MANIFEST).kill()
 
     archive.run(event("e9"))
 
@@ -207,6 +208,12 @@ class Tickets(RuleBasedStateMachine):
                 attempt[1].step()
         self._settle(attempt)
 
+    @rule(attempt=attempts, place=st.sampled_from(["table.archive", "table.keep_incomplete", MANIFEST]))
+    def an_attempt_comes_to_where_it_matters(self, attempt: Delivery, place: str) -> None:
+        while attempt[1].at is not None and not attempt[1].at.startswith(place):
+            attempt[1].step()
+        self._settle(attempt)
+
     @rule(attempt=consumes(attempts))
     def an_attempt_ends(self, attempt: Delivery) -> None:
         while not attempt[1].done:
@@ -237,6 +244,12 @@ class Tickets(RuleBasedStateMachine):
     def each_manifest_is_of_a_state_that_was_and_comes_in_its_turn(self) -> None:
         versions = [manifest["version"] for manifest in self.house.bucket.manifests(TICKET)]
         assert versions == self.house.table.history.get(TICKET, [])[: len(versions)]
+
+    @invariant()
+    def each_state_differs_from_the_one_before_it(self) -> None:
+        manifests = self.house.bucket.manifests(TICKET)
+        states = [(each["outcome"], each["details"], each["images"]) for each in manifests]
+        assert all(one != next_one for one, next_one in pairwise(states))
 
     @invariant()
     def what_is_erased_stays_so(self) -> None:

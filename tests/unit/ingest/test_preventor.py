@@ -288,6 +288,15 @@ class TestTheToken:
         assert len(vendor.transport.to(DETAILS_PATH)) == 2
         assert vendor.pauses == []
 
+    def test_that_is_refused_for_good_does_not_hammer_the_token_endpoint(self, vendor: Vendor) -> None:
+        vendor.transport.good = lambda _header: False
+
+        for _ in range(6):
+            with pytest.raises(VendorDeniedAccess):
+                vendor.details()
+
+        assert len(vendor.transport.to(TOKEN_PATH)) == 2
+
     def test_that_many_threads_see_refused_is_replaced_once(self, vendor: Vendor) -> None:
         vendor.details()
         vendor.transport.good = lambda header: header != "Bearer token-1"

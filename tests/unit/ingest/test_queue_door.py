@@ -37,6 +37,7 @@ from ticket_archive.telemetry import metrics
 SECRET = b"0123456789abcdef0123456789abcdef"
 TICKETS = [f"T-{number}" for number in range(10)]
 MAX_RECEIVES = 9
+CANARY = "CANARY-Jane-Doe-1984-06-04"
 
 
 class Office:
@@ -228,16 +229,19 @@ class TestAPause:
     def test_is_set_for_every_kind_of_failure(self, office: Office, error: Exception) -> None:
         assert self.after(office, error, 1) == 20
 
-    def test_that_cannot_be_set_changes_nothing_else(self, office: Office) -> None:
+    def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, office: Office, lines: Lines) -> None:
         class Deaf(FakeQueue):
             def put_off(self, receipt_handle: str, seconds: int) -> None:
-                raise ConnectionError
+                raise ConnectionError(CANARY)
 
         office.door = replace(office.door, queue=cast("Any", Deaf()))
         fails_with(office, "T-0", VendorUnavailable("503"))
 
         records = [sqs_record(ticket_message("T-0"), message_id="m0"), sqs_record(ticket_message("T-1"))]
         assert office.handle(*records) == ["m0"]
+        [record] = lines.saying("pause not set")
+        assert (record["message_id"], record["error"]) == ("m0", "ConnectionError")
+        assert "CANARY" not in lines.getvalue()
 
     def test_is_left_to_the_queue_where_none_is_known(self, office: Office) -> None:
         office.door = replace(office.door, queue=None)
@@ -302,9 +306,6 @@ class TestWhatIsCounted:
         office.handle(sqs_record(ticket_message("T-0")))
 
         assert counted() == {"MessagesPutOff": 1}
-
-
-CANARY = "CANARY-Jane-Doe-1984-06-04"
 
 
 class TestTheLog:

@@ -167,6 +167,24 @@ def test_a_rejected_token_is_replaced() -> None:
     assert source.get(FAR) == "t2"
 
 
+def test_after_a_new_token_was_refused_too_none_is_asked_for_during_half_a_minute() -> None:
+    # GIVEN a vendor that refuses every token
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    source.reject(source.get(FAR))
+    refused = source.get(FAR)
+    source.brake()
+    # WHEN the calls go on
+    for _ in range(10):
+        source.reject(source.get(FAR))
+    # THEN the token endpoint is left alone
+    assert (source.get(FAR), vendor.calls) == (refused, 2)
+    # until half a minute later
+    clock.time += 30
+    source.reject(refused)
+    assert source.get(FAR) == "t3"
+
+
 def test_rejecting_a_token_that_was_replaced_already_changes_nothing() -> None:
     # GIVEN two calls that were refused with the same token, the first of which has brought a new one
     vendor = Vendor()

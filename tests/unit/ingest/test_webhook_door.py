@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import queue_door, webhook_door
+from ingest import clients, queue_door, webhook_door
 from ingest.messages import read_message
 from ingest.reception import BODY_MAX, RETRY_AFTER, Credentials, accepted
 from ingest.webhook import Webhook
@@ -264,6 +264,12 @@ def test_without_a_queues_url_there_is_no_queue(monkeypatch: pytest.MonkeyPatch)
     assert webhook_door.collaborators().queue is None
 
 
+def test_the_longest_wait_for_the_queue_is_shorter_than_api_gateways() -> None:
+    config = clients.client("sqs", hurried=True).meta.config
+    tries = config.retries["total_max_attempts"]
+    assert tries * (config.connect_timeout + config.read_timeout) < 29 - 5, "the pauses between tries come on top"
+
+
 @pytest.mark.usefixtures("_fresh_collaborators")
 def test_credentials_come_from_their_secret_and_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a secret
@@ -275,7 +281,7 @@ def test_credentials_come_from_their_secret_and_are_remembered(monkeypatch: pyte
             return {"SecretString": '{"header": "X-Hook-Key", "value": "v"}'}
 
     monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
-    monkeypatch.setattr(webhook_door, "client", lambda service: SecretsManager())
+    monkeypatch.setattr(webhook_door, "client", lambda service, hurried: SecretsManager())
     # WHEN
     door = webhook_door.collaborators()
     found = [door.credentials() for _ in range(3)]

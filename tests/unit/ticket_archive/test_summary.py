@@ -65,6 +65,26 @@ def test_a_word_that_is_not_final_is_no_outcome(word: str) -> None:
     assert (summary.outcome, summary.in_progress) == (None, True)
 
 
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"ticket": {"flow": {"flow_status": "IN_PROGRESS"}}},
+        {"ticket": {"device": {"status": "PENDING"}}},
+        {"ticket": {"steps": [{"flow": {"status": "PROCESSING"}}]}},
+    ],
+)
+def test_a_part_deep_down_that_is_not_final_keeps_no_ticket_from_being_archived(details: dict[str, Any]) -> None:
+    assert not summarise(details).in_progress
+
+
+def test_a_bare_status_deep_down_is_somebody_elses() -> None:
+    assert summarise({"ticket": {"check": {"status": "FAILED"}}}).outcome is None
+
+
+def test_a_flow_that_is_not_final_may_stand_in_an_envelope() -> None:
+    assert summarise({"data": {"flow_status": "IN_PROGRESS"}}).in_progress
+
+
 def test_a_final_flow_is_final_whatever_its_parts_say() -> None:
     assert not summarise({"flow_status": "ACCEPTED", "steps": [{"status": "PENDING"}]}).in_progress
 
