@@ -155,7 +155,6 @@ def erase(
 ) -> None:
     """Erase a ticket for good: every version of every object, the item, its events. A tombstone stays."""
     desk = desk_of(ctx)
-    ticket_id(ticket)
     if reason_code is not None and not _REASON_CODE.fullmatch(reason_code):
         raise Failure("--reason-code takes 1 to 64 of A-Z a-z 0-9 _ . -", Exit.USAGE)
     stack = desk.stack
@@ -186,7 +185,7 @@ def erase(
 def hold(ctx: typer.Context, ticket: Ticket) -> None:
     """Put a legal hold on a ticket: `erase` refuses it until `release`."""
     desk = desk_of(ctx)
-    since = desk.stack.records.hold(ticket_id(ticket), iso(now()))
+    since = desk.stack.records.hold(ticket, iso(now()))
     if since is None:
         raise unknown(ticket)
     item = desk.stack.table.get(ticket)
@@ -202,7 +201,7 @@ def hold(ctx: typer.Context, ticket: Ticket) -> None:
 def release(ctx: typer.Context, ticket: Ticket) -> None:
     """Take the legal hold off a ticket."""
     desk = desk_of(ctx)
-    was = desk.stack.records.release(ticket_id(ticket))
+    was = desk.stack.records.release(ticket)
     if was is None:
         raise unknown(ticket)
     told = "is no longer under a legal hold" if was else "was not under a legal hold"

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from ops.desk import Desk
 from ops.errors import Exit, explain
+from ticket_archive.models import ticket_id
 
 _FLAGS = {"--json", "--local"}
 _VALUED = {"--profile", "--region", "--stack-name", "--stack-file"}
@@ -47,7 +48,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False)]
+
+def _checked(ticket: str) -> str:
+    """Checked before anything else: bad input needs no network. Raises InvalidRequest."""
+    return ticket_id(ticket)
+
+
+Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False, callback=_checked)]
 
 
 def desk_of(ctx: typer.Context) -> Desk:

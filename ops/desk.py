@@ -18,7 +18,7 @@ from ops import stack
 from ops.errors import Failure
 from ops.stack import Stack
 from ticket_archive.errors import TicketErased
-from ticket_archive.models import TicketState, ticket_id
+from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
 
 _WIDTH_OF_A_FILE = 200
@@ -53,8 +53,8 @@ class Desk:
         return stack.find(account, options.stack_name)
 
     def known(self, ticket: str) -> TicketItem:
-        """The ticket's item. Raises Failure where it is unknown, TicketErased, InvalidRequest."""
-        item = self.stack.table.get(ticket_id(ticket))
+        """The ticket's item. Raises Failure where it is unknown, TicketErased."""
+        item = self.stack.table.get(ticket)
         if item is None:
             raise unknown(ticket)
         if item.state is TicketState.ERASED:

@@ -16,14 +16,13 @@ from ops.commands import Ticket, app, desk_of
 from ops.desk import table, unknown
 from ops.errors import Exit, Failure
 from ops.page import page
-from ticket_archive.models import TicketState, customer_id, ticket_id
+from ticket_archive.models import TicketState, customer_id
 
 
 @app.command()
 def status(ctx: typer.Context, ticket: Ticket) -> None:
     """Show a ticket's state, times, attempts, types, images and events: no content."""
     desk = desk_of(ctx)
-    ticket_id(ticket)
     found = looking.status(ticket, desk.stack.table, desk.stack.records, desk.stack.objects)
     if found is None:
         raise unknown(ticket)

@@ -1,0 +1,63 @@
+"""Errors: a line that can be acted on, a code that can be scripted, and nothing of what was in the exception."""
+
+import pytest
+import requests
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+
+from ops.errors import Exit, Failure, explain
+from ticket_archive.errors import InvalidRequest, SettingsError, TicketErased, TryLater
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "CANARY"}}, "GetItem")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Failure("words", Exit.USAGE), Exit.USAGE, "words"),
+        (refused("AccessDeniedException"), Exit.OUT_OF_REACH, "not allowed: GetItem"),
+        (refused("403"), Exit.OUT_OF_REACH, "not allowed"),
+        (refused("ExpiredTokenException"), Exit.OUT_OF_REACH, "log in again"),
+        (refused("ResourceNotFoundException"), Exit.FAILED, "GetItem failed: ResourceNotFoundException"),
+        (NoRegionError(), Exit.USAGE, "--region"),
+        (ProfileNotFound(profile="CANARY"), Exit.USAGE, "profile"),
+        (NoCredentialsError(), Exit.OUT_OF_REACH, "--profile"),
+        (TokenRetrievalError(provider="sso", error_msg="CANARY"), Exit.OUT_OF_REACH, "TokenRetrievalError"),
+        (EndpointConnectionError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
+        (ConnectTimeoutError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
+        (requests.ConnectionError("https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
+        (InvalidRequest("ticket"), Exit.USAGE, "not a ticket id"),
+        (InvalidRequest("legal_hold"), Exit.FAILED, "legal hold"),
+        (TicketErased(), Exit.FAILED, "erased"),
+        (SettingsError("webhook secret: not 32 bytes"), Exit.FAILED, "not 32 bytes"),
+        (TryLater("webhook_secret"), Exit.OUT_OF_REACH, "webhook_secret"),
+        (PermissionError(13, "Permission denied", "folder"), Exit.FAILED, "folder: Permission denied"),
+    ],
+)
+def test_an_error_is_one_line_and_one_code(error: Exception, code: Exit, said: str) -> None:
+    failure = explain(error)
+
+    assert failure.exit_code == code
+    assert said in str(failure)
+    assert "CANARY" not in str(failure)
+    assert "\n" not in str(failure)
+
+
+def test_an_unexpected_error_tells_its_place_and_not_its_text() -> None:
+    try:
+        raise KeyError("CANARY")
+    except KeyError as error:
+        failure = explain(error)
+
+    assert failure.exit_code is Exit.FAILED
+    assert "unexpected KeyError at test_errors.py:" in str(failure)
+    assert "CANARY" not in str(failure)

@@ -1,0 +1,225 @@
+"""The gallery page: whatever a ticket holds is text in it, and it needs and loads nothing but itself."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ops.contents import Piece, pieces
+from ops.page import page
+from tests.unit.ops.house import JPEG, House
+from ticket_archive.bucket import Bucket
+from ticket_archive.models import TypeState
+
+HOSTILE = "\"><script>alert(1)</script><img src=https://evil.test/x onerror=alert(1)> & ' </style></title>"
+
+
+class Reader(HTMLParser):
+    """What a browser would find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def within(self, tag: str) -> list[str]:
+        return [text for parent, text in self.texts if parent == tag]
+
+
+def read(html: bytes) -> Reader:
+    reader = Reader()
+    reader.feed(html.decode())
+    reader.close()
+    return reader
+
+
+def show(details: dict[str, Any] | None = None, *, house: House | None = None) -> Reader:
+    house = house or House()
+    item = house.items.get("t1") or house.archive("t1")
+    found = list(pieces(item, cast("Bucket", house)))
+    if details is not None:
+        found[0] = Piece("details.json", b"", value=details)
+    return read(page(item, found))
+
+
+def check_self_contained(reader: Reader) -> None:
+    """One script and one style, pictures out of the page itself, and nothing that leads or reacts elsewhere."""
+    names = [name for name, _ in reader.tags]
+    assert (names.count("script"), names.count("style")) == (1, 1)
+    assert not {"a", "iframe", "object", "embed", "form", "link", "base", "svg"} & set(names)
+    for _, attributes in reader.tags:
+        assert not {"href", "action", "srcset", "style"} & attributes.keys()
+        assert not [name for name in attributes if name.startswith("on")]
+        assert str(attributes.get("src", "data:image/")).startswith("data:image/")
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "javascript:alert(1)", "</script>", "<!--", "]]>", "&lt;"])
+def test_hostile_text_stays_text(text: str) -> None:
+    reader = show({"user": {"fullname": text, text: text, "native_fields": {text: text}}})
+
+    assert text in "".join(reader.within("dd"))
+    check_self_contained(reader)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.decimals(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(st.text() | st.sampled_from(["fullname", "native_fields", "type"]), _JSON, max_size=5))
+def test_no_details_make_the_page_more_than_it_is(details: dict[str, Any]) -> None:
+    check_self_contained(show(details))
+
+
+def test_the_policy_forbids_all_but_its_own_style_script_and_pictures() -> None:
+    reader = show()
+
+    check_self_contained(reader)
+    [policy] = [meta["content"] for meta in reader.named("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    found = dict(part.strip().split(" ", 1) for part in str(policy).split(";"))
+    assert found == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": digest("".join(reader.within("style"))),
+        "script-src": digest("".join(reader.within("script"))),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_neither_style_nor_script_names_another_place() -> None:
+    reader = show()
+
+    for text in [*reader.within("style"), *reader.within("script")]:
+        assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch\(|XMLHttp|import\(", text.replace("// ", ""))
+
+
+def test_pictures_are_in_the_page_byte_by_byte_under_their_types() -> None:
+    reader = show()
+
+    sources = [str(image["src"]) for image in reader.named("img") if "src" in image]
+    assert [base64.b64decode(source.partition(",")[2]) for source in sources] == [
+        JPEG + b"SELF_PORTRAITS",
+        JPEG + b"DOCUMENT",
+    ]
+    assert [image["alt"] for image in reader.named("img")] == ["Self portraits 1 of 1", "Document 1 of 1", ""]
+    titles = ["Person and document", "Self portraits", "Document", "Document signature"]
+    assert reader.within("h2") == titles
+    assert "The ticket has none." in reader.within("p")
+
+
+def test_a_broken_picture_says_so_in_its_place_and_the_others_are_shown() -> None:
+    house = House()
+    item = house.archive("t1")
+    house.put(item.images[0].key, b"something else")
+
+    reader = show(house=house)
+
+    assert "Broken: not what was archived: its hash differs" in reader.within("div")
+    assert len([image for image in reader.named("img") if "src" in image]) == 1
+    assert len(reader.named("figure")) == 2
+
+
+def test_missing_details_and_a_missing_manifest_are_told() -> None:
+    house = House()
+    item = house.archive("t1")
+    found = [
+        Piece("details.json", fault="missing in the bucket"),
+        Piece("manifest.json", fault="missing in the bucket"),
+    ]
+
+    texts = read(page(item, found)).within("p")
+
+    assert "details.json: missing in the bucket" in texts
+    assert "manifest.json: missing in the bucket" in texts
+    assert "There are no details to be shown." in texts
+
+
+def test_a_type_that_failed_is_not_taken_for_one_that_the_ticket_has_not() -> None:
+    item = House().archive("t1")
+    failed = replace(item, types=dict.fromkeys(item.types, TypeState.FAILED), images=())
+
+    assert read(page(failed, [])).within("p").count("Could not be fetched yet.") == 3
+
+
+@pytest.mark.parametrize("name", ["أمينة الحداد", "שרה כהן", "山田花子", "Łucja Żak"])
+def test_a_name_of_any_script_is_there_and_takes_its_own_direction(name: str) -> None:
+    reader = show({"user": {"fullname": name, "native_fields": {"surname": name}}})
+
+    assert name in reader.within("dd")
+    assert all(entry.get("dir") == "auto" for entry in reader.named("dd") if entry)
+    assert reader.named("span")[1:], "the tree of all details"
+    assert all(entry.get("dir") == "auto" for entry in reader.named("span")[1:])
+
+
+def test_native_fields_of_person_and_document_are_joined() -> None:
+    details = {"user": {"native_fields": {"surname": "A"}}, "document": {"native_fields": {"place_of_issue": "B"}}}
+
+    reader = show(details)
+
+    assert "In the document's own script" in reader.within("h2")
+    assert {"Surname", "Place of issue"} <= set(reader.within("dt"))
+
+
+def test_the_nearest_fact_counts() -> None:
+    reader = show({"a": {"b": {"fullname": "deep"}}, "user": {"fullname": "near"}})
+
+    assert "near" in reader.within("dd")
+    assert "deep" not in reader.within("dd")
+
+
+def test_endless_details_are_cut_where_a_page_ends() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"x": deep}
+    wide = {str(number): Decimal(number) for number in range(20_000)}
+
+    texts = {text for _, text in show({"deep": deep, "wide": wide, "long": "x" * 100_000}).texts}
+
+    assert "deeper than this page goes: use fetch" in texts
+    assert "more than this page holds: use fetch" in texts
+    assert max(map(len, texts - set(show().within("style") + show().within("script")))) < 600
+
+
+def test_control_characters_and_lone_surrogates_do_no_harm() -> None:
+    reader = show({"user": {"fullname": "a\x00b\x1bc", "surname": "x\ud800y"}})
+
+    assert "a\ufffdb\ufffdc" in reader.within("dd")
+    assert "x?y" in reader.within("dd")
+
+
+def test_the_page_can_be_used_by_keyboard() -> None:
+    reader = show()
+
+    assert len([button for button in reader.named("button") if button.get("aria-haspopup") == "dialog"]) == 2
+    assert [dialog.get("aria-label") for dialog in reader.named("dialog")] == ["Enlarged picture"]
+    assert ":focus-visible" in "".join(reader.within("style"))

@@ -1,0 +1,64 @@
+"""The page that passes: for this user alone, and gone however it ends."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+from ops.view import passing, show
+
+
+def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    with passing(b"page") as file:
+        assert file.read_bytes() == b"page"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+        assert file.is_relative_to(tmp_path), "the user's memory file system"
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
+def test_nothing_is_left_behind(ending: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    with pytest.raises(ending), passing(b"page"):
+        raise ending
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_behind_by_a_polite_end(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+    with pytest.raises(SystemExit) as ended, passing(b"page"):
+        os.kill(os.getpid(), number)
+
+    assert ended.value.code == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_without_a_memory_file_system_the_usual_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "not there"))
+
+    with passing(b"page") as file:
+        assert file.exists()
+
+    assert not file.parent.exists()
+
+
+def test_the_browser_gets_the_address_of_the_file(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def browse(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    assert not show(tmp_path / "a b.html", browse)
+    assert asked == [(tmp_path / "a b.html").as_uri()]
