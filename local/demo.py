@@ -44,10 +44,10 @@ def run(state: Path, console: Console) -> int:
             console.print(f"[red]✗[/] {journey.ticket}: {difference}")
     wrong = sum(bool(journey.differences) for journey in journeys)
     images = sum(len(journey.images) for journey in journeys)
-    verdict = (
-        f"[red]{wrong} of {len(journeys)} tickets differ" if wrong else f"[green]All {len(journeys)} tickets match"
-    )
-    console.print(f"{verdict}[/]: details, and {images} images downloaded by signed URLs, byte by byte.")
+    if wrong:
+        console.print(f"[red]{wrong} of {len(journeys)} tickets are not as promised.[/] Logs: {state / 'logs'}")
+    else:
+        console.print(f"[green]All {len(journeys)} tickets match[/], details and {images} images, byte by byte.")
     console.print(f"Gallery: {page}", soft_wrap=True)
     return 1 if wrong else 0
 

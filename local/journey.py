@@ -85,10 +85,13 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
     return None if status == 202 else f"the webhook was answered with {status}, not 202"
 
 
-def follow(stack: Stack, journey: Journey, began: float) -> Journey:
-    """Wait for the archive of a ticket whose webhook was posted at `began` (monotonic), then compare everything."""
+def follow(stack: Stack, journey: Journey, began: float, patience: float = PATIENCE) -> Journey:
+    """Wait for the archive of a ticket whose webhook was posted at `began` (monotonic), then compare everything.
+
+    It must be there `patience` seconds after that.
+    """
     with Api(stack) as api:
-        found = _archived(api, journey)
+        found = _archived(api, journey, began + patience)
         journey.seconds = time.monotonic() - began
         if found:
             journey.outcome = str(found["outcome"])
@@ -98,21 +101,20 @@ def follow(stack: Stack, journey: Journey, began: float) -> Journey:
     return journey
 
 
-def _archived(api: Api, journey: Journey) -> dict[str, Any] | None:
+def _archived(api: Api, journey: Journey, deadline: float) -> dict[str, Any] | None:
     """The ticket's own answer, once it is archived."""
-    deadline, tries, last = time.monotonic() + PATIENCE, 0, "nothing"
-    while time.monotonic() < deadline:
+    tries = 0
+    while True:
         answer = api.get(f"/tickets/{journey.ticket}")
         if answer.status_code == 200:
             found: dict[str, Any] = answer.json()
             return found
-        last = f"{answer.status_code}"
-        if answer.status_code not in (202, 404):  # on its way, or not even that
-            break
+        on_its_way = answer.status_code in (202, 404)  # or not even that
+        if not on_its_way or time.monotonic() > deadline:
+            journey.differences.append(f"it was not archived: the last answer was {answer.status_code}")
+            return None
         time.sleep(POLLS[min(tries, len(POLLS) - 1)] * random.uniform(0.8, 1.2))
         tries += 1
-    journey.differences.append(f"it was not archived: the last answer was {last}")
-    return None
 
 
 def _details(api: Api, journey: Journey) -> None:

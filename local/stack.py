@@ -112,6 +112,7 @@ def _start(
     state: Path, ledger: Ledger, steps: Steps, vendor: Vendor | None, port: int, parameters: Mapping[str, str]
 ) -> Stack:
     run, logs = state / "run", state / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
     for folder in (run, logs):
         folder.mkdir(mode=0o700, exist_ok=True)
 
