@@ -48,6 +48,8 @@ def test_a_local_stack_takes_all_from_its_file_and_nothing_of_the_developers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("[unreadable")
     file = tmp_path / "stack.json"
     file.write_text(json.dumps(LOCAL))
 

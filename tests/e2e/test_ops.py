@@ -1,0 +1,213 @@
+"""The operators' command line as a process of its own, on the local stack."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).parents[2]
+FIRST = 4200  # of the simulator's tickets: those of these tests
+
+
+class Ops:
+    """`python -m ops` on a stack."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._file = stack.state / "stack.json"
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ops", "--stack-file", str(self._file), *arguments]
+        return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+
+    def __call__(self, *arguments: str, stdin: str = "", exit_code: int = 0) -> dict[str, Any]:
+        done = self.run("--json", *arguments, stdin=stdin)
+        assert done.returncode == exit_code, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+@pytest.fixture
+def ops(stack: LocalStack) -> Ops:
+    return Ops(stack)
+
+
+@pytest.fixture
+def ticket_at(stack: LocalStack) -> Callable[[int], str]:
+    def find(number: int) -> str:
+        return str(stack.vendor("tickets", count=1, start=FIRST + number)[0]["ticket"])
+
+    return find
+
+
+def archived(ops: Ops, ticket: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        done = ops.run("status", ticket, "--json")
+        found: dict[str, Any] = json.loads(done.stdout or "{}")
+        return found if found.get("state") == "archived" and found["manifest"] else None
+
+    return eventually(look, f"{ticket} archived", 60)
+
+
+def test_a_ticket_from_backfill_to_erasure(
+    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str], tmp_path: Path
+) -> None:
+    ticket = ticket_at(0)
+    expected = stack.vendor("expected", ticket=ticket)
+
+    # WHEN its webhook never came, and it is asked for
+    assert ops("backfill", "--file", "-", stdin=f"# lost\n{ticket}\n{ticket}\n")["sent"] == 1
+    found = archived(ops, ticket)
+
+    # THEN status, list and API agree, and every picture comes as the vendor has it
+    assert stack.api.get(f"/tickets/{ticket}").json()["outcome"] == found["outcome"]
+    assert ticket in {line["ticket"] for line in ops("list", "--state", "archived", "--limit", "10000")["tickets"]}
+    ops("fetch", ticket, "-o", str(tmp_path / "t"))
+    pictures = [path for path in (tmp_path / "t").iterdir() if path.suffix != ".json"]
+    assert sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures) == sorted(
+        picture["sha256"] for pictures in expected["images"].values() for picture in pictures
+    )
+    assert ops("view", ticket, "--no-open", "-o", str(tmp_path / "page.html"))["faults"] == []
+
+    # WHEN it is erased, which a hold refuses first
+    ops("hold", ticket)
+    refused = ops.run("erase", ticket, "--yes")
+    assert (refused.returncode, "legal hold" in refused.stderr) == (1, True)
+    ops("release", ticket)
+    planned = ops("erase", ticket)
+    receipt = ops("erase", ticket, "--yes", "--settle", "2")
+
+    # THEN nothing of it is left but the tombstone, which a late webhook and a forced backfill do not overcome
+    assert receipt["object_versions"] == planned["object_versions"] == len(pictures) + 1
+    assert receipt["refused"] == 0
+    assert stack.post(ticket) == 202
+    ops("backfill", ticket, "--force")
+    eventually(lambda: True if _waiting(stack) == 0 else None, "both messages worked on")
+    assert stack.api.get(f"/tickets/{ticket}").status_code == 410
+    key = {":ticket": {"S": ticket}}
+    items = stack.dynamodb.query(
+        TableName=stack.at.table, KeyConditionExpression="ticket = :ticket", ExpressionAttributeValues=key
+    )["Items"]
+    assert [sorted(item) for item in items] == [["erased_at", "record", "state", "ticket"]]
+    kept = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
+    assert not kept.get("Versions")
+    assert not kept.get("DeleteMarkers")
+    assert ops("erase", ticket, "--yes", "--settle", "2")["erased_at"] == receipt["erased_at"]
+    assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
+
+
+def test_quarantined_webhooks_are_redriven_once_the_secret_is_mended(
+    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str]
+) -> None:
+    # GIVEN webhooks under a secret that the stack does not have, and junk beside them
+    ticket, secret, before = ticket_at(1), uuid4().hex, len(_listed(ops))
+    form = {"url": stack.at.webhook_url, "ca_bundle": stack.at.ca_bundle, "form": "completed"}
+    stack.vendor("webhook", ticket=ticket, secret=secret, **form)
+    stack.vendor("webhook", ticket=ticket, secret=uuid4().hex, **form)
+    listed = eventually(lambda: found if len(found := _listed(ops)) >= before + 2 else None, "both quarantined")
+    assert "undecipherable" in {message["reason"] for message in listed}
+
+    # WHEN the secret is entered, and they are redriven
+    with _live_secret(stack, secret):
+        moved = ops("redrive", "quarantine", "--reason", "undecipherable")
+
+        # THEN the ticket is archived, and what still cannot be read is back in quarantine, once
+        assert {message["outcome"] for message in moved["messages"]} == {"moved"}
+        archived(ops, ticket)
+        eventually(lambda: True if len(_listed(ops)) == len(listed) - 1 else None, "the junk back in quarantine")
+
+
+def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(
+    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str]
+) -> None:
+    first, second = ticket_at(2), ticket_at(3)
+    for ticket in (first, second):
+        body = json.dumps({"ticket": ticket})
+        stack.sqs.send_message(QueueUrl=stack.at.dead_letter_queue_url, MessageBody=body)
+
+    listed = {message["ticket"]: message for message in ops("redrive", "dead-letters", "--dry-run")["messages"]}
+    moved = ops("redrive", "dead-letters", "--ticket", second)["messages"]
+
+    assert listed[first]["reason"] == "ticket_unknown"
+    assert [message["ticket"] for message in moved] == [second]
+    archived(ops, second)
+    assert first in {message["ticket"] for message in ops("redrive", "dead-letters", "--dry-run")["messages"]}
+    ops("redrive", "dead-letters", "--ticket", first)  # leaves the queue as it was found
+
+
+@pytest.mark.parametrize("event", ["completed", "invitation"])
+def test_an_installation_can_be_tried(event: str, ops: Ops, ticket_at: Callable[[int], str]) -> None:
+    ticket = ticket_at(4)
+
+    for _ in range(2):  # a repeated trial is an event of its own
+        found = ops("send-test-webhook", "--ticket", ticket, "--event", event, "--wait", "--timeout", "60")
+        assert (found["status"], found["state"]) == (202, "archived")
+
+
+def test_a_trial_without_a_ticket_leaves_nothing_behind(stack: LocalStack, ops: Ops) -> None:
+    found = ops("send-test-webhook")
+
+    assert (found["status"], found["event"]) == (202, "in-progress")
+    eventually(lambda: True if _waiting(stack) == 0 else None, "the message worked on")
+    assert ops.run("status", found["ticket"]).returncode == 1
+
+
+def test_what_is_not_allowed_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None:
+    state = json.loads((stack.state / "stack.json").read_text())
+    stack.iam.create_user(UserName="onlooker")
+    key = stack.iam.create_access_key(UserName="onlooker")["AccessKey"]
+    state |= {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
+    (tmp_path / "stack.json").write_text(json.dumps(state))
+    command = [sys.executable, "-m", "ops", "--stack-file", str(tmp_path / "stack.json"), "status", "t1"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("not allowed: DescribeStacks")
+    assert done.stderr.count("\n") == 1
+
+
+def _listed(ops: Ops) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ops("redrive", "quarantine", "--dry-run")["messages"]
+    return found
+
+
+def _waiting(stack: LocalStack) -> int:
+    attributes = stack.sqs.get_queue_attributes(
+        QueueUrl=stack.at.queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    return sum(map(int, attributes.values()))
+
+
+@contextmanager
+def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
+    """`secret` as the webhooks' current one. The one before stays live, as in a rotation, so no neighbour notices."""
+    [described] = stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+    functions = stack.functions.list_functions()["Functions"]
+
+    def enter(value: str) -> None:
+        text = json.dumps({"secret": value})
+        stack.secrets.put_secret_value(SecretId=outputs["WebhookSecretArn"], SecretString=text)
+        for function in functions:  # a new configuration starts new processes, which have not read the secrets yet
+            stack.functions.update_function_configuration(
+                FunctionName=function["FunctionName"], MemorySize=function["MemorySize"]
+            )
+
+    enter(secret)
+    try:
+        yield
+    finally:
+        enter(stack.at.webhook_secret)
