@@ -2,14 +2,45 @@
 
 Logs hold identifiers and codes. An exception of another library may quote what it was given (a name, a URL, a whole
 item), so its text is never logged: its type, its AWS error code and the line where it rose tell enough.
+
+What libraries say at DEBUG is worse: botocore prints bodies and headers, urllib3 prints URLs. No log level, wherever it
+is set (LogLevel, Lambda's own, a variable of Powertools', a call), lets that through: warnings are all that passes.
 """
 
+import logging
 import traceback
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
 from ticket_archive.errors import ArchiveError
+
+LIBRARIES = ("asyncio", "aws_lambda_powertools", "boto3", "botocore", "requests", "s3transfer", "urllib3")
+
+
+class _Warnings(logging.Handler):
+    """Hands warnings on to whoever listens to everything."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger().handle(record)
+
+
+def keep_warnings_only() -> None:
+    """Cuts the libraries' loggers off from the root's handlers, but for warnings.
+
+    Their level alone would not do: it can be set again, and so can that of any logger below.
+    """
+    for name in LIBRARIES:
+        library = logging.getLogger(name)
+        library.handlers = [_Warnings()]  # Powertools brings one along that prints, where POWERTOOLS_DEBUG says so
+        library.propagate = False
+        library.setLevel(logging.WARNING)
+
+
+keep_warnings_only()
 
 logger = Logger(service="ticket-archive", log_uncaught_exceptions=False, utc=True)
 metrics = Metrics(namespace="TicketArchive", service="ticket-archive")

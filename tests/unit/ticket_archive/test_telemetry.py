@@ -1,12 +1,19 @@
 """Exceptions in the log: a type, a code, a place; never a foreign text."""
 
+import io
 import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local import ROOT
 from ticket_archive.errors import NotUnderstood, VendorUnavailable
-from ticket_archive.telemetry import describe
+from ticket_archive.telemetry import LIBRARIES, describe
 
 CANARY = "Canary Doe 1984-06-04 https://images.example.com/x"
 
@@ -66,3 +73,54 @@ def test_an_odd_response_attribute_does_no_harm(response: object) -> None:
     error = ValueError(CANARY)
     error.response = response  # type: ignore[attr-defined]
     assert describe(error) == {"error": "ValueError", "at": []}
+
+
+@pytest.fixture
+def everything() -> Iterator[io.StringIO]:
+    """What a handler of the root logger prints while every logger is at DEBUG."""
+    told = io.StringIO()
+    handler = logging.StreamHandler(told)
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in (*LIBRARIES, "botocore.endpoint")}
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    yield told
+    root.removeHandler(handler)
+    root.setLevel(before)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize("name", [*LIBRARIES, "botocore.endpoint", "urllib3.connectionpool"])
+def test_libraries_say_nothing_below_a_warning_whatever_their_level(everything: io.StringIO, name: str) -> None:
+    logging.getLogger(name).debug(CANARY)
+    logging.getLogger(name).info(CANARY)
+    assert everything.getvalue() == ""
+
+
+def test_a_librarys_warning_is_heard(everything: io.StringIO) -> None:
+    logging.getLogger("urllib3.connectionpool").warning("Connection pool is full")
+    assert everything.getvalue() == "Connection pool is full\n"
+
+
+def test_no_variable_makes_powertools_print_what_it_works_on() -> None:
+    """GIVEN every variable that makes Powertools talkative, WHEN it logs for its developers, THEN nothing is printed."""
+    script = """
+import logging
+from ticket_archive import telemetry
+logging.getLogger("aws_lambda_powertools.utilities.batch").debug("Canary")
+print("over")
+"""
+    talkative = {"POWERTOOLS_DEBUG": "true", "POWERTOOLS_DEV": "true", "POWERTOOLS_LOG_LEVEL": "DEBUG"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={**talkative, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers")},
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout == b"over\n"
+    assert b"Canary" not in done.stderr
