@@ -142,10 +142,19 @@ class House:
         kept = self.stored.setdefault(key, [])
         kept.append((f"v{len(kept) + 1}", body))
 
-    def archive(self, ticket: str, *, details: bytes = DETAILS, **attributes: Any) -> TicketItem:
-        """An archived ticket with one picture of each uploaded type."""
+    def archive(
+        self, ticket: str, *, details: bytes = DETAILS, pictures: Sequence[bytes] | None = None, **attributes: Any
+    ) -> TicketItem:
+        """An archived ticket with one picture of each uploaded type, or with these selfies."""
         parsed = read_details(details)
-        images = tuple(self._image(ticket, kind) for kind in (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT))
+        images = tuple(
+            self._image(ticket, kind, 0, JPEG + kind.value.encode())
+            for kind in (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
+        )
+        if pictures is not None:
+            images = tuple(
+                self._image(ticket, ImageType.SELF_PORTRAITS, index, body) for index, body in enumerate(pictures)
+            )
         types = {image.type: TypeState.STORED for image in images} | {ImageType.DOCUMENT_SIGNATURE: TypeState.ABSENT}
         item = TicketItem(
             ticket,
@@ -186,12 +195,11 @@ class House:
             attributes={"last_error": last_error},
         )
 
-    def _image(self, ticket: str, kind: ImageType) -> StoredImage:
-        body = JPEG + kind.value.encode()
+    def _image(self, ticket: str, kind: ImageType, index: int, body: bytes) -> StoredImage:
         sha256 = hashlib.sha256(body).hexdigest()
         key = image_key(ticket, kind, sha256, "jpg")
         self.put(key, body)
-        return StoredImage(kind, 0, key, sha256, len(body), "image/jpeg")
+        return StoredImage(kind, index, key, sha256, len(body), "image/jpeg")
 
 
 class FakeQueue:
