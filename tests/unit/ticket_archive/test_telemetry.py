@@ -107,7 +107,7 @@ def test_a_librarys_warning_is_heard(everything: io.StringIO) -> None:
 
 
 def test_no_variable_makes_powertools_print_what_it_works_on() -> None:
-    """GIVEN every variable that makes Powertools talkative, WHEN it logs for its developers, THEN nothing is printed."""
+    """GIVEN every variable that makes Powertools talkative, WHEN it logs for its makers, THEN nothing is printed."""
     script = """
 import logging
 from ticket_archive import telemetry

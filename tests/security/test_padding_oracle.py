@@ -1,0 +1,202 @@
+"""Nobody deciphers a webhook by asking: the whole attack, against the real doors, for 20 keys.
+
+CBC without a MAC is open to it wherever a right padding can be told from a wrong one, by an answer or by its time. The
+webhook door deciphers nothing, so its time cannot tell either.
+"""
+
+import json
+import random
+from base64 import b64encode
+from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from ingest import queue_door, webhook_door
+from ingest.messages import webhook_message
+from ingest.queue_door import Collaborators
+from ingest.webhook import IV_HEADER, Webhook, seal_webhook
+from ingest.work import Work
+from tests.security.vaudenay import BLOCK, attack
+from tests.support.fakes import FakeContext, FakeQueue, sqs_record
+from tests.support.house import RECEIVED_AT, House
+from tests.support.logs import log_lines
+from ticket_archive.telemetry import metrics
+
+KEYS = [random.Random(seed).randbytes(32) for seed in range(20)]
+EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.completed"}).encode()
+CONTEXT: Any = FakeContext()
+
+
+@pytest.fixture(autouse=True)
+def _say_nothing() -> Iterator[None]:
+    with log_lines():
+        yield
+    metrics.clear_metrics()
+
+
+class Captured:
+    """A queue that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def send(self, body: str) -> str:
+        self.bodies.append(body)
+        return "m1"
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Captured:
+    queue = Captured()
+    made = webhook_door.Collaborators(cast("Any", queue), lambda: None)
+    monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+    return queue
+
+
+def post(body: bytes, iv: str | None) -> Hashable:
+    """All that a caller sees of the webhook door: status, headers, body."""
+    headers = {"Content-Type": "text/plain"} | ({IV_HEADER: iv} if iv is not None else {})
+    event = {"body": body.decode("latin-1"), "isBase64Encoded": False, "headers": headers}
+    answer = webhook_door.handle(event, CONTEXT)
+    metrics.clear_metrics()
+    return json.dumps(answer, sort_keys=True)
+
+
+def at_the_webhook_door(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
+    return [post(b64encode(ciphertext), b64encode(iv).decode()) for iv, ciphertext in asked]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_the_webhook_door_gives_no_byte_away(key: bytes, queue: Captured) -> None:
+    # GIVEN a webhook that somebody recorded
+    iv = random.Random(key).randbytes(BLOCK)
+    ciphertext = sealed(key, iv)
+    # WHEN
+    recovered = attack(ciphertext, iv, at_the_webhook_door)
+    # THEN
+    assert recovered == b""
+    assert len(queue.bodies) == 256 * len(ciphertext) // BLOCK, "every guess was answered, and kept"
+
+
+def test_the_attack_is_a_real_one() -> None:
+    """GIVEN a door that deciphers, and answers padding and content differently, THEN it gives everything away."""
+    key, iv = KEYS[0], bytes(range(BLOCK))
+
+    def leaky(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
+        return [400 if padding_is_wrong(key, *each) else 422 for each in asked]
+
+    assert attack(sealed(key, iv), iv, leaky) == padded()
+
+
+@pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
+def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
+    key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
+    iv = random.Random(key).randbytes(BLOCK)
+    with ThreadPoolExecutor(10) as tickets:
+        office = Office(key, tickets)
+        monkeypatch.setattr(queue_door, "collaborators", lambda: office.door)
+
+        assert attack(sealed(key, iv)[-BLOCK:], sealed(key, iv)[-2 * BLOCK : -BLOCK], office.ask) == b""
+
+        answer, quarantined = office.seen.popitem()
+        assert office.seen == {}
+        assert json.loads(str(answer)) == {"batchItemFailures": []}
+        assert quarantined == ("undecipherable",)
+
+
+class Office:
+    """The queue door with this key as its secret, and what it lets be seen of each message."""
+
+    def __init__(self, key: bytes, tickets: ThreadPoolExecutor) -> None:
+        self.house = House()
+        self.queue = FakeQueue(self.house.effects)
+        self.seen: dict[str, tuple[str, ...]] = {}
+        work = Work(
+            archive=self.house.archive(),
+            once=None,
+            quarantine=self.queue,
+            webhook_secrets=lambda: [key],
+            allow_plaintext=False,
+            retry_delay=20.0,
+        )
+        self.door = Collaborators(work, None, cast("Any", self.queue), tickets, 20.0, 9)
+
+    def ask(self, asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
+        """Message by message what is answered and quarantined; in batches, as Lambda brings them."""
+        seen: list[Hashable] = []
+        for begin in range(0, len(asked), 10):
+            before = len(self.queue.quarantined)
+            bodies = [
+                webhook_message(Webhook(b64encode(ciphertext), b64encode(iv).decode(), "text/plain", RECEIVED_AT))
+                for iv, ciphertext in asked[begin : begin + 10]
+            ]
+            answer = json.dumps(queue_door.handle({"Records": [sqs_record(body) for body in bodies]}, CONTEXT))
+            reasons = dict(self.queue.quarantined[before:])
+            for body in bodies:
+                reason = (reasons[body],) if body in reasons else ()
+                self.seen[answer] = tuple(sorted({*self.seen.get(answer, ()), *reason}))
+                seen.append((answer, reason))
+        metrics.clear_metrics()
+        return seen
+
+
+def test_ten_thousand_bad_bodies_have_one_answer(queue: Captured) -> None:
+    """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
+    dice = random.Random(8)
+    key = KEYS[0]
+
+    def bad(kind: int) -> tuple[bytes, str | None]:
+        iv = b64encode(dice.randbytes(BLOCK)).decode()
+        junk = dice.randbytes(dice.randrange(1, 200))
+        blocks = dice.randbytes(BLOCK * dice.randrange(1, 9))
+        match kind:
+            case 0:  # wrong padding, nearly always
+                return b64encode(blocks), iv
+            case 1:  # right padding, wrong content
+                return seal_webhook(junk, key, dice.randbytes(BLOCK))
+            case 2:  # sealed with another key
+                return seal_webhook(EVENT, KEYS[1], dice.randbytes(BLOCK))
+            case 3:  # not blocks
+                return b64encode(blocks + b"x"), iv
+            case 4:  # not base64
+                return b"!" + b64encode(junk), iv
+            case 5:  # no such IV
+                return b64encode(blocks), b64encode(junk).decode()
+            case 6:  # no IV at all
+                return b64encode(blocks), None
+            case 7:  # right in everything but what it says
+                return seal_webhook(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, dice.randbytes(BLOCK))
+            case _:  # in clear
+                return EVENT, None
+
+    answers = {post(*bad(number % 9)) for number in range(10_000)}
+
+    assert len(answers) == 1
+    assert len(queue.bodies) == 10_000
+
+
+def sealed(key: bytes, iv: bytes) -> bytes:
+    cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    return cipher.update(padded()) + cipher.finalize()
+
+
+def padded() -> bytes:
+    padder = PKCS7(BLOCK * 8).padder()
+    return padder.update(EVENT) + padder.finalize()
+
+
+def padding_is_wrong(key: bytes, iv: bytes, ciphertext: bytes) -> bool:
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+    unpadder = PKCS7(BLOCK * 8).unpadder()
+    try:
+        unpadder.update(decryptor.update(ciphertext) + decryptor.finalize())
+        unpadder.finalize()
+    except ValueError:
+        return True
+    return False
