@@ -15,15 +15,16 @@ SAM_CLI := .venv-sam/.installed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint typecheck build events requirements clean
+.PHONY: help setup up down demo test lint typecheck build validate sam-invoke sam-api sam-lambda sam-alone events
+.PHONY: requirements clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## the three virtual environments (side by side: most of the time goes to waiting for downloads)
 	@$(MAKE) --silent --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)
 
-up: setup ## start the local stack and write .local/stack.json (ARGS="--port 4566 …")
+up: setup ## start the local stack and write .local/stack.json (ARGS="--docker --port 4566 …")
 	@$(BIN)/python -m local up $(ARGS)
 
 down: $(DEV) ## stop what `make up` started
@@ -45,6 +46,22 @@ typecheck: $(DEV) ## mypy, strict
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
+
+validate: setup ## what `sam validate --lint` says of the template
+	$(SAM) validate --lint
+
+# What the targets below run is built for Lambda and not for the emulator. EVENT is one of .local/events, or a file.
+sam-invoke: setup build ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
+	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
+
+sam-api: setup build ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
+	@$(BIN)/python -m local sam api $(ARGS)
+
+sam-lambda: setup build ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
+	@$(BIN)/python -m local sam lambda $(ARGS)
+
+sam-alone: setup build ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
+	@$(BIN)/python -m local sam alone $(EVENT) $(ARGS)
 
 events: $(DEV) ## write events/*.json again (ARGS="--secret …")
 	$(BIN)/python -m local.events $(ARGS)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local import STATE, stack
+from local import STATE, sam, stack
 from local.errors import AlreadyUp, LocalStackError
 from local.terminal import Steps
 from local.vendor.credential import Credential
@@ -25,6 +25,7 @@ def up(
         Path | None, typer.Option(help="JSON file with api_key, secret, tenant, env and banknu.", exists=True)
     ] = None,
     port: Annotated[int | None, typer.Option(help="The emulator's port; a free one by default.")] = None,
+    docker: Annotated[bool, typer.Option("--docker", help="Open it to this machine's containers, too.")] = False,
 ) -> None:
     """Start the emulator and the vendor simulator, deploy template.yaml, write .local/stack.json."""
     if (vendor_url is None) != (vendor_credential is None):
@@ -35,9 +36,11 @@ def up(
         raise typer.BadParameter(str(error)) from None
     vendor = stack.Vendor(vendor_url, credential) if vendor_url and credential else None
     try:
-        running = stack.up(STATE, Steps(console), vendor=vendor, port=port)
+        running = stack.up(STATE, Steps(console), vendor=vendor, port=port, docker=docker)
     except AlreadyUp as already:
         console.print(f"{already}")
+        if docker and not (vendor or port):
+            stack.open_to_containers(STATE, Steps(console))
         raise typer.Exit(1 if vendor or port else 0) from None
     console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
     console.print(f"Vendor      {running.vendor_url}\nAll of it   {STATE / 'stack.json'}", soft_wrap=True)
@@ -57,6 +60,43 @@ def demo() -> None:
     from local.demo import run
 
     raise typer.Exit(run(STATE, console))
+
+
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+sam_app = typer.Typer(help="`sam local` against the stack that is up; what is not known here is handed on to it.")
+app.add_typer(sam_app, name="sam", no_args_is_help=True)
+
+
+@sam_app.command(context_settings=_PASSED_ON)
+def invoke(context: typer.Context, event: Annotated[str, typer.Argument(help="Of .local/events, or a file.")]) -> None:
+    """Hand an event to its function, once."""
+    _sam(sam.invoke(sam.event_file(event, STATE / sam.EVENTS), context.args))
+
+
+@sam_app.command(context_settings=_PASSED_ON)
+def api(context: typer.Context) -> None:
+    """Serve the API's routes on 127.0.0.1:3000."""
+    _sam(sam.start_api(context.args))
+
+
+@sam_app.command("lambda", context_settings=_PASSED_ON)
+def lambda_(context: typer.Context) -> None:
+    """Serve Lambda's own API on 127.0.0.1:3001."""
+    _sam(sam.start_lambda(context.args))
+
+
+@sam_app.command(context_settings=_PASSED_ON)
+def alone(
+    context: typer.Context, event: Annotated[str, typer.Argument(help="Of events, or a file.")] = sam.WEBHOOK
+) -> None:
+    """Hand an event to the webhook door on its own: no stack, no queue, no network."""
+    arguments = sam.invoke(sam.event_file(event, sam.SAMPLES), context.args)
+    raise typer.Exit(sam.run(arguments, sam.ALONE, account=None))
+
+
+def _sam(arguments: list[str]) -> None:
+    running = stack.open_to_containers(STATE, Steps(console))
+    raise typer.Exit(sam.run(arguments, STATE / sam.SETTINGS, running.account))
 
 
 def main() -> None:

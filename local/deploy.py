@@ -52,21 +52,11 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
 def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:
     if not SAM.exists():
         raise StartFailed(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))
-    }
-    environment = kept | {
-        "__SAM_CLI_APP_DIR": str(_sam_folder()),
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "SAM_CLI_TELEMETRY": "0",
-    }
     with log.open("wb") as file:
         done = subprocess.run(
             [str(part) for part in (SAM, *command)],
             cwd=ROOT,
-            env={**environment, **settings},
+            env=tool_environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -75,6 +65,21 @@ def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) 
     if done.returncode:
         end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
         raise StartFailed("\n".join([*end, "", f"`sam {command[0]}` failed; all it said is in {log}"]))
+
+
+def tool_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """What the SAM command line runs in: `settings`, and nothing of the developer's AWS and SAM settings."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))
+    }
+    own = {
+        "__SAM_CLI_APP_DIR": str(_sam_folder()),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    return {**kept, **own, **settings}
 
 
 def _sam_folder() -> Path:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local import account, certificate, deploy, emulator, scratch, simulator
+from local import account, certificate, containers, deploy, emulator, sam, scratch, simulator
 from local.account import Account
 from local.errors import AlreadyUp, NotUp
 from local.processes import Ledger, end
@@ -48,6 +48,11 @@ class Stack:
         """The emulated account, as the user of the stack's key."""
         return Account(self.endpoint_url, self.ca_bundle, self.region, self.access_key_id, self.secret_access_key)
 
+    @property
+    def has_vendor_here(self) -> bool:
+        """Whether its vendor is on the loopback, as the simulator is."""
+        return urlsplit(self.vendor_url).hostname == "127.0.0.1"
+
     @classmethod
     def load(cls, state: Path) -> "Stack":
         """The stack that is up in the folder `state`; raises NotUp when there is none."""
@@ -79,11 +84,12 @@ def up(
     vendor: Vendor | None = None,
     port: int | None = None,
     parameters: Mapping[str, str] | None = None,
+    docker: bool = False,
 ) -> Stack:
     """Start the emulator and, unless a `vendor` is given, the simulator; deploy; write `state`/stack.json.
 
-    `parameters` go to the template beside PARAMETERS. Raises AlreadyUp, or another LocalStackError when something did
-    not start; then nothing is left running.
+    `parameters` go to the template beside PARAMETERS; `docker` opens it to containers as well. Raises AlreadyUp, or
+    another LocalStackError when something did not start; then nothing is left running.
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(state):
@@ -93,11 +99,25 @@ def up(
         _clear(state, ledger)  # what a start that was killed, or a reboot, left behind
         try:
             stack = _start(state, ledger, steps, vendor, port or emulator.free_port(), parameters or {})
+            _prepare_sam(state, stack, simulated=vendor is None)
+            if docker:
+                _open_to_containers(state, ledger, stack, steps)
         except BaseException:
             _clear(state, ledger)
             raise
         stack.save(state)
         return stack
+
+
+def open_to_containers(state: Path, steps: Steps) -> Stack:
+    """Let containers on this machine reach the stack that is up, until `down`; nothing to do where they can.
+
+    Raises NotUp, or StartFailed where there is no Docker engine.
+    """
+    stack = Stack.load(state)
+    with _alone(state):
+        _open_to_containers(state, Ledger(state / "run" / "processes.json"), stack, steps)
+    return stack
 
 
 def down(state: Path) -> list[str]:
@@ -161,6 +181,32 @@ def _start(
     )
 
 
+def _prepare_sam(state: Path, stack: Stack, *, simulated: bool) -> None:
+    """What `sam local` is given: settings with addresses on Docker's bridge, and events for this stack."""
+    bridge = containers.usual_bridge()
+    sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, stack.vendor_url, bridge)
+    ticket = None
+    if simulated:
+        vendor = simulator.Simulator(stack.vendor_url)
+        ticket = vendor("tickets", count=1)[0]["ticket"]
+        vendor.close()
+    sam.write_events(state / sam.EVENTS, stack.webhook_secret, ticket)
+
+
+def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps) -> None:
+    if any(process.name == containers.NAME and process.alive for process in ledger.read()):
+        return
+    with steps("Opening the stack to containers on this machine"):
+        bridge = containers.bridge()
+        emulated = urlsplit(stack.endpoint_url).port or 443
+        in_clear = [urlsplit(stack.vendor_url).port or 80] if stack.has_vendor_here else []
+        log = state / "logs" / "containers.log"
+        opened = containers.begin(bridge, in_clear, [emulated], Path(stack.ca_bundle), log)
+        ledger.add(opened)
+        containers.wait_until_ready(opened, bridge, [*in_clear, emulated], log)
+        sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, stack.vendor_url, bridge)
+
+
 def reachable(url: str, endpoint: str) -> str:
     """An API's AWS URL as the emulator's own: `https://{api}.execute-api.…/v1/x` is under its `/_aws/execute-api/`."""
     parts = urlsplit(url)
@@ -171,7 +217,9 @@ def reachable(url: str, endpoint: str) -> str:
 def _clear(state: Path, ledger: Ledger) -> list[str]:
     """Logs, the build cache and the demo's gallery stay."""
     ended = [process.name for process in end(ledger.read())]
-    (state / "stack.json").unlink(missing_ok=True)
+    for file in ("stack.json", sam.SETTINGS):
+        (state / file).unlink(missing_ok=True)
+    shutil.rmtree(state / sam.EVENTS, ignore_errors=True)
     scratch.remove(state / "run" / "scratch")
     shutil.rmtree(state / "run", ignore_errors=True)
     return ended

@@ -82,7 +82,8 @@ class Simulator(Control):
         """Serves from now on, in a thread."""
         self._server = _Server((HOST, self.port), partial(_Handler, self), self._tls)
         self.port = self._server.server_port
-        self.service.base_url = self._image_base or self.url
+        self.service.base_url = self.url
+        self.service.image_base = self._image_base
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="vendor", daemon=True)
         self._thread.start()
 

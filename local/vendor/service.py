@@ -80,13 +80,18 @@ def types_of(asked: str) -> tuple[ImageType, ...]:
 
 
 class Service:
-    """`body_limit` is what the gateway lets through, in bytes; `base_url` is where the pictures are to be fetched."""
+    """`body_limit` is what the gateway lets through, in bytes.
+
+    Pictures are to be fetched at `image_base`, and without one where the caller found the simulator: by `base_url`, or
+    as its Host header says, for a container knows it by another address.
+    """
 
     def __init__(self, tickets: Tickets, credential: Credential, tokens: Tokens, body_limit: int) -> None:
         self.tickets = tickets
         self.credential = credential
         self.tokens = tokens
         self.base_url = ""
+        self.image_base: str | None = None
         self._body_limit = body_limit
         self._lock = threading.Lock()
         self._states: dict[str, State] = {}
@@ -170,17 +175,18 @@ class Service:
             kinds = types_of(request.types or "")
         except ValueError:
             return error(400, "BDRQST", ["type must be one of: " + ", ".join([*ImageType, ALL])])
+        origin = self.image_base or _origin(self.base_url, request)
         held: dict[ImageType, Sequence[Picture]] = {}
         urls: dict[int, str] = {}
         for kind in kinds:
             pictures = self._pictures(found, kind)
             if alter:
                 held[kind] = alter(list(pictures))
-                urls |= {id(each): self._host(each.sha256, partial(_itself, each)) for each in held[kind]}
+                urls |= {id(each): self._host(origin, each.sha256, partial(_itself, each)) for each in held[kind]}
             else:
                 held[kind] = pictures
                 for at, each in enumerate(pictures):
-                    urls[id(each)] = self._host(each.sha256, partial(self._one, found, kind, at))
+                    urls[id(each)] = self._host(origin, each.sha256, partial(self._one, found, kind, at))
         return images_answer(found.shape, found.absence, held, lambda picture: urls[id(picture)])
 
     def _authorized(self, request: Request) -> Ticket | Answer:
@@ -205,9 +211,9 @@ class Service:
         picture = self._hosted[digest]()
         return Answer(200, picture.data, picture.content_type)
 
-    def _host(self, digest: str, read: Callable[[], Picture]) -> str:
+    def _host(self, origin: str, digest: str, read: Callable[[], Picture]) -> str:
         self._hosted[digest] = read
-        return f"{self.base_url}/pictures/{digest}?Expires=300&Signature={self._signature(digest)}"
+        return f"{origin}/pictures/{digest}?Expires=300&Signature={self._signature(digest)}"
 
     def _one(self, ticket: Ticket, kind: ImageType, at: int) -> Picture:
         return self._pictures(ticket, kind)[at]
@@ -219,6 +225,11 @@ class Service:
 def _name(ticket: Ticket, kind: ImageType) -> object:
     """What the pictures depend on, and no more: a ticket whose outcome changes keeps them."""
     return ticket.id, ticket.state.take, ticket.state.sizes, kind
+
+
+def _origin(base_url: str, request: Request) -> str:
+    host = request.headers.get("host")
+    return urlsplit(base_url)._replace(netloc=host).geturl() if host else base_url
 
 
 def _itself(picture: Picture) -> Picture:
