@@ -107,20 +107,23 @@ class Stack:
     def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
         """As the queue does: until it is done."""
         for receives in range(1, DELIVERIES):
-            if crash is not None:
-                self.effects.hook = crash
-            try:
-                failed = self.process(event, receives)
-            except Died:
-                failed = ["m1"]
-            if not failed:
-                break
-            self.store.attempts_are_over()  # visibility is longer than any invocation
-            if crash is not None:
-                crash.process_is_replaced()
-        else:
-            raise AssertionError("never done")
+            if self.deliver_once(event, crash, receives):
+                return
+        raise AssertionError("never done")
+
+    def deliver_once(self, event: dict[str, str], crash: Crash | None = None, receives: int = 1) -> bool:
+        """Says whether it was done."""
+        self.effects.hook = crash or (lambda _when, _name: None)
+        try:
+            failed = self.process(event, receives)
+        except Died:
+            failed = ["m1"]
+        if crash is not None:
+            crash.process_is_replaced()
         self.effects.hook = lambda _when, _name: None
+        if failed:
+            self.store.attempts_are_over()  # visibility is longer than any invocation
+        return not failed
 
     def left(self) -> dict[str, Any]:
         """What a crash must not change."""
@@ -239,6 +242,33 @@ def test_one_more_delivery_after_a_crash_changes_nothing_either(
 
         assert stack.left() == before, crash
         stack.house.check()
+
+
+@pytest.mark.parametrize("when", WHENS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_event_between_a_crash_and_the_next_delivery_ends_with_the_newest_state(
+    kind: Kind, when: When, late: Callable[[Crash], None]
+) -> None:
+    told = set()
+    for name, nth in boundaries(new):
+        crash = Crash(kind, when, name, nth)
+        late(crash)
+        stack = Stack()
+        stack.house.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
+        stack.house.vendor.links[LINK.url] = picture("front")
+
+        done = stack.deliver_once(COMPLETED, crash)
+        stack.house.has("REJECTED", pictures(" again"))
+        stack.deliver(REJECTED)
+        if not done:
+            stack.deliver(COMPLETED)
+
+        assert stack.house.table[TICKET].outcome == "REJECTED", crash
+        assert stack.house.outcomes()[-1] == "REJECTED", crash
+        stack.house.check()
+        told.add(tuple(stack.house.outcomes()))
+
+    assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is told of first"
 
 
 def test_the_stories_have_every_kind_of_call_in_them() -> None:

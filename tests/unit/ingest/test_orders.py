@@ -2,7 +2,6 @@
 is told once, the states are a chain, and what is erased stays so.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise, permutations
@@ -11,13 +10,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
-    MultipleResults,
     RuleBasedStateMachine,
-    consumes,
     initialize,
     invariant,
-    multiple,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -150,6 +145,8 @@ def test_attempts_that_are_killed_in_any_order_leave_nothing_that_a_delivery_doe
 
 
 Delivery = tuple[Wanted, Attempt]
+WHICH = st.integers(0, 11)
+PLACES = st.sampled_from(["the beginning", "vendor.details", "table.archive", MANIFEST, "its end"])
 
 
 class Tickets(RuleBasedStateMachine):
@@ -159,82 +156,79 @@ class Tickets(RuleBasedStateMachine):
     is done.
     """
 
-    messages: Bundle[Wanted] = Bundle("messages")
-    attempts: Bundle[Delivery] = Bundle("attempts")
+    may_be_erased = False
 
     def __init__(self) -> None:
         super().__init__()
         self.house = house()
         self.steps = Steps(self.house.effects)
-        self.queue: Counter[Wanted] = Counter()
+        self.sent: list[Wanted] = []
+        self.queue: list[Wanted] = []
         self.under_way: list[Delivery] = []
-        self.changes = 0
         self.erased = False
 
-    @initialize(target=messages)
-    def the_vendor_has_a_ticket(self) -> Wanted:
-        return self._change(0)
+    @initialize()
+    def the_vendor_has_a_ticket(self) -> None:
+        self.the_vendors_ticket_changes(0)
 
-    @rule(target=messages, state=st.sampled_from([0, 0, 1, 2]))
-    def the_vendors_ticket_changes(self, state: int) -> Wanted:
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(state=st.sampled_from([0, 0, 1, 2]))
+    def the_vendors_ticket_changes(self, state: int) -> None:
         # Back to an earlier state as often as not; the pictures are those of the state.
-        return self._change(state)
+        becomes(self.house, state)
+        self.sent.append(event(f"e{len(self.sent)}"))
+        self.queue.append(self.sent[-1])
 
-    @rule(message=messages)
-    def an_event_comes_again(self, message: Wanted) -> None:
-        self.queue[message] += 1
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(which=WHICH)
+    def an_event_comes_again(self, which: int) -> None:
+        self.queue.append(self.sent[which % len(self.sent)])
 
-    @rule(target=messages, force=st.booleans())
-    def somebody_asks_for_the_ticket(self, force: bool) -> Wanted:
-        wanted = request(force=force)
-        self.queue[wanted] += 1
-        return wanted
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(force=st.booleans())
+    def somebody_asks_for_the_ticket(self, force: bool) -> None:
+        self.queue.append(request(force=force))
 
-    @rule(target=attempts, data=st.data())
-    def a_message_is_delivered(self, data: st.DataObject) -> MultipleResults[Delivery]:
-        waiting = sorted(self.queue.elements(), key=repr)
-        if not waiting or len(self.under_way) >= 4:
-            return multiple()
-        message = data.draw(st.sampled_from(waiting))
-        self.queue[message] -= 1
-        attempt = self.steps.begin(lambda: self.house.run(message))
-        self.under_way.append((message, attempt))
-        return multiple((message, attempt))
+    @precondition(lambda self: self.queue and len(self.under_way) < 4)
+    @rule(which=WHICH, place=PLACES)
+    def a_message_is_delivered(self, which: int, place: str) -> None:
+        message = self.queue.pop(which % len(self.queue))
+        delivery = message, self.steps.begin(partial(self.house.run, message))
+        self.under_way.append(delivery)
+        self._come_to(delivery, place)
 
-    @rule(attempt=attempts, count=st.integers(1, 12))
-    def an_attempt_goes_on(self, attempt: Delivery, count: int) -> None:
-        for _ in range(count):
-            if not attempt[1].done:
-                attempt[1].step()
-        self._settle(attempt)
+    @precondition(lambda self: self.under_way)
+    @rule(which=WHICH, steps=st.integers(1, 9))
+    def an_attempt_goes_on(self, which: int, steps: int) -> None:
+        self._go_on(self.under_way[which % len(self.under_way)], steps)
 
-    @rule(attempt=attempts, place=st.sampled_from(["table.archive", "table.keep_incomplete", MANIFEST]))
-    def an_attempt_comes_to_where_it_matters(self, attempt: Delivery, place: str) -> None:
-        while attempt[1].at is not None and not attempt[1].at.startswith(place):
-            attempt[1].step()
-        self._settle(attempt)
+    @precondition(lambda self: self.under_way)
+    @rule(which=WHICH, place=PLACES)
+    def an_attempt_comes_to_where_it_matters(self, which: int, place: str) -> None:
+        self._come_to(self.under_way[which % len(self.under_way)], place)
 
-    @rule(attempt=consumes(attempts))
-    def an_attempt_ends(self, attempt: Delivery) -> None:
-        while not attempt[1].done:
-            attempt[1].step()
-        self._settle(attempt)
+    @precondition(lambda self: self.under_way)
+    @rule(which=WHICH)
+    def an_attempt_ends(self, which: int) -> None:
+        self._go_on(self.under_way[which % len(self.under_way)], 1000)
 
-    @rule(attempt=consumes(attempts))
-    def a_process_dies(self, attempt: Delivery) -> None:
-        attempt[1].kill()
-        self._settle(attempt)
+    @precondition(lambda self: self.under_way)
+    @rule(which=WHICH)
+    def a_process_dies(self, which: int) -> None:
+        delivery = self.under_way[which % len(self.under_way)]
+        delivery[1].kill()
+        self._go_on(delivery, 0)
 
-    @rule(part=st.sampled_from(["details", *(kind.value for kind in TYPES)]), empty=st.booleans())
+    @precondition(lambda self: not any(self.house.vendor.next_answers.values()))
+    @rule(part=st.sampled_from([DOCUMENT.value, SELFIES.value, "details"]), empty=st.booleans())
     def the_vendor_fails_once(self, part: str, empty: bool) -> None:
         self.house.vendor.next(part, () if empty and part != "details" else VendorUnavailable("503"))
 
-    @precondition(lambda self: not self.erased and self.changes > 3)
-    @rule(really=st.integers(0, 9))
-    def the_ticket_is_erased(self, really: int) -> None:
-        if really == 0:
-            self.house.table.erase(TICKET)
-            self.erased = True
+    @precondition(lambda self: self.may_be_erased and not self.erased)
+    @rule()
+    def the_ticket_is_erased(self) -> None:
+        self.house.table.erase(TICKET)
+        self.erased = True
 
     @invariant()
     def no_manifest_speaks_of_what_is_not_there(self) -> None:
@@ -258,11 +252,9 @@ class Tickets(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.house.vendor.next_answers.clear()
-        for message, attempt in self.under_way:
-            while not attempt.done:
-                attempt.step()
-            self._done_or_queued(message, attempt)
-        for message in sorted(self.queue.elements(), key=repr):
+        for delivery in list(self.under_way):
+            self._go_on(delivery, 1000)
+        for message in self.queue:
             self._deliver_until_done(message)
         if self.erased:
             self.what_is_erased_stays_so()
@@ -278,22 +270,23 @@ class Tickets(RuleBasedStateMachine):
             if isinstance(image, InlineImage)
         ]
 
-    def _change(self, state: int) -> Wanted:
-        self.changes += 1
-        becomes(self.house, state)
-        wanted = event(f"e{self.changes}")
-        self.queue[wanted] += 1
-        return wanted
+    def _come_to(self, delivery: Delivery, place: str) -> None:
+        while (at := delivery[1].at) is not None and not at.startswith(place):
+            delivery[1].step()
+        self._go_on(delivery, 0)
 
-    def _settle(self, attempt: Delivery) -> None:
-        if attempt[1].done and attempt in self.under_way:
-            self.under_way.remove(attempt)
-            self._done_or_queued(*attempt)
-
-    def _done_or_queued(self, message: Wanted, attempt: Attempt) -> None:
+    def _go_on(self, delivery: Delivery, steps: int) -> None:
+        """A message whose attempt failed or was killed goes back to the queue."""
+        message, attempt = delivery
+        while steps and not attempt.done:
+            attempt.step()
+            steps -= 1
+        if not attempt.done:
+            return
+        self.under_way.remove(delivery)
         if isinstance(attempt.error, TryLater | Killed):
-            self.queue[message] += 1
-        elif attempt.error is not None and not isinstance(attempt.error, TicketErased):
+            self.queue.append(message)
+        elif attempt.error is not None and not (self.erased and isinstance(attempt.error, TicketErased)):
             raise attempt.error
 
     def _deliver_until_done(self, message: Wanted) -> None:
@@ -308,5 +301,14 @@ class Tickets(RuleBasedStateMachine):
         raise AssertionError("never done")
 
 
-def test_whatever_happens_the_newest_state_wins_and_each_state_is_told_once() -> None:
-    run_state_machine_as_test(Tickets, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))
+class TicketsThatAreErased(Tickets):
+    """The same, and once in a while the ticket is erased."""
+
+    may_be_erased = True
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Tickets, 110), (TicketsThatAreErased, 20)])
+def test_whatever_happens_the_newest_state_wins_and_each_state_is_told_once(
+    machine: type[Tickets], examples: int
+) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=50, deadline=None))

@@ -173,6 +173,14 @@ def vendor() -> Vendor:
 
 
 class TestTheCalls:
+    def test_for_details_that_are_an_error_or_nothing_are_not_understood(self, vendor: Vendor) -> None:
+        for body in ({}, {"status": 500, "code": "INTRNL", "message": "no"}):
+            vendor.transport.answers(DETAILS_PATH, answer(200, body))
+
+            with pytest.raises(NotUnderstood) as raised:
+                vendor.details()
+            assert (raised.value.detail, json.loads(raised.value.body)) == ("details_of_no_ticket", body)
+
     def test_for_details(self, vendor: Vendor) -> None:
         assert vendor.details() == {"flow_status": "ACCEPTED"}
 
