@@ -126,7 +126,8 @@ def view(
                 desk.remark(f"No browser was found: open {file}")
             elif not open_:
                 desk.remark(f"The page is {file}")
-            desk.remark("Press Enter when you have read it: the page is removed then." if sys.stdin.isatty() else "")
+            if sys.stdin.isatty():
+                desk.remark("Press Enter when you have read it: the page is removed then.")
             viewing.wait(keep_seconds)
     result = {"ticket": ticket, "pieces": len(pieces), "faults": faults, "file": str(output) if output else None}
     desk.tell(result, f"{len(pieces) - len(faults)} of {len(pieces)} files were in the page.")
