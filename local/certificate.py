@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ class Certificate(NamedTuple):
     authority: Path
 
 
-def make(folder: Path) -> Certificate:
-    """Write a server certificate for 127.0.0.1 and localhost into `folder`, readable by this user alone.
+def make(folder: Path, names: Iterable[x509.GeneralName] = NAMES) -> Certificate:
+    """Write a server certificate for `names` into `folder`, readable by this user alone.
 
     The authority's own key is never written, so nothing else can be signed with it. An authority apart from the
     server's certificate is what strict clients ask for (Python 3.13's VERIFY_X509_STRICT, webpki).
@@ -43,7 +44,7 @@ def make(folder: Path) -> Certificate:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=True, certify=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName(NAMES), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
 

@@ -5,6 +5,7 @@ Source: S. Vaudenay, Security Flaws Induced by CBC Padding, EUROCRYPT 2002.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 
 BLOCK = 16
 
@@ -15,7 +16,7 @@ Oracle = Callable[[Sequence[tuple[bytes, bytes]]], Sequence[Hashable]]
 def attack(ciphertext: bytes, iv: bytes, oracle: Oracle) -> bytes:
     """The bytes of plaintext that the oracle gives away: each block from its end, as far as that goes."""
     blocks = [iv, *(ciphertext[at : at + BLOCK] for at in range(0, len(ciphertext), BLOCK))]
-    return b"".join(_block(before, block, oracle) for before, block in zip(blocks, blocks[1:], strict=False))
+    return b"".join(_block(before, block, oracle) for before, block in pairwise(blocks))
 
 
 def _block(before: bytes, block: bytes, oracle: Oracle) -> bytes:
