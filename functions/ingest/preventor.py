@@ -15,8 +15,16 @@ from ingest.token import Token, TokenSource, read_token
 from ingest.transport import Answer, Transport
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import OutOfTime, TicketNotFound, TryLater, VendorDeniedAccess, VendorMisbehaved
+from ticket_archive.errors import (
+    NotUnderstood,
+    OutOfTime,
+    TicketNotFound,
+    TryLater,
+    VendorDeniedAccess,
+    VendorMisbehaved,
+)
 from ticket_archive.models import ImageType, ticket_id
+from ticket_archive.summary import tells_of
 
 USER_AGENT = "idv-ticket-archive/1"
 MAX_BYTES = 12_000_000
@@ -64,7 +72,14 @@ class Preventor:
     def details(self, ticket: str, expires_at: float) -> Details:
         """The ticket's details. Raises TicketNotFound where the vendor does not know it (yet)."""
         path = f"/id/v1/identity/transactions/{_segment(ticket)}"
-        return self._persist(lambda until: read_details(self._get(path, until).body), expires_at)
+
+        def ask(until: float) -> Details:
+            details = read_details(self._get(path, until).body)
+            if not tells_of(details.value, ticket):
+                raise NotUnderstood("details_of_no_ticket", details.raw)
+            return details
+
+        return self._persist(ask, expires_at)
 
     def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
         """The ticket's images of one type, in the vendor's order; empty where the vendor has none."""

@@ -18,13 +18,14 @@ RETRY_AFTER_MAX = 900.0
 """Seconds. An absurd Retry-After must not put a customer off for a day."""
 
 _NOT_FOUND_CODE = "TCKTNTFND"
+_WHOLE = (200, 201, 203, 204)  # of the other 2xx, 202 says "not yet" and 206 "not all"
 
 
 def refusal(answer: Answer, now: datetime) -> TryLater | None:
-    """None for a 2xx, otherwise the error that says what to do next. Its detail is the status."""
+    """None for an answer that is whole, otherwise the error that says what to do next. Its detail is the status."""
     status = answer.status
     detail = str(status)
-    if 200 <= status < 300:
+    if status in _WHOLE:
         return None
     if status == 404 or (400 <= status < 500 and _vendor_code(answer.body) == _NOT_FOUND_CODE):
         return TicketNotFound(detail)

@@ -2,8 +2,8 @@
 
 The vendor documents what the details contain but not where (IDV Tickets, Ticket Details), so each fact is looked for by
 the names that the vendor's webhooks and SDK use, the shallowest first, at any depth. A fact that is not there stays
-None: nothing is guessed. What says that a ticket is not final counts near the top only: deeper down it is a step of the
-process flow, or a device, that has a status of its own.
+None: nothing is guessed, and a document in which no known name stands is no ticket's. What says that a ticket is not
+final counts near the top only: deeper down it is a step of the process flow, or a device, that has a status of its own.
 """
 
 from collections import deque
@@ -21,6 +21,10 @@ _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
 _RISK = ("risk_code", "riskcode")
 _CUSTOMER = ("cifcode", "cifcod", "cif_code")
+_OF_A_PERSON = (
+    "fullname", "given_names", "first_name", "surname", "surnames", "date_of_birth", "document_number", "id_number",
+    "documenttype", "document_type", "document_expiration_date", "flow", "flow_type", "flowtype",
+)  # fmt: skip
 _NEAR_THE_TOP = 1  # level, counted from 0: the document itself and what stands directly in it
 _TEXT_MAX = 64
 _NODES_MAX = 20_000
@@ -52,6 +56,19 @@ def summarise(details: dict[str, Any]) -> Summary:
     )
 
 
+def tells_of(details: dict[str, Any], ticket: str) -> bool:
+    """Whether parsed details are a ticket's at all: they name it, or hold a value under a name that is known.
+
+    An empty object is not, and neither is an error that comes as a 200.
+    """
+    names = {*_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER, *_OF_A_PERSON}
+    for _, name, value in _scalars(details):
+        if value == ticket or (name.lower() in names and value not in (None, "")):
+            return True
+    found = summarise(details)
+    return found.outcome is not None or found.in_progress
+
+
 def _statuses(found: "_Found") -> Iterator[str]:
     """The words that tell the outcome, the most telling name first."""
     for name in _FLOW_STATUS:
@@ -66,9 +83,17 @@ _Found = dict[str, list[tuple[int, Any]]]
 
 
 def _first_of_each(details: dict[str, Any]) -> _Found:
-    """Scalars with their level, by lower-case name, the shallowest first. Bounded: a strange document costs no time."""
+    """Scalars with their level, by lower-case name, the shallowest first."""
     wanted = {*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER}
     found: _Found = {}
+    for level, name, value in _scalars(details):
+        if (plain := name.lower()) in wanted and value is not None:
+            found.setdefault(plain, []).append((level, int(value) if _whole(value) else value))
+    return found
+
+
+def _scalars(details: dict[str, Any]) -> Iterator[tuple[int, str, Any]]:
+    """Level, name and value, the shallowest first. Bounded: a strange document costs no time."""
     waiting: deque[tuple[int, Any]] = deque([(0, details)])
     seen = 0
     while waiting and seen < _NODES_MAX:
@@ -80,9 +105,8 @@ def _first_of_each(details: dict[str, Any]) -> _Found:
         for name, value in node.items():
             if isinstance(value, dict | list):
                 waiting.append((level + 1, value))
-            elif (plain := name.lower()) in wanted and value is not None:
-                found.setdefault(plain, []).append((level, int(value) if _whole(value) else value))
-    return found
+            else:
+                yield level, name, value
 
 
 def _whole(value: Any) -> bool:

@@ -80,12 +80,12 @@ WRONG_ANSWERS.answer(
     "json_error_as_image",
     lambda: replace(error(500, "INTRNL", "Internal error"), status=200, content_type="image/jpeg"),
 )
-WRONG_ANSWERS.answer("unknown_shape", as_json({"result": {"blob": 17, "parts": [{"x": True}]}}), API, DETAILS)
+WRONG_ANSWERS.answer("unknown_shape", as_json({"result": {"blob": 17, "parts": [{"x": True}]}}), API)
 WRONG_ANSWERS.answer("scalar", as_json("ok"), API)
 WRONG_ANSWERS.answer("too_deep", Answer(200, b"[" * 100_000 + b"]" * 100_000), API)
-WRONG_ANSWERS.answer("long_number", Answer(200, b'{"n": ' + b"9" * 5_000 + b"}"), API, DETAILS)
+WRONG_ANSWERS.answer("long_number", Answer(200, b'{"n": ' + b"9" * 5_000 + b"}"), API)
 WRONG_ANSWERS.answer("not_a_number", Answer(200, b'{"confidence_score": NaN, "images": [Infinity]}'), API)
-WRONG_ANSWERS.answer("lone_surrogate", Answer(200, b'{"images": ["\\ud800"], "token": "\\ud800"}'), API, DETAILS)
+WRONG_ANSWERS.answer("lone_surrogate", Answer(200, b'{"images": ["\\ud800"], "token": "\\ud800"}'), API)
 WRONG_ANSWERS.answer("bad_utf8", Answer(200, b'{"images": ["\xff\xfe"], "token": "\xc3("}'), API)
 
 

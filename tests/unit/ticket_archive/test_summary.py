@@ -8,8 +8,9 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ticket_archive.summary import Summary, summarise
+from ticket_archive.summary import Summary, summarise, tells_of
 
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 NOTHING = Summary(None, False, None, None, None, None)
 
 
@@ -205,3 +206,35 @@ def test_a_strange_document_is_looked_through_up_to_a_bound() -> None:
     assert summarise(deep) == NOTHING
     while deep.get("a"):  # taken apart by hand: the interpreter would recurse
         deep = deep.pop("a")
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"id": TICKET},
+        {"data": {"transaction": {"ticket": TICKET}}},
+        {"status": "FAILED"},
+        {"status": "IN_PROGRESS"},
+        {"result": [{"riskCode": "R-000"}]},
+        {"user": {"given_names": "Ana"}},
+        {"document": {"documentType": "PASSPORT", "document_number": ""}},
+    ],
+)
+def test_details_tell_of_a_ticket_by_its_id_or_by_a_name_that_is_known(details: dict[str, Any]) -> None:
+    assert tells_of(details, TICKET)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"ticket": "another"},
+        {"status": 500, "code": "INTRNL", "message": "Internal error"},
+        {"status": "error", "flow_status": "weather"},
+        {"confidence_score": None, "images": [None]},
+        {"user": {"given_names": ""}},
+        {"result": {"blob": Decimal(17), "parts": [{"x": True}]}},
+    ],
+)
+def test_an_object_without_anything_known_is_no_tickets_details(details: dict[str, Any]) -> None:
+    assert not tells_of(details, TICKET)

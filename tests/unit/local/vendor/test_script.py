@@ -125,7 +125,6 @@ def test_a_rate_never_draws_what_nobody_could_notice() -> None:
         assert "partial_list" not in drawn
         looks_absent = {"not_ready", "empty_list", "null", "no_content", "empty_body"}
         assert looks_absent & drawn.keys() == (set() if kind in DERIVED else looks_absent)
-    assert "unknown_shape" not in names(script, DETAILS, 3000)
 
 
 def test_a_rate_of_an_unknown_fault_is_refused() -> None:
