@@ -1,8 +1,8 @@
 """Where the client can be led to: nowhere but to the vendor and to public addresses of the hosts that are allowed.
 
 The real client in a network of its own, with sentinels on the loopback, on Lambda's Runtime API, on the addresses of
-credentials and metadata and on private ones. The tables of URLs are those of the unit tests of `ingest.addresses`; what a
-transport does with addresses and redirects stands in tests/faults/test_transport_on_sockets.py too.
+credentials and metadata and on private ones. The tables of URLs are those of the unit tests of `ingest.addresses`; what
+a transport does with addresses and redirects stands in tests/faults/test_transport_on_sockets.py too.
 """
 
 import json
