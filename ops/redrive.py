@@ -4,8 +4,10 @@ SQS has a task of its own for this (StartMessageMoveTask). It takes no filter, t
 a redrive policy names, which the quarantine is not; so one loop does it for both, filter or not.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ingest.messages import TicketRequest, read_message
@@ -83,6 +85,7 @@ def redrive(
     comes back while this runs (the secret is still the wrong one) is left alone: it would go round for ever.
     """
     _, began = source.look()
+    moved: set[bytes] = set()
     held: dict[str, Received] = {}
     left = limit
     empty = 0
@@ -93,8 +96,8 @@ def redrive(
             chosen: list[tuple[Received, Label]] = []
             for message in batch:
                 known = message.id in held
-                held[message.id] = message
-                if known or message.sent_at >= began or left == 0:
+                held[message.id] = replace(message, body="")  # the receipt is needed, and there may be many
+                if known or _came_back(message, began, moved) or left == 0:
                     continue
                 if wanted(told := label(message)):
                     chosen.append((message, told))
@@ -105,10 +108,26 @@ def redrive(
                 outcomes = _move(source, target, [message for message, _ in chosen], pace)
             for (message, told), outcome in zip(chosen, outcomes, strict=True):
                 if outcome is Outcome.MOVED:
+                    moved.add(_digest(message))
                     del held[message.id]
                 yield Redriven(told, outcome)
     finally:
         source.release(list(held.values()))
+
+
+def _came_back(message: Received, began: datetime, moved: Collection[bytes]) -> bool:
+    """Whether a message was sent since `began`.
+
+    The queue tells that time without fractions. What was sent within that very second was mostly there before; it came
+    back only if it is what was moved.
+    """
+    if message.sent_at >= began + timedelta(seconds=1):
+        return True
+    return message.sent_at >= began and _digest(message) in moved
+
+
+def _digest(message: Received) -> bytes:
+    return hashlib.sha256(message.body.encode("utf-8", "surrogatepass")).digest()
 
 
 def _move(source: Queue, target: Queue, messages: Sequence[Received], pace: Pace) -> list[Outcome]:

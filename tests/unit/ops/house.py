@@ -214,6 +214,7 @@ class FakeQueue:
         self.journal: list[str] = []
         self.clock = NOON
         self.returns_to: FakeQueue | None = None
+        self.returns_after = 1.0  # seconds
 
     def __len__(self) -> int:
         return len(self.waiting) + len(self.hidden)
@@ -239,7 +240,7 @@ class FakeQueue:
         self.journal += ["sent"] * len(taken)
         if self.returns_to is not None:
             for body in taken:
-                self.returns_to.add(body, "undecipherable", age=-1)
+                self.returns_to.add(body, "undecipherable", age=-self.returns_after)
         return failed
 
     def delete(self, messages: Sequence[Received]) -> set[int]:

@@ -84,6 +84,23 @@ def test_what_comes_back_meanwhile_does_not_go_round() -> None:
     assert len(source.waiting) == 2
 
 
+def test_what_was_sent_in_the_second_in_which_it_begins_is_not_overlooked() -> None:
+    # GIVEN the queue's clock, which tells whole seconds
+    source, target = FakeQueue(), FakeQueue()
+    source.add("body", "not_json", age=-0.9)
+
+    assert len(run(source, target)) == 1
+
+
+def test_what_comes_back_within_that_second_does_not_go_round_either() -> None:
+    source, target = full("undecipherable"), FakeQueue()
+    target.returns_to = source
+    target.returns_after = 0.1
+
+    assert len(run(source, target)) == 1
+    assert len(source.waiting) == 1
+
+
 def test_a_message_that_cannot_be_sent_stays_where_it_is() -> None:
     source, target = full("a", "b"), FakeQueue()
     target.refuses = {"body 0"}
