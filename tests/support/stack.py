@@ -29,6 +29,9 @@ from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
 
+LOUD = {"LogLevel": "DEBUG"}
+"""The session's stack says all that it ever would: tests/security/test_canaries.py reads it."""
+
 
 class LocalStack:
     """A stack that is up: `at` is what stack.json says, the rest reaches it. Clients are made when first asked for."""
@@ -116,5 +119,5 @@ def running(state: Path, parameters: Mapping[str, str] | None = None) -> Iterato
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with running(tmp_path_factory.mktemp("stack")) as up:
+    with running(tmp_path_factory.mktemp("stack"), LOUD) as up:
         yield up

@@ -1,0 +1,320 @@
+"""Fifty marked values go the whole way, and none shows: not in a log, an error, a metric, a queue, or a manifest.
+
+The real handlers, as processes of their own with every logger at DEBUG (botocore's and urllib3's too), against the
+stack's table, bucket and secrets, queues of their own, and a vendor whose every word is marked.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from ingest.app import SCHEDULE_SOURCE
+from ingest.webhook import IV_HEADER, seal_webhook
+from local import ROOT
+from tests.security import marked_vendor as marked
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+MARK = re.compile(r"Qz\d\dKanarienvogel")
+IV = b"KanarienvogelIV!"
+TICKETS = (marked.WHOLE, marked.BROKEN, marked.HTML, marked.FAILING, marked.MISSING, marked.LINKED)
+
+
+class Runtime:
+    """A function's process; `log` is what it prints, on both of its streams."""
+
+    def __init__(self, function: str, environment: dict[str, str], log: Path) -> None:
+        self._function = function
+        self._log = log
+        paths = os.pathsep.join(str(ROOT / folder) for folder in ("layers", "functions", ""))
+        reader, writer = os.pipe()
+        script = f"import os; os.dup2({writer}, 3); from tests.security.runtime import main; main()"
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", script],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, **environment},
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                pass_fds=[writer],
+            )
+        os.close(writer)
+        self._answers = os.fdopen(reader)
+
+    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"function": self._function, "event": event}).encode() + b"\n")
+        self._process.stdin.flush()
+        line = self._answers.readline()
+        assert line, f"the process ended: {self._log.read_text()[-2000:]}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._answers.close()
+
+
+class Journey:
+    """Queues, secrets and processes of this test's own, on the stack."""
+
+    def __init__(self, stack: LocalStack, vendor_url: str, folder: Path, **settings: str) -> None:
+        self.stack = stack
+        self.run = uuid4().hex[:12]
+        self.dead = self._queue("dead")
+        self.quarantine = self._queue("quarantine")
+        arn = stack.sqs.get_queue_attributes(QueueUrl=self.dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})
+        self.queue = self._queue("tickets", RedrivePolicy=redrive, VisibilityTimeout="60")
+        names = ("api_key", "secret", "tenant", "env", "banknu")
+        values = (marked.API_KEY, marked.SECRET, marked.TENANT, marked.ENV, marked.BANKNU)
+        at = stack.at
+        self.idempotency = stack.cloudformation.describe_stack_resource(
+            StackName=at.stack_name, LogicalResourceId="Idempotency"
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        environment = {
+            "AWS_ACCESS_KEY_ID": at.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": at.secret_access_key,
+            "AWS_DEFAULT_REGION": at.region,
+            "AWS_REGION": at.region,
+            "AWS_ENDPOINT_URL": at.endpoint_url,
+            "AWS_CA_BUNDLE": at.ca_bundle,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "POWERTOOLS_LOG_LEVEL": "DEBUG",
+            "POWERTOOLS_LOGGER_LOG_EVENT": "true",
+            "POWERTOOLS_DEBUG": "true",
+            "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive",
+            "TABLE_NAME": at.table,
+            "BUCKET_NAME": at.bucket,
+            "QUEUE_URL": self.queue,
+            "QUARANTINE_QUEUE_URL": self.quarantine,
+            "IDEMPOTENCY_TABLE_NAME": self.idempotency,
+            "VENDOR_URL": vendor_url,
+            "VENDOR_CREDENTIAL_SECRET": self._secret("vendor", dict(zip(names, values, strict=True))),
+            "WEBHOOK_SECRET": self._secret("webhooks", {"secret": marked.WEBHOOK_SECRET}),
+            "WEBHOOK_CREDENTIALS_SECRET": self._secret("door", {"header": "x-hook", "value": marked.CREDENTIAL_VALUE}),
+            "MAX_RECEIVES": "1",
+            "RETRY_DELAY_SECONDS": "1",
+            **settings,
+        }
+        self.logs = {name: folder / f"{name}.log" for name in ("ingest", "retrieval")}
+        self.ingest, self.retrieval = (Runtime(name, environment, log) for name, log in self.logs.items())
+
+    def ticket(self, begins: str) -> str:
+        return f"{begins}-{self.run}"
+
+    def post(self, body: bytes, iv: str | None, credential: str = marked.CREDENTIAL_VALUE) -> int:
+        headers = {
+            "Content-Type": "text/plain" if iv else "application/json",
+            "User-Agent": marked.REQUEST_AGENT,
+            "X-More": marked.REQUEST_HEADER,
+            "x-hook": credential,
+        }
+        headers |= {IV_HEADER: iv} if iv else {}
+        event: dict[str, Any] = {
+            "httpMethod": "POST",
+            "resource": "/webhooks/tickets",
+            "path": "/webhooks/tickets",
+            "headers": headers,
+        }
+        event |= {"body": body.decode("latin-1"), "isBase64Encoded": False, "requestContext": {"requestId": "r1"}}
+        status: int = self.ingest(event)["statusCode"]
+        return status
+
+    def post_sealed(self, ticket: str, secret: bytes = marked.WEBHOOK_SECRET.encode()) -> int:
+        event = {"ticket": ticket, "event": "ticket.verification.completed", "cifcode": marked.CUSTOMER, **marked.EVENT}
+        body, iv = seal_webhook(json.dumps(event).encode(), secret, IV)
+        return self.post(body, iv)
+
+    def deliver(self) -> list[str]:
+        """Hands every message that waits to the function, as Lambda does; returns the identifiers that go back."""
+        back: list[str] = []
+        while messages := self._receive(self.queue):
+            records = [
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1768469400000"},
+                    "messageAttributes": {},
+                    "md5OfBody": "",
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:tickets",
+                    "awsRegion": "eu-central-1",
+                }
+                for message in messages
+            ]
+            answer = self.ingest({"Records": records})
+            failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
+            back += failed
+            for message in messages:
+                if message["MessageId"] not in failed:
+                    self.stack.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return back
+
+    def left_in(self, url: str) -> list[str]:
+        """The bodies of a queue's messages, with their attributes."""
+        found = []
+        while messages := self._receive(url):
+            found += [json.dumps([message["Body"], message.get("MessageAttributes", {})]) for message in messages]
+        return found
+
+    def get(self, resource: str, path: dict[str, str], query: dict[str, str] | None = None) -> dict[str, Any]:
+        event = json.loads((ROOT / "events" / "retrieval_images.json").read_text())
+        event |= {"resource": resource, "path": resource.format(**path), "pathParameters": path}
+        event |= {"queryStringParameters": query, "multiValueQueryStringParameters": None}
+        event["headers"] = {**event["headers"], "User-Agent": marked.REQUEST_AGENT, "X-More": marked.REQUEST_HEADER}
+        return self.retrieval(event)
+
+    def close(self) -> None:
+        self.ingest.close()
+        self.retrieval.close()
+
+    def _queue(self, name: str, **attributes: str) -> str:
+        made = self.stack.sqs.create_queue(QueueName=f"canaries-{name}-{self.run}", Attributes=cast("Any", attributes))
+        return made["QueueUrl"]
+
+    def _secret(self, name: str, value: dict[str, str]) -> str:
+        return self.stack.secrets.create_secret(Name=f"{name}-{self.run}", SecretString=json.dumps(value))["ARN"]
+
+    def _receive(self, url: str) -> list[Any]:
+        received = self.stack.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60, MessageAttributeNames=["All"]
+        )
+        return list(received.get("Messages", []))
+
+
+@contextmanager
+def travelled(stack: LocalStack, folder: Path, **settings: str) -> Iterator[Journey]:
+    with marked.vendor() as url:
+        journey = Journey(stack, url, folder, **settings)
+        try:
+            yield journey
+        finally:
+            journey.close()
+
+
+def test_there_are_fifty_marks() -> None:
+    text = json.dumps([value for name, value in vars(marked).items() if name.isupper()], ensure_ascii=False)
+    assert len(set(MARK.findall(text))) == 50
+
+
+def test_no_marked_value_shows_anywhere(stack: LocalStack, tmp_path: Path) -> None:
+    hosts = f"images.{marked.mark(10).lower()}.example.com"  # a name that does not resolve
+    with travelled(stack, tmp_path, IMAGE_HOSTS=hosts) as journey:
+        # GIVEN webhooks of every ticket; one with a wrong secret, junk, one in clear, one without credentials
+        for begins in TICKETS:
+            assert journey.post_sealed(journey.ticket(begins)) == 202
+        assert journey.post_sealed(journey.ticket(marked.WHOLE), b"x" * 32) == 202
+        assert journey.post(marked.JUNK_BODY.encode(), b64encode(IV).decode()) == 202
+        clear = {"ticket": journey.ticket(marked.WHOLE), "fullname": marked.PLAIN_NAME}
+        assert journey.post(json.dumps(clear).encode(), None) == 202
+        assert journey.post(b"x", None, credential=marked.mark(8, "x")) == 401
+        # WHEN they are worked on, the schedule ticks, and everything is asked for
+        back = journey.deliver()
+        journey.deliver()
+        journey.ingest({"source": SCHEDULE_SOURCE})
+        ticket = journey.ticket(marked.WHOLE)
+        urls = ask_for_everything(journey, ticket)
+        dead, quarantined = journey.left_in(journey.dead), journey.left_in(journey.quarantine)
+    log = "".join(path.read_text(encoding="utf-8") for path in journey.logs.values())
+    # THEN all of it happened
+    assert len(back) == len(TICKETS) - 1
+    assert len(dead) == len(back)
+    assert len(quarantined) == 3
+    assert log.count("UrlsIssued") >= 2
+    for said in ("webhook kept", "message put off", "webhook refused", "answered", "incomplete tickets"):
+        assert f'"{said}"' in log, said
+    # and of what was marked nothing shows: not in the logs with their errors and metrics,
+    assert set(MARK.findall(log)) == set()
+    for secret in (b64encode(IV).decode(), "Kanarienvogel", "X-Amz-Signature", *urls):
+        assert secret not in log
+    # not in the queues, but for what somebody posted in clear, which is kept there, encrypted as all of the queue is,
+    kept = [json.loads(json.loads(each)[0])["webhook"] for each in (*dead, *quarantined)]
+    assert set(MARK.findall("".join((*dead, *quarantined)))) == set()
+    opened = {each["content_type"]: b64decode(each["body"]).decode("latin-1") for each in kept}
+    assert set(MARK.findall("".join(text for kind, text in opened.items() if kind == "text/plain"))) <= {
+        marked.JUNK_BODY  # never ciphertext, so this is all that there was
+    }
+    # not among the finished events, and not in what consumers are told.
+    assert set(MARK.findall(json.dumps(stack.dynamodb.scan(TableName=journey.idempotency)["Items"]))) == set()
+    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")["Contents"]
+    assert set(MARK.findall(json.dumps([item["Key"] for item in listed]))) == set()
+    [manifest] = [item["Key"] for item in listed if "/manifests/" in item["Key"]]
+    assert MARK.search(stack.s3.get_object(Bucket=stack.at.bucket, Key=manifest)["Body"].read().decode()) is None
+
+
+def ask_for_everything(journey: Journey, ticket: str) -> list[str]:
+    """Every route, well and badly; returns the URLs that were issued, and their signatures."""
+    assert journey.get("/tickets/{ticket}", {"ticket": ticket})["statusCode"] == 200
+    details = journey.get("/tickets/{ticket}/details", {"ticket": ticket})
+    assert marked.mark(13) in details["body"], "the marked values are there, for whoever may ask"
+    images = json.loads(journey.get("/tickets/{ticket}/images", {"ticket": ticket})["body"])["images"]
+    one = journey.get("/tickets/{ticket}/images/{sha256}", {"ticket": ticket, "sha256": images[0]["sha256"]})
+    assert one["statusCode"] == 307
+    listed = journey.get("/customers/{customer}/tickets", {"customer": marked.CUSTOMER})
+    assert ticket in listed["body"]
+    bad = [
+        journey.get("/tickets/{ticket}", {"ticket": marked.mark(9, "/../x")}),
+        journey.get("/tickets/{ticket}/images", {"ticket": ticket}, {"type": marked.QUERY}),
+        journey.get("/customers/{customer}/tickets", {"customer": marked.CUSTOMER}, {"cursor": marked.CURSOR}),
+    ]
+    assert [answer["statusCode"] for answer in bad] == [400, 400, 400]
+    assert MARK.search(json.dumps(bad)) is None, "nor does a refusal repeat what it refuses"
+    urls = [image["url"] for image in images]
+    return [*urls, *(url.rpartition("Signature=")[2] for url in urls)]
+
+
+def texts(node: Any) -> Iterator[str]:
+    """Every text in a JSON value that is long enough to be nobody else's, and every number of that kind."""
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from texts(child)
+    if isinstance(node, str) and len(node) >= 8 and not node.isupper():
+        yield node
+
+
+def test_the_deployed_functions_print_nothing_of_what_passes_through_them(stack: LocalStack) -> None:
+    """GIVEN the stack at LogLevel DEBUG, WHEN a ticket is archived and served, THEN logs know it by its id alone."""
+    ticket = stack.vendor("tickets", count=1, start=900)[0]["ticket"]
+    expected = stack.vendor("expected", ticket=ticket)
+    assert stack.post(ticket) == 202
+    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "the ticket archived")
+    assert stack.api.get(f"/tickets/{ticket}/details").ok
+    images = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
+    assert stack.api.get(f"/customers/{quote(expected['customer'], safe='')}/tickets").ok
+    told = set(texts(expected["details"])) - {ticket, expected["outcome"]}
+    secrets = {stack.at.webhook_secret, *json.loads((stack.state / "run" / "credential.json").read_text()).values()}
+    signatures = {image["url"].rpartition("Signature=")[2] for image in images}
+    canaries = {each for each in told | secrets | signatures | {expected["customer"]} if len(each) >= 8}
+    assert len(canaries) >= 20
+
+    said = stack.emulator_log + cloudwatch(stack)
+
+    assert ticket in said
+    assert [each for each in sorted(canaries) if each in said] == []
+
+
+def cloudwatch(stack: LocalStack) -> str:
+    groups = stack.logs.describe_log_groups()["logGroups"]
+    pages = [
+        page
+        for group in groups
+        for page in stack.logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+    ]
+    return "\n".join(event["message"] for page in pages for event in page["events"])
