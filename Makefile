@@ -39,10 +39,10 @@ test: setup ## every test (ARGS="-k words tests/unit …")
 lint: setup ## ruff and the template's linters
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --extend-exclude '*.md' .
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 
 typecheck: $(DEV) ## mypy, strict
-	$(BIN)/mypy $(wildcard layers functions local ops tests bench)
+	$(BIN)/mypy $(wildcard layers functions local ops tests bench examples/*/code)
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build

@@ -99,7 +99,6 @@ def up(
         _clear(state, ledger)  # what a start that was killed, or a reboot, left behind
         try:
             stack = _start(state, ledger, steps, vendor, port or emulator.free_port(), parameters or {})
-            _prepare_sam(state, stack, simulated=vendor is None)
             if docker:
                 _open_to_containers(state, ledger, stack, steps)
         except BaseException:
@@ -144,6 +143,7 @@ def _start(
         emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
 
+    own_vendor = vendor is None
     if vendor is None:
         with steps("Starting the vendor simulator"):
             vendor_port = emulator.free_port()
@@ -162,7 +162,7 @@ def _start(
         account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
         account.correct_event_sources(user)
 
-    return Stack(
+    stack = Stack(
         webhook_url=reachable(outputs["WebhookUrl"], endpoint),
         webhook_secret=webhook_secret,
         api_url=reachable(outputs["ApiUrl"], endpoint),
@@ -179,6 +179,8 @@ def _start(
         quarantine_queue_url=outputs["QuarantineQueueUrl"],
         ca_bundle=str(loopback.authority),
     )
+    _prepare_sam(state, stack, simulated=own_vendor)
+    return stack
 
 
 def _prepare_sam(state: Path, stack: Stack, *, simulated: bool) -> None:

@@ -123,11 +123,34 @@ def test_every_queue_is_encrypted_keeps_14_days_and_takes_tls_only(template: Tem
     for queue in queues.values():
         assert queue["KmsMasterKeyId"] == {"Ref": "Key"}
         assert queue["MessageRetentionPeriod"] == 14 * DAY
-    policy = properties(template, "QueuesTakeTlsOnly")
-    assert {queue["Ref"] for queue in policy["Queues"]} == set(queues)
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    policies = resources(template, "AWS::SQS::QueuePolicy").values()
+    assert sorted(queue["Ref"] for policy in policies for queue in policy["Queues"]) == sorted(queues)
+    for policy in policies:
+        statement = policy["PolicyDocument"]["Statement"][0]
+        assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "sqs:*")
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_eventbridge_sends_to_the_ticket_queue_for_the_named_rules_only(template: Template) -> None:
+    allowed = [
+        (policy["Queues"], statement)
+        for policy in resources(template, "AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"][1:]
+    ]
+    ((queues, choice),) = allowed
+    assert queues == [{"Ref": "TicketQueue"}]
+    condition, statement, otherwise = choice["Fn::If"]
+    assert (condition, otherwise) == ("HearsOfRules", {"Ref": "AWS::NoValue"})
+    assert template["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "TicketSenderRuleArns"}]}, ""]}]
+    }
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", {"Fn::GetAtt": ["TicketQueue", "Arn"]})
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnEquals": {"aws:SourceArn": {"Ref": "TicketSenderRuleArns"}},
+    }
+    assert template["Parameters"]["TicketSenderRuleArns"]["Default"] == ""
 
 
 def test_the_schedule_sends_what_the_handler_knows_it_by(template: Template) -> None:
@@ -181,6 +204,7 @@ def test_no_secret_has_a_literal_value_and_no_parameter_takes_one(template: Temp
 
 
 READ_BY_THE_WEBHOOK_DOOR = {"QUEUE_URL", "WEBHOOK_CREDENTIALS_SECRET"}
+SET_BY_SAM_LOCAL_ONLY = {"AWS_ENDPOINT_URL"}
 LEFT_AT_ITS_DEFAULT = {"URL_LIFE_MAX_SECONDS"}
 
 
@@ -192,8 +216,14 @@ def test_every_variable_is_read_and_every_setting_can_be_set(function: str, mode
     given = {name for name in environment(TEMPLATE, function) if not name.startswith("POWERTOOLS_")}
     fields = {name.upper() for name in model.model_fields}
     # WHEN / THEN
-    assert given - fields - READ_BY_THE_WEBHOOK_DOOR == set()
+    assert given - fields - READ_BY_THE_WEBHOOK_DOOR - SET_BY_SAM_LOCAL_ONLY == set()
     assert fields - given - LEFT_AT_ITS_DEFAULT == set()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_deployed_function_has_another_endpoint(template: Template, function: str) -> None:
+    for name in SET_BY_SAM_LOCAL_ONLY:
+        assert environment(template, function)[name] == {"Ref": "AWS::NoValue"}
 
 
 def test_the_webhook_door_reads_its_two_variables() -> None:
@@ -627,7 +657,11 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
     (test_a_message_outlives_all_its_pauses, put("TicketQueue/Properties/MessageRetentionPeriod", DAY)),
     (
         test_every_queue_is_encrypted_keeps_14_days_and_takes_tls_only,
-        put("QueuesTakeTlsOnly/Properties/Queues", [{"Ref": "TicketQueue"}]),
+        put("QueuesTakeTlsOnly/Properties/Queues", [{"Ref": "WebhookQuarantineQueue"}]),
+    ),
+    (
+        test_eventbridge_sends_to_the_ticket_queue_for_the_named_rules_only,
+        put("TicketQueuePolicy/Properties/PolicyDocument/Statement/1/Fn::If/1/Condition/ArnEquals", None),
     ),
     (test_the_schedule_sends_what_the_handler_knows_it_by, put(f"{INGEST}/Events/Schedule/Properties/Input", "{}")),
     (test_every_function_logs_to_a_group_of_its_own_that_forgets, put("IngestLogs/Properties/RetentionInDays", 7)),

@@ -1,0 +1,1 @@
+"""An onboarding flow that waits for the ticket archive."""
