@@ -1,9 +1,12 @@
 """AWS clients with this function's patience: quick tries by botocore, and never a call without a time-out."""
 
+from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
+
+from ticket_archive import aws
 
 CALLS_AT_ONCE = 16
 """Calls to the vendor and to S3 that one invocation has under way at most; the template's description says so too."""
@@ -23,5 +26,10 @@ def client(service: str, *, hurried: bool = False) -> Any:
 
     `hurried`: somebody waits for an answer, and API Gateway gives up after 29 seconds.
     """
-    config = _HURRIED if hurried else _PATIENT
-    return boto3.client(service, config=config)  # type: ignore[call-overload]  # the stubs want literals
+    return aws.client(_session(), service, _HURRIED if hurried else _PATIENT)
+
+
+@cache
+def _session() -> Session:
+    """One for all clients: they share its credentials and what it has read of the services' descriptions."""
+    return get_session()

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session, get_session
 
 from retrieval.links import Links
 from retrieval.settings import RetrievalSettings
+from ticket_archive import aws
 from ticket_archive.bucket import Bucket
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import TicketTable
@@ -33,7 +34,7 @@ class Collaborators:
     @cached_property
     def tickets(self) -> TicketTable:
         """The table."""
-        return TicketTable(self._session.client("dynamodb", config=_PATIENCE), self._settings.table_name)
+        return TicketTable(aws.client(self._session, "dynamodb", _PATIENCE), self._settings.table_name)
 
     @cached_property
     def objects(self) -> Bucket:
@@ -59,8 +60,8 @@ class Collaborators:
         return RetrievalSettings.read(self._environment)
 
     @cached_property
-    def _session(self) -> boto3.Session:
-        return boto3.Session()
+    def _session(self) -> Session:
+        return get_session()
 
     @cached_property
     def _s3(self) -> "S3Client":
@@ -74,4 +75,5 @@ class Collaborators:
             signature_version="s3v4",
             s3={"addressing_style": "path" if elsewhere else "virtual", "us_east_1_regional_endpoint": "regional"},
         )
-        return self._session.client("s3", config=_PATIENCE.merge(signing))
+        s3: S3Client = aws.client(self._session, "s3", _PATIENCE.merge(signing))
+        return s3

@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from ticket_archive.attributes import from_attribute, to_attribute
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import InvalidRequest, Superseded, TicketErased
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
@@ -26,9 +26,6 @@ INCOMPLETE = "incomplete"
 _INCOMPLETE_MARK = "yes"  # the sparse index's only partition: items without the attribute are not in it
 _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
-
-_to_attribute = TypeSerializer().serialize
-_from_attribute = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ class TicketTable:
                 ExpressionAttributeValues={
                     ":zero": {"N": "0"},
                     ":erased": {"S": TicketState.ERASED.value},
-                    **{f":{name}": _to_attribute(value) for name, (_, value) in sets.items()},
+                    **{f":{name}": to_attribute(value) for name, (_, value) in sets.items()},
                 },
                 ReturnValues="ALL_NEW",
             )
@@ -210,7 +207,7 @@ class TicketTable:
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
     def _put(self, item: Mapping[str, Any]) -> None:
-        self._client.put_item(TableName=self._name, Item={name: _to_attribute(value) for name, value in item.items()})
+        self._client.put_item(TableName=self._name, Item={name: to_attribute(value) for name, value in item.items()})
 
     def _update(
         self, ticket: str, sets: Mapping[str, Any], removes: set[str], condition: str, values: Mapping[str, Any]
@@ -232,7 +229,7 @@ class TicketTable:
                 UpdateExpression=expression,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={f"#{name}": name for name in names},
-                ExpressionAttributeValues={name: _to_attribute(value) for name, value in every.items()},
+                ExpressionAttributeValues={name: to_attribute(value) for name, value in every.items()},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -246,7 +243,7 @@ class TicketTable:
 
 def read_item(attributes: Mapping[str, Any]) -> TicketItem:
     """An item in DynamoDB's own notation as a TicketItem."""
-    item = {name: _from_attribute(value) for name, value in attributes.items()}
+    item = {name: from_attribute(value) for name, value in attributes.items()}
     return TicketItem(
         ticket=item["ticket"],
         state=TicketState(item["state"]),
@@ -263,7 +260,7 @@ def read_item(attributes: Mapping[str, Any]) -> TicketItem:
         resume=item.get("resume"),
         attempts=int(item.get("attempts", 0)),
         requeues=int(item.get("requeues", 0)),
-        attributes={name: _plain(value) for name, value in item.items()},
+        attributes=item,
     )
 
 
@@ -276,10 +273,6 @@ def _read_image(image: Mapping[str, Any]) -> StoredImage:
         bytes=int(image["bytes"]),
         content_type=image["content_type"],
     )
-
-
-def _plain(value: Any) -> Any:
-    return bytes(cast("Any", value)) if isinstance(value, Binary) else value
 
 
 def _key(ticket: str) -> dict[str, dict[str, str]]:

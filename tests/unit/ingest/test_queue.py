@@ -73,5 +73,5 @@ def test_no_call_to_aws_lasts_for_ever_and_each_thread_has_a_connection() -> Non
     config = function_client("sqs").meta.config
     assert 0 < config.connect_timeout <= 5
     assert 0 < config.read_timeout <= 10
-    assert config.retries == {"mode": "standard", "total_max_attempts": 5}
+    assert config.retries == {"mode": "standard", "total_max_attempts": 4}
     assert config.max_pool_connections >= CALLS_AT_ONCE + TICKETS_AT_ONCE

@@ -106,8 +106,8 @@ def test_importing_the_function_makes_no_client_and_reads_no_setting() -> None:
 import socket
 def refuse(*_, **__): raise AssertionError("a connection at import")
 socket.socket.connect = refuse
-import boto3
-boto3.Session.client = refuse
+import botocore.session
+botocore.session.Session.create_client = refuse
 from retrieval import app
 assert vars(app.collaborators).keys() == {"_environment"}
 import sys
