@@ -1,30 +1,65 @@
-"""Settings come from the environment, once, as one frozen model per function, with all their faults told together."""
+"""Settings come from the environment, once, as one frozen record per function, with all their faults told together.
 
-from collections.abc import Mapping
-from typing import Self
+Read by hand: the model of a validation library costs a tenth of a second in every cold start, for a dozen variables.
+"""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from ticket_archive.errors import SettingsError
 
+T = TypeVar("T")
 
-class Settings(BaseModel):
-    """The base of both functions' settings: a field `table_name` is the variable TABLE_NAME."""
+_WORDS = {"true": True, "false": False}
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    table_name: str
-    bucket_name: str
+class Variables:
+    """An environment that is being read. What is wrong is remembered, and told by `check`: names, never values."""
 
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Self:
-        """The settings of `environment`; an empty variable counts as not set.
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._faults: set[str] = set()
 
-        Raises SettingsError that names every variable at fault, and never a value.
-        """
-        values = {name.lower(): value for name, value in environment.items() if value != ""}
+    def text(self, name: str) -> str:
+        """A variable that must be there; an empty one counts as not set."""
+        value = self._environment.get(name, "")
+        if not value:
+            self._faults.add(name)
+        return value
+
+    def optional(self, name: str) -> str | None:
+        """A variable that may be missing or empty."""
+        return self._environment.get(name) or None
+
+    def number(self, name: str, default: int, least: int, most: int | None = None) -> int:
+        """A whole number from `least` to `most`, in decimal digits."""
+        return self.parsed(name, default, lambda text: _number(text, least, most))
+
+    def flag(self, name: str, default: bool) -> bool:
+        """`true` or `false`."""
+        return self.parsed(name, default, lambda text: _WORDS[text])
+
+    def parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
+        """What `parse` makes of the text; it raises ValueError or KeyError where it can make nothing of it."""
+        text = self.optional(name)
+        if text is None:
+            return default
         try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            faults = sorted({str(fault["loc"][0] if fault["loc"] else "settings").upper() for fault in error.errors()})
-            raise SettingsError(", ".join(faults)) from None
+            return parse(text)
+        except (KeyError, ValueError):
+            self._faults.add(name)
+            return default
+
+    def check(self) -> None:
+        """Raises SettingsError that names every variable at fault."""
+        if self._faults:
+            raise SettingsError(", ".join(sorted(self._faults)))
+
+
+def _number(text: str, least: int, most: int | None) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ValueError
+    number = int(text)
+    if number < least or (most is not None and number > most):
+        raise ValueError
+    return number

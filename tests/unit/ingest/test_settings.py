@@ -1,5 +1,7 @@
 """The ingest function's settings."""
 
+import dataclasses
+
 import pytest
 
 from ingest.settings import IngestSettings
@@ -28,7 +30,7 @@ GOOD = {
 
 def test_the_templates_environment_is_understood() -> None:
     settings = IngestSettings.read(GOOD)
-    assert settings.model_dump() == {
+    assert dataclasses.asdict(settings) == {
         "table_name": "tickets",
         "bucket_name": "bucket",
         "queue_url": "https://sqs/q",
@@ -45,6 +47,11 @@ def test_the_templates_environment_is_understood() -> None:
         "max_receives": 5,
         "requeue_for_days": 14,
     }
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        IngestSettings.read(GOOD).table_name = "other"  # type: ignore[misc]
 
 
 def test_without_choices_everything_is_archived_for_ever_and_nothing_is_taken_in_clear() -> None:
