@@ -14,7 +14,7 @@ _UNKNOWN_LIFE = 300.0  # seconds; shorter than the vendor's twenty minutes
 _SHORTEST_LIFE = 30.0  # seconds; a clock that is off must not turn every call into a token call
 _MARGIN = 60.0  # seconds before the end at which a token counts as old
 _LONGEST_TOKEN = 8192
-_BRAKE = 30.0  # seconds for which a new token that was refused as well is not replaced
+_BRAKE = 5.0  # seconds for which a new token that was refused as well is not replaced; every call fails meanwhile
 
 
 @dataclass(frozen=True, slots=True)

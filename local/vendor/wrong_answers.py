@@ -101,7 +101,7 @@ def mislabelled(call: Call) -> None:
     call.wire.answer(replace(call.normal, content_type="text/html"))
 
 
-def _spoils(name: str, spoil: Callable[[Picture], Picture]) -> None:
+def _spoils(name: str, spoil: Callable[[Picture], Picture], deceives: frozenset[str] = frozenset()) -> None:
     """A fault of the pictures within an answer that is otherwise right; an answer without pictures stays as it is."""
 
     def act(call: Call) -> None:
@@ -111,7 +111,7 @@ def _spoils(name: str, spoil: Callable[[Picture], Picture]) -> None:
         else:
             call.wire.answer(call.altered(lambda pictures: [spoil(each) for each in pictures]))
 
-    WRONG_ANSWERS[name] = Fault(name, FILES, frozenset(), act)
+    WRONG_ANSWERS[name] = Fault(name, FILES, deceives, act)
 
 
 _SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -119,7 +119,7 @@ _SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>
 _spoils("truncated_image", lambda picture: replace(picture, data=picture.data[: len(picture.data) // 2]))
 _spoils("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
 _spoils("svg_as_image", lambda _: Picture(_SVG, "image/svg+xml"))
-_spoils("empty_image", lambda picture: replace(picture, data=b""))
+_spoils("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty text stands for no image too
 WRONG_ANSWERS.answer("bad_base64", as_json({"images": ["data:image/jpeg;base64,/9j/4AA*", "!!!!QUJD$$$"]}), IMAGES)
 WRONG_ANSWERS.answer("private_url", as_json({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]}), IMAGES)
 
