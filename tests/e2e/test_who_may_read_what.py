@@ -1,0 +1,278 @@
+"""Every principal against every object, with IAM enforced; what a signed URL opens; and what the audit knows of it."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local import ROOT
+from local.api import Api
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+POLICIES = ROOT / "examples" / "policies"
+ROUTES = ("ticket", "details", "images", "image", "customer")
+NOTHING: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
+
+
+def allow(action: str, resource: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+
+
+def invoke(resource: str) -> dict[str, Any]:
+    return allow("execute-api:Invoke", resource)
+
+
+EXECUTE = "arn:aws:execute-api:REGION:ACCOUNT:API/v1"
+MAY: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "case-reviewer": (json.loads((POLICIES / "case-reviewer.json").read_text()), {*ROUTES}),
+    "images-only": (json.loads((POLICIES / "images-only.json").read_text()), {"images", "image"}),
+    "outcome-only": (json.loads((POLICIES / "outcome-only.json").read_text()), {"ticket"}),
+    "nothing": (NOTHING, set()),
+    "webhook-only": (invoke(f"{EXECUTE}/POST/webhooks/tickets"), set()),
+    "other-method": (invoke(f"{EXECUTE}/PUT/*"), set()),
+    "other-api": (invoke("arn:aws:execute-api:REGION:ACCOUNT:otherapi/*"), set()),
+    "other-stage": (invoke("arn:aws:execute-api:REGION:ACCOUNT:API/v2/*"), set()),
+    "other-account": (invoke("arn:aws:execute-api:REGION:999999999999:API/v1/*"), set()),
+    "other-service": (allow("lambda:*", "*"), set()),
+}  # fmt: skip
+"""Principals: what IAM lets them do, and which routes are open to them for it."""
+
+
+class Principals:
+    """Users of the emulated account with one policy each, made when first asked for."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        self._known: dict[str, LocalStack] = {}
+        self._api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
+
+    def __getitem__(self, name: str) -> LocalStack:
+        if name not in self._known:
+            user = f"reads-{name}"
+            self._stack.iam.create_user(UserName=user)
+            if MAY[name][0]["Statement"]:
+                self._stack.iam.put_user_policy(UserName=user, PolicyName="reads", PolicyDocument=self.policy(name))
+            key = self._stack.iam.create_access_key(UserName=user)["AccessKey"]
+            self._known[name] = self.with_key(key["AccessKeyId"], key["SecretAccessKey"])
+        return self._known[name]
+
+    def with_key(self, key: str, secret: str) -> LocalStack:
+        return LocalStack(replace(self._stack.at, access_key_id=key, secret_access_key=secret), self._stack.state)
+
+    def policy(self, name: str) -> str:
+        places = {"REGION": self._stack.at.region, "ACCOUNT": "000000000000", "API": self._api_id}
+        return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], json.dumps(MAY[name][0]))
+
+    def close(self) -> None:
+        for name, each in self._known.items():
+            user = f"reads-{name}"
+            self._stack.iam.delete_access_key(UserName=user, AccessKeyId=each.at.access_key_id)
+            for policy in self._stack.iam.list_user_policies(UserName=user)["PolicyNames"]:
+                self._stack.iam.delete_user_policy(UserName=user, PolicyName=policy)
+            self._stack.iam.delete_user(UserName=user)
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def principals(stack: LocalStack) -> Iterator[Principals]:
+    made = Principals(stack)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def archived(stack: LocalStack) -> dict[str, str]:
+    """A ticket that is archived, the paths of its five objects, and the keys of what is stored of it."""
+    ticket = stack.vendor("tickets", count=1, start=3000)[0]["ticket"]
+    stack.post(ticket)
+    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, f"{ticket} archived")
+    image = stack.api.get(f"/tickets/{ticket}").json()["images"][0]
+    customer = quote(stack.vendor("expected", ticket=ticket)["customer"], safe="")
+    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")["Contents"]
+    keys = {item["Key"].split("/")[2]: item["Key"] for item in listed}
+    return {
+        "id": ticket,
+        "sha256": image["sha256"],
+        "ticket": f"/tickets/{ticket}",
+        "details": f"/tickets/{ticket}/details",
+        "images": f"/tickets/{ticket}/images",
+        "image": f"/tickets/{ticket}/images/{image['sha256']}",
+        "customer": f"/customers/{customer}/tickets",
+        "image object": keys["images"],
+        "manifest object": keys["manifests"],
+    }
+
+
+GOOD = {"ticket": 200, "details": 200, "images": 200, "image": 307, "customer": 200}
+
+
+@pytest.mark.parametrize("name", MAY)
+def test_a_principal_reads_what_its_policy_names_and_nothing_else(
+    principals: Principals, archived: dict[str, str], name: str
+) -> None:
+    answered = {route: principals[name].api.get(archived[route]) for route in ROUTES}
+    _, may = MAY[name]
+    assert {route: answer.status_code for route, answer in answered.items()} == {
+        route: GOOD[route] if route in may else 403 for route in ROUTES
+    }
+    for route in {*ROUTES} - may:
+        assert archived["sha256"] not in answered[route].text
+        assert archived["id"] not in answered[route].json().get("ticket", "")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("forged", ["unsigned", "wrong secret", "unknown key", "another's secret"])
+def test_without_a_right_signature_nothing_is_read(
+    stack: LocalStack, principals: Principals, archived: dict[str, str], route: str, forged: str
+) -> None:
+    at, other = stack.at, principals["case-reviewer"].at
+    keys = {
+        "unsigned": (at.access_key_id, at.secret_access_key),
+        "wrong secret": (at.access_key_id, "w" * 40),
+        "unknown key": ("AKIAUNKNOWNUNKNOWN00", at.secret_access_key),
+        "another's secret": (at.access_key_id, other.secret_access_key),
+    }
+    with Api(replace(at, access_key_id=keys[forged][0], secret_access_key=keys[forged][1])) as api:
+        assert api.get(archived[route], signed=forged != "unsigned").status_code == 403
+
+
+@pytest.mark.parametrize("name", ["case-reviewer", "images-only", "nothing"])
+def test_who_may_ask_the_api_may_not_go_round_it(
+    stack: LocalStack, principals: Principals, archived: dict[str, str], name: str
+) -> None:
+    """GIVEN a caller of the API, WHEN it turns to bucket, table, queues or secrets, THEN it is denied."""
+    caller = principals[name]
+    outputs = {
+        output["OutputKey"]: output["OutputValue"]
+        for output in stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"][0]["Outputs"]
+    }
+    key = {"ticket": {"S": archived["id"]}, "record": {"S": "ticket"}}
+    attempts = {
+        "image": lambda: caller.s3.get_object(Bucket=stack.at.bucket, Key=archived["image object"]),
+        "manifest": lambda: caller.s3.get_object(Bucket=stack.at.bucket, Key=archived["manifest object"]),
+        "list": lambda: caller.s3.list_objects_v2(Bucket=stack.at.bucket),
+        "item": lambda: caller.dynamodb.get_item(TableName=stack.at.table, Key=key),
+        "scan": lambda: caller.dynamodb.scan(TableName=stack.at.table),
+        "quarantine": lambda: caller.sqs.receive_message(QueueUrl=stack.at.quarantine_queue_url),
+        "secret": lambda: caller.secrets.get_secret_value(SecretId=outputs["WebhookSecretArn"]),
+    }
+    for what, attempt in attempts.items():
+        with pytest.raises(ClientError) as refused:
+            attempt()  # type: ignore[no-untyped-call]
+        assert refused.value.response["Error"]["Code"].startswith(("AccessDenied", "AccessDeniedException")), what
+
+
+def test_an_encoded_path_leads_past_no_policy(principals: Principals, archived: dict[str, str]) -> None:
+    """GIVEN one who may have images, WHEN details are asked for under a path that looks like an image's, THEN no."""
+    api = principals["images-only"].api
+    for path in (
+        f"/tickets/{archived['id']}%2Fimages%2Fx/details",
+        f"/tickets/{archived['id']}/images/../details",
+        f"/tickets/{archived['id']}/images/%2e%2e/details",
+        f"/tickets/{archived['id']}/details?x=/images/",
+        f"/tickets//{archived['id']}/details",
+    ):
+        answer = api.get(path)
+        assert answer.status_code in (400, 403, 404), path
+        assert archived["sha256"] not in answer.text, path
+        assert "flow" not in answer.text, path
+
+
+def test_of_what_is_not_there_a_caller_hears_404_and_not_whose_it_is(
+    stack: LocalStack, archived: dict[str, str]
+) -> None:
+    """GIVEN an image of one ticket, WHEN it is asked for under another or under none, THEN both hear the same."""
+    other = stack.vendor("tickets", count=1, start=3001)[0]["ticket"]
+    stack.post(other)
+    eventually(lambda: stack.api.get(f"/tickets/{other}").status_code == 200 or None, f"{other} archived")
+    foreign = stack.api.get(f"/tickets/{other}/images/{archived['sha256']}")
+    unknown = stack.api.get(f"/tickets/{other}/images/{'0' * 64}")
+    told = [{**answer.json(), "instance": ""} for answer in (foreign, unknown)]
+    assert (foreign.status_code, told[0]) == (404, told[1])
+
+
+def test_a_signed_url_opens_one_object_until_its_end_and_nothing_else(
+    stack: LocalStack, principals: Principals, archived: dict[str, str]
+) -> None:
+    images = stack.api.get(archived["images"]).json()["images"]
+    url, other = images[0]["url"], urlsplit(images[1]["url"])
+    assert stack.api.download(url).status_code == 200
+    parts = urlsplit(url)
+    flipped = url[:-1] + ("0" if url[-1] != "0" else "1")
+    for spoiled in (
+        flipped,
+        url.replace("X-Amz-Expires=300", "X-Amz-Expires=900"),
+        parts._replace(path=other.path).geturl(),
+        parts._replace(path=parts.path.rpartition("/images/")[0] + "/manifests/x.json").geturl(),
+        re.sub("response-content-type=[^&]*", "response-content-type=text%2Fhtml", url),
+        url.replace("attachment", "inline"),
+        parts._replace(query="").geturl(),
+    ):
+        assert spoiled != url
+        assert stack.api.download(spoiled).status_code == 403, spoiled.partition("?")[2][:80]
+    assert stack.api.download(url.partition("&X-Amz-Signature")[0]).status_code in (400, 403)
+
+
+def test_a_signed_url_that_is_over_opens_nothing(stack: LocalStack, archived: dict[str, str]) -> None:
+    """GIVEN a URL as the API signs them, only with the life of a second."""
+    url = stack.s3.generate_presigned_url(
+        "get_object", {"Bucket": stack.at.bucket, "Key": archived["image object"]}, ExpiresIn=1
+    )
+    assert stack.api.download(url).status_code == 200
+    assert eventually(lambda: 403 if stack.api.download(url).status_code == 403 else None, "the end of the URL", 10)
+
+
+def test_every_url_is_in_the_audit_with_who_asked_and_until_when_and_without_the_url(
+    stack: LocalStack, principals: Principals, archived: dict[str, str]
+) -> None:
+    # GIVEN a caller that asked for all images, and for one
+    caller = principals["case-reviewer"]
+    images = caller.api.get(archived["images"], type="SELF_PORTRAITS,DOCUMENT", expires_in=120).json()["images"]
+    one = caller.api.get(archived["image"])
+
+    def look() -> list[dict[str, Any]] | None:
+        group = f"/aws/lambda/{stack.at.stack_name}-retrieval"
+        pages = stack.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = [event["message"] for page in pages for event in page["events"] if '"audit"' in event["message"]]
+        records = [json.loads(line)["audit"] for line in lines if archived["id"] in line]
+        mine = [each for each in records if str(each["caller"]).endswith("user/reads-case-reviewer") and "urls" in each]
+        return mine[-2:] if len(mine) >= 2 else None
+
+    # WHEN
+    of_all, of_one = eventually(look, "the audit's records", 10)
+    # THEN
+    assert of_all["ticket"] == of_one["ticket"] == archived["id"]
+    assert of_all["urls"] == len(images)
+    assert of_all["sha256"] == [image["sha256"] for image in images]
+    assert {of_all["until"]} == {image["expires_at"] for image in images}
+    assert (of_one["urls"], of_one["sha256"], of_one["until"]) == (1, [archived["sha256"]], one.json()["expires_at"])
+    for record in (of_all, of_one):
+        assert "X-Amz" not in json.dumps(record)
+        assert "http" not in json.dumps({name: value for name, value in record.items() if name != "route"})
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in POLICIES.glob("*.json")))
+def test_an_example_policy_names_routes_that_there_are(file: str) -> None:
+    """Each ARN ends in a method and a path of the API's, a parameter's place held by a star."""
+    api = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    known = {re.sub(r"\{\w+\}", "*", path) for path in api["paths"]} | {
+        "/webhooks/tickets",
+        "/tickets/*",
+        "/*",
+        "/customers/*",
+    }
+    for statement in json.loads((POLICIES / file).read_text())["Statement"]:
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert statement["Action"] == "execute-api:Invoke"
+        for resource in resources:
+            match = re.fullmatch(r"arn:aws:execute-api:REGION:ACCOUNT:API/v1/(GET|POST)(/.*)", resource)
+            assert match, resource
+            assert match[2] in known, resource
