@@ -1,8 +1,9 @@
 """A way from Docker's bridge to the loopback: `python -m local.forwarder --listen … --network … --port …`.
 
 Every port given is opened at the bridge's address and led to the same port on 127.0.0.1, for peers of the bridge's own
-network only. `--tls` ports are led on with TLS: so a container needs no certificate, and the emulator, which enforces
-the bucket's TLS-only statement, is spoken to as ever. What travels in clear does so within this machine.
+network and for this machine itself, which follows signed URLs of that address. `--tls` ports are led on with TLS: so a
+container needs no certificate, and the emulator, which enforces the bucket's TLS-only statement, is spoken to as ever.
+What travels in clear does so within this machine.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import signal
+import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +29,7 @@ async def forward(
     async def serve(port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
         async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
-                peer = ipaddress.IPv4Address(writer.get_extra_info("peername")[0])
-                if peer in network:
+                if _may_come(writer.get_extra_info("peername")[0], network):
                     await _join(reader, writer, port, tls)
             writer.close()
 
@@ -41,6 +42,20 @@ async def forward(
     await done.wait()
     for server in servers:
         server.close()
+
+
+def _may_come(peer: str, network: ipaddress.IPv4Network) -> bool:
+    return ipaddress.IPv4Address(peer) in network or _is_this_machine(peer)
+
+
+def _is_this_machine(address: str) -> bool:
+    """Whether it can be bound to. Docker's NAT lets this machine appear under another of its own addresses."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 async def _join(
