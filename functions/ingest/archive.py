@@ -23,6 +23,7 @@ from ticket_archive.manifest import version_of, write_manifest
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
 from ticket_archive.summary import Summary, summarise
 from ticket_archive.table import TicketItem
+from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3
 """How often a lost race is looked at again before the message goes back to the queue."""
@@ -204,6 +205,8 @@ class Archive:
         failures: Mapping[str, ArchiveError],
     ) -> NoReturn:
         """Keeps what came, then raises what is missing. An archived ticket stays until all the new is there."""
+        for part, failure in failures.items():
+            logger.info("part missing", extra={"part": part, **describe(failure)})
         first = next(iter(failures.values()))
         pauses = [error.retry_after for error in failures.values() if isinstance(error, TryLater) and error.retry_after]
         changes = {**content.changes, **times, "resume": wanted.event_id or "", "last_error": first.code}
@@ -250,7 +253,8 @@ class Archive:
 
     def _put_manifest(self, **state: Any) -> None:
         body = write_manifest(**state)
-        self._bucket.create(manifest_key(state["ticket"], state["version"]), body, "application/json")
+        if self._bucket.create(manifest_key(state["ticket"], state["version"]), body, "application/json"):
+            logger.info("manifest written", extra={"ticket": state["ticket"], "version": state["version"]})
 
     def _expiry(self) -> int | None:
         """Epoch seconds for the table's TTL; None where nothing expires."""

@@ -3,8 +3,8 @@
 import base64
 import random
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from ingest.addresses import check_image_url
@@ -13,6 +13,7 @@ from ingest.refusals import refusal
 from ingest.secrets import VendorCredential
 from ingest.token import Token, TokenSource, read_token
 from ingest.transport import Answer, Transport
+from ingest.vendor_calls import Call
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import (
@@ -47,6 +48,14 @@ class CredentialReader(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Hears of every call: `ingest.vendor_calls.VendorCalls`."""
+
+    def __call__(self, call: Call, seconds: float, failure: TryLater | None) -> None:
+        """A call has ended; `failure` is what is wrong with its answer."""
+        ...
+
+
 class Preventor:
     """The vendor's API for one customer. Safe to use from many threads.
 
@@ -61,12 +70,14 @@ class Preventor:
         transport: Transport,
         image_hosts: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
+        observe: Observer = lambda *_: None,
     ) -> None:
         self._origin = origin
         self._credential = credential
         self._transport = transport
         self._image_hosts = frozenset(image_hosts)
         self._sleep = sleep
+        self._observe = observe
         self._tokens = TokenSource(self._fetch_token)
 
     def details(self, ticket: str, expires_at: float) -> Details:
@@ -74,7 +85,7 @@ class Preventor:
         path = f"/id/v1/identity/transactions/{_segment(ticket)}"
 
         def ask(until: float) -> Details:
-            details = read_details(self._get(path, until).body)
+            details = read_details(self._get(Call.DETAILS, path, until).body)
             if not tells_of(details.value, ticket):
                 raise NotUnderstood("details_of_no_ticket", details.raw)
             return details
@@ -86,7 +97,7 @@ class Preventor:
         path = f"/id/v1/identity/transactions/{_segment(ticket)}/images?type={wanted.value}"
 
         def ask(until: float) -> list[InlineImage | LinkedImage]:
-            answer = self._get(path, until)
+            answer = self._get(Call.IMAGES, path, until)
             return read_images(answer.body, answer.content_type, wanted)
 
         try:
@@ -99,15 +110,11 @@ class Preventor:
         target = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
 
         def ask(until: float) -> InlineImage:
-            answer = self._transport.send(
-                "GET",
-                target.url,
-                headers={"Accept": "image/*", "User-Agent": USER_AGENT},
-                expires_at=until,
-                max_bytes=MAX_BYTES,
-                public_only=target.public_only,
+            headers = {"Accept": "image/*", "User-Agent": USER_AGENT}
+            answer = self._send(
+                Call.LINK, "GET", target.url, headers=headers, expires_at=until, public_only=target.public_only
             )
-            _raise_refusal(answer, not_meaning=(TicketNotFound, VendorDeniedAccess))
+            _raise_refusal(Call.LINK, answer)
             return check_image(answer.body)
 
         return self._persist(ask, expires_at)
@@ -128,29 +135,42 @@ class Preventor:
             self._sleep(wait)
         raise AssertionError("the last try returns or raises")
 
-    def _get(self, path: str, expires_at: float) -> Answer:
+    def _get(self, call: Call, path: str, expires_at: float) -> Answer:
         """One authenticated GET; a token that is refused is replaced once."""
-        answer = self._send_with(token := self._tokens.get(expires_at), path, expires_at)
+        answer = self._send_with(token := self._tokens.get(expires_at), call, path, expires_at)
         if answer.status == 401:
             self._tokens.reject(token)
             renewed = self._tokens.get(expires_at)
             if renewed != token:
-                answer = self._send_with(renewed, path, expires_at)
+                answer = self._send_with(renewed, call, path, expires_at)
                 if answer.status == 401:
                     self._tokens.brake()
-        _raise_refusal(answer)
+        _raise_refusal(call, answer)
         return answer
 
-    def _send_with(self, token: str, path: str, expires_at: float) -> Answer:
+    def _send_with(self, token: str, call: Call, path: str, expires_at: float) -> Answer:
         headers = {
             "Authorization": f"Bearer {token}",
             "x-api-key": self._credential().api_key.get_secret_value(),
             "Accept": "application/json, image/*",
             "User-Agent": USER_AGENT,
         }
-        return self._transport.send(
-            "GET", self._origin + path, headers=headers, expires_at=expires_at, max_bytes=MAX_BYTES
-        )
+        return self._send(call, "GET", self._origin + path, headers=headers, expires_at=expires_at)
+
+    def _send(
+        self, call: Call, method: str, url: str, *, headers: Mapping[str, str], expires_at: float, **more: Any
+    ) -> Answer:
+        """One exchange; the observer hears what it took and what its answer means."""
+        began = time.monotonic()
+        try:
+            answer = self._transport.send(
+                method, url, headers=headers, expires_at=expires_at, **{"max_bytes": MAX_BYTES, **more}
+            )
+        except TryLater as error:
+            self._observe(call, time.monotonic() - began, error)
+            raise
+        self._observe(call, time.monotonic() - began, _failure(call, answer))
+        return answer
 
     def _fetch_token(self, expires_at: float) -> Token:
         """A new token. A refused credential is read once more from its secret: it may just have been rotated."""
@@ -175,28 +195,34 @@ class Preventor:
             "Accept": "application/json",
             "User-Agent": USER_AGENT,
         }
-        answer = self._transport.send(
+        answer = self._send(
+            Call.TOKEN,
             "POST",
             f"{self._origin}/id/v1/identity/auth/token",
             headers={name: value for name, value in headers.items() if value},
             expires_at=expires_at,
             max_bytes=TOKEN_MAX_BYTES,
         )
-        _raise_refusal(answer, not_meaning=(TicketNotFound,))
+        _raise_refusal(Call.TOKEN, answer)
         return read_token(answer.body, time.time())
 
 
-def _raise_refusal(answer: Answer, *, not_meaning: tuple[type[TryLater], ...] = ()) -> None:
-    """Raises what the answer means.
+def _raise_refusal(call: Call, answer: Answer) -> None:
+    failure = _failure(call, answer)
+    if failure is not None:
+        raise failure
+
+
+def _failure(call: Call, answer: Answer) -> TryLater | None:
+    """What an answer means that is not what was asked for.
 
     Elsewhere than at a ticket's own address a 404 says nothing of the ticket, and where no token was sent a 401 or 403
     (a link that has expired) says nothing of the credential.
     """
     error = refusal(answer, now())
-    if isinstance(error, not_meaning):
-        raise VendorMisbehaved(error.detail)
-    if error is not None:
-        raise error
+    of_no_ticket = call in (Call.TOKEN, Call.LINK) and isinstance(error, TicketNotFound)
+    of_no_credential = call is Call.LINK and isinstance(error, VendorDeniedAccess)
+    return VendorMisbehaved(error.detail) if error and (of_no_ticket or of_no_credential) else error
 
 
 def _segment(ticket: str) -> str:

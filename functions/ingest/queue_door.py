@@ -4,32 +4,36 @@ import asyncio
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import AsyncBatchProcessor, EventType, async_process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ingest.archive import Archive
+from ingest.archive import Archive, Result
 from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE, client
 from ingest.fetch import Fetcher
-from ingest.once import Once
+from ingest.once import ALREADY_DONE, Once
 from ingest.patience import pause_before_delivery
 from ingest.preventor import Preventor
 from ingest.queue import TicketQueue
+from ingest.requeue import KIND as SCHEDULE
 from ingest.secrets import Secrets
 from ingest.settings import IngestSettings
+from ingest.threads import Threads
 from ingest.transport import Transport
-from ingest.work import Done, Message, Work
-from ticket_archive import clock
+from ingest.vendor_calls import VendorCalls
+from ingest.work import ERASED, QUARANTINED, Done, Message, Work
+from ticket_archive import clock, traces
 from ticket_archive.bucket import Bucket
 from ticket_archive.errors import ArchiveError, OutOfTime, Superseded, TicketIncomplete, TryLater
+from ticket_archive.metrics import Metric, Tally, count
 from ticket_archive.table import TicketTable
-from ticket_archive.telemetry import describe, logger, metrics
+from ticket_archive.telemetry import describe, follow, logger
 
 LEFT_FOR_STORING = 8.0
 """Seconds before the invocation's end at which calls to the vendor end: what came is still stored then."""
@@ -44,7 +48,7 @@ They double each time: a message's deliveries must not be used up while the othe
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
-    """`tickets` is the pool in which a batch's tickets are worked on."""
+    """`tickets` is the pool in which a batch's tickets are worked on, `tally` what their threads have to count."""
 
     work: Work
     once: Once | None
@@ -52,6 +56,7 @@ class Collaborators:
     tickets: ThreadPoolExecutor
     retry_delay: float
     max_receives: int
+    tally: Tally = field(default_factory=Tally)
 
 
 class NotDone(Exception):
@@ -63,15 +68,18 @@ def collaborators() -> Collaborators:
     """Made on the first batch. Raises SettingsError."""
     settings = IngestSettings.read(os.environ)
     dynamodb = client("dynamodb")
-    bucket = Bucket(client("s3"), settings.bucket_name)
+    tally = Tally()
+    bucket = Bucket(client("s3"), settings.bucket_name, on_put=lambda: tally.note(Metric.OBJECTS_PUT))
     secrets = Secrets(
         client("secretsmanager"),
         vendor_credential=settings.vendor_credential_secret,
         webhook_secret=settings.webhook_secret,
     )
     transport = Transport(pool_size=CALLS_AT_ONCE)
-    vendor = Preventor(settings.vendor_url, secrets.vendor_credential, transport, settings.image_hosts)
-    calls = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="call")
+    vendor = Preventor(
+        settings.vendor_url, secrets.vendor_credential, transport, settings.image_hosts, observe=VendorCalls(tally)
+    )
+    calls = Threads(CALLS_AT_ONCE, thread_name_prefix="call")
     archive = Archive(
         fetcher=Fetcher(vendor, bucket, calls),
         table=TicketTable(dynamodb, settings.table_name),
@@ -94,7 +102,7 @@ def collaborators() -> Collaborators:
         retry_delay=settings.retry_delay_seconds,
     )
     tickets = ThreadPoolExecutor(TICKETS_AT_ONCE, thread_name_prefix="ticket")
-    return Collaborators(work, once, queue, tickets, settings.retry_delay_seconds, settings.max_receives)
+    return Collaborators(work, once, queue, tickets, settings.retry_delay_seconds, settings.max_receives, tally)
 
 
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -109,12 +117,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             sent_at=_sent_at(record),
             receives=int(record.attributes.approximate_receive_count or 1),
         )
+        trail = copy_context()  # the work adds to it what it learns, and what is told of its end has all of that
+        work = asyncio.get_running_loop().run_in_executor(door.tickets, trail.run, _work, door, message, expires_at)
         try:
-            done = await asyncio.get_running_loop().run_in_executor(door.tickets, _work, door, message, expires_at)
+            done = await work
         except Exception as error:  # noqa: BLE001 - one record's failure, whatever it is, is that record's alone
-            _put_off(door, record.receipt_handle, message, error)
+            trail.run(_put_off, door, record.receipt_handle, message, error)
             raise NotDone from None
-        _report(done, message.id)
+        trail.run(_report, done)
 
     response = async_process_partial_response(
         event=event,
@@ -122,6 +132,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         processor=AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
+    door.tally.hand_over()
     return dict(response)
 
 
@@ -129,7 +140,10 @@ def work_on(body: str, message_id: str, context: LambdaContext) -> Done:
     """One message outside a queue. Raises what the use case raises."""
     door = collaborators()
     message = Message(body=body, id=message_id, sent_at=clock.iso(clock.now()))
-    return _work(door, message, _begin(door, context))
+    try:
+        return copy_context().run(_work, door, message, _begin(door, context))
+    finally:
+        door.tally.hand_over()
 
 
 def _begin(door: Collaborators, context: LambdaContext) -> float:
@@ -140,62 +154,68 @@ def _begin(door: Collaborators, context: LambdaContext) -> float:
 
 
 def _work(door: Collaborators, message: Message, expires_at: float) -> Done:
+    follow(correlation_id=message.id)
     if clock.monotonic_in(LEAST_FOR_A_TICKET) > expires_at:
         raise OutOfTime("not_begun")
-    return door.work.do(message, expires_at)
+    with traces.part("message") as annotations:
+        done = door.work.do(message, expires_at)
+        annotations.update(done.codes())
+        return done
 
 
-def _report(done: Done, message_id: str) -> None:
-    metrics.add_metric("MessagesDone", MetricUnit.Count, 1)
-    metrics.add_metric(_METRICS.get(done.result, "EventsIgnored"), MetricUnit.Count, 1)
-    if done.kind == "schedule" and done.result == "archived":
-        metrics.add_metric("TicketsRepaired", MetricUnit.Count, 1)
-    logger.info("message done", extra={"message_id": message_id, **done.codes()})
+def _report(done: Done) -> None:
+    count(Metric.MESSAGES_DONE)
+    count(_RESULTS.get(done.result, Metric.EVENTS_IGNORED))
+    told = done.codes()
+    if done.result == Result.ARCHIVED and done.kind == SCHEDULE:
+        count(Metric.TICKETS_REPAIRED)
+    if done.result == Result.ARCHIVED and done.received_at is not None:
+        took = clock.now() - datetime.fromisoformat(done.received_at)
+        told["milliseconds"] = round(took.total_seconds() * 1000)
+        count(Metric.TIME_TO_ARCHIVE, told["milliseconds"])
+    logger.info("message done", extra=told)
 
 
-_METRICS = {
-    "archived": "TicketsArchived",
-    "unchanged": "TicketsUnchanged",
-    "already_archived": "TicketsUnchanged",
-    "already_done": "DuplicatesSuppressed",
-    "superseded": "DuplicatesSuppressed",
-    "quarantined": "WebhooksQuarantined",
-    "erased": "TicketsErasedAskedFor",
+_RESULTS = {
+    Result.ARCHIVED: Metric.TICKETS_ARCHIVED,
+    Result.UNCHANGED: Metric.TICKETS_UNCHANGED,
+    Result.ALREADY_ARCHIVED: Metric.TICKETS_UNCHANGED,
+    ALREADY_DONE: Metric.DUPLICATES_SUPPRESSED,
+    Result.SUPERSEDED: Metric.DUPLICATES_SUPPRESSED,
+    QUARANTINED: Metric.WEBHOOKS_QUARANTINED,
+    ERASED: Metric.TICKETS_ERASED_ASKED_FOR,
 }
 
 
 def _put_off(door: Collaborators, receipt_handle: str, message: Message, error: Exception) -> None:
     """Logs why, and sets when the message comes back: at once after its last chance, to be a dead letter soon."""
-    metrics.add_metric("MessagesPutOff", MetricUnit.Count, 1)
-    for name in alarming(error):
-        metrics.add_metric(name, MetricUnit.Count, 1)
+    count(Metric.MESSAGES_PUT_OFF)
+    for metric in alarming(error):
+        count(metric)
     last = message.receives >= door.max_receives
     pause = 0 if last else _pause(error, message.receives, door.retry_delay)
-    logger.warning(
-        "message put off",
-        extra={"message_id": message.id, "receives": message.receives, "pause": pause, **describe(error)},
-    )
+    logger.warning("message put off", extra={"receives": message.receives, "pause": pause, **describe(error)})
     if door.queue is None:
         return
     try:
         door.queue.put_off(receipt_handle, pause)
     except Exception as failure:  # noqa: BLE001 - then the queue's own visibility time-out brings it back, only later
-        logger.warning("pause not set", extra={"message_id": message.id, **describe(failure)})
+        logger.warning("pause not set", extra=describe(failure))
 
 
-def alarming(error: Exception) -> list[str]:
+def alarming(error: Exception) -> list[Metric]:
     """Metrics for what a person must look at."""
     codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}
     if isinstance(error, TicketIncomplete):
         codes |= error.causes
-    return [name for code, name in _ALARMING.items() if code in codes]
+    return [metric for code, metric in _ALARMING.items() if code in codes]
 
 
 _ALARMING = {
-    "vendor_denied_access": "VendorDeniedAccess",
-    "not_understood": "BodiesNotUnderstood",
-    "settings": "SettingsAtFault",
-    "storage": "StorageErrors",
+    "vendor_denied_access": Metric.VENDOR_DENIED_ACCESS,
+    "not_understood": Metric.BODIES_NOT_UNDERSTOOD,
+    "settings": Metric.SETTINGS_AT_FAULT,
+    "storage": Metric.STORAGE_ERRORS,
 }
 
 

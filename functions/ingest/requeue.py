@@ -9,6 +9,7 @@ from ingest.messages import ticket_message
 from ingest.patience import pause_before_requeue
 from ticket_archive.clock import iso
 from ticket_archive.table import Waiting
+from ticket_archive.telemetry import logger
 
 KIND = "schedule"
 _LIMIT = 1000
@@ -54,7 +55,8 @@ def requeue(table: Tickets, queue: Queue, now: datetime, keep_for: timedelta) ->
         if ticket.received_at < iso(now - keep_for):
             given_up += table.postpone(ticket, None)
         elif table.postpone(ticket, iso(now + timedelta(seconds=pause_before_requeue(ticket.requeues + 1)))):
-            queue.send(ticket_message(ticket.ticket, kind=KIND))
+            message_id = queue.send(ticket_message(ticket.ticket, kind=KIND))
+            logger.info("ticket queued again", extra={"ticket": ticket.ticket, "correlation_id": message_id})
             sent += 1
     late = sum(ticket.received_at < iso(now - _LATE) for ticket in waiting)
     return Requeued(sent, given_up, late)

@@ -6,16 +6,15 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from ingest.clients import client
 from ingest.queue import TicketQueue
 from ingest.requeue import requeue
 from ingest.settings import IngestSettings
 from ticket_archive.clock import now
 from ticket_archive.errors import SettingsError
+from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketTable
-from ticket_archive.telemetry import logger, metrics
+from ticket_archive.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,9 @@ def handle() -> dict[str, Any]:
     """One look at the incomplete tickets; answers with what was done."""
     door = collaborators()
     done = requeue(door.table, door.queue, now(), door.keep_for)
-    metrics.add_metric("TicketsRequeued", MetricUnit.Count, done.tickets)
-    metrics.add_metric("TicketsGivenUp", MetricUnit.Count, done.given_up)
-    metrics.add_metric("TicketsIncompleteForAnHour", MetricUnit.Count, done.late)
+    count(Metric.TICKETS_REQUEUED, done.tickets)
+    count(Metric.TICKETS_GIVEN_UP, done.given_up)
+    count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done.late)
     counts = {"requeued": done.tickets, "given_up": done.given_up, "late": done.late}
     logger.info("incomplete tickets", extra=counts)
     return counts

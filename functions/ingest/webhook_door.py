@@ -7,7 +7,6 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest.clients import client
@@ -15,7 +14,8 @@ from ingest.messages import webhook_message
 from ingest.queue import TicketQueue
 from ingest.reception import Credentials, Refused, accepted, read_credentials, receive, refused
 from ticket_archive.clock import iso, now
-from ticket_archive.telemetry import describe, logger, metrics
+from ticket_archive.metrics import Metric, count
+from ticket_archive.telemetry import describe, logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +36,22 @@ def collaborators() -> Collaborators:
 
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers a request of API Gateway's. Never raises: the vendor must hear when its event is not kept."""
+    request = {"request_id": (event.get("requestContext") or {}).get("requestId")}
     try:
         door = collaborators()
         webhook = receive(event, door.credentials(), iso(now()))
         body = webhook_message(webhook)
-        kept = {"message_id": door.queue.send(body)} if door.queue else _work_at_once(body, context)
+        kept = {"correlation_id": door.queue.send(body)} if door.queue else _work_at_once(body, context)
     except Refused as refusal:
-        metrics.add_metric("WebhooksRefused", MetricUnit.Count, 1)
-        logger.info("webhook refused", extra={"status": refusal.status.value})
+        count(Metric.WEBHOOKS_REFUSED)
+        logger.info("webhook refused", extra={**request, "status": refusal.status.value})
         return refused(refusal.status)
     except Exception as error:  # noqa: BLE001 - see above
-        metrics.add_metric("WebhooksNotKept", MetricUnit.Count, 1)
-        logger.error("webhook not kept", extra=describe(error))
+        count(Metric.WEBHOOKS_NOT_KEPT)
+        logger.error("webhook not kept", extra={**request, **describe(error)})
         return refused(HTTPStatus.SERVICE_UNAVAILABLE)
-    metrics.add_metric("WebhooksKept", MetricUnit.Count, 1)
-    logger.info("webhook kept", extra={**kept, "bytes": len(webhook.body)})
+    count(Metric.WEBHOOKS_KEPT)
+    logger.info("webhook kept", extra={**request, **kept, "bytes": len(webhook.body)})
     return accepted()
 
 
@@ -60,10 +61,10 @@ def _work_at_once(body: str, context: LambdaContext) -> dict[str, Any]:
 
     message_id = f"local-{context.aws_request_id}"
     try:
-        return {"message_id": message_id, "result": queue_door.work_on(body, message_id, context).result}
+        return {"correlation_id": message_id, "result": queue_door.work_on(body, message_id, context).result}
     except Exception as error:  # noqa: BLE001 - one answer for every body
-        logger.error("ticket not archived", extra={"message_id": message_id, **describe(error)})
-        return {"message_id": message_id, "result": "failed"}
+        logger.error("ticket not archived", extra={"correlation_id": message_id, **describe(error)})
+        return {"correlation_id": message_id, "result": "failed"}
 
 
 def _credentials_reader(secret: str | None) -> Callable[[], Credentials | None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ingest.archive import Archive, Wanted
 from ingest.messages import TicketRequest, read_message
@@ -10,6 +10,7 @@ from ingest.once import Once
 from ingest.patience import pause_before_delivery
 from ingest.webhook import EventKind, TicketEvent, Webhook, open_webhook
 from ticket_archive.errors import SettingsError, TicketErased, UnreadableWebhook
+from ticket_archive.telemetry import follow
 
 QUARANTINED = "quarantined"
 ERASED = "erased"
@@ -27,15 +28,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a message. `result` is a code that may be counted."""
+    """What became of a message. `result` is a code that may be counted; `received_at` is when its webhook came."""
 
     result: str
     ticket: str | None = None
     event_id: str | None = None
     kind: str | None = None
     reason: str | None = None
+    received_at: str | None = None
 
-    def codes(self) -> dict[str, str]:
+    def codes(self) -> dict[str, Any]:
         """Everything of it, for a log line: codes and identifiers only."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
@@ -94,8 +96,10 @@ class Work:
         return open_webhook(webhook, secrets=secrets, allow_plaintext=self._allow_plaintext)
 
     def _event(self, event: TicketEvent, message: Message, expires_at: float) -> Done:
+        follow(event_id=event.event_id)
         if event.kind is not EventKind.COMPLETED or event.ticket is None:
             return Done(event.kind.value, event.ticket, event.event_id, event.name)
+        follow(ticket=event.ticket)
         wanted = Wanted(
             event.ticket, event.received_at, self._patience(message), event_id=event.event_id, event=event.name
         )
@@ -104,9 +108,10 @@ class Work:
             return self._archive.archive(wanted, expires_at).value
 
         result = self._once.run(event.event_id, archive) if self._once else archive()
-        return Done(result, event.ticket, event.event_id, event.name)
+        return Done(result, event.ticket, event.event_id, event.name, received_at=event.received_at)
 
     def _ticket(self, request: TicketRequest, message: Message, expires_at: float) -> Done:
+        follow(ticket=request.ticket)
         wanted = Wanted(request.ticket, message.sent_at, self._patience(message), force=request.force)
         result = self._archive.archive(wanted, expires_at).value
         return Done(result, request.ticket, kind=request.kind)

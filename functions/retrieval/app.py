@@ -9,18 +9,19 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from retrieval import answers, audit, problems, queries, reading
 from retrieval.collaborators import Collaborators
 from retrieval.errors import MethodNotAllowed, NotArchivedYet, UnknownRoute
 from retrieval.paths import route_path
+from ticket_archive import traces
 from ticket_archive.clock import now
 from ticket_archive.details import to_json
 from ticket_archive.errors import InvalidRequest
+from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketItem
-from ticket_archive.telemetry import describe, logger, metrics
+from ticket_archive.telemetry import describe, follow, logger, metrics
 
 app = APIGatewayRestResolver(debug=False)  # debug would print whole events, whatever the environment says
 collaborators = Collaborators(os.environ)
@@ -78,7 +79,7 @@ def get_customer_tickets(customer: str) -> Response[str]:
     page = collaborators.tickets.by_customer(code, queries.limit(_asked("limit")), queries.cursor(_asked("cursor")))
     answer = answers.customer_tickets(code, page)
     _note(tickets=len(answer["tickets"]))
-    metrics.add_metric("CustomersListed", MetricUnit.Count, 1)
+    count(Metric.CUSTOMERS_LISTED)
     return _json(answer)
 
 
@@ -94,12 +95,12 @@ def answer(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Resp
         response = next_middleware(app)
     except NotArchivedYet as pending:
         response = _json(answers.pending(pending.item), 202, {"Retry-After": str(_wait(pending.item, now()))})
-        metrics.add_metric("TicketsPending", MetricUnit.Count, 1)
+        count(Metric.TICKETS_PENDING)
     except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a problem and the log its description
         response = problems.answer(error, app.current_event.request_context.request_id)
         if response.status_code >= 500:
             logger.error("request_failed", **describe(error))
-        metrics.add_metric("Failed" if response.status_code >= 500 else "Refused", MetricUnit.Count, 1)
+        count(Metric.REQUESTS_FAILED if response.status_code >= 500 else Metric.REQUESTS_REFUSED)
     response.headers["Cache-Control"] = "no-store"
     audit.write(app.current_event.raw_event, response.status_code, app.context.get("facts", {}))
     return response
@@ -113,14 +114,16 @@ app.use([answer])
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers an API Gateway REST proxy event."""
-    return app.resolve({**event, "path": route_path(event)}, context)
+    with traces.part("answer"):
+        return app.resolve({**event, "path": route_path(event)}, context)
 
 
 def _archived(segment: str) -> TicketItem:
     ticket = queries.ticket(segment)
     _note(ticket=ticket)
+    follow(ticket=ticket)
     item = reading.archived(collaborators.tickets, ticket)
-    metrics.add_metric("TicketsRead", MetricUnit.Count, 1)
+    count(Metric.TICKETS_READ)
     return item
 
 
@@ -139,7 +142,7 @@ def _note(**facts: Any) -> None:
 
 def _issued(urls: int, until: datetime) -> None:
     _note(urls=urls, until=answers.seconds(until))
-    metrics.add_metric("UrlsIssued", MetricUnit.Count, urls)
+    count(Metric.URLS_ISSUED, urls)
 
 
 def _wait(item: TicketItem, moment: datetime) -> int:

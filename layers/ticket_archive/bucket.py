@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -16,11 +17,15 @@ _RACE = {"ConditionalRequestConflict", "409"}
 
 
 class Bucket:
-    """Creates and reads the archive's objects. Signing URLs is the retrieval function's own business."""
+    """Creates and reads the archive's objects. Signing URLs is the retrieval function's own business.
 
-    def __init__(self, client: "S3Client", name: str) -> None:
+    `on_put` hears of every object that is sent, whether its key is free or not: S3 bills both.
+    """
+
+    def __init__(self, client: "S3Client", name: str, on_put: Callable[[], None] = lambda: None) -> None:
         self._client = client
         self.name = name
+        self._on_put = on_put
 
     def create(self, key: str, body: bytes, content_type: str) -> bool:
         """Stores `body` under `key` unless something is there already; says whether it did.
@@ -30,6 +35,7 @@ class Bucket:
         (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
         Raises Superseded where another writer is at it this very moment, botocore's ClientError otherwise.
         """
+        self._on_put()
         try:
             self._client.put_object(
                 Bucket=self.name,

@@ -1,5 +1,8 @@
 """The logger and the metrics of both functions, and the one way to log somebody else's exception.
 
+Every line from a webhook to its manifest has the key `correlation_id`: the id of the message that the queue gave the
+webhook, which both ends of the queue know. A request to the retrieval API has its own: API Gateway's request id.
+
 Logs hold identifiers and codes. An exception of another library may quote what it was given (a name, a URL, a whole
 item), so its text is never logged: its type, its AWS error code and the line where it rose tell enough.
 
@@ -44,6 +47,16 @@ keep_warnings_only()
 
 logger = Logger(service="ticket-archive", log_uncaught_exceptions=False, utc=True)
 metrics = Metrics(namespace="TicketArchive", service="ticket-archive")
+
+
+def follow(**identifiers: str) -> None:
+    """Puts identifiers on every line that is logged from here on, in this context: `contextvars`, not only a thread."""
+    logger.thread_safe_append_keys(**identifiers)
+
+
+def followed() -> dict[str, str]:
+    """The identifiers that are on every line in this context."""
+    return dict(logger.thread_safe_get_current_keys())
 
 
 def describe(error: BaseException) -> dict[str, Any]:

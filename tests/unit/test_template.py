@@ -27,7 +27,6 @@ from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, Page, TicketTable, read_item
-from ticket_archive.telemetry import metrics
 
 Template = dict[str, Any]
 Rule = Callable[[Template], None]
@@ -470,7 +469,7 @@ def test_ingest_cannot_delete_or_read_what_is_kept(template: Template) -> None:
     assert "dynamodb:DeleteItem" not in found[arn("Tickets")]
 
 
-# ─── Parameters, alarms, outputs ──────────────────────────────────────────────────────────────────────────────────
+# ─── Parameters, outputs ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_one_invocation_does_at_once_is_what_the_parameter_says(template: Template) -> None:
@@ -546,46 +545,6 @@ def test_the_template_and_the_settings_agree_on_the_vendors_origin(url: str) -> 
 
 def test_every_image_type_is_archived_by_default(template: Template) -> None:
     assert template["Parameters"]["ImageTypes"]["Default"].split(",") == [kind.value for kind in ImageType]
-
-
-def emitted_metrics() -> set[str]:
-    return set(re.findall(r'"([A-Z][A-Za-z]+)"', code("ingest") + code("retrieval")))
-
-
-def test_every_alarm_can_fire(template: Template) -> None:
-    # GIVEN
-    ours, queues = emitted_metrics(), resources(template, "AWS::SQS::Queue")
-    for name, alarm in resources(template, "AWS::CloudWatch::Alarm").items():
-        (dimension,) = alarm["Dimensions"]
-        # WHEN / THEN its metric is one that somebody writes, under the dimension that it is written under
-        match alarm["Namespace"]:
-            case metrics.namespace:
-                assert alarm["MetricName"] in ours, name
-                assert dimension == {"Name": "service", "Value": metrics.service}, name
-            case "AWS/SQS":
-                assert dimension["Name"] == "QueueName", name
-                queue, attribute = dimension["Value"]["Fn::GetAtt"]
-                assert (queue in queues, attribute) == (True, "QueueName"), name
-                assert alarm["MetricName"] in ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
-            case "AWS/Lambda":
-                assert dimension["Name"] == "FunctionName", name
-                assert dimension["Value"]["Ref"] in FUNCTIONS, name
-            case "AWS/ApiGateway":
-                assert dimension == {"Name": "ApiName", "Value": properties(template, "Api")["Name"]} or dimension == {
-                    "Name": "ApiName",
-                    "Value": {"Ref": "AWS::StackName"},
-                }, name
-            case other:
-                pytest.fail(f"{name}: {other}")
-        assert alarm["AlarmActions"], name
-        assert alarm["TreatMissingData"] == "notBreaching", name
-
-
-def test_a_stuck_customer_raises_an_alarm(template: Template) -> None:
-    alarms = resources(template, "AWS::CloudWatch::Alarm").values()
-    (alarm,) = [found for found in alarms if found["MetricName"] == "ApproximateNumberOfMessagesVisible"]
-    assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["TicketDeadLetterQueue", "QueueName"]}
-    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
 
 
 def test_the_outputs_that_tools_and_people_rely_on_are_there(template: Template) -> None:
@@ -731,10 +690,6 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         test_ingest_cannot_delete_or_read_what_is_kept,
         put(f"{INGEST_STATEMENTS}/5/Action", ["s3:PutObject", "s3:GetObject"]),
     ),
-    (test_every_alarm_can_fire, put("DeadLettersAlarm/Properties/Dimensions/0/Name", "Queue")),
-    (test_every_alarm_can_fire, put("SettingsAtFaultAlarm/Properties/MetricName", "SettingsFaults")),
-    (test_every_alarm_can_fire, put("QuarantineAlarm/Properties/Dimensions/0/Value", "TicketArchive")),
-    (test_a_stuck_customer_raises_an_alarm, put("DeadLettersAlarm/Properties/Threshold", 10)),
     (test_every_reference_leads_somewhere, put("KeyAlias/Properties/TargetKeyId/Ref", "Keys")),
 ]
 

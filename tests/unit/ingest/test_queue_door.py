@@ -31,6 +31,7 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
+from ticket_archive.metrics import Tally
 from ticket_archive.models import TicketState
 from ticket_archive.telemetry import metrics
 
@@ -48,6 +49,7 @@ class Office:
         for ticket in TICKETS:
             self.house.has(ticket=ticket)
         self.queue = FakeQueue(self.house.effects)
+        self.tally = Tally()
         self.store = FakeIdempotencyTable(self.house.effects)
         self.once = Once(cast("Any", self.store), "idempotency")
         work = Work(
@@ -58,7 +60,7 @@ class Office:
             allow_plaintext=False,
             retry_delay=20.0,
         )
-        self.door = Collaborators(work, self.once, cast("Any", self.queue), tickets, 20.0, MAX_RECEIVES)
+        self.door = Collaborators(work, self.once, cast("Any", self.queue), tickets, 20.0, MAX_RECEIVES, self.tally)
 
     def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
         """The identifiers that go back."""
@@ -240,7 +242,7 @@ class TestAPause:
         records = [sqs_record(ticket_message("T-0"), message_id="m0"), sqs_record(ticket_message("T-1"))]
         assert office.handle(*records) == ["m0"]
         [record] = lines.saying("pause not set")
-        assert (record["message_id"], record["error"]) == ("m0", "ConnectionError")
+        assert (record["correlation_id"], record["error"]) == ("m0", "ConnectionError")
         assert "CANARY" not in lines.getvalue()
 
     def test_is_left_to_the_queue_where_none_is_known(self, office: Office) -> None:
@@ -320,7 +322,7 @@ class TestTheLog:
         office.handle(sqs_record(ticket_message("T-0"), message_id="m0"))
 
         [record] = lines.saying("message done")
-        assert (record["message_id"], record["ticket"], record["result"]) == ("m0", "T-0", "archived")
+        assert (record["correlation_id"], record["ticket"], record["result"]) == ("m0", "T-0", "archived")
 
     def test_of_a_failure_names_code_pause_and_count(self, office: Office, lines: Lines) -> None:
         fails_with(office, "T-0", VendorUnavailable("503"))
@@ -328,7 +330,7 @@ class TestTheLog:
         office.handle(sqs_record(ticket_message("T-0"), message_id="m0", receives=2))
 
         [record] = lines.saying("message put off")
-        shown = ("message_id", "error", "detail", "pause", "receives")
+        shown = ("correlation_id", "error", "detail", "pause", "receives")
         assert [record[name] for name in shown] == ["m0", "vendor_unavailable", "503", 40, 2]
 
     def test_holds_nothing_of_the_tickets_details_images_or_customer(self, office: Office, everything: Any) -> None:

@@ -100,7 +100,7 @@ def test_a_request_is_queued_as_it_came_and_answered_202(door: Callable[..., Que
     assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
     assert counted() == {"WebhooksKept": 1}
     line = json.loads(log.getvalue())
-    assert (line["message"], line["message_id"], line["bytes"]) == ("webhook kept", "m1", len(BODY))
+    assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook kept", "m1", len(BODY))
 
 
 @given(

@@ -57,7 +57,7 @@ def test_a_refusal_repeats_nothing_of_the_input_neither_to_the_caller_nor_to_the
     assert CANARY not in answer.text
     # the audit's route is API Gateway's template, which a caller cannot choose
     assert CANARY not in str([{**line, "audit": {**line.get("audit", {}), "route": ""}} for line in answer.log])
-    assert answer.metrics == {"Refused": 1}
+    assert answer.metrics == {"RequestsRefused": 1}
 
 
 @pytest.mark.parametrize("resource", ["/", "/nothing", "/tickets", "/tickets/a/b/c", "//", "/tickets//images"])
@@ -120,7 +120,7 @@ def test_whatever_else_goes_wrong_is_500_without_detail_and_described_in_the_log
     (line,) = [line for line in answer.log if line["message"] == "request_failed"]
     assert line["error"] in (type(error).__name__, getattr(error, "code", None))
     assert line["correlation_id"] == REQUEST_ID
-    assert answer.metrics == {"Failed": 1}
+    assert answer.metrics == {"RequestsFailed": 1}
 
 
 def test_signing_paused_is_503_with_the_time_to_ask_again(call: Call, world: World) -> None:

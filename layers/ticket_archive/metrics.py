@@ -1,0 +1,95 @@
+"""Every metric that the functions write, and the ways to write it.
+
+Alarms, dashboard and docs/operations.md name these metrics and no others: tests compare. All have one dimension,
+`service`, with the value `ticket-archive`.
+"""
+
+import threading
+from enum import StrEnum
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from ticket_archive.telemetry import metrics
+
+
+class Metric(StrEnum):
+    """Counts, and times in milliseconds: those that have Time in their name."""
+
+    # The webhook door
+    WEBHOOKS_KEPT = "WebhooksKept"
+    WEBHOOKS_REFUSED = "WebhooksRefused"
+    WEBHOOKS_NOT_KEPT = "WebhooksNotKept"
+
+    # The queue door: what became of a message
+    MESSAGES_DONE = "MessagesDone"
+    MESSAGES_PUT_OFF = "MessagesPutOff"
+    TICKETS_ARCHIVED = "TicketsArchived"
+    TICKETS_UNCHANGED = "TicketsUnchanged"
+    TICKETS_REPAIRED = "TicketsRepaired"  # archived because the schedule asked again
+    TICKETS_ERASED_ASKED_FOR = "TicketsErasedAskedFor"
+    DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
+    EVENTS_IGNORED = "EventsIgnored"
+    WEBHOOKS_QUARANTINED = "WebhooksQuarantined"
+    TIME_TO_ARCHIVE = "TimeToArchive"  # from the webhook to its manifest
+
+    # The queue door: what a person must look at, once for each delivery
+    VENDOR_DENIED_ACCESS = "VendorDeniedAccess"
+    BODIES_NOT_UNDERSTOOD = "BodiesNotUnderstood"
+    SETTINGS_AT_FAULT = "SettingsAtFault"
+    STORAGE_ERRORS = "StorageErrors"
+
+    # Calls to the vendor, each try for itself, and to the bucket
+    VENDOR_CALLS = "VendorCalls"
+    VENDOR_TOKEN_TIME = "VendorTokenTime"  # noqa: S105 - no password
+    VENDOR_DETAILS_TIME = "VendorDetailsTime"
+    VENDOR_IMAGES_TIME = "VendorImagesTime"
+    VENDOR_LINK_TIME = "VendorLinkTime"
+    VENDOR_CALLS_DENIED = "VendorCallsDenied"
+    VENDOR_CALLS_NOT_FOUND = "VendorCallsNotFound"
+    VENDOR_CALLS_THROTTLED = "VendorCallsThrottled"
+    VENDOR_CALLS_UNAVAILABLE = "VendorCallsUnavailable"
+    VENDOR_CALLS_MISBEHAVED = "VendorCallsMisbehaved"
+    OBJECTS_PUT = "ObjectsPut"
+
+    # The schedule door
+    TICKETS_REQUEUED = "TicketsRequeued"
+    TICKETS_GIVEN_UP = "TicketsGivenUp"
+    TICKETS_INCOMPLETE_FOR_AN_HOUR = "TicketsIncompleteForAnHour"
+
+    # Retrieval
+    TICKETS_READ = "TicketsRead"
+    TICKETS_PENDING = "TicketsPending"
+    CUSTOMERS_LISTED = "CustomersListed"
+    URLS_ISSUED = "UrlsIssued"
+    REQUESTS_REFUSED = "RequestsRefused"
+    REQUESTS_FAILED = "RequestsFailed"
+
+    @property
+    def unit(self) -> MetricUnit:
+        """As CloudWatch knows it."""
+        return MetricUnit.Milliseconds if "Time" in self.value else MetricUnit.Count
+
+
+def count(metric: Metric, value: float = 1) -> None:
+    """Adds to what is written at the invocation's end. For its own thread only: Powertools' metrics know no locks."""
+    metrics.add_metric(metric.value, metric.unit, value)
+
+
+class Tally:
+    """What many threads have to count, until the invocation's own thread hands it over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._noted: list[tuple[Metric, float]] = []
+
+    def note(self, metric: Metric, value: float = 1) -> None:
+        """Notes a value; any thread may."""
+        with self._lock:
+            self._noted.append((metric, value))
+
+    def hand_over(self) -> None:
+        """Counts what was noted since the last time. A call that outlives its invocation is counted by the next."""
+        with self._lock:
+            noted, self._noted = self._noted, []
+        for metric, value in noted:
+            count(metric, value)
