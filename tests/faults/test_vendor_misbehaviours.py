@@ -1,0 +1,336 @@
+"""Everything that the vendor simulator can do wrong, at each of its endpoints, against the real client over loopback.
+
+Each ends in its declared outcome, in time and within the memory that the byte cap allows: once when the vendor does
+nothing else, and once when it does so a single time. Deadlines are short here; `test_transport_on_sockets.py` has the
+byte by byte of it.
+"""
+
+import itertools
+import time
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+from pydantic import SecretStr
+
+from ingest import preventor
+from ingest.images import LinkedImage
+from ingest.preventor import MAX_BYTES, Preventor
+from ingest.secrets import VendorCredential
+from ingest.transport import Transport
+from local.vendor import FAULTS, Endpoint, Shape, Simulator
+from ticket_archive.errors import ArchiveError, TryLater
+from ticket_archive.models import ImageType
+
+SECONDS = 2.0
+TRY_SECONDS = 0.7
+SILENCE = 0.4
+CAP = 2_000_000
+GRACE = 0.5
+AT_ONCE = 6
+"""More would have them wait for each other, not for the vendor."""
+
+TOKEN, DETAILS, IMAGES, PICTURE = Endpoint
+OK = "ok"
+NOTHING = "no images"
+
+Outcomes = Mapping[Endpoint, str]
+
+OUTCOMES: Mapping[str, str | Outcomes] = {
+    "throttled": "vendor_throttled: 429",
+    "throttled_seconds": "vendor_throttled: 429",
+    "throttled_date": "vendor_throttled: 429",
+    "throttled_past_date": "vendor_throttled: 429",
+    "throttled_absurd": "vendor_throttled: 429",
+    "throttled_negative": "vendor_throttled: 429",
+    "throttled_malformed": "vendor_throttled: 429",
+    "server_error": "vendor_unavailable: 500",
+    "bad_gateway": "vendor_unavailable: 502",
+    "unavailable": "vendor_unavailable: 503",
+    "unavailable_retry_after": "vendor_unavailable: 503",
+    "gateway_timeout": "vendor_unavailable: 504",
+    "forbidden": {
+        TOKEN: "vendor_denied_access: 403",
+        DETAILS: "vendor_denied_access: 403",
+        IMAGES: "vendor_denied_access: 403",
+        PICTURE: "vendor_misbehaved: 403",
+    },
+    "bad_request": "vendor_misbehaved: 400",
+    "odd_status": "vendor_misbehaved: 299",
+    "error_as_200": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+        PICTURE: "not_understood: not_an_image",
+    },
+    "unauthorized": "vendor_denied_access: 401",
+    "redirect": "vendor_misbehaved: redirect",
+    "not_ready": {
+        DETAILS: "ticket_not_found: 404",
+        IMAGES: NOTHING,
+    },
+    "empty_list": NOTHING,
+    "null": {
+        DETAILS: "not_understood: details_not_an_object",
+        IMAGES: NOTHING,
+    },
+    "no_content": {
+        DETAILS: "not_understood: details_not_json",
+        IMAGES: NOTHING,
+    },
+    "empty_body": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "not_understood: details_not_json",
+        IMAGES: NOTHING,
+        PICTURE: "vendor_unavailable: truncated",
+    },
+    "partial_list": "1 images",
+    "html": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "not_understood: details_not_json",
+        IMAGES: "not_understood: not_json",
+        PICTURE: "not_understood: not_an_image",
+    },
+    "html_as_json": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "not_understood: details_not_json",
+        IMAGES: "not_understood: not_json",
+        PICTURE: "not_understood: not_an_image",
+    },
+    "json_error_as_image": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+        PICTURE: "not_understood: not_an_image",
+    },
+    "unknown_shape": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+    },
+    "scalar": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_not_an_object",
+        IMAGES: "not_understood: no_image",
+    },
+    "too_deep": {
+        TOKEN: "vendor_misbehaved: too_large",
+        DETAILS: "not_understood: details_too_deep",
+        IMAGES: "not_understood: too_deep",
+    },
+    "long_number": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+    },
+    "not_a_number": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+    },
+    "lone_surrogate": {
+        TOKEN: "vendor_misbehaved: token_missing",
+        DETAILS: "not_understood: details_of_no_ticket",
+        IMAGES: "not_understood: no_image",
+    },
+    "bad_utf8": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "not_understood: details_not_utf8",
+        IMAGES: "not_understood: no_image",
+    },
+    "invalid_json": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "vendor_unavailable: truncated",
+        IMAGES: "vendor_unavailable: truncated",
+    },
+    "mislabelled": OK,
+    "truncated_image": "vendor_unavailable: truncated",
+    "html_as_image": "not_understood: not_an_image",
+    "svg_as_image": "not_understood: type_svg",
+    "empty_image": "vendor_unavailable: truncated",
+    "bad_base64": "not_understood: base64",
+    "private_url": "vendor_misbehaved: image_url",
+    "token_missing": "vendor_misbehaved: token_missing",
+    "token_without_expiry": "vendor_denied_access: 401",
+    "token_of_another_type": "vendor_misbehaved: token_missing",
+    "token_without_expiracy": OK,
+    "token_expired": "vendor_denied_access: 401",
+    "reset": "vendor_unavailable: reset",
+    "reset_midway": "vendor_unavailable: reset",
+    "hang_up": "vendor_unavailable: reset",
+    "cut_off": "vendor_unavailable: truncated",
+    "cut_off_unsized": {
+        TOKEN: "vendor_misbehaved: token_not_json",
+        DETAILS: "vendor_unavailable: truncated",
+        IMAGES: "vendor_unavailable: truncated",
+        PICTURE: "vendor_unavailable: truncated",
+    },
+    "cut_off_chunked": "vendor_unavailable: truncated",
+    "drip_body": "vendor_unavailable: deadline",
+    "drip_headers": "vendor_unavailable: deadline",
+    "stall": "vendor_unavailable: timeout",
+    "stall_body": "vendor_unavailable: timeout",
+    "gzip_bomb": "vendor_misbehaved: too_large",
+    "bad_gzip": "vendor_unavailable: encoding",
+    "cut_off_gzip": "vendor_unavailable: truncated",
+    "huge_body": "vendor_misbehaved: too_large",
+    "endless_body": "vendor_misbehaved: too_large",
+    "huge_header": "vendor_unavailable: protocol",
+    "bad_length": "vendor_unavailable: protocol",
+    "garbage": "vendor_unavailable: protocol",
+}
+"""As the client's error says it, `code: detail`. What a body that nobody understands and an empty list mean for the
+ticket is the archive's to say (`ingest.fetch`)."""
+
+PAUSES: Mapping[str, float] = {"throttled_seconds": 1, "throttled_absurd": 900, "unavailable_retry_after": 1}
+"""Seconds that the vendor asks for, capped. A date is told by its own test; what is malformed or past asks for none."""
+
+REPLACED = ("unauthorized", "token_without_expiry", "token_expired")
+"""A token that opens nothing, though it was good for all that this side could know: it is replaced, once."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """`pause` is what the error hands on of Retry-After; `calls` counts those of the endpoint in question."""
+
+    outcome: str
+    seconds: float
+    calls: int
+    pause: float | None = None
+
+
+Case = tuple[str, Endpoint]
+CASES: list[Case] = [
+    (name, endpoint) for name, fault in FAULTS.items() for endpoint in Endpoint if endpoint in fault.endpoints
+]
+
+
+def play(case: Case, times: int | None) -> Ending:
+    """One call through a vendor of its own, which plays one fault so many times; None: each time."""
+    name, endpoint = case
+    with Simulator(pause=0.05, patience=5) as vendor:
+        ticket = vendor.ids(1)[0]
+        shape = Shape.URLS if endpoint is PICTURE else Shape.DATA_URIS
+        vendor.state(ticket, shape=shape, sizes={ImageType.DOCUMENT: [2500, 2500]})
+        vendor.script(name, endpoint, times=times)
+        transport = Transport(read_timeout=SILENCE)
+        client = Preventor(vendor.url, Credentials(vendor), transport)
+        pause = None
+        began = time.monotonic()
+        try:
+            outcome = ask(client, endpoint, ticket, began + SECONDS)
+        except ArchiveError as error:
+            outcome = str(error)
+            pause = error.retry_after if isinstance(error, TryLater) else None
+        seconds = time.monotonic() - began
+        transport.close()
+        calls = [call for call in vendor.calls() if call["endpoint"] == endpoint]
+        assert not [call for call in vendor.calls() if call["endpoint"] in ("elsewhere", "unknown")]
+        return Ending(outcome, seconds, len(calls), pause)
+
+
+def ask(client: Preventor, endpoint: Endpoint, ticket: str, expires_at: float) -> str:
+    """What the archive would do up to this endpoint."""
+    if endpoint in (TOKEN, DETAILS):
+        return OK if client.details(ticket, expires_at).value["ticket"] == ticket else "other details"
+    images = client.images(ticket, ImageType.DOCUMENT, expires_at)
+    if not images:
+        return NOTHING
+    fetched = [client.linked_image(image, expires_at) if isinstance(image, LinkedImage) else image for image in images]
+    return OK if len(fetched) == 2 else f"{len(fetched)} images"
+
+
+class Credentials:
+    def __init__(self, vendor: Simulator) -> None:
+        known = vendor.credential
+        self._credential = VendorCredential(
+            api_key=SecretStr(known.api_key),
+            secret=SecretStr(known.secret),
+            tenant=SecretStr(known.tenant),
+            env=SecretStr(known.env),
+            banknu=SecretStr(known.banknu),
+        )
+
+    def __call__(self, *, fresh: bool = False) -> VendorCredential:
+        return self._credential
+
+
+Endings = Mapping[Case, Ending]
+
+
+@pytest.fixture(scope="module")
+def endings() -> Iterator[tuple[Endings, Endings]]:
+    """Of every case: with the fault each time, and with the fault once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preventor, "TRY_SECONDS", TRY_SECONDS)
+        patch.setattr(preventor, "MAX_BYTES", CAP)
+        play(("gzip_bomb", DETAILS), 1)  # packs the bomb, once for all
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for_ever = pool.map(play, CASES, itertools.repeat(None))
+            once = pool.map(play, CASES, itertools.repeat(1))
+            yield dict(zip(CASES, for_ever, strict=True)), dict(zip(CASES, once, strict=True))
+
+
+def declared(case: Case) -> str:
+    name, endpoint = case
+    outcome = OUTCOMES[name]
+    return outcome if isinstance(outcome, str) else outcome[endpoint]
+
+
+def test_every_misbehaviour_has_its_declared_outcome() -> None:
+    assert OUTCOMES.keys() == FAULTS.keys()
+    for endpoint in (TOKEN, DETAILS, IMAGES):
+        assert len([case for case in CASES if case[1] is endpoint]) >= 40
+    declared_for = {(name, at) for name, told in OUTCOMES.items() if not isinstance(told, str) for at in told}
+    assert declared_for <= set(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_what_the_vendor_keeps_doing_wrong_ends_as_declared(case: Case, endings: tuple[Endings, Endings]) -> None:
+    ending = endings[0][case]
+    assert ending.outcome == declared(case)
+    assert ending.seconds < SECONDS + GRACE
+    tries = 3 if ending.outcome.startswith("vendor_unavailable") else 2 if case[0] in REPLACED else 1
+    assert ending.calls <= tries
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_what_the_vendor_does_wrong_once_costs_a_quick_try_or_ends_the_same(
+    case: Case, endings: tuple[Endings, Endings]
+) -> None:
+    ending, lasting = endings[1][case], declared(case)
+    quick = lasting.startswith("vendor_unavailable") and case[0] not in PAUSES
+    assert ending.outcome == (OK if quick or case[0] in REPLACED else lasting)
+    assert ending.seconds < SECONDS + GRACE
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "thrott" in case[0] or "unavail" in case[0]], ids=str)
+def test_the_vendors_own_pause_is_handed_on_capped(case: Case, endings: tuple[Endings, Endings]) -> None:
+    pause = endings[0][case].pause
+    if case[0] == "throttled_date":
+        assert pause is not None
+        assert 0 < pause <= 2
+    else:
+        assert pause == PAUSES.get(case[0])
+
+
+@pytest.mark.parametrize("endpoint", [DETAILS, IMAGES, PICTURE])
+@pytest.mark.parametrize("name", ["gzip_bomb", "endless_body", "huge_body", "huge_header", "too_deep"])
+def test_no_answer_takes_more_memory_than_twice_the_cap(
+    name: str, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator's own memory, which is in the same process, counts too."""
+    if (name, endpoint) not in CASES:
+        pytest.skip(f"{name} is no fault of {endpoint}")
+    monkeypatch.setattr(preventor, "MAX_BYTES", MAX_BYTES)  # the real one
+    play((name, endpoint), 1)  # what is made once for all: the bomb, modules
+    tracemalloc.start()
+    try:
+        ending = play((name, endpoint), 1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ending.outcome == (OK if name == "huge_header" else declared((name, endpoint)))
+    assert peak < 2 * MAX_BYTES

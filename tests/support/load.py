@@ -1,0 +1,148 @@
+"""A load of webhooks as the vendor would post them: every form of completion, doubled, shuffled and mixed with junk."""
+
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from local.stack import SEED
+from local.vendor import webhooks
+from local.vendor.tickets import Tickets
+from local.vendor.webhooks import Form, Webhook
+from tests.support.stack import LocalStack
+
+PICTURE_BYTES = 2_500
+"""A load is about the number of tickets: their pictures are as small as pictures can be drawn."""
+
+SLOW = frozenset({"drip_body", "drip_headers", "stall", "stall_body"})
+"""Each of these costs a vendor's call all the time it has: a load takes a few, not a share of all calls."""
+LATER = frozenset({"throttled_absurd"})
+"""Asks for a pause of eleven days, and gets fifteen minutes."""
+
+_COMPLETIONS = (Form.COMPLETED, Form.COMPLETED, Form.COMPLETED, Form.INVITATION, Form.VERIFICATION)
+_TRIES = 40
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One request. `ticket` is whose completion it tells, `reason` why it cannot be read: one of both is None."""
+
+    webhook: Webhook = field(repr=False)
+    ticket: str | None = None
+    reason: str | None = None
+
+
+def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
+    """So many of the vendor's tickets, every one of them with small pictures."""
+    about: list[Mapping[str, Any]] = stack.vendor("tickets", count=count, start=start)
+    for each in about:
+        sizes = {kind: [PICTURE_BYTES] * number for kind, number in each["images"].items()}
+        stack.vendor("state", ticket=each["ticket"], sizes=sizes)
+    return [each["ticket"] for each in about]
+
+
+def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[Parcel]:
+    """A completion of every ticket; of the share `doubled` a second one, the very same bytes or enciphered anew; and
+    for the share `junk` of them a request that nobody can read. In an order that the seed draws.
+    """
+    dice = random.Random(seed)
+    known = Tickets(SEED)
+    made: list[Parcel] = []
+    for ticket in wanted:
+        event = webhooks.event(dice.choice(_COMPLETIONS), known.get(ticket))
+        first, again = (webhooks.enciphered(event, secret, dice.randbytes(16)) for _ in range(2))
+        made.append(Parcel(first, ticket))
+        if dice.random() < doubled:
+            made.append(Parcel(dice.choice((first, again)), ticket))
+        if dice.random() < junk:
+            made.append(_junk(event, secret, dice))
+    dice.shuffle(made)
+    return made
+
+
+def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> Parcel:
+    event = {**event, "mark": dice.random()}  # each a body of its own
+    nobodys = {**event, "ticket": "../../etc/passwd"}
+    sealed = webhooks.enciphered(event, secret, dice.randbytes(16))
+    plain = {"Content-Type": "text/plain"}
+    spoilt: list[tuple[str, Callable[[], Webhook]]] = [
+        ("undecipherable", lambda: webhooks.enciphered(event, "x" * 32, dice.randbytes(16))),
+        ("body_not_base64", lambda: Webhook(b"!" + sealed.body, sealed.headers)),
+        ("body_not_blocks", lambda: Webhook(sealed.body[:24], sealed.headers)),
+        ("iv_missing", lambda: Webhook(sealed.body, plain)),
+        ("iv_malformed", lambda: Webhook(sealed.body, {**plain, webhooks.IV_HEADER: "c2hvcnQ="})),
+        ("plaintext_refused", lambda: webhooks.in_clear({"ticket": event["ticket"], "event": dice.random()})),
+        ("ticket_malformed", lambda: webhooks.enciphered(nobodys, secret, dice.randbytes(16))),
+    ]
+    reason, make = dice.choice(spoilt)
+    return Parcel(make(), reason=reason)
+
+
+class Sender:
+    """Posts parcels as a vendor that tries again until they are accepted. `statuses` counts every answer."""
+
+    def __init__(self, stack: LocalStack, at_once: int = 4) -> None:
+        self.statuses: Counter[str] = Counter()
+        self._stack = stack
+        self._at_once = at_once
+        self._own = threading.local()
+        self._stop = threading.Event()
+
+    def post(self, load: Iterable[Parcel], posted: Callable[[], None] = lambda: None) -> list[Parcel]:
+        """Posts all, several at once; returns what was never accepted."""
+        with ThreadPoolExecutor(self._at_once) as pool:
+            work = [(parcel, pool.submit(self._post, parcel, posted)) for parcel in load]
+            return [parcel for parcel, accepted in work if not accepted.result()]
+
+    def stop(self) -> None:
+        """Posts no more."""
+        self._stop.set()
+
+    def _post(self, parcel: Parcel, posted: Callable[[], None]) -> bool:
+        for _ in range(_TRIES):
+            if self._stop.is_set():
+                return False
+            status = self._once(parcel.webhook)
+            self.statuses[status] += 1
+            if status == "202":
+                posted()
+                return True
+            self._stop.wait(_PAUSE)
+        return False
+
+    def _once(self, webhook: Webhook) -> str:
+        if not hasattr(self._own, "http"):
+            self._own.http = requests.Session()
+            self._own.http.trust_env = False
+        at = self._stack.at
+        try:
+            answer = self._own.http.post(
+                at.webhook_url,
+                data=webhook.body,
+                headers=webhook.headers,
+                verify=at.ca_bundle,
+                timeout=30,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return type(error).__name__
+        return str(answer.status_code)
+
+
+def personal_data(expected: Mapping[str, Any]) -> set[str]:
+    """What of a ticket must stand in no log and no queue, each long enough to be told from chance."""
+    user, document = expected["details"]["user"], expected["details"]["document"]
+    marks = {user["fullname"], user["native_fields"]["fullname"], user["address"], document["document_number"]}
+    return {mark for mark in marks if len(mark) >= 5}
+
+
+def spelt(mark: str) -> set[str]:
+    """A text as it may stand in a log: as it is, and as JSON escapes it."""
+    return {mark, json.dumps(mark)[1:-1]}
