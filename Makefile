@@ -15,7 +15,7 @@ SAM_CLI := .venv-sam/.installed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint typecheck build validate sam-invoke sam-api sam-lambda sam-alone events
+.PHONY: help setup up down demo test lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
 .PHONY: requirements clean
 
 help: ## this list
@@ -53,6 +53,9 @@ validate: setup ## what `sam validate --lint` says of the template
 # What the targets below run is built for Lambda and not for the emulator. EVENT is one of .local/events, or a file.
 sam-invoke: setup build ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
+
+sam-every: setup build ## the same for every event, one after the other: several minutes (ARGS="…")
+	@$(BIN)/python -m local sam every $(ARGS)
 
 sam-api: setup build ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)

@@ -86,6 +86,19 @@ def lambda_(context: typer.Context) -> None:
 
 
 @sam_app.command(context_settings=_PASSED_ON)
+def every(context: typer.Context) -> None:
+    """Hand every sample event to its function, one after the other."""
+    running = stack.open_to_containers(STATE, Steps(console))
+    failed = []
+    for event in sorted((STATE / sam.EVENTS).glob("*.json")):
+        console.rule(event.stem)
+        if sam.run(sam.invoke(event, context.args), STATE / sam.SETTINGS, running.account):
+            failed.append(event.stem)
+    console.print(f"`sam local invoke` failed for: {', '.join(failed)}" if failed else "Every event had its answer.")
+    raise typer.Exit(bool(failed))
+
+
+@sam_app.command(context_settings=_PASSED_ON)
 def alone(
     context: typer.Context, event: Annotated[str, typer.Argument(help="Of events, or a file.")] = sam.WEBHOOK
 ) -> None:

@@ -1,0 +1,117 @@
+"""An update of a deployed stack keeps what is in it: no table, bucket, key, queue, secret or URL is replaced.
+
+`stateful_resources.json` is what installations have. Where this test fails, an update would lose or strand data: think
+of a migration first (docs/upgrades.md). Only a resource that is new may be written into the record as it is.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+RECORD = json.loads((Path(__file__).parent / "stateful_resources.json").read_text(encoding="utf-8"))
+
+Template = dict[str, Any]
+TEMPLATE: Template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+
+# What replaces a resource AWS's own schemas say, as cfn-lint carries them. This is what they do not say.
+AS_BAD_AS_REPLACED = {
+    "AWS::DynamoDB::Table": ["KeySchema", "GlobalSecondaryIndexes/*/IndexName", "GlobalSecondaryIndexes/*/KeySchema"],
+    "AWS::KMS::Key": ["KeySpec", "KeyUsage", "MultiRegion", "Origin"],
+    "AWS::S3::Bucket": [],
+    "AWS::SQS::Queue": [],
+    "AWS::SecretsManager::Secret": ["GenerateSecretString", "SecretString"],  # a change makes a new value
+    "AWS::Serverless::Api": ["StageName", "EndpointConfiguration"],  # part of the URL that the vendor was told
+}
+
+
+def replacing(kind: str) -> list[str]:
+    """The properties of a type whose change makes a new resource, as paths."""
+    if kind.startswith("AWS::Serverless::"):
+        return []
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
+    paths = [*schema.get("createOnlyProperties", []), *schema.get("conditionalCreateOnlyProperties", [])]
+    return [path.removeprefix("/properties/") for path in paths]
+
+
+def value(properties: Any, path: str) -> Any:
+    """What `path` leads to, `*` standing for each element of a list; None where it leads nowhere."""
+    first, _, rest = path.partition("/")
+    if first == "*":
+        return [value(each, rest) for each in properties or []]
+    found = properties.get(first) if isinstance(properties, dict) else None
+    return value(found, rest) if rest and found is not None else found
+
+
+def stateful(template: Template) -> dict[str, Any]:
+    """The record of a template."""
+    record = {}
+    for name, resource in template["Resources"].items():
+        kind = resource["Type"]
+        if kind in AS_BAD_AS_REPLACED:
+            properties = resource.get("Properties", {})
+            paths = sorted({*replacing(kind), *AS_BAD_AS_REPLACED[kind]})
+            kept = {path: value(properties, path) for path in paths}
+            record[name] = {"type": kind, **{path: found for path, found in kept.items() if found is not None}}
+    return record
+
+
+def test_nothing_that_holds_data_is_replaced_or_taken_away() -> None:
+    assert stateful(TEMPLATE) == RECORD
+
+
+def test_the_webhooks_route_stays_where_the_vendor_was_told() -> None:
+    webhook = TEMPLATE["Resources"]["IngestFunction"]["Properties"]["Events"]["Webhook"]["Properties"]
+    assert (webhook["Method"], webhook["Path"]) == ("POST", "/webhooks/tickets")
+
+
+def test_aws_own_schemas_name_what_replaces() -> None:
+    assert "BucketName" in replacing("AWS::S3::Bucket")
+    assert {"QueueName", "FifoQueue"} <= set(replacing("AWS::SQS::Queue"))
+    assert {"TableName", "KeySchema"} <= set(replacing("AWS::DynamoDB::Table"))
+
+
+def resources(template: Template) -> Any:
+    return template["Resources"]
+
+
+def renamed(name: str) -> Callable[[Template], None]:
+    def spoil(template: Template) -> None:
+        resources(template)[f"{name}2"] = resources(template).pop(name)
+
+    return spoil
+
+
+def changed(name: str, key: str, new: Any) -> Callable[[Template], None]:
+    def spoil(template: Template) -> None:
+        resources(template)[name]["Properties"][key] = new
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(renamed(name) for name in RECORD),
+        changed("Tickets", "TableName", "tickets"),
+        changed("Tickets", "KeySchema", [{"AttributeName": "ticket", "KeyType": "HASH"}]),
+        changed("Tickets", "GlobalSecondaryIndexes", []),
+        changed("Bucket", "BucketName", "tickets"),
+        changed("Key", "MultiRegion", True),
+        changed("TicketQueue", "QueueName", "tickets"),
+        changed("TicketQueue", "FifoQueue", True),
+        changed("VendorCredential", "Name", "vendor"),
+        changed("WebhookSecret", "GenerateSecretString", {"PasswordLength": 33}),
+        changed("Api", "StageName", "v2"),
+    ],
+)
+def test_a_template_that_would_lose_data_is_noticed(spoil: Callable[[Template], None]) -> None:
+    spoiled = copy.deepcopy(TEMPLATE)
+    spoil(spoiled)
+    assert stateful(spoiled) != RECORD
