@@ -1,0 +1,77 @@
+"""A stack is updated while tickets wait in its queue: everything is still there, and none of them is lost."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import account, deploy
+from local import stack as local_stack
+from local.terminal import silent
+from tests.support.stack import LocalStack, running
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+KEPT = (
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::KMS::Key",
+    "AWS::SQS::Queue",
+    "AWS::SecretsManager::Secret",
+    "AWS::ApiGateway::RestApi",
+)
+WAITING = 6
+
+
+def kept(stack: LocalStack) -> dict[str, str]:
+    """What must be the same before and after, by logical id."""
+    listed = stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
+    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in listed if each["ResourceType"] in KEPT}
+
+
+def update(stack: LocalStack, parameters: dict[str, str]) -> None:
+    given = {"VendorUrl": stack.at.vendor_url, **local_stack.PARAMETERS, **parameters}
+    deploy.deploy(stack.at.stack_name, given, stack.at.account, silent(), stack.state / "logs")
+    account.correct_event_sources(stack.at.account)
+
+
+def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path) -> None:
+    with running(tmp_path / "stack") as stack:
+        # GIVEN an archived ticket, and more that wait because the vendor is slow
+        first, *waiting = [each["ticket"] for each in stack.vendor("tickets", count=1 + WAITING, start=400)]
+        assert stack.post(first) == 202
+        before = archived(stack, first)
+        names = kept(stack)
+        stack.vendor("latency", details=2500)
+        for ticket in waiting:
+            assert stack.post(ticket) == 202
+
+        # WHEN the stack is updated meanwhile
+        update(stack, {"UrlLifeSeconds": "120", "LogLevel": "DEBUG", "TicketSenderRuleArns": "arn:aws:events:::rule/r"})
+
+        # THEN nothing was replaced, what was archived is unchanged, the new setting holds
+        assert kept(stack) == names
+        assert archived(stack, first) == before
+        links = stack.api.get(f"/tickets/{first}/images").json()["images"]
+        left = datetime.fromisoformat(links[0]["expires_at"]) - datetime.now(UTC)
+        assert 60 < left.total_seconds() <= 120
+        assert stack.api.download(links[0]["url"]).status_code == 200
+
+        # AND every ticket that waited is archived, with the credential and the secret that were there before
+        stack.vendor("latency", details=0)
+        for ticket in waiting:
+            archived(stack, ticket)
+        counts = stack.sqs.get_queue_attributes(
+            QueueUrl=stack.at.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        assert counts["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        answer = stack.api.get(f"/tickets/{ticket}")
+        return answer.json() if answer.status_code == 200 else None
+
+    return eventually(look, f"{ticket} archived", seconds=60)
