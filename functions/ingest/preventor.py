@@ -151,7 +151,7 @@ class Preventor:
     def _send_with(self, token: str, call: Call, path: str, expires_at: float) -> Answer:
         headers = {
             "Authorization": f"Bearer {token}",
-            "x-api-key": self._credential().api_key.get_secret_value(),
+            "x-api-key": self._credential().api_key,
             "Accept": "application/json, image/*",
             "User-Agent": USER_AGENT,
         }
@@ -184,13 +184,13 @@ class Preventor:
             return self._ask_token(renewed, expires_at)
 
     def _ask_token(self, credential: VendorCredential, expires_at: float) -> Token:
-        pair = f"{credential.api_key.get_secret_value()}:{credential.secret.get_secret_value()}"
+        pair = f"{credential.api_key}:{credential.secret}"
         headers = {
             "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
-            "x-api-key": credential.api_key.get_secret_value(),
-            "x-tenant": credential.tenant.get_secret_value(),
-            "x-env": credential.env.get_secret_value(),
-            "x-banknu": credential.banknu.get_secret_value(),
+            "x-api-key": credential.api_key,
+            "x-tenant": credential.tenant,
+            "x-env": credential.env,
+            "x-banknu": credential.banknu,
             "x-interface": "API",
             "Accept": "application/json",
             "User-Agent": USER_AGENT,

@@ -2,12 +2,12 @@
 
 import json
 import time
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ingest.webhook import check_secret
 from ticket_archive.errors import SettingsError, TryLater
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
 _SECONDS = 300
+_MAY_BE_EMPTY = ("tenant", "env", "banknu")
 
 
-class VendorCredential(BaseModel):
-    """The five values that Preventor gives a customer."""
+@dataclass(frozen=True, slots=True)
+class VendorCredential:
+    """The five values that Preventor gives a customer; the last three may be empty."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    api_key: Annotated[SecretStr, Field(min_length=1)]  # both are empty until somebody fills in the template's secret
-    secret: Annotated[SecretStr, Field(min_length=1)]
-    tenant: SecretStr = SecretStr("")
-    env: SecretStr = SecretStr("")
-    banknu: SecretStr = SecretStr("")
+    api_key: str = field(repr=False)
+    secret: str = field(repr=False)
+    tenant: str = field(default="", repr=False)
+    env: str = field(default="", repr=False)
+    banknu: str = field(default="", repr=False)
 
 
 class Secrets:
@@ -46,10 +46,7 @@ class Secrets:
             value = self._current.get(self._vendor_credential, max_age=_SECONDS, force_fetch=fresh)
         except GetParameterError:
             raise TryLater("vendor_credential") from None
-        try:
-            return VendorCredential.model_validate_json(value if isinstance(value, str | bytes) else b"")
-        except ValidationError:
-            raise SettingsError("vendor credential: malformed") from None
+        return _vendor_credential(value)
 
     def webhook_secrets(self) -> list[bytes]:
         """The live webhook secrets, 32 bytes each: the current one and, during a rotation, the one before.
@@ -81,6 +78,21 @@ def _absent(error: GetParameterError) -> bool:
     """Whether Secrets Manager says that there is no such version. Powertools keeps its error as the context only."""
     cause = error.__context__
     return isinstance(cause, ClientError) and cause.response["Error"].get("Code") == "ResourceNotFoundException"
+
+
+def _vendor_credential(value: object) -> VendorCredential:
+    """{"api_key", "secret", "tenant", "env", "banknu"}: text. Others beside them are nobody's business here."""
+    try:
+        parsed = json.loads(value) if isinstance(value, str | bytes) else None
+    except ValueError:
+        parsed = None
+    match parsed:
+        # both are empty until somebody fills in the template's secret
+        case {"api_key": str(api_key), "secret": str(secret), **more} if api_key and secret:
+            others = {name: text for name in _MAY_BE_EMPTY if isinstance(text := more.get(name, ""), str)}
+            if len(others) == len(_MAY_BE_EMPTY):
+                return VendorCredential(api_key, secret, **others)
+    raise SettingsError("vendor credential: malformed")
 
 
 def _webhook_secret(value: object) -> bytes:

@@ -13,7 +13,6 @@ from typing import Any
 import requests
 from cryptography import x509
 from PIL import Image
-from pydantic import SecretStr
 
 from ingest.images import LinkedImage
 from ingest.preventor import Preventor
@@ -28,7 +27,7 @@ from ticket_archive.models import ImageType
 SECONDS = 1.0
 ORIGIN, HOST = "https://api.preventor.com", "images.preventor.com"
 ALLOWED = (HOST, "*.cdn.example.com")
-CREDENTIAL = VendorCredential(api_key=SecretStr("canary-key"), secret=SecretStr("canary-secret"))
+CREDENTIAL = VendorCredential(api_key="canary-key", secret="canary-secret")
 REDIRECTS = (
     "http://127.0.0.1/", "http://169.254.169.254/latest/meta-data/", "http://169.254.170.2/v2/credentials",
     "https://10.0.0.5/", "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next", "//127.0.0.1/", "http://2130706433/",
