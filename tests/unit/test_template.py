@@ -233,6 +233,15 @@ def test_the_webhook_door_reads_its_two_variables() -> None:
     assert set(environment(TEMPLATE, "IngestFunction")) >= READ_BY_THE_WEBHOOK_DOOR
 
 
+def test_every_request_is_traced_from_the_api_on(template: Template) -> None:
+    functions = resources(expand(template), "AWS::Lambda::Function")
+    assert {function["TracingConfig"]["Mode"] for function in functions.values()} == {"Active"}
+    (stage,) = resources(expand(template), "AWS::ApiGateway::Stage").values()
+    assert stage["TracingEnabled"] is True
+    for role in ("IngestRole", "RetrievalRole"):
+        assert granted(template, role)['"*"'] == OF_NO_RESOURCE
+
+
 # ─── API ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -437,11 +446,15 @@ def arn(name: str) -> str:
     return json.dumps({"Fn::GetAtt": [name, "Arn"]})
 
 
+OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+"""Actions that IAM allows on everything or on nothing (Service Authorization Reference, AWS X-Ray)."""
+
+
 def test_no_role_has_a_wildcard(template: Template) -> None:
     for role, found in resources(template, "AWS::IAM::Role").items():
         assert "ManagedPolicyArns" not in found, role
         for place, actions in granted(template, role).items():
-            assert place != '"*"', role
+            assert place != '"*"' or actions == OF_NO_RESOURCE, role
             assert not [action for action in actions if "*" in action], role
 
 
@@ -459,6 +472,7 @@ def test_retrieval_can_change_nothing(template: Template) -> None:
         "kms:Decrypt",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
+        *OF_NO_RESOURCE,
     }
 
 
@@ -551,6 +565,7 @@ def test_the_outputs_that_tools_and_people_rely_on_are_there(template: Template)
     assert set(template["Outputs"]) >= {
         "WebhookUrl",
         "ApiUrl",
+        "DashboardUrl",
         "TableName",
         "BucketName",
         "QueueUrl",
@@ -684,6 +699,7 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         test_the_vendors_secret_has_a_place_for_each_value,
         put("VendorCredential/Properties/GenerateSecretString/GenerateStringKey", "password"),
     ),
+    (test_every_request_is_traced_from_the_api_on, put(f"{INGEST}/Tracing", "PassThrough")),
     (test_no_role_has_a_wildcard, put(f"{INGEST_STATEMENTS}/0/Action", "sqs:*")),
     (test_no_role_has_a_wildcard, put(f"{INGEST_STATEMENTS}/0/Resource", "*")),
     (
