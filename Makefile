@@ -16,7 +16,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: requirements clean
+.PHONY: openapi requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ sam-lambda: setup build ## the functions in containers, on 127.0.0.1:3001, for b
 
 sam-alone: setup build ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
 	@$(BIN)/python -m local sam alone $(EVENT) $(ARGS)
+
+openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
+	$(BIN)/python -m local.openapi
 
 events: $(DEV) ## write events/*.json again (ARGS="--secret …")
 	$(BIN)/python -m local.events $(ARGS)

@@ -1,7 +1,7 @@
-"""Writes docs/openapi.json, the retrieval API as OpenAPI 3.1: `python -m local.openapi [--check]`.
+"""Writes docs/openapi.json, the whole API as OpenAPI 3.1: `python -m local.openapi [--check]`.
 
 Shapes come from `retrieval.answers` and `retrieval.problems`, bounds from `retrieval.queries`, words from the routes'
-docstrings. The unit tests hold every answer that they see against it.
+docstrings; the webhook door's are from `ingest.reception`. The unit tests hold every answer that they see against it.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from local import ROOT
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
+from ingest import reception
+from ingest.webhook import IV_HEADER
 from retrieval import answers, app, problems, queries
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import ImageType
@@ -42,6 +44,13 @@ _FORMATS = {
     **dict.fromkeys(("expires_at", "received_at", "fetched_at", "archived_at"), _TIME),
 }
 _GATEWAY = {"type": "object", "properties": {"message": {"type": "string"}}, "description": "API Gateway's own answer."}
+
+_REFUSAL = {
+    "type": "object",
+    "properties": {"type": {"const": "about:blank"}, "title": {"type": "string"}, "status": {"type": "integer"}},
+    "required": ["type", "title", "status"],
+    "description": "A webhook that was not kept.",
+}
 
 _TYPE = "|".join([queries.ALL, *ImageType])
 _CASES = f"{queries.ALL} for every type, or several joined by commas without spaces; signed requests send `,` as `%2C`."
@@ -68,10 +77,11 @@ def document() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "IDV ticket archive: retrieval",
+            "title": "IDV ticket archive",
             "version": "1",
-            "description": "Archived identity verification tickets, and signed, short-lived URLs of their images. "
-            "Every request is signed (AWS Signature Version 4, service execute-api). No answer may be stored.",
+            "description": "Takes webhooks of identity verification tickets. Hands out archived tickets, and signed, "
+            "short-lived URLs of their images. Every request but a webhook is signed (AWS Signature Version 4, service "
+            "execute-api). No answer may be stored.",
         },
         "servers": [
             {
@@ -81,6 +91,7 @@ def document() -> Json:
         ],
         "security": [{"awsSigV4": []}],
         "paths": {
+            "/webhooks/tickets": _webhook(),
             "/tickets/{ticket}": _get(app.get_ticket, [ticket], {200: _json(answers.Ticket), **of_ticket}),
             "/tickets/{ticket}/details": _get(
                 app.get_details,
@@ -122,14 +133,19 @@ def document() -> Json:
             ),
         },
         "components": {
-            "schemas": {**_schemas(), "Gateway": _GATEWAY},
+            "schemas": {**_schemas(), "Gateway": _GATEWAY, "Refusal": _REFUSAL},
             "securitySchemes": {
                 "awsSigV4": {
                     "type": "apiKey",  # as API Gateway's own exports describe it
                     "name": "Authorization",
                     "in": "header",
                     "x-amazon-apigateway-authtype": "awsSigv4",
-                }
+                },
+                "webhookCredentials": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "Where the stack asks webhooks for credentials: these, or a header of its own.",
+                },
             },
         },
     }
@@ -175,6 +191,43 @@ def _schemas() -> dict[str, Json]:
         for name, field in schema.get("properties", {}).items():
             field.update(_FORMATS.get(name, {}))
     return schemas
+
+
+def _webhook() -> Json:
+    """One answer for every request of the right form, whatever its body holds."""
+    ciphertext = {"type": "string", "description": "Base64 of the event, encrypted with AES-256-CBC and PKCS#7."}
+    event = {"type": "object", "description": "The event in clear: only read where the stack allows it."}
+    iv = {"type": "string", "description": "Base64 of the 16 bytes with which an encrypted event begins."}
+    accepted = {"type": "object", "properties": {"status": {"const": "accepted"}}, "required": ["status"]}
+    refused = {
+        400: _refusal("The body is empty."),
+        401: _with_header(_refusal("Credentials are asked for."), "WWW-Authenticate", {"type": "string"}),
+        413: _refusal(f"The body is larger than {reception.BODY_MAX:,} bytes."),
+        415: _refusal("Another content type."),
+        429: _gateway("Too many requests."),
+        502: _gateway("The function gave no answer."),
+        503: _with_header(
+            _refusal("The event could not be kept."), "Retry-After", {"const": str(reception.RETRY_AFTER)}
+        ),
+    }
+    kept = {**_described("The event is kept; what it holds is looked at later."), "content": _content(accepted)}
+    return {
+        "post": {
+            "operationId": "receive_webhook",
+            "summary": "Takes an event of the vendor's.",
+            "security": [{}, {"webhookCredentials": []}],
+            "parameters": [{"name": IV_HEADER, "in": "header", "required": False, "schema": iv}],
+            "requestBody": {
+                "required": True,
+                "content": {**_content(ciphertext, "text/plain"), **_content(event)},
+            },
+            "responses": {str(status): answer for status, answer in {202: kept, **refused}.items()},
+        }
+    }
+
+
+def _refusal(description: str) -> Json:
+    return {**_described(description), "content": _content(_ref("Refusal"), problems.CONTENT_TYPE)}
 
 
 def _get(handler: Callable[..., Any], parameters: list[Json], responses: Mapping[int, Json]) -> Json:

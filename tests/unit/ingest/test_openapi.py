@@ -1,0 +1,85 @@
+"""The webhook's route in docs/openapi.json: each answer of the door is described there, and no other."""
+
+import json
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from samtranslator.yaml_helper import yaml_parse
+
+from ingest import webhook_door
+from ingest.reception import BODY_MAX, Credentials
+from ingest.webhook import IV_HEADER
+from ticket_archive.telemetry import metrics
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+OPERATION: dict[str, Any] = DOCUMENT["paths"]["/webhooks/tickets"]["post"]
+CONTEXT: Any = SimpleNamespace(aws_request_id="r1", get_remaining_time_in_millis=lambda: 60_000)
+OF_THE_GATEWAY = {"429", "502"}
+
+
+class Queue:
+    def __init__(self, *, broken: bool = False) -> None:
+        self._broken = broken
+
+    def send(self, body: str) -> str:
+        if self._broken:
+            raise ConnectionError
+        return "m1"
+
+
+CASES: dict[HTTPStatus, tuple[str, str, Queue, Credentials | None]] = {
+    HTTPStatus.ACCEPTED: ("text/plain", "x", Queue(), None),
+    HTTPStatus.BAD_REQUEST: ("text/plain", " ", Queue(), None),
+    HTTPStatus.UNAUTHORIZED: ("text/plain", "x", Queue(), Credentials("authorization", "Basic eDp4")),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("text/plain", "x" * (BODY_MAX + 1), Queue(), None),
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("text/html", "x", Queue(), None),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("application/json", "{}", Queue(broken=True), None),
+}
+
+
+def validator(schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def test_every_status_of_the_door_is_described() -> None:
+    assert set(OPERATION["responses"]) - OF_THE_GATEWAY == {str(status.value) for status in CASES}
+
+
+@pytest.mark.parametrize("status", CASES)
+def test_an_answer_is_as_it_is_described(status: HTTPStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN
+    content_type, body, queue, credentials = CASES[status]
+    made: Any = SimpleNamespace(queue=queue, credentials=lambda: credentials)
+    monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+    # WHEN
+    answer = webhook_door.handle({"body": body, "headers": {"Content-Type": content_type}}, CONTEXT)
+    metrics.clear_metrics()
+    # THEN
+    assert answer["statusCode"] == status
+    described = OPERATION["responses"][str(status.value)]
+    (media_type,) = described["content"]
+    assert answer["headers"]["Content-Type"] == media_type
+    validator(described["content"][media_type]["schema"]).validate(json.loads(answer["body"]))
+    for name, header in described["headers"].items():
+        validator(header["schema"]).validate(answer["headers"][name])
+    assert set(answer["headers"]) - {"Content-Type"} == set(described["headers"])
+
+
+def test_what_is_sent_is_described_as_the_door_takes_it() -> None:
+    assert set(OPERATION["requestBody"]["content"]) == {"text/plain", "application/json"}
+    assert [(each["name"], each["in"], each["required"]) for each in OPERATION["parameters"]] == [
+        (IV_HEADER, "header", False)
+    ]
+
+
+def test_no_signature_is_asked_for_and_the_template_says_so_too() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    route = template["Resources"]["IngestFunction"]["Properties"]["Events"]["Webhook"]["Properties"]
+    assert (route["Path"], route["Method"], route["Auth"]) == ("/webhooks/tickets", "POST", {"Authorizer": "NONE"})
+    assert {} in OPERATION["security"]
+    assert not [scheme for scheme in OPERATION["security"] if "awsSigV4" in scheme]
