@@ -6,12 +6,9 @@ of nine, so that those tickets for which the vendor is not ready for longer than
 a minute.
 """
 
-import json
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +19,7 @@ from ops.queues import Pace, Queue, Received
 from ops.redrive import Outcome, dead_letter, redrive
 from tests.support.downstream import downstream
 from tests.support.load import LATER, SLOW, Parcel, Sender, parcels, personal_data, spelt, tickets
+from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.reckoning import Reckoning
 from tests.support.stack import LocalStack
 from tests.support.told import Told
@@ -77,7 +75,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
     told, reckoning = Told(stack), Reckoning(stack)
     bodies = {parcel.webhook.body for parcel in rest if parcel.reason} | {parcel.webhook.body for parcel in first}
 
-    with downstream(stack) as consumer, _dead_letters_after(stack, RECEIVES):
+    with downstream(stack) as consumer, dead_letters_after(stack, RECEIVES):
         refused = Sender(stack).post([*first, *rest])
         _wait(stack, told, rest)
         dead = eventually(lambda: _of(stack.at.dead_letter_queue_url, stack, bodies, STUCK), "dead letters", 60)
@@ -148,29 +146,17 @@ def test_a_doubled_event_is_recognised(load: Load) -> None:
 
 def test_junk_is_quarantined_each_with_its_reason_and_sets_off_no_other_alarm(load: Load) -> None:
     sent = {parcel.webhook.body: parcel.reason for parcel in load.sent if parcel.reason}
-    assert {_body(message): message.reason for message in load.quarantined} == sent
+    assert {body_of(message): message.reason for message in load.quarantined} == sent
     assert len(load.quarantined) == len(sent)
     assert len(set(sent.values())) >= 5
-    assert not {_body(message) for message in load.dead} & sent.keys()
+    assert not {body_of(message) for message in load.dead} & sent.keys()
 
 
 def test_no_personal_data_is_in_the_logs_and_the_queues(load: Load) -> None:
     text = load.told.text
-    queued = b"\n".join([_body(message) for message in [*load.dead, *load.quarantined]]).decode("utf-8", "replace")
+    queued = b"\n".join([body_of(message) for message in [*load.dead, *load.quarantined]]).decode("utf-8", "replace")
     assert len(load.personal) > 100
     assert [mark for mark in load.personal for form in spelt(mark) if form in text or form in queued] == []
-
-
-@contextmanager
-def _dead_letters_after(stack: LocalStack, receives: int) -> Iterator[None]:
-    attributes = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
-    policy = json.loads(attributes["Attributes"]["RedrivePolicy"])
-    fewer = {**policy, "maxReceiveCount": receives}
-    stack.sqs.set_queue_attributes(QueueUrl=stack.at.queue_url, Attributes={"RedrivePolicy": json.dumps(fewer)})
-    try:
-        yield
-    finally:
-        stack.sqs.set_queue_attributes(QueueUrl=stack.at.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
 def _wait(stack: LocalStack, told: Told, sent: list[Parcel]) -> None:
@@ -189,13 +175,8 @@ def _differences(reckoning: Reckoning, wanted: list[str]) -> dict[str, list[str]
 
 
 def _of(queue_url: str, stack: LocalStack, bodies: set[bytes], least: int) -> list[Received] | None:
-    """The messages with these bodies, once there are enough of them; all messages stay in the queue."""
-    queue = Queue(stack.sqs, queue_url)
-    held: list[Received] = []
-    while batch := queue.receive(10):
-        held += batch
-    queue.release(held)
-    found = [message for message in held if _body(message) in bodies]
+    """The messages with these bodies, once there are enough of them."""
+    found = [message for message in messages(stack, queue_url) if body_of(message) in bodies]
     return found if len(found) >= least else None
 
 
@@ -213,11 +194,5 @@ def _redrive(stack: LocalStack, reckoning: Reckoning, dead: list[Received]) -> N
     assert [each.outcome for each in moved] == [Outcome.MOVED] * len(dead)
 
 
-def _body(message: Received) -> bytes:
-    """The request's own body, of a message of the webhook door's."""
-    kept = json.loads(message.body).get("webhook")
-    return b64decode(kept["body"]) if kept else b""
-
-
 def _ticket_of(load: Load, message: Received) -> str | None:
-    return next(parcel.ticket for parcel in load.sent if parcel.webhook.body == _body(message))
+    return next(parcel.ticket for parcel in load.sent if parcel.webhook.body == body_of(message))

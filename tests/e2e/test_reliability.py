@@ -1,0 +1,289 @@
+"""What the failure policy promises, one promise at a time, on the whole stack."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from ingest.messages import ticket_message
+from local.account import outputs
+from local.stack import SEED
+from local.vendor import webhooks
+from local.vendor.tickets import Tickets
+from local.vendor.webhooks import Form
+from ops.queues import Pace, Queue
+from ops.redrive import Outcome, quarantined, redrive
+from tests.support.downstream import downstream
+from tests.support.load import PICTURE_BYTES, Parcel, Sender
+from tests.support.queues import body_of, dead_letters_after, messages
+from tests.support.reckoning import Reckoning
+from tests.support.stack import LocalStack
+from tests.support.told import Told
+from tests.support.waiting import eventually
+from ticket_archive.models import ImageType, TicketState
+from ticket_archive.table import TicketItem
+
+pytestmark = pytest.mark.stack
+
+EVENTS = Path(__file__).parents[2] / "events"
+FIRST = 500_000
+ONCE_EACH = Counter(["details", *(kind.value for kind in ImageType)])
+
+
+class House:
+    """Tickets of this file's own, with all five types of images, and what became of them."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        self.reckoning = Reckoning(stack)
+        about = stack.vendor("tickets", count=200, start=FIRST)
+        self._new = (each["ticket"] for each in about if all(each["images"].values()))
+
+    def ticket(self) -> str:
+        ticket: str = next(self._new)
+        self.stack.vendor("state", ticket=ticket, sizes={kind: [PICTURE_BYTES] for kind in ImageType})
+        return ticket
+
+    def event(self, ticket: str, **changes: Any) -> webhooks.Webhook:
+        """A completion, enciphered; `changes` are to the event."""
+        content = {**webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), **changes}
+        return webhooks.enciphered(content, self.stack.at.webhook_secret)
+
+    def post(self, *sent: webhooks.Webhook) -> None:
+        assert Sender(self.stack, at_once=8).post([Parcel(webhook) for webhook in sent]) == []
+
+    def ask(self, *bodies: str) -> None:
+        """Messages straight into the ticket queue, as one batch."""
+        entries = [{"Id": str(at), "MessageBody": body} for at, body in enumerate(bodies)]
+        answer = self.stack.sqs.send_message_batch(QueueUrl=self.stack.at.queue_url, Entries=entries)  # type: ignore[arg-type]
+        assert len(answer["Successful"]) == len(bodies)
+
+    def item(self, ticket: str) -> TicketItem | None:
+        return self.reckoning.table.get(ticket)
+
+    def until(self, ticket: str, found: Callable[[TicketItem], bool], what: str) -> TicketItem:
+        def look() -> TicketItem | None:
+            item = self.item(ticket)
+            return item if item is not None and found(item) else None
+
+        return eventually(look, f"{ticket} {what}")
+
+    def archived(self, ticket: str) -> TicketItem:
+        return self.until(ticket, lambda item: item.state is TicketState.ARCHIVED, "archived")
+
+    def calls(self, ticket: str) -> Counter[str]:
+        """The vendor calls for a ticket, by image type or endpoint, without those with a token that had ended."""
+        calls = self.stack.vendor("calls", ticket=ticket)
+        return Counter(call["type"] or call["endpoint"] for call in calls if call["status"] != 401)
+
+
+@pytest.fixture(scope="module")
+def house(stack: LocalStack) -> House:
+    return House(stack)
+
+
+def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(house: House) -> None:
+    """GIVEN a document that is not ready for two attempts, WHEN its event comes, THEN the third archives it."""
+    ticket = house.ticket()
+    house.stack.vendor("script", fault="not_ready", endpoint="images", ticket=ticket, type="DOCUMENT", times=2)
+    with downstream(house.stack) as consumer:
+        house.post(house.event(ticket))
+        waiting = house.until(ticket, lambda item: item.state is TicketState.INCOMPLETE, "incomplete")
+        kept = {image.key for image in waiting.images}
+        assert waiting.types[ImageType.DOCUMENT] == "failed"
+        assert len(kept) == 4
+        assert house.reckoning.manifests(ticket) == []
+
+        archived = house.archived(ticket)
+        assert kept < {image.key for image in archived.images}
+        assert house.calls(ticket) == ONCE_EACH + Counter(DOCUMENT=2)
+        assert house.reckoning.differences(ticket) == []
+        eventually(lambda: consumer.keys(ticket) == house.reckoning.manifests(ticket) or None, "one event")
+
+
+def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: House) -> None:
+    stack, ticket = house.stack, house.ticket()
+    # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
+    stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket)
+    event = house.event(ticket)
+    with dead_letters_after(stack, 1):
+        house.post(event)
+
+        def dead() -> bool | None:
+            return event.body in map(body_of, messages(stack, stack.at.dead_letter_queue_url)) or None
+
+        eventually(dead, "the dead letter")
+    [function] = [
+        each["PhysicalResourceId"]
+        for each in stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
+        if each["LogicalResourceId"] == "IngestFunction"
+    ]
+    tick = (EVENTS / "schedule_tick.json").read_bytes()
+    assert _requeued(stack, function, tick) == 0, "it is not due yet"
+    item = house.item(ticket)
+    assert item is not None
+    assert item.state is TicketState.INCOMPLETE
+    stack.dynamodb.update_item(
+        TableName=stack.at.table,
+        Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
+        UpdateExpression="SET retry_at = :past",
+        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00.000000Z"}},
+    )
+    # WHEN the schedule ticks, twice
+    assert _requeued(stack, function, tick) >= 1
+    assert _requeued(stack, function, tick) == 0
+    # THEN it is archived, from what was kept of it
+    house.archived(ticket)
+    assert house.calls(ticket) == ONCE_EACH + Counter(details=1)
+    assert house.reckoning.differences(ticket) == []
+
+
+def test_sixteen_of_the_same_event_at_once_are_one(house: House) -> None:
+    ticket, told = house.ticket(), Told(house.stack)
+    one, other = house.event(ticket), house.event(ticket)
+    with downstream(house.stack) as consumer:
+        house.post(*[one, other] * 8)
+        eventually(lambda: told.look().done[ticket] >= 16 or None, "sixteen messages done")
+        assert house.calls(ticket) == ONCE_EACH
+        assert house.reckoning.differences(ticket) == []
+        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+    assert told.results == Counter(archived=1, already_done=15)
+
+
+def test_different_events_of_one_ticket_at_once_are_one_state(house: House) -> None:
+    ticket, told = house.ticket(), Told(house.stack)
+    with downstream(house.stack) as consumer, ThreadPoolExecutor(8) as pool:
+        list(pool.map(house.post, [house.event(ticket, remaining_attempts=number) for number in range(8)]))
+        eventually(lambda: told.look().done[ticket] >= 8 or None, "eight messages done")
+        assert house.reckoning.differences(ticket) == []
+        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+
+
+def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: House) -> None:
+    stack, ticket = house.stack, house.ticket()
+    seen: set[str] = set()
+    with downstream(stack) as consumer:
+        for number, outcome in enumerate(("ACCEPTED", "REJECTED", "ACCEPTED")):
+            stack.vendor("state", ticket=ticket, outcome=outcome)
+            house.post(house.event(ticket, flow_status=outcome, processed=number))
+            item = house.until(ticket, lambda item: (item.version or "") not in {*seen, ""}, f"{outcome}, {number}")
+            assert item.outcome == outcome
+            seen.add(item.version or "")
+
+        eventually(lambda: len(consumer.keys(ticket)) >= 3 or None, "three events")
+        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+    assert house.reckoning.differences(ticket, states=3) == []
+
+
+def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(house: House) -> None:
+    stack, ticket = house.stack, house.ticket()
+    secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
+    # GIVEN a vendor that enciphers with a secret that nobody entered here
+    new = uuid4().hex
+    sealed = webhooks.enciphered(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
+    house.post(sealed)
+
+    def held() -> str | None:
+        found = messages(stack, stack.at.quarantine_queue_url)
+        return next((message.id for message in found if body_of(message) == sealed.body), None)
+
+    message = eventually(held, "the webhook in quarantine")
+    assert house.item(ticket) is None
+    assert sealed.body not in map(body_of, messages(stack, stack.at.dead_letter_queue_url))
+    # WHEN it is entered, the functions have heard of it, and the quarantine is redriven
+    stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": new}))
+    try:
+        _forget_secrets(stack)
+        before = house.ticket()
+        house.post(house.event(before))  # still enciphered with the secret of before
+        moved = redrive(
+            Queue(stack.sqs, stack.at.quarantine_queue_url),
+            Queue(stack.sqs, stack.at.queue_url),
+            quarantined,
+            wanted=lambda label: label.id == message,
+            limit=None,
+            dry_run=False,
+            pace=Pace(10),
+        )
+        # THEN it is archived, and so is what was on its way during the rotation
+        assert [(each.outcome, each.label.reason) for each in moved] == [(Outcome.MOVED, "undecipherable")]
+        house.archived(ticket)
+        house.archived(before)
+    finally:
+        stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": stack.at.webhook_secret}))
+        _forget_secrets(stack)
+    assert house.reckoning.differences(ticket) == []
+
+
+def test_poison_in_a_batch_costs_no_neighbour(house: House) -> None:
+    stack = house.stack
+    good = [house.ticket() for _ in range(4)]
+    mark = uuid4().hex
+    poison = [f"not json {mark}", f'{{"v": 9, "ticket": "{mark}"}}', f'{{"ticket": "../{mark}"}}', f'["{mark}"]']
+    stack.vendor("script", fault="too_deep", endpoint="details", ticket=good[3])
+    house.ask(*[body for pair in zip(poison, map(ticket_message, good), strict=True) for body in pair])
+    for ticket in good:
+        house.archived(ticket)
+        assert house.reckoning.differences(ticket) == []
+
+    def reasons() -> dict[str, str | None] | None:
+        found = messages(stack, stack.at.quarantine_queue_url)
+        mine = {message.body: message.reason for message in found if mark in message.body}
+        return mine if len(mine) == len(poison) else None
+
+    told = ["message_malformed", "message_version", "ticket_malformed", "message_malformed"]
+    assert eventually(reasons, "the poison in quarantine") == dict(zip(poison, told, strict=True))
+    assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
+
+
+def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(house: House) -> None:
+    stack = house.stack
+    before, told = house.ticket(), Told(stack)
+    house.post(house.event(before))
+    house.archived(before)
+    stack.vendor("revoke_tokens")
+    tickets = [house.ticket() for _ in range(3)]
+    house.post(*map(house.event, tickets))
+    for ticket in tickets:
+        house.archived(ticket)
+        assert house.reckoning.differences(ticket) == []
+    assert told.look().put_off == Counter()
+
+
+def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: House) -> None:
+    stack, ticket, told = house.stack, house.ticket(), Told(house.stack)
+    with downstream(stack) as consumer:
+        house.ask(json.dumps({"ticket": ticket}))
+        first = house.archived(ticket)
+        assert house.calls(ticket) == ONCE_EACH
+
+        house.ask(json.dumps({"ticket": ticket, "kind": "onboarding"}))
+        eventually(lambda: told.look().results["already_archived"] or None, "the second request done")
+        assert house.calls(ticket) == ONCE_EACH
+
+        house.ask(json.dumps({"ticket": ticket, "force": True}))
+        eventually(lambda: told.look().results["unchanged"] or None, "the forced request done")
+        assert house.calls(ticket) == ONCE_EACH + ONCE_EACH
+        again = house.item(ticket)
+        assert again is not None
+        assert again.version == first.version
+        assert house.reckoning.differences(ticket) == []
+        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+
+
+def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
+    answer = stack.functions.invoke(FunctionName=function, Payload=tick)
+    assert answer["StatusCode"] == 200
+    return int(json.loads(answer["Payload"].read())["requeued"])
+
+
+def _forget_secrets(stack: LocalStack) -> None:
+    """New workers, as after a deployment: the old ones keep a secret for up to five minutes."""
+    for each in stack.functions.list_functions()["Functions"]:
+        if "Ingest" in each["FunctionName"]:
+            stack.functions.update_function_configuration(FunctionName=each["FunctionName"], Timeout=each["Timeout"])
