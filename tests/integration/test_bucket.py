@@ -63,3 +63,9 @@ def test_an_unsigned_request_reads_nothing(stack: LocalStack, bucket: Bucket) ->
 def test_what_is_not_there_is_an_error_of_its_own(bucket: Bucket) -> None:
     with pytest.raises(ClientError, match="NoSuchKey"):
         bucket.read(key())
+
+
+def test_nothing_is_stored_under_a_key_that_is_not_ours(stack: LocalStack) -> None:
+    """S3's own key; of another key of KMS the emulator does not tell the policy."""
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stack.s3.put_object(Bucket=stack.at.bucket, Key=key(), Body=b"x", ServerSideEncryption="AES256")

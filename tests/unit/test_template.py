@@ -171,7 +171,7 @@ def test_every_function_logs_to_a_group_of_its_own_that_forgets(template: Templa
     assert {name: function["LoggingConfig"] for name, function in functions.items()} == {
         name: {"LogGroup": {"Ref": group}} for name, group in FUNCTIONS.items()
     }
-    assert set(groups) == set(FUNCTIONS.values())
+    assert set(groups) == {*FUNCTIONS.values(), "ApiLogs"}
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         assert group["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
@@ -270,6 +270,26 @@ def test_the_api_is_throttled(template: Template) -> None:
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"] <= 1000
 
 
+def test_the_apis_own_log_is_off_unless_asked_for_and_holds_no_path(template: Template) -> None:
+    """An account without API Gateway's role for logs could not deploy with it; a path may name a customer."""
+    assert template["Parameters"]["ApiAccessLogs"]["Default"] == "false"
+    condition, setting, otherwise = properties(template, "Api")["AccessLogSetting"]["Fn::If"]
+    assert template["Conditions"][condition] == {"Fn::Equals": [{"Ref": "ApiAccessLogs"}, "true"]}
+    assert template["Resources"]["ApiLogs"]["Condition"] == condition
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert set(json.loads(setting["Format"]).values()) == {
+        "$context.requestId",
+        "$context.requestTime",
+        "$context.httpMethod",
+        "$context.resourcePath",
+        "$context.status",
+        "$context.identity.userArn",
+        "$context.identity.sourceIp",
+        "$context.responseLatency",
+        "$context.error.responseType",
+    }
+
+
 # ─── Data ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -278,6 +298,10 @@ def test_data_and_their_key_outlive_the_stack(template: Template) -> None:
     for name, resource in template["Resources"].items():
         if resource["Type"] in kept and name != "Idempotency":
             assert resource.get("DeletionPolicy") == resource.get("UpdateReplacePolicy") == "Retain", name
+
+
+def test_the_tickets_cannot_be_deleted_by_mistake(template: Template) -> None:
+    assert properties(template, "Tickets")["DeletionProtectionEnabled"] is True
 
 
 def test_tables_are_encrypted_and_can_be_restored(template: Template) -> None:
@@ -405,11 +429,50 @@ def test_the_bucket_is_private_encrypted_versioned_and_told_of(template: Templat
     assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}
 
 
+def test_who_reads_the_bucket_is_written_down_where_only_s3_writes(template: Template) -> None:
+    logging = properties(template, "Bucket")["LoggingConfiguration"]
+    log = properties(template, logging["DestinationBucketName"]["Ref"])
+    assert set(log["PublicAccessBlockConfiguration"].values()) == {True}
+    (retention,) = log["LifecycleConfiguration"]["Rules"]
+    assert (retention["Status"], retention["ExpirationInDays"]) == ("Enabled", {"Ref": "LogRetentionDays"})
+    write, plain = properties(template, "AccessLogsPolicy")["PolicyDocument"]["Statement"]
+    assert (write["Principal"], write["Action"]) == ({"Service": "logging.s3.amazonaws.com"}, "s3:PutObject")
+    assert write["Resource"] == {"Fn::Sub": "${AccessLogs.Arn}/" + logging["LogFilePrefix"] + "*"}
+    assert write["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert "${Bucket}" in write["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert (plain["Effect"], plain["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_one_key_with_rotation_is_everybodys(template: Template) -> None:
+    assert len(resources(template, "AWS::KMS::Key")) == 1
+    assert properties(template, "Key")["EnableKeyRotation"] is True
+    for statement in properties(template, "Key")["KeyPolicy"]["Statement"]:
+        assert statement["Principal"] != "*"
+        assert "Service" not in statement["Principal"] or statement["Condition"], statement["Sid"]
+
+
+def test_retention_ends_for_objects_as_it_does_for_items(template: Template) -> None:
+    """The table's end is written by the code from RETENTION_DAYS, the bucket's by S3 from the same parameter."""
+    assert environment(template, "IngestFunction")["RETENTION_DAYS"] == {"Ref": "RetentionDays"}
+    rules = properties(template, "Bucket")["LifecycleConfiguration"]["Rules"]
+    [(condition, rule, otherwise)] = [each["Fn::If"] for each in rules if "Fn::If" in each]
+    assert template["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "RetentionDays"}, 0]}]}
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "RetentionDays"})
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert otherwise == {"Ref": "AWS::NoValue"}
+
+
 def test_the_bucket_takes_tls_only_and_no_signature_older_than_the_longest_url(template: Template) -> None:
     statements = {found["Sid"]: found for found in properties(template, "BucketPolicy")["PolicyDocument"]["Statement"]}
     assert {found["Effect"] for found in statements.values()} == {"Deny"}
     assert statements["DenyPlainText"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statements["DenyPlainText"]["Action"] == "s3:*"
+    assert statements["DenyOldTls"]["Condition"] == {"NumericLessThan": {"s3:TlsVersion": "1.2"}}
+    assert statements["DenyOldTls"]["Action"] == "s3:*"
+    for sid in ("DenyOtherEncryption", "DenyOtherKeys"):
+        assert set(statements[sid]["Condition"]["Null"].values()) == {"false"}, (
+            "what says nothing gets the bucket's own"
+        )
     assert statements["DenyOldSignatures"]["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": LIFE_MAX * 1000}}
 
 
@@ -694,6 +757,27 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         put(
             "BucketPolicy/Properties/PolicyDocument/Statement/1/Condition/NumericGreaterThan/s3:signatureAge", 3_600_000
         ),
+    ),
+    (
+        test_the_bucket_takes_tls_only_and_no_signature_older_than_the_longest_url,
+        put("BucketPolicy/Properties/PolicyDocument/Statement/3/Condition/Null", {"x": "true"}),
+    ),
+    (
+        test_who_reads_the_bucket_is_written_down_where_only_s3_writes,
+        put("AccessLogsPolicy/Properties/PolicyDocument/Statement/0/Condition/StringEquals", {}),
+    ),
+    (test_one_key_with_rotation_is_everybodys, put("Key/Properties/EnableKeyRotation", False)),
+    (
+        test_one_key_with_rotation_is_everybodys,
+        put("Key/Properties/KeyPolicy/Statement/1/Condition", None),
+    ),
+    (
+        test_retention_ends_for_objects_as_it_does_for_items,
+        put("Bucket/Properties/LifecycleConfiguration/Rules/1/Fn::If/1/ExpirationInDays", 30),
+    ),
+    (
+        test_the_apis_own_log_is_off_unless_asked_for_and_holds_no_path,
+        put("Api/Properties/AccessLogSetting/Fn::If/1/Format", '{"path": "$context.path"}'),
     ),
     (
         test_the_vendors_secret_has_a_place_for_each_value,

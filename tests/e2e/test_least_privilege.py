@@ -1,0 +1,387 @@
+"""Each action that a role is granted is needed, and what is not granted is denied: with the emulator enforcing IAM.
+
+An action is taken out of the deployed role's policy, the deployed function is invoked, and something that it promises
+must fail; then the policy is as it was. The emulator decides by the policy at the moment of the call.
+"""
+
+import copy
+import json
+import threading
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ingest.app import SCHEDULE_SOURCE
+from ingest.messages import ticket_message, webhook_message
+from ingest.webhook import IV_HEADER, Webhook, seal_webhook
+from local.account import Account
+from tests.support.fakes import sqs_record
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+POLICY = {"IngestRole": "ingest", "RetrievalRole": "retrieval", "ScheduleRole": "tick"}
+XRAY = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")  # the emulator has no daemon that would send traces
+NOT_PROVEN_HERE = {
+    # The emulator's poller reads the queue with rights of its own; AWS refuses an event source without these.
+    ("IngestRole", "WorkOnTheQueue", "sqs:ReceiveMessage"),
+    ("IngestRole", "WorkOnTheQueue", "sqs:DeleteMessage"),
+    ("IngestRole", "WorkOnTheQueue", "sqs:GetQueueAttributes"),
+    # The emulator encrypts nothing at rest on a caller's behalf, and writes the functions' logs itself.
+    ("IngestRole", "UseTheKey", "kms:GenerateDataKey"),
+    ("IngestRole", "UseTheKey", "kms:Decrypt"),
+    ("IngestRole", "WriteLogs", "logs:CreateLogStream"),
+    ("IngestRole", "WriteLogs", "logs:PutLogEvents"),
+    *((role, "TellTraces", action) for role in ("IngestRole", "RetrievalRole") for action in XRAY),
+    ("RetrievalRole", "UseTheKey", "kms:Decrypt"),
+    ("RetrievalRole", "WriteLogs", "logs:CreateLogStream"),
+    ("RetrievalRole", "WriteLogs", "logs:PutLogEvents"),
+}
+
+
+class Deployed:
+    """The stack's functions and roles, by their names in the template."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        found = stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
+        self.names = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in found}
+        self._next = 3100
+
+    def ticket(self, **state: Any) -> str:
+        self._next += 1
+        ticket: str = self.stack.vendor("tickets", count=1, start=self._next)[0]["ticket"]
+        if state:
+            self.stack.vendor("state", ticket=ticket, **state)
+        return ticket
+
+    def ingest(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self._invoke("IngestFunction", event)
+
+    def work(self, *bodies: str) -> list[str]:
+        """Messages as the event source brings them; the identifiers that go back."""
+        answer = self.ingest({"Records": [sqs_record(body) for body in bodies]})
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def archive(self, ticket: str, *, force: bool = False) -> bool:
+        return self.work(ticket_message(ticket, force=force)) == []
+
+    def webhook(self, ticket: str) -> str:
+        event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"})
+        body, iv = seal_webhook(event.encode(), self.stack.at.webhook_secret.encode(), uuid4().bytes)
+        return webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:00:00.000000Z"))
+
+    def policy(self, role: str) -> dict[str, Any]:
+        given = self.stack.iam.get_role_policy(RoleName=self.names[role], PolicyName=POLICY[role])
+        return cast("dict[str, Any]", given["PolicyDocument"])
+
+    @contextmanager
+    def without(self, role: str, sid: str, action: str) -> Iterator[None]:
+        """The role's policy lacks the action in the statement `sid`."""
+        whole = self.policy(role)
+        reduced = copy.deepcopy(whole)
+        [statement] = [each for each in reduced["Statement"] if each["Sid"] == sid]
+        actions = listed(statement["Action"])
+        # A policy may not be empty, nor may a statement be.
+        statement["Action"] = [each for each in actions if each != action] or ["sts:GetCallerIdentity"]
+        assert action in actions, f"{role} is not granted {action}"
+        self._put(role, reduced)
+        try:
+            yield
+        finally:
+            self._put(role, whole)
+
+    def as_role(self, role: str) -> LocalStack:
+        """The stack with the role's own credentials."""
+        arn = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["Arn"]
+        trusted: Any = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["AssumeRolePolicyDocument"]
+        me = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": self._me()}}
+        self._trust(role, {**trusted, "Statement": [me]})
+        try:
+            given = self.stack.sts.assume_role(RoleArn=arn, RoleSessionName="least-privilege")["Credentials"]
+        finally:
+            self._trust(role, trusted)
+        at = self.stack.at
+        account = Account(at.endpoint_url, at.ca_bundle, at.region, given["AccessKeyId"], given["SecretAccessKey"])
+        as_role = LocalStack(at, self.stack.state)
+        as_role.session = account.session()
+        as_role.session._session.set_credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return as_role
+
+    def _invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        answer = self.stack.functions.invoke(FunctionName=self.names[function], Payload=json.dumps(event).encode())
+        given: dict[str, Any] = json.loads(answer["Payload"].read())
+        return {"failed": answer["FunctionError"], **given} if answer.get("FunctionError") else given
+
+    def _put(self, role: str, policy: dict[str, Any]) -> None:
+        self.stack.iam.put_role_policy(
+            RoleName=self.names[role], PolicyName=POLICY[role], PolicyDocument=json.dumps(policy)
+        )
+
+    def _trust(self, role: str, policy: dict[str, Any]) -> None:
+        self.stack.iam.update_assume_role_policy(RoleName=self.names[role], PolicyDocument=json.dumps(policy))
+
+    def _me(self) -> str:
+        return self.stack.sts.get_caller_identity()["Arn"]
+
+
+def listed(actions: Any) -> list[str]:
+    return [actions] if isinstance(actions, str) else list(actions)
+
+
+@pytest.fixture(scope="module")
+def deployed(stack: LocalStack) -> Deployed:
+    return Deployed(stack)
+
+
+def keeps_a_webhook(deployed: Deployed) -> bool:
+    """The webhook door answers 202."""
+    headers = {"Content-Type": "text/plain", IV_HEADER: b64encode(bytes(16)).decode()}
+    event = {"httpMethod": "POST", "path": "/webhooks/tickets", "headers": headers, "body": "x", "requestContext": {}}
+    status: int = deployed.ingest({**event, "isBase64Encoded": False})["statusCode"]
+    return status == 202
+
+
+def quarantines_junk(deployed: Deployed) -> bool:
+    """A message that cannot be read is done with."""
+    return deployed.work("junk") == []
+
+
+def puts_off_what_fails(deployed: Deployed) -> bool:
+    """The pause of a message that goes back is set; of one that the queue does not know, it hears that."""
+    ticket = str(uuid4())
+    deployed.work(ticket_message(ticket))
+    said = log_of(deployed, "pause not set")
+    assert said, "the queue knows no such receipt"
+    return "AccessDenied" not in said[-1]
+
+
+def archives_a_request(deployed: Deployed) -> bool:
+    """A ticket that somebody asks for is archived."""
+    return deployed.archive(deployed.ticket())
+
+
+def archives_a_webhook(deployed: Deployed) -> bool:
+    """A ticket whose webhook came is archived, its event with it."""
+    return deployed.work(deployed.webhook(deployed.ticket())) == []
+
+
+def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
+    """A ticket that was changed while it was fetched is looked at again, and archived."""
+    ticket = deployed.ticket()
+    assert deployed.archive(ticket)
+    table, key = deployed.stack.at.table, {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+    deployed.stack.vendor("latency", details=1000)
+    deployed.stack.vendor("state", ticket=ticket, revision=1)
+    done: list[bool] = []
+    attempt = threading.Thread(target=lambda: done.append(deployed.archive(ticket, force=True)))
+    attempts = int(deployed.stack.dynamodb.get_item(TableName=table, Key=key)["Item"]["attempts"]["N"])
+    attempt.start()
+
+    def begun() -> bool | None:
+        item = deployed.stack.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+        return int(item["attempts"]["N"]) > attempts or None
+
+    eventually(begun, "the attempt")
+    deployed.stack.dynamodb.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #version = :other",
+        ExpressionAttributeNames={"#version": "version"},
+        ExpressionAttributeValues={":other": {"S": "0" * 64}},
+    )
+    attempt.join()
+    deployed.stack.vendor("latency", details=0)
+    return done == [True]
+
+
+def reads_a_secret_that_changed(deployed: Deployed) -> bool:
+    """A process that has no secret in its memory yet archives a ticket whose webhook came."""
+    name = deployed.names["IngestFunction"]
+    given = deployed.stack.functions.get_function_configuration(FunctionName=name)
+    deployed.stack.functions.update_function_configuration(FunctionName=name, Timeout=given["Timeout"])
+    return archives_a_webhook(deployed)
+
+
+def finds_incomplete_tickets(deployed: Deployed) -> bool:
+    """The schedule's tick does its work."""
+    return "failed" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
+
+
+def recognises_a_finished_event(deployed: Deployed) -> bool:
+    """The second delivery of a finished event asks the vendor nothing, and is done."""
+    message = deployed.webhook(ticket := deployed.ticket())
+    assert deployed.work(message) == []
+    asked = len(deployed.stack.vendor("calls", ticket=ticket))
+    return deployed.work(message) == [] and len(deployed.stack.vendor("calls", ticket=ticket)) == asked
+
+
+def tries_again_what_failed(deployed: Deployed) -> bool:
+    """An event whose work failed is worked on again at its next delivery, at once."""
+    message = deployed.webhook(ticket := deployed.ticket())
+    deployed.stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket, times=1)
+    assert deployed.work(message) != []
+    return deployed.work(message) == []
+
+
+def serves_a_ticket(deployed: Deployed) -> bool:
+    """GET /tickets/{ticket} finds it."""
+    return deployed.stack.api.get(f"/tickets/{an_archived(deployed)}").status_code == 200
+
+
+def lists_a_customers_tickets(deployed: Deployed) -> bool:
+    """GET /customers/{customer}/tickets answers."""
+    return deployed.stack.api.get("/customers/C-1/tickets").status_code == 200
+
+
+def signs_urls_that_open(deployed: Deployed) -> bool:
+    """What the API signs can be downloaded: a URL can do what its signer can."""
+    images = deployed.stack.api.get(f"/tickets/{an_archived(deployed)}/images").json()["images"]
+    return deployed.stack.api.download(images[0]["url"]).status_code == 200
+
+
+def ticks(deployed: Deployed) -> bool:
+    """The schedule may invoke the ingest function."""
+    scheduler = deployed.as_role("ScheduleRole")
+    event = json.dumps({"source": SCHEDULE_SOURCE, "schedule": "x"}).encode()
+    try:
+        scheduler.functions.invoke(FunctionName=deployed.names["IngestFunction"], Payload=event)
+    except scheduler.functions.exceptions.ClientError as error:
+        return not error.response["Error"]["Code"].startswith("AccessDenied")
+    return True
+
+
+def log_of(deployed: Deployed, saying: str) -> list[str]:
+    pages = deployed.stack.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=deployed.names["IngestLogs"], startTime=int((time.time() - 10) * 1000)
+    )
+    return [event["message"] for page in pages for event in page["events"] if saying in event["message"]]
+
+
+def an_archived(deployed: Deployed) -> str:
+    ticket: str = deployed.stack.vendor("tickets", count=1, start=3090)[0]["ticket"]
+    if deployed.stack.api.get(f"/tickets/{ticket}").status_code != 200:
+        assert deployed.archive(ticket)
+    return ticket
+
+
+NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
+    ("IngestRole", "KeepRequestsAndRequeueTickets", "sqs:SendMessage", keeps_a_webhook),
+    ("IngestRole", "KeepRequestsAndRequeueTickets", "sqs:SendMessage", quarantines_junk),
+    ("IngestRole", "WorkOnTheQueue", "sqs:ChangeMessageVisibility", puts_off_what_fails),
+    ("IngestRole", "WriteTickets", "dynamodb:UpdateItem", archives_a_request),
+    ("IngestRole", "WriteTickets", "dynamodb:PutItem", archives_a_webhook),
+    ("IngestRole", "WriteTickets", "dynamodb:GetItem", looks_again_after_a_lost_race),
+    ("IngestRole", "FindIncompleteTickets", "dynamodb:Query", finds_incomplete_tickets),
+    ("IngestRole", "RememberFinishedEvents", "dynamodb:PutItem", recognises_a_finished_event),
+    ("IngestRole", "RememberFinishedEvents", "dynamodb:UpdateItem", recognises_a_finished_event),
+    ("IngestRole", "RememberFinishedEvents", "dynamodb:DeleteItem", tries_again_what_failed),
+    ("IngestRole", "StoreImagesAndManifests", "s3:PutObject", archives_a_request),
+    ("IngestRole", "ReadSecrets", "secretsmanager:GetSecretValue", reads_a_secret_that_changed),
+    ("RetrievalRole", "ReadTickets", "dynamodb:GetItem", serves_a_ticket),
+    ("RetrievalRole", "ListCustomersTickets", "dynamodb:Query", lists_a_customers_tickets),
+    ("RetrievalRole", "ReadAndSignImagesAndDetails", "s3:GetObject", signs_urls_that_open),
+    ("ScheduleRole", "Tick", "lambda:InvokeFunction", ticks),
+]
+
+
+@pytest.mark.parametrize(
+    ("role", "sid", "action", "behaviour"),
+    NEEDED,
+    ids=[f"{sid}-{action}-{behaviour.__name__}" for _, sid, action, behaviour in NEEDED],
+)
+def test_a_granted_action_is_needed(
+    deployed: Deployed, role: str, sid: str, action: str, behaviour: Callable[[Deployed], bool]
+) -> None:
+    assert behaviour(deployed), "with all that is granted, it works"
+    with deployed.without(role, sid, action):
+        assert not behaviour(deployed), f"without {action} it works too: the role has it for nothing"
+
+
+def test_every_granted_action_is_tried_here_or_said_to_be_beyond_the_emulator(deployed: Deployed) -> None:
+    granted = {
+        (role, statement["Sid"], action)
+        for role in POLICY
+        for statement in deployed.policy(role)["Statement"]
+        for action in listed(statement["Action"])
+    }
+    assert granted == {(role, sid, action) for role, sid, action, _ in NEEDED} | NOT_PROVEN_HERE
+
+
+def test_what_the_ingest_role_is_not_granted_is_denied(deployed: Deployed) -> None:
+    role, at, names = deployed.as_role("IngestRole"), deployed.stack.at, deployed.names
+    ticket = an_archived(deployed)
+    key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+    [image, *_] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/images/")["Contents"]
+    denied(
+        {
+            "s3:GetObject": lambda: role.s3.get_object(Bucket=at.bucket, Key=image["Key"]),
+            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=image["Key"]),
+            "s3:ListBucket": lambda: role.s3.list_objects_v2(Bucket=at.bucket),
+            "s3:PutObject elsewhere": lambda: role.s3.put_object(Bucket=at.bucket, Key="elsewhere/x", Body=b"x"),
+            "s3:PutBucketPolicy": lambda: role.s3.put_bucket_policy(Bucket=at.bucket, Policy="{}"),
+            "dynamodb:DeleteItem": lambda: role.dynamodb.delete_item(TableName=at.table, Key=key),
+            "dynamodb:Scan": lambda: role.dynamodb.scan(TableName=at.table),
+            "dynamodb:Query by customer": lambda: role.dynamodb.query(
+                TableName=at.table,
+                IndexName="by-customer",
+                KeyConditionExpression="customer = :c",
+                ExpressionAttributeValues={":c": {"S": "C"}},
+            ),
+            "sqs:PurgeQueue": lambda: role.sqs.purge_queue(QueueUrl=at.queue_url),
+            "sqs:ReceiveMessage of dead letters": lambda: role.sqs.receive_message(QueueUrl=at.dead_letter_queue_url),
+            "secretsmanager:PutSecretValue": lambda: role.secrets.put_secret_value(
+                SecretId=names["WebhookSecret"], SecretString="x"
+            ),
+            "iam:PutRolePolicy": lambda: role.iam.put_role_policy(
+                RoleName=names["IngestRole"], PolicyName="more", PolicyDocument="{}"
+            ),
+            "lambda:UpdateFunctionConfiguration": lambda: role.functions.update_function_configuration(
+                FunctionName=names["IngestFunction"], Timeout=61
+            ),
+            "kms:ScheduleKeyDeletion": lambda: role.kms.schedule_key_deletion(KeyId=names["Key"]),
+        }
+    )
+
+
+def test_what_the_retrieval_role_is_not_granted_is_denied(deployed: Deployed) -> None:
+    role, at, names = deployed.as_role("RetrievalRole"), deployed.stack.at, deployed.names
+    ticket = an_archived(deployed)
+    key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+    [manifest] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/manifests/")["Contents"]
+    deployed.stack.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognised/x", Body=b"x")
+    denied(
+        {
+            "s3:GetObject of a manifest": lambda: role.s3.get_object(Bucket=at.bucket, Key=manifest["Key"]),
+            "s3:GetObject of what was not understood": lambda: role.s3.get_object(
+                Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognised/x"
+            ),
+            "s3:PutObject": lambda: role.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/images/x", Body=b"x"),
+            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=manifest["Key"]),
+            "s3:ListBucket": lambda: role.s3.list_objects_v2(Bucket=at.bucket),
+            "dynamodb:PutItem": lambda: role.dynamodb.put_item(TableName=at.table, Item=key),
+            "dynamodb:UpdateItem": lambda: role.dynamodb.update_item(TableName=at.table, Key=key),
+            "dynamodb:Scan": lambda: role.dynamodb.scan(TableName=at.table),
+            "dynamodb:GetItem of finished events": lambda: role.dynamodb.get_item(
+                TableName=names["Idempotency"], Key={"id": {"S": "x"}}
+            ),
+            "sqs:SendMessage": lambda: role.sqs.send_message(QueueUrl=at.queue_url, MessageBody="{}"),
+            "sqs:ReceiveMessage": lambda: role.sqs.receive_message(QueueUrl=at.quarantine_queue_url),
+            "secretsmanager:GetSecretValue": lambda: role.secrets.get_secret_value(SecretId=names["WebhookSecret"]),
+        }
+    )
+
+
+def denied(attempts: dict[str, Callable[[], Any]]) -> None:
+    assert len(attempts) >= 10
+    for what, attempt in attempts.items():
+        with pytest.raises(ClientError) as refused:
+            attempt()
+        assert refused.value.response["Error"]["Code"].startswith("AccessDenied"), what
