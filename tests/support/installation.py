@@ -1,0 +1,138 @@
+"""Both doors of the ingest function with a queue between them, and the vendor at the other end of a line."""
+
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from ingest import queue_door, webhook_door
+from ingest.archive import Archive
+from ingest.fetch import Fetcher
+from ingest.once import Once
+from ingest.preventor import Preventor
+from ingest.queue_door import Collaborators
+from ingest.threads import Threads
+from ingest.transport import Answer
+from ingest.vendor_calls import VendorCalls
+from ingest.webhook import seal_webhook
+from ingest.work import Work
+from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
+from tests.support.house import House
+from ticket_archive.metrics import Tally
+from ticket_archive.models import ImageType
+from ticket_archive.telemetry import logger, metrics
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+# The smallest JPEG that is whole: a frame header (one pixel), a scan, the end.
+JPEG = bytes.fromhex("ffd8 ffc0 000b 08 0001 0001 01 01 11 00 ffda 0008 01 01 00 00 3f 00 ff00 ffd9")
+IMAGES = {"images": ["data:image/jpeg;base64," + base64.b64encode(JPEG).decode()]}
+
+
+class Line:
+    """The vendor at the other end of a line: `throttled` tickets are told to wait."""
+
+    def __init__(self) -> None:
+        self.throttled: set[str] = set()
+
+    def send(self, method: str, url: str, **_: Any) -> Answer:
+        if url.endswith("/token"):
+            return self._answer(201, {"token": "t", "expires_in": 1200})
+        ticket = url.partition("/transactions/")[2].partition("/")[0]
+        if ticket in self.throttled:
+            return self._answer(429, {}, {"Retry-After": "60"})
+        return self._answer(200, IMAGES if "/images?" in url else {"flow_status": "ACCEPTED", "ticket": ticket})
+
+    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> Answer:
+        return Answer(status, CaseInsensitiveDict(headers or {}), json.dumps(body).encode(), "application/json")
+
+
+class Queue(FakeQueue):
+    """The webhook door's end of the queue too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[str] = []
+
+    def send(self, body: str) -> str:
+        self.bodies.append(body)
+        return f"id-{len(self.bodies) - 1}"
+
+
+class Installation:
+    """Posts webhooks to the one door and delivers what was kept to the other."""
+
+    def __init__(self, tickets: ThreadPoolExecutor, calls: Threads) -> None:
+        self.line = Line()
+        self.queue = Queue()
+        self.tally = Tally()
+        house = House(pool=calls)
+        vendor = Preventor(
+            "https://api.preventor.com",
+            cast("Any", lambda fresh=False: _Credential()),
+            cast("Any", self.line),
+            observe=VendorCalls(self.tally),
+        )
+        archive = Archive(
+            fetcher=Fetcher(vendor, house.bucket, calls),
+            table=house.table,
+            bucket=house.bucket,
+            pool=calls,
+            clock=house.clock,
+            image_types=tuple(ImageType),
+            retention_days=0,
+        )
+        self.store = FakeIdempotencyTable(house.effects)
+        once = Once(cast("Any", self.store), "idempotency")
+        work = Work(
+            archive=archive,
+            once=once,
+            quarantine=self.queue,
+            webhook_secrets=lambda: [SECRET],
+            allow_plaintext=False,
+            retry_delay=20.0,
+        )
+        self.door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, 9, self.tally)
+
+    def post(self, ticket: str, secret: bytes = SECRET) -> None:
+        event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
+        body, iv = seal_webhook(event, secret, bytes(16))
+        request = {
+            "body": body.decode(),
+            "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": iv},
+            "requestContext": {"requestId": f"request-{ticket}"},
+        }
+        assert webhook_door.handle(request, cast("Any", FakeContext()))["statusCode"] == 202
+
+    def deliver(self) -> None:
+        records = [sqs_record(body, message_id=f"id-{place}") for place, body in enumerate(self.queue.bodies)]
+        queue_door.handle({"Records": records}, cast("Any", FakeContext()))
+
+
+class _Credential:
+    """Five values."""
+
+    def __getattr__(self, name: str) -> Any:
+        return type("Value", (), {"get_secret_value": lambda _: "x"})()
+
+
+@contextmanager
+def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Installation]:
+    """Both doors are the installation's, at log level DEBUG, and no metric is left from before or after."""
+    with ThreadPoolExecutor(at_once) as tickets, Threads(16) as calls:
+        installation = Installation(tickets, calls)
+        monkeypatch.setattr(queue_door, "collaborators", lambda: installation.door)
+        made = webhook_door.Collaborators(cast("Any", installation.queue), lambda: None)
+        monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+        metrics.clear_metrics()
+        level = logger.log_level
+        logger.setLevel("DEBUG")
+        try:
+            yield installation
+        finally:
+            logger.setLevel(level)
+            metrics.clear_metrics()

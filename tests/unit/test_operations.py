@@ -1,0 +1,238 @@
+"""docs/operations.md, as an operator needs it: every alarm, every reason, every code, and queries that find lines."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+from ingest import schedule_door, webhook_door
+from ingest.webhook import Reason
+from retrieval import app, audit
+from tests.support.fakes import FakeContext
+from tests.support.installation import Installation, installed
+from tests.support.logs import log_lines
+from tests.unit.retrieval.fakes import TICKET, World, request
+from ticket_archive import errors
+from ticket_archive.clock import iso, now
+from ticket_archive.metrics import Metric
+from ticket_archive.table import Waiting
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+OF_CLOUDWATCH = "@"  # fields that Logs Insights finds by itself begin so
+
+Line = dict[str, Any]
+
+
+def chapter(name: str) -> str:
+    return TEXT.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+def sections(text: str) -> dict[str, str]:
+    return {part.partition("\n")[0]: part for part in text.split("\n### ")[1:]}
+
+
+def first_column(table: str) -> set[str]:
+    """What stands in backquotes at the beginning of a table's rows."""
+    return {code for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)}
+
+
+def resources(kind: str) -> dict[str, Any]:
+    return {name: found["Properties"] for name, found in TEMPLATE["Resources"].items() if found["Type"] == kind}
+
+
+# ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_alarm_has_a_section_and_every_section_is_of_an_alarm() -> None:
+    assert set(sections(chapter("Alarms"))) == set(resources("AWS::CloudWatch::Alarm"))
+
+
+@pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
+def test_an_alarms_section_says_what_to_do_next(name: str) -> None:
+    section = sections(chapter("Alarms"))[name]
+    command = re.search(r"^    (python -m ops|aws) ", section, re.MULTILINE)
+    assert command or re.search(r"\]\(#", section), "a command, or a query to run"
+
+
+def test_the_numbers_are_the_templates() -> None:
+    redrive = TEMPLATE["Resources"]["TicketQueue"]["Properties"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == 9
+    assert "delivered nine times" in chapter("Alarms")
+    assert TEMPLATE["Parameters"]["RetryDelaySeconds"]["Default"] == 20
+    assert 60 * 60 < sum(20 * 2**delivery for delivery in range(8)) < 2 * 60 * 60
+    alarm = TEMPLATE["Resources"]["QuarantineAlarm"]["Properties"]
+    assert (alarm["Threshold"], alarm["Period"]) == (10, 300)
+    assert "Ten webhooks or more" in sections(chapter("Alarms"))["QuarantineAlarm"]
+
+
+# ─── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_reason_for_quarantine_is_explained() -> None:
+    assert first_column(chapter("Quarantine")) == {*Reason, "webhook_secret_malformed"}
+
+
+def codes(kind: type[errors.ArchiveError]) -> Iterator[str]:
+    yield kind.code
+    for narrower in kind.__subclasses__():
+        yield from codes(narrower)
+
+
+def test_every_code_that_a_ticket_can_fail_with_is_explained() -> None:
+    ends = {errors.SettingsError.code, errors.TicketErased.code, errors.NotUnderstood.code}
+    assert first_column(sections(chapter("Logs"))["What the codes mean"]) == {*codes(errors.TryLater), *ends}
+
+
+def test_every_metric_that_is_named_is_written() -> None:
+    named = set(re.findall(r"`((?:Webhooks|Tickets|Messages|Vendor|Bodies|Urls|Objects)[A-Z]\w+)`", TEXT))
+    others = {*resources("AWS::CloudWatch::Alarm"), "VendorMaxConcurrency", "VendorCredential"}
+    others |= set(TEMPLATE["Outputs"])
+    assert named - others - set(Metric) == set()
+    assert named & set(Metric)
+
+
+def test_every_link_within_the_page_leads_somewhere() -> None:
+    headings = re.findall(r"^#{1,3} (.+)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
+
+
+# ─── Queries ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+QUERIES = {
+    name: re.search(r"```logs-insights\n(.+?)```", section, re.DOTALL)[1]  # type: ignore[index]
+    for name, section in sections(chapter("Logs")).items()
+    if "```logs-insights" in section
+}
+FUNCTIONS = {"count", "count_distinct", "latest", "max", "pct", "bin", "ispresent"}
+WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
+
+
+class Queue:
+    def send(self, body: str) -> str:
+        return "id-requeued"
+
+
+class Late:
+    """One ticket that is due."""
+
+    def incomplete(self, limit: int) -> list[Waiting]:
+        return [Waiting("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
+
+    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+        return True
+
+
+class Broken:
+    def send(self, body: str) -> str:
+        raise ConnectionError
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
+    """What both functions log on a day on which everything happens."""
+    with log_lines() as told, installed(monkeypatch, 4) as installation:
+        monkeypatch.setattr(audit._logger.registered_handler, "stream", told)
+        ingest_everything(installation, monkeypatch)
+        world = World()
+        monkeypatch.setattr(app, "collaborators", world)
+        context = SimpleNamespace(
+            function_name="retrieval", memory_limit_in_mb=1, invoked_function_arn="arn", aws_request_id="r"
+        )
+        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
+        world.tickets.broken = ConnectionError()
+        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
+        return told.records
+
+
+def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation.line.throttled = {"T-1"}
+    installation.post("T-0")
+    installation.post("T-1")
+    installation.deliver()
+    installation.queue.bodies.clear()
+    installation.post("T-2", secret=b"x" * 32)
+    installation.deliver()
+    due: Any = schedule_door.Collaborators(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
+    monkeypatch.setattr(schedule_door, "collaborators", lambda: due)
+    schedule_door.handle()
+    context = cast("Any", FakeContext())
+    webhook_door.handle({"body": "x", "headers": {"Content-Type": "text/html"}}, context)
+    full: Any = webhook_door.Collaborators(cast("Any", Broken()), lambda: None)
+    monkeypatch.setattr(webhook_door, "collaborators", lambda: full)
+    webhook_door.handle({"body": "x", "headers": {"Content-Type": "text/plain"}}, context)
+
+
+def value(line: Line, field: str) -> Any:
+    """A field as Logs Insights finds it in JSON: dots lead inside."""
+    found: Any = line
+    for name in field.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def finds(query: str, lines: list[Line]) -> list[Line]:
+    """The lines that pass the query's filters: equalities and `ispresent`, joined by `and`."""
+    for condition in (part for text in re.findall(r"filter (.+)", query) for part in text.split(" and ")):
+        if present := re.fullmatch(r"ispresent\(([\w.]+)\)", condition):
+            lines = [line for line in lines if value(line, present[1]) is not None]
+        else:
+            field, wanted = re.fullmatch(r'([\w.]+) = "(.+)"', condition).groups()  # type: ignore[union-attr]
+            example = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("id-0",)}.get(wanted, (wanted,))
+            lines = [line for line in lines if value(line, field) in example]
+    return lines
+
+
+def fields(query: str) -> set[str]:
+    plain = re.sub(r'"[^"]*"|as \w+|sort \w+', "", query)
+    names = set(re.findall(r"@?[A-Za-z][\w.]*", plain)) - FUNCTIONS - WORDS
+    return {name for name in names if not name.startswith(OF_CLOUDWATCH)} - {"5m", "15m", "m"}
+
+
+OF_THE_PLATFORM = {"Time and memory of the function"}  # REPORT lines, which Lambda itself writes
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
+def test_a_query_finds_lines_that_the_code_writes(name: str, lines: list[Line]) -> None:
+    assert finds(QUERIES[name], lines)
+
+
+# Where the day of the test does not have it: another service's errors, whose keys `describe` makes.
+OF_ERRORS = {"aws_code", "aws_operation", "detail"}
+
+
+@pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
+def test_a_querys_fields_are_keys_of_the_lines_that_it_finds(name: str, lines: list[Line]) -> None:
+    found = finds(QUERIES[name], lines)
+    if name == "Follow one ticket":  # from the first line to the last, whatever became of it
+        found = lines
+    if name == "Follow one message":
+        found = [line for line in lines if "correlation_id" in line]
+    missing = {field for field in fields(QUERIES[name]) if all(value(line, field) is None for line in found)}
+    assert missing - OF_ERRORS == set()
+
+
+def test_the_keys_of_others_errors_are_as_the_queries_call_them() -> None:
+    source = (ROOT / "layers" / "ticket_archive" / "telemetry.py").read_text()
+    for key in OF_ERRORS:
+        assert f'"{key}"' in source
+
+
+def test_a_query_with_a_misspelt_field_or_message_is_noticed(lines: list[Line]) -> None:
+    query = QUERIES["What is put off, by cause"]
+    assert not finds(query.replace("message put off", "message put of"), lines)
+    misspelt = fields(query.replace("ticket)", "tickt)"))
+    assert [field for field in misspelt if all(value(line, field) is None for line in lines)]
+
+
+def test_every_key_that_is_explained_is_written(lines: list[Line]) -> None:
+    explained = first_column(chapter("Logs").partition("\n### ")[0])
+    written = {key for line in lines for key in line}
+    assert explained - written - OF_ERRORS - {"xray_trace_id"} == set()
