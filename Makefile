@@ -15,7 +15,7 @@ SAM_CLI := .venv-sam/.installed
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
+.PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
 .PHONY: openapi requirements clean
 
 help: ## this list
@@ -35,6 +35,9 @@ demo: setup ## from an encrypted webhook to downloaded images, checked byte by b
 
 test: setup ## every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest $(ARGS)
+
+soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
+	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
 
 lint: setup ## ruff and the template's linters
 	$(BIN)/ruff check .
@@ -64,7 +67,7 @@ sam-lambda: setup build ## the functions in containers, on 127.0.0.1:3001, for b
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
 sam-alone: setup build ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
-	@$(BIN)/python -m local sam alone $(EVENT) $(ARGS)
+	@$(BIN)/python -m local sam alone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
 	$(BIN)/python -m local.openapi

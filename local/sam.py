@@ -5,6 +5,7 @@ about a ticket that its vendor knows.
 """
 
 import json
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,6 @@ SETTINGS, EVENTS = "sam-env.json", "events"
 
 FUNCTIONS = ("IngestFunction", "RetrievalFunction")
 SAMPLES = ROOT / "events"
-WEBHOOK = "webhook_completed_encrypted"
 ALONE = ROOT / "local" / "sam-alone.json"
 """Settings with which the webhook door works on its own: no queue, no stack, no network."""
 
@@ -103,13 +103,23 @@ def command(arguments: Sequence[str], settings: Path, template: Path | None) -> 
 
 
 def run(arguments: Sequence[str], settings: Path, account: Account | None, template: Path | None = None) -> int:
-    """Run it in the foreground with the account's key, or none; returns its exit status."""
+    """Run it in the foreground with the account's key, or none; returns its exit status.
+
+    Ctrl-C is sam's to hear, which then removes its containers; this process waits for it.
+    """
     if not SAM.exists():
         raise LocalStackError(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
-    done = subprocess.run(
-        command(arguments, settings, template), cwd=ROOT, env=tool_environment(credentials(account)), check=False
+    process = subprocess.Popen(
+        command(arguments, settings, template), cwd=ROOT, env=tool_environment(credentials(account))
     )
-    return done.returncode
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:  # this process is being ended
+            process.send_signal(signal.SIGINT)
+            process.wait()
+        signal.signal(signal.SIGINT, heard)
 
 
 def credentials(account: Account | None) -> dict[str, str]:

@@ -216,7 +216,7 @@ def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStac
 
 
 def test_the_webhook_door_works_on_its_own_without_a_queue_or_a_stack(built: Path) -> None:
-    answer, log = invoke(sam.SAMPLES / f"{sam.WEBHOOK}.json", sam.ALONE, None, built)
+    answer, log = invoke(sam.SAMPLES / "webhook_completed_encrypted.json", sam.ALONE, None, built)
     assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"status": "accepted"})
     lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"level"')]
     assert [(line["message"], line.get("result")) for line in lines] == [
