@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
@@ -114,6 +115,10 @@ app.use([answer])
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers an API Gateway REST proxy event."""
+    return copy_context().run(_answer, event, context)  # what is followed here is not on the next request's lines
+
+
+def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     with traces.part("answer"):
         return app.resolve({**event, "path": route_path(event)}, context)
 
