@@ -1,0 +1,158 @@
+"""Erased is erased: every version, whatever comes late, and whatever was under way when it began."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ingest.app import SCHEDULE_SOURCE
+from ingest.messages import ticket_message, webhook_message
+from ingest.webhook import Webhook, seal_webhook
+from local import ROOT
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+FIRST = 3300  # of the simulator's tickets: those of these tests
+TOMBSTONE = ["erased_at", "record", "state", "ticket"]
+
+
+def ops(stack: LocalStack, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "ops", "--stack-file", str(stack.state / "stack.json"), "--json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ticket_at(stack: LocalStack, number: int) -> str:
+    return str(stack.vendor("tickets", count=1, start=FIRST + number)[0]["ticket"])
+
+
+def archived(stack: LocalStack, ticket: str) -> None:
+    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, f"{ticket} archived")
+
+
+def versions(stack: LocalStack, ticket: str) -> list[str]:
+    """Every version of every object, and every delete marker."""
+    found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
+    return [each["Key"] for each in (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))]
+
+
+def items(stack: LocalStack, ticket: str) -> list[list[str]]:
+    """The attributes of the ticket's items."""
+    found = stack.dynamodb.query(
+        TableName=stack.at.table,
+        KeyConditionExpression="ticket = :ticket",
+        ExpressionAttributeValues={":ticket": {"S": ticket}},
+        ConsistentRead=True,
+    )
+    return [sorted(item) for item in found["Items"]]
+
+
+def is_gone(stack: LocalStack, ticket: str) -> None:
+    assert versions(stack, ticket) == []
+    assert items(stack, ticket) == [TOMBSTONE]
+    assert stack.api.get(f"/tickets/{ticket}").status_code == 410
+    for path in ("details", "images", f"images/{'0' * 64}"):
+        assert stack.api.get(f"/tickets/{ticket}/{path}").status_code == 410
+
+
+@contextmanager
+def slow_vendor(stack: LocalStack, **milliseconds: int) -> Iterator[None]:
+    stack.vendor("latency", **milliseconds)
+    try:
+        yield
+    finally:
+        stack.vendor("latency", **dict.fromkeys(milliseconds, 0))
+
+
+def done_with(stack: LocalStack, ticket: str, times: int) -> Callable[[], bool | None]:
+    """Whether so many messages about the ticket ended because it is erased."""
+
+    def look() -> bool | None:
+        lines = [line for line in stack.emulator_log.splitlines() if f'"{ticket}"' in line]
+        return sum('"result":"erased"' in line for line in lines) >= times or None
+
+    return look
+
+
+def test_every_version_of_every_state_goes(stack: LocalStack) -> None:
+    """GIVEN a ticket of two states, an object of two versions and one that is hidden by a delete marker."""
+    ticket = ticket_at(stack, 0)
+    stack.post(ticket)
+    archived(stack, ticket)
+    stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
+    ops(stack, "backfill", ticket, "--force")
+    eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2 or None, "two manifests")
+    again, hidden, *_ = (key for key in versions(stack, ticket) if "/images/" in key)
+    stack.s3.put_object(Bucket=stack.at.bucket, Key=again, Body=b"another version")
+    stack.s3.delete_object(Bucket=stack.at.bucket, Key=hidden)
+    before = versions(stack, ticket)
+
+    receipt = ops(stack, "erase", ticket, "--yes", "--settle", "1", "--reason-code", "ART17-0042")
+
+    assert receipt["object_versions"] == len(before)
+    assert receipt["events"] == 1
+    is_gone(stack, ticket)
+    told = json.dumps(receipt)
+    for text in personal(stack.vendor("expected", ticket=ticket)["details"]):
+        assert text not in told
+
+
+def personal(node: Any) -> Iterator[str]:
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from personal(child)
+    if isinstance(node, str) and len(node) >= 8 and "-" not in node:
+        yield node
+
+
+def test_nothing_that_comes_late_brings_it_back(stack: LocalStack) -> None:
+    """GIVEN an erased ticket, WHEN a webhook, a redrive, a forced backfill and the schedule come, THEN it stays so."""
+    ticket = ticket_at(stack, 1)
+    stack.post(ticket)
+    archived(stack, ticket)
+    event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
+    body, iv = seal_webhook(event, stack.at.webhook_secret.encode(), bytes(range(16)))
+    dead = webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:00:00.000000Z"))
+    ops(stack, "erase", ticket, "--yes", "--settle", "0")
+
+    stack.vendor("forget")
+    assert stack.post(ticket) == 202
+    assert stack.post(ticket, "verification") == 202
+    stack.sqs.send_message(QueueUrl=stack.at.dead_letter_queue_url, MessageBody=ticket_message(ticket))
+    stack.sqs.send_message(QueueUrl=stack.at.quarantine_queue_url, MessageBody=dead)
+    ops(stack, "redrive", "dead-letters", "--ticket", ticket)
+    ops(stack, "redrive", "quarantine", "--reason", "none_given")
+    ops(stack, "backfill", ticket, "--force")
+    functions = stack.cloudformation.describe_stack_resource(
+        StackName=stack.at.stack_name, LogicalResourceId="IngestFunction"
+    )
+    stack.functions.invoke(
+        FunctionName=functions["StackResourceDetail"]["PhysicalResourceId"],
+        Payload=json.dumps({"source": SCHEDULE_SOURCE}).encode(),
+    )
+
+    # The first is known as finished, and not even looked at.
+    eventually(done_with(stack, ticket, 4), "every late message worked on")
+    assert stack.vendor("calls", ticket=ticket) == [], "nobody even asks the vendor"
+    is_gone(stack, ticket)
+
+
+def test_what_was_under_way_leaves_nothing_behind(stack: LocalStack) -> None:
+    """GIVEN an archive that was past its look at the ticket, WHEN the ticket is erased meanwhile, THEN it is gone."""
+    ticket = ticket_at(stack, 2)
+    with slow_vendor(stack, details=3000, images=2500):
+        assert stack.post(ticket) == 202
+        eventually(lambda: True if items(stack, ticket) else None, "the archive under way")
+
+        receipt = ops(stack, "erase", ticket, "--yes", "--settle", "7")
+
+    assert receipt["late_object_versions"] > 0, "it did write after the first look"
+    eventually(done_with(stack, ticket, 1), "the archive ended")
+    is_gone(stack, ticket)
