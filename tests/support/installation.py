@@ -122,13 +122,14 @@ class _Credential:
 
 @contextmanager
 def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Installation]:
-    """Both doors are the installation's, at log level DEBUG, and no metric is left from before or after."""
+    """Both doors are the installation's, at log level DEBUG, and nothing is left from before or after."""
     with ThreadPoolExecutor(at_once) as tickets, Threads(16) as calls:
         installation = Installation(tickets, calls)
         monkeypatch.setattr(queue_door, "collaborators", lambda: installation.door)
         made = webhook_door.Collaborators(cast("Any", installation.queue), lambda: None)
         monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
         metrics.clear_metrics()
+        logger.clear_state()
         level = logger.log_level
         logger.setLevel("DEBUG")
         try:
