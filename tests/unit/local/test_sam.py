@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,12 @@ def test_alone_nothing_is_named_that_a_network_would_be_needed_for() -> None:
 def test_alone_there_is_no_key_of_the_developers() -> None:
     alone = sam.credentials(None)
     assert alone.keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/sam-local.md"])
+def test_every_make_target_that_is_documented_exists(page: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+[a-z])", (ROOT / page).read_text(), re.MULTILINE))
+    assert named
+    assert named <= targets
+    assert {f"sam-{what}" for what in ("invoke", "every", "api", "lambda", "alone")} <= targets

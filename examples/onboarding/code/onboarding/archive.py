@@ -37,10 +37,14 @@ class Archive:
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            # S3 tells what is missing from what is forbidden only to those who may list, and a list of this key it is.
+            if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied") and not self._exists(key):
                 return None
             raise
         return State.read(json.loads(found["Body"].read()))
+
+    def _exists(self, key: str) -> bool:
+        return bool(self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)["KeyCount"])
 
     def state(self, ticket: str, version: str) -> State | None:
         """A ticket's state by its version; None where its manifest is gone."""
