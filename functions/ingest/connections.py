@@ -1,6 +1,6 @@
 """Connections whose every operation ends within the time of the call that they serve.
 
-A time-out of `requests` or urllib3 is for one operation on the socket, so a peer that drips bytes keeps a call for
+A time-out of urllib3 is for one operation on the socket, so a peer that drips bytes keeps a call for
 ever. Here each operation gets no more than what is left of its call's own deadline. A call runs in one thread, so what
 it may spend is that thread's, and the sockets ask for it: there is no timer and no watching thread to leak, to survive
 a fork, or to fire after a freeze. One call at a time in a thread; a connection may serve another thread's call next.

@@ -1,28 +1,27 @@
 """The one way to the vendor: HTTP calls that end in time, stay within a byte cap and go only where they were sent.
 
-`requests` keeps the connections; what it leaves open is closed here: a call has one deadline for everything
-(`connections.py`), bodies are decompressed in small steps up to the cap, a redirect is an error, and nothing is taken
-from the environment. Errors carry short codes: the exceptions of the libraries hold URLs and headers, so none of them
-stays attached.
+urllib3 keeps the connections; what it leaves open is closed here: a call has one deadline for everything
+(`connections.py`), bodies are decompressed in small steps up to the cap, a redirect is an error. It knows no proxies,
+cookies or credentials of the environment, as `requests` on top of it would. Errors carry short codes: the exceptions of
+the libraries hold URLs and headers, so none of them stays attached.
 """
 
 import http.client
 import io
+import re
 import socket
 import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
 import certifi
-import requests
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.poolmanager import PoolManager
 from urllib3.response import BaseHTTPResponse
+from urllib3.util import Timeout, parse_url
 
 from ingest.connections import HttpPool, HttpsPool, PublicHttpsPool, keep_quiet, tls_context, within
 from ticket_archive.errors import VendorMisbehaved, VendorUnavailable
@@ -31,6 +30,7 @@ PIECE = 65_536  # bytes read or decompressed in one step
 FRAMING = 262_144  # bytes on the wire that an answer may have above its body: headers, chunk sizes, trailers
 COMPRESSIONS = ("gzip", "x-gzip", "deflate")
 CLOCK_SLACK = 0.001  # seconds by which a wait may end early
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,13 @@ class Transport:
         pool_size: int = 32,
         ca_bundle: str | None = None,
     ) -> None:
-        self._connect_timeout = connect_timeout
+        # The sockets bound every operation after connecting.
+        self._timeout = Timeout(connect=connect_timeout, read=None)
         self._read_timeout = read_timeout
         tls = tls_context(ca_bundle or certifi.where())
-        self._session = _session(tls, pool_size, HttpPool, HttpsPool)
+        self._pools = _pools(tls, pool_size, HttpPool, HttpsPool)
         # Apart from the other: no connection made without the check is ever used where it is asked for.
-        self._public_session = _session(tls, pool_size, PublicHttpsPool)
+        self._public_pools = _pools(tls, pool_size, PublicHttpsPool)
         keep_quiet()
 
     def send(
@@ -92,10 +93,10 @@ class Transport:
         Raises VendorMisbehaved for what is refused: "too_large", "redirect", "address", "encoding" (a compression that
         was not asked for).
         """
-        session = self._public_session if public_only else self._session
+        pools = self._public_pools if public_only else self._pools
         try:
             with within(expires_at, patience=self._read_timeout, bytes_on_wire=max_bytes + max_bytes // 4 + FRAMING):
-                return self._exchange(session, requests.Request(method, url, dict(headers)), max_bytes)
+                return self._exchange(pools, method, url, headers, max_bytes)
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError) as error:
             code = _code(error)
         if code == "timeout" and time.monotonic() >= expires_at - CLOCK_SLACK:
@@ -103,70 +104,49 @@ class Transport:
         raise VendorUnavailable(code)  # here, where no exception is being handled that would stay attached
 
     def close(self) -> None:
-        """Closes the idle connections."""
-        self._session.close()
-        self._public_session.close()
+        """Closes the idle connections at once; urllib3 leaves that to the garbage collector."""
+        for manager in (self._pools, self._public_pools):
+            keys = manager.pools.keys()
+            for pool in filter(None, map(manager.pools.get, keys)):
+                pool.close()
+            manager.clear()
 
-    def _exchange(self, session: requests.Session, request: requests.Request, max_bytes: int) -> Answer:
-        response = session.send(
-            session.prepare_request(request),
-            stream=True,
-            allow_redirects=False,
-            timeout=(self._connect_timeout, None),  # the sockets bound every operation after connecting
+    def _exchange(
+        self, pools: PoolManager, method: str, url: str, headers: Mapping[str, str], max_bytes: int
+    ) -> Answer:
+        target = parse_url(url)
+        # Without a scheme urllib3 would assume one, and it asks the resolver for any host.
+        if target.scheme not in pools.pool_classes_by_scheme or target.auth or not _HOST.fullmatch(target.host or ""):
+            raise VendorUnavailable("protocol")
+        response = pools.connection_from_host(target.host, target.port, target.scheme).urlopen(
+            method,
+            target.request_uri,
+            headers={"Accept-Encoding": "gzip", **headers},
+            retries=False,
+            redirect=False,
+            timeout=self._timeout,
+            preload_content=False,
+            decode_content=False,
         )
         try:
-            if 300 <= response.status_code < 400:
+            if 300 <= response.status < 400:
                 raise VendorMisbehaved("redirect")
-            if response.status_code < 200:
+            if response.status < 200:
                 # An interim answer. The real one follows, and would be taken for the next call's.
                 raise VendorUnavailable("protocol")
-            body = _read(response.raw, max_bytes)
+            body = _read(response, max_bytes)
         except BaseException:
             response.close()
+            response.release_conn()
             raise
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Answer(response.status_code, response.headers, body, media_type)
+        return Answer(response.status, response.headers, body, media_type)
 
 
-class _Adapter(HTTPAdapter):
-    """requests' adapter over pools of our own."""
-
-    def __init__(self, pool: type[HTTPConnectionPool], tls: ssl.SSLContext, pool_size: int) -> None:
-        self._pool = pool
-        self._tls = tls
-        super().__init__(pool_maxsize=pool_size)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **pool_kwargs)
-        self.poolmanager.pool_classes_by_scheme = {self._pool.scheme: self._pool}
-
-    def close(self) -> None:
-        """Closes the idle connections at once; urllib3 leaves that to the garbage collector."""
-        pools = self.poolmanager.pools
-        keys = pools.keys()
-        for pool in filter(None, map(pools.get, keys)):
-            pool.close()
-        super().close()
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to do: the context verifies. requests would read the CA bundle anew for every connection."""
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None. With a target `send` reads the redirect's body, of any size, even where it does not follow."""
-
-
-def _session(tls: ssl.SSLContext, pool_size: int, *pools: type[HTTPConnectionPool]) -> _Session:
-    session = _Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
-    session.headers["Accept-Encoding"] = "gzip"
-    session.adapters.clear()
-    for pool in pools:
-        session.mount(f"{pool.scheme}://", _Adapter(pool, tls, pool_size))
-    return session
+def _pools(tls: ssl.SSLContext, pool_size: int, *pools: type[HTTPConnectionPool]) -> PoolManager:
+    manager = PoolManager(maxsize=pool_size, ssl_context=tls)
+    manager.pool_classes_by_scheme = {pool.scheme: pool for pool in pools if pool.scheme}
+    return manager
 
 
 def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
@@ -213,8 +193,8 @@ class _Inflater:
                 return
 
 
-# The first kind that is found in an exception or in what caused it, and its code. The order matters: requests' and
-# Python's own errors are OSErrors too, and a lost connection is an HTTPException as well.
+# The first kind that is found in an exception or in what caused it, and its code. The order matters: most of Python's
+# own errors are OSErrors too, and a lost connection is an HTTPException as well.
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "dns"),
     (TimeoutError, "timeout"),

@@ -39,7 +39,12 @@ def test_everything_that_is_wanted_is_pinned() -> None:
     wanted = {re.split(r"[\s<>=!~\[#]", entry, maxsplit=1)[0] for entry in entries(WANTED)}
     pinned = {entry.partition("==")[0] for entry in entries(PINNED[0].read_text())}
     assert wanted <= pinned
-    assert {"boto3", "aws-lambda-powertools", "cryptography", "requests"} <= wanted
+    assert {"boto3", "aws-lambda-powertools", "cryptography", "urllib3"} <= wanted
+
+
+def test_what_only_development_needs_is_in_no_package() -> None:
+    pinned = {entry.partition("==")[0] for entry in entries(PINNED[0].read_text())}
+    assert not pinned & {"pydantic", "requests", "pytest", "mypy", "boto3-stubs", "pillow", "rich", "typer"}
 
 
 def test_a_compressed_answer_cannot_grow_without_a_bound() -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPHeaderDict
 
 from ingest import preventor
 from ingest.images import InlineImage, LinkedImage
@@ -63,7 +63,7 @@ Reply = Answer | Exception | Callable[[Call], Answer]
 
 def answer(status: int = 200, body: object = None, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+    named = HTTPHeaderDict({name.replace("_", "-"): value for name, value in headers.items()})
     return Answer(status, named, raw, "application/json")
 
 

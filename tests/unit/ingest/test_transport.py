@@ -12,7 +12,6 @@ import zlib
 from typing import Any
 
 import pytest
-import requests
 import urllib3.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,19 +31,19 @@ def caused(*chain: BaseException) -> BaseException:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (caused(requests.ConnectionError(), urllib3.exceptions.ProtocolError(), socket.gaierror()), "dns"),
-        (caused(requests.ConnectionError(), urllib3.exceptions.ProtocolError(), TimeoutError()), "timeout"),
-        (caused(requests.ConnectionError(), urllib3.exceptions.ProtocolError(), ConnectionResetError()), "reset"),
-        (caused(requests.ConnectionError(), http.client.RemoteDisconnected("")), "reset"),
-        (caused(requests.ConnectionError(), BrokenPipeError()), "reset"),
-        (caused(requests.exceptions.SSLError(), urllib3.exceptions.SSLError(), ssl.SSLCertVerificationError()), "tls"),
-        (caused(requests.ConnectionError(), urllib3.exceptions.NewConnectionError(None, ""), OSError()), "connect"),  # type: ignore[arg-type]
+        (caused(urllib3.exceptions.ProtocolError(), socket.gaierror()), "dns"),
+        (caused(urllib3.exceptions.ProtocolError(), TimeoutError()), "timeout"),
+        (caused(urllib3.exceptions.ProtocolError(), ConnectionResetError()), "reset"),
+        (caused(urllib3.exceptions.ProtocolError(), http.client.RemoteDisconnected("")), "reset"),
+        (caused(urllib3.exceptions.ProtocolError(), BrokenPipeError()), "reset"),
+        (caused(urllib3.exceptions.SSLError(), ssl.SSLCertVerificationError()), "tls"),
+        (caused(urllib3.exceptions.NewConnectionError(None, ""), OSError()), "connect"),  # type: ignore[arg-type]
         (caused(urllib3.exceptions.ProtocolError(), http.client.IncompleteRead(b"")), "truncated"),
         (urllib3.exceptions.ProtocolError("Response ended prematurely"), "truncated"),
         (zlib.error(), "encoding"),
-        (caused(requests.ConnectionError(), http.client.BadStatusLine("canary")), "protocol"),
-        (caused(requests.ConnectionError(), http.client.LineTooLong("canary")), "protocol"),
-        (requests.exceptions.InvalidHeader("canary"), "protocol"),
+        (caused(urllib3.exceptions.ProtocolError(), http.client.BadStatusLine("canary")), "protocol"),
+        (caused(urllib3.exceptions.ProtocolError(), http.client.LineTooLong("canary")), "protocol"),
+        (urllib3.exceptions.LocationParseError("canary"), "protocol"),
         (ValueError("canary"), "protocol"),
     ],
 )
