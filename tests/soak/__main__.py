@@ -32,6 +32,7 @@ def main() -> int:
 
         def tell(phase: str, done: int, of: int) -> None:
             if phase:
+                progress.console.print(phase)
                 progress.update(task, description=phase)
             progress.update(task, completed=done, total=of or None)
 
