@@ -47,6 +47,7 @@ class Journey:
     about: Mapping[str, Any]
     expected: Mapping[str, Any] = field(repr=False)
     outcome: str = ""
+    details: Mapping[str, Any] | None = field(default=None, repr=False)
     images: list[Downloaded] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -124,7 +125,9 @@ def _details(api: Api, journey: Journey) -> None:
     body = gzip.decompress(answer.content) if answer.content.startswith(b"\x1f\x8b") else answer.content
     if answer.status_code != 200:
         journey.differences.append(f"the details were answered with {answer.status_code}")
-    elif exactly(body) != journey.expected["details"]:
+        return
+    journey.details = exactly(body)
+    if journey.details != journey.expected["details"]:
         journey.differences.append("the details are not those that the vendor has")
 
 

@@ -1,0 +1,43 @@
+"""Draws the picture of the README: a ticket of the simulator's as `ops view` shows it.
+
+`python -m tests.support.screenshot docs/view.png`. Nobody in it is a person.
+"""
+
+import base64
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from local.gallery import sheet
+from ops.page import page
+from tests.support.browser import Browser
+from tests.support.journeys import journey
+from tests.support.waiting import eventually
+
+WIDTH, HEIGHT = 1200, 1320
+
+
+def main(target: Path) -> None:
+    """Writes the PNG, in few colours: it is looked at beside text."""
+    shown = sheet(journey(0, scale=0.6))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "ticket.html"
+        file.write_bytes(page(shown.item, shown.pieces))
+        browser = Browser(Path(folder) / "profile")
+        try:
+            browser.open(file)
+            size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+            browser.call("Emulation.setDeviceMetricsOverride", **size)
+            loaded = "[...document.querySelectorAll('figure img')].every(image => image.complete) || null"
+            eventually(lambda: browser.js(loaded), "the pictures loaded")
+            png = base64.b64decode(browser.call("Page.captureScreenshot", format="png")["data"])
+        finally:
+            browser.close()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(96).save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
