@@ -11,12 +11,13 @@ SAM := .venv-sam/bin/sam
 DEV := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
+GATES := .venv-gates/.installed
 
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: openapi requirements clean
+.PHONY: openapi gates secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,7 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
-test: setup ## every test (ARGS="-k words tests/unit …")
+test: setup $(GATES) ## every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest $(ARGS)
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
@@ -45,7 +46,13 @@ lint: setup ## ruff and the template's linters
 	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 
 typecheck: $(DEV) ## mypy, strict
-	$(BIN)/mypy $(wildcard layers functions local ops tests bench examples/*/code)
+	$(BIN)/mypy $(wildcard layers functions local ops tests bench tools examples/*/code)
+
+gates: $(DEV) $(GATES) ## the scanners: the expanded template, the product's code, secrets
+	@$(BIN)/python -m tools.gates
+
+secrets: $(DEV) $(GATES) ## take what looks like a secret today as known: look at the difference before you commit it
+	@$(BIN)/python -m tools.gates --write-baseline
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
@@ -85,10 +92,11 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
+	$(COMPILE) requirements/gates.in -o requirements/gates.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-gates .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -97,6 +105,8 @@ $(DEV): requirements/dev.txt layers/requirements.txt requirements/pip.txt
 $(EMULATOR): requirements/emulator.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(SAM_CLI): requirements/sam.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(GATES): requirements/gates.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
 install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)
