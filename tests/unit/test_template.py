@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
-from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from ingest.app import SCHEDULE_SOURCE
@@ -27,6 +26,7 @@ from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, Page, TicketTable, read_item
+from tools.gates import expand
 
 Template = dict[str, Any]
 Rule = Callable[[Template], None]
@@ -35,21 +35,6 @@ ROOT = Path(__file__).parents[2]
 TEMPLATE: Template = yaml_parse((ROOT / "template.yaml").read_text())
 DAY = 86_400
 FUNCTIONS = {"IngestFunction": "IngestLogs", "RetrievalFunction": "RetrievalLogs"}
-
-
-class _NoManagedPolicies:
-    """The template names none."""
-
-    def load(self) -> dict[str, str]:
-        return {}
-
-
-def expand(template: Template) -> Template:
-    """The template as CloudFormation gets it: SAM's transform done, code standing where `sam package` puts it."""
-    packaged = copy.deepcopy(template)
-    packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions"
-    packaged["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
-    return dict(transform(packaged, {}, _NoManagedPolicies()))
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What is run over the repository, and is no part of what is deployed."""
