@@ -27,8 +27,7 @@ def run(command, stored):
     subprocess.run(command, shell=True)
     return pickle.loads(stored)
 """
-KEYS = "key = 'AKIA" + "QWERTYUIOPASDFGH'
-"  # put together here, so that this file does not hold one
+KEYS = "key = 'AKIA" + "QWERTYUIOPASDFGH'\n"  # put together here, so that this file does not hold one
 
 
 @pytest.fixture
