@@ -155,7 +155,12 @@ class Archive:
         times = {"fetched_at": _age(kept, fetched_at), "expires_at": expiry}
         if fetched.failures:
             self._keep_incomplete(wanted, item, content, times, fetched.failures)
-        return self._commit(wanted, item, content, times)
+        return self._commit(wanted, item, content, {**times, "event_id": wanted.event_id})
+
+    def is_latest(self, ticket: str, event_id: str) -> bool:
+        """Whether the ticket's state is what came of this very event, so that the event again would change nothing."""
+        item = self._table.get(ticket)
+        return item is not None and item.attributes.get("event_id") == event_id
 
     def _commit(self, wanted: Wanted, item: TicketItem, content: _Content, times: Mapping[str, Any]) -> Result:
         """Writes the item, then the manifest. A lost race is looked at again: only a newer fetch ends it."""

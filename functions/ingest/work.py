@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from ingest.archive import Archive, Wanted
 from ingest.messages import TicketRequest, read_message
-from ingest.once import Once
+from ingest.once import ALREADY_DONE, Once
 from ingest.patience import pause_before_delivery
 from ingest.webhook import EventKind, TicketEvent, Webhook, open_webhook
 from ticket_archive.errors import SettingsError, TicketErased, UnreadableWebhook
@@ -108,6 +108,8 @@ class Work:
             return self._archive.archive(wanted, expires_at).value
 
         result = self._once.run(event.event_id, archive) if self._once else archive()
+        if result == ALREADY_DONE and not self._archive.is_latest(event.ticket, event.event_id):
+            result = archive()  # a ticket that went back to an earlier state may be told of in the very same words
         return Done(result, event.ticket, event.event_id, event.name, received_at=event.received_at)
 
     def _ticket(self, request: TicketRequest, message: Message, expires_at: float) -> Done:

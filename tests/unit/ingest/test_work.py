@@ -93,7 +93,23 @@ class TestACompletion:
 
         assert again.result == "already_done"
         assert office.house.effects.named("vendor") == []
-        assert office.house.effects.named("table") == []
+        assert office.house.effects.named("table") == [f"table.get {TICKET}"], "one look, no write"
+
+    def test_that_comes_in_the_same_words_when_the_ticket_is_back_in_an_earlier_state_is_archived(
+        self, office: Office
+    ) -> None:
+        # GIVEN a ticket that was accepted, then rejected
+        office.do(webhook())
+        office.house.has("REJECTED")
+        office.do(webhook({**COMPLETED, "flow_status": "REJECTED", "disposition": "FAILED"}))
+        # WHEN it is accepted again, and the vendor says so as it did the first time
+        office.house.has("ACCEPTED")
+        again = office.do(webhook())
+        # THEN that is a state of its own, and the event is recognised from then on
+        assert again.result == "archived"
+        assert office.do(webhook()).result == "already_done"
+        assert office.house.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
+        office.house.check()
 
     def test_that_comes_again_changes_nothing_where_the_store_was_lost(self, office: Office) -> None:
         office.do(webhook())
