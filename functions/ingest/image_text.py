@@ -28,6 +28,26 @@ class LinkedImage:
     url: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PlainBase64:
+    """A text that is decoded already: its beginning as it stood there, and its bytes."""
+
+    head: str = field(repr=False)
+    data: bytes = field(repr=False)
+
+
+def plain_base64(text: memoryview) -> PlainBase64 | None:
+    """A text that is base64 in its strictest form, alone or in a data URI that says so; None for every other."""
+    head = str(text[: 4 * HEAD_BYTES], "latin-1")
+    uri = _DATA_URI.match(head)
+    if uri and uri[2].lower() != ";base64":
+        return None
+    try:
+        return PlainBase64(head, a2b_base64(text[uri.end() if uri else 0 :], strict_mode=True))
+    except ValueError:
+        return None
+
+
 def looks_like_image(text: str) -> bool:
     """Whether a text is meant as an image: then `read_image` returns one, or says what is wrong with it."""
     head = text[: 4 * HEAD_BYTES]
@@ -46,12 +66,14 @@ def is_link(text: str) -> bool:
     return bool(_URL.match(text))
 
 
-def read_image(text: str) -> InlineImage | LinkedImage:
+def read_image(text: str | PlainBase64) -> InlineImage | LinkedImage:
     """The image in a text.
 
     Raises NotUnderstood where a data URI is not base64 or holds another one (`data_uri`), and where the base64 is none
     (`base64`); beyond that, as `check_image`. What NotUnderstood carries is only a part of the vendor's body.
     """
+    if isinstance(text, PlainBase64):
+        return _checked(text.data)
     if is_link(text):
         return LinkedImage(text.strip())
     if uri := _DATA_URI.match(text):
@@ -70,6 +92,10 @@ def read_image(text: str) -> InlineImage | LinkedImage:
         digits = digits.translate(_TO_STANDARD_BYTES, delete=b" \t\r\n")
         digits = _padded(digits)
         data = _decoded(digits)
+    return _checked(data)
+
+
+def _checked(data: bytes) -> InlineImage:
     if data.startswith(b"data:"):
         raise NotUnderstood("data_uri", b"")
     return check_image(data)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ingest.image_bytes import InlineImage, check_image, format_of
-from ingest.image_text import LinkedImage, is_link, looks_like_image, read_image
+from ingest.image_text import LinkedImage, PlainBase64, is_link, looks_like_image, plain_base64, read_image
 from ticket_archive.errors import NotUnderstood, VendorUnavailable
 from ticket_archive.models import ImageType
 
@@ -29,6 +29,8 @@ MAX_PARTS = 100_000
 """Of a JSON text. Beyond it, small parts would need many times the text's size as memory."""
 
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
+_VERY_LONG = 4096  # characters from which a text is worth being decoded where it stands
+_ASIDE = "\x01"  # begins the text that stands in for it
 
 _TYPES = {kind.value.replace("_", "").lower(): kind for kind in ImageType}
 _TYPE_FIELDS = frozenset({"type", "imagetype", "kind", "name", "label", "category"})
@@ -62,7 +64,7 @@ def _read(body: bytes, content_type: str, wanted: ImageType) -> Iterator[InlineI
     if format_of(body) or (_is_binary(content_type) and not _is_json(body) and not _is_image_text(body)):
         yield check_image(body)
         return
-    texts = _wanted(_survey(_parse(body)), wanted)
+    texts = _wanted(_survey(*_parse(body)), wanted)
     if len(texts) > MAX_IMAGES:
         raise NotUnderstood("too_many", b"")
     texts.reverse()
@@ -84,15 +86,48 @@ def _is_image_text(body: bytes) -> bool:
     return looks_like_image(start) and not is_link(start)
 
 
-def _parse(body: bytes) -> Any:
+def _parse(body: bytes) -> tuple[Any, list[PlainBase64]]:
     """JSON with objects as tuples of pairs, so that no repeated key hides an image, and with numbers of no meaning.
 
-    Read as Latin-1, one byte a character whatever script a name is in: all that matters here is ASCII.
+    What was put aside comes beside it: texts of an image's size are decoded without ever becoming a text of their own,
+    which would take their size of memory twice.
     """
     if _is_image_text(body):
-        return body.decode("latin-1")
-    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:
+        return body.decode("latin-1"), []
+    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS or body.count(b'"') > 4 * MAX_PARTS:
         raise NotUnderstood("too_complex", b"")
+    rest, aside = _put_aside(body)
+    try:
+        return _parse_json(rest), aside
+    except (NotUnderstood, VendorUnavailable):
+        if not aside:
+            raise
+    return _parse_json(body), []  # which says exactly what is wrong
+
+
+def _put_aside(body: bytes) -> tuple[bytes, list[PlainBase64]]:
+    """The body with its very long base64 replaced by short texts that say which it was.
+
+    What stands between two quotes and is nothing but base64 is a whole string of JSON, wherever the search began:
+    between two strings there is at least one character that is none of base64's.
+    """
+    aside: list[PlainBase64] = []
+    if b"\\u0001" in body:  # somebody else's
+        return body, aside
+    pieces, kept, start = [], 0, body.find(b'"')
+    while start >= 0 and (end := body.find(b'"', start + 1)) >= 0:
+        plain = plain_base64(memoryview(body)[start + 1 : end]) if end - start > _VERY_LONG else None
+        if plain is None:
+            start = end
+            continue
+        pieces += [body[kept:start], b'"\\u0001%d"' % len(aside)]
+        aside.append(plain)
+        kept, start = end + 1, body.find(b'"', end + 1)
+    return b"".join([*pieces, body[kept:]]) if aside else body, aside
+
+
+def _parse_json(body: bytes) -> Any:
+    """Read as Latin-1, one byte a character whatever script a name is in: all that matters here is ASCII."""
     try:
         # `len` is a function of the number's digits that is quick and never fails, as `int` does for 5,000 of them.
         return json.loads(
@@ -120,13 +155,13 @@ class _Survey:
     """What a JSON text holds: texts that look like images, each with the type that it stands under; and what else."""
 
     def __init__(self) -> None:
-        self.images: list[tuple[ImageType | None, str]] = []
+        self.images: list[tuple[ImageType | None, str | PlainBase64]] = []
         self.holds_long_text = False
         self.holds_something = False
         self.has_empty_place = False
 
 
-def _survey(tree: Any) -> _Survey:
+def _survey(tree: Any, aside: list[PlainBase64]) -> _Survey:
     survey = _Survey()
     stack: list[tuple[ImageType | None, str, Any]] = [(None, "", tree)]
     while stack:
@@ -138,6 +173,12 @@ def _survey(tree: Any) -> _Survey:
         elif isinstance(node, tuple):
             kind = _declared_type(node) or kind
             stack.extend((_type_named(name) or kind, name, each) for name, each in reversed(node))
+        elif isinstance(node, str) and aside and node.startswith(_ASIDE):
+            plain = aside[int(node[len(_ASIDE) :])]
+            if looks_like_image(plain.head):
+                survey.images.append((kind, plain))
+            else:
+                survey.holds_something = survey.holds_long_text = True
         elif isinstance(node, str) and looks_like_image(node):
             survey.images.append((kind, node))
         else:
@@ -146,7 +187,7 @@ def _survey(tree: Any) -> _Survey:
     return survey
 
 
-def _wanted(survey: _Survey, wanted: ImageType) -> list[str]:
+def _wanted(survey: _Survey, wanted: ImageType) -> list[str | PlainBase64]:
     if not survey.images:
         if survey.holds_long_text or (survey.holds_something and not survey.has_empty_place):
             raise NotUnderstood("no_image", b"")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ingest.image_bytes import MAX_PIXELS
-from ingest.images import MAX_IMAGES, MAX_PARTS, InlineImage, LinkedImage, check_image, read_images
+from ingest.images import _VERY_LONG, MAX_IMAGES, MAX_PARTS, InlineImage, LinkedImage, check_image, read_images
 from ticket_archive.errors import NotUnderstood, VendorUnavailable
 from ticket_archive.models import ImageType
 
@@ -642,3 +642,86 @@ def test_no_error_shows_what_it_was_given() -> None:
         with pytest.raises((NotUnderstood, VendorUnavailable)) as caught:
             read_images(body, JSON, PORTRAITS)
         assert "Jon" not in str(caught.value) + repr(caught.value) + repr(caught.value.args)
+
+
+LARGE = drawn("PNG", size=(60, 40))
+LARGER = drawn("PNG", seed=1, size=(70, 50))
+
+
+def test_the_large_samples_are_decoded_where_they_stand() -> None:
+    assert len(bare(LARGE)) > _VERY_LONG
+
+
+def escaped(answer: object) -> bytes:
+    """The same JSON as some writers spell it, which cannot be decoded where it stands."""
+    return json.dumps(answer).replace("/", "\\/").encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"images": [uri(LARGE, "image/png"), uri(LARGER, "image/png"), bare(JPEG)]},
+        {"a": "b", "images": [bare(LARGE)], "": [1.5, None, {"c": "d"}]},
+        [{"type": "DOCUMENT", "image": bare(LARGE)}, {"type": "SELF_PORTRAITS", "image": bare(LARGER)}],
+        {"DOCUMENT": [uri(LARGE)], "selfPortraits": {"front": uri(LARGER)}},
+        bare(LARGE),
+        {"images": [bare(LARGE), bare(LARGE)]},
+        {"images": [uri(LARGE, "text/html")]},
+        {"images": [bare(LARGE)], "note": "\x010"},
+        {"images": ["\x010", bare(LARGE)]},
+        {bare(LARGE): bare(LARGER)},
+    ],
+)
+def test_large_images_are_the_same_however_the_json_is_spelt(answer: object) -> None:
+    plain, slow = json.dumps(answer).encode(), escaped(answer)
+    assert plain != slow
+    expected = read_images(slow, JSON, PORTRAITS)
+    assert expected
+    assert read_images(plain, JSON, PORTRAITS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({"images": [bare(b"x" * 6000)]}, "no_image"),
+        ({"template": bare(b"x" * 6000), "images": []}, "no_image"),
+        ({"images": [bare(uri(LARGE).encode())]}, "data_uri"),
+        ({"images": [bare(LARGE), uri(HTML * 200)]}, "not_an_image"),
+        ({"DOCUMENT": [bare(LARGE)], "images": [bare(LARGER)]}, "ambiguous"),
+    ],
+)
+def test_large_texts_are_refused_as_small_ones_are(answer: object, code: str) -> None:
+    refusals = []
+    for body in (json.dumps(answer).encode(), escaped(answer)):
+        with pytest.raises(NotUnderstood) as refusal:
+            read_images(body, JSON, PORTRAITS)
+        assert refusal.value.body == body
+        refusals.append(refusal.value.detail)
+    assert set(refusals) == {code}
+
+
+@pytest.mark.parametrize("end", [10, 5000, 9000, -1, -2, -3])
+def test_an_answer_with_a_large_image_that_is_cut_off_is_so_however_it_is_spelt(end: int) -> None:
+    answer = {"images": [bare(LARGE), bare(LARGER)], "more": 1}
+    for body in (json.dumps(answer).encode(), escaped(answer)):
+        with pytest.raises(VendorUnavailable, match="truncated"):
+            read_images(body[:end], JSON, PORTRAITS)
+
+
+def test_json_around_a_large_image_that_is_none_is_refused() -> None:
+    with pytest.raises(NotUnderstood, match="not_json"):
+        read_images(b'{"images": "%s" "more"}' % bare(LARGE).encode(), JSON, PORTRAITS)
+
+
+def test_a_large_image_costs_no_second_copy_of_its_text() -> None:
+    noise = random.Random(5).randbytes(900 * 800 * 3)
+    file = BytesIO()
+    Image.frombytes("RGB", (900, 800), noise).save(file, "PNG", compress_level=1)
+    body = json.dumps({"images": [uri(file.getvalue(), "image/png")]}).encode()
+    tracemalloc.start()
+    try:
+        read_images(body, JSON, PORTRAITS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.9 * len(body)
