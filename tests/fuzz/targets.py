@@ -1,0 +1,124 @@
+"""What is fuzzed: each target takes bytes, and raises only what it documents."""
+
+import random
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from ingest.image_bytes import check_image
+from ingest.images import read_images
+from ingest.messages import read_message
+from ingest.webhook import Webhook, open_webhook, seal_webhook
+from tests.support.fakes import picture
+from ticket_archive.errors import NotUnderstood, UnreadableWebhook, VendorUnavailable
+from ticket_archive.models import ImageType
+
+SECRET = bytes(range(32))
+IV = bytes(16)
+RECEIVED_AT = "2026-01-15T09:00:00.000000Z"
+
+
+def webhook(data: bytes) -> None:
+    """As a body in clear, as what an encrypted one holds, as ciphertext, as base64, as an IV, as a message."""
+    sealed, iv = seal_webhook(data, SECRET, IV)
+    aligned = data[: len(data) // 16 * 16]
+    for body, vector, content_type in (
+        (data, None, "application/json"),
+        (sealed, iv, "text/plain"),
+        (b64encode(aligned), iv, "text/plain"),
+        (data, iv, "text/plain"),
+        (sealed, data.decode("latin-1"), "text/plain"),
+    ):
+        try:
+            open_webhook(
+                Webhook(body, vector, content_type, RECEIVED_AT), secrets=[SECRET[::-1], SECRET], allow_plaintext=True
+            )
+        except UnreadableWebhook as error:
+            if error.__context__ is not None:  # it would bring the body along into whatever prints it
+                raise AssertionError("a foreign error stays attached") from None
+    with suppress(UnreadableWebhook):
+        read_message(data.decode("utf-8", "surrogateescape"))
+
+
+def image(data: bytes) -> None:
+    """As an image, and as an answer in each of the forms that hold images."""
+    with suppress(NotUnderstood, VendorUnavailable):
+        check_image(data)
+    encoded = b64encode(data)
+    for body, content_type in (
+        (data, "image/jpeg"),
+        (data, "application/json"),
+        (encoded, "text/plain"),
+        (b'{"images": ["' + encoded + b'"]}', "application/json"),
+        (b'["data:image/png;base64,' + encoded + b'"]', "application/json"),
+    ):
+        with suppress(NotUnderstood, VendorUnavailable):
+            read_images(body, content_type, ImageType.DOCUMENT)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {"webhook": webhook, "image": image}
+
+_EVENTS = (
+    b'{"ticket": "762ebbda-0edb", "event": "ticket.verification.completed", "flow_status": "ACCEPTED", "n": 1e3}',
+    b'{"invitation_state": "COMPLETED", "ticket": "T-1", "a": {"b": [1, null, true, "\\ud800"]}}',
+    b'{"v": 1, "ticket": "T-1", "kind": "backfill", "force": true}',
+    b'{"v": 1, "webhook": {"body": "e30=", "iv": null, "content_type": "text/plain", '
+    b'"received_at": "2026-01-15T09:00:00Z"}}',
+)
+_IMAGES = (
+    picture("a").data,
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
+    b"\x00\x00\x00\x0cIDATx\x9cc\xf8\xff\xff?\x00\x05\xfe\x02\xfe\xdc\xccY\xe7\x00\x00\x00\x00IEND\xaeB`\x82",
+    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+    b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00?\x00\x7f\xff\xd9",
+    b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00/\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00",
+    b"GIF89a\x01\x00\x01\x00\x00\x00\x00;",
+    b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+)
+SEEDS: dict[str, Sequence[bytes]] = {"webhook": _EVENTS, "image": _IMAGES}
+_WORDS = (
+    b"\x00",
+    b"\xff",
+    b"\xff\xd8",
+    b"\xff\xd9",
+    b"[" * 2000,
+    b"9" * 5000,
+    b"NaN",
+    b"1e400",
+    b'"',
+    b"\\u0000",
+    b"\xef\xbb\xbf",
+)
+
+
+def mutated(seed: bytes, dice: random.Random) -> bytes:
+    """A seed with one to eight changes: bytes flipped, cut out, doubled, put in, cut off."""
+    data = bytearray(seed)
+    for _ in range(dice.randint(1, 8)):
+        at = dice.randrange(len(data) + 1)
+        match dice.randrange(6):
+            case 0 if at < len(data):
+                data[at] ^= 1 << dice.randrange(8)
+            case 1 if at < len(data):
+                data[at] = dice.randrange(256)
+            case 2:
+                del data[at : at + dice.randint(1, 16)]
+            case 3:
+                data[at:at] = data[at : at + dice.randint(1, 64)]
+            case 4:
+                data[at:at] = dice.choice(_WORDS)
+            case _:
+                data[at:at] = dice.randbytes(dice.randint(1, 16))
+    return bytes(data[: dice.randrange(len(data) + 1)]) if dice.random() < 0.1 else bytes(data)
+
+
+def run(name: str, count: int, seed: int) -> None:
+    """So many mutations of a target's seeds. Raises what the target raises, with the input in a note."""
+    dice = random.Random(f"{name} {seed}")
+    for number in range(count):
+        data = mutated(dice.choice(SEEDS[name]), dice)
+        try:
+            TARGETS[name](data)
+        except Exception as error:
+            error.add_note(f"{name}, seed {seed}, number {number}: {data[:2000]!r}")
+            raise

@@ -1,0 +1,30 @@
+"""What strangers send, bent in every way: only what is documented is raised. `make fuzz` runs the full size."""
+
+import pytest
+
+from ingest.image_bytes import check_image
+from tests.fuzz import targets
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_whatever_comes_nothing_untyped_is_raised(name: str) -> None:
+    targets.run(name, 5_000, seed=1)
+
+
+def test_the_mutations_reach_beyond_the_first_refusal() -> None:
+    """GIVEN the seeds as they are, THEN each is taken far enough to be worth bending."""
+    for name, target in targets.TARGETS.items():
+        for seed in targets.SEEDS[name]:
+            target(seed)
+    assert check_image(targets.SEEDS["image"][1]).content_type == "image/png"
+    assert check_image(targets.SEEDS["image"][2]).content_type == "image/jpeg"
+
+
+def test_what_a_target_does_not_document_is_told_with_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: bytes) -> None:
+        raise KeyError
+
+    monkeypatch.setitem(targets.TARGETS, "image", broken)
+    with pytest.raises(KeyError) as raised:
+        targets.run("image", 1, seed=7)
+    assert raised.value.__notes__[0].startswith("image, seed 7, number 0: b")
