@@ -36,7 +36,7 @@ class Vendor(Protocol):
 class Store(Protocol):
     """Where objects go: `ticket_archive.bucket.Bucket`."""
 
-    def create(self, key: str, body: bytes, content_type: str) -> bool:
+    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
         """Stores an object unless its key is taken."""
         ...
 
@@ -122,9 +122,10 @@ class Fetcher:
     ) -> StoredImage:
         if isinstance(image, LinkedImage):
             image = self._vendor.linked_image(image, expires_at)
-        sha256 = hashlib.sha256(image.data).hexdigest()
+        digest = hashlib.sha256(image.data)
+        sha256 = digest.hexdigest()
         key = image_key(ticket, kind, sha256, image.extension)
-        self._bucket.create(key, image.data, image.content_type)
+        self._bucket.create(key, image.data, image.content_type, digest.digest())
         return StoredImage(kind, index, key, sha256, len(image.data), image.content_type)
 
     def _outcome(

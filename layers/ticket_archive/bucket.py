@@ -27,8 +27,10 @@ class Bucket:
         self.name = name
         self._on_put = on_put
 
-    def create(self, key: str, body: bytes, content_type: str) -> bool:
+    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
         """Stores `body` under `key` unless something is there already; says whether it did.
+
+        `sha256` is the body's digest where it is known already.
 
         S3 compares the SHA-256 that is sent along with what arrives, and If-None-Match makes the second writer of the
         same content a no-op: no second version, no second event
@@ -42,7 +44,7 @@ class Bucket:
                 Key=key,
                 Body=body,
                 ContentType=content_type,
-                ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode(),
+                ChecksumSHA256=base64.b64encode(sha256 or hashlib.sha256(body).digest()).decode(),
                 IfNoneMatch="*",
             )
         except ClientError as error:

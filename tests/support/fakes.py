@@ -4,6 +4,7 @@ things at once. They keep the rules of the real ones, are safe under threads, an
 Every call passes through `Effects`, under a name: there a test watches the calls, counts them, and breaks them.
 """
 
+import hashlib
 import itertools
 import json
 import threading
@@ -108,7 +109,8 @@ class FakeBucket:
     def __getitem__(self, key: str) -> bytes:
         return self.objects[key]
 
-    def create(self, key: str, body: bytes, content_type: str) -> bool:
+    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
+        assert sha256 in (None, hashlib.sha256(body).digest()), "S3 compares it"
         with self.effects.around(f"bucket.create {key}"), self._lock:
             if key in self.objects:
                 return False

@@ -38,7 +38,10 @@ def bucket(client: "S3Client", s3: Stubber) -> Bucket:
     return Bucket(client, "archive")
 
 
-def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(s3: Stubber, bucket: Bucket) -> None:
+@pytest.mark.parametrize("known", [None, hashlib.sha256(b"picture").digest()])
+def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(
+    known: bytes | None, s3: Stubber, bucket: Bucket
+) -> None:
     body = b"picture"
     s3.add_response(
         "put_object",
@@ -52,7 +55,7 @@ def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(s3:
             "IfNoneMatch": "*",
         },
     )
-    assert bucket.create(KEY, body, "image/jpeg") is True
+    assert bucket.create(KEY, body, "image/jpeg", known) is True
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
