@@ -100,6 +100,8 @@ def test_the_keyboard_goes_from_one_ticket_to_the_next_and_escape_closes(
 ) -> None:
     pictures = all_but_the_broken_one(browser, journeys)
     browser.press("ArrowRight")
+    browser.press("End")
+    assert browser.js(FOCUSED) == pictures - 1
     browser.press("Home")
     assert browser.js(FOCUSED) == 0
     for expected in [*range(1, pictures), 0]:
