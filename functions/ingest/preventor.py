@@ -37,6 +37,8 @@ TRY_SECONDS = 20.0
 _QUICK_PAUSES = (0.2, 0.6)  # seconds, before the second and the third try; each is drawn from half of it to all of it
 _LEAST_SECONDS = 0.5  # with less time left a call is not begun
 
+_dice = random.SystemRandom()  # the copies of a snapshot share all other random state
+
 T = TypeVar("T")
 
 
@@ -127,7 +129,7 @@ class Preventor:
             try:
                 return ask(min(expires_at, time.monotonic() + TRY_SECONDS))
             except TryLater as error:
-                wait = random.uniform(pause / 2, pause) if pause else 0.0  # noqa: S311 - jitter
+                wait = _dice.uniform(pause / 2, pause) if pause else 0.0
                 asked_to_wait = error.retry_after is not None and error.retry_after > wait
                 no_time_left = time.monotonic() + wait + _LEAST_SECONDS > expires_at
                 if pause is None or not error.quick or asked_to_wait or no_time_left:

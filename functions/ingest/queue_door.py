@@ -45,6 +45,8 @@ SOON = 2
 They double each time: a message's deliveries must not be used up while the other attempt takes its time.
 """
 
+_dice = random.SystemRandom()  # the copies of a snapshot share all other random state
+
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
@@ -222,7 +224,7 @@ _ALARMING = {
 def _pause(error: Exception, receives: int, retry_delay: float) -> int:
     base = SOON if isinstance(error, OutOfTime | Superseded) else retry_delay
     asked = error.retry_after if isinstance(error, TryLater) else None
-    return pause_before_delivery(receives, base, asked, random.random())  # noqa: S311 - jitter
+    return pause_before_delivery(receives, base, asked, _dice.random())
 
 
 def _sent_at(record: SQSRecord) -> str:

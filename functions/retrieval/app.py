@@ -16,13 +16,15 @@ from retrieval import answers, audit, problems, queries, reading
 from retrieval.collaborators import Collaborators
 from retrieval.errors import MethodNotAllowed, NotArchivedYet, UnknownRoute
 from retrieval.paths import route_path
-from ticket_archive import traces
+from ticket_archive import snapshot, traces
 from ticket_archive.clock import now
 from ticket_archive.details import to_json
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, follow, logger, metrics
+
+snapshot.prepare()
 
 app = APIGatewayRestResolver(debug=False)  # debug would print whole events, whatever the environment says
 collaborators = Collaborators(os.environ)

@@ -75,7 +75,7 @@ def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     with ThreadPoolExecutor(10) as tickets, ThreadPoolExecutor(16) as calls:
         office = Office(tickets, calls)
         monkeypatch.setattr(queue_door, "collaborators", lambda: office.door)
-        monkeypatch.setattr("random.random", lambda: 0.5)
+        monkeypatch.setattr("ingest.queue_door._dice.random", lambda: 0.5)
         metrics.clear_metrics()
         yield office
         metrics.clear_metrics()
