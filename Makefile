@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: openapi gates secrets requirements clean
+.PHONY: openapi fuzz gates secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ lint: setup ## ruff and the template's linters
 
 typecheck: $(DEV) ## mypy, strict
 	$(BIN)/mypy $(wildcard layers functions local ops tests bench tools examples/*/code)
+
+fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to each route (ARGS="--count N --seed N")
+	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)
+	FUZZ_REQUESTS=2000 $(BIN)/pytest tests/security/test_api_fuzz.py
 
 gates: $(DEV) $(GATES) ## the scanners: the expanded template, the product's code, secrets
 	@$(BIN)/python -m tools.gates

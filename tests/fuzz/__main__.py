@@ -1,6 +1,6 @@
 """`make fuzz`: a million mutations of each target (side by side on the cores there are), then coverage-guided ones.
 
-`python -m tests.fuzz [--count N] [--seed N]`. Atheris takes part where it is installed, as in .venv-fuzz.
+`python -m tests.fuzz [--count N] [--seed N]`. Atheris (Linux) takes part where it is installed.
 """
 
 import argparse

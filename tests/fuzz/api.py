@@ -1,0 +1,38 @@
+"""The retrieval function behind a WSGI door, as API Gateway would call it: for tools that speak HTTP."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from local.openapi import PATH
+from retrieval import app
+from tests.support.fakes import FakeContext
+from tests.unit.retrieval.fakes import request
+
+DOCUMENT: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+ROUTES = {
+    re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)): path
+    for path, methods in DOCUMENT["paths"].items()
+    if "get" in methods
+}
+
+
+def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """A WSGI application. What is no route, API Gateway answers itself: 403."""
+    if environ["PATH_INFO"] == "/openapi.json":
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(DOCUMENT).encode()]
+    target = urlsplit(environ["REQUEST_URI"])
+    for pattern, resource in ROUTES.items():
+        if (match := pattern.fullmatch(target.path.removeprefix("/v1"))) and environ["REQUEST_METHOD"] == "GET":
+            query = parse_qs(target.query, keep_blank_values=True, errors="surrogateescape")
+            event = request(resource, {}, dict(query))
+            event |= {"path": target.path, "pathParameters": match.groupdict()}  # as they came, percent-encoded
+            answer = app.lambda_handler(event, FakeContext())
+            headers = [(name, value) for name, values in answer["multiValueHeaders"].items() for value in values]
+            start_response(f"{answer['statusCode']} X", headers)
+            return [answer["body"].encode()]
+    start_response("403 Forbidden", [("Content-Type", "application/json")])
+    return [b'{"message": "Missing Authentication Token"}']

@@ -1,0 +1,68 @@
+"""Requests that fit the API's description, and that break it: no server error, no undocumented answer.
+
+`make fuzz` sends 2,000 to each route; FUZZ_REQUESTS says how many.
+"""
+
+import io
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from retrieval import app, audit
+from tests.fuzz.api import DOCUMENT, gateway
+from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, sha256_of
+from ticket_archive.models import ImageType
+from ticket_archive.telemetry import logger
+
+REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "60"))
+KNOWN = {"ticket": TICKET, "customer": CUSTOMER, "sha256": sha256_of(ImageType.DOCUMENT)}
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+ROUTES = sorted(path for path, methods in DOCUMENT["paths"].items() if "get" in methods)
+
+
+@pytest.fixture(autouse=True)
+def _world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One archived ticket, and logs that nobody reads."""
+    monkeypatch.setattr(app, "collaborators", World())
+    monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
+    monkeypatch.setattr(audit._logger.registered_handler, "stream", io.StringIO())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "breaking"])
+def test_no_request_ends_in_a_server_error_or_an_undocumented_answer(path: str, mode: GenerationMode) -> None:
+    operation = schemathesis.openapi.from_wsgi("/openapi.json", gateway)[path]["GET"]
+    seen: Counter[int] = Counter()
+
+    @settings(
+        max_examples=REQUESTS // 2,
+        phases=[Phase.explicit, Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), known=st.booleans())
+    def send(case: Any, known: bool) -> None:
+        if known:  # or nearly every one would be about something that is not there
+            case.path_parameters = {**case.path_parameters, **{n: KNOWN[n] for n in case.path_parameters if n in KNOWN}}
+        response = case.call()
+        if response.status_code == 403:  # no route: API Gateway's own answer
+            return
+        case.validate_response(response, checks=CHECKS)
+        seen[response.status_code] += 1
+
+    send()
+    assert sum(seen.values()) > REQUESTS // 8, seen
