@@ -17,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: openapi fuzz gates secrets requirements clean
+.PHONY: openapi fuzz gates audit secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to eac
 
 gates: $(DEV) $(GATES) ## the scanners: the expanded template, the product's code, secrets
 	@$(BIN)/python -m tools.gates
+
+audit: $(DEV) ## cdk-nag over the expanded template, by npm: docs/security.md answers what it finds
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/audit.mjs "$$folder" && \
+	$(BIN)/python -W ignore -m tools.gates --expand > "$$folder/expanded.json" && cd "$$folder" && \
+	npm install --silent --no-fund --no-audit cdk-nag@2 aws-cdk-lib@2 constructs@10 >/dev/null && \
+	node audit.mjs expanded.json 2>/dev/null
 
 secrets: $(DEV) $(GATES) ## take what looks like a secret today as known: look at the difference before you commit it
 	@$(BIN)/python -m tools.gates --write-baseline

@@ -154,7 +154,10 @@ GATES: dict[str, Callable[[], list[str]]] = {
 
 
 def main() -> None:
-    """Runs every gate; `--write-baseline` keeps today's look-alikes of secrets as known instead."""
+    """Runs every gate. Instead, `--write-baseline` keeps today's look-alikes of secrets as known; `--expand` prints."""
+    if "--expand" in sys.argv:
+        print(json.dumps(expand(yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))), indent=1))
+        return
     if "--write-baseline" in sys.argv:
         found = {
             name: [{key: each[key] for key in ("type", "hashed_secret", "line_number")} for each in every]
