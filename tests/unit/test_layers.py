@@ -1,6 +1,10 @@
 """What the shared layer installs: exactly what was pinned, from wherever the installer is told to look."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +55,59 @@ def test_a_compressed_answer_cannot_grow_without_a_bound() -> None:
     # CVE-2025-66471 and CVE-2026-21441 are mended from 2.6.3 on
     (version,) = re.findall(r"^urllib3==([\d.]+)", PINNED[0].read_text(), re.MULTILINE)
     assert tuple(map(int, version.split("."))) >= (2, 6, 3)
+
+
+def test_layer_and_functions_are_compiled_by_the_same_script() -> None:
+    script = (ROOT / "layers" / "compile.sh").read_text()
+    assert (ROOT / "functions" / "compile.sh").read_text() == script
+    for folder in ("layers", "functions"):
+        assert 'sh compile.sh "$(ARTIFACTS_DIR)"' in (ROOT / folder / "Makefile").read_text()
+
+
+def compiled(folder: Path, **environment: str) -> tuple[list[str], str]:
+    """The compiled modules that the script leaves in a folder, and what it says."""
+    (folder / "module.py").write_text("answer = 42\n")
+    named = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, **environment}
+    script = str(ROOT / "layers" / "compile.sh")
+    done = subprocess.run(["sh", script, str(folder), "/opt"], env=named, capture_output=True, text=True, check=True)
+    return [path.name for path in folder.rglob("*.pyc")], done.stderr
+
+
+def test_modules_are_compiled_for_the_runtimes_python_and_count_whatever_their_times(tmp_path: Path) -> None:
+    # GIVEN this very interpreter as the runtime's WHEN
+    (name,), said = compiled(tmp_path, LAYER_PYTHON_VERSION=f"{sys.version_info.major}.{sys.version_info.minor}")
+    # THEN
+    assert f"cpython-{sys.version_info.major}{sys.version_info.minor}" in name
+    assert said == ""
+    (file,) = tmp_path.rglob("*.pyc")
+    assert int.from_bytes(file.read_bytes()[4:8], "little") == 0b01, "a hash, unchecked (PEP 552)"
+    assert b"/opt/module.py" in file.read_bytes()
+
+
+def test_without_the_runtimes_python_nothing_is_compiled_and_it_is_said(tmp_path: Path) -> None:
+    names, said = compiled(tmp_path, LAYER_PYTHON_VERSION="3.99")
+    assert names == []
+    assert "no Python 3.99" in said
+
+
+def test_the_layer_knows_the_services_that_are_called_and_no_others(tmp_path: Path) -> None:
+    # GIVEN botocore's data
+    for name in ("s3", "sqs", "ec2"):
+        (tmp_path / name).mkdir()
+    listed = {"version": 3, "partitions": [{"partition": "aws", "services": {"s3": {"a": 1}, "ec2": {}, "sqs": {}}}]}
+    (tmp_path / "endpoints.json").write_text(json.dumps(listed))
+    (tmp_path / "_retry.json").write_text("{}")
+    # WHEN
+    subprocess.run([sys.executable, str(ROOT / "layers" / "trim.py"), str(tmp_path), "s3", "sqs"], check=True)
+    # THEN
+    assert {path.name for path in tmp_path.iterdir()} == {"s3", "sqs", "endpoints.json", "_retry.json"}
+    kept = json.loads((tmp_path / "endpoints.json").read_text())
+    assert kept == {"version": 3, "partitions": [{"partition": "aws", "services": {"s3": {"a": 1}, "sqs": {}}}]}
+
+
+def test_every_service_that_a_function_makes_a_client_for_is_in_the_layer() -> None:
+    (kept,) = re.findall(r"^SERVICES := (.*)$", (ROOT / "layers" / "Makefile").read_text(), re.MULTILINE)
+    sources = [path.read_text() for path in (ROOT / "functions").rglob("*.py")]
+    called = {name for text in sources for name in re.findall(r'client\((?:self\._session, )?"(\w+)"', text)}
+    assert called == {"dynamodb", "s3", "secretsmanager", "sqs"}
+    assert called <= set(kept.split())
