@@ -3,9 +3,9 @@
 A snapshot of the initialised function (SnapStart) therefore holds neither connections nor credentials.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from botocore.config import Config
 from botocore.session import Session, get_session
@@ -17,12 +17,9 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import TicketTable
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
-
 # Three tries fit into the function's time-out even where each of them is silent.
 _PATIENCE = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 class Collaborators:
@@ -38,19 +35,19 @@ class Collaborators:
 
     @cached_property
     def objects(self) -> Bucket:
-        """The bucket."""
-        return Bucket(self._s3, self._settings.bucket_name)
+        """The bucket. Only details that are too large for the table are read from it."""
+        return Bucket(aws.client(self._session, "s3", _PATIENCE), self._settings.bucket_name)
 
     @cached_property
     def links(self) -> Links:
         """Signs with the very credentials whose end it reads."""
-        credentials = self._session.get_credentials()
-        if credentials is None:
+        credentials, region = self._session.get_credentials(), self._session.get_config_variable("region")
+        if credentials is None or not region:
             raise SettingsError("AWS credentials")
         return Links(
-            self._s3,
+            self._bucket_address(region),
+            region,
             credentials,
-            self._settings.bucket_name,
             usual=self._settings.url_life_seconds,
             at_most=self._settings.url_life_max_seconds,
         )
@@ -63,17 +60,15 @@ class Collaborators:
     def _session(self) -> Session:
         return get_session()
 
-    @cached_property
-    def _s3(self) -> "S3Client":
-        """Signs with version 4 for the region's own host, so that a URL works as it is, without a redirect.
+    def _bucket_address(self, region: str) -> str:
+        """On the region's own host, so that a URL works as it is, without a redirect.
 
-        Left alone, botocore signs URLs for the global host. It does not where virtual addressing is asked for, which an
-        endpoint that is not AWS's may not know.
+        An endpoint that is not AWS's may not know a bucket by its host: there it is in the path.
         """
-        elsewhere = any(self._environment.get(name) for name in _ENDPOINTS)
-        signing = Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if elsewhere else "virtual", "us_east_1_regional_endpoint": "regional"},
-        )
-        s3: S3Client = aws.client(self._session, "s3", _PATIENCE.merge(signing))
-        return s3
+        bucket = self._settings.bucket_name
+        for name in _ENDPOINTS:
+            if endpoint := self._environment.get(name):
+                return f"{endpoint.rstrip('/')}/{bucket}"
+        partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
+        suffixes = (each["outputs"]["dnsSuffix"] for each in partitions if re.match(each["regionRegex"], region))
+        return f"https://{bucket}.s3.{region}.{next(suffixes, 'amazonaws.com')}"

@@ -7,11 +7,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 from boto3.dynamodb.types import TypeSerializer
-from botocore.config import Config
 from botocore.credentials import Credentials
-from mypy_boto3_s3.client import S3Client
 
 from retrieval.links import Links
 from ticket_archive.models import ImageType
@@ -117,13 +114,7 @@ class FakeObjects(dict[str, bytes]):
         return self[key]
 
 
-_CLIENT: S3Client = boto3.client(
-    "s3",
-    region_name="eu-central-1",
-    aws_access_key_id="AKIAEXAMPLE",
-    aws_secret_access_key="example",
-    config=Config(signature_version="s3v4"),
-)
+ADDRESS = f"https://{BUCKET}.s3.eu-central-1.amazonaws.com"
 
 
 @dataclass
@@ -133,7 +124,9 @@ class World:
     tickets: FakeTickets = field(default_factory=lambda: FakeTickets(item()))
     objects: FakeObjects = field(default_factory=FakeObjects)
     links: Links = field(
-        default_factory=lambda: Links(_CLIENT, Credentials("AKIAEXAMPLE", "example"), BUCKET, usual=300, at_most=900)
+        default_factory=lambda: Links(
+            ADDRESS, "eu-central-1", Credentials("AKIAEXAMPLE", "example"), usual=300, at_most=900
+        )
     )
 
 

@@ -6,7 +6,9 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 
 from local import ROOT
@@ -37,6 +39,16 @@ def test_urls_lead_to_the_bucket_in_its_own_region(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
 
     assert host(Collaborators(ENVIRONMENT)) == f"archive-bucket.s3.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"])
+def test_urls_lead_where_an_s3_client_would_go(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    config = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
+    client = boto3.client("s3", region_name=region, config=config)
+    theirs = client.generate_presigned_url("get_object", Params={"Bucket": "archive-bucket", "Key": PICTURE.key})
+
+    assert host(Collaborators(ENVIRONMENT)) == urlsplit(theirs).netloc
 
 
 def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pytest.MonkeyPatch) -> None:

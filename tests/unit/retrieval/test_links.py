@@ -11,31 +11,22 @@ import time_machine
 from botocore.config import Config
 from botocore.credentials import Credentials, RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
-from botocore.session import get_session
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import SigningPaused
 from retrieval.links import Link, Links
-from tests.unit.retrieval.fakes import BUCKET, image
+from tests.unit.retrieval.fakes import ADDRESS, BUCKET, image
 from ticket_archive.models import ImageType, StoredImage
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, 700_000, tzinfo=UTC)
 PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
 
 
-_CLIENT = boto3.client(
-    "s3",
-    region_name="eu-central-1",
-    aws_access_key_id="AKIAEXAMPLE",
-    aws_secret_access_key="example",
-    config=Config(signature_version="s3v4"),
-)
-
-
 def links(credentials: Credentials | None = None, *, usual: int = 300, at_most: int = 900) -> Links:
-    """Links whose end is that of `credentials`. All sign with one client: making clients takes longer than signing."""
-    return Links(_CLIENT, credentials or Credentials("AKIAEXAMPLE", "example"), BUCKET, usual=usual, at_most=at_most)
+    """Links whose end is that of `credentials`."""
+    signer = credentials or Credentials("AKIAEXAMPLE", "example")
+    return Links(ADDRESS, "eu-central-1", signer, usual=usual, at_most=at_most)
 
 
 def lasting(seconds: float, renewed: Callable[[], dict[str, Any]] | None = None) -> RefreshableCredentials:
@@ -85,12 +76,7 @@ def test_a_url_ends_with_the_credentials_that_signed_it(left: float, life: int) 
 
 @time_machine.travel(NOW, tick=False)
 def test_credentials_near_their_end_are_renewed_before_they_sign() -> None:
-    credentials = lasting(30, renewal(3600))
-    session = get_session()
-    session._credentials = credentials  # type: ignore[attr-defined]
-    client = boto3.Session(botocore_session=session, region_name="eu-central-1").client("s3")
-
-    (link,) = Links(client, credentials, BUCKET, usual=300, at_most=900).images([PICTURE], 900)
+    (link,) = links(lasting(30, renewal(3600))).images([PICTURE], 900)
 
     assert signed(link)["X-Amz-Expires"] == "900"
     assert signed(link)["X-Amz-Credential"].startswith("ASIARENEWED/")
@@ -144,6 +130,41 @@ def test_what_is_no_stored_kind_of_image_is_only_bytes(content_type: str) -> Non
 
     assert signed(link)["response-content-type"] == "application/octet-stream"
     assert signed(link)["response-content-disposition"] == 'attachment; filename="DOCUMENT-0.bin"'
+
+
+@time_machine.travel(NOW, tick=False)
+@pytest.mark.parametrize("token", [None, "a/token+with=signs"])
+@pytest.mark.parametrize("key", [PICTURE.key, "tickets/a-B_9/details/00ff.json.gz", "tickets/t/images/X/é +%.jpg"])
+def test_a_url_is_the_one_that_an_s3_client_would_give(token: str | None, key: str) -> None:
+    # GIVEN
+    client = boto3.client(
+        "s3",
+        region_name="eu-central-1",
+        aws_access_key_id="AKIAEXAMPLE",
+        aws_secret_access_key="example",
+        aws_session_token=token,
+        config=Config(signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    )
+    credentials = Credentials("AKIAEXAMPLE", "example", token)
+    # WHEN
+    (image_link,) = links(credentials).images([StoredImage(ImageType.DOCUMENT, 0, key, "x", 1, "image/jpeg")], 600)
+    details_link = links(credentials).details(key)
+    # THEN
+    parameters = {"Bucket": BUCKET, "Key": key, "ResponseCacheControl": "no-store"}
+    name = f'attachment; filename="DOCUMENT-0.{key.rpartition(".")[2]}"'
+    form = {"ResponseContentType": "image/jpeg", "ResponseContentDisposition": name}
+    assert parts(image_link.url) == parts(
+        client.generate_presigned_url("get_object", Params={**parameters, **form}, ExpiresIn=600)
+    )
+    form = {"ResponseContentType": "application/json", "ResponseContentEncoding": "gzip"}
+    assert parts(details_link.url) == parts(
+        client.generate_presigned_url("get_object", Params={**parameters, **form}, ExpiresIn=300)
+    )
+
+
+def parts(url: str) -> tuple[str, str, str, dict[str, list[str]]]:
+    split = urlsplit(url)
+    return split.scheme, split.netloc, split.path, parse_qs(split.query, strict_parsing=True)
 
 
 def test_a_link_does_not_show_its_url() -> None:
