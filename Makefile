@@ -12,12 +12,13 @@ DEV := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 GATES := .venv-gates/.installed
+BENCH := .venv-bench/.installed
 
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: openapi fuzz gates audit secrets requirements clean
+.PHONY: bench openapi fuzz gates audit secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ test: setup $(GATES) ## every test (ARGS="-k words tests/unit …")
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
+
+bench: setup $(BENCH) ## speed and cost, against marks of the same run; bench/results.json, .svg (ARGS="cold retrieval …")
+	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench $(ARGS)
 
 lint: setup ## ruff and the template's linters
 	$(BIN)/ruff check .
@@ -102,11 +106,12 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
+	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/gates.in -o requirements/gates.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-gates .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -117,6 +122,8 @@ $(EMULATOR): requirements/emulator.txt requirements/pip.txt
 $(SAM_CLI): requirements/sam.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(GATES): requirements/gates.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(BENCH): requirements/bench.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
 install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)
