@@ -12,7 +12,7 @@ counts. Of equal images the first is kept.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ingest.image_bytes import InlineImage, check_image, format_of
@@ -27,6 +27,9 @@ MAX_IMAGES = 50
 
 MAX_PARTS = 100_000
 """Of a JSON text. Beyond it, small parts would need many times the text's size as memory."""
+
+MAX_QUOTES = 4 * MAX_PARTS
+"""Of a JSON text: a part may have a name and a text. What is put aside does not count, of either."""
 
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
 _VERY_LONG = 4096  # characters from which a text is worth being decoded where it stands
@@ -52,10 +55,19 @@ def read_images(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     - the codes of `image_text.read_image` and `image_bytes.check_image`, where one of the images is not in order
     """
     try:
-        return list(dict.fromkeys(_read(body, content_type, wanted)))
+        return _distinct(_read(body, content_type, wanted))
     except NotUnderstood as refusal:
         code = refusal.detail
     raise NotUnderstood(code, body)
+
+
+def _distinct(images: Iterable[InlineImage | LinkedImage]) -> list[InlineImage | LinkedImage]:
+    """In their order. They are few: to compare them costs nothing, and to hash each of them costs what SHA-256 does."""
+    found: list[InlineImage | LinkedImage] = []
+    for image in images:
+        if image not in found:
+            found.append(image)
+    return found
 
 
 def _read(body: bytes, content_type: str, wanted: ImageType) -> Iterator[InlineImage | LinkedImage]:
@@ -94,9 +106,9 @@ def _parse(body: bytes) -> tuple[Any, list[PlainBase64]]:
     """
     if _is_image_text(body):
         return body.decode("latin-1"), []
-    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS or body.count(b'"') > 4 * MAX_PARTS:
-        raise NotUnderstood("too_complex", b"")
     rest, aside = _put_aside(body)
+    if sum(map(rest.count, (b"[", b"{", b","))) > MAX_PARTS or rest.count(b'"') > MAX_QUOTES:
+        raise NotUnderstood("too_complex", b"")
     try:
         return _parse_json(rest), aside
     except (NotUnderstood, VendorUnavailable):
@@ -115,7 +127,9 @@ def _put_aside(body: bytes) -> tuple[bytes, list[PlainBase64]]:
     if b"\\u0001" in body:  # somebody else's
         return body, aside
     pieces, kept, start = [], 0, body.find(b'"')
-    while start >= 0 and (end := body.find(b'"', start + 1)) >= 0:
+    for _ in range(MAX_QUOTES + 1):  # and no further: what is left has too many then
+        if start < 0 or (end := body.find(b'"', start + 1)) < 0:
+            break
         plain = plain_base64(memoryview(body)[start + 1 : end]) if end - start > _VERY_LONG else None
         if plain is None:
             start = end

@@ -1,6 +1,5 @@
 """The queue door: a batch's tickets are worked on at the same time; what fails or is not begun goes back alone."""
 
-import asyncio
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import AsyncBatchProcessor, EventType, async_process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -31,7 +30,7 @@ from ingest.work import ERASED, QUARANTINED, Done, Message, Work
 from ticket_archive import clock, traces
 from ticket_archive.bucket import Bucket
 from ticket_archive.errors import ArchiveError, OutOfTime, Superseded, TicketIncomplete, TryLater
-from ticket_archive.metrics import Metric, Tally, count
+from ticket_archive.metrics import Metric, Tally
 from ticket_archive.table import TicketTable
 from ticket_archive.telemetry import describe, follow, logger
 
@@ -111,31 +110,41 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Works on an SQS batch; answers which messages are to be delivered again."""
     door = collaborators()
     expires_at = _begin(door, context)
+    under_way = {
+        record.receipt_handle: door.tickets.submit(copy_context().run, _deliver, door, record, expires_at)
+        for record in map(SQSRecord, event["Records"])
+    }
 
-    async def record_handler(record: SQSRecord) -> None:
-        message = Message(
-            body=record.body,
-            id=record.message_id,
-            sent_at=_sent_at(record),
-            receives=int(record.attributes.approximate_receive_count or 1),
-        )
-        trail = copy_context()  # the work adds to it what it learns, and what is told of its end has all of that
-        work = asyncio.get_running_loop().run_in_executor(door.tickets, trail.run, _work, door, message, expires_at)
-        try:
-            done = await work
-        except Exception as error:  # noqa: BLE001 - one record's failure, whatever it is, is that record's alone
-            trail.run(_put_off, door, record.receipt_handle, message, error)
-            raise NotDone from None
-        trail.run(_report, done)
+    def record_handler(record: SQSRecord) -> None:
+        """Powertools comes with one record after the other, while all of them are worked on."""
+        if not under_way[record.receipt_handle].result():
+            raise NotDone
 
-    response = async_process_partial_response(
+    response = process_partial_response(
         event=event,
         record_handler=record_handler,
-        processor=AsyncBatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
     door.tally.hand_over()
     return dict(response)
+
+
+def _deliver(door: Collaborators, record: SQSRecord, expires_at: float) -> bool:
+    """Works on one message in a context of its own, and tells how that ended. Whether the message is done."""
+    message = Message(
+        body=record.body,
+        id=record.message_id,
+        sent_at=_sent_at(record),
+        receives=int(record.attributes.approximate_receive_count or 1),
+    )
+    try:
+        done = _work(door, message, expires_at)
+    except Exception as error:  # noqa: BLE001 - one record's failure, whatever it is, is that record's alone
+        _put_off(door, record.receipt_handle, message, error)
+        return False
+    _report(door, done)
+    return True
 
 
 def work_on(body: str, message_id: str, context: LambdaContext) -> Done:
@@ -165,16 +174,16 @@ def _work(door: Collaborators, message: Message, expires_at: float) -> Done:
         return done
 
 
-def _report(done: Done) -> None:
-    count(Metric.MESSAGES_DONE)
-    count(_RESULTS.get(done.result, Metric.EVENTS_IGNORED))
+def _report(door: Collaborators, done: Done) -> None:
+    door.tally.note(Metric.MESSAGES_DONE)
+    door.tally.note(_RESULTS.get(done.result, Metric.EVENTS_IGNORED))
     told = done.codes()
     if done.result == Result.ARCHIVED and done.kind == SCHEDULE:
-        count(Metric.TICKETS_REPAIRED)
+        door.tally.note(Metric.TICKETS_REPAIRED)
     if done.result == Result.ARCHIVED and done.received_at is not None:
         took = clock.now() - datetime.fromisoformat(done.received_at)
         told["milliseconds"] = round(took.total_seconds() * 1000)
-        count(Metric.TIME_TO_ARCHIVE, told["milliseconds"])
+        door.tally.note(Metric.TIME_TO_ARCHIVE, told["milliseconds"])
     logger.info("message done", extra=told)
 
 
@@ -191,9 +200,9 @@ _RESULTS = {
 
 def _put_off(door: Collaborators, receipt_handle: str, message: Message, error: Exception) -> None:
     """Logs why, and sets when the message comes back: at once after its last chance, to be a dead letter soon."""
-    count(Metric.MESSAGES_PUT_OFF)
+    door.tally.note(Metric.MESSAGES_PUT_OFF)
     for metric in alarming(error):
-        count(metric)
+        door.tally.note(metric)
     last = message.receives >= door.max_receives
     pause = 0 if last else _pause(error, message.receives, door.retry_delay)
     logger.warning("message put off", extra={"receives": message.receives, "pause": pause, **describe(error)})

@@ -91,5 +91,11 @@ class Tally:
         """Counts what was noted since the last time. A call that outlives its invocation is counted by the next."""
         with self._lock:
             noted, self._noted = self._noted, []
+        counts: dict[Metric, float] = {}
         for metric, value in noted:
+            if metric.unit is MetricUnit.Count:
+                counts[metric] = counts.get(metric, 0) + value
+            else:
+                count(metric, value)
+        for metric, value in counts.items():
             count(metric, value)
