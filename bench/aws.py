@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import ssl
 import sys
 from collections import Counter
 from typing import Any
@@ -112,8 +113,13 @@ def archived(ticket: str, images: int) -> dict[str, Any]:
 
 async def _main(options: argparse.Namespace) -> None:
     aws = Aws(dict(options.seconds), json.loads(options.secrets))
-    server = await asyncio.start_server(aws.serve, "127.0.0.1", 0, limit=2**20)
-    sys.stdout.write(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
+    server = await asyncio.start_server(aws.serve, "127.0.0.1", 0, limit=2**20, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    sys.stdout.write(f"{'https' if tls else 'http'}://127.0.0.1:{port}\n")
     sys.stdout.flush()
     async with server:
         await server.serve_forever()
@@ -128,5 +134,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.aws", description=__doc__)
     parser.add_argument("--seconds", action="append", default=[], type=_pair, metavar="SERVICE=SECONDS")
     parser.add_argument("--secrets", default="{}", help="JSON object: the text of each secret by its name")
+    parser.add_argument("--certificate", metavar="PEM", help="serve over TLS")
+    parser.add_argument("--key", metavar="PEM")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_main(parser.parse_args()))

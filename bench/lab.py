@@ -79,7 +79,7 @@ def lab(aws_seconds: Mapping[str, float], vendor_latencies: Mapping[str, float])
         credential = json.dumps(_CREDENTIAL)
         secrets = json.dumps({"credential": credential, "webhook": json.dumps({"secret": "0" * 32})})
         seconds = [f"--seconds={name}={value}" for name, value in aws_seconds.items()]
-        with _process([sys.executable, "-m", "bench.aws", "--secrets", secrets, *seconds]) as url:
+        with serving([sys.executable, "-m", "bench.aws", "--secrets", secrets, *seconds]) as url:
             yield Lab(function_environment(url, vendor.url), vendor)
 
 
@@ -107,7 +107,7 @@ def _vendor() -> Iterator[Simulator]:
         credential = Path(folder) / "credential.json"
         credential.write_text(json.dumps(_CREDENTIAL))
         command = [sys.executable, "-m", "local.vendor", "--seed", str(_SEED), "--credential", str(credential)]
-        with _process(command) as line:
+        with serving(command) as line:
             simulator = Simulator(json.loads(line)["url"])
             try:
                 yield simulator
@@ -116,7 +116,7 @@ def _vendor() -> Iterator[Simulator]:
 
 
 @contextmanager
-def _process(command: Sequence[str]) -> Iterator[str]:
+def serving(command: Sequence[str]) -> Iterator[str]:
     """A process that serves until the block ends, and the line that it begins with."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
