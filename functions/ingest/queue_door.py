@@ -24,7 +24,7 @@ from ingest.requeue import KIND as SCHEDULE
 from ingest.secrets import Secrets
 from ingest.settings import IngestSettings
 from ingest.threads import Threads
-from ingest.transport import Transport
+from ingest.transport import Transport, usual_tls
 from ingest.vendor_calls import VendorCalls
 from ingest.work import ERASED, QUARANTINED, Done, Message, Work
 from ticket_archive import clock, traces
@@ -68,6 +68,8 @@ class NotDone(Exception):
 def collaborators() -> Collaborators:
     """Made on the first batch. Raises SettingsError."""
     settings = IngestSettings.read(os.environ)
+    calls = Threads(CALLS_AT_ONCE, thread_name_prefix="call")
+    tls = calls.submit(usual_tls)  # OpenSSL reads its authorities while Python reads what AWS's services are like
     dynamodb = client("dynamodb")
     tally = Tally()
     bucket = Bucket(client("s3"), settings.bucket_name, on_put=lambda: tally.note(Metric.OBJECTS_PUT))
@@ -76,11 +78,10 @@ def collaborators() -> Collaborators:
         vendor_credential=settings.vendor_credential_secret,
         webhook_secret=settings.webhook_secret,
     )
-    transport = Transport(pool_size=CALLS_AT_ONCE)
+    transport = Transport(pool_size=CALLS_AT_ONCE, tls=tls.result)
     vendor = Preventor(
         settings.vendor_url, secrets.vendor_credential, transport, settings.image_hosts, observe=VendorCalls(tally)
     )
-    calls = Threads(CALLS_AT_ONCE, thread_name_prefix="call")
     archive = Archive(
         fetcher=Fetcher(vendor, bucket, calls),
         table=TicketTable(dynamodb, settings.table_name),

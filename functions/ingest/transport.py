@@ -13,8 +13,9 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import certifi
 import urllib3.exceptions
@@ -48,12 +49,18 @@ class Answer:
     content_type: str
 
 
+@cache
+def usual_tls() -> ssl.SSLContext:
+    """The vendor's server has a certificate of one of the usual authorities: certifi's. Takes 20 ms of CPU, once."""
+    return tls_context(certifi.where())
+
+
 class Transport:
     """Pooled keep-alive connections for any number of threads, TLS verified.
 
     Nothing comes from the environment (no proxies, no netrc, no CA bundle), no cookie is kept, nothing is retried.
     `connect_timeout` (per address) and `read_timeout` (between two bytes) are in seconds and only shorten a call's own
-    deadline. `pool_size` is per host. `ca_bundle` is a file of PEM certificates, certifi's if it is not given.
+    deadline. `pool_size` is per host. `tls` gives the context of every connection, always the same one.
     """
 
     def __init__(
@@ -62,15 +69,15 @@ class Transport:
         connect_timeout: float = 3.05,
         read_timeout: float = 10.0,
         pool_size: int = 32,
-        ca_bundle: str | None = None,
+        tls: Callable[[], ssl.SSLContext] = usual_tls,
     ) -> None:
         # The sockets bound every operation after connecting.
         self._timeout = Timeout(connect=connect_timeout, read=None)
         self._read_timeout = read_timeout
-        tls = tls_context(ca_bundle or certifi.where())
-        self._pools = _pools(tls, pool_size, HttpPool, HttpsPool)
+        self._tls = tls
+        self._pools = _pools(pool_size, HttpPool, HttpsPool)
         # Apart from the other: no connection made without the check is ever used where it is asked for.
-        self._public_pools = _pools(tls, pool_size, PublicHttpsPool)
+        self._public_pools = _pools(pool_size, PublicHttpsPool)
         keep_quiet()
 
     def send(
@@ -118,7 +125,9 @@ class Transport:
         # Without a scheme urllib3 would assume one, and it asks the resolver for any host.
         if target.scheme not in pools.pool_classes_by_scheme or target.auth or not _HOST.fullmatch(target.host or ""):
             raise VendorUnavailable("protocol")
-        response = pools.connection_from_host(target.host, target.port, target.scheme).urlopen(
+        response = pools.connection_from_host(
+            target.host, target.port, target.scheme, {"ssl_context": self._tls()}
+        ).urlopen(
             method,
             target.request_uri,
             headers={"Accept-Encoding": "gzip", **headers},
@@ -143,8 +152,8 @@ class Transport:
         return Answer(response.status, response.headers, body, media_type)
 
 
-def _pools(tls: ssl.SSLContext, pool_size: int, *pools: type[HTTPConnectionPool]) -> PoolManager:
-    manager = PoolManager(maxsize=pool_size, ssl_context=tls)
+def _pools(pool_size: int, *pools: type[HTTPConnectionPool]) -> PoolManager:
+    manager = PoolManager(maxsize=pool_size)
     manager.pool_classes_by_scheme = {pool.scheme: pool for pool in pools if pool.scheme}
     return manager
 

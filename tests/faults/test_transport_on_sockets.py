@@ -21,6 +21,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import ingest.connections
+from ingest.connections import tls_context
 from ingest.transport import Answer, Transport
 from ticket_archive.errors import ArchiveError, VendorMisbehaved, VendorUnavailable
 
@@ -242,7 +244,7 @@ def peer() -> Iterator[Callable[..., Peer]]:
 
 @pytest.fixture
 def transport(certificates: Certificates) -> Iterator[Transport]:
-    opened = Transport(ca_bundle=certificates.ca_bundle)
+    opened = Transport(tls=cache(lambda: tls_context(certificates.ca_bundle)))
     yield opened
     opened.close()
 

@@ -7,6 +7,7 @@ import ssl
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import requests
 from cryptography import x509
 from PIL import Image
 
+from ingest.connections import tls_context
 from ingest.images import LinkedImage
 from ingest.preventor import Preventor
 from ingest.secrets import VendorCredential
@@ -59,7 +61,7 @@ def main(folder: Path) -> dict[str, Any]:
     images = Listener(IMAGE_HOST, 443, image_host, tls)
     vendor = Listener(VENDOR, 443, _vendor, tls)
     world = World()
-    transport = Transport(connect_timeout=0.3, ca_bundle=str(pem.authority))
+    transport = Transport(connect_timeout=0.3, tls=cache(lambda: tls_context(str(pem.authority))))
 
     def preventor(also: Sequence[str] = ()) -> Preventor:
         return Preventor(ORIGIN, lambda **_: CREDENTIAL, transport, [*ALLOWED, *also], sleep=lambda _: None)
