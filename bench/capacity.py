@@ -1,8 +1,8 @@
 """`python -m bench.capacity`: what so many tickets a day need, what becomes the limit first, what it costs.
 
 Without options it makes the three runs of docs/capacity.md; `--markdown` prints them as they stand there, `--write`
-writes them there, `--json` tells everything. Numbers of template.yaml are read from it; `--set VendorMaxConcurrency=40`
-tries another value of a parameter.
+writes them there and their costs into README.md, `--json` tells everything. Numbers of template.yaml are read from it;
+`--set VendorMaxConcurrency=40` tries another value of a parameter.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from bench.scale.settings import Settings
 from local import ROOT
 
 DOCUMENT = ROOT / "docs" / "capacity.md"
+README = ROOT / "README.md"
 BEGIN, END = "<!-- begin: make capacity ARGS=--write -->", "<!-- end -->"
 RESULTS = Path(__file__).parent / "results.json"
 LATENCIES = ("token", "details", "images_latency", "table", "bucket", "queue")
@@ -35,13 +36,18 @@ def markdown(world: World, chosen: Settings, runs: Sequence[Run]) -> str:
     return "\n\n".join(table.markdown() for table in _tables(world, chosen, runs)) + "\n"
 
 
-def written(document: str, world: World, chosen: Settings, runs: Sequence[Run]) -> str:
-    """The document with the tables of today. Raises ValueError where their place is not marked."""
+def written(document: str, block: str) -> str:
+    """The document with this block. Raises ValueError where its place is not marked."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{BEGIN} … {END} is missing")
-    return f"{before}{begin}\n\n{markdown(world, chosen, runs)}\n{end}{after}"
+    return f"{before}{begin}\n\n{block}\n{end}{after}"
+
+
+def blocks(world: World, chosen: Settings, runs: Sequence[Run]) -> dict[Path, str]:
+    """What stands in which document."""
+    return {DOCUMENT: markdown(world, chosen, runs), README: tables.costs(runs).markdown() + "\n"}
 
 
 def check(results: dict[str, Any]) -> tuple[float, float]:
@@ -80,7 +86,7 @@ def _told(use: Use) -> dict[str, Any]:
     return {"used": use.used, "value": use.limit.value, "unit": use.limit.unit, "reached_at": use.reached_at}
 
 
-def main(arguments: Sequence[str] | None = None, document: Path = DOCUMENT) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Does what the command line says."""
     options = _parser().parse_args(arguments)
     world = _world(options)
@@ -91,7 +97,8 @@ def main(arguments: Sequence[str] | None = None, document: Path = DOCUMENT) -> i
     elif options.markdown:
         print(markdown(world, chosen, runs), end="")
     elif options.write:
-        document.write_text(written(document.read_text(encoding="utf-8"), world, chosen, runs), encoding="utf-8")
+        for document, block in blocks(world, chosen, runs).items():
+            document.write_text(written(document.read_text(encoding="utf-8"), block), encoding="utf-8")
     else:
         console = Console()
         for table in _tables(world, chosen, runs):
@@ -103,7 +110,7 @@ def main(arguments: Sequence[str] | None = None, document: Path = DOCUMENT) -> i
 
 def _tables(world: World, chosen: Settings, runs: Sequence[Run]) -> list[tables.Table]:
     own = [table for each in runs for table in tables.of_run(each)]
-    return [*tables.common(world, chosen, runs), *own, *tables.sources(world, chosen)]
+    return [tables.summary(runs), *tables.common(world, chosen, runs), *own, *tables.sources(world, chosen)]
 
 
 def _world(options: argparse.Namespace) -> World:
@@ -138,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true")
     how.add_argument("--markdown", action="store_true")
-    how.add_argument("--write", action="store_true", help="into docs/capacity.md")
+    how.add_argument("--write", action="store_true", help="into docs/capacity.md and README.md")
     return parser
 
 

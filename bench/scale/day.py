@@ -37,4 +37,4 @@ def _power(peak: float) -> float:
         middle = (low + high) / 2
         mean = math.gamma(middle + 0.5) / (math.sqrt(math.pi) * math.gamma(middle + 1)) if middle < 170 else 0.0
         low, high = (middle, high) if mean > 1 / peak else (low, middle)
-    return low
+    return round(low, 6)

@@ -41,6 +41,49 @@ class Table:
         return place > 0 and self.columns[place] not in self.text
 
 
+def summary(runs: Sequence[Run]) -> Table:
+    """What each run comes to, in a line."""
+    rows = []
+    for run in runs:
+        over = sorted((use for use in run.uses if use.share > 1), key=lambda use: use.reached_at or 0.0)
+        sums = prices.by_service(run.bill)
+        total = sum(sums.values())
+        rows.append(
+            (
+                f"{run.tickets:,}",
+                _number(run.peak.tickets),
+                _number(run.peak.vendor),
+                _number(run.peak.concurrency),
+                "; ".join(use.limit.name for use in over) or "none",
+                _changed(run) or "nothing",
+                _dollars(1e3 * total / run.tickets),
+                _dollars(1e6 * total / run.tickets),
+                ", ".join(f"{service} {cost / total:.0%}" for service, cost in list(sums.items())[:3]),
+            )
+        )
+    columns = (
+        "tickets a day",
+        "a second at the peak",
+        "vendor calls/s",
+        "Lambda concurrency",
+        "limits reached, the first in front",
+        "what to raise",
+        "dollars per 1,000",
+        "per million",
+        "mostly",
+    )
+    note = f"{prices.REGION}, {prices.AS_OF}, with what is raised; storage and what is fixed come on top."
+    return Table("In short", columns, rows, ("limits reached, the first in front", "what to raise", "mostly"), note)
+
+
+def costs(runs: Sequence[Run]) -> Table:
+    """The summary's costs alone, and what keeping the tickets costs."""
+    short = summary(runs)
+    places = [short.columns.index(name) for name in ("tickets a day", "dollars per 1,000", "per million", "mostly")]
+    rows = [[row[place] for place in places] for row in short.rows]
+    return Table("Dollars", [short.columns[place] for place in places], rows, ("mostly",), short.note)
+
+
 def common(world: World, settings: Settings, runs: Sequence[Run]) -> list[Table]:
     """What all runs have in common."""
     return [_ticket(world), _settings(settings), _batches(world, settings), _patience(settings), _peaks(runs)]
@@ -92,7 +135,7 @@ def _ticket(world: World) -> Table:
 
 
 def _settings(settings: Settings) -> Table:
-    rows = [(field.name.replace("_", " "), f"{getattr(settings, field.name)}") for field in fields(settings)]
+    rows = [(field.name.replace("_", " "), f"{getattr(settings, field.name):g}") for field in fields(settings)]
     return Table("What the template sets", ("setting", "value"), rows)
 
 
