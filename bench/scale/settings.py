@@ -29,9 +29,15 @@ class Settings:
     secrets: int
 
 
-def read(text: str | None = None, **parameters: float) -> Settings:
-    """From the template's text, the file's by default. Other values of its parameters may be given by name."""
-    return _Template(yaml_parse(text or (ROOT / "template.yaml").read_text(encoding="utf-8")), parameters).settings()
+def read(template: dict[str, Any] | None = None, **parameters: float) -> Settings:
+    """From the template, the file by default. Other values of its parameters may be given by name."""
+    return _Template(template or load(), parameters).settings()
+
+
+def load() -> dict[str, Any]:
+    """The template as it is parsed."""
+    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    return parsed
 
 
 class _Template:

@@ -250,13 +250,20 @@ def _bill(run: Run) -> Table:
     return Table(f"{run.tickets:,} tickets a day: what they cost", columns, rows)
 
 
+_SPELT = {
+    "concurrency": "VendorMaxConcurrency",
+    "throttle_rate": "ThrottlingRateLimit",
+    "throttle_burst": "ThrottlingBurstLimit",
+}
+
+
 def _changed(run: Run) -> str:
-    names = [
-        field.name
-        for field in fields(Settings)
-        if getattr(run.settings, field.name) != getattr(run.advised, field.name)
-    ]
-    return ", ".join(f"{name.replace('_', ' ')} {getattr(run.advised, name):g}" for name in names)
+    """What is advised to be raised, as the template spells it."""
+    return ", ".join(
+        f"{spelt} {getattr(run.advised, name):g}"
+        for name, spelt in _SPELT.items()
+        if getattr(run.settings, name) != getattr(run.advised, name)
+    )
 
 
 def _dollars(value: float) -> str:

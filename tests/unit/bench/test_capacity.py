@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,8 +19,9 @@ from bench.scale.course import Course, Outage
 from bench.scale.inputs import DAY, Latencies, Ticket, World
 from bench.scale.runs import SCALES, Run, run
 from bench.scale.settings import Settings
+from ingest.clients import CALLS_AT_ONCE
 from ingest.patience import pause_before_delivery
-from local import ROOT
+from ingest.preventor import _QUICK_PAUSES
 
 WORLD = World()
 TEMPLATE = template.read()
@@ -49,24 +49,35 @@ def whole(took: Course) -> bool:
 
 
 def test_settings_are_the_templates() -> None:
-    text = (ROOT / "template.yaml").read_text()
-    changed = text.replace("BatchSize: 10", "BatchSize: 7").replace("maxReceiveCount: 9", "maxReceiveCount: 4")
-    changed = re.sub(r"(ThrottlingRateLimit): \d+", r"\1: 31", changed)
-    found = template.read(changed, VendorMaxConcurrency=12, RetryDelaySeconds=33)
-    assert (found.batch_size, found.max_receives, found.throttle_rate) == (7, 4, 31)
-    assert (found.concurrency, found.retry_delay) == (12, 33)
+    changed = template.load()
+    changed["Parameters"]["VendorMaxConcurrency"]["Default"] = 11
+    resources = {name: resource["Properties"] for name, resource in changed["Resources"].items()}
+    resources["IngestFunction"]["Events"]["Queue"]["Properties"]["BatchSize"] = 7
+    resources["TicketQueue"]["RedrivePolicy"]["maxReceiveCount"] = 4
+    resources["Api"]["MethodSettings"][0]["ThrottlingRateLimit"] = 31
+    found = template.read(changed, RetryDelaySeconds=33)
+    assert (found.concurrency, found.batch_size, found.max_receives) == (11, 7, 4)
+    assert (found.throttle_rate, found.retry_delay) == (31, 33)
 
 
-def test_a_parameter_stands_for_its_default() -> None:
-    default = re.search(r"VendorMaxConcurrency:\n.*\n.*\n    Default: (\d+)", (ROOT / "template.yaml").read_text())
-    assert default is not None
-    assert TEMPLATE.concurrency == int(default[1])
+def test_a_functions_own_setting_counts_before_the_shared_one() -> None:
+    changed = template.load()
+    own, shared = changed["Resources"]["IngestFunction"]["Properties"], changed["Globals"]["Function"]
+    changed["Parameters"]["Chip"] = {"Default": "arm64"}
+    shared |= {"MemorySize": 1, "Architectures": [{"Ref": "Chip"}]}
+    own.pop("Architectures", None)
+    own["MemorySize"] = 640
+    found = template.read(changed)
+    assert (found.memory_mb, found.arm) == (640, True)
+    del own["MemorySize"]
+    assert template.read(changed).memory_mb == 1
 
 
 def test_settings_that_are_no_number_are_not_guessed() -> None:
-    text = (ROOT / "template.yaml").read_text().replace("BatchSize: 10", "BatchSize: !If [Expires, 1, 2]")
+    changed = template.load()
+    changed["Resources"]["IngestFunction"]["Properties"]["MemorySize"] = {"Fn::If": ["Expires", 1, 2]}
     with pytest.raises(TypeError):
-        template.read(text)
+        template.read(changed)
 
 
 # ─── A batch ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -238,6 +249,21 @@ def test_a_silent_vendor_costs_fewer_attempts_than_one_that_refuses() -> None:
     assert silent.failed_attempts < refusing.failed_attempts
     assert whole(silent)
     assert whole(refusing)
+
+
+def test_no_more_messages_are_in_flight_than_sqs_lets_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(course, "IN_FLIGHT", 500)
+    took = course.run([3.0] * (2 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
+    assert max(took.in_flight) == 500
+    assert max(took.depth) > 5000, "the others wait unseen"
+    assert whole(took)
+
+
+def test_what_is_refused_at_once_still_takes_the_quick_tries_on_sixteen_threads() -> None:
+    tries = len(_QUICK_PAUSES) + 1
+    asking = tries * WORLD.latencies.refusal + 0.75 * sum(_QUICK_PAUSES)
+    took = batch.failing_seconds(WORLD, 10, MB_PER_CPU)
+    assert 10 * calls.of(WORLD.ticket).vendor * asking / CALLS_AT_ONCE <= took < batch.silent_seconds(TEMPLATE.timeout)
 
 
 # ─── Limits ───────────────────────────────────────────────────────────────────────────────────────────────────────
