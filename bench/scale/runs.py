@@ -60,6 +60,11 @@ class Run:
         """The limit that comes first, as tickets become more."""
         return min(self.uses, key=lambda use: use.reached_at or math.inf)
 
+    @property
+    def over(self) -> Sequence[Use]:
+        """The limits that are reached with the template's settings, the first in front."""
+        return sorted((use for use in self.uses if use.share > 1), key=lambda use: use.reached_at or 0.0)
+
 
 def run(world: World, settings: Settings, tickets: int) -> Run:
     """All of it. What does not suffice is run twice: as the template is, and as it is advised to be."""
@@ -91,7 +96,7 @@ def _events(world: World, settings: Settings, tickets: int) -> list[Event]:
     ends = _BEFORE + OUTAGE_SECONDS
     return [
         _event("no event", world, settings, usual, None, _BEFORE),
-        _event("burst: an hour's webhooks in a minute", world, settings, burst, None, _BEFORE + BURST_SECONDS),
+        _event("an hour's webhooks in a minute", world, settings, burst, None, _BEFORE + BURST_SECONDS),
         _event("an hour's outage, vendor refuses", world, settings, usual, Outage(_BEFORE, ends, refusing), ends),
         _event("an hour's outage, vendor is silent", world, settings, usual, Outage(_BEFORE, ends, silent), ends),
     ]

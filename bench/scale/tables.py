@@ -1,6 +1,6 @@
 """The figures as tables of text, which a terminal and a document both can show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 from rich.table import Table as RichTable
@@ -42,46 +42,38 @@ class Table:
 
 
 def summary(runs: Sequence[Run]) -> Table:
-    """What each run comes to, in a line."""
-    rows = []
-    for run in runs:
-        over = sorted((use for use in run.uses if use.share > 1), key=lambda use: use.reached_at or 0.0)
-        sums = prices.by_service(run.bill)
-        total = sum(sums.values())
-        rows.append(
-            (
-                f"{run.tickets:,}",
-                _number(run.peak.tickets),
-                _number(run.peak.vendor),
-                _number(run.peak.concurrency),
-                "; ".join(use.limit.name for use in over) or "none",
-                _changed(run) or "nothing",
-                _dollars(1e3 * total / run.tickets),
-                _dollars(1e6 * total / run.tickets),
-                ", ".join(f"{service} {cost / total:.0%}" for service, cost in list(sums.items())[:3]),
-            )
-        )
-    columns = (
-        "tickets a day",
-        "a second at the peak",
-        "vendor calls/s",
-        "Lambda concurrency",
-        "limits reached, the first in front",
-        "what to raise",
-        "dollars per 1,000",
-        "per million",
-        "mostly",
-    )
-    note = f"{prices.REGION}, {prices.AS_OF}, with what is raised; storage and what is fixed come on top."
-    return Table("In short", columns, rows, ("limits reached, the first in front", "what to raise", "mostly"), note)
+    """What each run comes to."""
+    dollars = [sum(prices.by_service(run.bill).values()) / run.tickets for run in runs]
+    rows = [
+        ("webhooks a second at the peak", *(_number(run.peak.tickets) for run in runs)),
+        ("calls to the vendor a second", *(_number(run.peak.vendor) for run in runs)),
+        ("Lambda at once", *(_number(run.peak.concurrency) for run in runs)),
+        (
+            "limits reached, the first in front",
+            *("; ".join(use.limit.name for use in run.over) or "none" for run in runs),
+        ),
+        ("what to raise", *(_changed(run) or "nothing" for run in runs)),
+        ("dollars per 1,000", *(_dollars(1e3 * each) for each in dollars)),
+        ("dollars per million", *(_dollars(1e6 * each) for each in dollars)),
+        ("mostly", *(_dearest(run) for run in runs)),
+    ]
+    return Table("In short", ("tickets a day", *(f"{run.tickets:,}" for run in runs)), rows, note=_PRICED)
 
 
 def costs(runs: Sequence[Run]) -> Table:
-    """The summary's costs alone, and what keeping the tickets costs."""
+    """The summary's costs alone."""
     short = summary(runs)
-    places = [short.columns.index(name) for name in ("tickets a day", "dollars per 1,000", "per million", "mostly")]
-    rows = [[row[place] for place in places] for row in short.rows]
-    return Table("Dollars", [short.columns[place] for place in places], rows, ("mostly",), short.note)
+    rows = [row for row in short.rows if "dollars" in row[0] or row[0] == "mostly"]
+    return Table("Dollars for what comes in", short.columns, rows, note=short.note)
+
+
+_PRICED = f"{prices.REGION}, {prices.AS_OF}, with what is raised; storage and what is fixed come on top."
+
+
+def _dearest(run: Run) -> str:
+    sums = prices.by_service(run.bill)
+    total = sum(sums.values())
+    return ", ".join(f"{service} {cost / total:.0%}" for service, cost in list(sums.items())[:3])
 
 
 def common(world: World, settings: Settings, runs: Sequence[Run]) -> list[Table]:
@@ -94,7 +86,7 @@ def of_run(run: Run) -> list[Table]:
     found = [_uses(f"{run.tickets:,} tickets a day: the busiest second against limits", run.uses, _verdict(run))]
     if run.advised != run.settings:
         found.append(_uses(f"{run.tickets:,} tickets a day, with {_changed(run)}", run.uses_advised, ""))
-    return [*found, _events(run), _bill(run)]
+    return [*found, *_events(run), _bill(run)]
 
 
 def sources(world: World, settings: Settings) -> list[Table]:
@@ -172,11 +164,9 @@ def _uses(title: str, uses: Sequence[Use], note: str) -> Table:
 
 
 def _verdict(run: Run) -> str:
-    use = run.first
-    over = sorted((each for each in run.uses if each.share > 1), key=lambda each: each.reached_at or 0.0)
-    if not over:
-        return f"Nothing is reached. First would be: {_consequence(use)}."
-    return f"Reached, in this order: {'; '.join(map(_consequence, over))}."
+    if not run.over:
+        return f"Nothing is reached. First would be: {_consequence(run.first)}."
+    return f"Reached, in this order: {'; '.join(map(_consequence, run.over))}."
 
 
 def _consequence(use: Use) -> str:
@@ -185,52 +175,37 @@ def _consequence(use: Use) -> str:
     return f"{use.limit.name}, {reached} ({means}). Then: {use.limit.then}"
 
 
-def _events(run: Run) -> Table:
-    rows = [
-        (
-            event.name + _with_which(event, run),
-            f"{event.arrived:,}",
-            f"{event.refused:,}",
-            f"{event.deepest:,}",
-            f"{event.in_flight:,}",
-            _minutes(event.oldest),
-            "not in these hours" if event.drained is None else _minutes(event.drained),
-            f"{event.failed_attempts:,}",
-            f"{event.dead_letters:,}",
-            f"{event.index_units:,}",
-            _alarms(event),
-        )
-        for event in run.events
-    ]
-    columns = (
-        "eight hours around noon",
-        "webhooks",
-        "refused (429)",
-        "deepest queue",
-        "in flight at most",
-        "oldest, minutes",
-        "drained after, minutes",
-        "failed attempts",
-        "dead letters",
-        "index units/s at most",
-        "alarms, minutes from its beginning",
-    )
-    return Table(f"{run.tickets:,} tickets a day: burst and outage", columns, rows, columns[-1:])
-
-
-def _with_which(event: Event, run: Run) -> str:
+def _events(run: Run) -> list[Table]:
+    """With the template's settings, and with those advised where they are others."""
+    title = f"{run.tickets:,} tickets a day: eight hours around noon"
     if run.advised == run.settings:
-        return ""
-    return ", as in the template" if event.settings == run.settings else ", as advised"
+        return [_course(title, run.events)]
+    before = [event for event in run.events if event.settings == run.settings]
+    after = [event for event in run.events if event.settings == run.advised]
+    return [_course(f"{title}, as the template is", before), _course(f"{title}, with {_changed(run)}", after)]
 
 
-def _alarms(event: Event) -> str:
-    seen = {
-        "IncompleteTickets": event.incomplete_alarm,
-        "OldestMessage": event.oldest_alarm,
-        "DeadLetters": event.dead_alarm,
-    }
-    return ", ".join(f"{name} {_minutes(when)}" for name, when in seen.items() if when is not None) or "none"
+def _course(title: str, events: Sequence[Event]) -> Table:
+    measures: Sequence[tuple[str, Callable[[Event], str]]] = (
+        ("webhooks", lambda event: f"{event.arrived:,}"),
+        ("refused (429)", lambda event: f"{event.refused:,}"),
+        ("deepest queue", lambda event: f"{event.deepest:,}"),
+        ("in flight at most", lambda event: f"{event.in_flight:,}"),
+        ("oldest message, minutes", lambda event: _minutes(event.oldest)),
+        ("drained after its end, minutes", lambda event: _or("not in these hours", event.drained)),
+        ("failed attempts", lambda event: f"{event.failed_attempts:,}"),
+        ("dead letters", lambda event: f"{event.dead_letters:,}"),
+        ("write units/s in the index `incomplete`", lambda event: f"{event.index_units:,}"),
+        ("IncompleteTicketsAlarm, minutes after its beginning", lambda event: _or("silent", event.incomplete_alarm)),
+        ("OldestMessageAlarm", lambda event: _or("silent", event.oldest_alarm)),
+        ("DeadLettersAlarm", lambda event: _or("silent", event.dead_alarm)),
+    )
+    rows = [(name, *(told(event) for event in events)) for name, told in measures]
+    return Table(title, ("", *(event.name for event in events)), rows)
+
+
+def _or(otherwise: str, seconds: float | None) -> str:
+    return otherwise if seconds is None else _minutes(seconds)
 
 
 def _bill(run: Run) -> Table:
