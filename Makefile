@@ -18,7 +18,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: bench openapi fuzz gates audit secrets requirements clean
+.PHONY: bench capacity openapi fuzz gates audit secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, 
 
 bench: setup $(BENCH) ## speed and cost, against marks of the same run; bench/results.json, .svg (ARGS="cold retrieval …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench $(ARGS)
+
+capacity: $(DEV) ## scale on paper: limits, bursts, outages, costs at three scales (ARGS="--write", "50000 --images 12 …")
+	@PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench.capacity $(ARGS)
 
 lint: setup ## ruff and the template's linters
 	$(BIN)/ruff check .
