@@ -15,7 +15,7 @@ from boto3.dynamodb.types import TypeSerializer
 from samtranslator.yaml_helper import yaml_parse
 
 from ingest.app import SCHEDULE_SOURCE
-from ingest.clients import CALLS_AT_ONCE
+from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE
 from ingest.once import Once
 from ingest.patience import LONGEST_PAUSE
 from ingest.secrets import VendorCredential
@@ -68,6 +68,23 @@ def environment(template: Template, function: str) -> dict[str, Any]:
     return {**shared, **properties(template, function)["Environment"]["Variables"]}
 
 
+def with_parameters(template: Template, **given: str) -> Template:
+    """What AWS::LanguageExtensions makes of resources: parameters' values stand where they are referred to."""
+    values = {name: str(declared.get("Default")) for name, declared in template["Parameters"].items()} | given
+
+    def settled(node: Any) -> Any:
+        match node:
+            case {"Ref": str(name)} if name in values:
+                return values[name]
+            case dict():
+                return {key: settled(child) for key, child in node.items()}
+            case list():
+                return [settled(child) for child in node]
+        return node
+
+    return {**template, **{part: settled(template[part]) for part in ("Globals", "Resources")}}
+
+
 def code(package: str) -> str:
     return "\n".join(file.read_text() for file in sorted((ROOT / "functions" / package).glob("*.py")))
 
@@ -87,6 +104,12 @@ def test_only_the_messages_that_failed_come_back_and_the_vendor_is_not_overrun(t
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "VendorMaxConcurrency"}}
     assert template["Parameters"]["VendorMaxConcurrency"]["MinValue"] >= 2  # Lambda's own bounds
     assert template["Parameters"]["VendorMaxConcurrency"]["MaxValue"] <= 1000
+
+
+def test_all_tickets_of_a_batch_are_worked_on_at_once_and_none_waits_for_a_fuller_one(template: Template) -> None:
+    (mapping,) = resources(expand(template), "AWS::Lambda::EventSourceMapping").values()
+    assert 1 < mapping["BatchSize"] <= TICKETS_AT_ONCE
+    assert "MaximumBatchingWindowInSeconds" not in mapping
 
 
 def test_a_message_has_several_chances_and_the_function_knows_how_many(template: Template) -> None:
@@ -160,6 +183,128 @@ def test_every_function_logs_to_a_group_of_its_own_that_forgets(template: Templa
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         assert group["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+def test_all_that_calls_a_function_calls_its_alias(template: Template) -> None:
+    # GIVEN
+    expanded = expand(template)["Resources"]
+    aliases = {name: found for name, found in expanded.items() if found["Type"] == "AWS::Lambda::Alias"}
+    assert {found["Properties"]["FunctionName"]["Ref"] for found in aliases.values()} == set(FUNCTIONS)
+    assert {found["Properties"]["Name"] for found in aliases.values()} == {"live"}
+    # WHEN
+    called = [
+        *(found["FunctionName"] for found in resources({"Resources": expanded}, "AWS::Lambda::Permission").values()),
+        *(
+            found["FunctionName"]
+            for found in resources({"Resources": expanded}, "AWS::Lambda::EventSourceMapping").values()
+        ),
+        *(found["Target"]["Arn"] for found in resources({"Resources": expanded}, "AWS::Scheduler::Schedule").values()),
+    ]
+    paths = expanded["Api"]["Properties"]["Body"]["paths"].values()
+    uris = [
+        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        for methods in paths
+        for operation in methods.values()
+    ]
+    # THEN
+    assert len(called) == 8
+    assert all(place["Ref"] in aliases for place in called)
+    assert len(uris) == 6
+    assert all(re.search(r"functions/\$\{(\w+)\}/invocations$", uri)[1] in aliases for uri in uris)  # type: ignore[index]
+    assert granted(template, "ScheduleRole") == {
+        json.dumps({"Fn::Sub": "${IngestFunction.Arn}:live"}): {"lambda:InvokeFunction"}
+    }
+
+
+def versions(template: Template, **parameters: str) -> dict[str, str]:
+    """What each function's alias stands for: another logical id is another version."""
+    aliases = resources(expand(with_parameters(template, **parameters)), "AWS::Lambda::Alias").values()
+    return {found["FunctionName"]["Ref"]: found["FunctionVersion"]["Fn::GetAtt"][0] for found in aliases}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "renewed"),
+    [
+        ("LogLevel", "DEBUG", set(FUNCTIONS)),
+        ("Architecture", "arm64", set(FUNCTIONS)),
+        ("UrlLifeSeconds", "120", {"RetrievalFunction"}),
+        ("RetryDelaySeconds", "30", {"IngestFunction"}),
+        ("VendorUrl", "https://api.preventor.com", {"IngestFunction"}),
+        ("RequeueEveryMinutes", "7", set()),  # Lambda refuses a new version of a function that is as it was
+        ("LogRetentionDays", "30", set()),
+    ],
+)
+def test_the_alias_stands_for_a_new_version_when_a_setting_of_its_function_changes(
+    parameter: str, value: str, renewed: set[str]
+) -> None:
+    before, after = versions(TEMPLATE), versions(TEMPLATE, **{parameter: value})
+    assert {function for function in FUNCTIONS if before[function] != after[function]} == renewed
+
+
+def test_every_parameter_that_a_function_gets_renews_its_version() -> None:
+    before = versions(TEMPLATE)
+    for parameter in parameters():
+        assert versions(TEMPLATE, **{parameter: "another"}) != before, parameter
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("Resources/IngestFunction/Properties/Timeout", 61),
+        ("Resources/IngestFunction/Properties/MemorySize", 1025),
+        ("Resources/IngestFunction/Properties/Environment/Variables/MAX_RECEIVES", "10"),
+        ("Resources/SharedLayer/Properties/ContentUri", "other-layers/"),
+        ("Globals/Function/CodeUri", "other-functions/"),
+        ("Globals/Function/Runtime", "python3.14"),
+    ],
+)
+def test_the_alias_stands_for_a_new_version_when_code_layer_or_configuration_change(place: str, value: Any) -> None:
+    changed = copy.deepcopy(TEMPLATE)
+    *way, last = place.split("/")
+    node = changed
+    for step in way:
+        node = node[step]
+    node[last] = value
+    assert versions(changed)["IngestFunction"] != versions(TEMPLATE)["IngestFunction"]
+
+
+def test_parameters_are_put_in_place_before_sam_looks_for_changes(template: Template) -> None:
+    assert template["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+
+
+def test_versions_before_are_kept_to_go_back_to(template: Template) -> None:
+    kept = [found for found in expand(template)["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
+    assert [found["DeletionPolicy"] for found in kept] == ["Retain"] * len(FUNCTIONS)
+
+
+def test_every_function_starts_from_a_snapshot_unless_told_not_to(template: Template) -> None:
+    functions = resources(expand(template), "AWS::Lambda::Function")
+    for function in functions.values():
+        condition, on, off = function["SnapStart"]["ApplyOn"]["Fn::If"]
+        assert (on, off) == ("PublishedVersions", "None")
+        assert template["Conditions"][condition] == {"Fn::Equals": [{"Ref": "SnapStart"}, "true"]}
+        # What SnapStart does not go with
+        # (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes)
+        assert function["Runtime"] >= "python3.12"
+        assert not function.keys() & {"EphemeralStorage", "FileSystemConfigs", "ImageConfig"}
+    assert template["Parameters"]["SnapStart"]["Default"] == "true"
+    assert not [node for node in nodes(template) if isinstance(node, dict) and "ProvisionedConcurrencyConfig" in node]
+
+
+def test_the_processor_is_a_parameter_and_its_machine_code_lies_over_the_others(template: Template) -> None:
+    functions = resources(expand(template), "AWS::Lambda::Function").values()
+    layers = {
+        found["LayerName"]: name for name, found in resources(expand(template), "AWS::Lambda::LayerVersion").items()
+    }
+    for function in functions:
+        assert function["Architectures"] == [{"Ref": "Architecture"}]
+        first, then = function["Layers"]  # of two files with one name the later layer's is there
+        assert first == {"Ref": layers["SharedLayer"]}
+        assert then == {"Fn::If": ["OnArm64", {"Ref": layers["Arm64Layer"]}, {"Ref": "AWS::NoValue"}]}
+    assert template["Conditions"]["OnArm64"] == {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
+    assert template["Parameters"]["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
+    assert properties(template, "SharedLayer")["CompatibleArchitectures"] == ["x86_64", "arm64"]
+    assert template["Resources"]["Arm64Layer"]["Condition"] == "OnArm64"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -693,6 +838,31 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         test_every_function_logs_to_a_group_of_its_own_that_forgets,
         put(f"{INGEST}/LoggingConfig/LogGroup", {"Ref": "RetrievalLogs"}),
     ),
+    (test_all_that_calls_a_function_calls_its_alias, put(f"{INGEST}/AutoPublishAlias", "other")),
+    (
+        test_all_that_calls_a_function_calls_its_alias,
+        put(
+            "ScheduleRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource",
+            {"Fn::GetAtt": ["IngestFunction", "Arn"]},
+        ),
+    ),
+    (
+        test_all_tickets_of_a_batch_are_worked_on_at_once_and_none_waits_for_a_fuller_one,
+        put(f"{INGEST_QUEUE}/BatchSize", 11),
+    ),
+    (
+        test_every_function_starts_from_a_snapshot_unless_told_not_to,
+        put(f"{INGEST}/SnapStart", {"ApplyOn": {"Fn::If": ["StartsFromSnapshots", "None", "None"]}}),
+    ),
+    (
+        test_every_function_starts_from_a_snapshot_unless_told_not_to,
+        put(f"{INGEST}/EphemeralStorage", {"Size": 1024}),
+    ),
+    (
+        test_the_processor_is_a_parameter_and_its_machine_code_lies_over_the_others,
+        put(f"{INGEST}/Architectures", ["x86_64"]),
+    ),
+    (test_versions_before_are_kept_to_go_back_to, put(f"{INGEST}/VersionDeletionPolicy", "Delete")),
     (
         test_no_environment_holds_a_literal_beyond_the_harmless,
         put(f"{INGEST}/Environment/Variables/WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef"),
