@@ -22,7 +22,7 @@ from ingest.messages import ticket_message, webhook_message
 from ingest.webhook import IV_HEADER, Webhook, seal_webhook
 from local.account import Account
 from tests.support.fakes import sqs_record
-from tests.support.stack import LocalStack
+from tests.support.stack import ALIAS, LocalStack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -116,7 +116,9 @@ class Deployed:
         return as_role
 
     def _invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer = self.stack.functions.invoke(FunctionName=self.names[function], Payload=json.dumps(event).encode())
+        answer = self.stack.functions.invoke(
+            FunctionName=self.names[function], Qualifier=ALIAS, Payload=json.dumps(event).encode()
+        )
         given: dict[str, Any] = json.loads(answer["Payload"].read())
         return {"failed": answer["FunctionError"], **given} if answer.get("FunctionError") else given
 
@@ -204,9 +206,7 @@ def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
 
 def reads_a_secret_that_changed(deployed: Deployed) -> bool:
     """A process that has no secret in its memory yet archives a ticket whose webhook came."""
-    name = deployed.names["IngestFunction"]
-    given = deployed.stack.functions.get_function_configuration(FunctionName=name)
-    deployed.stack.functions.update_function_configuration(FunctionName=name, Timeout=given["Timeout"])
+    deployed.stack.renew(deployed.names["IngestFunction"])
     return archives_a_webhook(deployed)
 
 
@@ -252,7 +252,7 @@ def ticks(deployed: Deployed) -> bool:
     scheduler = deployed.as_role("ScheduleRole")
     event = json.dumps({"source": SCHEDULE_SOURCE, "schedule": "x"}).encode()
     try:
-        scheduler.functions.invoke(FunctionName=deployed.names["IngestFunction"], Payload=event)
+        scheduler.functions.invoke(FunctionName=deployed.names["IngestFunction"], Qualifier=ALIAS, Payload=event)
     except scheduler.functions.exceptions.ClientError as error:
         return not error.response["Error"]["Code"].startswith("AccessDenied")
     return True

@@ -22,7 +22,7 @@ from tests.support.downstream import downstream
 from tests.support.load import PICTURE_BYTES, Parcel, Sender
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.reckoning import Reckoning
-from tests.support.stack import LocalStack
+from tests.support.stack import ALIAS, LocalStack
 from tests.support.told import Told
 from tests.support.waiting import eventually
 from ticket_archive.models import ImageType, TicketState
@@ -277,7 +277,7 @@ def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: House) -
 
 
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
-    answer = stack.functions.invoke(FunctionName=function, Payload=tick)
+    answer = stack.functions.invoke(FunctionName=function, Qualifier=ALIAS, Payload=tick)
     assert answer["StatusCode"] == 200
     return int(json.loads(answer["Payload"].read())["requeued"])
 
@@ -286,4 +286,4 @@ def _forget_secrets(stack: LocalStack) -> None:
     """New workers, as after a deployment: the old ones keep a secret for up to five minutes."""
     for each in stack.functions.list_functions()["Functions"]:
         if "Ingest" in each["FunctionName"]:
-            stack.functions.update_function_configuration(FunctionName=each["FunctionName"], Timeout=each["Timeout"])
+            stack.renew(each["FunctionName"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -29,6 +30,8 @@ from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
 
+ALIAS = "live"
+"""What every call of a function goes through."""
 LOUD = {"LogLevel": "DEBUG"}
 """The session's stack says all that it ever would: tests/security/test_canaries.py reads it."""
 
@@ -97,6 +100,14 @@ class LocalStack:
         given = {"secret": self.at.webhook_secret, "ca_bundle": self.at.ca_bundle}
         status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
         return status
+
+    def renew(self, function: str, **configuration: Any) -> None:
+        """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
+        given = self.functions.get_function_configuration(FunctionName=function)
+        changed = {"Timeout": given["Timeout"], **configuration}
+        self.functions.update_function_configuration(FunctionName=function, **changed)
+        version = self.functions.publish_version(FunctionName=function)["Version"]
+        self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
     def close(self) -> None:
         self.api.close()

@@ -21,6 +21,7 @@ from ingest.patience import LONGEST_PAUSE
 from ingest.secrets import VendorCredential
 from ingest.settings import IngestSettings
 from ingest.webhook import check_secret
+from local.literals import put_in_place
 from retrieval.answers import customer_tickets
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
@@ -66,23 +67,6 @@ def nodes(node: Any) -> Iterator[Any]:
 def environment(template: Template, function: str) -> dict[str, Any]:
     shared = template["Globals"]["Function"]["Environment"]["Variables"]
     return {**shared, **properties(template, function)["Environment"]["Variables"]}
-
-
-def with_parameters(template: Template, **given: str) -> Template:
-    """What AWS::LanguageExtensions makes of resources: parameters' values stand where they are referred to."""
-    values = {name: str(declared.get("Default")) for name, declared in template["Parameters"].items()} | given
-
-    def settled(node: Any) -> Any:
-        match node:
-            case {"Ref": str(name)} if name in values:
-                return values[name]
-            case dict():
-                return {key: settled(child) for key, child in node.items()}
-            case list():
-                return [settled(child) for child in node]
-        return node
-
-    return {**template, **{part: settled(template[part]) for part in ("Globals", "Resources")}}
 
 
 def code(package: str) -> str:
@@ -218,7 +202,7 @@ def test_all_that_calls_a_function_calls_its_alias(template: Template) -> None:
 
 def versions(template: Template, **parameters: str) -> dict[str, str]:
     """What each function's alias stands for: another logical id is another version."""
-    aliases = resources(expand(with_parameters(template, **parameters)), "AWS::Lambda::Alias").values()
+    aliases = resources(expand(put_in_place(template, parameters)), "AWS::Lambda::Alias").values()
     return {found["FunctionName"]["Ref"]: found["FunctionVersion"]["Fn::GetAtt"][0] for found in aliases}
 
 
