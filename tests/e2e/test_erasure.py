@@ -13,7 +13,8 @@ from ingest.app import SCHEDULE_SOURCE
 from ingest.messages import ticket_message, webhook_message
 from ingest.webhook import Webhook, seal_webhook
 from local import ROOT
-from tests.support.stack import ALIAS, LocalStack
+from local.account import ALIAS
+from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack

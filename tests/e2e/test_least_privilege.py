@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 from ingest.app import SCHEDULE_SOURCE
 from ingest.messages import ticket_message, webhook_message
 from ingest.webhook import IV_HEADER, Webhook, seal_webhook
-from local.account import Account
+from local.account import ALIAS, Account
 from tests.support.fakes import sqs_record
-from tests.support.stack import ALIAS, LocalStack
+from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -249,10 +249,14 @@ def signs_urls_that_open(deployed: Deployed) -> bool:
 
 def ticks(deployed: Deployed) -> bool:
     """The schedule may invoke the ingest function."""
+    return calls_as_the_schedule(deployed, f"{deployed.names['IngestFunction']}:{ALIAS}")
+
+
+def calls_as_the_schedule(deployed: Deployed, function: str) -> bool:
     scheduler = deployed.as_role("ScheduleRole")
     event = json.dumps({"source": SCHEDULE_SOURCE, "schedule": "x"}).encode()
     try:
-        scheduler.functions.invoke(FunctionName=deployed.names["IngestFunction"], Qualifier=ALIAS, Payload=event)
+        scheduler.functions.invoke(FunctionName=function, Payload=event)
     except scheduler.functions.exceptions.ClientError as error:
         return not error.response["Error"]["Code"].startswith("AccessDenied")
     return True
@@ -349,6 +353,11 @@ def test_what_the_ingest_role_is_not_granted_is_denied(deployed: Deployed) -> No
             "kms:ScheduleKeyDeletion": lambda: role.kms.schedule_key_deletion(KeyId=names["Key"]),
         }
     )
+
+
+def test_the_schedule_cannot_call_a_function_past_its_alias(deployed: Deployed) -> None:
+    assert not calls_as_the_schedule(deployed, deployed.names["IngestFunction"])
+    assert not calls_as_the_schedule(deployed, f"{deployed.names['RetrievalFunction']}:{ALIAS}")
 
 
 def test_what_the_retrieval_role_is_not_granted_is_denied(deployed: Deployed) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from ingest.messages import ticket_message
-from local.account import outputs
+from local.account import ALIAS, outputs
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
@@ -22,7 +22,7 @@ from tests.support.downstream import downstream
 from tests.support.load import PICTURE_BYTES, Parcel, Sender
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.reckoning import Reckoning
-from tests.support.stack import ALIAS, LocalStack
+from tests.support.stack import LocalStack
 from tests.support.told import Told
 from tests.support.waiting import eventually
 from ticket_archive.models import ImageType, TicketState

@@ -8,8 +8,9 @@ import pytest
 
 from local import account, deploy
 from local import stack as local_stack
+from local.account import ALIAS
 from local.terminal import silent
-from tests.support.stack import ALIAS, LocalStack, running
+from tests.support.stack import LocalStack, running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -48,6 +49,7 @@ def update(stack: LocalStack, parameters: dict[str, str]) -> None:
     given = {"VendorUrl": stack.at.vendor_url, **local_stack.PARAMETERS, **parameters}
     deploy.deploy(stack.at.stack_name, given, stack.at.account, silent(), stack.state / "logs")
     account.correct_event_sources(stack.at.account)
+    account.await_versions(stack.at.account)
 
 
 def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path) -> None:

@@ -25,13 +25,12 @@ from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sts import STSClient
 
 from local import stack as local_stack
+from local.account import ALIAS
 from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
 
-ALIAS = "live"
-"""What every call of a function goes through."""
 LOUD = {"LogLevel": "DEBUG"}
 """The session's stack says all that it ever would: tests/security/test_canaries.py reads it."""
 
@@ -107,6 +106,8 @@ class LocalStack:
         changed = {"Timeout": given["Timeout"], **configuration}
         self.functions.update_function_configuration(FunctionName=function, **changed)
         version = self.functions.publish_version(FunctionName=function)["Version"]
+        active = self.functions.get_waiter("published_version_active")
+        active.wait(FunctionName=function, Qualifier=version, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
     def close(self) -> None:
