@@ -95,6 +95,6 @@ def await_versions(account: Account) -> None:
     """
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
     active = functions.get_waiter("published_version_active")
-    patience = {"Delay": 1, "MaxAttempts": 60}
     for each in functions.list_functions()["Functions"]:
-        active.wait(FunctionName=each["FunctionName"], Qualifier=ALIAS, WaiterConfig=patience)
+        name = each["FunctionName"]
+        active.wait(FunctionName=name, Qualifier=ALIAS, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
