@@ -1,7 +1,7 @@
 """`python -m bench [part …]`: measures, prints a table, writes results.json and results.svg beside this file.
 
-Parts are ingest, stack, cpu, memory, cold, snapshots, retrieval, webhooks; all of them unless some are named. `power` is
-another, which takes two minutes more and is measured only when it is named.
+Parts are ingest, stack, cpu, memory, cold, snapshots, retrieval, webhooks; all of them unless some are named. `power`
+is another, which takes three minutes more and is measured only when it is named.
 """
 
 import argparse

@@ -14,6 +14,7 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from samtranslator.yaml_helper import yaml_parse
 
+from bench import memory
 from ingest.app import SCHEDULE_SOURCE
 from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE
 from ingest.once import Once
@@ -661,6 +662,34 @@ def test_ingest_cannot_delete_or_read_what_is_kept(template: Template) -> None:
 
 
 # ─── Parameters, outputs ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_benchmark_holds_memory_against_what_the_function_has(template: Template) -> None:
+    assert properties(template, "IngestFunction")["MemorySize"] == memory.MEMORY_MB
+
+
+def test_the_readme_has_every_parameter_with_its_default(template: Template) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert rows.keys() == template["Parameters"].keys()
+    for name, declared in template["Parameters"].items():
+        words = {"": "none", template["Parameters"]["ImageTypes"]["Default"]: "all five"}
+        default = str(declared["Default"])
+        assert rows[name].strip("`") == words.get(default, default), name
+
+
+def test_the_vendors_limit_gives_the_concurrency_that_operations_say(template: Template) -> None:
+    declared = template["Parameters"]["VendorMaxConcurrency"]
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = text.partition("## How fast the vendor is asked")[2].partition("\n## ")[0]
+    assert f"at most {CALLS_AT_ONCE} calls under way" in section
+    assert f"{declared['Default']}, the default, is {declared['Default'] * CALLS_AT_ONCE} calls at once" in section
+    heading, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if re.match(r"\| [\dt]", line)]
+    seconds = [float(re.findall(r"[\d.]+", cell)[0]) for cell in heading[1:]]
+    assert len(rows) == 4
+    for row in rows:
+        allowed = int(re.findall(r"\d+", row[0])[0])
+        worked_out = [int(allowed * each / CALLS_AT_ONCE) for each in seconds]
+        assert row[1:] == [str(each) if each >= declared["MinValue"] else "-" for each in worked_out]
 
 
 def test_what_one_invocation_does_at_once_is_what_the_parameter_says(template: Template) -> None:
