@@ -1,7 +1,7 @@
 """`python -m bench [part …]`: measures, prints a table, writes results.json and results.svg beside this file.
 
-Parts are ingest, stack, cpu, memory, cold, tls, retrieval, webhooks; all of them unless some are named. `power` is
-another, which takes two minutes more and is measured only when it is named.
+Parts are ingest, stack, cpu, memory, cold, snapshots, tls, retrieval, webhooks; all of them unless some are named.
+`power` is another, which takes three minutes more and is measured only when it is named.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import cold, cpu, ingest, memory, power, retrieval, tls, webhooks
+from bench import cold, cpu, ingest, memory, power, retrieval, snapshots, tls, webhooks
 from bench.figures import Figure
 from bench.lab import AWS_SECONDS, LATENCIES, Lab, function_environment, lab
 from bench.plot import svg
@@ -62,6 +62,7 @@ PARTS: Mapping[str, Callable[[], list[Figure]]] = {
     "cpu": _with_stand_ins(cpu.figures),
     "memory": _with_stand_ins(memory.figures),
     "cold": _with_stand_ins(cold.figures),
+    "snapshots": _with_stand_ins(snapshots.figures),
     "tls": _with_stand_ins(tls.figures),
     "retrieval": _with_stand_ins(retrieval.figures),
     "webhooks": _with_stand_ins(webhooks.figures),

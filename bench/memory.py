@@ -16,11 +16,15 @@ from bench.figures import Figure
 from bench.lab import Lab
 
 RESPONSES = (1_000_000, 4_000_000, 9_000_000)
+MEMORY_MB = 1024
+"""What the template gives the ingest function."""
 _SMALL = (30_000,)
 
 
-def figures(lab: Lab, *, tickets: int = 1000, responses: Sequence[int] = RESPONSES) -> list[Figure]:
-    """Peaks for tickets of which one answer is large, and the growth over many small ones."""
+def figures(
+    lab: Lab, *, tickets: int = 1000, responses: Sequence[int] = RESPONSES, batch_size: int = 10
+) -> list[Figure]:
+    """Peaks for tickets of which one answer is large and for a batch of which all are, and the growth over many."""
     [warm] = vendor_tickets.prepare(lab.vendor, 1, start=4000)
     found = []
     for number, size in enumerate(responses):
@@ -37,6 +41,11 @@ def figures(lab: Lab, *, tickets: int = 1000, responses: Sequence[int] = RESPONS
                 raw={**peak, "response_bytes": response},
             )
         )
+    largest = dict.fromkeys(vendor_tickets.USUAL, (max(responses) * 3 // 4,))
+    batch = vendor_tickets.prepare(lab.vendor, batch_size, 4050, largest)
+    peak = lab.run("memory.batch", warm=warm, batch=batch)
+    name = f"memory, resident at the height of a batch of {batch_size}, every answer {max(responses) / 1e6:.0f} MB"
+    found.append(Figure(name, peak["peak_bytes"] / 2**20, unit=" MB", goal=MEMORY_MB, raw=peak))
     small = vendor_tickets.prepare(lab.vendor, 10, 4100, dict.fromkeys(("SELF_PORTRAITS", "DOCUMENT"), _SMALL))
     few = lab.having(IMAGE_TYPES="SELF_PORTRAITS,DOCUMENT")
     held = few.run("memory.held", batch=small, tickets=tickets)
@@ -54,6 +63,15 @@ def peak(warm: str, ticket: str) -> dict[str, int]:
     Path("/proc/self/clear_refs").write_text("5")
     _archive([ticket])
     return {"warm_bytes": before, "over_warm_bytes": _status("VmHWM") - before}
+
+
+def batch(warm: str, batch: Sequence[str]) -> dict[str, int]:
+    """Bytes of the process, warm and at the height of a batch."""
+    _archive([warm])
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    _archive(batch)
+    return {"warm_bytes": before, "peak_bytes": _status("VmHWM")}
 
 
 def held(batch: Sequence[str], tickets: int) -> dict[str, Any]:

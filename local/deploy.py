@@ -9,7 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local import ROOT, emulator
+from samtranslator.yaml_helper import yaml_parse
+
+from local import ROOT, emulator, literals
 from local.account import Account
 from local.errors import StartFailed
 from local.terminal import Steps
@@ -35,6 +37,10 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
         with steps("Building the functions and their layer (sam build)"):
             command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
             command += ["--build-dir", folder / "build", "--cached", "--cache-dir", folder / "parts"]
+            command += [
+                "--exclude",
+                "Arm64Layer",
+            ]  # lies over the shared layer on another processor than this machine's
             interpreter = {
                 "LAYER_ARCHITECTURE": "native",
                 "LAYER_PYTHON_VERSION": version,
@@ -43,7 +49,10 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
             _sam(command, interpreter, logs / "build.log")
 
         with steps("Deploying template.yaml (sam deploy)"):
-            command = ["deploy", "--template-file", folder / "build" / "template.yaml", "--stack-name", name]
+            built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
+            settled = folder / "build" / "settled.json"  # beside what it leads to
+            settled.write_text(json.dumps(literals.put_in_place(built, parameters)), encoding="utf-8")
+            command = ["deploy", "--template-file", settled, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
             _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")

@@ -161,6 +161,7 @@ def _start(
         credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
         account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
         account.correct_event_sources(user)
+        account.await_versions(user)
 
     stack = Stack(
         webhook_url=reachable(outputs["WebhookUrl"], endpoint),

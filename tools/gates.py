@@ -42,8 +42,11 @@ class NoManagedPolicies:
 def expand(template: dict[str, Any]) -> dict[str, Any]:
     """The template as CloudFormation gets it: SAM's transform done, code standing where `sam package` puts it."""
     packaged = copy.deepcopy(template)
-    packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/functions"
-    packaged["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = "s3://bucket/layer"
+    shared = packaged["Globals"]["Function"]
+    shared["CodeUri"] = f"s3://bucket/{shared['CodeUri']}"
+    for resource in packaged["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = f"s3://bucket/{resource['Properties']['ContentUri']}"
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it minds that nobody collects its metrics
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)  # for the partition in ARNs
     expanded: dict[str, Any] = transform(packaged, {}, NoManagedPolicies())

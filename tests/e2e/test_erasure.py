@@ -13,6 +13,7 @@ from ingest.app import SCHEDULE_SOURCE
 from ingest.messages import ticket_message, webhook_message
 from ingest.webhook import Webhook, seal_webhook
 from local import ROOT
+from local.account import ALIAS
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
@@ -135,6 +136,7 @@ def test_nothing_that_comes_late_brings_it_back(stack: LocalStack) -> None:
     )
     stack.functions.invoke(
         FunctionName=functions["StackResourceDetail"]["PhysicalResourceId"],
+        Qualifier=ALIAS,
         Payload=json.dumps({"source": SCHEDULE_SOURCE}).encode(),
     )
 

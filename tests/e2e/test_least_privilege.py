@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from ingest.app import SCHEDULE_SOURCE
 from ingest.messages import ticket_message, webhook_message
 from ingest.webhook import IV_HEADER, Webhook, seal_webhook
-from local.account import Account
+from local.account import ALIAS, Account
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -116,7 +116,9 @@ class Deployed:
         return as_role
 
     def _invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer = self.stack.functions.invoke(FunctionName=self.names[function], Payload=json.dumps(event).encode())
+        answer = self.stack.functions.invoke(
+            FunctionName=self.names[function], Qualifier=ALIAS, Payload=json.dumps(event).encode()
+        )
         given: dict[str, Any] = json.loads(answer["Payload"].read())
         return {"failed": answer["FunctionError"], **given} if answer.get("FunctionError") else given
 
@@ -204,9 +206,7 @@ def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
 
 def reads_a_secret_that_changed(deployed: Deployed) -> bool:
     """A process that has no secret in its memory yet archives a ticket whose webhook came."""
-    name = deployed.names["IngestFunction"]
-    given = deployed.stack.functions.get_function_configuration(FunctionName=name)
-    deployed.stack.functions.update_function_configuration(FunctionName=name, Timeout=given["Timeout"])
+    deployed.stack.renew(deployed.names["IngestFunction"])
     return archives_a_webhook(deployed)
 
 
@@ -249,10 +249,14 @@ def signs_urls_that_open(deployed: Deployed) -> bool:
 
 def ticks(deployed: Deployed) -> bool:
     """The schedule may invoke the ingest function."""
+    return calls_as_the_schedule(deployed, f"{deployed.names['IngestFunction']}:{ALIAS}")
+
+
+def calls_as_the_schedule(deployed: Deployed, function: str) -> bool:
     scheduler = deployed.as_role("ScheduleRole")
     event = json.dumps({"source": SCHEDULE_SOURCE, "schedule": "x"}).encode()
     try:
-        scheduler.functions.invoke(FunctionName=deployed.names["IngestFunction"], Payload=event)
+        scheduler.functions.invoke(FunctionName=function, Payload=event)
     except scheduler.functions.exceptions.ClientError as error:
         return not error.response["Error"]["Code"].startswith("AccessDenied")
     return True
@@ -349,6 +353,11 @@ def test_what_the_ingest_role_is_not_granted_is_denied(deployed: Deployed) -> No
             "kms:ScheduleKeyDeletion": lambda: role.kms.schedule_key_deletion(KeyId=names["Key"]),
         }
     )
+
+
+def test_the_schedule_cannot_call_a_function_past_its_alias(deployed: Deployed) -> None:
+    assert not calls_as_the_schedule(deployed, deployed.names["IngestFunction"])
+    assert not calls_as_the_schedule(deployed, f"{deployed.names['RetrievalFunction']}:{ALIAS}")
 
 
 def test_what_the_retrieval_role_is_not_granted_is_denied(deployed: Deployed) -> None:

@@ -199,10 +199,8 @@ def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
     def enter(value: str) -> None:
         text = json.dumps({"secret": value})
         stack.secrets.put_secret_value(SecretId=outputs["WebhookSecretArn"], SecretString=text)
-        for function in functions:  # a new configuration starts new processes, which have not read the secrets yet
-            stack.functions.update_function_configuration(
-                FunctionName=function["FunctionName"], MemorySize=function["MemorySize"]
-            )
+        for function in functions:  # new processes have not read the secrets yet
+            stack.renew(function["FunctionName"])
 
     enter(secret)
     try:

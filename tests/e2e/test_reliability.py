@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from ingest.messages import ticket_message
-from local.account import outputs
+from local.account import ALIAS, outputs
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
@@ -277,7 +277,7 @@ def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: House) -
 
 
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
-    answer = stack.functions.invoke(FunctionName=function, Payload=tick)
+    answer = stack.functions.invoke(FunctionName=function, Qualifier=ALIAS, Payload=tick)
     assert answer["StatusCode"] == 200
     return int(json.loads(answer["Payload"].read())["requeued"])
 
@@ -286,4 +286,4 @@ def _forget_secrets(stack: LocalStack) -> None:
     """New workers, as after a deployment: the old ones keep a secret for up to five minutes."""
     for each in stack.functions.list_functions()["Functions"]:
         if "Ingest" in each["FunctionName"]:
-            stack.functions.update_function_configuration(FunctionName=each["FunctionName"], Timeout=each["Timeout"])
+            stack.renew(each["FunctionName"])

@@ -8,6 +8,7 @@ import pytest
 
 from local import account, deploy
 from local import stack as local_stack
+from local.account import ALIAS
 from local.terminal import silent
 from tests.support.stack import LocalStack, running
 from tests.support.waiting import eventually
@@ -31,10 +32,24 @@ def kept(stack: LocalStack) -> dict[str, str]:
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in listed if each["ResourceType"] in KEPT}
 
 
+def published(stack: LocalStack) -> dict[str, str]:
+    """The version that each function's alias stands for, by the function's name."""
+    names = [each["FunctionName"] for each in stack.functions.list_functions()["Functions"]]
+    return {name: stack.functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"] for name in names}
+
+
+def life(stack: LocalStack, ticket: str) -> float:
+    """Seconds that a URL signed now lives."""
+    [link, *_] = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
+    assert stack.api.download(link["url"]).status_code == 200
+    return (datetime.fromisoformat(link["expires_at"]) - datetime.now(UTC)).total_seconds()
+
+
 def update(stack: LocalStack, parameters: dict[str, str]) -> None:
     given = {"VendorUrl": stack.at.vendor_url, **local_stack.PARAMETERS, **parameters}
     deploy.deploy(stack.at.stack_name, given, stack.at.account, silent(), stack.state / "logs")
     account.correct_event_sources(stack.at.account)
+    account.await_versions(stack.at.account)
 
 
 def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path) -> None:
@@ -43,7 +58,7 @@ def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path)
         first, *waiting = [each["ticket"] for each in stack.vendor("tickets", count=1 + WAITING, start=400)]
         assert stack.post(first) == 202
         before = archived(stack, first)
-        names = kept(stack)
+        names, versions = kept(stack), published(stack)
         stack.vendor("latency", details=2500)
         for ticket in waiting:
             assert stack.post(ticket) == 202
@@ -54,10 +69,7 @@ def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path)
         # THEN nothing was replaced, what was archived is unchanged, the new setting holds
         assert kept(stack) == names
         assert archived(stack, first) == before
-        links = stack.api.get(f"/tickets/{first}/images").json()["images"]
-        left = datetime.fromisoformat(links[0]["expires_at"]) - datetime.now(UTC)
-        assert 60 < left.total_seconds() <= 120
-        assert stack.api.download(links[0]["url"]).status_code == 200
+        assert 60 < life(stack, first) <= 120
 
         # AND every ticket that waited is archived, with the credential and the secret that were there before
         stack.vendor("latency", details=0)
@@ -67,6 +79,17 @@ def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path)
             QueueUrl=stack.at.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
         )
         assert counts["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+        # AND an update of something else publishes nothing, which Lambda would refuse
+        renewed = published(stack)
+        assert not renewed.items() & versions.items()
+        update(stack, {"UrlLifeSeconds": "120", "LogLevel": "DEBUG", "RequeueEveryMinutes": "7"})
+        assert published(stack) == renewed
+
+        # AND the versions before are there to go back to
+        for name, version in versions.items():
+            stack.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+        assert life(stack, first) > 120
 
 
 def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:

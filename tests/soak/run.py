@@ -137,9 +137,7 @@ class Soak:
             each for each in stack.functions.list_functions()["Functions"] if "IngestFunction" in each["FunctionName"]
         ]
         variables = {**function["Environment"]["Variables"], "MAX_RECEIVES": str(self.options.receives)}
-        stack.functions.update_function_configuration(
-            FunctionName=function["FunctionName"], Timeout=TIMEOUT, Environment={"Variables": variables}
-        )
+        stack.renew(function["FunctionName"], Timeout=TIMEOUT, Environment={"Variables": variables})
         found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
         policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.options.receives}
         stack.sqs.set_queue_attributes(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -24,6 +25,7 @@ from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sts import STSClient
 
 from local import stack as local_stack
+from local.account import ALIAS
 from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
@@ -97,6 +99,16 @@ class LocalStack:
         given = {"secret": self.at.webhook_secret, "ca_bundle": self.at.ca_bundle}
         status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
         return status
+
+    def renew(self, function: str, **configuration: Any) -> None:
+        """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
+        given = self.functions.get_function_configuration(FunctionName=function)
+        changed = {"Timeout": given["Timeout"], **configuration}
+        self.functions.update_function_configuration(FunctionName=function, **changed)
+        version = self.functions.publish_version(FunctionName=function)["Version"]
+        active = self.functions.get_waiter("published_version_active")
+        active.wait(FunctionName=function, Qualifier=version, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
     def close(self) -> None:
         self.api.close()

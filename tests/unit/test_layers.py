@@ -90,6 +90,33 @@ def test_without_the_runtimes_python_nothing_is_compiled_and_it_is_said(tmp_path
     assert "no Python 3.99" in said
 
 
+FAKE_PIP = """#!/bin/sh
+while [ "$1" != --target ]; do echo "$1" >> "$TOLD"; shift; done
+mkdir -p "$2/package/data"
+touch "$2/package/module.py" "$2/package/data/table.json" "$2/package/_compiled.abi3.so" "$2/package/data/libcode.so.3"
+"""
+
+
+@pytest.mark.parametrize("architecture", ["", "native"])
+def test_the_layer_for_arm64_is_the_machine_code_of_the_same_packages_and_nothing_else(
+    architecture: str, tmp_path: Path
+) -> None:
+    # GIVEN an installer, and the shared layer's build for AWS, or for the local stack
+    installer = tmp_path / "python"
+    installer.write_text(FAKE_PIP)
+    installer.chmod(0o755)
+    named = {"PATH": os.environ["PATH"], "PYTHON": str(installer), "ARTIFACTS_DIR": str(tmp_path / "out")}
+    named |= {"TOLD": str(tmp_path / "told")} | ({"LAYER_ARCHITECTURE": architecture} if architecture else {})
+    # WHEN
+    subprocess.run(["make", "--silent", "-C", str(ROOT / "layers"), "build-Arm64Layer"], env=named, check=True)
+    # THEN
+    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert files == {"python/package/_compiled.abi3.so", "python/package/data/libcode.so.3"}
+    told = (tmp_path / "told").read_text().split()
+    assert {"manylinux2014_aarch64", "manylinux_2_28_aarch64", "--require-hashes", "--only-binary=:all:"} <= set(told)
+    assert not [word for word in told if "x86_64" in word]
+
+
 def test_the_layer_knows_the_services_that_are_called_and_no_others(tmp_path: Path) -> None:
     # GIVEN botocore's data
     for name in ("s3", "sqs", "ec2"):

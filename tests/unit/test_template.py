@@ -14,13 +14,15 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from samtranslator.yaml_helper import yaml_parse
 
+from bench import memory
 from ingest.app import SCHEDULE_SOURCE
-from ingest.clients import CALLS_AT_ONCE
+from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE
 from ingest.once import Once
 from ingest.patience import LONGEST_PAUSE
 from ingest.secrets import VendorCredential
 from ingest.settings import IngestSettings
 from ingest.webhook import check_secret
+from local.literals import put_in_place
 from retrieval.answers import customer_tickets
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
@@ -87,6 +89,12 @@ def test_only_the_messages_that_failed_come_back_and_the_vendor_is_not_overrun(t
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "VendorMaxConcurrency"}}
     assert template["Parameters"]["VendorMaxConcurrency"]["MinValue"] >= 2  # Lambda's own bounds
     assert template["Parameters"]["VendorMaxConcurrency"]["MaxValue"] <= 1000
+
+
+def test_all_tickets_of_a_batch_are_worked_on_at_once_and_none_waits_for_a_fuller_one(template: Template) -> None:
+    (mapping,) = resources(expand(template), "AWS::Lambda::EventSourceMapping").values()
+    assert 1 < mapping["BatchSize"] <= TICKETS_AT_ONCE
+    assert "MaximumBatchingWindowInSeconds" not in mapping
 
 
 def test_a_message_has_several_chances_and_the_function_knows_how_many(template: Template) -> None:
@@ -160,6 +168,128 @@ def test_every_function_logs_to_a_group_of_its_own_that_forgets(template: Templa
     for group in groups.values():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         assert group["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+def test_all_that_calls_a_function_calls_its_alias(template: Template) -> None:
+    # GIVEN
+    expanded = expand(template)["Resources"]
+    aliases = {name: found for name, found in expanded.items() if found["Type"] == "AWS::Lambda::Alias"}
+    assert {found["Properties"]["FunctionName"]["Ref"] for found in aliases.values()} == set(FUNCTIONS)
+    assert {found["Properties"]["Name"] for found in aliases.values()} == {"live"}
+    # WHEN
+    called = [
+        *(found["FunctionName"] for found in resources({"Resources": expanded}, "AWS::Lambda::Permission").values()),
+        *(
+            found["FunctionName"]
+            for found in resources({"Resources": expanded}, "AWS::Lambda::EventSourceMapping").values()
+        ),
+        *(found["Target"]["Arn"] for found in resources({"Resources": expanded}, "AWS::Scheduler::Schedule").values()),
+    ]
+    paths = expanded["Api"]["Properties"]["Body"]["paths"].values()
+    uris = [
+        operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        for methods in paths
+        for operation in methods.values()
+    ]
+    # THEN
+    assert len(called) == 8
+    assert all(place["Ref"] in aliases for place in called)
+    assert len(uris) == 6
+    assert all(re.search(r"functions/\$\{(\w+)\}/invocations$", uri)[1] in aliases for uri in uris)  # type: ignore[index]
+    assert granted(template, "ScheduleRole") == {
+        json.dumps({"Fn::Sub": "${IngestFunction.Arn}:live"}): {"lambda:InvokeFunction"}
+    }
+
+
+def versions(template: Template, **parameters: str) -> dict[str, str]:
+    """What each function's alias stands for: another logical id is another version."""
+    aliases = resources(expand(put_in_place(template, parameters)), "AWS::Lambda::Alias").values()
+    return {found["FunctionName"]["Ref"]: found["FunctionVersion"]["Fn::GetAtt"][0] for found in aliases}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "renewed"),
+    [
+        ("LogLevel", "DEBUG", set(FUNCTIONS)),
+        ("Architecture", "arm64", set(FUNCTIONS)),
+        ("UrlLifeSeconds", "120", {"RetrievalFunction"}),
+        ("RetryDelaySeconds", "30", {"IngestFunction"}),
+        ("VendorUrl", "https://api.preventor.com", {"IngestFunction"}),
+        ("RequeueEveryMinutes", "7", set()),  # Lambda refuses a new version of a function that is as it was
+        ("LogRetentionDays", "30", set()),
+    ],
+)
+def test_the_alias_stands_for_a_new_version_when_a_setting_of_its_function_changes(
+    parameter: str, value: str, renewed: set[str]
+) -> None:
+    before, after = versions(TEMPLATE), versions(TEMPLATE, **{parameter: value})
+    assert {function for function in FUNCTIONS if before[function] != after[function]} == renewed
+
+
+def test_every_parameter_that_a_function_gets_renews_its_version() -> None:
+    before = versions(TEMPLATE)
+    for parameter in parameters():
+        assert versions(TEMPLATE, **{parameter: "another"}) != before, parameter
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("Resources/IngestFunction/Properties/Timeout", 61),
+        ("Resources/IngestFunction/Properties/MemorySize", 1025),
+        ("Resources/IngestFunction/Properties/Environment/Variables/MAX_RECEIVES", "10"),
+        ("Resources/SharedLayer/Properties/ContentUri", "other-layers/"),
+        ("Globals/Function/CodeUri", "other-functions/"),
+        ("Globals/Function/Runtime", "python3.14"),
+    ],
+)
+def test_the_alias_stands_for_a_new_version_when_code_layer_or_configuration_change(place: str, value: Any) -> None:
+    changed = copy.deepcopy(TEMPLATE)
+    *way, last = place.split("/")
+    node = changed
+    for step in way:
+        node = node[step]
+    node[last] = value
+    assert versions(changed)["IngestFunction"] != versions(TEMPLATE)["IngestFunction"]
+
+
+def test_parameters_are_put_in_place_before_sam_looks_for_changes(template: Template) -> None:
+    assert template["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+
+
+def test_versions_before_are_kept_to_go_back_to(template: Template) -> None:
+    kept = [found for found in expand(template)["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
+    assert [found["DeletionPolicy"] for found in kept] == ["Retain"] * len(FUNCTIONS)
+
+
+def test_every_function_starts_from_a_snapshot_unless_told_not_to(template: Template) -> None:
+    functions = resources(expand(template), "AWS::Lambda::Function")
+    for function in functions.values():
+        condition, on, off = function["SnapStart"]["ApplyOn"]["Fn::If"]
+        assert (on, off) == ("PublishedVersions", "None")
+        assert template["Conditions"][condition] == {"Fn::Equals": [{"Ref": "SnapStart"}, "true"]}
+        # What SnapStart does not go with
+        # (https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes)
+        assert function["Runtime"] >= "python3.12"
+        assert not function.keys() & {"EphemeralStorage", "FileSystemConfigs", "ImageConfig"}
+    assert template["Parameters"]["SnapStart"]["Default"] == "true"
+    assert not [node for node in nodes(template) if isinstance(node, dict) and "ProvisionedConcurrencyConfig" in node]
+
+
+def test_the_processor_is_a_parameter_and_its_machine_code_lies_over_the_others(template: Template) -> None:
+    functions = resources(expand(template), "AWS::Lambda::Function").values()
+    layers = {
+        found["LayerName"]: name for name, found in resources(expand(template), "AWS::Lambda::LayerVersion").items()
+    }
+    for function in functions:
+        assert function["Architectures"] == [{"Ref": "Architecture"}]
+        first, then = function["Layers"]  # of two files with one name the later layer's is there
+        assert first == {"Ref": layers["SharedLayer"]}
+        assert then == {"Fn::If": ["OnArm64", {"Ref": layers["Arm64Layer"]}, {"Ref": "AWS::NoValue"}]}
+    assert template["Conditions"]["OnArm64"] == {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
+    assert template["Parameters"]["Architecture"]["AllowedValues"] == ["x86_64", "arm64"]
+    assert properties(template, "SharedLayer")["CompatibleArchitectures"] == ["x86_64", "arm64"]
+    assert template["Resources"]["Arm64Layer"]["Condition"] == "OnArm64"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -534,6 +664,34 @@ def test_ingest_cannot_delete_or_read_what_is_kept(template: Template) -> None:
 # ─── Parameters, outputs ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_the_benchmark_holds_memory_against_what_the_function_has(template: Template) -> None:
+    assert properties(template, "IngestFunction")["MemorySize"] == memory.MEMORY_MB
+
+
+def test_the_readme_has_every_parameter_with_its_default(template: Template) -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert rows.keys() == template["Parameters"].keys()
+    for name, declared in template["Parameters"].items():
+        words = {"": "none", template["Parameters"]["ImageTypes"]["Default"]: "all five"}
+        default = str(declared["Default"])
+        assert rows[name].strip("`") == words.get(default, default), name
+
+
+def test_the_vendors_limit_gives_the_concurrency_that_operations_say(template: Template) -> None:
+    declared = template["Parameters"]["VendorMaxConcurrency"]
+    text = (ROOT / "docs" / "operations.md").read_text()
+    section = text.partition("## How fast the vendor is asked")[2].partition("\n## ")[0]
+    assert f"at most {CALLS_AT_ONCE} calls under way" in section
+    assert f"{declared['Default']}, the default, is {declared['Default'] * CALLS_AT_ONCE} calls at once" in section
+    heading, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if re.match(r"\| [\dt]", line)]
+    seconds = [float(re.findall(r"[\d.]+", cell)[0]) for cell in heading[1:]]
+    assert len(rows) == 4
+    for row in rows:
+        allowed = int(re.findall(r"\d+", row[0])[0])
+        worked_out = [int(allowed * each / CALLS_AT_ONCE) for each in seconds]
+        assert row[1:] == [str(each) if each >= declared["MinValue"] else "-" for each in worked_out]
+
+
 def test_what_one_invocation_does_at_once_is_what_the_parameter_says(template: Template) -> None:
     description = template["Parameters"]["VendorMaxConcurrency"]["Description"]
     assert [int(number) for number in re.findall(r"\d+", description)] == [CALLS_AT_ONCE]
@@ -693,6 +851,31 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         test_every_function_logs_to_a_group_of_its_own_that_forgets,
         put(f"{INGEST}/LoggingConfig/LogGroup", {"Ref": "RetrievalLogs"}),
     ),
+    (test_all_that_calls_a_function_calls_its_alias, put(f"{INGEST}/AutoPublishAlias", "other")),
+    (
+        test_all_that_calls_a_function_calls_its_alias,
+        put(
+            "ScheduleRole/Properties/Policies/0/PolicyDocument/Statement/0/Resource",
+            {"Fn::GetAtt": ["IngestFunction", "Arn"]},
+        ),
+    ),
+    (
+        test_all_tickets_of_a_batch_are_worked_on_at_once_and_none_waits_for_a_fuller_one,
+        put(f"{INGEST_QUEUE}/BatchSize", 11),
+    ),
+    (
+        test_every_function_starts_from_a_snapshot_unless_told_not_to,
+        put(f"{INGEST}/SnapStart", {"ApplyOn": {"Fn::If": ["StartsFromSnapshots", "None", "None"]}}),
+    ),
+    (
+        test_every_function_starts_from_a_snapshot_unless_told_not_to,
+        put(f"{INGEST}/EphemeralStorage", {"Size": 1024}),
+    ),
+    (
+        test_the_processor_is_a_parameter_and_its_machine_code_lies_over_the_others,
+        put(f"{INGEST}/Architectures", ["x86_64"]),
+    ),
+    (test_versions_before_are_kept_to_go_back_to, put(f"{INGEST}/VersionDeletionPolicy", "Delete")),
     (
         test_no_environment_holds_a_literal_beyond_the_harmless,
         put(f"{INGEST}/Environment/Variables/WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef"),
