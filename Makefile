@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
+BUILD := PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 
 # Three environments, because the emulator and the SAM command line each pin a botocore of their own.
 DEV := .venv/.installed
@@ -69,25 +70,30 @@ secrets: $(DEV) $(GATES) ## take what looks like a secret today as known: look a
 	@$(BIN)/python -m tools.gates --write-baseline
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
-	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
+	$(BUILD)
 
 validate: setup ## what `sam validate --lint` says of the template
 	$(SAM) validate --lint
 
-# What the targets below run is built for Lambda and not for the emulator. EVENT is one of .local/events, or a file.
-sam-invoke: setup build ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
+# What the targets below run is built for Lambda and not for the emulator, and again only when its sources are newer: to
+# build takes the code away from containers that another shell has running. EVENT is one of .local/events, or a file.
+BUILT := .aws-sam/build/template.yaml
+$(BUILT): $(SAM_CLI) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+	$(BUILD)
+
+sam-invoke: setup $(BUILT) ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
-sam-every: setup build ## the same for every event, one after the other: several minutes (ARGS="…")
+sam-every: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
 	@$(BIN)/python -m local sam every $(ARGS)
 
-sam-api: setup build ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
+sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)
 
-sam-lambda: setup build ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
+sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
-sam-alone: setup build ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
+sam-alone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
 	@$(BIN)/python -m local sam alone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code

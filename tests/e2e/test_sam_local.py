@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -25,7 +26,7 @@ from ingest.webhook import IV_HEADER
 from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.account import Account
-from local.deploy import CACHE, SAM, tool_environment
+from local.deploy import SAM, tool_environment
 from local.emulator import free_port
 from local.errors import StartFailed
 from local.terminal import silent
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.stack
 
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 NO_PULL = "--skip-pull-image"
+LAYER = "SharedLayer"
 DOCKER = shutil.which("docker") or "docker"
 
 WEBHOOKS_REFUSED = {"webhook_empty": 400, "webhook_wrong_content_type": 415}
@@ -65,16 +67,25 @@ def _docker() -> None:
 
 
 @pytest.fixture(scope="module")
-def built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The application as `make build` builds it: for Lambda, not for the emulator."""
+def built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The application as `make build` builds it: for Lambda, not for the emulator.
+
+    `sam local` names its image of a layer after the layer's logical id alone, which all checkouts on a Docker engine
+    have in common: another's run would put its own layer under these functions. So the layer has its own name here.
+    """
     folder = tmp_path_factory.mktemp("built")
-    command = [str(SAM), "build", "--build-dir", str(folder), "--cached", "--cache-dir", str(CACHE / "lambda")]
+    command = [str(SAM), "build", "--build-dir", str(folder), "--cache-dir", str(tmp_path_factory.mktemp("cache"))]
     settings = {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
     done = subprocess.run(
-        command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
-    return folder / "template.yaml"
+    layer, template = f"{LAYER}{uuid4().hex}", folder / "template.yaml"
+    template.write_text(re.sub(rf"\b{LAYER}\b", layer, template.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / LAYER).rename(folder / layer)
+    yield template
+    image = f"samcli/lambda-python:3.13-x86_64-{hashlib.sha256(layer.encode()).hexdigest()[:25]}"
+    subprocess.run([DOCKER, "image", "rm", image], capture_output=True, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +140,10 @@ def serving(arguments: Sequence[str], stack: LocalStack, template: Path) -> Iter
     port, log = free_port(), stack.state / "logs" / f"sam-{arguments[0]}.log"
     command = sam.command([*arguments, "--port", str(port), NO_PULL], stack.state / sam.SETTINGS, template)
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            command, env=tool_environment(sam.credentials(stack.at.account)), stdout=file, stderr=subprocess.STDOUT
-        )
+        process = sam.start(command, stack.at.account, stdout=file, stderr=subprocess.STDOUT)
     try:
         running = re.compile(rf"Running on http://127\.0\.0\.1:{port}")
-        eventually(lambda: running.search(log.read_text()) and True, f"sam local {arguments[0]}", seconds=60)
+        eventually(lambda: running.search(log.read_text()) and True, f"sam local {arguments[0]}", seconds=120)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)  # as Ctrl-C does: it takes its containers with it
