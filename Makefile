@@ -14,6 +14,7 @@ EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 GATES := .venv-gates/.installed
 BENCH := .venv-bench/.installed
+AWS_CLI := .venv-aws/.installed
 
 export SAM_CLI_TELEMETRY := 0
 
@@ -36,7 +37,7 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
-test: setup $(GATES) ## every test (ARGS="-k words tests/unit …")
+test: setup $(GATES) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest $(ARGS)
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
@@ -114,10 +115,11 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/gates.in -o requirements/gates.txt
+	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -130,6 +132,8 @@ $(SAM_CLI): requirements/sam.txt requirements/pip.txt
 $(GATES): requirements/gates.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(BENCH): requirements/bench.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(AWS_CLI): requirements/aws.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
 install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)

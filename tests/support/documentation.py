@@ -44,13 +44,11 @@ def blocks(language: str) -> list[Block]:
     return [block for page in PAGES for block in _blocks(page) if block.language == language]
 
 
-def inline() -> list[tuple[Path, list[str]]]:
-    """Commands within a sentence."""
-    found = []
-    for page in PAGES:
-        text = FENCED.sub("", (ROOT / page).read_text(encoding="utf-8"))
-        found += [(page, words) for each in INLINE.findall(text) for words in _commands(each.replace("…", ""))]
-    return found
+def inline() -> list[list[str]]:
+    """Commands within a sentence, without an end that is left open; `make sam-…` is none."""
+    pages = (FENCED.sub("", (ROOT / page).read_text(encoding="utf-8")) for page in PAGES)
+    told = [each for page in pages for each in INLINE.findall(page) if not each.endswith("-…")]
+    return [words for each in told for words in _commands(each.replace("…", ""))]
 
 
 def _blocks(page: Path) -> Iterator[Block]:
