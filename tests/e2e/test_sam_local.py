@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from local.deploy import SAM, tool_environment
 from local.emulator import free_port
 from local.errors import StartFailed
 from local.terminal import silent
+from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
@@ -170,6 +172,20 @@ def left_of(log: str) -> set[str]:
     return left
 
 
+@pytest.fixture
+def project(opened: LocalStack, tmp_path: Path) -> Path:
+    """A folder in which the commands of docs/sam-local.md find what they read."""
+    (tmp_path / ".local").symlink_to(opened.state)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+def as_documented(language: str, about: str) -> str:
+    """The block of docs/sam-local.md that is about this."""
+    (found,) = (block.text for block in blocks(language) if block.page.name == "sam-local.md" and about in block.text)
+    return found
+
+
 def curl(*arguments: str) -> tuple[int, bytes]:
     """The status and the body."""
     command = ["curl", "--silent", "--show-error", "--max-time", "120", "--write-out", "%{stderr}%{http_code}"]
@@ -187,7 +203,7 @@ def test_invoke_hands_an_event_of_every_door_to_its_function(opened: LocalStack,
     assert "Traceback" not in log
 
 
-def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: Path) -> None:
+def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: Path, project: Path) -> None:
     names = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
     assert names == sorted(path.stem for path in (opened.state / sam.EVENTS).glob("*.json"))
     with serving(sam.start_lambda([]), opened, built) as origin:
@@ -199,8 +215,12 @@ def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: 
             check(name, json.loads(answer["Payload"].read()))
         client.close()
 
+        script = as_documented("python", "boto3").replace("http://127.0.0.1:3001", origin)
+        told = subprocess.run([sys.executable, "-c", script], cwd=project, env={}, capture_output=True, check=True)
+        assert f"# {told.stdout.decode().strip()}" in script
 
-def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStack, built: Path) -> None:
+
+def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStack, built: Path, project: Path) -> None:
     about = event(opened, "retrieval_ticket")["pathParameters"]["ticket"]
     webhook = event(opened, "webhook_completed_encrypted")
     headers = {name: webhook["headers"][name] for name in ("Content-Type", IV_HEADER)}
@@ -222,6 +242,13 @@ def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStac
             assert (status, hashlib.sha256(picture).hexdigest()) == (200, image["sha256"])
             assert curl(f"{origin}/tickets/{about}/images/{image['sha256']}")[0] == 307
         assert curl(f"{origin}/tickets/{about}/images?type=PASSPORT")[0] == 400
+
+        typed = as_documented("sh", "curl").replace("http://127.0.0.1:3000", origin).replace("curl", "curl --silent")
+        told = subprocess.run(
+            ["bash", "-euc", typed], cwd=project, capture_output=True, text=True, timeout=300, check=True
+        )
+        assert '{"status": "accepted"}' in told.stdout
+        assert told.stdout.count(about) >= 2
 
 
 def test_the_webhook_door_works_on_its_own_without_a_queue_or_a_stack(built: Path) -> None:

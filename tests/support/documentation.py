@@ -33,7 +33,8 @@ class Block(NamedTuple):
 
     @property
     def programs(self) -> set[str]:
-        return {words[0] for words in self.commands}
+        """The first words, but for the shell's own functions and variables."""
+        return {words[0] for words in self.commands if "(" not in words[0]}
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
