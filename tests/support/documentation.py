@@ -13,6 +13,7 @@ PAGES = [path.relative_to(ROOT) for pattern in WHERE for path in sorted(ROOT.glo
 
 FENCED = re.compile(r"^( *)```([\w-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = r"(?:aws|awscurl|curl|docker|export|git|make|npm|pip|producer|python\S*|sam|sed|\./\S+|\.venv\S*)"
+SHELL = {"[", "do", "done", "for", "read", "while"}
 INDENTED = re.compile(rf"(?:^ {{4,8}}{PROGRAMS} .*\n(?:^ {{6,}}--.*\n)*)+", re.MULTILINE)
 """Output is indented too: only lines that begin with a program's name are commands."""
 INLINE = re.compile(r"`((?:aws|make|sam|\./ticket-archive) [^`]*)`")
@@ -33,8 +34,8 @@ class Block(NamedTuple):
 
     @property
     def programs(self) -> set[str]:
-        """The first words, but for the shell's own functions and variables."""
-        return {words[0] for words in self.commands if "(" not in words[0]}
+        """The first words, but for the shell's own: its functions, variables and loops."""
+        return {words[0] for words in self.commands if "(" not in words[0]} - SHELL
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
