@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 
 BIN := .venv/bin
 SAM := .venv-sam/bin/sam
+BUILD := PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 
 # Three environments, because the emulator and the SAM command line each pin a botocore of their own.
 DEV := .venv/.installed
@@ -13,6 +14,7 @@ EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 GATES := .venv-gates/.installed
 BENCH := .venv-bench/.installed
+AWS_CLI := .venv-aws/.installed
 
 export SAM_CLI_TELEMETRY := 0
 
@@ -35,7 +37,7 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
-test: setup $(GATES) ## every test (ARGS="-k words tests/unit …")
+test: setup $(GATES) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest $(ARGS)
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
@@ -72,25 +74,30 @@ secrets: $(DEV) $(GATES) ## take what looks like a secret today as known: look a
 	@$(BIN)/python -m tools.gates --write-baseline
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
-	PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
+	$(BUILD)
 
 validate: setup ## what `sam validate --lint` says of the template
 	$(SAM) validate --lint
 
-# What the targets below run is built for Lambda and not for the emulator. EVENT is one of .local/events, or a file.
-sam-invoke: setup build ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
+# What the targets below run is built for Lambda and not for the emulator, and again only when its sources are newer: to
+# build takes the code away from containers that another shell has running. EVENT is one of .local/events, or a file.
+BUILT := .aws-sam/build/template.yaml
+$(BUILT): $(SAM_CLI) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+	$(BUILD)
+
+sam-invoke: setup $(BUILT) ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
-sam-every: setup build ## the same for every event, one after the other: several minutes (ARGS="…")
+sam-every: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
 	@$(BIN)/python -m local sam every $(ARGS)
 
-sam-api: setup build ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
+sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)
 
-sam-lambda: setup build ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
+sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
-sam-alone: setup build ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
+sam-alone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
 	@$(BIN)/python -m local sam alone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
@@ -111,10 +118,11 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/gates.in -o requirements/gates.txt
+	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -127,6 +135,8 @@ $(SAM_CLI): requirements/sam.txt requirements/pip.txt
 $(GATES): requirements/gates.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(BENCH): requirements/bench.txt requirements/pip.txt
+	$(call environment,$(@D),$<)
+$(AWS_CLI): requirements/aws.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
 install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from local import ROOT
@@ -109,9 +110,7 @@ def run(arguments: Sequence[str], settings: Path, account: Account | None, templ
     """
     if not SAM.exists():
         raise LocalStackError(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
-    process = subprocess.Popen(
-        command(arguments, settings, template), cwd=ROOT, env=tool_environment(credentials(account))
-    )
+    process = start(command(arguments, settings, template), account, cwd=ROOT)
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return process.wait()
@@ -120,6 +119,18 @@ def run(arguments: Sequence[str], settings: Path, account: Account | None, templ
             process.send_signal(signal.SIGINT)
             process.wait()
         signal.signal(signal.SIGINT, heard)
+
+
+def start(command: Sequence[str], account: Account | None, **options: Any) -> "subprocess.Popen[bytes]":
+    """Start it with the account's key. It hears SIGINT, which alone takes its containers with it.
+
+    A process that a script started in the background ignores SIGINT, and so would those that it starts.
+    """
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, env=tool_environment(credentials(account)), **options)
+    finally:
+        signal.signal(signal.SIGINT, ours)
 
 
 def credentials(account: Account | None) -> dict[str, str]:

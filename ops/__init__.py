@@ -1,6 +1,6 @@
 """The operators' command line: looking at tickets, getting them out, bringing them back, erasing them.
 
-`python -m ops --help` lists the commands; docs/operations.md has a section for each.
+`./ticket-archive --help` lists the commands; docs/operations.md has a section for each.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""`python -m ops`."""
+"""What `./ticket-archive` runs."""
 
 from ops.cli import main
 

@@ -1,4 +1,4 @@
-"""`python -m ops`: the options that all commands have, and the commands."""
+"""`./ticket-archive`: the options that all commands have, and the commands."""
 
 import os
 from pathlib import Path
@@ -31,4 +31,4 @@ def common(
 def main() -> None:
     """Runs a command. What it writes is for this user alone."""
     os.umask(0o077)
-    app()
+    app(prog_name="ticket-archive")

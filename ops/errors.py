@@ -8,11 +8,15 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 - botocore's own root of what went wrong on the wire
+    CredentialRetrievalError,
     HTTPClientError,
+    LoginError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from ticket_archive.errors import ArchiveError, InvalidRequest, SettingsError, TicketErased, TryLater
@@ -69,6 +73,8 @@ def explain(error: Exception) -> Failure:
             return Failure("no such AWS profile: see `aws configure list-profiles`", Exit.USAGE)
         case NoCredentialsError() | PartialCredentialsError():
             return Failure("no AWS credentials: say --profile, or log in (`aws sso login`)", Exit.OUT_OF_REACH)
+        case SSOError() | LoginError() | TokenRetrievalError() | CredentialRetrievalError():
+            return Failure("the AWS login is over or broken: log in again (`aws sso login`)", Exit.OUT_OF_REACH)
         case ConnectionError() | HTTPClientError() | requests.RequestException():
             return Failure(
                 f"out of reach ({type(error).__name__}): is the network there, and with --local the stack up?",

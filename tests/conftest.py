@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
 from tests.support.stack import stack
+from ticket_archive.telemetry import logger
 
 __all__ = ["stack"]  # one for the whole session, brought up by the first test that asks for it
 
@@ -37,3 +38,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "TicketArchive")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_followed() -> None:
+    """What an earlier test followed would be on this one's lines and traces."""
+    logger.thread_safe_clear_keys()

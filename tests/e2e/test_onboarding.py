@@ -10,6 +10,7 @@ import pytest
 
 from local import ROOT
 from local.deploy import SAM, tool_environment
+from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
@@ -67,7 +68,7 @@ def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
         assert example.outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
         yield example
     finally:
-        stack.cloudformation.delete_stack(StackName=EXAMPLE)
+        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")  # as docs/upgrades.md removes the product
 
 
 def deploy(stack: LocalStack) -> None:
@@ -81,13 +82,17 @@ def deploy(stack: LocalStack) -> None:
         "ArchiveApiUrl": stack.at.api_url,  # the output has AWS's own address
         "ArchiveApiId": outputs["ApiId"],
     }
-    command = [str(SAM), "deploy", "--template-file", str(ROOT / "examples" / "onboarding" / "template.yaml")]
-    command += ["--stack-name", EXAMPLE, "--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-    command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
+    [told] = [each for block in blocks("sh") for each in block.commands if "ArchiveBucket=…" in each]
+    assert {word.removesuffix("=…") for word in told if word.endswith("=…")} == set(parameters)
+    typed = [word.replace("…", parameters.get(word.removesuffix("=…"), "…")) for word in told]
+    _sam(stack, *typed[1:], "--no-confirm-changeset")
+
+
+def _sam(stack: LocalStack, *arguments: str) -> None:
     done = subprocess.run(
-        command,
+        [SAM, *arguments],
         env=tool_environment({**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}),
-        cwd=stack.state,
+        cwd=ROOT / "examples" / "onboarding",
         capture_output=True,
         text=True,
         timeout=120,

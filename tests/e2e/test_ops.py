@@ -22,7 +22,7 @@ FIRST = 4200  # of the simulator's tickets: those of these tests
 
 
 class Ops:
-    """`python -m ops` on a stack."""
+    """`./ticket-archive` on a stack."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._file = stack.state / "stack.json"

@@ -9,11 +9,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -25,10 +27,11 @@ from ingest.webhook import IV_HEADER
 from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.account import Account
-from local.deploy import CACHE, SAM, tool_environment
+from local.deploy import SAM, tool_environment
 from local.emulator import free_port
 from local.errors import StartFailed
 from local.terminal import silent
+from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
@@ -36,6 +39,7 @@ pytestmark = pytest.mark.stack
 
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 NO_PULL = "--skip-pull-image"
+LAYER = "SharedLayer"
 DOCKER = shutil.which("docker") or "docker"
 
 WEBHOOKS_REFUSED = {"webhook_empty": 400, "webhook_wrong_content_type": 415}
@@ -65,16 +69,25 @@ def _docker() -> None:
 
 
 @pytest.fixture(scope="module")
-def built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The application as `make build` builds it: for Lambda, not for the emulator."""
+def built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The application as `make build` builds it: for Lambda, not for the emulator.
+
+    `sam local` names its image of a layer after the layer's logical id alone, which all checkouts on a Docker engine
+    have in common: another's run would put its own layer under these functions. So the layer has its own name here.
+    """
     folder = tmp_path_factory.mktemp("built")
-    command = [str(SAM), "build", "--build-dir", str(folder), "--cached", "--cache-dir", str(CACHE / "lambda")]
+    command = [str(SAM), "build", "--build-dir", str(folder), "--cache-dir", str(tmp_path_factory.mktemp("cache"))]
     settings = {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
     done = subprocess.run(
-        command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, timeout=240, check=False
+        command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
-    return folder / "template.yaml"
+    layer, template = f"{LAYER}{uuid4().hex}", folder / "template.yaml"
+    template.write_text(re.sub(rf"\b{LAYER}\b", layer, template.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / LAYER).rename(folder / layer)
+    yield template
+    image = f"samcli/lambda-python:3.13-x86_64-{hashlib.sha256(layer.encode()).hexdigest()[:25]}"
+    subprocess.run([DOCKER, "image", "rm", image], capture_output=True, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +142,10 @@ def serving(arguments: Sequence[str], stack: LocalStack, template: Path) -> Iter
     port, log = free_port(), stack.state / "logs" / f"sam-{arguments[0]}.log"
     command = sam.command([*arguments, "--port", str(port), NO_PULL], stack.state / sam.SETTINGS, template)
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            command, env=tool_environment(sam.credentials(stack.at.account)), stdout=file, stderr=subprocess.STDOUT
-        )
+        process = sam.start(command, stack.at.account, stdout=file, stderr=subprocess.STDOUT)
     try:
         running = re.compile(rf"Running on http://127\.0\.0\.1:{port}")
-        eventually(lambda: running.search(log.read_text()) and True, f"sam local {arguments[0]}", seconds=60)
+        eventually(lambda: running.search(log.read_text()) and True, f"sam local {arguments[0]}", seconds=120)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)  # as Ctrl-C does: it takes its containers with it
@@ -161,6 +172,20 @@ def left_of(log: str) -> set[str]:
     return left
 
 
+@pytest.fixture
+def project(opened: LocalStack, tmp_path: Path) -> Path:
+    """A folder in which the commands of docs/sam-local.md find what they read."""
+    (tmp_path / ".local").symlink_to(opened.state)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+def as_documented(language: str, about: str) -> str:
+    """The block of docs/sam-local.md that is about this."""
+    (found,) = (block.text for block in blocks(language) if block.page.name == "sam-local.md" and about in block.text)
+    return found
+
+
 def curl(*arguments: str) -> tuple[int, bytes]:
     """The status and the body."""
     command = ["curl", "--silent", "--show-error", "--max-time", "120", "--write-out", "%{stderr}%{http_code}"]
@@ -178,7 +203,7 @@ def test_invoke_hands_an_event_of_every_door_to_its_function(opened: LocalStack,
     assert "Traceback" not in log
 
 
-def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: Path) -> None:
+def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: Path, project: Path) -> None:
     names = sorted(path.stem for path in (ROOT / "events").glob("*.json"))
     assert names == sorted(path.stem for path in (opened.state / sam.EVENTS).glob("*.json"))
     with serving(sam.start_lambda([]), opened, built) as origin:
@@ -190,8 +215,12 @@ def test_start_lambda_answers_boto3_with_every_event(opened: LocalStack, built: 
             check(name, json.loads(answer["Payload"].read()))
         client.close()
 
+        script = as_documented("python", "boto3").replace("http://127.0.0.1:3001", origin)
+        told = subprocess.run([sys.executable, "-c", script], cwd=project, env={}, capture_output=True, check=True)
+        assert f"# {told.stdout.decode().strip()}" in script
 
-def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStack, built: Path) -> None:
+
+def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStack, built: Path, project: Path) -> None:
     about = event(opened, "retrieval_ticket")["pathParameters"]["ticket"]
     webhook = event(opened, "webhook_completed_encrypted")
     headers = {name: webhook["headers"][name] for name in ("Content-Type", IV_HEADER)}
@@ -213,6 +242,13 @@ def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStac
             assert (status, hashlib.sha256(picture).hexdigest()) == (200, image["sha256"])
             assert curl(f"{origin}/tickets/{about}/images/{image['sha256']}")[0] == 307
         assert curl(f"{origin}/tickets/{about}/images?type=PASSPORT")[0] == 400
+
+        typed = as_documented("sh", "curl").replace("http://127.0.0.1:3000", origin).replace("curl", "curl --silent")
+        told = subprocess.run(
+            ["bash", "-euc", typed], cwd=project, capture_output=True, text=True, timeout=300, check=True
+        )
+        assert '{"status": "accepted"}' in told.stdout
+        assert told.stdout.count(about) >= 2
 
 
 def test_the_webhook_door_works_on_its_own_without_a_queue_or_a_stack(built: Path) -> None:

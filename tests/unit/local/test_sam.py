@@ -1,5 +1,7 @@
 import json
 import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,14 @@ def test_every_make_target_that_is_documented_exists(page: str) -> None:
     assert named
     assert named <= targets
     assert {f"sam-{what}" for what in ("invoke", "every", "api", "lambda", "alone")} <= targets
+
+
+def test_what_is_started_hears_ctrl_c_even_where_a_script_started_all_of_it_in_the_background() -> None:
+    deaf = "import signal, sys; sys.exit(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = sam.start([sys.executable, "-c", deaf], None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert process.wait(30) == 0

@@ -18,7 +18,7 @@ GROUP: Any = typer.main.get_command(app)
 
 def examples() -> Iterator[str]:
     for line in TEXT.splitlines():
-        if (found := re.search(r"python -m ops ((?!\[)[^#]+)", line)) and line.startswith("    "):
+        if (found := re.search(r"\./ticket-archive ((?!\[)[^#]+)", line)) and line.startswith("    "):
             yield found.group(1).strip()
 
 

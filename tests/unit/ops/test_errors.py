@@ -6,10 +6,12 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    InvalidConfigError,
     NoCredentialsError,
     NoRegionError,
     ProfileNotFound,
     TokenRetrievalError,
+    UnauthorizedSSOTokenError,
 )
 
 from ops.errors import Exit, Failure, explain
@@ -31,7 +33,9 @@ def refused(code: str) -> ClientError:
         (NoRegionError(), Exit.USAGE, "--region"),
         (ProfileNotFound(profile="CANARY"), Exit.USAGE, "profile"),
         (NoCredentialsError(), Exit.OUT_OF_REACH, "--profile"),
-        (TokenRetrievalError(provider="sso", error_msg="CANARY"), Exit.OUT_OF_REACH, "TokenRetrievalError"),
+        (TokenRetrievalError(provider="sso", error_msg="CANARY"), Exit.OUT_OF_REACH, "log in again"),
+        (UnauthorizedSSOTokenError(), Exit.OUT_OF_REACH, "log in again"),
+        (InvalidConfigError(error_msg="CANARY"), Exit.OUT_OF_REACH, "check profile"),
         (EndpointConnectionError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
         (ConnectTimeoutError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
         (requests.ConnectionError("https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
