@@ -33,7 +33,7 @@ def request(
 
 def status_of(event: dict[str, Any], credentials: Credentials | None = None) -> HTTPStatus:
     with pytest.raises(Refused) as refusal:
-        receive(event, credentials, NOW)
+        receive(event, [credentials] if credentials else None, NOW)
     return refusal.value.status
 
 
@@ -124,7 +124,22 @@ def test_a_body_has_256_kib_at_most(binary: bool, character: str) -> None:
     ],
 )
 def test_the_right_credentials_open_the_door(credentials: Credentials, header: str, value: str) -> None:
-    assert receive(request(headers={header: value}), credentials, NOW).body
+    assert receive(request(headers={header: value}), [credentials], NOW).body
+
+
+def test_during_a_rotation_either_credentials_open_the_door() -> None:
+    """Even where the vendor goes from one kind to the other."""
+    for each in (BASIC, HEADER):
+        assert receive(request(headers={each.header: each.value}), [HEADER, BASIC], NOW).body
+    with pytest.raises(Refused) as refusal:
+        receive(request(headers={HEADER.header: BASIC.value, BASIC.header: HEADER.value}), [HEADER, BASIC], NOW)
+    assert refusal.value.status == 401
+
+
+def test_credentials_of_which_there_are_none_open_nothing() -> None:
+    with pytest.raises(Refused) as refusal:
+        receive(request(), [], NOW)
+    assert refusal.value.status == 401
 
 
 @pytest.mark.parametrize("credentials", [BASIC, HEADER])
