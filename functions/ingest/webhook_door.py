@@ -38,7 +38,8 @@ def collaborators() -> Collaborators:
 
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers a request of API Gateway's. Never raises: the vendor must hear when its event is not kept."""
-    request = {"request_id": (event.get("requestContext") or {}).get("requestId")}
+    # API Gateway's own: `requestId` is whatever the header x-amzn-RequestId says, and anybody may post.
+    request = {"request_id": (event.get("requestContext") or {}).get("extendedRequestId")}
     try:
         door = collaborators()
         webhook = receive(event, door.credentials(), iso(now()))
