@@ -59,6 +59,7 @@ def hold(
     pause = SETTLE - (now() - datetime.fromisoformat(begun)).total_seconds() if begun else 0.0
     if pause > 0:
         sleep(min(pause, SETTLE))
+        records.hold(ticket, iso(now()))  # its item may have begun anew meanwhile, with an end
         reached = _apply(ticket, None, records, objects)
     return Hold(since, *reached)
 

@@ -88,6 +88,7 @@ def test_an_attempt_that_was_under_way_is_waited_for(house: House) -> None:
     def late() -> None:
         house.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
         house.limited |= set(house.versions("tickets/t1/images/DOCUMENT/late.jpg"))
+        house.items["t1"] = replace(house.items["t1"], expires_at=end_of(RECEIVED, 30))
 
     clock.meanwhile = late
 
@@ -95,6 +96,7 @@ def test_an_attempt_that_was_under_way_is_waited_for(house: House) -> None:
 
     assert clock.naps == [SETTLE - 20]
     assert house.limited == set()
+    assert house.items["t1"].expires_at == NEVER
     assert found is not None
     assert found.object_versions == 4
 
