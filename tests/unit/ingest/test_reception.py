@@ -15,6 +15,7 @@ from ticket_archive.errors import SettingsError
 
 NOW = "2026-01-02T03:04:05.000000Z"
 BASIC = read_credentials('{"username": "preventor", "password": "s3cret"}')
+OF_OTHER_LETTERS = read_credentials('{"username": "préventor", "password": "geheimnis-ß"}')
 HEADER = read_credentials('{"header": "X-Hook-Key", "value": "s3cret"}')
 
 
@@ -121,6 +122,7 @@ def test_a_body_has_256_kib_at_most(binary: bool, character: str) -> None:
         (BASIC, "Authorization", "Basic " + base64.b64encode(b"preventor:s3cret").decode()),
         (HEADER, "X-Hook-Key", "s3cret"),
         (HEADER, "x-hook-key", "s3cret"),
+        (OF_OTHER_LETTERS, "Authorization", "Basic " + base64.b64encode("préventor:geheimnis-ß".encode()).decode()),
     ],
 )
 def test_the_right_credentials_open_the_door(credentials: Credentials, header: str, value: str) -> None:
