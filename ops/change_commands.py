@@ -182,7 +182,13 @@ def erase(
 
 
 @app.command()
-def hold(ctx: typer.Context, ticket: Ticket) -> None:
+def hold(
+    ctx: typer.Context,
+    ticket: Ticket,
+    settle: Annotated[
+        float, typer.Option(min=0, max=900, help="Seconds for which an attempt at the ticket may be under way.")
+    ] = erasing.SETTLE,
+) -> None:
     """Put a legal hold on a ticket: neither `erase` nor `RetentionDays` ends it until `release`."""
     desk = desk_of(ctx)
     stack = desk.stack
@@ -191,7 +197,7 @@ def hold(ctx: typer.Context, ticket: Ticket) -> None:
         desk.remark(f"An archive of it may be under way: {seconds:.0f} s until the second look.")
         time.sleep(seconds)
 
-    found = retaining.hold(ticket, stack.table, stack.records, stack.objects, now=now, sleep=wait)
+    found = retaining.hold(ticket, stack.table, stack.records, stack.objects, settle=settle, now=now, sleep=wait)
     if found is None:
         raise unknown(ticket)
     told = f"{ticket} is under a legal hold since {found.since}: {found.object_versions} object versions do not end."

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.erase import SETTLE
 from ops.objects import Objects, prefix_of
 from ops.records import Records
 from ticket_archive.clock import iso
@@ -42,13 +41,14 @@ def hold(
     records: Records,
     objects: Objects,
     *,
+    settle: float,
     now: Callable[[], datetime],
     sleep: Callable[[float], None] = time.sleep,
 ) -> Hold | None:
     """Stops the end of a ticket; None where it is unknown. May be repeated. Raises TicketErased.
 
     The item first: whoever begins on the ticket from then on stores objects that do not end. One that had begun before
-    may still store others, so where the last attempt is that young, it is done a second time.
+    may still store others: where the last attempt is younger than `settle` seconds, it is done a second time.
     """
     since = records.hold(ticket, iso(now()))
     item = table.get(ticket)
@@ -56,9 +56,9 @@ def hold(
         return None
     reached = _apply(ticket, None, records, objects)
     begun = item.attributes.get("attempted_at")
-    pause = SETTLE - (now() - datetime.fromisoformat(begun)).total_seconds() if begun else 0.0
+    pause = settle - (now() - datetime.fromisoformat(begun)).total_seconds() if begun else 0.0
     if pause > 0:
-        sleep(min(pause, SETTLE))
+        sleep(min(pause, settle))
         records.hold(ticket, iso(now()))  # its item may have begun anew meanwhile, with an end
         reached = _apply(ticket, None, records, objects)
     return Hold(since, *reached)

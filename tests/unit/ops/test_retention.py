@@ -45,7 +45,7 @@ class Clock:
 
 def hold(house: House, clock: Clock | None = None, ticket: str = "t1") -> retention.Hold | None:
     clock, any_house = clock or Clock(), cast("Any", house)
-    return retention.hold(ticket, any_house, any_house, any_house, now=clock, sleep=clock.sleep)
+    return retention.hold(ticket, any_house, any_house, any_house, settle=SETTLE, now=clock, sleep=clock.sleep)
 
 
 def release(house: House, days: int, ticket: str = "t1") -> bool | None:
