@@ -16,11 +16,13 @@ GATES := .venv-gates/.installed
 BENCH := .venv-bench/.installed
 AWS_CLI := .venv-aws/.installed
 
+SBOM := sbom.json
+
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: bench capacity openapi fuzz gates audit secrets requirements clean
+.PHONY: bench capacity openapi fuzz gates sbom advisories audit secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +65,12 @@ fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to eac
 
 gates: $(DEV) $(GATES) ## the scanners: the expanded template, the product's code, secrets
 	@$(BIN)/python -m tools.gates
+
+sbom: $(GATES) ## CycloneDX: what the layer brings into Lambda, with its hashes (SBOM=sbom.json)
+	@.venv-gates/bin/cyclonedx-py requirements layers/requirements.txt --short-PURLs --output-reproducible -o $(SBOM)
+
+advisories: $(GATES) ## known vulnerabilities of what the layer brings, by the internet: fails as well where it could not ask
+	@.venv-gates/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r layers/requirements.txt
 
 audit: $(DEV) ## cdk-nag over the expanded template, by npm: docs/security.md answers what it finds
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/audit.mjs "$$folder" && \

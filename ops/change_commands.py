@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -18,12 +17,13 @@ from rich.text import Text
 from ops import backfill as backfilling
 from ops import erase as erasing
 from ops import redrive as redriving
+from ops import retention as retaining
 from ops import trial
 from ops.commands import Ticket, app, desk_of
 from ops.desk import table, unknown
 from ops.errors import Exit, Failure, explain
 from ops.queues import Pace
-from ticket_archive.clock import iso, now
+from ticket_archive.clock import now
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.models import ticket_id
 
@@ -182,30 +182,62 @@ def erase(
 
 
 @app.command()
-def hold(ctx: typer.Context, ticket: Ticket) -> None:
-    """Put a legal hold on a ticket: `erase` refuses it until `release`."""
+def hold(
+    ctx: typer.Context,
+    ticket: Ticket,
+    settle: Annotated[
+        float, typer.Option(min=0, max=900, help="Seconds for which an attempt at the ticket may be under way.")
+    ] = erasing.SETTLE,
+) -> None:
+    """Put a legal hold on a ticket: neither `erase` nor `RetentionDays` ends it until `release`."""
     desk = desk_of(ctx)
-    since = desk.stack.records.hold(ticket, iso(now()))
-    if since is None:
+    stack = desk.stack
+
+    def wait(seconds: float) -> None:
+        desk.remark(f"An archive of it may be under way: {seconds:.0f} s until the second look.")
+        time.sleep(seconds)
+
+    found = retaining.hold(ticket, stack.table, stack.records, stack.objects, settle=settle, now=now, sleep=wait)
+    if found is None:
         raise unknown(ticket)
-    item = desk.stack.table.get(ticket)
-    if item is not None and (expires_at := item.attributes.get("expires_at")) is not None:
-        day = datetime.fromtimestamp(int(expires_at), now().tzinfo).date()
-        desk.remark(
-            f"Retention still ends about {day}: a hold does not stop it, so `fetch` the ticket first.", "yellow"
-        )
-    desk.tell({"ticket": ticket, "legal_hold": since}, f"{ticket} is under a legal hold since {since}.")
+    told = f"{ticket} is under a legal hold since {found.since}: {found.object_versions} object versions do not end."
+    result = {"ticket": ticket, "legal_hold": found.since, "object_versions": found.object_versions}
+    desk.tell({**result, "events": found.events}, told)
 
 
 @app.command()
 def release(ctx: typer.Context, ticket: Ticket) -> None:
-    """Take the legal hold off a ticket."""
+    """Take the legal hold off a ticket: `RetentionDays` counts again, from when it was received."""
     desk = desk_of(ctx)
-    was = desk.stack.records.release(ticket)
+    stack = desk.stack
+    was = retaining.release(ticket, stack.retention_days, stack.table, stack.records, stack.objects)
     if was is None:
         raise unknown(ticket)
     told = "is no longer under a legal hold" if was else "was not under a legal hold"
     desk.tell({"ticket": ticket, "legal_hold": None, "was_held": was}, f"{ticket} {told}.")
+
+
+@app.command()
+def retention(
+    ctx: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it: without this, it is only counted.")] = False,
+) -> None:
+    """Make the tickets that are there end as `RetentionDays` says now: once after it was changed. A scan."""
+    desk = desk_of(ctx)
+    stack = desk.stack
+    days = stack.retention_days
+    pages: list[retaining.Ended] = []
+    applying = retaining.apply_to_all(days, stack.records, stack.objects, now=now(), dry_run=not yes)
+    with _as_far_as_it_goes() as stopped, desk.progress("Items read", None) as bar, closing(applying):
+        for page in applying:
+            pages.append(page)
+            bar.advance(page.scanned)
+    tickets, held, over = (sum(getattr(page, name) for page in pages) for name in ("tickets", "held", "over"))
+    end = f"end {days} days after they were received, {over} of them at once" if days else "do not end"
+    told = f"{tickets} tickets {end if yes else 'would ' + end}; {held} are held."
+    desk.tell({"dry_run": not yes, "days": days, "tickets": tickets, "held": held, "over": over}, told)
+    if stopped:
+        raise stopped[0]
 
 
 @app.command("send-test-webhook")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.objects import Objects, Version
+from ops.objects import Objects, Version, prefix_of
 from ops.records import Records
 from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
@@ -59,7 +59,7 @@ def plan(ticket: str, table: TicketTable, records: Records, objects: Objects) ->
         ticket,
         item.state if item else None,
         item.attributes.get("legal_hold") if item else None,
-        sum(1 for _ in objects.versions(_prefix(ticket))),
+        sum(1 for _ in objects.versions(prefix_of(ticket))),
         sum(1 for _ in records.events(ticket)),
     )
 
@@ -108,13 +108,9 @@ def digest(versions: Iterable[Version]) -> str:
 
 
 def _sweep(ticket: str, records: Records, objects: Objects) -> tuple[list[Version], list[Version], int]:
-    found = list(objects.versions(_prefix(ticket)))
+    found = list(objects.versions(prefix_of(ticket)))
     refused = objects.delete(found)
     events = list(records.events(ticket))
     for event in events:
         records.forget_event(ticket, event.record)
     return [version for version in found if version not in set(refused)], refused, len(events)
-
-
-def _prefix(ticket: str) -> str:
-    return f"tickets/{ticket}/"  # the slash, or the ticket 12 would take 123 with it

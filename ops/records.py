@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from ticket_archive.errors import InvalidRequest, TicketErased
 from ticket_archive.models import TicketState
+from ticket_archive.retention import NEVER
 from ticket_archive.table import TICKET_RECORD, TicketItem, read_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_LISTED = ("ticket", "record", "state", "outcome", "received_at", "archived_at")
+_LISTED = ("ticket", "record", "state", "outcome", "received_at", "archived_at", "legal_hold")
 _ERASED: Mapping[str, Any] = {":erased": {"S": TicketState.ERASED.value}}
 
 
@@ -106,42 +107,69 @@ class Records:
         return now
 
     def hold(self, ticket: str, now: str) -> str | None:
-        """Puts a legal hold on the ticket, which `erase` respects; returns since when, None where it is unknown.
+        """Puts a legal hold on the ticket, which `erase` and the table's time to live respect.
 
-        Raises TicketErased.
+        Returns since when it is held, None where it is unknown. Raises TicketErased.
         """
-        found = self._change(
-            ticket, "SET legal_hold = if_not_exists(legal_hold, :now)", {":now": {"S": now}}, "ALL_NEW"
-        )
-        return None if found is None else str(found["legal_hold"]["S"])
-
-    def release(self, ticket: str) -> bool | None:
-        """Takes the legal hold off; says whether there was one, None where the ticket is unknown.
-
-        Raises TicketErased.
-        """
-        found = self._change(ticket, "REMOVE legal_hold", {}, "ALL_OLD")
-        return None if found is None else "legal_hold" in found
-
-    def _change(
-        self, ticket: str, expression: str, values: Mapping[str, Any], returned: Literal["ALL_NEW", "ALL_OLD"]
-    ) -> Mapping[str, Any] | None:
         try:
             answer = self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket),
-                UpdateExpression=expression,
+                UpdateExpression="SET legal_hold = if_not_exists(legal_hold, :now), expires_at = :never",
                 ConditionExpression="attribute_exists(#state) AND #state <> :erased",
                 ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={**_ERASED, **values},
-                ReturnValues=returned,
+                ExpressionAttributeValues={**_ERASED, ":now": {"S": now}, ":never": {"N": str(NEVER)}},
+                ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
             if _refusing(error):
                 raise TicketErased from None
             return None
-        return answer["Attributes"]
+        return str(answer["Attributes"]["legal_hold"]["S"])
+
+    def release(self, ticket: str, end: int | None) -> bool | None:
+        """Takes the legal hold off, so that the ticket ends then; says whether it was held, None where it is unknown.
+
+        What is not held keeps the end that it has. Raises TicketErased.
+        """
+        try:
+            self._end(ticket, TICKET_RECORD, end, "attribute_exists(legal_hold)", "legal_hold")
+        except ClientError as error:
+            old = _refusing(error)
+            if old.get("state") == _ERASED[":erased"]:
+                raise TicketErased from None
+            return False if old else None
+        return True
+
+    def end_ticket(self, ticket: str, end: int | None) -> None:
+        """Sets when the ticket's item ends, unless it is held, erased or gone meanwhile."""
+        try:
+            self._end(ticket, TICKET_RECORD, end, "attribute_exists(received_at) AND attribute_not_exists(legal_hold)")
+        except ClientError as error:
+            _refusing(error)
+
+    def end_event(self, ticket: str, record: str, end: int | None) -> None:
+        """Sets when an event's record ends; one that is gone meanwhile stays so."""
+        try:
+            self._end(ticket, record, end, "attribute_exists(event_id)")
+        except ClientError as error:
+            _refusing(error)
+
+    def _end(self, ticket: str, record: str, end: int | None, condition: str, removed: str = "") -> None:
+        """Sets `expires_at`, or removes it where there is no end; removes one attribute more."""
+        removes = [name for name in (removed, "" if end is not None else "expires_at") if name]
+        parts = ["SET expires_at = :end"] if end is not None else []
+        parts += ["REMOVE " + ", ".join(removes)] if removes else []
+        values: Any = {"ExpressionAttributeValues": {":end": {"N": str(end)}}} if end is not None else {}
+        self._client.update_item(
+            TableName=self._name,
+            Key={"ticket": {"S": ticket}, "record": {"S": record}},
+            UpdateExpression=" ".join(parts),
+            ConditionExpression=condition,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **values,
+        )
 
 
 def _key(ticket: str) -> dict[str, dict[str, str]]:

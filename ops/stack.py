@@ -61,6 +61,11 @@ class Stack:
         return self.account.webhook_url or self.output("WebhookUrl")
 
     @property
+    def retention_days(self) -> int:
+        """The template's `RetentionDays`; 0 is for ever."""
+        return int(self.parameters.get("RetentionDays", "0"))
+
+    @property
     def table(self) -> TicketTable:
         """The tickets, as the functions use them."""
         return TicketTable(self._dynamodb, self.output("TableName"))

@@ -9,6 +9,7 @@ from ops.objects import Objects
 from ops.records import Records
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.keys import manifest_key
+from ticket_archive.retention import is_limited
 from ticket_archive.table import TicketItem, TicketTable
 
 _PLACES = {"details": "map", "details_packed": "compressed", "details_key": "bucket"}
@@ -27,7 +28,6 @@ def status(ticket: str, table: TicketTable, records: Records, objects: Objects) 
     item = table.get(ticket)
     if item is None:
         return None
-    expires_at = item.attributes.get("expires_at")
     return {
         "ticket": item.ticket,
         "state": item.state.value,
@@ -36,7 +36,7 @@ def status(ticket: str, table: TicketTable, records: Records, objects: Objects) 
         "fetched_at": item.fetched_at,
         "archived_at": item.archived_at,
         **{name: item.attributes.get(name) for name in _TEXTS},
-        "expires_at": None if expires_at is None else int(expires_at),
+        "expires_at": item.expires_at if is_limited(item.expires_at) else None,
         "attempts": item.attempts,
         "requeues": item.requeues,
         "version": item.version,

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Protocol
 
 from ingest.fetch import Fetched, Fetcher, Store
 from ingest.patience import pause_before_requeue
+from ticket_archive.bucket import Limited
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import Placement, place
@@ -21,6 +22,7 @@ from ticket_archive.errors import ArchiveError, Superseded, TicketIncomplete, Ti
 from ticket_archive.keys import manifest_key
 from ticket_archive.manifest import version_of, write_manifest
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.retention import end_of, is_limited, is_over
 from ticket_archive.summary import Summary, summarise
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger
@@ -89,6 +91,20 @@ class Tickets(Protocol):
         ...
 
 
+class Objects(Store, Protocol):
+    """The bucket: `ticket_archive.bucket.Bucket`."""
+
+    def create(
+        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+    ) -> bool:
+        """Stores an object unless its key is taken; `limited` says that it ends."""
+        ...
+
+    def renew(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
+        """Stores an object that ends over itself."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Content:
     """A ticket's whole content, be it fetched now or partly kept from an earlier attempt."""
@@ -109,7 +125,7 @@ class Archive:
         *,
         fetcher: Fetcher,
         table: Tickets,
-        bucket: Store,
+        bucket: Objects,
         pool: Executor,
         clock: Callable[[], datetime],
         image_types: Iterable[ImageType],
@@ -131,16 +147,23 @@ class Archive:
         attempt goes on.
         """
         fetched_at = iso(self._clock())
-        expiry = self._expiry()
-        item = self._table.register(wanted.ticket, fetched_at, expiry)
-        if item.state is TicketState.ARCHIVED and wanted.event_id is None and not wanted.force:
+        ends = end_of(fetched_at, self._retention_days)
+        item = self._table.register(wanted.ticket, fetched_at, ends)
+        begun: Mapping[str, Any] = {}
+        if is_over(item.expires_at, datetime.fromisoformat(fetched_at)):
+            # DynamoDB and S3 are about to remove what there is: all of it is fetched and stored as if they had.
+            begun = {"received_at": fetched_at, "expires_at": ends}
+        else:
+            ends = item.expires_at
+        if item.state is TicketState.ARCHIVED and wanted.event_id is None and not wanted.force and not begun:
             self._publish(item)
             return Result.ALREADY_ARCHIVED
-        noting = self._pool.submit(self._note_event, wanted, expiry)
-        kept = item if _resumes(item, wanted) else None
+        noting = self._pool.submit(self._note_event, wanted, ends)
+        kept = item if _resumes(item, wanted) and not begun else None
         missing = [kind for kind in self._image_types if kept is None or kept.types.get(kind) is not TypeState.STORED]
         with_details = kept is None or kept.details_sha256 is None
-        fetched = self._fetcher.fetch(wanted.ticket, missing, expires_at, with_details=with_details)
+        bucket = Limited(self._bucket) if is_limited(ends) else self._bucket
+        fetched = self._fetcher.into(bucket).fetch(wanted.ticket, missing, expires_at, with_details=with_details)
         noting.result()
 
         summary = summarise(fetched.details.value) if fetched.details else None
@@ -150,9 +173,9 @@ class Archive:
             kept = None
         placement = place(wanted.ticket, fetched.details) if fetched.details else None
         if placement is not None and placement.key is not None:
-            self._bucket.create(placement.key, placement.body, "application/gzip")
+            bucket.create(placement.key, placement.body, "application/gzip")
         content = _content(kept, fetched, summary, placement, self._image_types)
-        times = {"fetched_at": _age(kept, fetched_at), "expires_at": expiry}
+        times = {"fetched_at": _age(kept, fetched_at), **begun}
         if fetched.failures:
             self._keep_incomplete(wanted, item, content, times, fetched.failures)
         return self._commit(wanted, item, content, {**times, "event_id": wanted.event_id})
@@ -181,7 +204,7 @@ class Archive:
                     return Result.SUPERSEDED
                 item = current
                 continue
-            self._publish_state(wanted.ticket, changes, content)
+            self._publish_state(wanted.ticket, changes, content, changes.get("expires_at", item.expires_at))
             return result
         raise Superseded("ticket")
 
@@ -223,15 +246,16 @@ class Archive:
         causes = {failure.code for failure in failures.values()}
         raise TicketIncomplete(first.code, retry_after=max(pauses, default=None), causes=causes) from first
 
-    def _note_event(self, wanted: Wanted, expiry: int | None) -> None:
+    def _note_event(self, wanted: Wanted, ends: int | None) -> None:
         if wanted.event_id is not None and wanted.event is not None:
-            self._table.put_event(wanted.ticket, wanted.event_id, wanted.received_at, wanted.event, expiry)
+            self._table.put_event(wanted.ticket, wanted.event_id, wanted.received_at, wanted.event, ends)
 
     def _publish(self, item: TicketItem) -> None:
         """Writes the manifest of the state that the item is in, if it is not there yet."""
         if item.version is None or item.details_sha256 is None or item.archived_at is None:
             return
         self._put_manifest(
+            item.expires_at,
             ticket=item.ticket,
             version=item.version,
             previous=item.previous,
@@ -243,8 +267,9 @@ class Archive:
             types=item.types,
         )
 
-    def _publish_state(self, ticket: str, state: Mapping[str, Any], content: _Content) -> None:
+    def _publish_state(self, ticket: str, state: Mapping[str, Any], content: _Content, ends: int | None) -> None:
         self._put_manifest(
+            ends,
             ticket=ticket,
             version=state["version"],
             previous=state["previous"],
@@ -256,16 +281,10 @@ class Archive:
             types=content.types,
         )
 
-    def _put_manifest(self, **state: Any) -> None:
-        body = write_manifest(**state)
-        if self._bucket.create(manifest_key(state["ticket"], state["version"]), body, "application/json"):
+    def _put_manifest(self, ends: int | None, **state: Any) -> None:
+        body, key = write_manifest(**state), manifest_key(state["ticket"], state["version"])
+        if self._bucket.create(key, body, "application/json", limited=is_limited(ends)):
             logger.info("manifest written", extra={"ticket": state["ticket"], "version": state["version"]})
-
-    def _expiry(self) -> int | None:
-        """Epoch seconds for the table's TTL; None where nothing expires."""
-        if not self._retention_days:
-            return None
-        return int((self._clock() + timedelta(days=self._retention_days)).timestamp())
 
 
 def _resumes(item: TicketItem, wanted: Wanted) -> bool:

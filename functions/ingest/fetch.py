@@ -65,6 +65,10 @@ class Fetcher:
         self._bucket = bucket
         self._pool = pool
 
+    def into(self, bucket: Store) -> "Fetcher":
+        """The same, storing elsewhere."""
+        return Fetcher(self._vendor, bucket, self._pool)
+
     def fetch(self, ticket: str, types: Iterable[ImageType], expires_at: float, *, with_details: bool) -> Fetched:
         """Asks for the details and for each of `types`, all at once, and stores the images.
 

@@ -148,6 +148,7 @@ class Preventor:
                 if answer.status == 401:
                     self._tokens.brake()
         _raise_refusal(call, answer)
+        self._tokens.works()
         return answer
 
     def _send_with(self, token: str, call: Call, path: str, expires_at: float) -> Answer:

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -56,10 +56,14 @@ def read_credentials(secret: str) -> Credentials:
     raise SettingsError("webhook credentials: malformed")
 
 
-def receive(event: Mapping[str, Any], credentials: Credentials | None, received_at: str) -> Webhook:
-    """The request of an API Gateway proxy event, to be kept. Raises Refused."""
+def receive(event: Mapping[str, Any], credentials: Iterable[Credentials] | None, received_at: str) -> Webhook:
+    """The request of an API Gateway proxy event, to be kept. Raises Refused, and whatever reading `credentials` raises.
+
+    It must carry one of them, where they are not None: during a rotation there are two, and the later ones are not read
+    where an earlier one fits.
+    """
     headers = _headers(event)
-    if credentials is not None and not _same(headers.get(credentials.header, ""), credentials.value):
+    if credentials is not None and not any(_same(headers.get(each.header, ""), each.value) for each in credentials):
         raise Refused(HTTPStatus.UNAUTHORIZED)
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in _CONTENT_TYPES:

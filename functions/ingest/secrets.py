@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,48 +31,62 @@ class VendorCredential:
     banknu: str = field(default="", repr=False)
 
 
-class Secrets:
-    """Current and previous values. One provider per stage: Powertools' cache does not tell stages apart."""
+class LiveSecret:
+    """A secret's live values: the current one and, since the last change, the one before (`AWSPREVIOUS`).
 
-    def __init__(self, client: "SecretsManagerClient", *, vendor_credential: str, webhook_secret: str) -> None:
+    One provider per stage: Powertools' cache does not tell stages apart.
+    """
+
+    def __init__(self, client: "SecretsManagerClient", secret: str, name: str) -> None:
+        """`secret` is its id, `name` what errors call it."""
         self._current = SecretsProvider(boto3_client=client)
         self._previous = SecretsProvider(boto3_client=client)
         self._no_previous_until = 0.0
-        self._vendor_credential = vendor_credential
-        self._webhook_secret = webhook_secret
+        self._secret = secret
+        self._name = name
+
+    def current(self, *, fresh: bool = False) -> object:
+        """The current value; `fresh` reads it again. Raises TryLater where it is out of reach."""
+        try:
+            return self._current.get(self._secret, max_age=_SECONDS, force_fetch=fresh)
+        except GetParameterError:
+            raise TryLater(self._name) from None
+
+    def previous(self) -> object | None:
+        """The value before, None where there is none. Raises TryLater where it is out of reach: not the same thing."""
+        if time.monotonic() < self._no_previous_until:
+            return None
+        try:
+            return self._previous.get(self._secret, max_age=_SECONDS, VersionStage="AWSPREVIOUS")
+        except GetParameterError as error:
+            if not _absent(error):
+                raise TryLater(self._name) from None
+            self._no_previous_until = time.monotonic() + _SECONDS
+            return None  # never changed
+
+
+class Secrets:
+    """The queue door's secrets, as what they hold."""
+
+    def __init__(self, client: "SecretsManagerClient", *, vendor_credential: str, webhook_secret: str) -> None:
+        self._vendor_credential = LiveSecret(client, vendor_credential, "vendor_credential")
+        self._webhook_secret = LiveSecret(client, webhook_secret, "webhook_secret")
 
     def vendor_credential(self, *, fresh: bool = False) -> VendorCredential:
         """The vendor's credential; `fresh` reads it again. Raises TryLater where it is out of reach, SettingsError."""
-        try:
-            value = self._current.get(self._vendor_credential, max_age=_SECONDS, force_fetch=fresh)
-        except GetParameterError:
-            raise TryLater("vendor_credential") from None
-        return _vendor_credential(value)
+        return _vendor_credential(self._vendor_credential.current(fresh=fresh))
 
     def webhook_secrets(self) -> list[bytes]:
         """The live webhook secrets, 32 bytes each: the current one and, during a rotation, the one before.
 
         Raises TryLater where they are out of reach, SettingsError where the current one is not 32 bytes long.
         """
-        try:
-            current = self._current.get(self._webhook_secret, max_age=_SECONDS)
-        except GetParameterError:
-            raise TryLater("webhook_secret") from None
-        return [_webhook_secret(current), *self._previous_webhook_secret()]
-
-    def _previous_webhook_secret(self) -> list[bytes]:
-        if time.monotonic() < self._no_previous_until:
-            return []
-        try:
-            value = self._previous.get(self._webhook_secret, max_age=_SECONDS, VersionStage="AWSPREVIOUS")
-            return [_webhook_secret(value)]
-        except GetParameterError as error:
-            if not _absent(error):  # without it an event of before the rotation would be taken for junk
-                raise TryLater("webhook_secret") from None
-            self._no_previous_until = time.monotonic() + _SECONDS
-            return []  # never rotated
-        except SettingsError:
-            return []  # what was there before was not a webhook secret
+        secrets = [_webhook_secret(self._webhook_secret.current())]
+        previous = self._webhook_secret.previous()  # without it an event of before the rotation would be taken for junk
+        if previous is not None:
+            with suppress(SettingsError):  # what was there before was not a webhook secret
+                secrets.append(_webhook_secret(previous))
+        return secrets
 
 
 def _absent(error: GetParameterError) -> bool:

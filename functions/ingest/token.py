@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ticket_archive.errors import OutOfTime, TryLater, VendorMisbehaved
+from ticket_archive.errors import OutOfTime, TryLater, VendorDeniedAccess, VendorMisbehaved
 
 _UNKNOWN_LIFE = 300.0  # seconds; shorter than the vendor's twenty minutes
 _SHORTEST_LIFE = 30.0  # seconds; a clock that is off must not turn every call into a token call
 _MARGIN = 60.0  # seconds before the end at which a token counts as old
 _LONGEST_TOKEN = 8192
-_BRAKE = 5.0  # seconds for which a new token that was refused as well is not replaced; every call fails meanwhile
+_SHORTEST_BRAKE, _LONGEST_BRAKE = 5.0, 60.0
+"""Seconds for which no other token is asked for; twice as long for each refusal without a success in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,13 @@ class TokenSource:
         self._old_at = 0.0
         self._failure: tuple[float, TryLater] | None = None
         self._replaced_from = 0.0
+        self._refusals = 0  # in a row
 
     def get(self, expires_at: float) -> str:
-        """A token that is good for the next minute. Raises what `fetch` raises, or OutOfTime."""
+        """A token that is good for the next minute. Raises what `fetch` raises, or OutOfTime.
+
+        A credential that was refused twice is not tried again at once: until then the refusal is raised again.
+        """
         asked_at = self._clock()
         if (token := self._fresh()) is not None:
             return token
@@ -71,13 +76,14 @@ class TokenSource:
         try:
             if (token := self._fresh()) is not None:
                 return token
-            if self._failure is not None and self._failure[0] >= asked_at:
-                failed = self._failure[1]  # just tried while this thread waited: do not hammer the endpoint
+            if (failed := self._failed_since(asked_at)) is not None:  # do not hammer the endpoint
                 raise type(failed)(failed.detail, retry_after=failed.retry_after)
             try:
                 fetched = self._fetch(expires_at)
             except TryLater as error:
                 self._failure = (self._clock(), error)
+                if isinstance(error, VendorDeniedAccess):
+                    self._denied()
                 raise
             self._old_at = self._clock() + fetched.life - min(_MARGIN, fetched.life / 5)
             self._token = fetched
@@ -93,7 +99,27 @@ class TokenSource:
 
     def brake(self) -> None:
         """A new token was refused too: another one would not help, so for a while none is asked for."""
-        self._replaced_from = self._clock() + _BRAKE
+        self._replaced_from = self._clock() + min(_SHORTEST_BRAKE * 2 ** max(0, self._refusals - 1), _LONGEST_BRAKE)
+        self._refusals += 1
+
+    def works(self) -> None:
+        """The vendor answered to the current token: whatever was refused before is over."""
+        self._refusals = 0
+
+    def _denied(self) -> None:
+        """The credential was refused. Once may be an accident; from then on there are pauses."""
+        if self._refusals:
+            self.brake()
+        else:
+            self._refusals = 1
+
+    def _failed_since(self, asked_at: float) -> TryLater | None:
+        """A failure that holds for who asked then: it came while that thread waited, or it is a refusal that lasts."""
+        if self._failure is None:
+            return None
+        failed_at, error = self._failure
+        lasts = isinstance(error, VendorDeniedAccess) and self._clock() < self._replaced_from
+        return error if lasts or failed_at >= asked_at else None
 
     def _fresh(self) -> str | None:
         token = self._token

@@ -1,7 +1,8 @@
 """The webhook door: keep the request, answer 202. Only the queue stands in between, so nothing else can lose it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -14,16 +15,17 @@ from ingest.messages import webhook_message
 from ingest.queue import TicketQueue
 from ingest.reception import Credentials, Refused, accepted, read_credentials, receive, refused
 from ticket_archive.clock import iso, now
+from ticket_archive.errors import SettingsError
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import describe, logger
 
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
-    """`credentials` gives what webhooks must carry, None where nothing is asked of them."""
+    """`credentials` gives those of which webhooks must carry one, None where nothing is asked of them."""
 
     queue: TicketQueue | None
-    credentials: Callable[[], Credentials | None]
+    credentials: Callable[[], Iterable[Credentials] | None]
 
 
 @cache
@@ -36,7 +38,8 @@ def collaborators() -> Collaborators:
 
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers a request of API Gateway's. Never raises: the vendor must hear when its event is not kept."""
-    request = {"request_id": (event.get("requestContext") or {}).get("requestId")}
+    # API Gateway's own: `requestId` is whatever the header x-amzn-RequestId says, and anybody may post.
+    request = {"request_id": (event.get("requestContext") or {}).get("extendedRequestId")}
     try:
         door = collaborators()
         webhook = receive(event, door.credentials(), iso(now()))
@@ -67,11 +70,19 @@ def _work_at_once(body: str, context: LambdaContext) -> dict[str, Any]:
         return {"correlation_id": message_id, "result": "failed"}
 
 
-def _credentials_reader(secret: str | None) -> Callable[[], Credentials | None]:
+def _credentials_reader(secret: str | None) -> Callable[[], Iterable[Credentials] | None]:
     """Reads the secret when it is needed, and remembers it for five minutes."""
     if not secret:
         return lambda: None
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+    from ingest.secrets import LiveSecret
 
-    provider = SecretsProvider(boto3_client=client("secretsmanager", hurried=True))
-    return lambda: read_credentials(str(provider.get(secret, max_age=300)))
+    live = LiveSecret(client("secretsmanager", hurried=True), secret, "webhook_credentials")
+
+    def credentials() -> Iterator[Credentials]:
+        """The current ones, and for whoever does not carry these those of before the last change."""
+        yield read_credentials(str(live.current()))
+        with suppress(SettingsError):  # what was there before were no credentials
+            if (previous := live.previous()) is not None:
+                yield read_credentials(str(previous))
+
+    return credentials

@@ -21,7 +21,8 @@ def write(event: Mapping[str, Any], status: int, facts: Mapping[str, Any]) -> No
         audit={
             "caller": identity.get("userArn"),
             "account": identity.get("accountId"),
-            "request_id": context.get("requestId"),
+            "request_id": context.get("requestId"),  # a caller may choose it, by a header; not so the next one
+            "extended_request_id": context.get("extendedRequestId"),
             "route": f"{context.get('httpMethod')} {event.get('resource')}",
             "status": status,
             **facts,

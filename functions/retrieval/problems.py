@@ -5,6 +5,7 @@ repeated. `code` is stable and meant for programs; `instance` names the request 
 """
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any, NotRequired
 
@@ -43,6 +44,7 @@ _RULES = {
 
 _BUSY = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown", "ThrottlingException"}
 """What AWS says with a 400 that is not the request's fault; a 5xx says it anyway."""
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _RETRY_AFTER = 2
 """Seconds. Long enough for a throttled partition or a credential's renewal, short enough for somebody who waits."""
 
@@ -64,7 +66,7 @@ def answer(error: Exception, request_id: str | None) -> Response[str]:
     problem = Problem(type="about:blank", title=status.phrase, status=status.value, code=code)
     if isinstance(error, InvalidRequest) and error.detail in _RULES:
         problem["detail"] = _RULES[error.detail]
-    if request_id:
+    if request_id and _UUID.fullmatch(request_id):  # a caller may choose another: it is not repeated
         problem["instance"] = f"urn:uuid:{request_id}"
     return Response(status.value, CONTENT_TYPE, json.dumps(problem, separators=(",", ":")), _headers(status))
 

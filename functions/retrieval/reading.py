@@ -1,13 +1,14 @@
 """What may be read of a ticket, by its state. Object keys come from the ticket's item and from nowhere else."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from retrieval.errors import NotArchivedYet, UnknownImage, UnknownTicket
 from ticket_archive.clock import now
 from ticket_archive.details import ANSWER_LIMIT, to_json, unpack
 from ticket_archive.errors import TicketErased
 from ticket_archive.models import ImageType, StoredImage, TicketState
+from ticket_archive.retention import is_over
 from ticket_archive.table import Page, TicketItem
 
 
@@ -31,7 +32,7 @@ class Objects(Protocol):
 def archived(tickets: Tickets, ticket: str) -> TicketItem:
     """The ticket, complete. Raises UnknownTicket, TicketErased, NotArchivedYet."""
     item = tickets.get(ticket)
-    if item is None or _over(item.attributes.get("expires_at")):
+    if item is None or is_over(item.expires_at, now()):
         raise UnknownTicket
     if item.state is TicketState.ERASED:
         raise TicketErased
@@ -65,11 +66,3 @@ def details(item: TicketItem, objects: Objects) -> bytes:
     if "details_packed" in item.attributes:
         return unpack(item.attributes["details_packed"])
     return unpack(objects.read(item.attributes["details_key"]))
-
-
-def _over(expires_at: Any) -> bool:
-    """DynamoDB deletes what is over within days; until then it is no more to be seen than afterwards.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
-    """
-    return expires_at is not None and int(expires_at) <= now().timestamp()

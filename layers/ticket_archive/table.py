@@ -30,7 +30,10 @@ _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-
 
 @dataclass(frozen=True, slots=True)
 class TicketItem:
-    """A ticket as the table knows it. Times are ISO 8601 UTC; `attributes` is the whole item, details included."""
+    """A ticket as the table knows it. Times are ISO 8601 UTC; `attributes` is the whole item, details included.
+
+    `expires_at` is in epoch seconds: see `ticket_archive.retention`.
+    """
 
     ticket: str
     state: TicketState
@@ -47,6 +50,7 @@ class TicketItem:
     resume: str | None = None
     attempts: int = 0
     requeues: int = 0
+    expires_at: int | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
@@ -76,7 +80,10 @@ class TicketTable:
         self._name = name
 
     def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem:
-        """Counts an attempt, makes the ticket known if it was not, and returns it. Raises TicketErased."""
+        """Counts an attempt, makes the ticket known if it was not, and returns it. Raises TicketErased.
+
+        `expires_at` is the end of a ticket that has none yet: the first one counts.
+        """
         sets = {
             "received_at": ("if_not_exists(#received_at, :received_at)", now),
             "state": ("if_not_exists(#state, :state)", TicketState.RECEIVED.value),
@@ -260,6 +267,7 @@ def read_item(attributes: Mapping[str, Any]) -> TicketItem:
         resume=item.get("resume"),
         attempts=int(item.get("attempts", 0)),
         requeues=int(item.get("requeues", 0)),
+        expires_at=int(item["expires_at"]) if "expires_at" in item else None,
         attributes=item,
     )
 

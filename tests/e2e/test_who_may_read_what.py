@@ -68,8 +68,12 @@ class Principals:
         return LocalStack(replace(self._stack.at, access_key_id=key, secret_access_key=secret), self._stack.state)
 
     def policy(self, name: str) -> str:
+        return self.filled(json.dumps(MAY[name][0]))
+
+    def filled(self, policy: str) -> str:
+        """A policy with its places filled in."""
         places = {"REGION": self._stack.at.region, "ACCOUNT": "000000000000", "API": self._api_id}
-        return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], json.dumps(MAY[name][0]))
+        return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], policy)
 
     def close(self) -> None:
         for name, each in self._known.items():
@@ -257,6 +261,38 @@ def test_every_url_is_in_the_audit_with_who_asked_and_until_when_and_without_the
     for record in (of_all, of_one):
         assert "X-Amz" not in json.dumps(record)
         assert "http" not in json.dumps({name: value for name, value in record.items() if name != "route"})
+
+
+@pytest.fixture
+def with_resource_policy(stack: LocalStack, principals: Principals) -> Iterator[None]:
+    """The API has the example's resource policy; the role that it names is here the principal `nothing`."""
+    api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
+    policy = (POLICIES / "api-resource-policy.json").read_text()
+    named = principals["nothing"].sts.get_caller_identity()["Arn"]
+    policy = policy.replace("arn:aws:iam::OTHER_ACCOUNT:role/ROLE", named)
+    gateway = stack.session.client("apigateway", endpoint_url=stack.at.endpoint_url)
+
+    def put(text: str) -> None:
+        gateway.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/policy", "value": text}])
+
+    put(principals.filled(policy))
+    try:
+        yield
+    finally:
+        put("")
+        gateway.close()
+
+
+@pytest.mark.usefixtures("with_resource_policy")
+def test_the_example_resource_policy_gives_the_one_it_names_images_and_leaves_the_others_as_they_were(
+    stack: LocalStack, principals: Principals, archived: dict[str, str]
+) -> None:
+    may = {name: routes for name, (_, routes) in MAY.items()} | {"nothing": {"images", "image"}}
+    for name in ("nothing", "case-reviewer", "images-only", "outcome-only", "other-service"):
+        answered = {route: principals[name].api.get(archived[route]).status_code for route in ROUTES}
+        assert answered == {route: GOOD[route] if route in may[name] else 403 for route in ROUTES}, name
+    assert stack.api.get(archived["ticket"], signed=False).status_code == 403
+    assert stack.post(archived["id"]) == 202, "the vendor's webhook, unsigned"
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in POLICIES.glob("*.json")))

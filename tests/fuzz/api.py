@@ -1,11 +1,12 @@
-"""The retrieval function behind a WSGI door, as API Gateway would call it: for tools that speak HTTP."""
+"""Both functions behind a WSGI door, as API Gateway would call them: for tools that speak HTTP."""
 
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from ingest import webhook_door
 from local.openapi import PATH
 from retrieval import app
 from tests.support.fakes import FakeContext
@@ -25,6 +26,10 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(DOCUMENT).encode()]
     target = urlsplit(environ["REQUEST_URI"])
+    if target.path.removeprefix("/v1") == "/webhooks/tickets" and environ["REQUEST_METHOD"] == "POST":
+        answer = webhook_door.handle(_webhook(environ), cast("Any", FakeContext()))
+        start_response(f"{answer['statusCode']} X", list(answer["headers"].items()))
+        return [answer["body"].encode()]
     for pattern, resource in ROUTES.items():
         if (match := pattern.fullmatch(target.path.removeprefix("/v1"))) and environ["REQUEST_METHOD"] == "GET":
             query = parse_qs(target.query, keep_blank_values=True, errors="surrogateescape")
@@ -36,3 +41,11 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
             return [answer["body"].encode()]
     start_response("403 Forbidden", [("Content-Type", "application/json")])
     return [b'{"message": "Missing Authentication Token"}']
+
+
+def _webhook(environ: dict[str, Any]) -> dict[str, Any]:
+    headers = {name[5:].replace("_", "-"): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
+    if environ.get("CONTENT_TYPE"):
+        headers["Content-Type"] = environ["CONTENT_TYPE"]
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    return {"headers": headers, "body": body.decode("utf-8", "replace"), "isBase64Encoded": False, "requestContext": {}}

@@ -1,6 +1,9 @@
 """Every gate shuts for what it is there for: shown on a bad template and on a bad module."""
 
 import copy
+import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,3 +135,34 @@ def test_ruff_and_mypy_see_the_bad_module(bad_module: Path) -> None:
         assert rule in linted.stdout
     assert typed.returncode != 0
     assert b"no-untyped-def" in typed.stdout
+
+
+def make(target: str, *given: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`make` as a user calls it: no variable of an outer make's takes part."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", "--silent", target, *given],
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_bill_of_materials_is_what_is_pinned(tmp_path: Path) -> None:
+    file = tmp_path / "sbom.json"
+    done = make("sbom", f"SBOM={file}")
+    assert done.returncode == 0, done.stderr
+    bill = json.loads(file.read_text())
+    pins = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "layers" / "requirements.txt").read_text(), re.MULTILINE)
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {(each["name"], each["version"]) for each in bill["components"]} == set(pins)
+    assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])
+
+
+def test_an_audit_that_can_ask_nobody_fails() -> None:
+    """GIVEN no way out, WHEN vulnerabilities are asked for, THEN that is no clean bill."""
+    done = make("advisories", HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    assert done.returncode != 0
+    assert "No known vulnerabilities" not in done.stdout + done.stderr

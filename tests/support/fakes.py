@@ -97,6 +97,8 @@ class FakeBucket:
         self.objects: dict[str, bytes] = {}
         self.content_types: dict[str, str] = {}
         self.created: list[str] = []
+        self.renewed: list[str] = []
+        self.limited: set[str] = set()
         self.on_create: Callable[[str, bytes], None] = lambda _key, _body: None
         self._lock = threading.Lock()
 
@@ -109,7 +111,9 @@ class FakeBucket:
     def __getitem__(self, key: str) -> bytes:
         return self.objects[key]
 
-    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
+    def create(
+        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+    ) -> bool:
         assert sha256 in (None, hashlib.sha256(body).digest()), "S3 compares it"
         with self.effects.around(f"bucket.create {key}"), self._lock:
             if key in self.objects:
@@ -118,7 +122,15 @@ class FakeBucket:
             self.objects[key] = body
             self.content_types[key] = content_type
             self.created.append(key)
+            if limited:
+                self.limited.add(key)
             return True
+
+    def renew(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
+        if not self.create(key, body, content_type, sha256, limited=True):
+            assert self.objects[key] == body, "a key is made of what is under it"
+            self.renewed.append(key)
+            self.limited.add(key)
 
     def keys(self, part: str) -> list[str]:
         return [key for key in self.created if f"/{part}/" in key]

@@ -104,7 +104,7 @@ class Installation:
         request = {
             "body": body.decode(),
             "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": iv},
-            "requestContext": {"requestId": f"request-{ticket}"},
+            "requestContext": {"requestId": "chosen by whoever posts", "extendedRequestId": f"request-{ticket}"},
         }
         assert webhook_door.handle(request, cast("Any", FakeContext()))["statusCode"] == 202
 

@@ -27,6 +27,7 @@ from retrieval.answers import customer_tickets
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType
+from ticket_archive.retention import TAG_KEY, TAG_VALUE
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, Page, TicketTable, read_item
 from tools.gates import expand
 
@@ -348,11 +349,15 @@ def test_the_webhook_door_reads_its_two_variables() -> None:
     assert set(environment(TEMPLATE, "IngestFunction")) >= READ_BY_THE_WEBHOOK_DOOR
 
 
-def test_every_request_is_traced_from_the_api_on(template: Template) -> None:
+def test_the_functions_are_traced_and_the_api_is_not(template: Template) -> None:
+    """API Gateway's traces hold URLs, and a path may name a customer:
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-understanding-xray-traces.html
+    """
     functions = resources(expand(template), "AWS::Lambda::Function")
     assert {function["TracingConfig"]["Mode"] for function in functions.values()} == {"Active"}
     (stage,) = resources(expand(template), "AWS::ApiGateway::Stage").values()
-    assert stage["TracingEnabled"] is True
+    assert stage["TracingEnabled"] is False
     for role in ("IngestRole", "RetrievalRole"):
         assert granted(template, role)['"*"'] == OF_NO_RESOURCE
 
@@ -394,6 +399,7 @@ def test_the_apis_own_log_is_off_unless_asked_for_and_holds_no_path(template: Te
     assert otherwise == {"Ref": "AWS::NoValue"}
     assert set(json.loads(setting["Format"]).values()) == {
         "$context.requestId",
+        "$context.extendedRequestId",
         "$context.requestTime",
         "$context.httpMethod",
         "$context.resourcePath",
@@ -548,7 +554,8 @@ def test_who_reads_the_bucket_is_written_down_where_only_s3_writes(template: Tem
     logging = properties(template, "Bucket")["LoggingConfiguration"]
     log = properties(template, logging["DestinationBucketName"]["Ref"])
     assert set(log["PublicAccessBlockConfiguration"].values()) == {True}
-    (retention,) = log["LifecycleConfiguration"]["Rules"]
+    retention, markers = log["LifecycleConfiguration"]["Rules"]
+    assert (markers["Status"], markers["ExpiredObjectDeleteMarker"]) == ("Enabled", True)
     assert (retention["Status"], retention["ExpirationInDays"]) == ("Enabled", {"Ref": "LogRetentionDays"})
     write, plain = properties(template, "AccessLogsPolicy")["PolicyDocument"]["Statement"]
     assert (write["Principal"], write["Action"]) == ({"Service": "logging.s3.amazonaws.com"}, "s3:PutObject")
@@ -575,6 +582,12 @@ def test_retention_ends_for_objects_as_it_does_for_items(template: Template) -> 
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", {"Ref": "RetentionDays"})
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     assert otherwise == {"Ref": "AWS::NoValue"}
+    assert rule["TagFilters"] == [{"Key": TAG_KEY, "Value": TAG_VALUE}], "objects without the tag, held ones, stay"
+    markers = [each for each in rules if each.get("ExpiredObjectDeleteMarker")]
+    assert [each["Status"] for each in markers] == ["Enabled"], "what hides nothing any more goes too"
+    statements = properties(template, "IngestRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    [(when, tagging, _)] = [each["Fn::If"] for each in statements if "Fn::If" in each]
+    assert (when, tagging["Action"]) == (condition, "s3:PutObjectTagging")
 
 
 def test_the_bucket_takes_tls_only_and_no_signature_older_than_the_longest_url(template: Template) -> None:
@@ -611,7 +624,8 @@ def granted(template: Template, role: str) -> dict[str, set[str]]:
     """Actions by the resource they are allowed on, as JSON text."""
     found: dict[str, set[str]] = {}
     for policy in properties(template, role)["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
+        for each in policy["PolicyDocument"]["Statement"]:
+            statement = each["Fn::If"][1] if "Fn::If" in each else each
             assert statement["Effect"] == "Allow"
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             places = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
@@ -657,7 +671,7 @@ def test_retrieval_can_change_nothing(template: Template) -> None:
 def test_ingest_cannot_delete_or_read_what_is_kept(template: Template) -> None:
     found = granted(template, "IngestRole")
     assert {"dynamodb:UpdateItem", "dynamodb:PutItem"} <= found[arn("Tickets")]
-    assert found[json.dumps({"Fn::Sub": "${Bucket.Arn}/tickets/*"})] == {"s3:PutObject"}
+    assert found[json.dumps({"Fn::Sub": "${Bucket.Arn}/tickets/*"})] == {"s3:PutObject", "s3:PutObjectTagging"}
     assert "dynamodb:DeleteItem" not in found[arn("Tickets")]
 
 
@@ -941,7 +955,15 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
     ),
     (
         test_retention_ends_for_objects_as_it_does_for_items,
-        put("Bucket/Properties/LifecycleConfiguration/Rules/1/Fn::If/1/ExpirationInDays", 30),
+        put("Bucket/Properties/LifecycleConfiguration/Rules/2/Fn::If/1/ExpirationInDays", 30),
+    ),
+    (
+        test_retention_ends_for_objects_as_it_does_for_items,
+        put("Bucket/Properties/LifecycleConfiguration/Rules/2/Fn::If/1/TagFilters", []),
+    ),
+    (
+        test_retention_ends_for_objects_as_it_does_for_items,
+        put("Bucket/Properties/LifecycleConfiguration/Rules/1/ExpiredObjectDeleteMarker", False),
     ),
     (
         test_the_apis_own_log_is_off_unless_asked_for_and_holds_no_path,
@@ -951,7 +973,8 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
         test_the_vendors_secret_has_a_place_for_each_value,
         put("VendorCredential/Properties/GenerateSecretString/GenerateStringKey", "password"),
     ),
-    (test_every_request_is_traced_from_the_api_on, put(f"{INGEST}/Tracing", "PassThrough")),
+    (test_the_functions_are_traced_and_the_api_is_not, put(f"{INGEST}/Tracing", "PassThrough")),
+    (test_the_functions_are_traced_and_the_api_is_not, put("Api/Properties/TracingEnabled", True)),
     (test_no_role_has_a_wildcard, put(f"{INGEST_STATEMENTS}/0/Action", "sqs:*")),
     (test_no_role_has_a_wildcard, put(f"{INGEST_STATEMENTS}/0/Resource", "*")),
     (

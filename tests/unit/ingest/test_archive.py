@@ -39,6 +39,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.manifest import SCHEMA
 from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.retention import NEVER, end_of
 
 FAULT = VendorUnavailable("503")
 
@@ -155,13 +156,18 @@ class TestAWholeTicket:
 
         house.run(event())
 
-        moment = datetime.fromtimestamp(int(house.table[TICKET].attributes["expires_at"]), UTC)
+        item = house.table[TICKET]
+        assert item.expires_at is not None
+        moment = datetime.fromtimestamp(item.expires_at, UTC)
         assert moment - house.clock() == pytest.approx(timedelta(days=30), abs=timedelta(minutes=1))
+        assert [record["expires_at"] for record in house.table.events.values()] == [str(item.expires_at)]
+        assert house.bucket.limited == set(house.bucket.created), "each object ends, whatever it is"
 
     def test_expires_never_where_it_is_not(self, house: House) -> None:
         house.run(event())
 
-        assert "expires_at" not in house.table[TICKET].attributes
+        assert house.table[TICKET].expires_at is None
+        assert house.bucket.limited == set()
 
     def test_without_an_outcome_is_archived_without_one(self, house: House) -> None:
         house.vendor.details_of[TICKET] = read_details(b'{"anything": "else"}')
@@ -741,3 +747,92 @@ def test_no_error_tells_what_the_vendor_said(house: House) -> None:
 
     seen = json.dumps([str(error), repr(error), repr(error.__cause__), sorted(error.causes), repr(vars(error))])
     assert "Jane" not in seen
+
+
+class TestRetention:
+    """A ticket ends so many days after it was first received. Until then all that its item names is there."""
+
+    @pytest.fixture
+    def house(self) -> House:
+        made = House(retention_days=30)
+        made.has()
+        made.run(event())
+        return made
+
+    def test_an_archive_of_the_same_ticket_later_does_not_put_its_end_off(self, house: House) -> None:
+        """GIVEN a ticket that changes, WHEN it is archived again, THEN it ends when it would have."""
+        end = house.table[TICKET].expires_at
+        house.clock.pass_by(20 * 86_400)
+        house.has("REJECTED")
+
+        house.run(event("e2"))
+
+        assert house.table[TICKET].expires_at == end
+        assert house.table[TICKET].outcome == "REJECTED"
+
+    def test_what_is_stored_again_begins_its_age(self, house: House) -> None:
+        """The bucket counts from when an object was stored: one that was only found there would end too early."""
+        images = house.bucket.keys("images")
+        house.run(request(force=True))
+
+        assert house.bucket.renewed == images
+        assert len(house.bucket.keys("manifests")) == 1, "a manifest is an event: it is written once"
+
+    def test_details_in_the_bucket_begin_their_age_too(self) -> None:
+        house = House(retention_days=30)
+        house.has(notes="".join(chr(0x4E00 + place % 20_000) for place in range(400_000)))
+        house.run(event())
+
+        house.run(request(force=True))
+
+        assert len(house.bucket.keys("details")) == 1
+        assert house.bucket.keys("details")[0] in house.bucket.renewed
+
+    def test_what_is_not_understood_ends_as_well(self) -> None:
+        house = House(retention_days=30)
+        house.has()
+        house.vendor.next("details", NotUnderstood("details_of_no_ticket", b"strange"))
+        with pytest.raises(TicketIncomplete):
+            house.run(event())
+
+        [kept] = house.bucket.keys("unrecognised")
+        assert kept in house.bucket.limited
+
+    def test_a_ticket_whose_time_is_over_begins_anew(self, house: House) -> None:
+        """GIVEN an item that DynamoDB is about to remove, WHEN the ticket completes again, THEN it is a new one."""
+        images = house.bucket.keys("images")
+        house.clock.pass_by(31 * 86_400)
+
+        assert house.run(request()) is Result.UNCHANGED
+
+        item = house.table[TICKET]
+        assert item.received_at == item.fetched_at
+        assert item.received_at is not None
+        assert item.expires_at == end_of(item.received_at, 30)
+        assert house.bucket.renewed == images, "none of them is left to the end of the one before"
+
+    def test_of_a_ticket_whose_time_is_over_nothing_is_taken_up(self) -> None:
+        """GIVEN an incomplete one, WHEN its time is over, THEN even what was stored is fetched and stored again."""
+        house = House(retention_days=1)
+        house.has(images={**pictures(), DOCUMENT: []})
+        with pytest.raises(TicketIncomplete):
+            house.run(event())
+        house.has()
+        house.clock.pass_by(2 * 86_400)
+
+        assert house.run(event()) is Result.ARCHIVED
+
+        assert set(house.bucket.renewed) == {key for key in house.bucket.keys("images") if "/DOCUMENT/" not in key}
+
+    def test_what_is_archived_under_a_legal_hold_does_not_end(self, house: House) -> None:
+        """GIVEN a held ticket, as `ops hold` leaves it, WHEN it changes, THEN neither item nor new objects end."""
+        house.table.items[TICKET] |= {"legal_hold": RECEIVED_AT, "expires_at": NEVER}
+        house.bucket.limited.clear()
+        house.has("REJECTED", images=pictures("new"))
+
+        house.run(event("e2"))
+
+        assert house.table[TICKET].expires_at == NEVER
+        assert house.table[TICKET].outcome == "REJECTED"
+        assert house.bucket.limited == set()
+        assert house.bucket.renewed == []

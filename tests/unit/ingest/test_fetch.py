@@ -184,7 +184,9 @@ def test_the_details_failure_comes_first(vendor: FakeVendor, bucket: FakeBucket)
 
 def test_a_bucket_that_fails_is_an_error_of_the_whole_attempt(vendor: FakeVendor, bucket: FakeBucket) -> None:
     class Broken(FakeBucket):
-        def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
+        def create(
+            self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+        ) -> bool:
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
@@ -195,7 +197,9 @@ def test_another_writer_of_the_same_object_is_a_failure_of_that_type_alone(
     vendor: FakeVendor, bucket: FakeBucket
 ) -> None:
     class Contended(FakeBucket):
-        def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
+        def create(
+            self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+        ) -> bool:
             if "/DOCUMENT/" in key:
                 raise Superseded("object")
             return super().create(key, body, content_type)

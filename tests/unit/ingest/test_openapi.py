@@ -54,7 +54,7 @@ def test_every_status_of_the_door_is_described() -> None:
 def test_an_answer_is_as_it_is_described(status: HTTPStatus, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN
     content_type, body, queue, credentials = CASES[status]
-    made: Any = SimpleNamespace(queue=queue, credentials=lambda: credentials)
+    made: Any = SimpleNamespace(queue=queue, credentials=lambda: [credentials] if credentials else None)
     monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
     # WHEN
     answer = webhook_door.handle({"body": body, "headers": {"Content-Type": content_type}}, CONTEXT)

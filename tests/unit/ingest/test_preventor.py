@@ -337,6 +337,16 @@ class TestTheToken:
         assert vendor.credentials.fresh_reads == 1
         assert len(vendor.transport.calls) == 1, "the same credential is not tried twice"
 
+    def test_that_is_denied_now_and_then_costs_no_pause(self, vendor: Vendor) -> None:
+        """GIVEN two accidents with a success between them, WHEN it is asked for again at once, THEN it is fetched."""
+        for _ in range(2):
+            vendor.transport.answers(TOKEN_PATH, refused(401))
+            with pytest.raises(VendorDeniedAccess):
+                vendor.details()
+            vendor.details()
+            vendor.transport.good = lambda header: header == f"Bearer token-{vendor.transport.tokens}"
+            vendor.transport.tokens += 1  # the token that is known here is none any more
+
     def test_is_asked_for_with_a_credential_that_was_rotated(self, vendor: Vendor) -> None:
         vendor.transport.answers(TOKEN_PATH, refused(401))
         vendor.credentials.newer = Credentials.made("new-key", "new-secret")

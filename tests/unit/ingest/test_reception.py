@@ -15,6 +15,7 @@ from ticket_archive.errors import SettingsError
 
 NOW = "2026-01-02T03:04:05.000000Z"
 BASIC = read_credentials('{"username": "preventor", "password": "s3cret"}')
+OF_OTHER_LETTERS = read_credentials('{"username": "préventor", "password": "geheimnis-ß"}')
 HEADER = read_credentials('{"header": "X-Hook-Key", "value": "s3cret"}')
 
 
@@ -33,7 +34,7 @@ def request(
 
 def status_of(event: dict[str, Any], credentials: Credentials | None = None) -> HTTPStatus:
     with pytest.raises(Refused) as refusal:
-        receive(event, credentials, NOW)
+        receive(event, [credentials] if credentials else None, NOW)
     return refusal.value.status
 
 
@@ -121,10 +122,26 @@ def test_a_body_has_256_kib_at_most(binary: bool, character: str) -> None:
         (BASIC, "Authorization", "Basic " + base64.b64encode(b"preventor:s3cret").decode()),
         (HEADER, "X-Hook-Key", "s3cret"),
         (HEADER, "x-hook-key", "s3cret"),
+        (OF_OTHER_LETTERS, "Authorization", "Basic " + base64.b64encode("préventor:geheimnis-ß".encode()).decode()),
     ],
 )
 def test_the_right_credentials_open_the_door(credentials: Credentials, header: str, value: str) -> None:
-    assert receive(request(headers={header: value}), credentials, NOW).body
+    assert receive(request(headers={header: value}), [credentials], NOW).body
+
+
+def test_during_a_rotation_either_credentials_open_the_door() -> None:
+    """Even where the vendor goes from one kind to the other."""
+    for each in (BASIC, HEADER):
+        assert receive(request(headers={each.header: each.value}), [HEADER, BASIC], NOW).body
+    with pytest.raises(Refused) as refusal:
+        receive(request(headers={HEADER.header: BASIC.value, BASIC.header: HEADER.value}), [HEADER, BASIC], NOW)
+    assert refusal.value.status == 401
+
+
+def test_credentials_of_which_there_are_none_open_nothing() -> None:
+    with pytest.raises(Refused) as refusal:
+        receive(request(), [], NOW)
+    assert refusal.value.status == 401
 
 
 @pytest.mark.parametrize("credentials", [BASIC, HEADER])

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.token import Token, TokenSource, read_token
-from ticket_archive.errors import OutOfTime, TryLater, VendorMisbehaved, VendorUnavailable
+from ticket_archive.errors import OutOfTime, TryLater, VendorDeniedAccess, VendorMisbehaved, VendorUnavailable
 
 NOW = 1_767_323_045.0
 FAR = 1e9  # monotonic seconds
@@ -183,6 +184,56 @@ def test_after_a_new_token_was_refused_too_none_is_asked_for_during_five_seconds
     clock.time += 5
     source.reject(refused)
     assert source.get(FAR) == "t3"
+
+
+@pytest.mark.parametrize("at_the_token", [False, True])
+def test_a_refusal_that_lasts_is_asked_about_ever_more_seldom(at_the_token: bool) -> None:
+    """GIVEN a vendor that refuses all tokens, or the credential itself, WHEN a second's calls go on for ten minutes."""
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    if at_the_token:
+        vendor.failure = VendorDeniedAccess("401")
+    asked: list[float] = []
+    for _ in range(600):
+        before = vendor.calls
+        try:
+            source.reject(source.get(FAR))
+            renewed = source.get(FAR)
+        except VendorDeniedAccess:
+            pass
+        else:
+            if vendor.calls > before:
+                source.brake()
+                source.reject(renewed)
+        asked += [clock.time - 1000.0] * (vendor.calls > before)
+        clock.time += 1
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses[:5] == ([1, 5, 10, 20, 40] if at_the_token else [5, 5, 10, 20, 40])
+    assert set(pauses[5:]) == {60}
+
+
+def test_the_vendors_first_answer_ends_the_pauses() -> None:
+    # GIVEN a credential that was refused three times
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    vendor.failure = VendorDeniedAccess("401")
+    for pause in (0, 1, 5):
+        clock.time += pause
+        with pytest.raises(VendorDeniedAccess):
+            source.get(FAR)
+    # WHEN it is mended, and the vendor answers
+    vendor.failure = None
+    clock.time += 10
+    source.get(FAR)
+    source.works()
+    # THEN one refusal is an accident again, which costs no pause
+    source.reject(f"t{vendor.calls}")
+    vendor.failure = VendorDeniedAccess("401")
+    with pytest.raises(VendorDeniedAccess):
+        source.get(FAR)
+    clock.time += 0.01
+    vendor.failure = None
+    assert source.get(FAR)
 
 
 def test_rejecting_a_token_that_was_replaced_already_changes_nothing() -> None:

@@ -3,11 +3,12 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ class Queue:
         return f"m{len(self.bodies)}"
 
 
-def unreachable() -> Credentials | None:
+def unreachable() -> Sequence[Credentials] | None:
     raise ConnectionError("canary-credential")
 
 
@@ -65,7 +66,9 @@ def _no_metrics_left() -> Iterator[None]:
 def door(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Queue | None]:
     """Opens the door with collaborators of the test's."""
 
-    def opened(queue: Queue | None, credentials: Callable[[], Credentials | None] = lambda: None) -> Queue | None:
+    def opened(
+        queue: Queue | None, credentials: Callable[[], Sequence[Credentials] | None] = lambda: None
+    ) -> Queue | None:
         made = webhook_door.Collaborators(queue, credentials)  # type: ignore[arg-type]
         monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
         return queue
@@ -178,14 +181,14 @@ def test_a_request_of_another_form_is_refused_and_not_kept(
 
 @pytest.mark.parametrize("given_value", [None, "", "wrong"])
 def test_wrong_credentials_are_refused(given_value: str | None, door: Callable[..., Queue]) -> None:
-    queue = door(Queue(), lambda: CREDENTIALS)
+    queue = door(Queue(), lambda: [CREDENTIALS])
     headers = {} if given_value is None else {"X-Hook-Key": given_value}
     assert webhook_door.handle(request(**headers), CONTEXT)["statusCode"] == 401
     assert queue.bodies == []
 
 
 def test_right_credentials_are_let_in(door: Callable[..., Queue]) -> None:
-    door(Queue(), lambda: CREDENTIALS)
+    door(Queue(), lambda: [CREDENTIALS])
     assert webhook_door.handle(request(**{"X-Hook-Key": CREDENTIALS.value}), CONTEXT) == accepted()
 
 
@@ -209,7 +212,7 @@ def test_without_a_queue_the_work_is_done_at_once_and_the_answer_is_the_same(
     assert json.loads(log.getvalue().splitlines()[-1])["result"] == result
 
 
-@pytest.mark.parametrize("credentials", [lambda: None, lambda: CREDENTIALS, unreachable])
+@pytest.mark.parametrize("credentials", [lambda: None, lambda: [CREDENTIALS], unreachable])
 @pytest.mark.parametrize("queue", [Queue(), Queue(ConnectionError("canary-failure")), None])
 @pytest.mark.parametrize(
     "headers",
@@ -270,21 +273,83 @@ def test_the_longest_wait_for_the_queue_is_shorter_than_api_gateways() -> None:
     assert tries * (config.connect_timeout + config.read_timeout) < 29 - 5, "the pauses between tries come on top"
 
 
-@pytest.mark.usefixtures("_fresh_collaborators")
-def test_credentials_come_from_their_secret_and_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN a secret
-    asked = []
+class SecretsManager:
+    """The credentials' secret: a value, nothing or an error, by stage."""
 
-    class SecretsManager:
-        def get_secret_value(self, **params: str) -> dict[str, str]:
-            asked.append(params)
-            return {"SecretString": '{"header": "X-Hook-Key", "value": "v"}'}
+    def __init__(self, current: object, previous: object = None) -> None:
+        self.values = {None: current, "AWSPREVIOUS": previous}
+        self.asked: list[str | None] = []
 
-    monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
-    monkeypatch.setattr(webhook_door, "client", lambda service, hurried: SecretsManager())
-    # WHEN
-    door = webhook_door.collaborators()
-    found = [door.credentials() for _ in range(3)]
-    # THEN
-    assert found == [Credentials("x-hook-key", "v")] * 3
-    assert asked == [{"SecretId": "arn:credentials"}]
+    def get_secret_value(self, *, SecretId: str, VersionStage: str | None = None) -> dict[str, Any]:  # noqa: N803
+        assert SecretId == "arn:credentials"
+        self.asked.append(VersionStage)
+        value = self.values[VersionStage]
+        if value is None:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
+        if isinstance(value, Exception):
+            raise value
+        return {"SecretString": json.dumps(value)}
+
+
+@pytest.fixture
+def behind(monkeypatch: pytest.MonkeyPatch, _fresh_collaborators: None) -> Callable[..., Callable[..., int]]:
+    """A door whose credentials come from a secret: gives what posts to it, and the status."""
+
+    def made(secret: SecretsManager) -> Callable[..., int]:
+        monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
+        monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
+        monkeypatch.setattr(webhook_door, "client", lambda service, hurried: secret)
+        monkeypatch.setattr(webhook_door, "TicketQueue", lambda *_: Queue())
+
+        def post(**headers: str) -> int:
+            status: int = webhook_door.handle(request(**headers), CONTEXT)["statusCode"]
+            return status
+
+        return post
+
+    return made
+
+
+NEW, OLD = {"header": "X-Hook-Key", "value": "new"}, {"username": "preventor", "password": "old"}
+OLD_HEADER = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").decode()}
+
+
+def test_credentials_come_from_their_secret_and_are_remembered(behind: Callable[..., Callable[..., int]]) -> None:
+    post = behind(secret := SecretsManager(NEW))
+
+    assert [post(**{"X-Hook-Key": "new"}) for _ in range(3)] == [202] * 3
+    assert secret.asked == [None]
+
+
+def test_during_a_rotation_the_credentials_of_before_open_the_door_too(
+    behind: Callable[..., Callable[..., int]],
+) -> None:
+    """GIVEN credentials that were changed here and not yet at the vendor, THEN no webhook is lost."""
+    post = behind(secret := SecretsManager(NEW, OLD))
+
+    assert [post(**OLD_HEADER), post(**{"X-Hook-Key": "new"}), post(**OLD_HEADER)] == [202] * 3
+    assert post(**{"X-Hook-Key": "old"}) == post() == 401
+    assert secret.asked == [None, "AWSPREVIOUS"]
+
+
+def test_credentials_that_were_never_changed_have_none_before(behind: Callable[..., Callable[..., int]]) -> None:
+    post = behind(secret := SecretsManager(NEW))
+
+    assert [post(**OLD_HEADER) for _ in range(3)] == [401] * 3
+    assert secret.asked == [None, "AWSPREVIOUS"], "whoever has none cannot make the door ask again and again"
+
+
+def test_what_was_no_credentials_before_opens_nothing(behind: Callable[..., Callable[..., int]]) -> None:
+    assert behind(SecretsManager(NEW, {"header": "x", "value": ""}))(x="") == 401
+
+
+def test_the_right_credentials_do_not_wait_for_those_of_before(behind: Callable[..., Callable[..., int]]) -> None:
+    """GIVEN a value before that is out of reach, THEN the current one is enough, and another cannot be judged."""
+    post = behind(SecretsManager(NEW, ConnectionError("canary")))
+
+    assert post(**{"X-Hook-Key": "new"}) == 202
+    assert post(**OLD_HEADER) == 503
+
+
+def test_malformed_credentials_let_nobody_in(behind: Callable[..., Callable[..., int]]) -> None:
+    assert behind(SecretsManager({"header": "x"}, OLD))(**OLD_HEADER) == 503

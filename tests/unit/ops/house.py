@@ -16,6 +16,7 @@ from ticket_archive.errors import InvalidRequest, TicketErased
 from ticket_archive.keys import image_key, manifest_key
 from ticket_archive.manifest import write_manifest
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.retention import NEVER
 from ticket_archive.table import Page, TicketItem, Waiting
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -33,6 +34,10 @@ class House:
     queues: dict[str, "FakeQueue"] = field(default_factory=dict)
     undeletable: set[str] = field(default_factory=set)
     journal: list[str] = field(default_factory=list)
+    limited: set[Version] = field(default_factory=set)
+    """Versions that carry the tag by which the bucket's rule ends them."""
+    ends: dict[str, int | None] = field(default_factory=dict)
+    """Of event records, by their sort keys."""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -84,26 +89,37 @@ class House:
         return now
 
     def hold(self, ticket: str, now: str) -> str | None:
-        return None if self._changeable(ticket) is None else self._note(ticket, legal_hold=now)["legal_hold"]
-
-    def release(self, ticket: str) -> bool | None:
         item = self._changeable(ticket)
         if item is None:
             return None
+        self.journal.append("held")
+        since = item.attributes.get("legal_hold", now)
+        self.items[ticket] = replace(item, expires_at=NEVER, attributes={**item.attributes, "legal_hold": since})
+        return str(since)
+
+    def release(self, ticket: str, end: int | None) -> bool | None:
+        item = self._changeable(ticket)
+        if item is None or "legal_hold" not in item.attributes:
+            return None if item is None else False
+        self.journal.append("released")
         rest = {name: value for name, value in item.attributes.items() if name != "legal_hold"}
-        self.items[ticket] = replace(item, attributes=rest)
-        return rest != item.attributes
+        self.items[ticket] = replace(item, expires_at=end, attributes=rest)
+        return True
+
+    def end_ticket(self, ticket: str, end: int | None) -> None:
+        item = self.items[ticket]
+        if item.received_at is not None and "legal_hold" not in item.attributes:
+            self.items[ticket] = replace(item, expires_at=end)
+
+    def end_event(self, ticket: str, record: str, end: int | None) -> None:
+        assert record in {event.record for event in self.noted[ticket]}
+        self.ends[f"{ticket} {record}"] = end
 
     def _changeable(self, ticket: str) -> TicketItem | None:
         item = self.items.get(ticket)
         if item is not None and item.state is TicketState.ERASED:
             raise TicketErased
         return item
-
-    def _note(self, ticket: str, **attributes: Any) -> Mapping[str, Any]:
-        item = self.items[ticket]
-        self.items[ticket] = replace(item, attributes={**item.attributes, **attributes})
-        return self.items[ticket].attributes
 
     # the bucket
 
@@ -120,6 +136,13 @@ class House:
             if key.startswith(prefix):
                 yield from (Version(key, version) for version, _ in kept)
 
+    kept = versions
+
+    def limit(self, version: Version, *, limited: bool) -> bool:
+        self.journal.append("object limited" if limited else "object kept")
+        (self.limited.add if limited else self.limited.discard)(version)
+        return True
+
     def delete(self, versions: Sequence[Version]) -> list[Version]:
         refused = [version for version in versions if version.key in self.undeletable]
         for key, gone in versions:
@@ -129,6 +152,10 @@ class House:
         return refused
 
     # the stack
+
+    @property
+    def retention_days(self) -> int:
+        return int(self.parameters.get("RetentionDays", "0"))
 
     def queue(self, output: str) -> "FakeQueue":
         return self.queues.setdefault(output, FakeQueue())

@@ -317,6 +317,7 @@ def test_a_reason_code_is_no_free_text(office: Office) -> None:
 def test_a_hold_refuses_the_erasure_until_it_is_released(yes: list[str], office: Office) -> None:
     office.house.archive("t1")
     assert office("hold", "t1").exit_code == Exit.OK
+    office.house.journal.clear()
 
     result = office("erase", "t1", *yes, "--settle", "0")
 
@@ -327,10 +328,28 @@ def test_a_hold_refuses_the_erasure_until_it_is_released(yes: list[str], office:
     assert office("erase", "t1", *yes, "--settle", "0").exit_code == Exit.OK
 
 
-def test_a_hold_warns_of_a_retention_that_it_does_not_stop(office: Office) -> None:
-    office.house.archive("t1", expires_at=1_769_860_800)
+def test_a_hold_says_what_it_reaches(office: Office) -> None:
+    office.house.archive("t1")
 
-    assert "Retention still ends about 2026-01-31" in office("hold", "t1").stderr
+    found = office.json("hold", "t1")
+
+    assert (found["object_versions"], found["events"]) == (3, 1)
+
+
+def test_retention_counts_until_it_is_told_to_do_it(office: Office) -> None:
+    office.house.parameters = {"RetentionDays": "30"}
+    office.house.archive("t1")
+    office.house.archive("t2", legal_hold="2026-01-01T00:00:00Z")
+
+    def ends() -> list[bool]:
+        return [item.expires_at is not None for item in office.house.items.values()]
+
+    told = office.json("retention")
+    assert (told["dry_run"], told["days"], told["tickets"], told["held"]) == (True, 30, 1, 1)
+    assert ends() == [False, False]
+
+    assert office.json("retention", "--yes")["dry_run"] is False
+    assert ends() == [True, False]
 
 
 def test_an_erasure_that_s3_refuses_in_part_is_not_complete(office: Office) -> None:

@@ -110,6 +110,7 @@ def test_a_repetition_waits_for_what_is_left_of_the_time(house: House, clock: Cl
 
 def test_a_legal_hold_refuses_before_anything_is_touched(house: House, clock: Clock) -> None:
     house.hold("t1", "2026-01-01T00:00:00Z")
+    house.journal.clear()
 
     with pytest.raises(InvalidRequest, match="legal_hold"):
         run(house, clock)

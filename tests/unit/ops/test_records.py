@@ -78,10 +78,10 @@ def test_a_hold_keeps_its_first_time(stub: Stub) -> None:
     asked = {
         "TableName": "Tickets",
         "Key": KEY,
-        "UpdateExpression": "SET legal_hold = if_not_exists(legal_hold, :now)",
+        "UpdateExpression": "SET legal_hold = if_not_exists(legal_hold, :now), expires_at = :never",
         "ConditionExpression": "attribute_exists(#state) AND #state <> :erased",
         "ExpressionAttributeNames": {"#state": "state"},
-        "ExpressionAttributeValues": {":erased": {"S": "erased"}, ":now": {"S": NOW}},
+        "ExpressionAttributeValues": {":erased": {"S": "erased"}, ":now": {"S": NOW}, ":never": {"N": "253402300799"}},
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
@@ -90,12 +90,60 @@ def test_a_hold_keeps_its_first_time(stub: Stub) -> None:
     assert stub.records.hold("t1", NOW) == "2026-01-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("held", [True, False])
-def test_a_release_says_whether_there_was_a_hold(stub: Stub, held: bool) -> None:
-    old = {**KEY, "state": {"S": "archived"}, **({"legal_hold": {"S": NOW}} if held else {})}
-    stub.stubber.add_response("update_item", {"Attributes": old})
+def ends(record: str, condition: str, changes: str, end: int | None) -> dict[str, Any]:
+    values = {} if end is None else {"ExpressionAttributeValues": {":end": {"N": str(end)}}}
+    return {
+        "TableName": "Tickets",
+        "Key": {"ticket": {"S": "t1"}, "record": {"S": record}},
+        "UpdateExpression": changes,
+        "ConditionExpression": condition,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        **values,
+    }
 
-    assert stub.records.release("t1") is held
+
+@pytest.mark.parametrize(
+    ("end", "changes"),
+    [(7, "SET expires_at = :end REMOVE legal_hold"), (None, "REMOVE legal_hold, expires_at")],
+)
+def test_a_release_gives_the_ticket_its_end_again(stub: Stub, end: int | None, changes: str) -> None:
+    stub.stubber.add_response("update_item", {}, ends("ticket", "attribute_exists(legal_hold)", changes, end))
+
+    assert stub.records.release("t1", end) is True
+
+
+@pytest.mark.parametrize(("old", "was_held"), [({**KEY, "state": {"S": "archived"}}, False), (None, None)])
+def test_what_is_not_held_keeps_its_end(stub: Stub, old: dict[str, Any] | None, was_held: bool | None) -> None:
+    stub.refuses("update_item", old)
+
+    assert stub.records.release("t1", 7) is was_held
+
+
+def test_an_erased_ticket_is_not_released(stub: Stub) -> None:
+    stub.refuses("update_item", TOMBSTONE)
+
+    with pytest.raises(TicketErased):
+        stub.records.release("t1", 7)
+
+
+@pytest.mark.parametrize(("end", "changes"), [(7, "SET expires_at = :end"), (None, "REMOVE expires_at")])
+def test_an_end_is_set_where_there_is_something_to_end_that_is_not_held(
+    stub: Stub, end: int | None, changes: str
+) -> None:
+    free = "attribute_exists(received_at) AND attribute_not_exists(legal_hold)"
+    stub.stubber.add_response("update_item", {}, ends("ticket", free, changes, end))
+    stub.stubber.add_response("update_item", {}, ends("event#1#x", "attribute_exists(event_id)", changes, end))
+
+    stub.records.end_ticket("t1", end)
+    stub.records.end_event("t1", "event#1#x", end)
+
+
+def test_what_is_held_or_gone_meanwhile_gets_no_end(stub: Stub) -> None:
+    stub.refuses("update_item", {**KEY, "legal_hold": {"S": NOW}})
+    stub.refuses("update_item", None)
+
+    stub.records.end_ticket("t1", 7)
+    stub.records.end_event("t1", "event#1#x", 7)
 
 
 def test_no_hold_makes_an_unknown_ticket_known(stub: Stub) -> None:
@@ -139,7 +187,7 @@ def test_a_scan_asks_for_ids_and_times_only(
     asked = {
         "TableName": "Tickets",
         "FilterExpression": condition,
-        "ProjectionExpression": "#ticket, #record, #state, #outcome, #received_at, #archived_at",
+        "ProjectionExpression": "#ticket, #record, #state, #outcome, #received_at, #archived_at, #legal_hold",
         "ExpressionAttributeNames": ANY,
         "ExpressionAttributeValues": ANY,
         "ExclusiveStartKey": KEY,

@@ -19,6 +19,7 @@ CUSTOMER = "C-1001"
 BUCKET = "archive"
 CALLER = "arn:aws:sts::123456789012:assumed-role/reviewer/session"
 REQUEST_ID = "11111111-2222-4333-8444-555555555555"
+EXTENDED_REQUEST_ID = "XKvXwHlYFiAEbdA="
 DETAILS = {"id": TICKET, "score": Decimal("98.70"), "user": {"full_name": "Jón Þór", "ids": [Decimal(1), None, True]}}
 
 _to_attribute = TypeSerializer().serialize
@@ -171,6 +172,7 @@ def request(
         "requestContext": {
             "httpMethod": method,
             "requestId": REQUEST_ID,
+            "extendedRequestId": EXTENDED_REQUEST_ID,
             "stage": "v1",
             "path": f"/v1{where}",
             "identity": {"userArn": CALLER, "accountId": "123456789012"},

@@ -7,11 +7,22 @@ import pytest
 import time_machine
 
 from tests.unit.retrieval.conftest import Call
-from tests.unit.retrieval.fakes import CALLER, CUSTOMER, REQUEST_ID, TICKET, World, incomplete, item, sha256_of
+from tests.unit.retrieval.fakes import (
+    CALLER,
+    CUSTOMER,
+    EXTENDED_REQUEST_ID,
+    REQUEST_ID,
+    TICKET,
+    World,
+    incomplete,
+    item,
+    sha256_of,
+)
 from ticket_archive.models import ImageType
 
 IMAGES = "/tickets/{ticket}/images"
-WHO = {"caller": CALLER, "account": "123456789012", "request_id": REQUEST_ID}
+IDS = {"request_id": REQUEST_ID, "extended_request_id": EXTENDED_REQUEST_ID}
+WHO = {"caller": CALLER, "account": "123456789012", **IDS}
 
 
 @time_machine.travel("2026-01-15T10:00:00Z", tick=False)

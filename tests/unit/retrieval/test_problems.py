@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval import errors, problems
 from tests.unit.retrieval.conftest import Call
-from tests.unit.retrieval.fakes import CUSTOMER, REQUEST_ID, TICKET, World
+from tests.unit.retrieval.fakes import CUSTOMER, EXTENDED_REQUEST_ID, REQUEST_ID, TICKET, World, request
 from ticket_archive.errors import SettingsError, TicketErased, TryLater
 
 TICKETS = "/customers/{customer}/tickets"
@@ -34,6 +34,18 @@ def test_a_problem_says_what_it_is(call: Call) -> None:
         "detail": "A ticket's id has 1 to 128 of A-Z a-z 0-9 _ - and begins with a letter or a digit.",
         "instance": f"urn:uuid:{REQUEST_ID}",
     }
+
+
+def test_a_request_id_that_a_caller_chose_is_not_repeated(handle: Any) -> None:
+    """API Gateway takes it from the header x-amzn-RequestId. Its own id stands in the audit beside it."""
+    event = request("/tickets/{ticket}", {"ticket": "-"})
+    event["requestContext"]["requestId"] = CANARY
+
+    answer = handle(event)
+
+    assert "instance" not in answer.json
+    assert CANARY not in answer.text
+    assert answer.audit["extended_request_id"] == EXTENDED_REQUEST_ID
 
 
 @pytest.mark.parametrize(

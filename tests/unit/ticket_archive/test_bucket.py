@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from ticket_archive.bucket import Bucket
+from ticket_archive.bucket import Bucket, Limited
 from ticket_archive.errors import Superseded
 
 if TYPE_CHECKING:
@@ -92,3 +92,19 @@ def test_an_object_that_is_not_there_is_botocores_error(s3: Stubber, bucket: Buc
     s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
     with pytest.raises(ClientError):
         bucket.read(KEY)
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
+    renewed: bool, s3: Stubber, bucket: Bucket
+) -> None:
+    """Renewed, it is put over what is there: a condition would leave the old one, and its age."""
+    body = b"picture"
+    condition = {} if renewed else {"IfNoneMatch": "*"}
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    asked = {"Bucket": "archive", "Key": KEY, "Body": body, "ContentType": "image/jpeg", "ChecksumSHA256": checksum}
+    s3.add_response("put_object", {}, {**asked, "Tagging": "retention=limited", **condition})
+    if renewed:
+        assert Limited(bucket).create(KEY, body, "image/jpeg") is True
+    else:
+        assert bucket.create(KEY, body, "image/jpeg", limited=True) is True

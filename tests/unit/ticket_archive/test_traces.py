@@ -11,7 +11,7 @@ import pytest
 
 from ingest.threads import Threads
 from ticket_archive import traces
-from ticket_archive.telemetry import follow
+from ticket_archive.telemetry import follow, logger
 
 pytestmark = pytest.mark.loopback
 
@@ -44,6 +44,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    logger.thread_safe_clear_keys()  # what tests before this one followed
     listening = Daemon()
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", listening.address)
     monkeypatch.setenv("_X_AMZN_TRACE_ID", HEADER)

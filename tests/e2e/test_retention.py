@@ -1,0 +1,148 @@
+"""With `RetentionDays`, item, events and every object end together, and under a legal hold none of them does.
+
+What ends them, DynamoDB's time to live and S3's rules, the emulator does not run: what they go by is looked at.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_erasure import archived, ops
+from tests.support.stack import LocalStack, running
+from tests.support.waiting import eventually
+from ticket_archive.retention import NEVER, end_of
+
+pytestmark = pytest.mark.stack
+
+DAYS = 30
+ENDS = [{"Key": "retention", "Value": "limited"}]
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with running(tmp_path_factory.mktemp("limited"), {"RetentionDays": str(DAYS)}) as up:
+        yield up
+
+
+def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
+    """The ends of the ticket's item and events, and the one that its first reception asks for."""
+    found = stack.dynamodb.query(
+        TableName=stack.at.table,
+        KeyConditionExpression="ticket = :ticket",
+        ExpressionAttributeValues={":ticket": {"S": ticket}},
+        ConsistentRead=True,
+    )["Items"]
+    [item] = [each for each in found if each["record"]["S"] == "ticket"]
+    given = {int(each["expires_at"]["N"]) if "expires_at" in each else None for each in found}
+    return given, end_of(item["received_at"]["S"], DAYS)
+
+
+def tags(stack: LocalStack, ticket: str) -> dict[str, list[Any]]:
+    """By key and version."""
+    found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/").get("Versions", ())
+    return {
+        f"{each['Key']} {each['VersionId']}": list(
+            stack.s3.get_object_tagging(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["TagSet"]
+        )
+        for each in found
+    }
+
+
+def manifests(stack: LocalStack, ticket: str) -> int:
+    return sum("/manifests/" in name for name in tags(stack, ticket))
+
+
+def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
+    """The vendor's ticket has new pictures and another outcome, and the archive has them."""
+    before = manifests(stack, ticket)
+    stack.vendor("state", ticket=ticket, outcome=outcome, take=take)
+    ops(stack, "backfill", ticket, "--force")
+    eventually(lambda: manifests(stack, ticket) == before + 1 or None, "the new state")
+
+
+def test_everything_of_a_ticket_ends_together_but_for_a_legal_hold(limited: LocalStack) -> None:
+    ticket = str(limited.vendor("tickets", count=1, start=1)[0]["ticket"])
+    limited.post(ticket)
+    archived(limited, ticket)
+
+    given, end = ends(limited, ticket)
+    assert given == {end}
+    assert all(tag == ENDS for tag in tags(limited, ticket).values())
+
+    # WHEN it is archived again THEN the first end counts, and what is stored again is a younger version
+    before = len(tags(limited, ticket))
+    ops(limited, "backfill", ticket, "--force")
+    eventually(lambda: len(tags(limited, ticket)) > before or None, "the second archive")
+    assert ends(limited, ticket) == ({end}, end)
+
+    # WHEN it is held, and changes THEN nothing of it ends, whatever is stored from then on
+    held = ops(limited, "hold", ticket, "--settle", "3")
+    assert held["object_versions"] == len(tags(limited, ticket))
+    becomes(limited, ticket, "REJECTED", 1)
+    assert all(tag == [] for tag in tags(limited, ticket).values())
+    assert ends(limited, ticket)[0] == {NEVER, None}
+    assert ops(limited, "retention", "--yes")["held"] == 1
+    assert all(tag == [] for tag in tags(limited, ticket).values())
+
+    # WHEN it is released THEN all of it has its end again
+    assert ops(limited, "release", ticket)["was_held"] is True
+    assert ends(limited, ticket) == ({end}, end)
+    assert all(tag == ENDS for tag in tags(limited, ticket).values())
+
+
+def test_a_changed_retention_reaches_tickets_from_before(limited: LocalStack) -> None:
+    """GIVEN a ticket of a time when nothing ended, WHEN the retention is applied, THEN it ends as the others do."""
+    ticket = str(limited.vendor("tickets", count=1, start=2)[0]["ticket"])
+    limited.post(ticket)
+    archived(limited, ticket)
+    _, end = ends(limited, ticket)
+    for record in ("ticket", next(each for each in records(limited, ticket) if each.startswith("event#"))):
+        limited.dynamodb.update_item(
+            TableName=limited.at.table,
+            Key={"ticket": {"S": ticket}, "record": {"S": record}},
+            UpdateExpression="REMOVE expires_at",
+        )
+    for name in tags(limited, ticket):
+        key, version = name.split(" ")
+        limited.s3.delete_object_tagging(Bucket=limited.at.bucket, Key=key, VersionId=version)
+
+    assert ops(limited, "retention")["dry_run"] is True
+    assert ends(limited, ticket)[0] == {None}
+
+    assert ops(limited, "retention", "--yes")["days"] == DAYS
+    assert ends(limited, ticket) == ({end}, end)
+    assert all(tag == ENDS for tag in tags(limited, ticket).values())
+
+
+def test_a_ticket_whose_time_is_over_is_unknown_and_can_come_anew(limited: LocalStack) -> None:
+    """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
+    ticket = str(limited.vendor("tickets", count=1, start=3)[0]["ticket"])
+    limited.post(ticket)
+    archived(limited, ticket)
+    limited.dynamodb.update_item(
+        TableName=limited.at.table,
+        Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
+        UpdateExpression="SET expires_at = :past, received_at = :past_too",
+        ExpressionAttributeValues={":past": {"N": "1700000000"}, ":past_too": {"S": "2023-10-15T22:13:20.000000Z"}},
+    )
+    assert limited.api.get(f"/tickets/{ticket}").status_code == 404
+    assert limited.api.get(f"/tickets/{ticket}/images").status_code == 404
+
+    ops(limited, "backfill", ticket)
+    archived(limited, ticket)
+
+    received = str(limited.api.get(f"/tickets/{ticket}").json()["received_at"])
+    assert datetime.fromisoformat(received).year > 2023
+    for image in limited.api.get(f"/tickets/{ticket}/images").json()["images"]:
+        assert limited.api.download(image["url"]).status_code == 200
+
+
+def records(stack: LocalStack, ticket: str) -> list[str]:
+    found = stack.dynamodb.query(
+        TableName=stack.at.table,
+        KeyConditionExpression="ticket = :ticket",
+        ExpressionAttributeValues={":ticket": {"S": ticket}},
+    )
+    return [each["record"]["S"] for each in found["Items"]]
