@@ -76,7 +76,10 @@ def figures(lab: Lab, *, rounds: int = 9) -> list[Figure]:
 
 def _against(case: Case, lab: Lab, folder: Path, rounds: int) -> Figure:
     """The marks and the function in turn, so that what else the machine does falls on all of them."""
-    empty, clients, trimmed, function = [], [], [], []
+    empty: list[Start] = []
+    clients: list[Start] = []
+    trimmed: list[Start] = []
+    function: list[Start] = []
     for _ in range(rounds):
         empty.append(start("empty.handler", [_MARKS], {}, {}))
         for made, paths in ((clients, [_MARKS]), (trimmed, [_MARKS, folder / "layer" / "python"])):
