@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from bench.scale.inputs import Ticket
 
 # Bytes of the product's own log lines and metrics, as measured by the test; Lambda adds START, END, REPORT and XRAY.
-LOGGED_WEBHOOK = 510
-LOGGED_BATCH = 590
-LOGGED_TICKET = 960
+LOGGED_WEBHOOK = 450
+LOGGED_BATCH = 600
+LOGGED_TICKET = 900
 LAMBDA_LINES = 450
 
 _ITEM = 700  # bytes of a ticket's item beside its details and images
