@@ -2,10 +2,11 @@
 
 import hashlib
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from ingest.images import InlineImage, LinkedImage
@@ -115,11 +116,13 @@ class Fetcher:
         return stored
 
     def _images(self, ticket: str, kind: ImageType, expires_at: float) -> list[Future[StoredImage]]:
-        """One type's images on their way into the bucket, which begins before the other types have answered."""
+        """One type's images on their way into the bucket, which begins before the other types have answered.
+
+        The last of them, mostly the only one, is stored in this thread: to wake another would take longer.
+        """
         images = self._vendor.images(ticket, kind, expires_at)
-        return [
-            self._pool.submit(self._store, ticket, kind, index, image, expires_at) for index, image in enumerate(images)
-        ]
+        store = [partial(self._store, ticket, kind, index, image, expires_at) for index, image in enumerate(images)]
+        return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
 
     def _store(
         self, ticket: str, kind: ImageType, index: int, image: InlineImage | LinkedImage, expires_at: float
@@ -149,3 +152,13 @@ class Fetcher:
         except ArchiveError as error:
             failures[part] = error
         return None
+
+
+def _done(work: Callable[[], T]) -> Future[T]:
+    """As if another thread had done it."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - whoever asks for the result hears of it
+        future.set_exception(error)
+    return future
