@@ -1,5 +1,6 @@
 """What holds for every test: a developer's own AWS settings never take part, and unit tests reach no network."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,11 @@ UNIT = Path(__file__).parent / "unit"
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """The ingest function, which tests import, does without until its first event is done."""
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

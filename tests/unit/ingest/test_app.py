@@ -1,9 +1,11 @@
 """The ingest function's one handler: which event goes to which door."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,3 +112,30 @@ def test_a_cold_start_loads_no_door_and_makes_nothing() -> None:
     )
     # THEN a snapshot of it holds no client, no secret, no connection
     assert done.stdout.strip() == "['ingest.app']"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_garbage_is_looked_for_once_the_first_event_is_done(
+    doors: list[str], monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    def door(*_: Any) -> dict[str, Any]:
+        assert not gc.isenabled()
+        if fails:
+            raise SystemError
+        return {}
+
+    monkeypatch.setattr(webhook_door, "handle", door)
+    gc.disable()
+    try:
+        with pytest.raises(SystemError) if fails else nullcontext():
+            app.lambda_handler({}, CONTEXT)
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_no_garbage_is_looked_for_while_the_function_is_loaded() -> None:
+    code = "import gc; from ingest import app; raise SystemExit(gc.isenabled())"
+    path = os.pathsep.join([str(ROOT / "functions"), str(ROOT / "layers")])
+    environment = {"PYTHONPATH": path, "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
