@@ -198,7 +198,10 @@ SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
     (test_every_alarm_can_fire, put("IngestErrorsAlarm", **dimension("FunctionName", {"Ref": "Tickets"}))),
     (test_the_api_is_called_as_its_alarm_calls_it, put("Api", Name="tickets")),
     (test_webhooks_that_are_turned_away_raise_an_alarm_whoever_does_it, put("Api", StageName="v2")),
-    (test_webhooks_that_are_turned_away_raise_an_alarm_whoever_does_it, put("Api", MethodSettings=[{"MetricsEnabled": False}])),
+    (
+        test_webhooks_that_are_turned_away_raise_an_alarm_whoever_does_it,
+        put("Api", MethodSettings=[{"MetricsEnabled": False}]),
+    ),
     (test_every_alarm_is_heard_and_silence_is_no_alarm, put("QuarantineAlarm", AlarmActions=[])),
     (test_every_alarm_is_heard_and_silence_is_no_alarm, put("QuarantineAlarm", TreatMissingData="breaching")),
     (test_every_alarm_says_in_words_what_it_means, put("QuarantineAlarm", AlarmDescription="WebhooksQuarantined")),
