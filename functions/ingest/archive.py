@@ -7,7 +7,7 @@ Whoever finds a state in the item may write its manifest, which is the same byte
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol
@@ -151,8 +151,10 @@ class Archive:
         item = self._table.register(wanted.ticket, fetched_at, ends)
         begun: Mapping[str, Any] = {}
         if is_over(item.expires_at, datetime.fromisoformat(fetched_at)):
-            # DynamoDB and S3 are about to remove what there is: all of it is fetched and stored as if they had.
+            # DynamoDB and S3 are about to remove what there is: all of it is fetched and stored as if they had. The
+            # version stays, since the item's condition needs it, and the new manifest a name of its own.
             begun = {"received_at": fetched_at, "expires_at": ends}
+            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None)
         else:
             ends = item.expires_at
         if item.state is TicketState.ARCHIVED and wanted.event_id is None and not wanted.force and not begun:
@@ -221,7 +223,8 @@ class Archive:
             state = {"version": item.version, "previous": item.previous, "archived_at": item.archived_at}
         else:
             version = version_of(item.version, content.details_sha256, content.images, content.outcome)
-            state = {"version": version, "previous": item.version, "archived_at": iso(self._clock())}
+            previous = item.version if item.archived_at is not None else None
+            state = {"version": version, "previous": previous, "archived_at": iso(self._clock())}
         return {**content.changes, **times, **state}, Result.UNCHANGED if same else Result.ARCHIVED
 
     def _keep_incomplete(

@@ -16,6 +16,9 @@ from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketTable
 from ticket_archive.telemetry import logger
 
+_DELIVERIES = timedelta(hours=2)
+"""Longer than a queued ticket is delivered again and again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
@@ -35,8 +38,14 @@ def collaborators() -> Collaborators:
     return Collaborators(
         TicketTable(client("dynamodb"), settings.table_name),
         TicketQueue(client("sqs"), settings.queue_url),
-        timedelta(days=settings.requeue_for_days),
+        _age_limit(settings),
     )
+
+
+def _age_limit(settings: IngestSettings) -> timedelta:
+    """Never beyond a ticket's end, which asking again would put off; a message's own deliveries come before it too."""
+    limit = timedelta(days=settings.requeue_for_days)
+    return min(limit, timedelta(days=settings.retention_days) - _DELIVERIES) if settings.retention_days else limit
 
 
 def handle() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,6 +38,7 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
+from ticket_archive.keys import manifest_key
 from ticket_archive.manifest import SCHEMA
 from ticket_archive.models import ImageType, TicketState, TypeState
 from ticket_archive.retention import NEVER, end_of
@@ -800,16 +802,35 @@ class TestRetention:
 
     def test_a_ticket_whose_time_is_over_begins_anew(self, house: House) -> None:
         """GIVEN an item that DynamoDB is about to remove, WHEN the ticket completes again, THEN it is a new one."""
-        images = house.bucket.keys("images")
+        images, [before] = house.bucket.keys("images"), house.bucket.keys("manifests")
         house.clock.pass_by(31 * 86_400)
 
-        assert house.run(request()) is Result.UNCHANGED
+        assert house.run(request()) is Result.ARCHIVED
 
         item = house.table[TICKET]
+        assert house.bucket.keys("manifests") == [before, manifest_key(TICKET, str(item.version))]
+        assert item.previous is None, "the manifest of before is about to be removed, too"
         assert item.received_at == item.fetched_at
         assert item.received_at is not None
         assert item.expires_at == end_of(item.received_at, 30)
         assert house.bucket.renewed == images, "none of them is left to the end of the one before"
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_a_state_whose_time_is_over_is_not_told_of_again(self, house: House, whole: bool) -> None:
+        """GIVEN S3 has removed its manifest and DynamoDB not yet its item, WHEN the ticket changed, THEN only the new
+        state is told of, and nothing while the new one is not whole.
+        """
+        [before] = house.bucket.keys("manifests")
+        house.clock.pass_by(31 * 86_400)
+        house.bucket.objects.pop(before)
+        house.bucket.created.remove(before)
+        house.has("REJECTED", images=pictures("new") if whole else {**pictures("new"), DOCUMENT: []})
+
+        with nullcontext() if whole else pytest.raises(TicketIncomplete):
+            house.run(event("e2"))
+
+        assert before not in house.bucket.keys("manifests")
+        assert len(house.bucket.keys("manifests")) == whole
 
     def test_of_a_ticket_whose_time_is_over_nothing_is_taken_up(self) -> None:
         """GIVEN an incomplete one, WHEN its time is over, THEN even what was stored is fetched and stored again."""

@@ -82,6 +82,15 @@ def test_its_collaborators_come_from_the_settings(monkeypatch: pytest.MonkeyPatc
     assert schedule_door.collaborators() is door
 
 
+@pytest.mark.parametrize(("retention", "hours"), [("0", 168), ("30", 168), ("3", 70), ("1", 22)])
+def test_no_ticket_is_asked_for_until_its_end(retention: str, hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask again for one that is over would begin it anew, and so keep it for ever."""
+    for variable, value in {**ENVIRONMENT, "REQUEUE_FOR_DAYS": "7", "RETENTION_DAYS": retention}.items():
+        monkeypatch.setenv(variable, value)
+
+    assert schedule_door.collaborators().keep_for == timedelta(hours=hours)
+
+
 @pytest.mark.parametrize("name", ["QUEUE_URL", "TABLE_NAME"])
 def test_without_what_it_needs_a_tick_fails_by_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for other, value in {**ENVIRONMENT, name: ""}.items():
