@@ -42,6 +42,7 @@ class LiveSecret:
         self._current = SecretsProvider(boto3_client=client)
         self._previous = SecretsProvider(boto3_client=client)
         self._no_previous_until = 0.0
+        self._successor: object = None
         self._secret = secret
         self._name = name
 
@@ -53,16 +54,22 @@ class LiveSecret:
             raise TryLater(self._name) from None
 
     def previous(self) -> object | None:
-        """The value before, None where there is none. Raises TryLater where it is out of reach: not the same thing."""
-        if time.monotonic() < self._no_previous_until:
+        """The value before, None where there is none. Raises TryLater where it is out of reach: not the same thing.
+
+        It is remembered for one current value only: with another, what was current is the one before.
+        """
+        changed = (current := self.current()) != self._successor
+        if not changed and time.monotonic() < self._no_previous_until:
             return None
         try:
-            return self._previous.get(self._secret, max_age=_SECONDS, VersionStage="AWSPREVIOUS")
+            value = self._previous.get(self._secret, max_age=_SECONDS, force_fetch=changed, VersionStage="AWSPREVIOUS")
         except GetParameterError as error:
             if not _absent(error):
                 raise TryLater(self._name) from None
+            value = None  # never changed
             self._no_previous_until = time.monotonic() + _SECONDS
-            return None  # never changed
+        self._successor = current
+        return value
 
 
 class Secrets:

@@ -87,6 +87,7 @@ class TokenSource:
                 raise
             self._old_at = self._clock() + fetched.life - min(_MARGIN, fetched.life / 5)
             self._token = fetched
+            self._failure = None
             return fetched.value
         finally:
             self._lock.release()
@@ -99,6 +100,13 @@ class TokenSource:
 
     def brake(self) -> None:
         """A new token was refused too: another one would not help, so for a while none is asked for."""
+        with self._lock:
+            self._brake()
+
+    def _brake(self) -> None:
+        """Many threads meet one refusal: it counts once."""
+        if self._clock() < self._replaced_from:
+            return
         self._replaced_from = self._clock() + min(_SHORTEST_BRAKE * 2 ** max(0, self._refusals - 1), _LONGEST_BRAKE)
         self._refusals += 1
 
@@ -109,7 +117,7 @@ class TokenSource:
     def _denied(self) -> None:
         """The credential was refused. Once may be an accident; from then on there are pauses."""
         if self._refusals:
-            self.brake()
+            self._brake()
         else:
             self._refusals = 1
 

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingest.secrets import Secrets, VendorCredential
+from ingest.secrets import LiveSecret, Secrets, VendorCredential
 from ticket_archive.errors import SettingsError, TryLater
 
 NEW, OLD = "N" * 32, "O" * 32
@@ -117,6 +117,27 @@ def test_webhook_secrets_are_asked_for_once_in_five_minutes(previous: Any, monke
         monotonic += 301
         client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
         assert live.webhook_secrets() == [b"R" * 32, NEW.encode()]
+
+
+@pytest.mark.parametrize("before", [OLD, MISSING])
+def test_a_value_that_was_current_is_live_from_the_moment_another_one_is(
+    before: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GIVEN somebody made the previous value, or its absence, be read late, WHEN the current one is read anew first."""
+    client = SecretsManager(current=NEW, previous=before)
+    live = LiveSecret(client, "webhook", "webhook_secret")  # type: ignore[arg-type]
+    with time_machine.travel(datetime(2026, 1, 2, 3, 4, 5), tick=False) as clock:  # noqa: DTZ001
+        monotonic = 1000.0
+        monkeypatch.setattr("time.monotonic", lambda: monotonic)
+        live.current()
+        clock.shift(timedelta(seconds=200))
+        monotonic += 200
+        live.previous()
+        client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
+        clock.shift(timedelta(seconds=101))
+        monotonic += 101
+
+        assert (live.current(), live.previous()) == ("R" * 32, NEW)
 
 
 def test_the_vendors_credential_has_five_values() -> None:

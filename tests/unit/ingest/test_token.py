@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -210,6 +211,20 @@ def test_a_refusal_that_lasts_is_asked_about_ever_more_seldom(at_the_token: bool
     pauses = [later - earlier for earlier, later in pairwise(asked)]
     assert pauses[:5] == ([1, 5, 10, 20, 40] if at_the_token else [5, 5, 10, 20, 40])
     assert set(pauses[5:]) == {60}
+
+
+def test_many_threads_that_meet_one_refusal_are_one_refusal() -> None:
+    now = 0.0
+    source = TokenSource(lambda _: Token("t", 1200.0), clock=lambda: now)
+    token = source.get(1e9)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: source.brake(), range(16)))
+
+    source.reject(token)
+    now = 5.1
+    source.reject(token)
+
+    assert source._token is None, "the pause was the first one's"
 
 
 def test_the_vendors_first_answer_ends_the_pauses() -> None:
