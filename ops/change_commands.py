@@ -4,7 +4,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from enum import StrEnum
@@ -20,7 +20,7 @@ from ops import redrive as redriving
 from ops import retention as retaining
 from ops import trial
 from ops.commands import Ticket, app, desk_of
-from ops.desk import table, unknown
+from ops.desk import Desk, table, unknown
 from ops.errors import Exit, Failure, explain
 from ops.queues import Pace
 from ticket_archive.clock import now
@@ -31,6 +31,9 @@ _ROWS = 100
 _REASON_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second, at the most.")]
+Settle = Annotated[
+    float, typer.Option(min=0, max=900, help="Seconds for which an attempt at the ticket may be under way.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and change nothing.")]
 
 
@@ -182,22 +185,13 @@ def erase(
 
 
 @app.command()
-def hold(
-    ctx: typer.Context,
-    ticket: Ticket,
-    settle: Annotated[
-        float, typer.Option(min=0, max=900, help="Seconds for which an attempt at the ticket may be under way.")
-    ] = erasing.SETTLE,
-) -> None:
+def hold(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE) -> None:
     """Put a legal hold on a ticket: neither `erase` nor `RetentionDays` ends it until `release`."""
     desk = desk_of(ctx)
     stack = desk.stack
-
-    def wait(seconds: float) -> None:
-        desk.remark(f"An archive of it may be under way: {seconds:.0f} s until the second look.")
-        time.sleep(seconds)
-
-    found = retaining.hold(ticket, stack.table, stack.records, stack.objects, settle=settle, now=now, sleep=wait)
+    found = retaining.hold(
+        ticket, stack.table, stack.records, stack.objects, settle=settle, now=now, sleep=_second_look(desk)
+    )
     if found is None:
         raise unknown(ticket)
     told = f"{ticket} is under a legal hold since {found.since}: {found.object_versions} object versions do not end."
@@ -206,11 +200,20 @@ def hold(
 
 
 @app.command()
-def release(ctx: typer.Context, ticket: Ticket) -> None:
+def release(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE) -> None:
     """Take the legal hold off a ticket: `RetentionDays` counts again, from when it was received."""
     desk = desk_of(ctx)
     stack = desk.stack
-    was = retaining.release(ticket, stack.retention_days, stack.table, stack.records, stack.objects)
+    was = retaining.release(
+        ticket,
+        stack.retention_days,
+        stack.table,
+        stack.records,
+        stack.objects,
+        settle=settle,
+        now=now,
+        sleep=_second_look(desk),
+    )
     if was is None:
         raise unknown(ticket)
     told = "is no longer under a legal hold" if was else "was not under a legal hold"
@@ -283,6 +286,16 @@ def send_test_webhook(
         raise Failure(f"the webhook was not accepted: {code}")
     if wait and archived is None:
         raise Failure(f"not archived within {timeout:g} s: see `status {about}` and `redrive quarantine --dry-run`")
+
+
+def _second_look(desk: Desk) -> Callable[[float], None]:
+    """Waits for what is under way, and says so."""
+
+    def wait(seconds: float) -> None:
+        desk.remark(f"An archive of it may be under way: {seconds:.0f} s until the second look.")
+        time.sleep(seconds)
+
+    return wait
 
 
 @contextmanager

@@ -55,26 +55,46 @@ def hold(
     if since is None or item is None:
         return None
     reached = _apply(ticket, None, records, objects)
-    begun = item.attributes.get("attempted_at")
-    pause = settle - (now() - datetime.fromisoformat(begun)).total_seconds() if begun else 0.0
-    if pause > 0:
-        sleep(min(pause, settle))
+    if (pause := _under_way(item, settle, now())) > 0:
+        sleep(pause)
         records.hold(ticket, iso(now()))  # its item may have begun anew meanwhile, with an end
         reached = _apply(ticket, None, records, objects)
     return Hold(since, *reached)
 
 
-def release(ticket: str, days: int, table: TicketTable, records: Records, objects: Objects) -> bool | None:
+def release(
+    ticket: str,
+    days: int,
+    table: TicketTable,
+    records: Records,
+    objects: Objects,
+    *,
+    settle: float,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool | None:
     """Lets a ticket end again as `days` say; says whether it was held, None where it is unknown. Raises TicketErased.
 
-    The item last: a release that was broken off is seen not to be done, and is repeated.
+    The item after the objects: a release that was broken off is seen not to be done, and is repeated. What an attempt
+    that began under the hold still stores does not end: as in `hold`, such a one is waited for and it is done again.
     """
     item = table.get(ticket)
     if item is None:
         return None
-    if item.state is not TicketState.ERASED and "legal_hold" in item.attributes:
+    held = item.state is not TicketState.ERASED and "legal_hold" in item.attributes
+    if held:
         _apply(ticket, _end(item, days), records, objects)
-    return records.release(ticket, _end(item, days))
+    was = records.release(ticket, _end(item, days))
+    if held and (pause := _under_way(item, settle, now())) > 0:
+        sleep(pause)
+        _apply(ticket, _end(item, days), records, objects)
+    return was
+
+
+def _under_way(item: TicketItem, settle: float, moment: datetime) -> float:
+    """For how many seconds the last attempt may still store something; not above 0 where it has ended for sure."""
+    begun = item.attributes.get("attempted_at")
+    return min(settle - (moment - datetime.fromisoformat(begun)).total_seconds(), settle) if begun else 0.0
 
 
 def apply_to_all(

@@ -48,9 +48,9 @@ def hold(house: House, clock: Clock | None = None, ticket: str = "t1") -> retent
     return retention.hold(ticket, any_house, any_house, any_house, settle=SETTLE, now=clock, sleep=clock.sleep)
 
 
-def release(house: House, days: int, ticket: str = "t1") -> bool | None:
-    any_house = cast("Any", house)
-    return retention.release(ticket, days, any_house, any_house, any_house)
+def release(house: House, days: int, ticket: str = "t1", clock: Clock | None = None) -> bool | None:
+    clock, any_house = clock or Clock(), cast("Any", house)
+    return retention.release(ticket, days, any_house, any_house, any_house, settle=SETTLE, now=clock, sleep=clock.sleep)
 
 
 def apply(house: House, days: int, *, now: datetime = NOON, dry_run: bool = False) -> list[int]:
@@ -99,6 +99,20 @@ def test_an_attempt_that_was_under_way_is_waited_for(house: House) -> None:
     assert house.items["t1"].expires_at == NEVER
     assert found is not None
     assert found.object_versions == 4
+
+
+def test_an_attempt_under_the_hold_is_waited_for_by_the_release(house: House) -> None:
+    # GIVEN one that began 20 seconds ago, under the hold, and stores an image that does not end
+    hold(house)
+    clock = Clock()
+    attributes = {"attempted_at": "2026-01-31T11:59:40.000000Z", "legal_hold": RECEIVED}
+    house.items["t1"] = replace(house.items["t1"], attributes=attributes)
+    clock.meanwhile = lambda: house.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
+
+    assert release(house, 30, clock=clock) is True
+
+    assert clock.naps == [SETTLE - 20]
+    assert house.limited == set(house.versions("tickets/t1/"))
 
 
 def test_an_old_attempt_is_not_waited_for(house: House) -> None:
