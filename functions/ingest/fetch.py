@@ -161,4 +161,7 @@ def _done(work: Callable[[], T]) -> Future[T]:
         future.set_result(work())
     except Exception as error:  # noqa: BLE001 - whoever asks for the result hears of it
         future.set_exception(error)
-    return future
+    try:
+        return future
+    finally:
+        del future, work  # the error knows this frame, and would keep the image as long as itself

@@ -1,14 +1,17 @@
 """Fetching a ticket: everything at once, nothing at another part's cost, each image stored as it arrives."""
 
+import gc
 import hashlib
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from ingest.fetch import Fetched, Fetcher
+from ingest.fetch import Fetched, Fetcher, _done
 from ingest.images import LinkedImage
 from tests.support.fakes import AtOnce, FakeBucket, FakeVendor, details, picture
 from tests.support.house import DOCUMENT, GHOST, PORTRAIT, SELFIES, SIGNATURE, TICKET, pictures
@@ -259,3 +262,23 @@ class TestOnThreads:
         assert fetched.failures[str(stalled)].code == "out_of_time"
         assert set(fetched.images) == {SELFIES, DOCUMENT, PORTRAIT} - {stalled}
         assert (fetched.details is None) == (stalled == "details")
+
+
+def test_a_failure_to_store_does_not_keep_the_image() -> None:
+    """The queue door does without garbage collection until its first batch is done."""
+
+    class Image:
+        pass
+
+    def store(_: Image) -> None:
+        raise ValueError
+
+    image = Image()
+    gone = weakref.ref(image)
+    gc.disable()
+    try:
+        failed = _done(partial(store, image))
+        del image, failed
+        assert gone() is None
+    finally:
+        gc.enable()
