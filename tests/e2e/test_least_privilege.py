@@ -34,6 +34,8 @@ NOT_PROVEN_HERE = {
     ("IngestRole", "WorkOnTheQueue", "sqs:ReceiveMessage"),
     ("IngestRole", "WorkOnTheQueue", "sqs:DeleteMessage"),
     ("IngestRole", "WorkOnTheQueue", "sqs:GetQueueAttributes"),
+    # The emulator does not ask for it where an object is put with a tag.
+    ("IngestRole", "SayThatObjectsEnd", "s3:PutObjectTagging"),
     # The emulator encrypts nothing at rest on a caller's behalf, and writes the functions' logs itself.
     ("IngestRole", "UseTheKey", "kms:GenerateDataKey"),
     ("IngestRole", "UseTheKey", "kms:Decrypt"),
