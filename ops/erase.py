@@ -80,8 +80,7 @@ def erase(
     """
     erased_at = records.erase(ticket, iso(now()))
     deleted, refused, events = _sweep(ticket, records, objects)
-    passed = (now() - datetime.fromisoformat(erased_at)).total_seconds()
-    pause = min(max(settle - passed, 0.0), settle)
+    pause = unsettled(erased_at, settle, now())
     late: list[Version] = []
     late_events = 0
     if pause:
@@ -99,6 +98,12 @@ def erase(
         refused=len(refused),
         sha256=digest([*deleted, *late]),
     )
+
+
+def unsettled(since: str, settle: float, moment: datetime) -> float:
+    """Seconds from `moment` until what was under way at `since` (ISO 8601) has surely ended; 0 where it has."""
+    passed = (moment - datetime.fromisoformat(since)).total_seconds()
+    return min(max(settle - passed, 0.0), settle)
 
 
 def digest(versions: Iterable[Version]) -> str:

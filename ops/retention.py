@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from ops.erase import unsettled
 from ops.objects import Objects, prefix_of
 from ops.records import Records
 from ticket_archive.clock import iso
@@ -92,9 +93,9 @@ def release(
 
 
 def _under_way(item: TicketItem, settle: float, moment: datetime) -> float:
-    """For how many seconds the last attempt may still store something; not above 0 where it has ended for sure."""
+    """For how many seconds the last attempt may still store something."""
     begun = item.attributes.get("attempted_at")
-    return min(settle - (moment - datetime.fromisoformat(begun)).total_seconds(), settle) if begun else 0.0
+    return unsettled(begun, settle, moment) if begun else 0.0
 
 
 def apply_to_all(
