@@ -12,7 +12,7 @@ BUILD := PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 DEV := .venv/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
-GATES := .venv-gates/.installed
+SCANNERS := .venv-scan/.installed
 BENCH := .venv-bench/.installed
 AWS_CLI := .venv-aws/.installed
 
@@ -21,8 +21,8 @@ SBOM := sbom.json
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-every sam-api sam-lambda sam-alone events
-.PHONY: bench capacity openapi fuzz gates sbom advisories audit secrets requirements clean
+.PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda sam-standalone events
+.PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
-test: setup $(GATES) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
+test: setup $(SCANNERS) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest $(ARGS)
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
@@ -63,23 +63,23 @@ fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to eac
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 	FUZZ_REQUESTS=2000 $(BIN)/pytest tests/security/test_api_fuzz.py
 
-gates: $(DEV) $(GATES) ## the scanners: the expanded template, the product's code, secrets
-	@$(BIN)/python -m tools.gates
+scan: $(DEV) $(SCANNERS) ## the scanners: the expanded template, the product's code, secrets
+	@$(BIN)/python -m tools.scan
 
-sbom: $(GATES) ## CycloneDX: what the layer brings into Lambda, with its hashes (SBOM=sbom.json)
-	@.venv-gates/bin/cyclonedx-py requirements layers/requirements.txt --short-PURLs --output-reproducible -o $(SBOM)
+sbom: $(SCANNERS) ## CycloneDX: what the layer brings into Lambda, with its hashes (SBOM=sbom.json)
+	@.venv-scan/bin/cyclonedx-py requirements layers/requirements.txt --short-PURLs --output-reproducible -o $(SBOM)
 
-advisories: $(GATES) ## known vulnerabilities of what the layer brings, by the internet: fails as well where it could not ask
-	@.venv-gates/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r layers/requirements.txt
+audit-deps: $(SCANNERS) ## known vulnerabilities of what the layer brings, by the internet: fails as well where it could not ask
+	@.venv-scan/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r layers/requirements.txt
 
 audit: $(DEV) ## cdk-nag over the expanded template, by npm: docs/security.md answers what it finds
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/audit.mjs "$$folder" && \
-	$(BIN)/python -W ignore -m tools.gates --expand > "$$folder/expanded.json" && cd "$$folder" && \
+	$(BIN)/python -W ignore -m tools.scan --expand > "$$folder/expanded.json" && cd "$$folder" && \
 	npm install --silent --no-fund --no-audit cdk-nag@2 aws-cdk-lib@2 constructs@10 >/dev/null && \
 	node audit.mjs expanded.json 2>/dev/null
 
-secrets: $(DEV) $(GATES) ## take what looks like a secret today as known: look at the difference before you commit it
-	@$(BIN)/python -m tools.gates --write-baseline
+secrets: $(DEV) $(SCANNERS) ## take what looks like a secret today as known: look at the difference before you commit it
+	@$(BIN)/python -m tools.scan --write-baseline
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	$(BUILD)
@@ -96,7 +96,7 @@ $(BUILT): $(SAM_CLI) template.yaml $(shell find functions layers -type f -not -p
 sam-invoke: setup $(BUILT) ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
-sam-every: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
+sam-invoke-all: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
 	@$(BIN)/python -m local sam every $(ARGS)
 
 sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
@@ -105,7 +105,7 @@ sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (A
 sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
-sam-alone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
+sam-standalone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
 	@$(BIN)/python -m local sam alone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
@@ -125,12 +125,12 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
-	$(COMPILE) requirements/gates.in -o requirements/gates.txt
+	$(COMPILE) requirements/scan.in -o requirements/scan.txt
 	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-gates .venv-bench .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -140,7 +140,7 @@ $(EMULATOR): requirements/emulator.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(SAM_CLI): requirements/sam.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
-$(GATES): requirements/gates.txt requirements/pip.txt
+$(SCANNERS): requirements/scan.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(BENCH): requirements/bench.txt requirements/pip.txt
 	$(call environment,$(@D),$<)

@@ -20,9 +20,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import cold, cpu, ingest, memory, power, retrieval, snapshots, tls, webhooks
+from bench import cold, cpu, ingest, memory, memory_sizing, retrieval, snapshots, tls, webhooks
 from bench.figures import Figure
-from bench.lab import AWS_SECONDS, LATENCIES, Lab, function_environment, lab
+from bench.harness import AWS_SECONDS, LATENCIES, Lab, function_environment, lab
 from bench.plot import svg
 from local import ROOT
 from local import stack as local_stack
@@ -53,7 +53,7 @@ def _with_stand_ins(measure: Callable[[Lab], list[Figure]]) -> Callable[[], list
 
 def _power() -> list[Figure]:
     with lab(AWS_SECONDS, LATENCIES) as stand_ins:
-        return power.figures(stand_ins)
+        return memory_sizing.figures(stand_ins)
 
 
 PARTS: Mapping[str, Callable[[], list[Figure]]] = {

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.power import MB_PER_CPU
+from bench.memory_sizing import MB_PER_CPU
 from bench.scale import batch, settings, tables
 from bench.scale.inputs import World
 from bench.scale.limits import Use

@@ -29,7 +29,7 @@ from typing import Any
 from bench import tickets as vendor_tickets
 from bench.events import queued, request
 from bench.figures import Figure
-from bench.lab import Lab, plain
+from bench.harness import Lab, plain
 from local import ROOT
 from local.emulator import free_port
 

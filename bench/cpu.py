@@ -17,7 +17,7 @@ from typing import Any
 from bench import tickets as vendor_tickets
 from bench.events import Context, completed
 from bench.figures import Figure
-from bench.lab import Lab
+from bench.harness import Lab
 
 GROWTH = ((1, 200_000), (5, 200_000), (20, 200_000), (5, 100_000), (5, 1_000_000), (5, 5_000_000))
 """Images and bytes of each."""

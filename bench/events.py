@@ -44,8 +44,8 @@ def queued(tickets: Iterable[str], *, force: bool = False) -> dict[str, Any]:
 
 def completed(tickets: Iterable[str]) -> dict[str, Any]:
     """An SQS batch with the webhooks that say that these tickets are complete, in the vendor's encryption."""
-    from ingest.messages import webhook_message
-    from ingest.webhook import Webhook, seal_webhook
+    from ingest.messaging.messages import webhook_message
+    from ingest.webhooks.event import Webhook, seal_webhook
 
     batch = queued(tickets)
     for record in batch["Records"]:

@@ -14,7 +14,7 @@ from typing import Any
 from bench import tickets as vendor_tickets
 from bench.events import Context, completed, queued
 from bench.figures import Figure
-from bench.lab import LATENCIES, Lab
+from bench.harness import LATENCIES, Lab
 
 _TICKET = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -65,10 +65,10 @@ def _one(measured: dict[str, Any], storage: str, *, goals: bool) -> Figure:
 
 def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
     """Each ticket alone in a warm function; then the same calls to AWS, made bare: what storage takes of its path."""
-    from ingest import queue_door
+    from ingest.handlers import sqs as sqs_handler
 
     calls: list[tuple[str, str, dict[str, Any]]] = []
-    make = queue_door.client  # type: ignore[attr-defined]
+    make = sqs_handler.client  # type: ignore[attr-defined]
 
     def recording(service: str) -> Any:
         client = make(service)
@@ -79,14 +79,14 @@ def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
         client.meta.events.register("provide-client-params.*.*", record)
         return client
 
-    queue_door.client = recording  # type: ignore[assignment, attr-defined]
+    sqs_handler.client = recording  # type: ignore[assignment, attr-defined]
     seconds, storage = [], []
     with ThreadPoolExecutor(16) as pool:
         for number, ticket in enumerate(tickets):
             if cold_token and number:
                 _forget_token()
             calls.clear()
-            took = _timed(partial(queue_door.handle, completed([ticket]), Context()))
+            took = _timed(partial(sqs_handler.handle, completed([ticket]), Context()))
             stored = _replay(calls, pool)
             if number > 1:  # the first makes clients, the second connections
                 seconds.append(took)
@@ -95,7 +95,7 @@ def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
 
 
 def _forget_token() -> None:
-    from ingest.queue_door import collaborators
+    from ingest.handlers.sqs import collaborators
 
     tokens = collaborators().work._archive._fetcher._vendor._tokens  # type: ignore[attr-defined]  # noqa: SLF001
     tokens._token = None  # noqa: SLF001

@@ -13,7 +13,7 @@ from typing import Any
 from bench import tickets as vendor_tickets
 from bench.events import Context, completed
 from bench.figures import Figure
-from bench.lab import Lab
+from bench.harness import Lab
 
 RESPONSES = (1_000_000, 4_000_000, 9_000_000)
 MEMORY_MB = 1024

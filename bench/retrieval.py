@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.events import Context, request
 from bench.figures import Figure
-from bench.lab import Lab
+from bench.harness import Lab
 
 IMAGES = (1, 8, 40)
 
@@ -18,7 +18,7 @@ def figures(lab: Lab, *, requests: int = 200, signatures: int = 1000) -> list[Fi
     """One figure per size of ticket, the reads per request, and the price of a signature."""
     found = []
     for images in IMAGES:
-        measured = lab.run("retrieval.answers", images=images, requests=requests)
+        measured = lab.run("retrieval.models", images=images, requests=requests)
         found.append(
             Figure(
                 f"retrieval, requests per second, {images} signed URLs each",

@@ -15,7 +15,7 @@ from typing import Any
 from bench import tickets as vendor_tickets
 from bench.events import Context, queued, request
 from bench.figures import Figure
-from bench.lab import Lab
+from bench.harness import Lab
 
 _SNAPSHOT = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 

@@ -17,7 +17,7 @@ from typing import Any
 import certifi
 
 from bench.figures import Figure
-from bench.lab import Lab, serving
+from bench.harness import Lab, serving
 from local.certificate import make
 
 CONNECTIONS = 10

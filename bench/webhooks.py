@@ -10,7 +10,7 @@ import requests
 
 from bench.events import Context, request
 from bench.figures import Figure
-from bench.lab import Lab
+from bench.harness import Lab
 from local.stack import Stack
 
 CLIENTS = 8

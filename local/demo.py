@@ -64,20 +64,20 @@ def travel(running: Stack, console: Console) -> list[Journey]:
             journeys.append(begin(vendor, about))
             progress.advance(drawn)
         posted = progress.add_task("Encrypted webhooks posted", total=len(journeys))
-        followed = progress.add_task("Tickets archived and compared", total=len(journeys))
-        under_way = []
+        current_log_keys = progress.add_task("Tickets archived and compared", total=len(journeys))
+        in_flight = []
         for number, journey in enumerate(journeys):
             began = time.monotonic()
             refused = post(running, vendor, journey.ticket, COMPLETIONS[number % len(COMPLETIONS)])
             if refused:
                 journey.differences.append(refused)
-                progress.advance(followed)
+                progress.advance(current_log_keys)
             else:
-                under_way.append(pool.submit(follow, running, journey, began))
+                in_flight.append(pool.submit(follow, running, journey, began))
             progress.advance(posted)
-        for done in as_completed(under_way):
+        for done in as_completed(in_flight):
             done.result()
-            progress.advance(followed)
+            progress.advance(current_log_keys)
     return journeys
 
 

@@ -18,8 +18,8 @@ from local import ROOT
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
-from ingest.messages import ticket_message, webhook_message
-from ingest.webhook import IV_HEADER, Webhook, check_secret, seal_webhook
+from ingest.messaging.messages import ticket_message, webhook_message
+from ingest.webhooks.event import IV_HEADER, Webhook, check_secret, seal_webhook
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ticket_id
 

@@ -1,7 +1,7 @@
 """Writes docs/openapi.json, the whole API as OpenAPI 3.1: `python -m local.openapi [--check]`.
 
-Shapes come from `retrieval.answers` and `retrieval.problems`, bounds from `retrieval.queries`, words from the routes'
-docstrings; the webhook door's are from `ingest.reception`. The unit tests hold every answer that they see against it.
+Shapes come from `retrieval.models` and `retrieval.problems`, bounds from `retrieval.params`, words from the routes'
+docstrings; the webhook door's are from `ingest.webhooks.request`. The unit tests hold every answer that they see against it.
 """
 
 import argparse
@@ -16,25 +16,26 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from ingest.webhooks import request
 from local import ROOT
+from retrieval import models, params
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
-from ingest import reception
-from ingest.webhook import IV_HEADER
-from retrieval import answers, app, problems, queries
+from ingest.webhooks.event import IV_HEADER
+from retrieval import app, problems
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import ImageType
 
 PATH = ROOT / "docs" / "openapi.json"
 
 _SHAPES = (
-    answers.Ticket,
-    answers.PendingTicket,
-    answers.SignedImage,
-    answers.SignedImages,
-    answers.SignedDetails,
-    answers.CustomerTickets,
+    models.Ticket,
+    models.PendingTicket,
+    models.SignedImage,
+    models.SignedImages,
+    models.SignedDetails,
+    models.CustomerTickets,
     problems.Problem,
 )
 _TIME = {"format": "date-time"}
@@ -52,8 +53,8 @@ _REFUSAL = {
     "description": "A webhook that was not kept.",
 }
 
-_TYPE = "|".join([queries.ALL, *ImageType])
-_CASES = f"{queries.ALL} for every type, or several joined by commas without spaces; signed requests send `,` as `%2C`."
+_TYPE = "|".join([params.ALL, *ImageType])
+_CASES = f"{params.ALL} for every type, or several joined by commas without spaces; signed requests send `,` as `%2C`."
 
 Json = dict[str, Any]
 
@@ -63,15 +64,15 @@ def document() -> Json:
     ticket = _parameter("path", "ticket", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"})
     sha256 = _parameter("path", "sha256", {"type": "string", **_FORMATS["sha256"]})
     customer = _parameter("path", "customer", {"type": "string", "minLength": 1, "maxLength": 256}, "Percent-encoded.")
-    types = {"type": "string", "default": queries.ALL, "pattern": f"^({_TYPE})(,({_TYPE}))*$"}
+    types = {"type": "string", "default": params.ALL, "pattern": f"^({_TYPE})(,({_TYPE}))*$"}
     life = {"type": "integer", "minimum": LIFE_MIN, "maximum": LIFE_MAX}
     limit = {
         "type": "integer",
-        "minimum": queries.LIMIT_MIN,
-        "maximum": queries.LIMIT_MAX,
-        "default": queries.LIMIT_DEFAULT,
+        "minimum": params.LIMIT_MIN,
+        "maximum": params.LIMIT_MAX,
+        "default": params.LIMIT_DEFAULT,
     }
-    cursor = {"type": "string", "minLength": 1, "maxLength": queries.CURSOR_MAX}
+    cursor = {"type": "string", "minLength": 1, "maxLength": params.CURSOR_MAX}
     of_ticket = {202: _pending(), 404: _problem("Unknown ticket."), 410: _problem("The ticket's data was erased.")}
     with_url = {503: _busy("AWS is busy, or what signs the URLs is being renewed.")}
     return {
@@ -92,13 +93,13 @@ def document() -> Json:
         "security": [{"awsSigV4": []}],
         "paths": {
             "/webhooks/tickets": _webhook(),
-            "/tickets/{ticket}": _get(app.get_ticket, [ticket], {200: _json(answers.Ticket), **of_ticket}),
+            "/tickets/{ticket}": _get(app.get_ticket, [ticket], {200: _json(models.Ticket), **of_ticket}),
             "/tickets/{ticket}/details": _get(
                 app.get_details,
                 [ticket],
                 {
                     200: {**_described("The vendor's JSON."), "content": _content({"type": "object"})},
-                    307: _redirect(answers.SignedDetails, "Details too large for an answer: where they are, packed."),
+                    307: _redirect(models.SignedDetails, "Details too large for an answer: where they are, packed."),
                     **of_ticket,
                     **with_url,
                 },
@@ -110,13 +111,13 @@ def document() -> Json:
                     _parameter("query", "type", types, _CASES),
                     _parameter("query", "expires_in", life, "Seconds that the URLs shall live; they may live less."),
                 ],
-                {200: _json(answers.SignedImages), **of_ticket, **with_url},
+                {200: _json(models.SignedImages), **of_ticket, **with_url},
             ),
             "/tickets/{ticket}/images/{sha256}": _get(
                 app.get_image,
                 [ticket, sha256],
                 {
-                    307: _redirect(answers.SignedImage, "Where the image is."),
+                    307: _redirect(models.SignedImage, "Where the image is."),
                     **of_ticket,
                     404: _problem("Unknown ticket, or it has no such image."),
                     **with_url,
@@ -129,7 +130,7 @@ def document() -> Json:
                     _parameter("query", "limit", limit),
                     _parameter("query", "cursor", cursor, "The page before gave it."),
                 ],
-                {200: _json(answers.CustomerTickets)},
+                {200: _json(models.CustomerTickets)},
             ),
         },
         "components": {
@@ -202,13 +203,11 @@ def _webhook() -> Json:
     refused = {
         400: _refusal("The body is empty."),
         401: _with_header(_refusal("Credentials are asked for."), "WWW-Authenticate", {"type": "string"}),
-        413: _refusal(f"The body is larger than {reception.BODY_MAX:,} bytes."),
+        413: _refusal(f"The body is larger than {request.BODY_MAX:,} bytes."),
         415: _refusal("Another content type."),
         429: _gateway("Too many requests."),
         502: _gateway("The function gave no answer."),
-        503: _with_header(
-            _refusal("The event could not be kept."), "Retry-After", {"const": str(reception.RETRY_AFTER)}
-        ),
+        503: _with_header(_refusal("The event could not be kept."), "Retry-After", {"const": str(request.RETRY_AFTER)}),
     }
     kept = {**_described("The event is kept; what it holds is looked at later."), "content": _content(accepted)}
     return {
@@ -260,7 +259,7 @@ def _json(shape: type) -> Json:
 
 
 def _pending() -> Json:
-    answer = {**_described("Not archived yet."), "content": _content(_ref(answers.PendingTicket.__name__))}
+    answer = {**_described("Not archived yet."), "content": _content(_ref(models.PendingTicket.__name__))}
     return _with_header(answer, "Retry-After", {"type": "integer"})
 
 

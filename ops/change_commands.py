@@ -18,9 +18,9 @@ from ops import backfill as backfilling
 from ops import erase as erasing
 from ops import redrive as redriving
 from ops import retention as retaining
-from ops import trial
+from ops import test_webhook
 from ops.commands import Ticket, app, desk_of
-from ops.desk import Desk, table, unknown
+from ops.context import Desk, table, unknown
 from ops.errors import Exit, Failure, explain
 from ops.queues import Pace
 from ticket_archive.clock import now
@@ -50,7 +50,7 @@ def backfill(
     tickets: Annotated[list[str] | None, typer.Argument(help="Ids of tickets.", show_default=False)] = None,
     file: Annotated[typer.FileText | None, typer.Option(help="A file with one id per line; - is stdin.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Archive again what is archived.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Send the others where some ids are bad.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-invalid", help="Send the others where some ids are bad.")] = False,
     dry_run: DryRun = False,
     rate: Rate = 10,
 ) -> None:
@@ -60,7 +60,7 @@ def backfill(
     for place in wanted.bad:
         desk.remark(f"{place}: not a ticket id", "yellow")
     if wanted.bad and not skip_bad:
-        raise Failure(f"{len(wanted.bad)} bad ids, so nothing was sent: mend them, or say --skip-bad", Exit.USAGE)
+        raise Failure(f"{len(wanted.bad)} bad ids, so nothing was sent: mend them, or say --skip-invalid", Exit.USAGE)
     if not wanted.tickets:
         raise Failure("no ticket ids were given", Exit.USAGE)
     sent: list[str] = []
@@ -152,7 +152,7 @@ def erase(
     ticket: Ticket,
     yes: Annotated[bool, typer.Option("--yes", help="Do it: without this, it is only told what would go.")] = False,
     reason_code: Annotated[str | None, typer.Option(help="For the receipt: a code of your own, no name.")] = None,
-    settle: Annotated[
+    drain_seconds: Annotated[
         float, typer.Option(min=0, max=900, help="Seconds until the second look, for what was under way.")
     ] = erasing.SETTLE,
 ) -> None:
@@ -172,9 +172,11 @@ def erase(
         )
         desk.tell({"dry_run": True, **asdict(plan)}, told)
         return
-    desk.remark(f"Erasing. An archive that was under way may still write: up to {settle:g} s until the second look.")
+    desk.remark(
+        f"Erasing. An archive that was under way may still write: up to {drain_seconds:g} s until the second look."
+    )
     try:
-        receipt = erasing.erase(ticket, stack.records, stack.objects, settle=settle, now=now)
+        receipt = erasing.erase(ticket, stack.records, stack.objects, settle=drain_seconds, now=now)
     except KeyboardInterrupt:
         desk.remark("The tombstone is set, so nothing new comes; what is there may not all be gone. Say it again.")
         raise
@@ -185,12 +187,12 @@ def erase(
 
 
 @app.command()
-def hold(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE) -> None:
+def hold(ctx: typer.Context, ticket: Ticket, drain_seconds: Settle = erasing.SETTLE) -> None:
     """Put a legal hold on a ticket: neither `erase` nor `RetentionDays` ends it until `release`."""
     desk = desk_of(ctx)
     stack = desk.stack
     found = retaining.hold(
-        ticket, stack.table, stack.records, stack.objects, settle=settle, now=now, sleep=_second_look(desk)
+        ticket, stack.table, stack.records, stack.objects, settle=drain_seconds, now=now, sleep=_second_look(desk)
     )
     if found is None:
         raise unknown(ticket)
@@ -200,7 +202,7 @@ def hold(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE) ->
 
 
 @app.command()
-def release(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE) -> None:
+def release(ctx: typer.Context, ticket: Ticket, drain_seconds: Settle = erasing.SETTLE) -> None:
     """Take the legal hold off a ticket: `RetentionDays` counts again, from when it was received."""
     desk = desk_of(ctx)
     stack = desk.stack
@@ -210,7 +212,7 @@ def release(ctx: typer.Context, ticket: Ticket, settle: Settle = erasing.SETTLE)
         stack.table,
         stack.records,
         stack.objects,
-        settle=settle,
+        settle=drain_seconds,
         now=now,
         sleep=_second_look(desk),
     )
@@ -248,33 +250,34 @@ def send_test_webhook(
     ctx: typer.Context,
     ticket: Annotated[str | None, typer.Option(help="A ticket that the vendor knows.")] = None,
     event: Annotated[
-        trial.Event | None, typer.Option(help="completed if a ticket is given, else in-progress.", show_default=False)
+        test_webhook.Event | None,
+        typer.Option(help="completed if a ticket is given, else in-progress.", show_default=False),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the ticket is archived.")] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait.")] = 120,
 ) -> None:
     """Post a webhook as the vendor would, encrypted with the stack's own secret: the way to try an installation."""
     desk = desk_of(ctx)
-    kind = event or (trial.Event.COMPLETED if ticket else trial.Event.IN_PROGRESS)
-    if kind is not trial.Event.IN_PROGRESS and ticket is None:
+    kind = event or (test_webhook.Event.COMPLETED if ticket else test_webhook.Event.IN_PROGRESS)
+    if kind is not test_webhook.Event.IN_PROGRESS and ticket is None:
         raise Failure("say --ticket: a made-up one that completes would end as a dead letter", Exit.USAGE)
-    if kind is trial.Event.IN_PROGRESS and wait:
+    if kind is test_webhook.Event.IN_PROGRESS and wait:
         raise Failure("--wait needs an event that completes a ticket: nothing is archived before", Exit.USAGE)
     mark = secrets.token_hex(8)
     about = ticket_id(ticket) if ticket else f"trial-{mark}"
     stack = desk.stack
-    secret = trial.webhook_secret(stack.secrets, stack.output("WebhookSecretArn"))
+    secret = test_webhook.webhook_secret(stack.secrets, stack.output("WebhookSecretArn"))
     carried_in = stack.parameters.get("WebhookCredentialsSecretArn")
-    carried = trial.credentials(stack.secrets, carried_in) if carried_in else None
+    carried = test_webhook.credentials(stack.secrets, carried_in) if carried_in else None
     before = stack.table.get(about) if wait else None
     began = time.monotonic()
-    code, answer = trial.post(
-        stack.webhook_url, trial.event(kind, about, mark), secret, carried, stack.account.ca_bundle
+    code, answer = test_webhook.post(
+        stack.webhook_url, test_webhook.event(kind, about, mark), secret, carried, stack.account.ca_bundle
     )
     archived = None
     if code == 202 and wait:
         desk.remark("Accepted; waiting for the archive.")
-        archived = trial.wait(stack.table, about, before, timeout)
+        archived = test_webhook.wait(stack.table, about, before, timeout)
     seconds = round(time.monotonic() - began, 1)
     result: dict[str, Any] = {"ticket": about, "event": kind.value, "status": code, "answer": answer}
     told = f"{code} {answer}  ({about}, {kind.value})"

@@ -8,7 +8,7 @@ import typer
 
 from ops import change_commands, read_commands
 from ops.commands import app
-from ops.desk import Desk, Options
+from ops.context import Desk, Options
 from ops.stack import LOCAL
 
 __all__ = ["app", "change_commands", "main", "read_commands"]

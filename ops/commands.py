@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from ops.desk import Desk
+from ops.context import Desk
 from ops.errors import Exit, explain
 from ticket_archive.models import ticket_id
 

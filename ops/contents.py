@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from retrieval.reading import details as read_bytes
+from retrieval.tickets import details as read_bytes
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details

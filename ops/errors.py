@@ -19,7 +19,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from ticket_archive.errors import ArchiveError, InvalidRequest, SettingsError, TicketErased, TryLater
+from ticket_archive.errors import ArchiveError, InvalidRequest, RetryableError, SettingsError, TicketErased
 
 
 class Exit(IntEnum):
@@ -88,7 +88,7 @@ def explain(error: Exception) -> Failure:
             return Failure("the ticket is erased: nothing of it is left but that fact")
         case SettingsError():
             return Failure(f"the stack's configuration is at fault: {error.detail}")
-        case TryLater():
+        case RetryableError():
             return Failure(f"{error.detail or error.code} could not be had: is reading it allowed?", Exit.OUT_OF_REACH)
         case ArchiveError():
             return Failure(f"not possible: {error}")

@@ -13,7 +13,7 @@ from ops import fetch as fetching
 from ops import status as looking
 from ops import view as viewing
 from ops.commands import Ticket, app, desk_of
-from ops.desk import table, unknown
+from ops.context import table, unknown
 from ops.errors import Exit, Failure
 from ops.page import page
 from ticket_archive.models import TicketState, customer_id

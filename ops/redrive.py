@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ingest.messages import TicketRequest, read_message
+from ingest.messaging.messages import TicketRequest, read_message
 from ops.queues import Pace, Queue, Received
 from ticket_archive.errors import UnreadableWebhook
 from ticket_archive.models import TicketState

@@ -48,6 +48,6 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nobody_is_followed() -> None:
-    """What an earlier test followed would be on this one's lines and traces; so would retrieval's own keys."""
+    """What an earlier test current_log_keys would be on this one's lines and traces; so would retrieval's own keys."""
     logger.thread_safe_clear_keys()
     logger.remove_keys(["cold_start", "function_name", "function_memory_size", "function_arn", "function_request_id"])

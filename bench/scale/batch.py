@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-from bench.power import MB_PER_CPU
+from bench.memory_sizing import MB_PER_CPU
 from bench.scale import calls
 from bench.scale.inputs import World
 from ingest.clients import CALLS_AT_ONCE
-from ingest.preventor import _QUICK_PAUSES
-from ingest.queue_door import LEFT_FOR_STORING
+from ingest.handlers.sqs import LEFT_FOR_STORING
+from ingest.vendor.client import _QUICK_PAUSES
 
 Step = tuple[str, float] | tuple[str, "Latch"]
-Work = Generator[Step, None, None]
+MessageProcessor = Generator[Step, None, None]
 """Yields ("cpu", seconds), ("wait", seconds) or ("join", latch)."""
 
 
@@ -55,8 +55,8 @@ def _answering_in(world: World, asking: float) -> World:
     return replace(world, latencies=took, ticket=nothing)
 
 
-def _ticket(run: "_Run", world: World, cpu: float, token: float) -> Work:
-    """As `Work._event` and `Archive.archive` do it."""
+def _ticket(run: "_Run", world: World, cpu: float, token: float) -> MessageProcessor:
+    """As `MessageProcessor._event` and `Archive.archive` do it."""
     took = world.latencies
     for _ in range(2):  # idempotency, register
         yield "cpu", cpu
@@ -72,13 +72,13 @@ def _ticket(run: "_Run", world: World, cpu: float, token: float) -> Work:
         yield "wait", wait
 
 
-def _call(cpu: float, wait: float, done: "Latch") -> Work:
+def _call(cpu: float, wait: float, done: "Latch") -> MessageProcessor:
     yield "cpu", cpu
     yield "wait", wait
     done.down()
 
 
-def _images(run: "_Run", cpu: float, wait: float, store: float, images: int, done: "Latch") -> Work:
+def _images(run: "_Run", cpu: float, wait: float, store: float, images: int, done: "Latch") -> MessageProcessor:
     """One type's images, which are stored by other threads of the same pool."""
     yield "cpu", cpu
     yield "wait", wait
@@ -113,16 +113,16 @@ class _Run:
     def __init__(self, threads: int) -> None:
         self._now = 0.0
         self._free = threads
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[MessageProcessor] = deque()
         self._interpreter_free = 0.0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 
-    def start(self, work: Work) -> None:
+    def start(self, work: MessageProcessor) -> None:
         """On a thread of its own."""
         self._at(self._now, lambda: self._go_on(work, pooled=False))
 
-    def submit(self, work: Work) -> None:
+    def submit(self, work: MessageProcessor) -> None:
         """On the pool."""
         self._waiting.append(work)
         self._at(self._now, self._take)
@@ -139,7 +139,7 @@ class _Run:
             self._free -= 1
             self._go_on(self._waiting.popleft(), pooled=True)
 
-    def _go_on(self, work: Work, *, pooled: bool) -> None:
+    def _go_on(self, work: MessageProcessor, *, pooled: bool) -> None:
         step = next(work, None)
         if step is None:
             if pooled:

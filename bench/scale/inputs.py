@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from bench.lab import AWS_SECONDS, LATENCIES
+from bench.harness import AWS_SECONDS, LATENCIES
 from bench.tickets import USUAL
 
 DAY = 86_400

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.scale import batch, day, rates
+from bench.scale import batch, rates, traffic
 from bench.scale.calls import FailedAttempt
 from bench.scale.inputs import DAY, World
 from bench.scale.rates import Rates
 from bench.scale.settings import Settings
-from ingest.patience import pause_before_delivery
-from ingest.requeue import _LIMIT as REQUEUED_AT_ONCE
+from ingest.archiving.requeue import _LIMIT as REQUEUED_AT_ONCE
+from ingest.messaging.backoff import pause_before_delivery
 
 HEADROOM = 1.5
 """What is advised of workers over the busiest second's need; the stage's throttle gets twice that second."""
@@ -144,14 +144,14 @@ def every(world: World, settings: Settings) -> list[Limit]:
 
 def at_peak(world: World, settings: Settings, tickets: float) -> list[Use]:
     """Of so many tickets a day; the nearest limit comes first."""
-    peak = rates.at(world, settings, day.rate(tickets, world.peak, DAY / 2))
+    peak = rates.at(world, settings, traffic.rate(tickets, world.peak, DAY / 2))
     found = [Use(limit, limit.used(peak), _reached(world, settings, limit)) for limit in every(world, settings)]
     return sorted(found, key=lambda use: -use.share)
 
 
 def advised(world: World, settings: Settings, tickets: float) -> Settings:
     """The template's settings where they suffice, else raised: throttle and workers."""
-    peak = day.rate(tickets, world.peak, DAY / 2)
+    peak = traffic.rate(tickets, world.peak, DAY / 2)
     workers = math.ceil(HEADROOM * peak * settings.concurrency / rates.capacity(world, settings))
     rate = max(settings.throttle_rate, math.ceil(2 * peak / 100) * 100.0)
     burst = max(settings.throttle_burst, 2 * rate)

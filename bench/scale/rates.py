@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from bench.scale import batch, calls, day
+from bench.scale import batch, calls, traffic
 from bench.scale.inputs import World
 from bench.scale.settings import Settings
 from ingest.secrets import _SECONDS as SECRET_LIFE
@@ -92,7 +92,7 @@ def at(world: World, settings: Settings, rate: float) -> Rates:
 
 def over_a_day(world: World, settings: Settings, tickets: float) -> Sequence[Rates]:
     """By the hour."""
-    return [at(world, settings, rate) for rate in day.hours(tickets, world.peak)]
+    return [at(world, settings, rate) for rate in traffic.hours(tickets, world.peak)]
 
 
 def _traced(world: World, rate: float) -> float:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bench.scale import batch, course, day, limits, prices, rates
+from bench.scale import batch, limits, prices, queue_simulation, rates, traffic
 from bench.scale.calls import INCOMPLETE_UNITS_TO_ARCHIVE, FailedAttempt
-from bench.scale.course import Course, Outage
 from bench.scale.inputs import DAY, World
 from bench.scale.limits import Use
+from bench.scale.queue_simulation import Course, Outage
 from bench.scale.rates import Rates
 from bench.scale.settings import Settings
 
@@ -74,7 +74,7 @@ def run(world: World, settings: Settings, tickets: int) -> Run:
         tickets,
         settings,
         advised,
-        rates.at(world, advised, day.rate(tickets, world.peak, DAY / 2)),
+        rates.at(world, advised, traffic.rate(tickets, world.peak, DAY / 2)),
         limits.at_peak(world, settings, tickets),
         limits.at_peak(world, advised, tickets),
         [event for each in sets for event in _events(world, each, tickets)],
@@ -83,8 +83,8 @@ def run(world: World, settings: Settings, tickets: int) -> Run:
 
 
 def _events(world: World, settings: Settings, tickets: int) -> list[Event]:
-    usual = day.window(tickets, world.peak, DAY // 2 - _BEFORE, _WINDOW)
-    hour = day.rate(tickets, world.peak, DAY / 2) * 3600
+    usual = traffic.window(tickets, world.peak, DAY // 2 - _BEFORE, _WINDOW)
+    hour = traffic.rate(tickets, world.peak, DAY / 2) * 3600
     burst = list(usual)
     for second in range(_BEFORE, _BEFORE + BURST_SECONDS):
         burst[second] += hour / BURST_SECONDS
@@ -105,7 +105,7 @@ def _events(world: World, settings: Settings, tickets: int) -> list[Event]:
 def _event(
     name: str, world: World, settings: Settings, arrivals: Sequence[float], outage: Outage | None, over: int
 ) -> Event:
-    took = course.run(arrivals, settings, lambda size: batch.seconds(world, size, settings.memory_mb), outage)
+    took = queue_simulation.run(arrivals, settings, lambda size: batch.seconds(world, size, settings.memory_mb), outage)
     return Event(
         name=name,
         settings=settings,

@@ -63,7 +63,7 @@ class _Template:
             max_receives=int(self._number(waiting["RedrivePolicy"]["maxReceiveCount"])),
             retry_delay=self._number({"Ref": "RetryDelaySeconds"}),
             requeue_every=60 * self._number({"Ref": "RequeueEveryMinutes"}),
-            oldest_message_alarm=self._number(self._properties("OldestMessageAlarm")["Threshold"]),
+            oldest_message_alarm=self._number(self._properties("QueueAgeAlarm")["Threshold"]),
             alarms=self._count("AWS::CloudWatch::Alarm"),
             secrets=self._count("AWS::SecretsManager::Secret"),
         )

@@ -197,7 +197,7 @@ def _course(title: str, events: Sequence[Event]) -> Table:
         ("dead letters", lambda event: f"{event.dead_letters:,}"),
         ("write units/s in the index `incomplete`", lambda event: f"{event.index_units:,}"),
         ("IncompleteTicketsAlarm, minutes after its beginning", lambda event: _or("silent", event.incomplete_alarm)),
-        ("OldestMessageAlarm", lambda event: _or("silent", event.oldest_alarm)),
+        ("QueueAgeAlarm", lambda event: _or("silent", event.oldest_alarm)),
         ("DeadLettersAlarm", lambda event: _or("silent", event.dead_alarm)),
     )
     rows = [(name, *(told(event) for event in events)) for name, told in measures]

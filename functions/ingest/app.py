@@ -18,9 +18,9 @@ gc.disable()
 SCHEDULE_SOURCE = "ticket-archive.schedule"
 
 snapshot.prepare(
-    "ingest.webhook_door",
-    "ingest.queue_door",
-    "ingest.schedule_door",
+    "ingest.handlers.webhook",
+    "ingest.handlers.sqs",
+    "ingest.handlers.schedule",
     "cryptography.hazmat.primitives.ciphers",
     "cryptography.hazmat.primitives.padding",
 )
@@ -37,13 +37,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 def _through_its_door(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "Records" in event:
-        from ingest import queue_door
+        from ingest.handlers import sqs as sqs_handler
 
-        return queue_door.handle(event, context)
+        return sqs_handler.handle(event, context)
     if event.get("source") == SCHEDULE_SOURCE:
-        from ingest import schedule_door
+        from ingest.handlers import schedule as schedule_handler
 
-        return schedule_door.handle()
-    from ingest import webhook_door
+        return schedule_handler.handle()
+    from ingest.handlers import webhook as webhook_handler
 
-    return webhook_door.handle(event, context)
+    return webhook_handler.handle(event, context)

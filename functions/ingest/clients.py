@@ -18,15 +18,15 @@ _PATIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=CALLS_AT_ONCE + TICKETS_AT_ONCE,
 )
-_HURRIED = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+_INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-def client(service: str, *, hurried: bool = False) -> Any:
+def client(service: str, *, interactive: bool = False) -> Any:
     """A client for `service`, for the region and under the role of the function.
 
-    `hurried`: somebody waits for an answer, and API Gateway gives up after 29 seconds.
+    `interactive`: somebody waits for an answer, and API Gateway gives up after 29 seconds.
     """
-    return aws.client(_session(), service, _HURRIED if hurried else _PATIENT)
+    return aws.client(_session(), service, _INTERACTIVE if interactive else _PATIENT)
 
 
 @cache

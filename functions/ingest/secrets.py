@@ -10,8 +10,8 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import ClientError
 
-from ingest.webhook import check_secret
-from ticket_archive.errors import SettingsError, TryLater
+from ingest.webhooks.event import check_secret
+from ticket_archive.errors import RetryableError, SettingsError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
@@ -47,14 +47,14 @@ class LiveSecret:
         self._name = name
 
     def current(self, *, fresh: bool = False) -> object:
-        """The current value; `fresh` reads it again. Raises TryLater where it is out of reach."""
+        """The current value; `fresh` reads it again. Raises RetryableError where it is out of reach."""
         try:
             return self._current.get(self._secret, max_age=_SECONDS, force_fetch=fresh)
         except GetParameterError:
-            raise TryLater(self._name) from None
+            raise RetryableError(self._name) from None
 
     def previous(self) -> object | None:
-        """The value before, None where there is none. Raises TryLater where it is out of reach: not the same thing.
+        """The value before, None where there is none. Raises RetryableError where it is out of reach: not the same thing.
 
         It is remembered for one current value only: with another, what was current is the one before.
         """
@@ -65,7 +65,7 @@ class LiveSecret:
             value = self._previous.get(self._secret, max_age=_SECONDS, force_fetch=changed, VersionStage="AWSPREVIOUS")
         except GetParameterError as error:
             if not _absent(error):
-                raise TryLater(self._name) from None
+                raise RetryableError(self._name) from None
             value = None  # never changed
             self._no_previous_until = time.monotonic() + _SECONDS
         self._successor = current
@@ -80,13 +80,13 @@ class Secrets:
         self._webhook_secret = LiveSecret(client, webhook_secret, "webhook_secret")
 
     def vendor_credential(self, *, fresh: bool = False) -> VendorCredential:
-        """The vendor's credential; `fresh` reads it again. Raises TryLater where it is out of reach, SettingsError."""
+        """The vendor's credential; `fresh` reads it again. Raises RetryableError where it is out of reach, SettingsError."""
         return _vendor_credential(self._vendor_credential.current(fresh=fresh))
 
     def webhook_secrets(self) -> list[bytes]:
         """The live webhook secrets, 32 bytes each: the current one and, during a rotation, the one before.
 
-        Raises TryLater where they are out of reach, SettingsError where the current one is not 32 bytes long.
+        Raises RetryableError where they are out of reach, SettingsError where the current one is not 32 bytes long.
         """
         secrets = [_webhook_secret(self._webhook_secret.current())]
         previous = self._webhook_secret.previous()  # without it an event of before the rotation would be taken for junk

@@ -12,8 +12,8 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from retrieval import answers, audit, problems, queries, reading
-from retrieval.collaborators import Collaborators
+from retrieval import audit, models, params, problems, tickets
+from retrieval.dependencies import Collaborators
 from retrieval.errors import MethodNotAllowed, NotArchivedYet, UnknownRoute
 from retrieval.paths import route_path
 from ticket_archive import snapshot, traces
@@ -22,7 +22,7 @@ from ticket_archive.details import to_json
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketItem
-from ticket_archive.telemetry import describe, follow, logger, metrics
+from ticket_archive.telemetry import append_log_keys, describe, logger, metrics
 
 snapshot.prepare()
 
@@ -36,51 +36,51 @@ _SOON, _LATE = 5, 900
 @app.get("/tickets/<ticket>")
 def get_ticket(ticket: str) -> Response[str]:
     """What the archive has of a ticket, images without URLs."""
-    return _json(answers.ticket(_archived(ticket)))
+    return _json(models.ticket(_archived(ticket)))
 
 
 @app.get("/tickets/<ticket>/details")
 def get_details(ticket: str) -> Response[str]:
     """The vendor's JSON, or where it is."""
     item = _archived(ticket)
-    if key := reading.large_details(item):
+    if key := tickets.large_details(item):
         link = collaborators.links.details(key)
         _issued(1, link.expires_at)
-        return _redirect(link.url, answers.signed_details(item, link))
-    return Response(200, content_types.APPLICATION_JSON, reading.details(item, collaborators.objects).decode())
+        return _redirect(link.url, models.signed_details(item, link))
+    return Response(200, content_types.APPLICATION_JSON, tickets.details(item, collaborators.objects).decode())
 
 
 @app.get("/tickets/<ticket>/images")
 def get_images(ticket: str) -> Response[str]:
     """Signed URLs of a ticket's images."""
-    types = queries.image_types(_asked("type"))
-    seconds = queries.expires_in(_asked("expires_in"))
+    types = params.image_types(_asked("type"))
+    seconds = params.expires_in(_asked("expires_in"))
     item = _archived(ticket)
-    images = reading.images(item, types)
+    images = tickets.images(item, types)
     links = collaborators.links.images(images, seconds) if images else ()
     _note(types=sorted(types), sha256=[image.sha256 for image in images])
     if links:
         _issued(len(links), links[0].expires_at)
-    return _json(answers.signed_images(item, images, links))
+    return _json(models.signed_images(item, images, links))
 
 
 @app.get("/tickets/<ticket>/images/<sha256>")
 def get_image(ticket: str, sha256: str) -> Response[str]:
     """On to an image's signed URL."""
-    wanted = queries.sha256(sha256)
-    image = reading.image(_archived(ticket), wanted)
+    wanted = params.sha256(sha256)
+    image = tickets.image(_archived(ticket), wanted)
     (link,) = collaborators.links.images([image])
     _note(types=[image.type], sha256=[image.sha256])
     _issued(1, link.expires_at)
-    return _redirect(link.url, answers.signed_image(image, link))
+    return _redirect(link.url, models.signed_image(image, link))
 
 
 @app.get("/customers/<customer>/tickets")
 def get_customer_tickets(customer: str) -> Response[str]:
     """A customer's tickets, the newest first."""
-    code = queries.customer(customer)
-    page = collaborators.tickets.by_customer(code, queries.limit(_asked("limit")), queries.cursor(_asked("cursor")))
-    answer = answers.customer_tickets(code, page)
+    code = params.customer(customer)
+    page = collaborators.tickets.by_customer(code, params.limit(_asked("limit")), params.cursor(_asked("cursor")))
+    answer = models.customer_tickets(code, page)
     _note(tickets=len(answer["tickets"]))
     count(Metric.CUSTOMERS_LISTED)
     return _json(answer)
@@ -97,7 +97,7 @@ def answer(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Resp
     try:
         response = next_middleware(app)
     except NotArchivedYet as pending:
-        response = _json(answers.pending(pending.item), 202, {"Retry-After": str(_wait(pending.item, now()))})
+        response = _json(models.pending(pending.item), 202, {"Retry-After": str(_wait(pending.item, now()))})
         count(Metric.TICKETS_PENDING)
     except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a problem and the log its description
         response = problems.answer(error, app.current_event.request_context.request_id)
@@ -117,7 +117,9 @@ app.use([answer])
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers an API Gateway REST proxy event."""
-    return copy_context().run(_answer, event, context)  # what is followed here is not on the next request's lines
+    return copy_context().run(
+        _answer, event, context
+    )  # what is current_log_keys here is not on the next request's lines
 
 
 def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -126,10 +128,10 @@ def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _archived(segment: str) -> TicketItem:
-    ticket = queries.ticket(segment)
+    ticket = params.ticket(segment)
     _note(ticket=ticket)
-    follow(ticket=ticket)
-    item = reading.archived(collaborators.tickets, ticket)
+    append_log_keys(ticket=ticket)
+    item = tickets.archived(collaborators.tickets, ticket)
     count(Metric.TICKETS_READ)
     return item
 
@@ -148,7 +150,7 @@ def _note(**facts: Any) -> None:
 
 
 def _issued(urls: int, until: datetime) -> None:
-    _note(urls=urls, until=answers.seconds(until))
+    _note(urls=urls, until=models.seconds(until))
     count(Metric.URLS_ISSUED, urls)
 
 

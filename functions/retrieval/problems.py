@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 from typing_extensions import TypedDict
 
-from retrieval import queries
+from retrieval import params
 from retrieval.errors import MethodNotAllowed, SigningPaused, UnknownImage, UnknownRoute, UnknownTicket
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.errors import ArchiveError, InvalidRequest, TicketErased
@@ -37,7 +37,7 @@ _RULES = {
     "sha256": "An image's hash has 64 hexadecimal digits in lower case.",
     "type": "type is ALL, or image types joined by commas without spaces.",
     "expires_in": f"expires_in is a number of seconds from {LIFE_MIN} to {LIFE_MAX}.",
-    "limit": f"limit is a number from {queries.LIMIT_MIN} to {queries.LIMIT_MAX}.",
+    "limit": f"limit is a number from {params.LIMIT_MIN} to {params.LIMIT_MAX}.",
     "cursor": "cursor is what the page before gave, for the same customer.",
     "repeated": "A parameter may be given once.",
 }

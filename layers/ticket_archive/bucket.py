@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from ticket_archive.errors import Superseded
+from ticket_archive.errors import WriteConflict
 from ticket_archive.retention import TAG_KEY, TAG_VALUE
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ _RACE = {"ConditionalRequestConflict", "409"}
 
 
 class Renewing(Protocol):
-    """What `Limited` needs of a bucket."""
+    """What `ExpiringBucket` needs of a bucket."""
 
-    def renew(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
+    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
         """Stores an object over itself."""
         ...
 
@@ -46,7 +46,7 @@ class Bucket:
         S3 compares the SHA-256 that is sent along with what arrives, and If-None-Match makes the second writer of the
         same content a no-op: no second version, no second event
         (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
-        Raises Superseded where another writer is at it this very moment, botocore's ClientError otherwise.
+        Raises WriteConflict where another writer is at it this very moment, botocore's ClientError otherwise.
         """
         try:
             self._put(key, body, content_type, sha256, limited=limited, IfNoneMatch="*")
@@ -55,11 +55,11 @@ class Bucket:
             if code in _EXISTS:
                 return False
             if code in _RACE:
-                raise Superseded("object") from None
+                raise WriteConflict("object") from None
             raise
         return True
 
-    def renew(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
+    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
         """Stores an object that ends with its ticket, over the same one if that is there: its age begins anew.
 
         The bucket counts from when an object was stored. One that is only found there would end before its ticket.
@@ -86,7 +86,7 @@ class Bucket:
         return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
 
-class Limited:
+class ExpiringBucket:
     """The bucket as a ticket's images and details see it that come to an end: whatever is stored begins its age."""
 
     def __init__(self, bucket: "Renewing") -> None:
@@ -94,5 +94,5 @@ class Limited:
 
     def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
         """Stores `body` under `key`, over the same one if that is there."""
-        self._bucket.renew(key, body, content_type, sha256)
+        self._bucket.overwrite(key, body, content_type, sha256)
         return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from typing import Any, NoReturn
 
-from ticket_archive.errors import NotUnderstood, VendorUnavailable
+from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.keys import details_key
 
 NATIVE_LIMIT = 300_000
@@ -59,7 +59,7 @@ class Placement:
 def read_details(body: bytes) -> Details:
     """The vendor's answer as Details.
 
-    Raises VendorUnavailable where the body is JSON that ends too early, NotUnderstood where it is no JSON object.
+    Raises VendorUnavailable where the body is JSON that ends too early, UnrecognizedResponse where it is no JSON object.
     """
     text = _text(body)
     doubtful: list[str] = []
@@ -83,13 +83,13 @@ def read_details(body: bytes) -> Details:
     try:
         value = json.loads(text, parse_int=number, parse_float=number, parse_constant=constant, object_pairs_hook=pairs)
     except RecursionError:
-        raise NotUnderstood("details_too_deep", body) from None
+        raise UnrecognizedResponse("details_too_deep", body) from None
     except json.JSONDecodeError:
         if cut_off(text):
             raise VendorUnavailable("truncated") from None
-        raise NotUnderstood("details_not_json", body) from None
+        raise UnrecognizedResponse("details_not_json", body) from None
     if not isinstance(value, dict):
-        raise NotUnderstood("details_not_an_object", body)
+        raise UnrecognizedResponse("details_not_an_object", body)
     native = not doubtful and _fits(value)
     try:
         form = body if doubtful else to_json(value)
@@ -144,7 +144,7 @@ def _text(body: bytes) -> str:
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and body.lstrip()[:1] == b"{":
             raise VendorUnavailable("truncated") from None  # within a character
-        raise NotUnderstood("details_not_utf8", body) from None
+        raise UnrecognizedResponse("details_not_utf8", body) from None
 
 
 def _write(value: Any, parts: list[str]) -> None:

@@ -5,17 +5,17 @@
     ├── InvalidRequest             the caller's input breaks a rule: say so, change nothing
     ├── UnreadableWebhook          quarantine the request; a redrive opens it again
     ├── TicketErased               done: nothing resurrects an erased ticket
-    ├── NotUnderstood              keep the vendor's body as unrecognised; the type is failed
-    └── TryLater                   back to the queue, at the earliest after `retry_after` seconds
-        ├── OutOfTime              not begun or not finished: the invocation is about to end
+    ├── UnrecognizedResponse              keep the vendor's body as unrecognized; the type is failed
+    └── RetryableError                   back to the queue, at the earliest after `retry_after` seconds
+        ├── DeadlineExceeded              not begun or not finished: the invocation is about to end
         ├── VendorThrottled        the vendor asked for a pause
         ├── VendorUnavailable      5xx, time-out, reset, cut-off answer
-        ├── VendorMisbehaved       an answer that is refused: too large, redirected, a forbidden address
-        ├── VendorDeniedAccess     401 with a fresh token, or 403: somebody must look at the credential
+        ├── InvalidVendorResponse       an answer that is refused: too large, redirected, a forbidden address
+        ├── VendorAuthError     401 with a fresh token, or 403: somebody must look at the credential
         ├── TicketNotFound         the vendor does not know the ticket (yet)
         ├── TicketInProgress       the vendor's details say that the ticket is not final yet
         ├── TicketIncomplete       something is still missing after this attempt
-        └── Superseded             another attempt changed the ticket meanwhile: look again
+        └── WriteConflict             another attempt changed the ticket meanwhile: look again
 
 An error carries codes and identifiers only, never content: it may be logged as it is.
 """
@@ -58,24 +58,24 @@ class TicketErased(ArchiveError):
     code = "ticket_erased"
 
 
-class NotUnderstood(ArchiveError):
+class UnrecognizedResponse(ArchiveError):
     """A vendor body in a shape that nobody has described. It carries the body to be kept: never log `body`."""
 
-    code = "not_understood"
+    code = "unrecognized_response"
 
     def __init__(self, detail: str, body: bytes) -> None:
         super().__init__(detail)
         self.body = body
 
 
-class TryLater(ArchiveError):
+class RetryableError(ArchiveError):
     """Nothing is wrong for ever: the same work may succeed later.
 
     `retry_after` is in seconds, None where the vendor did not ask for any. `quick` tells whether trying again within
     the same second makes sense.
     """
 
-    code = "try_later"
+    code = "retryable"
     quick: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
@@ -83,50 +83,50 @@ class TryLater(ArchiveError):
         self.retry_after = retry_after
 
 
-class OutOfTime(TryLater):
+class DeadlineExceeded(RetryableError):
     """The invocation has no time left to finish this."""
 
-    code = "out_of_time"
+    code = "deadline_exceeded"
 
 
-class VendorThrottled(TryLater):
+class VendorThrottled(RetryableError):
     """429."""
 
     code = "vendor_throttled"
 
 
-class VendorUnavailable(TryLater):
+class VendorUnavailable(RetryableError):
     """5xx, a time-out, a connection that broke, an answer that was cut off."""
 
     code = "vendor_unavailable"
     quick = True
 
 
-class VendorMisbehaved(TryLater):
+class InvalidVendorResponse(RetryableError):
     """An answer that is refused for its form: beyond the byte cap, a redirect, an address that is not allowed."""
 
-    code = "vendor_misbehaved"
+    code = "invalid_vendor_response"
 
 
-class VendorDeniedAccess(TryLater):
+class VendorAuthError(RetryableError):
     """401 in spite of a fresh token, or 403."""
 
-    code = "vendor_denied_access"
+    code = "vendor_auth_error"
 
 
-class TicketNotFound(TryLater):
+class TicketNotFound(RetryableError):
     """404 on the ticket: unknown, or not there yet."""
 
     code = "ticket_not_found"
 
 
-class TicketInProgress(TryLater):
+class TicketInProgress(RetryableError):
     """The webhook was ahead of the vendor's own details."""
 
     code = "ticket_in_progress"
 
 
-class TicketIncomplete(TryLater):
+class TicketIncomplete(RetryableError):
     """Details or an image type are still missing; what came is kept. `causes` are the codes of all that failed."""
 
     code = "ticket_incomplete"
@@ -138,7 +138,7 @@ class TicketIncomplete(TryLater):
         self.causes = frozenset(causes)
 
 
-class Superseded(TryLater):
+class WriteConflict(RetryableError):
     """A concurrent attempt changed the ticket first."""
 
     code = "superseded"

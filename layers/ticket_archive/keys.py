@@ -13,9 +13,9 @@ def details_key(ticket: str, sha256: str) -> str:
     return f"tickets/{ticket}/details/{sha256}.json.gz"
 
 
-def unrecognised_key(ticket: str, sha256: str) -> str:
+def unrecognized_key(ticket: str, sha256: str) -> str:
     """A vendor body that was not understood."""
-    return f"tickets/{ticket}/unrecognised/{sha256}"
+    return f"tickets/{ticket}/unrecognized/{sha256}"
 
 
 def manifest_key(ticket: str, version: str) -> str:

@@ -16,26 +16,26 @@ class Metric(StrEnum):
     """Counts, and times in milliseconds: those that have Time in their name."""
 
     # The webhook door
-    WEBHOOKS_KEPT = "WebhooksKept"
-    WEBHOOKS_REFUSED = "WebhooksRefused"
-    WEBHOOKS_NOT_KEPT = "WebhooksNotKept"
+    WEBHOOKS_ACCEPTED = "WebhooksAccepted"
+    WEBHOOKS_REJECTED = "WebhooksRejected"
+    WEBHOOKS_ENQUEUE_FAILED = "WebhooksEnqueueFailed"
 
     # The queue door: what became of a message
-    MESSAGES_DONE = "MessagesDone"
-    MESSAGES_PUT_OFF = "MessagesPutOff"
+    MESSAGES_PROCESSED = "MessagesProcessed"
+    MESSAGES_RETRIED = "MessagesRetried"
     TICKETS_ARCHIVED = "TicketsArchived"
     TICKETS_UNCHANGED = "TicketsUnchanged"
-    TICKETS_REPAIRED = "TicketsRepaired"  # archived because the schedule asked again
+    TICKETS_RECOVERED = "TicketsRecovered"  # archived because the schedule asked again
     TICKETS_ERASED_ASKED_FOR = "TicketsErasedAskedFor"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
     WEBHOOKS_QUARANTINED = "WebhooksQuarantined"
-    TIME_TO_ARCHIVE = "TimeToArchive"  # from the webhook to its manifest
+    ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to its manifest
 
     # The queue door: what a person must look at, once for each delivery
-    VENDOR_DENIED_ACCESS = "VendorDeniedAccess"
-    BODIES_NOT_UNDERSTOOD = "BodiesNotUnderstood"
-    SETTINGS_AT_FAULT = "SettingsAtFault"
+    VENDOR_AUTH_ERRORS = "VendorAuthError"
+    UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"
+    CONFIGURATION_ERRORS = "ConfigurationErrors"
     STORAGE_ERRORS = "StorageErrors"
 
     # Calls to the vendor, each try for itself, and to the bucket
@@ -53,7 +53,7 @@ class Metric(StrEnum):
 
     # The schedule door
     TICKETS_REQUEUED = "TicketsRequeued"
-    TICKETS_GIVEN_UP = "TicketsGivenUp"
+    REQUEUE_EXHAUSTED = "RequeueExhausted"
     TICKETS_INCOMPLETE_FOR_AN_HOUR = "TicketsIncompleteForAnHour"
 
     # Retrieval
@@ -67,7 +67,16 @@ class Metric(StrEnum):
     @property
     def unit(self) -> MetricUnit:
         """As CloudWatch knows it."""
-        return MetricUnit.Milliseconds if "Time" in self.value else MetricUnit.Count
+        return MetricUnit.Milliseconds if self in _DURATIONS else MetricUnit.Count
+
+
+_DURATIONS = {
+    Metric.ARCHIVE_LATENCY,
+    Metric.VENDOR_TOKEN_TIME,
+    Metric.VENDOR_DETAILS_TIME,
+    Metric.VENDOR_IMAGES_TIME,
+    Metric.VENDOR_LINK_TIME,
+}
 
 
 def count(metric: Metric, value: float = 1) -> None:
@@ -75,19 +84,19 @@ def count(metric: Metric, value: float = 1) -> None:
     metrics.add_metric(metric.value, metric.unit, value)
 
 
-class Tally:
+class MetricBuffer:
     """What many threads have to count, until the invocation's own thread hands it over."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._noted: list[tuple[Metric, float]] = []
 
-    def note(self, metric: Metric, value: float = 1) -> None:
+    def add(self, metric: Metric, value: float = 1) -> None:
         """Notes a value; any thread may."""
         with self._lock:
             self._noted.append((metric, value))
 
-    def hand_over(self) -> None:
+    def flush(self) -> None:
         """Counts what was noted since the last time. A call that outlives its invocation is counted by the next."""
         with self._lock:
             noted, self._noted = self._noted, []

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from ticket_archive.attributes import from_attribute, to_attribute
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.errors import InvalidRequest, Superseded, TicketErased
+from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TicketItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class IncompleteTicket:
     """An incomplete ticket, as the sparse index lists it."""
 
     ticket: str
@@ -129,7 +129,7 @@ class TicketTable:
     def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None:
         """Makes `changes` the ticket's archived state, if it is still in the version of `item` and no newer fetch won.
 
-        Raises TicketErased, or Superseded where a concurrent attempt was first.
+        Raises TicketErased, or WriteConflict where a concurrent attempt was first.
         """
         as_read = "#version = :was" if item.version else "attribute_not_exists(#version)"
         condition = f"{as_read} AND #state <> :erased AND {_NEWEST_FETCH}"
@@ -144,10 +144,10 @@ class TicketTable:
             {":was": item.version} if item.version else {},
         )
 
-    def keep_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
         """Keeps what an attempt brought of a ticket that was never archived yet, and lists it as incomplete.
 
-        Raises TicketErased, or Superseded where the ticket is archived already or a newer fetch was first.
+        Raises TicketErased, or WriteConflict where the ticket is archived already or a newer fetch was first.
         """
         condition = f"#state IN (:was_received, :was_incomplete) AND {_NEWEST_FETCH}"
         removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
@@ -165,7 +165,7 @@ class TicketTable:
         answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True)
         return read_item(answer["Item"]) if "Item" in answer else None
 
-    def incomplete(self, limit: int) -> Sequence[Waiting]:
+    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
         """At most `limit` incomplete tickets, the one that is due first in front."""
         answer = self._client.query(
             TableName=self._name,
@@ -175,7 +175,7 @@ class TicketTable:
             Limit=limit,
         )
         return [
-            Waiting(
+            IncompleteTicket(
                 item["ticket"]["S"],
                 item["retry_at"]["S"],
                 item["received_at"]["S"],
@@ -184,7 +184,7 @@ class TicketTable:
             for item in answer["Items"]
         ]
 
-    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         """Claims a due ticket for one more requeue and sets its next time; None takes it off the list for good.
 
         Says False where it was claimed, archived or erased meanwhile.
@@ -194,7 +194,7 @@ class TicketTable:
             values["incomplete"] = None
         try:
             self._update(waiting.ticket, values, set(), "#retry_at = :was", {":was": waiting.retry_at})
-        except (Superseded, TicketErased):
+        except (WriteConflict, TicketErased):
             return False
         return True
 
@@ -245,7 +245,7 @@ class TicketTable:
             old: Any = error.response.get("Item", {})
             if old.get("state", {}).get("S") == TicketState.ERASED:
                 raise TicketErased from None
-            raise Superseded("ticket") from None
+            raise WriteConflict("ticket") from None
 
 
 def read_item(attributes: Mapping[str, Any]) -> TicketItem:

@@ -31,7 +31,7 @@ class _Warnings(logging.Handler):
         logging.getLogger().handle(record)
 
 
-def keep_warnings_only() -> None:
+def silence_library_debug_logs() -> None:
     """Cuts the libraries' loggers off from the root's handlers, but for warnings.
 
     Their level alone would not do: it can be set again, and so can that of any logger below.
@@ -43,18 +43,18 @@ def keep_warnings_only() -> None:
         library.setLevel(logging.WARNING)
 
 
-keep_warnings_only()
+silence_library_debug_logs()
 
 logger = Logger(service="ticket-archive", log_uncaught_exceptions=False, utc=True)
 metrics = Metrics(namespace="TicketArchive", service="ticket-archive")
 
 
-def follow(**identifiers: str) -> None:
+def append_log_keys(**identifiers: str) -> None:
     """Puts identifiers on every line that is logged from here on, in this context: `contextvars`, not only a thread."""
     logger.thread_safe_append_keys(**identifiers)
 
 
-def followed() -> dict[str, str]:
+def current_log_keys() -> dict[str, str]:
     """The identifiers that are on every line in this context."""
     return dict(logger.thread_safe_get_current_keys())
 

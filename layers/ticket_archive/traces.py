@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
-from ticket_archive.telemetry import followed
+from ticket_archive.telemetry import current_log_keys
 
 _HEADER = b'{"format": "json", "version": 1}\n'
 _DAEMON = "127.0.0.1:2000"  # where it listens unless the variable says otherwise
@@ -58,7 +58,7 @@ def _tell(document: Mapping[str, Any], annotations: Mapping[str, str]) -> None:
         "trace_id": trace["Root"],
         "parent_id": _parent.get() or trace["Parent"],
         "end_time": time.time(),
-        "annotations": {**followed(), **annotations},
+        "annotations": {**current_log_keys(), **annotations},
     }
     host, _, port = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", _DAEMON).rpartition(":")
     with suppress(OSError, ValueError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:

@@ -8,8 +8,8 @@ from local.vendor import webhooks
 from local.vendor.details import details
 from local.vendor.fault import Endpoint
 from local.vendor.faults import FAULTS
-from local.vendor.journal import Journal
 from local.vendor.pictures import ImageType
+from local.vendor.request_log import Journal
 from local.vendor.script import Line, Rate, Script
 from local.vendor.service import Service
 from local.vendor.shapes import Absence, Shape

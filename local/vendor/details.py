@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.vendor.chance import chance
+from local.vendor.seeding import chance
 from local.vendor.tickets import DetailsForm, Outcome, Ticket
 
 FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from local.vendor.answers import Answer
+from local.vendor.connection import Wire
 from local.vendor.pictures import Picture
-from local.vendor.wire import Wire
 
 
 class Endpoint(StrEnum):

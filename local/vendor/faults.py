@@ -1,6 +1,6 @@
 """Everything that a vendor may do wrong, by name."""
 
-from local.vendor.broken_lines import BROKEN_LINES
-from local.vendor.wrong_answers import WRONG_ANSWERS
+from local.vendor.network_faults import BROKEN_LINES
+from local.vendor.response_faults import WRONG_ANSWERS
 
 FAULTS = {**WRONG_ANSWERS, **BROKEN_LINES}

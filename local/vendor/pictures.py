@@ -10,7 +10,7 @@ from math import sin, sqrt
 
 from PIL import Image, ImageDraw, ImageFont
 
-from local.vendor.chance import chance
+from local.vendor.seeding import chance
 
 
 class ImageType(StrEnum):

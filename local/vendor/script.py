@@ -4,9 +4,9 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from local.vendor.chance import chance
 from local.vendor.fault import Endpoint, Fault
 from local.vendor.faults import FAULTS
+from local.vendor.seeding import chance
 
 Key = tuple[str | None, Endpoint, str | None]
 """Ticket (none for a token), endpoint, and the `type` parameter as sent (images only)."""

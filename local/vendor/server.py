@@ -15,13 +15,13 @@ from typing import Any, Self
 import requests
 
 from local.vendor.answers import Answer, as_json
+from local.vendor.connection import Wire
 from local.vendor.control import ACTIONS, Control
 from local.vendor.credential import Credential, Tokens
 from local.vendor.fault import Call, Endpoint
-from local.vendor.journal import Record
+from local.vendor.request_log import Record
 from local.vendor.service import Request, Service, types_of
 from local.vendor.tickets import Tickets
-from local.vendor.wire import Wire
 
 HOST = "127.0.0.1"
 CONTROL = "/_sim/"

@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from local.vendor import pictures
-from local.vendor.chance import chance
 from local.vendor.people import Document, Person, document, person
 from local.vendor.pictures import DERIVED, SIDES, ImageType, Picture, Sitter
+from local.vendor.seeding import chance
 from local.vendor.shapes import Absence, Shape
 
 _Choice = TypeVar("_Choice")

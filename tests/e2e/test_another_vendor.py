@@ -16,7 +16,7 @@ import pytest
 import requests
 from PIL import Image
 
-from ingest.webhook import IV_HEADER, seal_webhook
+from ingest.webhooks.event import IV_HEADER, seal_webhook
 from local import stack as local_stack
 from local.api import Api
 from local.stack import Vendor

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from ingest.webhook import IV_HEADER, seal_webhook
+from ingest.webhooks.event import IV_HEADER, seal_webhook
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.models import ImageType
@@ -260,7 +260,7 @@ def test_an_answer_that_is_no_image_is_never_stored_as_one(
     assert [key for key in keys if "/images/DOCUMENT/" in key] == sorted(
         {image["key"] for image in manifests(stack, ticket)[0]["images"] if image["type"] == "DOCUMENT"}
     )
-    assert bool([key for key in keys if "/unrecognised/" in key]) is kept
+    assert bool([key for key in keys if "/unrecognized/" in key]) is kept
 
 
 def test_an_unknown_ticket_is_incomplete_and_not_served(stack: LocalStack) -> None:

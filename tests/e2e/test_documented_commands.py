@@ -175,9 +175,9 @@ def as_typed(text: str, filled_in: dict[str, str], stack_file: Path) -> str:
     """The block with its capital words filled in, and without what would open a window or take a minute."""
     shorter = {
         " …": "",
-        "erase TICKET --yes": "erase TICKET --yes --settle 2",
-        "hold TICKET": "hold TICKET --settle 2",
-        "release TICKET": "release TICKET --settle 2",
+        "erase TICKET --yes": "erase TICKET --yes --drain-seconds 2",
+        "hold TICKET": "hold TICKET --drain-seconds 2",
+        "release TICKET": "release TICKET --drain-seconds 2",
         "view TICKET": "view TICKET --no-open --keep-seconds 1",
         "send-test-webhook": f"send-test-webhook --stack-file {stack_file}",  # which has the emulator's URL
     }

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ingest.app import SCHEDULE_SOURCE
-from ingest.messages import ticket_message, webhook_message
-from ingest.webhook import Webhook, seal_webhook
+from ingest.messaging.messages import ticket_message, webhook_message
+from ingest.webhooks.event import Webhook, seal_webhook
 from local import ROOT
 from local.account import ALIAS
 from tests.support.stack import LocalStack
@@ -96,7 +96,7 @@ def test_every_version_of_every_state_goes(stack: LocalStack) -> None:
     stack.s3.delete_object(Bucket=stack.at.bucket, Key=hidden)
     before = versions(stack, ticket)
 
-    receipt = ops(stack, "erase", ticket, "--yes", "--settle", "1", "--reason-code", "ART17-0042")
+    receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "1", "--reason-code", "ART17-0042")
 
     assert receipt["object_versions"] == len(before)
     assert receipt["events"] == 1
@@ -121,7 +121,7 @@ def test_nothing_that_comes_late_brings_it_back(stack: LocalStack) -> None:
     event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
     body, iv = seal_webhook(event, stack.at.webhook_secret.encode(), bytes(range(16)))
     dead = webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:00:00.000000Z"))
-    ops(stack, "erase", ticket, "--yes", "--settle", "0")
+    ops(stack, "erase", ticket, "--yes", "--drain-seconds", "0")
 
     stack.vendor("forget")
     assert stack.post(ticket) == 202
@@ -153,7 +153,7 @@ def test_what_was_under_way_leaves_nothing_behind(stack: LocalStack) -> None:
         assert stack.post(ticket) == 202
         eventually(lambda: True if items(stack, ticket) else None, "the archive under way")
 
-        receipt = ops(stack, "erase", ticket, "--yes", "--settle", "7")
+        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "7")
 
     assert receipt["late_object_versions"] > 0, "it did write after the first look"
     eventually(done_with(stack, ticket, 1), "the archive ended")

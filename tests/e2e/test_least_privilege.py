@@ -18,8 +18,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ingest.app import SCHEDULE_SOURCE
-from ingest.messages import ticket_message, webhook_message
-from ingest.webhook import IV_HEADER, Webhook, seal_webhook
+from ingest.messaging.messages import ticket_message, webhook_message
+from ingest.webhooks.event import IV_HEADER, Webhook, seal_webhook
 from local.account import ALIAS, Account
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
@@ -31,11 +31,11 @@ POLICY = {"IngestRole": "ingest", "RetrievalRole": "retrieval", "ScheduleRole": 
 XRAY = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")  # the emulator has no daemon that would send traces
 NOT_PROVEN_HERE = {
     # The emulator's poller reads the queue with rights of its own; AWS refuses an event source without these.
-    ("IngestRole", "WorkOnTheQueue", "sqs:ReceiveMessage"),
-    ("IngestRole", "WorkOnTheQueue", "sqs:DeleteMessage"),
-    ("IngestRole", "WorkOnTheQueue", "sqs:GetQueueAttributes"),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:ReceiveMessage"),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:DeleteMessage"),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:GetQueueAttributes"),
     # The emulator does not ask for it where an object is put with a tag.
-    ("IngestRole", "SayThatObjectsEnd", "s3:PutObjectTagging"),
+    ("IngestRole", "TagExpiringObjects", "s3:PutObjectTagging"),
     # The emulator encrypts nothing at rest on a caller's behalf, and writes the functions' logs itself.
     ("IngestRole", "UseTheKey", "kms:GenerateDataKey"),
     ("IngestRole", "UseTheKey", "kms:Decrypt"),
@@ -208,7 +208,7 @@ def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
 
 def reads_a_secret_that_changed(deployed: Deployed) -> bool:
     """A process that has no secret in its memory yet archives a ticket whose webhook came."""
-    deployed.stack.renew(deployed.names["IngestFunction"])
+    deployed.stack.overwrite(deployed.names["IngestFunction"])
     return archives_a_webhook(deployed)
 
 
@@ -281,7 +281,7 @@ def an_archived(deployed: Deployed) -> str:
 NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
     ("IngestRole", "KeepRequestsAndRequeueTickets", "sqs:SendMessage", keeps_a_webhook),
     ("IngestRole", "KeepRequestsAndRequeueTickets", "sqs:SendMessage", quarantines_junk),
-    ("IngestRole", "WorkOnTheQueue", "sqs:ChangeMessageVisibility", puts_off_what_fails),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:ChangeMessageVisibility", puts_off_what_fails),
     ("IngestRole", "WriteTickets", "dynamodb:UpdateItem", archives_a_request),
     ("IngestRole", "WriteTickets", "dynamodb:PutItem", archives_a_webhook),
     ("IngestRole", "WriteTickets", "dynamodb:GetItem", looks_again_after_a_lost_race),
@@ -367,12 +367,12 @@ def test_what_the_retrieval_role_is_not_granted_is_denied(deployed: Deployed) ->
     ticket = an_archived(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
     [manifest] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/manifests/")["Contents"]
-    deployed.stack.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognised/x", Body=b"x")
+    deployed.stack.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x", Body=b"x")
     denied(
         {
             "s3:GetObject of a manifest": lambda: role.s3.get_object(Bucket=at.bucket, Key=manifest["Key"]),
             "s3:GetObject of what was not understood": lambda: role.s3.get_object(
-                Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognised/x"
+                Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x"
             ),
             "s3:PutObject": lambda: role.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/images/x", Body=b"x"),
             "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=manifest["Key"]),

@@ -86,7 +86,7 @@ def test_a_ticket_from_backfill_to_erasure(
     assert (refused.returncode, "legal hold" in refused.stderr) == (1, True)
     ops("release", ticket)
     planned = ops("erase", ticket)
-    receipt = ops("erase", ticket, "--yes", "--settle", "2")
+    receipt = ops("erase", ticket, "--yes", "--drain-seconds", "2")
 
     # THEN nothing of it is left but the tombstone, which a late webhook and a forced backfill do not overcome
     assert receipt["object_versions"] == planned["object_versions"] == len(pictures) + 1
@@ -103,7 +103,7 @@ def test_a_ticket_from_backfill_to_erasure(
     kept = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
     assert not kept.get("Versions")
     assert not kept.get("DeleteMarkers")
-    assert ops("erase", ticket, "--yes", "--settle", "2")["erased_at"] == receipt["erased_at"]
+    assert ops("erase", ticket, "--yes", "--drain-seconds", "2")["erased_at"] == receipt["erased_at"]
     assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
 
 
@@ -185,7 +185,7 @@ def _listed(ops: Ops) -> list[dict[str, Any]]:
 
 def _worked_on(stack: LocalStack, ticket: str, result: str) -> int:
     """How many messages about the ticket ended like that. The queue itself is shared with other tests' tickets."""
-    lines = {line for line in stack.emulator_log.splitlines() if "message done" in line and f'"{ticket}"' in line}
+    lines = {line for line in stack.emulator_log.splitlines() if "message processed" in line and f'"{ticket}"' in line}
     return sum(f'"result":"{result}"' in line for line in lines)
 
 
@@ -200,7 +200,7 @@ def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
         text = json.dumps({"secret": value})
         stack.secrets.put_secret_value(SecretId=outputs["WebhookSecretArn"], SecretString=text)
         for function in functions:  # new processes have not read the secrets yet
-            stack.renew(function["FunctionName"])
+            stack.overwrite(function["FunctionName"])
 
     enter(secret)
     try:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.messages import ticket_message
+from ingest.messaging.messages import ticket_message
 from local.account import ALIAS, outputs
 from local.stack import SEED
 from local.vendor import webhooks
@@ -18,12 +18,12 @@ from local.vendor.tickets import Tickets
 from local.vendor.webhooks import Form
 from ops.queues import Pace, Queue
 from ops.redrive import Outcome, quarantined, redrive
+from tests.support.consistency_checks import Reckoning
 from tests.support.downstream import downstream
-from tests.support.load import PICTURE_BYTES, Parcel, Sender
+from tests.support.load import PICTURE_BYTES, Sender, WebhookRequest
+from tests.support.log_reader import Told
 from tests.support.queues import body_of, dead_letters_after, messages
-from tests.support.reckoning import Reckoning
 from tests.support.stack import LocalStack
-from tests.support.told import Told
 from tests.support.waiting import eventually
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem
@@ -35,7 +35,7 @@ FIRST = 500_000
 ONCE_EACH = Counter(["details", *(kind.value for kind in ImageType)])
 
 
-class House:
+class ArchiveHarness:
     """Tickets of this file's own, with all five types of images, and what became of them."""
 
     def __init__(self, stack: LocalStack) -> None:
@@ -55,7 +55,7 @@ class House:
         return webhooks.enciphered(content, self.stack.at.webhook_secret)
 
     def post(self, *sent: webhooks.Webhook) -> None:
-        assert Sender(self.stack, at_once=8).post([Parcel(webhook) for webhook in sent]) == []
+        assert Sender(self.stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
 
     def ask(self, *bodies: str) -> None:
         """Messages straight into the ticket queue, as one batch."""
@@ -83,11 +83,11 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(stack: LocalStack) -> House:
-    return House(stack)
+def house(stack: LocalStack) -> ArchiveHarness:
+    return ArchiveHarness(stack)
 
 
-def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(house: House) -> None:
+def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(house: ArchiveHarness) -> None:
     """GIVEN a document that is not ready for two attempts, WHEN its event comes, THEN the third archives it."""
     ticket = house.ticket()
     house.stack.vendor("script", fault="not_ready", endpoint="images", ticket=ticket, type="DOCUMENT", times=2)
@@ -106,7 +106,7 @@ def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_fo
         eventually(lambda: consumer.keys(ticket) == house.reckoning.manifests(ticket) or None, "one event")
 
 
-def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: House) -> None:
+def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: ArchiveHarness) -> None:
     stack, ticket = house.stack, house.ticket()
     # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
     stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket)
@@ -143,7 +143,7 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: Ho
     assert house.reckoning.differences(ticket) == []
 
 
-def test_sixteen_of_the_same_event_at_once_are_one(house: House) -> None:
+def test_sixteen_of_the_same_event_at_once_are_one(house: ArchiveHarness) -> None:
     ticket, told = house.ticket(), Told(house.stack)
     one, other = house.event(ticket), house.event(ticket)
     with downstream(house.stack) as consumer:
@@ -152,10 +152,10 @@ def test_sixteen_of_the_same_event_at_once_are_one(house: House) -> None:
         assert house.calls(ticket) == ONCE_EACH
         assert house.reckoning.differences(ticket) == []
         assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
-    assert told.results == Counter(archived=1, already_done=15)
+    assert told.results == Counter(archived=1, duplicate=15)
 
 
-def test_different_events_of_one_ticket_at_once_are_one_state(house: House) -> None:
+def test_different_events_of_one_ticket_at_once_are_one_state(house: ArchiveHarness) -> None:
     ticket, told = house.ticket(), Told(house.stack)
     with downstream(house.stack) as consumer, ThreadPoolExecutor(8) as pool:
         list(pool.map(house.post, [house.event(ticket, remaining_attempts=number) for number in range(8)]))
@@ -164,7 +164,7 @@ def test_different_events_of_one_ticket_at_once_are_one_state(house: House) -> N
         assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
 
 
-def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: House) -> None:
+def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: ArchiveHarness) -> None:
     stack, ticket = house.stack, house.ticket()
     seen: set[str] = set()
     with downstream(stack) as consumer:
@@ -180,7 +180,7 @@ def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: H
     assert house.reckoning.differences(ticket, states=3) == []
 
 
-def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(house: House) -> None:
+def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(house: ArchiveHarness) -> None:
     stack, ticket = house.stack, house.ticket()
     secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
     # GIVEN a vendor that enciphers with a secret that nobody entered here
@@ -220,7 +220,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
     assert house.reckoning.differences(ticket) == []
 
 
-def test_poison_in_a_batch_costs_no_neighbour(house: House) -> None:
+def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
     stack = house.stack
     good = [house.ticket() for _ in range(4)]
     mark = uuid4().hex
@@ -241,7 +241,7 @@ def test_poison_in_a_batch_costs_no_neighbour(house: House) -> None:
     assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
-def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(house: House) -> None:
+def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(house: ArchiveHarness) -> None:
     stack = house.stack
     before, told = house.ticket(), Told(stack)
     house.post(house.event(before))
@@ -252,10 +252,10 @@ def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(hou
     for ticket in tickets:
         house.archived(ticket)
         assert house.reckoning.differences(ticket) == []
-    assert told.look().put_off == Counter()
+    assert told.look().set_visibility_timeout == Counter()
 
 
-def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: House) -> None:
+def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: ArchiveHarness) -> None:
     stack, ticket, told = house.stack, house.ticket(), Told(house.stack)
     with downstream(stack) as consumer:
         house.ask(json.dumps({"ticket": ticket}))
@@ -286,4 +286,4 @@ def _forget_secrets(stack: LocalStack) -> None:
     """New workers, as after a deployment: the old ones keep a secret for up to five minutes."""
     for each in stack.functions.list_functions()["Functions"]:
         if "Ingest" in each["FunctionName"]:
-            stack.renew(each["FunctionName"])
+            stack.overwrite(each["FunctionName"])

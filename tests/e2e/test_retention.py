@@ -78,7 +78,7 @@ def test_everything_of_a_ticket_ends_together_but_for_a_legal_hold(limited: Loca
     assert ends(limited, ticket) == ({end}, end)
 
     # WHEN it is held, and changes THEN nothing of it ends, whatever is stored from then on
-    held = ops(limited, "hold", ticket, "--settle", "3")
+    held = ops(limited, "hold", ticket, "--drain-seconds", "3")
     assert held["object_versions"] == len(tags(limited, ticket))
     becomes(limited, ticket, "REJECTED", 1)
     assert all(tag == [] for tag in tags(limited, ticket).values())

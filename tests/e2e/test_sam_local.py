@@ -23,7 +23,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from pytest_socket import socket_allow_hosts
 
-from ingest.webhook import IV_HEADER
+from ingest.webhooks.event import IV_HEADER
 from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.account import Account
@@ -42,7 +42,7 @@ NO_PULL = "--skip-pull-image"
 LAYER = "SharedLayer"
 DOCKER = shutil.which("docker") or "docker"
 
-WEBHOOKS_REFUSED = {"webhook_empty": 400, "webhook_wrong_content_type": 415}
+WEBHOOKS_REJECTED = {"webhook_empty": 400, "webhook_wrong_content_type": 415}
 RETRIEVAL = {
     "retrieval_bad_cursor": 400,
     "retrieval_bad_expiry": 400,
@@ -109,7 +109,7 @@ def event(stack: LocalStack, name: str) -> dict[str, Any]:
 def expected(name: str) -> int | None:
     """The status that an event's answer has; None for the doors that give none."""
     if name.startswith("webhook_"):
-        return WEBHOOKS_REFUSED.get(name, 202)
+        return WEBHOOKS_REJECTED.get(name, 202)
     return RETRIEVAL.get(name, 200) if name.startswith("retrieval_") else None
 
 
@@ -257,7 +257,7 @@ def test_the_webhook_door_works_on_its_own_without_a_queue_or_a_stack(built: Pat
     lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"level"')]
     assert [(line["message"], line.get("result")) for line in lines] == [
         ("ticket not archived", None),
-        ("webhook kept", "failed"),
+        ("webhook accepted", "failed"),
     ]
     assert lines[0]["detail"] == "VENDOR_CREDENTIAL_SECRET, WEBHOOK_SECRET"
 

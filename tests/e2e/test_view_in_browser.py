@@ -13,7 +13,7 @@ from ops.contents import pieces
 from ops.page import page
 from tests.support.browser import CHROMIUM, Browser
 from tests.support.waiting import eventually
-from tests.unit.ops.house import House
+from tests.unit.ops.cli_harness import ArchiveHarness
 from ticket_archive.bucket import Bucket
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
@@ -31,7 +31,7 @@ def jpeg(colour: str) -> bytes:
 def browser(tmp_path: Path) -> Iterator[Browser]:
     """A ticket with a good picture, one that no browser can show, and one that is gone from the bucket."""
     details = {"user": {"fullname": "AMINA", "native_fields": {"fullname": NAME}, "note": "<script>alert(1)</script>"}}
-    house = House()
+    house = ArchiveHarness()
     item = house.archive(
         "t1",
         details=json.dumps(details).encode(),

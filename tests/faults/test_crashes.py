@@ -14,17 +14,17 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from ingest import queue_door
-from ingest.images import LinkedImage
-from ingest.messages import webhook_message
-from ingest.once import Once
-from ingest.queue_door import Collaborators
-from ingest.webhook import Webhook, seal_webhook
-from ingest.work import Work
+from ingest.archiving.processor import MessageProcessor
+from ingest.files.parsing import LinkedImage
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers.sqs import Collaborators
+from ingest.messaging.idempotency import EventIdempotency
+from ingest.messaging.messages import webhook_message
+from ingest.webhooks.event import Webhook, seal_webhook
+from tests.support.archive_harness import DOCUMENT, PORTRAIT, RECEIVED_AT, SELFIES, TICKET, ArchiveHarness, pictures
 from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, When, picture, sqs_record
-from tests.support.house import DOCUMENT, PORTRAIT, RECEIVED_AT, SELFIES, TICKET, House, pictures
 from ticket_archive.details import read_details
-from ticket_archive.errors import NotUnderstood, OutOfTime, VendorUnavailable
+from ticket_archive.errors import DeadlineExceeded, UnrecognizedResponse, VendorUnavailable
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 LINK = LinkedImage("https://images.example.com/front.jpg")
@@ -54,7 +54,7 @@ class Crash:
         if self.dead:
             raise Died
         if self.late and when == "before" and name.startswith("vendor."):
-            raise OutOfTime("vendor")
+            raise DeadlineExceeded("vendor")
         if (when, name) != self.target or self.happened:
             return
         self.left -= 1
@@ -80,7 +80,7 @@ class Stack:
     """Everything that outlives a process, and one message in the queue."""
 
     def __init__(self) -> None:
-        self.house = House()
+        self.house = ArchiveHarness()
         self.effects = self.house.effects
         self.queue = FakeQueue(self.effects)
         self.store = FakeIdempotencyTable(self.effects)
@@ -90,8 +90,8 @@ class Stack:
         body, iv = seal_webhook(json.dumps(event).encode(), SECRET, bytes(16))
         record = sqs_record(webhook_message(Webhook(body, iv, "text/plain", RECEIVED_AT)), receives, "m1")
         with ThreadPoolExecutor(2) as tickets, ThreadPoolExecutor(6) as calls, pytest.MonkeyPatch.context() as patch:
-            once = Once(cast("Any", self.store), "idempotency")
-            work = Work(
+            once = EventIdempotency(cast("Any", self.store), "idempotency")
+            work = MessageProcessor(
                 archive=self.house.archive(calls),
                 once=once,
                 quarantine=self.queue,
@@ -100,8 +100,8 @@ class Stack:
                 retry_delay=20.0,
             )
             door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, DELIVERIES)
-            patch.setattr(queue_door, "collaborators", lambda: door)
-            answer = queue_door.handle({"Records": [record]}, cast("Any", FakeContext()))
+            patch.setattr(sqs_handler, "collaborators", lambda: door)
+            answer = sqs_handler.handle({"Records": [record]}, cast("Any", FakeContext()))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
@@ -158,8 +158,8 @@ def hard(crash: Crash | None) -> Stack:
     stack.house.vendor.becomes(TICKET, read_details(EXACT), pictures())
 
     def document() -> object:
-        understood = stack.house.bucket.keys("unrecognised")
-        return pictures()[DOCUMENT] if understood else NotUnderstood("no_image", b"<html>Good day</html>")
+        understood = stack.house.bucket.keys("unrecognized")
+        return pictures()[DOCUMENT] if understood else UnrecognizedResponse("no_image", b"<html>Good day</html>")
 
     stack.house.vendor.images_of[TICKET, DOCUMENT] = document  # type: ignore[assignment]
     stack.deliver(COMPLETED, crash)
@@ -190,11 +190,11 @@ def _small_items(monkeypatch: pytest.MonkeyPatch) -> None:
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Crash], None]:
     """Makes the fetcher's time run out where a crash says so."""
 
-    def follow(crash: Crash) -> None:
+    def append_log_keys(crash: Crash) -> None:
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (1000.0 if crash.late else 0.0))
-        monkeypatch.setattr("ingest.fetch.time", clock)
+        monkeypatch.setattr("ingest.archiving.fetcher.time", clock)
 
-    return follow
+    return append_log_keys
 
 
 def boundaries(story: Story) -> Iterator[tuple[str, int]]:
@@ -284,16 +284,16 @@ def test_the_stories_have_every_kind_of_call_in_them() -> None:
         "once.update",
         "table.register",
         "table.event",
-        "table.keep_incomplete",
+        "table.mark_incomplete",
         "table.archive",
         "vendor.details",
         "vendor.images",
         "vendor.linked_image",
         "images",
-        "unrecognised",
+        "unrecognized",
         "details",
         "manifests",
-        "queue.put_off",
+        "queue.set_visibility_timeout",
     }
 
 

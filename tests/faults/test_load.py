@@ -18,12 +18,12 @@ import pytest
 from local.vendor.faults import FAULTS
 from ops.queues import Pace, Queue, Received
 from ops.redrive import Outcome, dead_letter, redrive
+from tests.support.consistency_checks import Reckoning
 from tests.support.downstream import downstream
-from tests.support.load import LATER, SLOW, Parcel, Sender, parcels, personal_data, spelt, tickets
+from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
+from tests.support.log_reader import Told
 from tests.support.queues import body_of, dead_letters_after, messages
-from tests.support.reckoning import Reckoning
 from tests.support.stack import LocalStack
-from tests.support.told import Told
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -42,9 +42,9 @@ JUNK = 0.1
 class Load:
     """What was sent, and what was found. `differences` by ticket: before a redrive, and after it."""
 
-    sent: list[Parcel]
+    sent: list[WebhookRequest]
     stuck: list[str]
-    refused: list[Parcel]
+    refused: list[WebhookRequest]
     before: dict[str, list[str]]
     after: dict[str, list[str]]
     dead: list[Received]
@@ -147,8 +147,8 @@ def test_a_doubled_event_is_recognised(load: Load) -> None:
     doubled = len([parcel for parcel in load.sent if parcel.ticket]) - TICKETS - STUCK
     results = load.told.results
     assert results["archived"] == TICKETS + STUCK
-    assert results["already_done"] + results["unchanged"] + results["superseded"] == doubled
-    assert results["already_done"] >= 0.8 * doubled
+    assert results["duplicate"] + results["unchanged"] + results["superseded"] == doubled
+    assert results["duplicate"] >= 0.8 * doubled
 
 
 def test_junk_is_quarantined_each_with_its_reason_and_sets_off_no_other_alarm(load: Load) -> None:
@@ -166,13 +166,13 @@ def test_no_personal_data_is_in_the_logs_and_the_queues(load: Load) -> None:
     assert [mark for mark in load.personal for form in spelt(mark) if form in text or form in queued] == []
 
 
-def _wait(told: Told, sent: list[Parcel]) -> None:
+def _wait(told: Told, sent: list[WebhookRequest]) -> None:
     """Until each of these messages was done, as the functions say: a queue shared with other tests is never empty."""
     wanted = Counter(parcel.ticket or "" for parcel in sent)
 
     ends_at = time.monotonic() + 150
     while not told.look().done >= wanted:
-        assert time.monotonic() < ends_at, f"not done: {wanted - told.done}; put off: {told.put_off}"
+        assert time.monotonic() < ends_at, f"not done: {wanted - told.done}; put off: {told.set_visibility_timeout}"
         time.sleep(0.5)
 
 

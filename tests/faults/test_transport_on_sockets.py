@@ -31,10 +31,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import ingest.connections
-from ingest.connections import tls_context
-from ingest.transport import Answer, Transport
-from ticket_archive.errors import ArchiveError, VendorMisbehaved, VendorUnavailable
+import ingest.vendor.connections
+from ingest.vendor.connections import tls_context
+from ingest.vendor.http import Answer, Transport
+from ticket_archive.errors import ArchiveError, InvalidVendorResponse, VendorUnavailable
 
 MB = 1024 * 1024
 DEADLINE = 0.4  # seconds
@@ -260,7 +260,7 @@ def send(transport: Transport, url: str, *, within: float = 3.0, max_bytes: int 
     )
 
 
-def refusal(transport: Transport, url: str, *, within: float = 3.0, **options: Any) -> str:
+def error_for_response(transport: Transport, url: str, *, within: float = 3.0, **options: Any) -> str:
     """How a call ends that must fail: in time, without anything of the request or the answer in the error."""
     began = time.monotonic()
     with pytest.raises(ArchiveError) as raised:
@@ -270,7 +270,7 @@ def refusal(transport: Transport, url: str, *, within: float = 3.0, **options: A
     assert error.__cause__ is None
     assert error.__context__ is None
     assert "canary" not in repr(error) + "".join(traceback.format_exception(error))
-    assert isinstance(error, VendorUnavailable | VendorMisbehaved)
+    assert isinstance(error, VendorUnavailable | InvalidVendorResponse)
     return str(error)
 
 
@@ -362,7 +362,7 @@ def test_gzip_is_all_that_is_asked_for_and_nothing_is_added_but_that(
     ],
 )  # fmt: skip
 def test_a_call_ends_at_its_deadline(peer: Callable[..., Peer], transport: Transport, script: Script) -> None:
-    assert refusal(transport, peer(script).url, within=DEADLINE) == "vendor_unavailable: deadline"
+    assert error_for_response(transport, peer(script).url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
 @pytest.mark.parametrize("over_tls", [False, True])
@@ -388,7 +388,7 @@ def test_a_peer_that_does_not_read_or_reads_slowly_costs_no_more_than_the_deadli
     for _ in range(calls_before):
         send(transport, server.url)
     large = {"X-Large": "a" * 8 * MB}
-    assert refusal(transport, server.url, within=DEADLINE, headers=large) == "vendor_unavailable: deadline"
+    assert error_for_response(transport, server.url, within=DEADLINE, headers=large) == "vendor_unavailable: deadline"
     assert server.connections == 1
 
 
@@ -401,14 +401,14 @@ def test_a_full_backlog_costs_no_more_than_the_deadline(transport: Transport) ->
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
-        assert refusal(transport, url, within=DEADLINE) == "vendor_unavailable: deadline"
+        assert error_for_response(transport, url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
 def test_a_silence_ends_a_call_before_its_deadline(peer: Callable[..., Peer]) -> None:
     transport = Transport(read_timeout=0.2)
     server = peer(then(says(OK + b"Content-Length: 9\r\n\r\nhel"), Link.stall))
     began = time.monotonic()
-    assert refusal(transport, server.url, within=5) == "vendor_unavailable: timeout"
+    assert error_for_response(transport, server.url, within=5) == "vendor_unavailable: timeout"
     assert time.monotonic() - began < 0.7
     transport.close()
 
@@ -431,7 +431,7 @@ def test_a_resolver_that_hangs_costs_no_more_than_the_deadline_and_leaves_no_thr
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
     before = threading.active_count()
-    assert refusal(transport, "http://canary.test/", within=DEADLINE) == "vendor_unavailable: deadline"
+    assert error_for_response(transport, "http://canary.test/", within=DEADLINE) == "vendor_unavailable: deadline"
     answered.set()
     until = time.monotonic() + 2
     while threading.active_count() > before and time.monotonic() < until:
@@ -490,19 +490,19 @@ def test_a_call_without_time_reaches_nobody(peer: Callable[..., Peer], transport
     ids=lambda value: None if isinstance(value, bytes) else value,
 )
 def test_a_broken_answer_is_no_answer(peer: Callable[..., Peer], transport: Transport, wire: bytes, code: str) -> None:
-    assert refusal(transport, peer(then(says(wire))).url) == f"vendor_unavailable: {code}"
+    assert error_for_response(transport, peer(then(says(wire))).url) == f"vendor_unavailable: {code}"
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20", OK, OK + b"Content-Length: 9\r\n\r\nhel"])
 def test_a_reset_is_no_answer(peer: Callable[..., Peer], transport: Transport, said: bytes) -> None:
     server = peer(then(says(said), lambda link: time.sleep(0.05), Link.reset))
-    assert refusal(transport, server.url) == "vendor_unavailable: reset"
+    assert error_for_response(transport, server.url) == "vendor_unavailable: reset"
 
 
 def test_a_refused_connection_is_no_answer(peer: Callable[..., Peer], transport: Transport) -> None:
     server = peer(answers(HELLO))
     server.close()
-    assert refusal(transport, server.url) == "vendor_unavailable: connect"
+    assert error_for_response(transport, server.url) == "vendor_unavailable: connect"
 
 
 @pytest.mark.parametrize("host", ["canary.test", "a" * 64 + ".canary.test"])
@@ -517,7 +517,7 @@ def test_a_name_that_does_not_resolve_is_no_answer(
         return real(name, *rest)  # refuses the long label before it asks anybody
 
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    assert refusal(transport, f"http://{host}/") == "vendor_unavailable: dns"
+    assert error_for_response(transport, f"http://{host}/") == "vendor_unavailable: dns"
 
 
 def test_a_body_without_a_length_that_is_cut_off_cannot_be_told_from_a_whole_one(
@@ -543,7 +543,7 @@ def test_a_declared_length_above_the_cap_is_refused_unread(
     peer: Callable[..., Peer], transport: Transport, script: Script
 ) -> None:
     began = time.monotonic()
-    assert refusal(transport, peer(script).url, max_bytes=MB) == "vendor_misbehaved: too_large"
+    assert error_for_response(transport, peer(script).url, max_bytes=MB) == "invalid_vendor_response: too_large"
     assert time.monotonic() - began < 0.5
 
 
@@ -584,7 +584,7 @@ def test_what_is_beyond_the_cap_is_refused_in_less_than_twice_its_memory(
     url = peer(script).url
     tracemalloc.start()
     try:
-        assert refusal(transport, url, max_bytes=cap) == "vendor_misbehaved: too_large"
+        assert error_for_response(transport, url, max_bytes=cap) == "invalid_vendor_response: too_large"
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -613,7 +613,7 @@ def test_a_body_as_large_as_the_cap_is_read_in_less_than_twice_its_memory(
 def test_one_byte_above_the_cap_is_too_large(peer: Callable[..., Peer], transport: Transport) -> None:
     server = peer(then(says(OK + b"\r\n" + b"a" * 1001)))
     assert send(transport, server.url, max_bytes=1001).body == b"a" * 1001
-    assert refusal(transport, server.url, max_bytes=1000) == "vendor_misbehaved: too_large"
+    assert error_for_response(transport, server.url, max_bytes=1000) == "invalid_vendor_response: too_large"
 
 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"compress", b"gzip, gzip", b"gzip, br", b"canary"])
@@ -621,7 +621,7 @@ def test_a_compression_that_was_not_asked_for_is_refused(
     peer: Callable[..., Peer], transport: Transport, coding: bytes
 ) -> None:
     server = peer(then(says(OK + b"Content-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello" % coding)))
-    assert refusal(transport, server.url) == "vendor_misbehaved: encoding"
+    assert error_for_response(transport, server.url) == "invalid_vendor_response: encoding"
 
 
 # Where it goes
@@ -634,7 +634,7 @@ def test_a_redirect_is_refused_and_nobody_is_asked_again(
     sentinel = peer(answers(HELLO))
     location = sentinel.url.encode()
     server = peer(answers(b"HTTP/1.1 %d Over There\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % (status, location)))
-    assert refusal(transport, server.url) == "vendor_misbehaved: redirect"
+    assert error_for_response(transport, server.url) == "invalid_vendor_response: redirect"
     assert sentinel.connections == 0
 
 
@@ -643,7 +643,7 @@ def test_a_redirects_body_is_not_read(peer: Callable[..., Peer], transport: Tran
     url = peer(then(says(head), for_ever(BOMB))).url
     tracemalloc.start()
     try:
-        assert refusal(transport, url) == "vendor_misbehaved: redirect"
+        assert error_for_response(transport, url) == "invalid_vendor_response: redirect"
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -721,7 +721,7 @@ def test_a_connection_that_failed_serves_no_further_call(
     peer: Callable[..., Peer], transport: Transport, first: bytes
 ) -> None:
     server = peer(answers(first, OK + b"Content-Length: 5\r\n\r\nstale"))
-    refusal(transport, server.url, within=DEADLINE)
+    error_for_response(transport, server.url, within=DEADLINE)
     server.script = answers(HELLO)
     assert send(transport, server.url).body == b"hello"
     assert server.connections == 2
@@ -771,7 +771,7 @@ def test_32_threads_get_each_its_own_answer_and_its_own_deadline(peer: Callable[
             path = f"/{'slow' if slow else 'fast'}-{number}-{turn}"
             url = f"http://127.0.0.1:{server.port}{path}"
             if slow:
-                outcome.append(refusal(transport, url, within=0.2))
+                outcome.append(error_for_response(transport, url, within=0.2))
             else:
                 assert send(transport, url).body == path.encode() * 1000
                 outcome.append("whole")
@@ -806,7 +806,7 @@ def test_closing_ends_the_idle_connections_at_once(peer: Callable[..., Peer], tr
 
     server = peer(script)
     send(transport, server.url)
-    with pytest.raises(VendorMisbehaved) as kept:  # its traceback refers to the pool
+    with pytest.raises(InvalidVendorResponse) as kept:  # its traceback refers to the pool
         send(transport, server.url, max_bytes=1)
     ended.clear()
     send(transport, server.url)
@@ -822,9 +822,9 @@ def test_nothing_of_a_call_is_logged(
     server = peer(then(says(b"HTTP/1.1 200 OK\r\ncanary header without a colon\r\nContent-Length: 5\r\n\r\nhello")))
     send(transport, server.url)
     server.script = then(says(OK + b"Content-Length: 9\r\n\r\n"))
-    refusal(transport, server.url)
+    error_for_response(transport, server.url)
     server.close()
-    refusal(transport, server.url)
+    error_for_response(transport, server.url)
     assert "canary" not in caplog.text
     logging.getLogger("urllib3.connectionpool").warning("others may speak")
     assert "others may speak" in caplog.text
@@ -845,7 +845,7 @@ def test_calls_go_over_verified_tls_and_share_a_connection(
 def test_a_certificate_of_another_authority_is_refused(peer: Callable[..., Peer], certificates: Certificates) -> None:
     transport = Transport()
     server = peer(answers(HELLO), tls=certificates.server)
-    assert refusal(transport, server.url) == "vendor_unavailable: tls"
+    assert error_for_response(transport, server.url) == "vendor_unavailable: tls"
     transport.close()
 
 
@@ -853,13 +853,13 @@ def test_a_certificate_for_another_name_is_refused(
     peer: Callable[..., Peer], transport: Transport, certificates: Certificates
 ) -> None:
     server = peer(answers(HELLO), tls=certificates.server)
-    assert refusal(transport, f"https://localhost:{server.port}/") == "vendor_unavailable: tls"
+    assert error_for_response(transport, f"https://localhost:{server.port}/") == "vendor_unavailable: tls"
 
 
 def test_a_peer_that_does_not_speak_tls_is_no_answer(peer: Callable[..., Peer], transport: Transport) -> None:
     server = peer(then(says(HELLO)))
     server.script = says(HELLO)
-    assert refusal(transport, server.url.replace("http:", "https:")) == "vendor_unavailable: tls"
+    assert error_for_response(transport, server.url.replace("http:", "https:")) == "vendor_unavailable: tls"
 
 
 @pytest.mark.parametrize(
@@ -873,7 +873,7 @@ def test_a_handshake_ends_at_the_deadline(peer: Callable[..., Peer], transport: 
         link.stall()
 
     url = peer(never_ending).url.replace("http:", "https:")
-    assert refusal(transport, url, within=DEADLINE) == "vendor_unavailable: deadline"
+    assert error_for_response(transport, url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
 @pytest.mark.parametrize(
@@ -893,7 +893,7 @@ def test_over_tls_a_call_ends_in_time_too(
     peer: Callable[..., Peer], transport: Transport, certificates: Certificates, script: Script, code: str
 ) -> None:
     url = peer(script, tls=certificates.server).url
-    assert refusal(transport, url, within=DEADLINE) == f"vendor_unavailable: {code}"
+    assert error_for_response(transport, url, within=DEADLINE) == f"vendor_unavailable: {code}"
 
 
 def resolves_to(monkeypatch: pytest.MonkeyPatch, *turns: list[tuple[str, int]]) -> list[str]:
@@ -912,7 +912,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *turns: list[tuple[str, int]]) 
 
 
 def is_public_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest.connections, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(ingest.vendor.connections, "is_public", lambda address: address == "127.0.0.1")
 
 
 def test_a_public_call_goes_to_the_address_that_was_judged_and_names_its_host(
@@ -944,7 +944,10 @@ def test_a_public_call_goes_nowhere_if_any_address_is_not_public(
 ) -> None:
     sentinel = peer(answers(HELLO))
     resolves_to(monkeypatch, [(address, sentinel.port) for address in addresses])
-    assert refusal(transport, "https://images.example.com/canary", public_only=True) == "vendor_misbehaved: address"
+    assert (
+        error_for_response(transport, "https://images.example.com/canary", public_only=True)
+        == "invalid_vendor_response: address"
+    )
     assert sentinel.connections == 0
 
 
@@ -953,7 +956,10 @@ def test_a_public_call_is_not_fooled_by_another_notation(
     peer: Callable[..., Peer], transport: Transport, host: str
 ) -> None:
     sentinel = peer(answers(HELLO))
-    assert refusal(transport, f"https://{host}:{sentinel.port}/", public_only=True) == "vendor_misbehaved: address"
+    assert (
+        error_for_response(transport, f"https://{host}:{sentinel.port}/", public_only=True)
+        == "invalid_vendor_response: address"
+    )
     assert sentinel.connections == 0
 
 
@@ -965,7 +971,10 @@ def test_a_name_that_turns_private_is_judged_again_for_the_next_connection(
     is_public_here(monkeypatch)
     resolves_to(monkeypatch, [("127.0.0.1", server.port)], [("10.0.0.5", sentinel.port)])
     assert send(transport, "https://images.example.com/", public_only=True).body == b"hello"
-    assert refusal(transport, "https://images.example.com/", public_only=True) == "vendor_misbehaved: address"
+    assert (
+        error_for_response(transport, "https://images.example.com/", public_only=True)
+        == "invalid_vendor_response: address"
+    )
     assert sentinel.connections == 0
 
 
@@ -974,12 +983,12 @@ def test_a_connection_made_without_the_check_does_not_serve_a_public_call(
 ) -> None:
     server = peer(answers(HELLO), tls=certificates.server)
     assert send(transport, server.url).body == b"hello"
-    assert refusal(transport, server.url, public_only=True) == "vendor_misbehaved: address"
+    assert error_for_response(transport, server.url, public_only=True) == "invalid_vendor_response: address"
 
 
 def test_a_public_call_in_clear_reaches_nobody(peer: Callable[..., Peer], transport: Transport) -> None:
     sentinel = peer(answers(HELLO))
-    assert "vendor_" in refusal(transport, sentinel.url, public_only=True)
+    assert "vendor_" in error_for_response(transport, sentinel.url, public_only=True)
     assert sentinel.connections == 0
 
 
@@ -991,7 +1000,10 @@ def test_a_public_call_does_not_follow_a_redirect(
     server = peer(answers(b"HTTP/1.1 302 Found\r\nLocation: %b\r\n\r\n" % location), tls=certificates.server)
     is_public_here(monkeypatch)
     resolves_to(monkeypatch, [("127.0.0.1", server.port)])
-    assert refusal(transport, "https://images.example.com/", public_only=True) == "vendor_misbehaved: redirect"
+    assert (
+        error_for_response(transport, "https://images.example.com/", public_only=True)
+        == "invalid_vendor_response: redirect"
+    )
     assert sentinel.connections == 0
 
 

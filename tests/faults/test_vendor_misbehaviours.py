@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from ingest import preventor
-from ingest.images import LinkedImage
-from ingest.preventor import MAX_BYTES, Preventor
+from ingest.files.parsing import LinkedImage
 from ingest.secrets import VendorCredential
-from ingest.transport import Transport
+from ingest.vendor import client as client_module
+from ingest.vendor.client import MAX_BYTES, Preventor
+from ingest.vendor.http import Transport
 from local.vendor import FAULTS, Endpoint, Shape, Simulator
-from ticket_archive.errors import ArchiveError, TryLater
+from ticket_archive.errors import ArchiveError, RetryableError
 from ticket_archive.models import ImageType
 
 SECONDS = 2.0
-TRY_SECONDS = 0.7
+ATTEMPT_TIMEOUT = 0.7
 SILENCE = 0.4
 CAP = 2_000_000
 GRACE = 0.5
@@ -51,117 +51,117 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     "unavailable_retry_after": "vendor_unavailable: 503",
     "gateway_timeout": "vendor_unavailable: 504",
     "forbidden": {
-        TOKEN: "vendor_denied_access: 403",
-        DETAILS: "vendor_denied_access: 403",
-        IMAGES: "vendor_denied_access: 403",
-        PICTURE: "vendor_misbehaved: 403",
+        TOKEN: "vendor_auth_error: 403",
+        DETAILS: "vendor_auth_error: 403",
+        IMAGES: "vendor_auth_error: 403",
+        PICTURE: "invalid_vendor_response: 403",
     },
-    "bad_request": "vendor_misbehaved: 400",
-    "odd_status": "vendor_misbehaved: 299",
+    "bad_request": "invalid_vendor_response: 400",
+    "odd_status": "invalid_vendor_response: 299",
     "error_as_200": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
-        PICTURE: "not_understood: not_an_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
+        PICTURE: "unrecognized_response: not_an_image",
     },
-    "unauthorized": "vendor_denied_access: 401",
-    "redirect": "vendor_misbehaved: redirect",
+    "unauthorized": "vendor_auth_error: 401",
+    "redirect": "invalid_vendor_response: redirect",
     "not_ready": {
         DETAILS: "ticket_not_found: 404",
         IMAGES: NOTHING,
     },
     "empty_list": NOTHING,
     "null": {
-        DETAILS: "not_understood: details_not_an_object",
+        DETAILS: "unrecognized_response: details_not_an_object",
         IMAGES: NOTHING,
     },
     "no_content": {
-        DETAILS: "not_understood: details_not_json",
+        DETAILS: "unrecognized_response: details_not_json",
         IMAGES: NOTHING,
     },
     "empty_body": {
-        TOKEN: "vendor_misbehaved: token_not_json",
-        DETAILS: "not_understood: details_not_json",
+        TOKEN: "invalid_vendor_response: token_not_json",
+        DETAILS: "unrecognized_response: details_not_json",
         IMAGES: NOTHING,
         PICTURE: "vendor_unavailable: truncated",
     },
     "partial_list": "1 images",
     "html": {
-        TOKEN: "vendor_misbehaved: token_not_json",
-        DETAILS: "not_understood: details_not_json",
-        IMAGES: "not_understood: not_json",
-        PICTURE: "not_understood: not_an_image",
+        TOKEN: "invalid_vendor_response: token_not_json",
+        DETAILS: "unrecognized_response: details_not_json",
+        IMAGES: "unrecognized_response: not_json",
+        PICTURE: "unrecognized_response: not_an_image",
     },
     "html_as_json": {
-        TOKEN: "vendor_misbehaved: token_not_json",
-        DETAILS: "not_understood: details_not_json",
-        IMAGES: "not_understood: not_json",
-        PICTURE: "not_understood: not_an_image",
+        TOKEN: "invalid_vendor_response: token_not_json",
+        DETAILS: "unrecognized_response: details_not_json",
+        IMAGES: "unrecognized_response: not_json",
+        PICTURE: "unrecognized_response: not_an_image",
     },
     "json_error_as_image": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
-        PICTURE: "not_understood: not_an_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
+        PICTURE: "unrecognized_response: not_an_image",
     },
     "unknown_shape": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
     },
     "scalar": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_not_an_object",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_not_an_object",
+        IMAGES: "unrecognized_response: no_image",
     },
     "too_deep": {
-        TOKEN: "vendor_misbehaved: too_large",
-        DETAILS: "not_understood: details_too_deep",
-        IMAGES: "not_understood: too_deep",
+        TOKEN: "invalid_vendor_response: too_large",
+        DETAILS: "unrecognized_response: details_too_deep",
+        IMAGES: "unrecognized_response: too_deep",
     },
     "long_number": {
-        TOKEN: "vendor_misbehaved: token_not_json",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_not_json",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
     },
     "not_a_number": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
     },
     "lone_surrogate": {
-        TOKEN: "vendor_misbehaved: token_missing",
-        DETAILS: "not_understood: details_of_no_ticket",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_missing",
+        DETAILS: "unrecognized_response: details_of_no_ticket",
+        IMAGES: "unrecognized_response: no_image",
     },
     "bad_utf8": {
-        TOKEN: "vendor_misbehaved: token_not_json",
-        DETAILS: "not_understood: details_not_utf8",
-        IMAGES: "not_understood: no_image",
+        TOKEN: "invalid_vendor_response: token_not_json",
+        DETAILS: "unrecognized_response: details_not_utf8",
+        IMAGES: "unrecognized_response: no_image",
     },
     "invalid_json": {
-        TOKEN: "vendor_misbehaved: token_not_json",
+        TOKEN: "invalid_vendor_response: token_not_json",
         DETAILS: "vendor_unavailable: truncated",
         IMAGES: "vendor_unavailable: truncated",
     },
     "mislabelled": OK,
     "truncated_image": "vendor_unavailable: truncated",
-    "html_as_image": "not_understood: not_an_image",
-    "svg_as_image": "not_understood: type_svg",
+    "html_as_image": "unrecognized_response: not_an_image",
+    "svg_as_image": "unrecognized_response: type_svg",
     "empty_image": "vendor_unavailable: truncated",
-    "bad_base64": "not_understood: base64",
-    "private_url": "vendor_misbehaved: image_url",
-    "token_missing": "vendor_misbehaved: token_missing",
-    "token_without_expiry": "vendor_denied_access: 401",
-    "token_of_another_type": "vendor_misbehaved: token_missing",
+    "bad_base64": "unrecognized_response: base64",
+    "private_url": "invalid_vendor_response: image_url",
+    "token_missing": "invalid_vendor_response: token_missing",
+    "token_without_expiry": "vendor_auth_error: 401",
+    "token_of_another_type": "invalid_vendor_response: token_missing",
     "token_without_expiracy": OK,
-    "token_expired": "vendor_denied_access: 401",
+    "token_expired": "vendor_auth_error: 401",
     "reset": "vendor_unavailable: reset",
     "reset_midway": "vendor_unavailable: reset",
     "hang_up": "vendor_unavailable: reset",
     "cut_off": "vendor_unavailable: truncated",
     "cut_off_unsized": {
-        TOKEN: "vendor_misbehaved: token_not_json",
+        TOKEN: "invalid_vendor_response: token_not_json",
         DETAILS: "vendor_unavailable: truncated",
         IMAGES: "vendor_unavailable: truncated",
         PICTURE: "vendor_unavailable: truncated",
@@ -171,17 +171,17 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     "drip_headers": "vendor_unavailable: deadline",
     "stall": "vendor_unavailable: timeout",
     "stall_body": "vendor_unavailable: timeout",
-    "gzip_bomb": "vendor_misbehaved: too_large",
+    "gzip_bomb": "invalid_vendor_response: too_large",
     "bad_gzip": "vendor_unavailable: encoding",
     "cut_off_gzip": "vendor_unavailable: truncated",
-    "huge_body": "vendor_misbehaved: too_large",
-    "endless_body": "vendor_misbehaved: too_large",
+    "huge_body": "invalid_vendor_response: too_large",
+    "endless_body": "invalid_vendor_response: too_large",
     "huge_header": "vendor_unavailable: protocol",
     "bad_length": "vendor_unavailable: protocol",
     "garbage": "vendor_unavailable: protocol",
 }
 """As the client's error says it, `code: detail`. What a body that nobody understands and an empty list mean for the
-ticket is the archive's to say (`ingest.fetch`)."""
+ticket is the archive's to say (`ingest.archiving.fetcher`)."""
 
 PAUSES: Mapping[str, float] = {"throttled_seconds": 1, "throttled_absurd": 900, "unavailable_retry_after": 1}
 """Seconds that the vendor asks for, capped. A date is told by its own test; what is malformed or past asks for none."""
@@ -224,7 +224,7 @@ def play(case: Case, times: int | None) -> Ending:
             outcome = ask(client, endpoint, ticket, began + SECONDS)
         except ArchiveError as error:
             outcome = str(error)
-            pause = error.retry_after if isinstance(error, TryLater) else None
+            pause = error.retry_after if isinstance(error, RetryableError) else None
         seconds = time.monotonic() - began
         transport.close()
         calls = [call for call in vendor.calls() if call["endpoint"] == endpoint]
@@ -258,8 +258,8 @@ Endings = Mapping[Case, Ending]
 def endings() -> Iterator[tuple[Endings, Endings]]:
     """Of every case: with the fault each time, and with the fault once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preventor, "TRY_SECONDS", TRY_SECONDS)
-        patch.setattr(preventor, "MAX_BYTES", CAP)
+        patch.setattr(client_module, "ATTEMPT_TIMEOUT", ATTEMPT_TIMEOUT)
+        patch.setattr(client_module, "MAX_BYTES", CAP)
         play(("gzip_bomb", DETAILS), 1)  # packs the bomb, once for all
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for_ever = pool.map(play, CASES, itertools.repeat(None))
@@ -313,7 +313,7 @@ def test_the_vendors_own_pause_is_handed_on_capped(case: Case, endings: tuple[En
 @pytest.mark.parametrize("case", [case for case in CASES if case[0] in BIG], ids=str)
 def test_no_answer_takes_more_memory_than_twice_the_cap(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """The simulator's own memory, which is in the same process, counts too."""
-    monkeypatch.setattr(preventor, "MAX_BYTES", MAX_BYTES)  # the real one
+    monkeypatch.setattr(client_module, "MAX_BYTES", MAX_BYTES)  # the real one
     play(case, 1)  # what is made once for all: the bomb, modules
     tracemalloc.start()
     try:

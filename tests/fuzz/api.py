@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from ingest import webhook_door
+from ingest.handlers import webhook as webhook_handler
 from local.openapi import PATH
 from retrieval import app
 from tests.support.fakes import FakeContext
@@ -27,7 +27,7 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
         return [json.dumps(DOCUMENT).encode()]
     target = urlsplit(environ["REQUEST_URI"])
     if target.path.removeprefix("/v1") == "/webhooks/tickets" and environ["REQUEST_METHOD"] == "POST":
-        answer = webhook_door.handle(_webhook(environ), cast("Any", FakeContext()))
+        answer = webhook_handler.handle(_webhook(environ), cast("Any", FakeContext()))
         start_response(f"{answer['statusCode']} X", list(answer["headers"].items()))
         return [answer["body"].encode()]
     for pattern, resource in ROUTES.items():

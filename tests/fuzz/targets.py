@@ -5,12 +5,12 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest.image_bytes import check_image
-from ingest.images import read_images
-from ingest.messages import read_message
-from ingest.webhook import Webhook, open_webhook, seal_webhook
+from ingest.files.formats import check_image
+from ingest.files.parsing import read_images
+from ingest.messaging.messages import read_message
+from ingest.webhooks.event import Webhook, open_webhook, seal_webhook
 from tests.support.fakes import picture
-from ticket_archive.errors import NotUnderstood, UnreadableWebhook, VendorUnavailable
+from ticket_archive.errors import UnreadableWebhook, UnrecognizedResponse, VendorUnavailable
 from ticket_archive.models import ImageType
 
 SECRET = bytes(range(32))
@@ -42,7 +42,7 @@ def webhook(data: bytes) -> None:
 
 def image(data: bytes) -> None:
     """As an image, and as an answer in each of the forms that hold images."""
-    with suppress(NotUnderstood, VendorUnavailable):
+    with suppress(UnrecognizedResponse, VendorUnavailable):
         check_image(data)
     encoded = b64encode(data)
     for body, content_type in (
@@ -52,7 +52,7 @@ def image(data: bytes) -> None:
         (b'{"images": ["' + encoded + b'"]}', "application/json"),
         (b'["data:image/png;base64,' + encoded + b'"]', "application/json"),
     ):
-        with suppress(NotUnderstood, VendorUnavailable):
+        with suppress(UnrecognizedResponse, VendorUnavailable):
             read_images(body, content_type, ImageType.DOCUMENT)
 
 

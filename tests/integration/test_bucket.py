@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
-from ticket_archive.errors import Superseded
+from ticket_archive.errors import WriteConflict
 
 pytestmark = pytest.mark.stack
 
@@ -39,7 +39,7 @@ def test_of_many_writers_at_once_one_creates(bucket: Bucket) -> None:
 
     def write(_: int) -> bool:
         together.wait()
-        with suppress(Superseded):
+        with suppress(WriteConflict):
             return bucket.create(at, b"same", "image/jpeg")
         return False
 

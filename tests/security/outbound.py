@@ -15,14 +15,14 @@ import requests
 from cryptography import x509
 from PIL import Image
 
-from ingest.connections import tls_context
-from ingest.images import LinkedImage
-from ingest.preventor import Preventor
+from ingest.files.parsing import LinkedImage
 from ingest.secrets import VendorCredential
-from ingest.transport import Transport
+from ingest.vendor.client import Preventor
+from ingest.vendor.connections import tls_context
+from ingest.vendor.http import Transport
 from local import certificate
 from tests.security.enclosure import IMAGE_HOST, PORTS, PRIVATE, VENDOR, Listener, enter
-from tests.unit.ingest.test_addresses import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
+from tests.unit.ingest.vendor.test_url_policy import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType
 

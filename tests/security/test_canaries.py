@@ -20,7 +20,7 @@ from uuid import uuid4
 import pytest
 
 from ingest.app import SCHEDULE_SOURCE
-from ingest.webhook import IV_HEADER, seal_webhook
+from ingest.webhooks.event import IV_HEADER, seal_webhook
 from local import ROOT
 from tests.security import marked_vendor as marked
 from tests.support.stack import LocalStack
@@ -243,7 +243,7 @@ def test_no_marked_value_shows_anywhere(stack: LocalStack, tmp_path: Path) -> No
     assert len(dead) == len(back)
     assert len(quarantined) == 3
     assert log.count("UrlsIssued") >= 2
-    for said in ("webhook kept", "message put off", "webhook refused", "answered", "incomplete tickets"):
+    for said in ("webhook accepted", "retry scheduled", "webhook rejected", "answered", "incomplete tickets"):
         assert f'"{said}"' in log, said
     # and of what was marked nothing shows: not in the logs with their errors and metrics,
     assert set(MARK.findall(log)) == set()

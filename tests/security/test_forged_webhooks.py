@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from ingest.messages import webhook_message
-from ingest.webhook import Webhook, seal_webhook
-from ingest.work import QUARANTINED, Message, Work
+from ingest.archiving.processor import QUARANTINED, Message, MessageProcessor
+from ingest.messaging.messages import webhook_message
+from ingest.webhooks.event import Webhook, seal_webhook
+from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
 from tests.support.fakes import FakeQueue
-from tests.support.house import RECEIVED_AT, TICKET, House
 from ticket_archive.clock import monotonic_in
 from ticket_archive.errors import TicketIncomplete
 
 KEY, IV = bytes(range(32)), bytes(range(16))
 
 
-class Office:
+class CliHarness:
     """The use case behind the queue, and what it quarantined."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: ArchiveHarness) -> None:
         self.queue = FakeQueue(house.effects)
-        self._work = Work(
+        self._work = MessageProcessor(
             archive=house.archive(),
             once=None,
             quarantine=self.queue,
@@ -47,7 +47,7 @@ def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
 
 def test_what_an_event_says_is_no_fact() -> None:
     """GIVEN an event that calls a rejected ticket accepted, and another's, THEN the vendor's answer alone is kept."""
-    house = House()
+    house = ArchiveHarness()
     house.has("REJECTED")
     claims: dict[str, Any] = {
         "flow_status": "ACCEPTED",
@@ -56,7 +56,7 @@ def test_what_an_event_says_is_no_fact() -> None:
         "cifcode": "FORGED",
     }
 
-    Office(house).receives(*sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
+    CliHarness(house).receives(*sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
 
     assert house.table[TICKET].outcome == "REJECTED"
     told = [house.table.items, {str(key): event for key, event in house.table.events.items()}, house.bucket.created]
@@ -66,9 +66,9 @@ def test_what_an_event_says_is_no_fact() -> None:
 @pytest.mark.parametrize("bit", range(128))
 def test_an_event_that_was_bent_through_its_iv_moves_no_ticket(bit: int) -> None:
     """GIVEN a recorded webhook with one bit of its IV flipped, THEN it is unreadable, or tells of nobody's ticket."""
-    house = House()
+    house = ArchiveHarness()
     house.has("REJECTED")
-    office = Office(house)
+    office = CliHarness(house)
     body, _ = sealed()
     bent = bytearray(IV)
     bent[bit // 8] ^= 1 << bit % 8

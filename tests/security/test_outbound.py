@@ -1,7 +1,7 @@
 """Where the client can be led to: nowhere but to the vendor and to public addresses of the hosts that are allowed.
 
 The real client in a network of its own, with sentinels on the loopback, on Lambda's Runtime API, on the addresses of
-credentials and metadata and on private ones. The tables of URLs are those of the unit tests of `ingest.addresses`; what
+credentials and metadata and on private ones. The tables of URLs are those of the unit tests of `ingest.vendor.url_policy`; what
 a transport does with addresses and redirects stands in tests/faults/test_transport_on_sockets.py too.
 """
 
@@ -46,11 +46,11 @@ def test_no_sentinel_is_ever_reached(seen: dict[str, Any]) -> None:
 
 def test_every_url_in_another_form_is_refused(seen: dict[str, Any]) -> None:
     assert len(seen["urls"]) >= 150
-    assert {url: how for url, how in seen["urls"].items() if how != "vendor_misbehaved: image_url"} == {}
+    assert {url: how for url, how in seen["urls"].items() if how != "invalid_vendor_response: image_url"} == {}
 
 
 def test_a_redirect_is_followed_nowhere(seen: dict[str, Any]) -> None:
-    assert seen["redirects"] == dict.fromkeys(REDIRECTS, "vendor_misbehaved: redirect")
+    assert seen["redirects"] == dict.fromkeys(REDIRECTS, "invalid_vendor_response: redirect")
 
 
 @pytest.mark.parametrize("number", range(len(REBINDING)))
@@ -59,7 +59,7 @@ def test_a_name_that_means_a_private_address_is_refused_whenever_it_does(seen: d
     public = [
         all(address.startswith("93.184.216.") for address in addresses) for addresses in REBINDING[number]
     ]  # one look-up each
-    expected = ["fetched" if each else "vendor_misbehaved: address" for each in public]
+    expected = ["fetched" if each else "invalid_vendor_response: address" for each in public]
     assert seen["rebinding"][number] == expected
 
 

@@ -15,14 +15,15 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from ingest import queue_door, webhook_door
-from ingest.messages import webhook_message
-from ingest.queue_door import Collaborators
-from ingest.webhook import IV_HEADER, Webhook, seal_webhook
-from ingest.work import Work
+from ingest.archiving.processor import MessageProcessor
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers import webhook as webhook_handler
+from ingest.handlers.sqs import Collaborators
+from ingest.messaging.messages import webhook_message
+from ingest.webhooks.event import IV_HEADER, Webhook, seal_webhook
 from tests.security.vaudenay import BLOCK, attack
+from tests.support.archive_harness import RECEIVED_AT, ArchiveHarness
 from tests.support.fakes import FakeContext, FakeQueue, sqs_record
-from tests.support.house import RECEIVED_AT, House
 from tests.support.logs import log_lines
 from ticket_archive.telemetry import metrics
 
@@ -51,8 +52,8 @@ class Captured:
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Captured:
     queue = Captured()
-    made = webhook_door.Collaborators(cast("Any", queue), lambda: None)
-    monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+    made = webhook_handler.Collaborators(cast("Any", queue), lambda: None)
+    monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
     return queue
 
 
@@ -60,7 +61,7 @@ def post(body: bytes, iv: str | None) -> Hashable:
     """All that a caller sees of the webhook door: status, headers, body."""
     headers = {"Content-Type": "text/plain"} | ({IV_HEADER: iv} if iv is not None else {})
     event = {"body": body.decode("latin-1"), "isBase64Encoded": False, "headers": headers}
-    answer = webhook_door.handle(event, cast("Any", FakeContext()))
+    answer = webhook_handler.handle(event, cast("Any", FakeContext()))
     metrics.clear_metrics()
     return json.dumps(answer, sort_keys=True)
 
@@ -98,8 +99,8 @@ def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
     """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
     iv = random.Random(key).randbytes(BLOCK)
     with ThreadPoolExecutor(10) as tickets:
-        office = Office(key, tickets)
-        monkeypatch.setattr(queue_door, "collaborators", lambda: office.door)
+        office = CliHarness(key, tickets)
+        monkeypatch.setattr(sqs_handler, "collaborators", lambda: office.door)
 
         assert attack(sealed(key, iv), iv, office.ask) == b""
 
@@ -109,14 +110,14 @@ def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
         assert quarantined == ("undecipherable",)
 
 
-class Office:
+class CliHarness:
     """The queue door with this key as its secret, and what it lets be seen of each message."""
 
     def __init__(self, key: bytes, tickets: ThreadPoolExecutor) -> None:
-        self.house = House()
+        self.house = ArchiveHarness()
         self.queue = FakeQueue(self.house.effects)
         self.seen: dict[str, tuple[str, ...]] = {}
-        work = Work(
+        work = MessageProcessor(
             archive=self.house.archive(),
             once=None,
             quarantine=self.queue,
@@ -136,7 +137,7 @@ class Office:
                 for iv, ciphertext in asked[begin : begin + 10]
             ]
             answer = json.dumps(
-                queue_door.handle({"Records": [sqs_record(body) for body in bodies]}, cast("Any", FakeContext()))
+                sqs_handler.handle({"Records": [sqs_record(body) for body in bodies]}, cast("Any", FakeContext()))
             )
             reasons = dict(self.queue.quarantined[before:])
             for body in bodies:

@@ -64,7 +64,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
     results, calls = result.results, sum(result.counts.get("endpoints", {}).values())
     per_ticket = result.storm_calls / max(1, result.in_storm)
     faults = Counter(result.counts.get("faults", {}))
-    suppressed = results["already_done"] + results["unchanged"] + results["superseded"]
+    suppressed = results["duplicate"] + results["unchanged"] + results["superseded"]
     return [
         ("tickets", f"{result.tickets}, of which {result.second_states} had a second state"),
         ("webhooks sent", f"{result.sent}, of which {result.junk} unreadable; answers {_told(result.statuses)}"),
@@ -74,7 +74,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         ("quarantined", _told(result.quarantined)),
         ("duplicates suppressed", str(suppressed)),
         ("manifests, events", f"{result.manifests}, {result.events}"),
-        ("put off", _told(result.put_off)),
+        ("put off", _told(result.set_visibility_timeout)),
         ("vendor calls", f"{calls}, {faults.total()} of them faulty; in the storm {per_ticket:.1f} per ticket"),
         ("faults", _told(faults)),
         ("workers killed", f"{result.killed}, {result.interrupted} batches ended with one"),

@@ -19,12 +19,12 @@ from ops.queues import Pace, Queue
 from ops.redrive import dead_letter, redrive
 from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
+from tests.support.consistency_checks import Reckoning
 from tests.support.downstream import Downstream, downstream
-from tests.support.load import LATER, SLOW, Parcel, Sender, parcels, personal_data, spelt, tickets
+from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
+from tests.support.log_reader import Told
 from tests.support.queues import body_of, messages
-from tests.support.reckoning import Reckoning
 from tests.support.stack import LocalStack
-from tests.support.told import Told
 
 DOUBLED, FAULTY, JUNK = 0.25, 0.3, 0.05
 KILLS = 0.02
@@ -71,7 +71,7 @@ class Result:
     redriven: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
-    put_off: Counter[str] = field(default_factory=Counter)
+    set_visibility_timeout: Counter[str] = field(default_factory=Counter)
     manifests: int = 0
     events: int = 0
     second_states: int = 0
@@ -137,7 +137,7 @@ class Soak:
             each for each in stack.functions.list_functions()["Functions"] if "IngestFunction" in each["FunctionName"]
         ]
         variables = {**function["Environment"]["Variables"], "MAX_RECEIVES": str(self.options.receives)}
-        stack.renew(function["FunctionName"], Timeout=TIMEOUT, Environment={"Variables": variables})
+        stack.overwrite(function["FunctionName"], Timeout=TIMEOUT, Environment={"Variables": variables})
         found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
         policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.options.receives}
         stack.sqs.set_queue_attributes(
@@ -168,7 +168,7 @@ class Soak:
             outcome = Outcome.REJECTED if was is Outcome.ACCEPTED else Outcome.ACCEPTED
             self.stack.vendor("state", ticket=ticket, outcome=outcome)
             event = webhooks.event(webhooks.Form.COMPLETED, Tickets(SEED).get(ticket, State(outcome=outcome)))
-            load.append(Parcel(webhooks.enciphered(event, self.stack.at.webhook_secret), ticket))
+            load.append(WebhookRequest(webhooks.enciphered(event, self.stack.at.webhook_secret), ticket))
             self._states[ticket] = 2
         self.result.second_states = len(changed)
         self._post(load)
@@ -183,12 +183,12 @@ class Soak:
         self.stack.vendor("rate", share=0.0)
         self._redrive()
 
-    def _post(self, load: Sequence[Parcel], *, storm: bool = False) -> None:
+    def _post(self, load: Sequence[WebhookRequest], *, storm: bool = False) -> None:
         """Posts, and waits until the queue is empty."""
         self._tickets_of |= {parcel.webhook.body: parcel.ticket for parcel in load if parcel.ticket}
         self.result.sent += len(load)
         self.result.junk += sum(parcel.reason is not None for parcel in load)
-        refused: list[Parcel] = []
+        refused: list[WebhookRequest] = []
         posting = threading.Thread(target=lambda: refused.extend(self.sender.post(load)), name="post")
         posting.start()
         try:
@@ -275,7 +275,7 @@ class Soak:
             result.problems.append(f"{len(left)} dead letters are left")
         self._look_for_personal_data(wanted[:50])
         self.told.look()
-        result.results, result.put_off = self.told.results, self.told.put_off
+        result.results, result.set_visibility_timeout = self.told.results, self.told.set_visibility_timeout
         result.statuses, result.counts = self.sender.statuses, stack.vendor("counts")
         result.killed, result.withheld = self.workers.killed, self.permissions.moments
         result.interrupted = self.told.text.count("failed processing SQS batch")

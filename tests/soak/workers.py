@@ -23,7 +23,7 @@ class Workers:
         [self._emulator] = [
             each.pid for each in Ledger(state / "run" / "processes.json").read() if each.name == "emulator"
         ]
-        self._dice = random.Random(seed)
+        self._random = random.Random(seed)
         self._ticks: dict[int, int] = {}
         self._memory: dict[int, list[int]] = defaultdict(list)
         self._samples: list[list[int]] = []
@@ -46,7 +46,7 @@ class Workers:
         busy = sorted(self._worked().items(), key=lambda entry: entry[1])[-2:]
         if busy:
             with suppress(ProcessLookupError):
-                os.kill(self._dice.choice(busy)[0], signal.SIGKILL)
+                os.kill(self._random.choice(busy)[0], signal.SIGKILL)
                 self.killed += 1
 
     def quarters(self) -> tuple[float, float]:

@@ -20,12 +20,12 @@ from typing import Any, Literal
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from ingest.images import InlineImage, LinkedImage
+from ingest.files.parsing import InlineImage, LinkedImage
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import Superseded, TicketErased, TicketNotFound, VendorMisbehaved
+from ticket_archive.errors import InvalidVendorResponse, TicketErased, TicketNotFound, WriteConflict
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import TicketItem, Waiting, read_item
+from ticket_archive.table import IncompleteTicket, TicketItem, read_item
 
 When = Literal["before", "after"]
 
@@ -126,7 +126,7 @@ class FakeBucket:
                 self.limited.add(key)
             return True
 
-    def renew(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
+    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
         if not self.create(key, body, content_type, sha256, limited=True):
             assert self.objects[key] == body, "a key is made of what is under it"
             self.renewed.append(key)
@@ -191,34 +191,35 @@ class FakeTickets:
             old = self._old(item.ticket)
             same_version = old.get("version") == item.version
             if not same_version or not _is_newer(changes, old):
-                raise Superseded("ticket")
+                raise WriteConflict("ticket")
             self._change(item.ticket, {**changes, "state": TicketState.ARCHIVED.value}, removed)
             history = self.history.setdefault(item.ticket, [])
             if history[-1:] != [changes["version"]]:
                 history.append(changes["version"])
 
-    def keep_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
         removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
         values = {"state": TicketState.INCOMPLETE.value, "incomplete": "yes", "retry_at": retry_at}
-        with self.effects.around(f"table.keep_incomplete {ticket}"), self._lock:
+        with self.effects.around(f"table.mark_incomplete {ticket}"), self._lock:
             old = self._old(ticket)
             if old.get("state") not in (TicketState.RECEIVED, TicketState.INCOMPLETE) or not _is_newer(changes, old):
-                raise Superseded("ticket")
+                raise WriteConflict("ticket")
             self._change(ticket, {**changes, **values}, removed)
 
     def get(self, ticket: str) -> TicketItem | None:
         with self.effects.around(f"table.get {ticket}"), self._lock:
             return self._read(self.items[ticket]) if ticket in self.items else None
 
-    def incomplete(self, limit: int) -> Sequence[Waiting]:
+    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
         with self._lock:
             listed = [(name, item) for name, item in self.items.items() if "incomplete" in item]
         listed.sort(key=lambda entry: str(entry[1]["retry_at"]))
-        return [Waiting(name, item["retry_at"], item["received_at"], item.get("requeues", 0)) for name, item in listed][
-            :limit
-        ]
+        return [
+            IncompleteTicket(name, item["retry_at"], item["received_at"], item.get("requeues", 0))
+            for name, item in listed
+        ][:limit]
 
-    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         values: dict[str, Any] = {"requeues": waiting.requeues + 1, "retry_at": retry_at}
         if retry_at is None:
             values["incomplete"] = None
@@ -260,7 +261,7 @@ Images = Sequence[InlineImage | LinkedImage]
 
 
 class FakeVendor:
-    """`ingest.preventor.Preventor`, scripted.
+    """`ingest.vendor.client.Preventor`, scripted.
 
     What a ticket is stands in `details` and `images`; what is in `next_answers` (by "details", an image type or a URL)
     comes first, and once: an exception is raised, anything else returned.
@@ -293,7 +294,7 @@ class FakeVendor:
 
     def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
         with self.effects.around(f"vendor.linked_image {link.url}"):
-            image: InlineImage = self._scripted(link.url, self.links.get(link.url, VendorMisbehaved("404")))
+            image: InlineImage = self._scripted(link.url, self.links.get(link.url, InvalidVendorResponse("404")))
             return image
 
     def _scripted(self, part: str, standing: Any) -> Any:
@@ -316,7 +317,7 @@ def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
 
 
 class FakeQueue:
-    """`ingest.queue.TicketQueue`: `pauses` by receipt handle, `quarantined` with their reasons, `sent` bodies."""
+    """`ingest.messaging.queue.TicketQueue`: `pauses` by receipt handle, `quarantined` with their reasons, `sent` bodies."""
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.effects = effects or Effects()
@@ -333,8 +334,8 @@ class FakeQueue:
         with self.effects.around(f"queue.quarantine {reason}"):
             self.quarantined.append((body, reason))
 
-    def put_off(self, receipt_handle: str, seconds: int) -> None:
-        with self.effects.around(f"queue.put_off {receipt_handle}"):
+    def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
+        with self.effects.around(f"queue.set_visibility_timeout {receipt_handle}"):
             self.pauses[receipt_handle] = seconds
 
 

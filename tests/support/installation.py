@@ -10,20 +10,21 @@ from typing import Any, cast
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from ingest import queue_door, webhook_door
-from ingest.archive import Archive
-from ingest.fetch import Fetcher
-from ingest.once import Once
-from ingest.preventor import Preventor
-from ingest.queue_door import Collaborators
+from ingest.archiving.archiver import Archive
+from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.processor import MessageProcessor
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers import webhook as webhook_handler
+from ingest.handlers.sqs import Collaborators
+from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import Threads
-from ingest.transport import Answer
-from ingest.vendor_calls import VendorCalls
-from ingest.webhook import seal_webhook
-from ingest.work import Work
+from ingest.vendor.client import Preventor
+from ingest.vendor.http import Answer
+from ingest.vendor.metrics import VendorCalls
+from ingest.webhooks.event import seal_webhook
+from tests.support.archive_harness import ArchiveHarness
 from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
-from tests.support.house import House
-from ticket_archive.metrics import Tally
+from ticket_archive.metrics import MetricBuffer
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
 
@@ -69,13 +70,13 @@ class Installation:
     def __init__(self, tickets: ThreadPoolExecutor, calls: Threads) -> None:
         self.line = Line()
         self.queue = Queue()
-        self.tally = Tally()
-        house = House(pool=calls)
+        self.metric_buffer = MetricBuffer()
+        house = ArchiveHarness(pool=calls)
         vendor = Preventor(
             "https://api.preventor.com",
             cast("Any", lambda fresh=False: _Credential()),
             cast("Any", self.line),
-            observe=VendorCalls(self.tally),
+            observe=VendorCalls(self.metric_buffer),
         )
         archive = Archive(
             fetcher=Fetcher(vendor, house.bucket, calls),
@@ -87,8 +88,8 @@ class Installation:
             retention_days=0,
         )
         self.store = FakeIdempotencyTable(house.effects)
-        once = Once(cast("Any", self.store), "idempotency")
-        work = Work(
+        once = EventIdempotency(cast("Any", self.store), "idempotency")
+        work = MessageProcessor(
             archive=archive,
             once=once,
             quarantine=self.queue,
@@ -96,7 +97,7 @@ class Installation:
             allow_plaintext=False,
             retry_delay=20.0,
         )
-        self.door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, 9, self.tally)
+        self.door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, 9, self.metric_buffer)
 
     def post(self, ticket: str, secret: bytes = SECRET) -> None:
         event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
@@ -106,11 +107,11 @@ class Installation:
             "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": iv},
             "requestContext": {"requestId": "chosen by whoever posts", "extendedRequestId": f"request-{ticket}"},
         }
-        assert webhook_door.handle(request, cast("Any", FakeContext()))["statusCode"] == 202
+        assert webhook_handler.handle(request, cast("Any", FakeContext()))["statusCode"] == 202
 
     def deliver(self) -> None:
         records = [sqs_record(body, message_id=f"id-{place}") for place, body in enumerate(self.queue.bodies)]
-        queue_door.handle({"Records": records}, cast("Any", FakeContext()))
+        sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
 
 
 class _Credential:
@@ -125,9 +126,9 @@ def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Install
     """Both doors are the installation's, at log level DEBUG, and nothing is left from before or after."""
     with ThreadPoolExecutor(at_once) as tickets, Threads(16) as calls:
         installation = Installation(tickets, calls)
-        monkeypatch.setattr(queue_door, "collaborators", lambda: installation.door)
-        made = webhook_door.Collaborators(cast("Any", installation.queue), lambda: None)
-        monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+        monkeypatch.setattr(sqs_handler, "collaborators", lambda: installation.door)
+        made = webhook_handler.Collaborators(cast("Any", installation.queue), lambda: None)
+        monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
         metrics.clear_metrics()
         logger.clear_state()
         level = logger.log_level

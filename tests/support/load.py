@@ -31,7 +31,7 @@ _PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class WebhookRequest:
     """One request. `ticket` is whose completion it tells, `reason` why it cannot be read: one of both is None."""
 
     webhook: Webhook = field(repr=False)
@@ -48,26 +48,26 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
     return [each["ticket"] for each in about]
 
 
-def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[Parcel]:
+def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[WebhookRequest]:
     """A completion of every ticket; of the share `doubled` a second one, the very same bytes or enciphered anew; and
     for the share `junk` of them a request that nobody can read. In an order that the seed draws.
     """
     dice = random.Random(seed)
     known = Tickets(SEED)
-    made: list[Parcel] = []
+    made: list[WebhookRequest] = []
     for ticket in wanted:
         event = webhooks.event(dice.choice(_COMPLETIONS), known.get(ticket))
         first, again = (webhooks.enciphered(event, secret, dice.randbytes(16)) for _ in range(2))
-        made.append(Parcel(first, ticket))
+        made.append(WebhookRequest(first, ticket))
         if dice.random() < doubled:
-            made.append(Parcel(dice.choice((first, again)), ticket))
+            made.append(WebhookRequest(dice.choice((first, again)), ticket))
         if dice.random() < junk:
             made.append(_junk(event, secret, dice))
     dice.shuffle(made)
     return made
 
 
-def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> Parcel:
+def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> WebhookRequest:
     event = {**event, "mark": dice.random()}  # each a body of its own
     nobodys = {**event, "ticket": "../../etc/passwd"}
     sealed = webhooks.enciphered(event, secret, dice.randbytes(16))
@@ -82,7 +82,7 @@ def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> Parcel:
         ("ticket_malformed", lambda: webhooks.enciphered(nobodys, secret, dice.randbytes(16))),
     ]
     reason, make = dice.choice(spoilt)
-    return Parcel(make(), reason=reason)
+    return WebhookRequest(make(), reason=reason)
 
 
 class Sender:
@@ -95,7 +95,7 @@ class Sender:
         self._own = threading.local()
         self._stop = threading.Event()
 
-    def post(self, load: Iterable[Parcel], posted: Callable[[], None] = lambda: None) -> list[Parcel]:
+    def post(self, load: Iterable[WebhookRequest], posted: Callable[[], None] = lambda: None) -> list[WebhookRequest]:
         """Posts all, several at once; returns what was never accepted."""
         with ThreadPoolExecutor(self._at_once) as pool:
             work = [(parcel, pool.submit(self._post, parcel, posted)) for parcel in load]
@@ -105,7 +105,7 @@ class Sender:
         """Posts no more."""
         self._stop.set()
 
-    def _post(self, parcel: Parcel, posted: Callable[[], None]) -> bool:
+    def _post(self, parcel: WebhookRequest, posted: Callable[[], None]) -> bool:
         for _ in range(_TRIES):
             if self._stop.is_set():
                 return False

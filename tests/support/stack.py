@@ -100,7 +100,7 @@ class LocalStack:
         status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
         return status
 
-    def renew(self, function: str, **configuration: Any) -> None:
+    def overwrite(self, function: str, **configuration: Any) -> None:
         """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
         given = self.functions.get_function_configuration(FunctionName=function)
         changed = {"Timeout": given["Timeout"], **configuration}

@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 
 class Attempt:
-    """Work that is under way. `at` names the call that it stands before, None once it has ended."""
+    """MessageProcessor that is under way. `at` names the call that it stands before, None once it has ended."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.at: str | None = "the beginning"

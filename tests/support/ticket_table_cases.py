@@ -12,19 +12,19 @@ from typing import Any, Protocol
 
 import pytest
 
-from ticket_archive.errors import Superseded, TicketErased
+from ticket_archive.errors import TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
-from ticket_archive.table import TicketItem, Waiting
+from ticket_archive.table import IncompleteTicket, TicketItem
 
 
 class Tickets(Protocol):
     def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem: ...
     def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None: ...
     def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None: ...
-    def keep_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None: ...
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None: ...
     def get(self, ticket: str) -> TicketItem | None: ...
-    def incomplete(self, limit: int) -> Sequence[Waiting]: ...
-    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool: ...
+    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]: ...
+    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool: ...
 
 
 Erase = Callable[[str], None]
@@ -72,7 +72,7 @@ def _known(table: Tickets, ticket: str) -> TicketItem:
     return item
 
 
-def _listed(table: Tickets, ticket: str, expected: Waiting | None) -> bool:
+def _listed(table: Tickets, ticket: str, expected: IncompleteTicket | None) -> bool:
     """Whether the list of incomplete tickets comes to say so: an index follows its table a little later."""
     for _ in range(50):
         found = next((waiting for waiting in table.incomplete(1000) if waiting.ticket == ticket), None)
@@ -112,7 +112,7 @@ def an_archived_item_reads_back_as_it_was_written(table: Tickets, erase: Erase) 
 def an_item_is_archived_from_the_version_that_was_read(table: Tickets, erase: Erase) -> None:
     stale = table.register(_new(), T0, None)
     table.archive(stale, _state("v1", T1))
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         table.archive(stale, _state("v2", T2))
     table.archive(_known(table, stale.ticket), _state("v2", T2, previous="v1"))
     assert _known(table, stale.ticket).version == "v2"
@@ -120,29 +120,29 @@ def an_item_is_archived_from_the_version_that_was_read(table: Tickets, erase: Er
 
 def an_older_fetch_changes_nothing(table: Tickets, erase: Erase) -> None:
     item = _archived(table, T2)
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         table.archive(item, _state("v2", T1))
     assert _known(table, item.ticket) == item
 
 
 def an_equally_old_fetch_changes_nothing(table: Tickets, erase: Erase) -> None:
     item = _archived(table, T2)
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         table.archive(item, _state("v2", T2))
     assert _known(table, item.ticket) == item
 
 
 def an_older_whole_fetch_does_not_replace_a_newer_part(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T2), T3)
-    with pytest.raises(Superseded):
+    table.mark_incomplete(item.ticket, _part(T2), T3)
+    with pytest.raises(WriteConflict):
         table.archive(item, _state("v1", T1))
     assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
 
 def archiving_ends_incompleteness(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1), T3)
+    table.mark_incomplete(item.ticket, _part(T1), T3)
     table.archive(item, _state("v1", T2))
     archived = _known(table, item.ticket)
     assert archived.state is TicketState.ARCHIVED
@@ -152,7 +152,7 @@ def archiving_ends_incompleteness(table: Tickets, erase: Erase) -> None:
 
 def details_that_are_not_among_the_changes_stay(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3)
+    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3)
     changes = {
         name: value
         for name, value in _state("v1", T2).items()
@@ -175,17 +175,17 @@ def details_in_a_new_place_leave_the_old_one(table: Tickets, erase: Erase) -> No
 
 def a_part_reads_back_and_is_listed(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[IMAGE.as_dict()]), T3)
+    table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[IMAGE.as_dict()]), T3)
     kept = _known(table, item.ticket)
     assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
     assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}
-    assert _listed(table, item.ticket, Waiting(item.ticket, T3, T0, 0))
+    assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
 
 
 def a_newer_part_replaces_an_older_one(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2)
-    table.keep_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3)
+    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2)
+    table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3)
     kept = _known(table, item.ticket)
     assert (kept.resume, kept.fetched_at, kept.details_sha256) == ("e2", T2, None)
     assert "details" not in kept.attributes
@@ -193,18 +193,18 @@ def a_newer_part_replaces_an_older_one(table: Tickets, erase: Erase) -> None:
 
 def an_older_or_equal_part_changes_nothing(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T2), T3)
+    table.mark_incomplete(item.ticket, _part(T2), T3)
     kept = _known(table, item.ticket)
     for fetched_at in (T1, T2):
-        with pytest.raises(Superseded):
-            table.keep_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3)
+        with pytest.raises(WriteConflict):
+            table.mark_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3)
     assert _known(table, item.ticket) == kept
 
 
 def an_archived_ticket_never_becomes_incomplete(table: Tickets, erase: Erase) -> None:
     item = _archived(table, T1)
-    with pytest.raises(Superseded):
-        table.keep_incomplete(item.ticket, _part(T2), T3)
+    with pytest.raises(WriteConflict):
+        table.mark_incomplete(item.ticket, _part(T2), T3)
     assert _known(table, item.ticket) == item
 
 
@@ -216,7 +216,7 @@ def an_erased_ticket_takes_nothing(table: Tickets, erase: Erase) -> None:
     with pytest.raises(TicketErased):
         table.archive(item, _state("v2", T3))
     with pytest.raises(TicketErased):
-        table.keep_incomplete(item.ticket, _part(T3), T3)
+        table.mark_incomplete(item.ticket, _part(T3), T3)
     erased = _known(table, item.ticket)
     assert erased.state is TicketState.ERASED
     assert erased.attributes.keys() == {"ticket", "record", "state"}
@@ -224,17 +224,17 @@ def an_erased_ticket_takes_nothing(table: Tickets, erase: Erase) -> None:
 
 def a_due_ticket_is_claimed_once(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1), T2)
-    waiting = Waiting(item.ticket, T2, T0, 0)
+    table.mark_incomplete(item.ticket, _part(T1), T2)
+    waiting = IncompleteTicket(item.ticket, T2, T0, 0)
     assert table.postpone(waiting, T3)
     assert not table.postpone(waiting, T3)
-    assert _listed(table, item.ticket, Waiting(item.ticket, T3, T0, 1))
+    assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 1))
 
 
 def a_ticket_that_is_given_up_is_off_the_list(table: Tickets, erase: Erase) -> None:
     item = table.register(_new(), T0, None)
-    table.keep_incomplete(item.ticket, _part(T1), T2)
-    assert table.postpone(Waiting(item.ticket, T2, T0, 0), None)
+    table.mark_incomplete(item.ticket, _part(T1), T2)
+    assert table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), None)
     assert _listed(table, item.ticket, None)
     assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
@@ -242,13 +242,13 @@ def a_ticket_that_is_given_up_is_off_the_list(table: Tickets, erase: Erase) -> N
 def an_archived_or_erased_ticket_is_not_claimed(table: Tickets, erase: Erase) -> None:
     for erased in (False, True):
         item = table.register(_new(), T0, None)
-        table.keep_incomplete(item.ticket, _part(T1), T2)
+        table.mark_incomplete(item.ticket, _part(T1), T2)
         if erased:
             erase(item.ticket)
         else:
             table.archive(item, _state("v1", T2))
         before = _known(table, item.ticket)
-        assert not table.postpone(Waiting(item.ticket, T2, T0, 0), T3)
+        assert not table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), T3)
         assert _known(table, item.ticket) == before
 
 

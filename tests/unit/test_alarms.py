@@ -114,12 +114,12 @@ def test_every_alarm_can_fire(template: Template) -> None:
             expected, kind = OF_AWS[alarm["Namespace"], alarm["MetricName"]]
             assert dimension["Name"] == expected, name
             assert template["Resources"][named_by(dimension["Value"])]["Type"] == kind, name
-        assert not more or name == "WebhooksTurnedAwayAlarm", "whose dimensions have a test of their own"
+        assert not more or name == "Webhook4xxAlarm", "whose dimensions have a test of their own"
 
 
 def test_webhooks_that_are_turned_away_raise_an_alarm_whoever_does_it(template: Template) -> None:
     """API Gateway counts a throttled request as 4XXError too, by route where detailed metrics are on."""
-    alarm = alarms(template)["WebhooksTurnedAwayAlarm"]
+    alarm = alarms(template)["Webhook4xxAlarm"]
     api, route = template["Resources"]["Api"]["Properties"], route_of(template, "Webhook")
     assert alarm["MetricName"] == "4XXError"
     assert {each["Name"]: each["Value"] for each in alarm["Dimensions"]} == {
@@ -143,7 +143,7 @@ def test_the_api_is_called_as_its_alarm_calls_it(template: Template) -> None:
 def test_every_alarm_is_heard_and_silence_is_no_alarm(template: Template) -> None:
     for name, alarm in alarms(template).items():
         assert alarm["AlarmActions"] == {
-            "Fn::If": ["TellsOfAlarms", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
+            "Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
         }, name
         assert alarm["TreatMissingData"] == "notBreaching", name
         assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold", name
@@ -186,7 +186,7 @@ def dimension(name: str, value: Any) -> dict[str, Any]:
 
 
 SPOILED: list[tuple[Rule, Callable[[Template], None]]] = [
-    (test_every_alarm_can_fire, put("SettingsAtFaultAlarm", MetricName="SettingsFaults")),
+    (test_every_alarm_can_fire, put("ConfigurationErrorsAlarm", MetricName="SettingsFaults")),
     (test_every_alarm_can_fire, put("QuarantineAlarm", **dimension("service", "TicketArchive"))),
     (test_every_alarm_can_fire, put("QuarantineAlarm", **dimension("Service", "ticket-archive"))),
     (test_every_alarm_can_fire, put("DeadLettersAlarm", MetricName="MessagesVisible")),

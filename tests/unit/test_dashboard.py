@@ -86,10 +86,10 @@ def test_every_metric_of_the_catalogue_is_shown() -> None:
 @pytest.mark.parametrize(
     ("title", "names"),
     [
-        ("Webhooks in", {"WebhooksKept", "WebhooksNotKept"}),
+        ("Webhooks in", {"WebhooksAccepted", "WebhooksEnqueueFailed"}),
         ("Tickets archived", {"TicketsArchived", "DuplicatesSuppressed"}),
-        ("From webhook to manifest", {"TimeToArchive"}),
-        ("Incomplete", {"TicketsIncompleteForAnHour", "MessagesPutOff"}),
+        ("From webhook to manifest", {"ArchiveLatency"}),
+        ("Incomplete", {"TicketsIncompleteForAnHour", "MessagesRetried"}),
         ("Queues and dead letters", {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"}),
         ("The vendor's answers, slowest 1 %", {"VendorDetailsTime", "VendorImagesTime"}),
         ("The vendor's errors by kind", {"VendorCallsUnavailable", "VendorCallsThrottled", "VendorCallsDenied"}),

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ingest.messages import TicketRequest, read_message
-from ingest.reception import Refused, receive
-from ingest.webhook import Webhook, check_secret, open_webhook
+from ingest.messaging.messages import TicketRequest, read_message
+from ingest.webhooks.event import Webhook, check_secret, open_webhook
+from ingest.webhooks.request import Rejected, receive
 from local import ROOT, events
 from ticket_archive.errors import UnreadableWebhook
 
@@ -126,7 +126,7 @@ def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
 
 @pytest.mark.parametrize(("name", "status"), REFUSED.items())
 def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, status: HTTPStatus) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         receive(FILES[name], None, "2026-01-15T09:30:00Z")
 
     assert caught.value.status is status

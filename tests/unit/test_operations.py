@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from ingest import schedule_door, webhook_door
-from ingest.webhook import Reason
+from ingest.handlers import schedule as schedule_handler
+from ingest.handlers import webhook as webhook_handler
+from ingest.webhooks.event import Reason
 from retrieval import app, audit
 from tests.support.fakes import FakeContext
 from tests.support.installation import Installation, installed
@@ -20,7 +21,7 @@ from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
 from ticket_archive.metrics import Metric
-from ticket_archive.table import Waiting
+from ticket_archive.table import IncompleteTicket
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -86,8 +87,8 @@ def codes(kind: type[errors.ArchiveError]) -> Iterator[str]:
 
 
 def test_every_code_that_a_ticket_can_fail_with_is_explained() -> None:
-    ends = {errors.SettingsError.code, errors.TicketErased.code, errors.NotUnderstood.code}
-    assert first_column(sections(chapter("Logs"))["What the codes mean"]) == {*codes(errors.TryLater), *ends}
+    ends = {errors.SettingsError.code, errors.TicketErased.code, errors.UnrecognizedResponse.code}
+    assert first_column(sections(chapter("Logs"))["What the codes mean"]) == {*codes(errors.RetryableError), *ends}
 
 
 def test_every_metric_that_is_named_is_written() -> None:
@@ -123,10 +124,10 @@ class Queue:
 class Late:
     """One ticket that is due."""
 
-    def incomplete(self, limit: int) -> list[Waiting]:
-        return [Waiting("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
+    def incomplete(self, limit: int) -> list[IncompleteTicket]:
+        return [IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
 
-    def postpone(self, waiting: Waiting, retry_at: str | None) -> bool:
+    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         return True
 
 
@@ -160,14 +161,14 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.queue.bodies.clear()
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
-    due: Any = schedule_door.Collaborators(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
-    monkeypatch.setattr(schedule_door, "collaborators", lambda: due)
-    schedule_door.handle()
+    due: Any = schedule_handler.Collaborators(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
+    monkeypatch.setattr(schedule_handler, "collaborators", lambda: due)
+    schedule_handler.handle()
     context = cast("Any", FakeContext())
-    webhook_door.handle({"body": "x", "headers": {"Content-Type": "text/html"}}, context)
-    full: Any = webhook_door.Collaborators(cast("Any", Broken()), lambda: None)
-    monkeypatch.setattr(webhook_door, "collaborators", lambda: full)
-    webhook_door.handle({"body": "x", "headers": {"Content-Type": "text/plain"}}, context)
+    webhook_handler.handle({"body": "x", "headers": {"Content-Type": "text/html"}}, context)
+    full: Any = webhook_handler.Collaborators(cast("Any", Broken()), lambda: None)
+    monkeypatch.setattr(webhook_handler, "collaborators", lambda: full)
+    webhook_handler.handle({"body": "x", "headers": {"Content-Type": "text/plain"}}, context)
 
 
 def value(line: Line, field: str) -> Any:
@@ -227,7 +228,7 @@ def test_the_keys_of_others_errors_are_as_the_queries_call_them() -> None:
 
 def test_a_query_with_a_misspelt_field_or_message_is_noticed(lines: list[Line]) -> None:
     query = QUERIES["What is put off, by cause"]
-    assert not finds(query.replace("message put off", "message put of"), lines)
+    assert not finds(query.replace("retry scheduled", "message put of"), lines)
     misspelt = fields(query.replace("ticket)", "tickt)"))
     assert [field for field in misspelt if all(value(line, field) is None for line in lines)]
 

@@ -85,7 +85,10 @@ def test_the_watch_would_see_it() -> None:
 
 @pytest.mark.parametrize(
     ("function", "expected"),
-    [("ingest.app", {"ingest.webhook_door", "ingest.queue_door", "ingest.schedule_door"}), ("retrieval.app", set())],
+    [
+        ("ingest.app", {"ingest.handlers.webhook", "ingest.handlers.sqs", "ingest.handlers.schedule"}),
+        ("retrieval.app", set()),
+    ],
 )
 def test_a_snapshot_holds_what_is_slow_to_load_and_nothing_else(function: str, expected: set[str]) -> None:
     # GIVEN
@@ -116,8 +119,9 @@ def copy():
             hook()
         drawn = [random.random()]
         if {function == "ingest.app"}:
-            from ingest import preventor, queue_door
-            drawn += [preventor._dice.random(), queue_door._dice.random()]
+            from ingest.vendor import client
+            from ingest.handlers import sqs as sqs_handler
+            drawn += [preventor._random.random(), sqs_handler._random.random()]
         os.write(theirs, json.dumps(drawn).encode())
         os._exit(0)
     os.wait()

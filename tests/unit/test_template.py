@@ -17,19 +17,19 @@ from samtranslator.yaml_helper import yaml_parse
 from bench import memory
 from ingest.app import SCHEDULE_SOURCE
 from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE
-from ingest.once import Once
-from ingest.patience import LONGEST_PAUSE
+from ingest.messaging.backoff import LONGEST_PAUSE
+from ingest.messaging.idempotency import EventIdempotency
 from ingest.secrets import VendorCredential
 from ingest.settings import IngestSettings
-from ingest.webhook import check_secret
+from ingest.webhooks.event import check_secret
 from local.literals import put_in_place
-from retrieval.answers import customer_tickets
+from retrieval.models import customer_tickets
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType
 from ticket_archive.retention import TAG_KEY, TAG_VALUE
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, Page, TicketTable, read_item
-from tools.gates import expand
+from tools.scan import expand
 
 Template = dict[str, Any]
 Rule = Callable[[Template], None]
@@ -133,7 +133,7 @@ def test_eventbridge_sends_to_the_ticket_queue_for_the_named_rules_only(template
     ((queues, choice),) = allowed
     assert queues == [{"Ref": "TicketQueue"}]
     condition, statement, otherwise = choice["Fn::If"]
-    assert (condition, otherwise) == ("HearsOfRules", {"Ref": "AWS::NoValue"})
+    assert (condition, otherwise) == ("HasSenderRules", {"Ref": "AWS::NoValue"})
     assert template["Conditions"][condition] == {
         "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "TicketSenderRuleArns"}]}, ""]}]
     }
@@ -343,7 +343,7 @@ def test_no_deployed_function_has_another_endpoint(template: Template, function:
 
 
 def test_the_webhook_door_reads_its_two_variables() -> None:
-    door = (ROOT / "functions" / "ingest" / "webhook_door.py").read_text()
+    door = (ROOT / "functions" / "ingest" / "webhook_handler.py").read_text()
     assert set(re.findall(r'os\.environ\.get\("(\w+)"\)', door)) == READ_BY_THE_WEBHOOK_DOOR
     assert set(environment(TEMPLATE, "IngestFunction")) >= READ_BY_THE_WEBHOOK_DOOR
 
@@ -478,7 +478,7 @@ def test_the_time_to_live_is_in_the_attribute_that_the_code_writes(template: Tem
 
 def test_the_idempotency_table_is_laid_out_as_powertools_writes(template: Template) -> None:
     client = boto3.client("dynamodb", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
-    store = Once(client, "Idempotency")._store
+    store = EventIdempotency(client, "Idempotency")._store
     assert time_to_live(template, "Idempotency") == store.expiry_attr
     assert properties(template, "Idempotency")["KeySchema"] == [{"AttributeName": store.key_attr, "KeyType": "HASH"}]
     assert store.sort_key_attr is None
@@ -589,7 +589,7 @@ def test_retention_ends_for_objects_as_it_does_for_items(template: Template) -> 
     markers = [each for each in rules if each.get("ExpiredObjectDeleteMarker")]
     assert [each["Status"] for each in markers] == ["Enabled"], "what hides nothing any more goes too"
     statements = properties(template, "IngestRole")["Policies"][0]["PolicyDocument"]["Statement"]
-    [tagging] = [each for each in statements if each["Sid"] == "SayThatObjectsEnd"]
+    [tagging] = [each for each in statements if each["Sid"] == "TagExpiringObjects"]
     assert tagging["Action"] == "s3:PutObjectTagging", "whatever the parameter is now: a ticket has its end from before"
 
 

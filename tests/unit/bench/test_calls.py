@@ -18,7 +18,10 @@ from bench import tickets as vendor_tickets
 from bench.events import Context, completed, request
 from bench.scale import calls, rates
 from bench.scale.inputs import Ticket
-from ingest import app, queue_door, schedule_door, webhook_door
+from ingest import app
+from ingest.handlers import schedule as schedule_handler
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers import webhook as webhook_handler
 from local.simulator import Simulator as Control
 from local.vendor import Simulator
 from tests.support.logs import log_lines
@@ -91,7 +94,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch, vendor: Simulator) -> Iterator[Rec
 
 
 def _forget() -> None:
-    for door in (webhook_door, queue_door, schedule_door):
+    for door in (webhook_handler, sqs_handler, schedule_handler):
         door.collaborators.cache_clear()
     metrics.clear_metrics()
 

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import capacity
-from bench.power import MB_PER_CPU
-from bench.scale import batch, calls, course, day, limits, prices, rates
+from bench.memory_sizing import MB_PER_CPU
+from bench.scale import batch, calls, limits, prices, queue_simulation, rates, traffic
 from bench.scale import settings as template
-from bench.scale.course import Course, Outage
 from bench.scale.inputs import DAY, Latencies, Ticket, World
+from bench.scale.queue_simulation import Course, Outage
 from bench.scale.runs import SCALES, Run, run
 from bench.scale.settings import Settings
 from ingest.clients import CALLS_AT_ONCE
-from ingest.patience import pause_before_delivery
-from ingest.preventor import _QUICK_PAUSES
+from ingest.messaging.backoff import pause_before_delivery
+from ingest.vendor.client import _QUICK_PAUSES
 
 WORLD = World()
 TEMPLATE = template.read()
@@ -131,9 +131,9 @@ def test_less_memory_takes_longer_and_more_than_a_cpu_changes_nothing() -> None:
 
 @given(st.floats(1, 1e8), st.floats(1, 10))
 def test_a_day_has_its_tickets_and_its_peak(tickets: float, peak: float) -> None:
-    assert sum(3600 * rate for rate in day.hours(tickets, peak)) == pytest.approx(tickets)
-    assert day.rate(tickets, peak, DAY / 2) == pytest.approx(tickets / DAY * peak)
-    assert sum(day.window(tickets, peak, 0, DAY)[::60]) * 60 == pytest.approx(tickets, rel=0.01)
+    assert sum(3600 * rate for rate in traffic.hours(tickets, peak)) == pytest.approx(tickets)
+    assert traffic.rate(tickets, peak, DAY / 2) == pytest.approx(tickets / DAY * peak)
+    assert sum(traffic.window(tickets, peak, 0, DAY)[::60]) * 60 == pytest.approx(tickets, rel=0.01)
 
 
 # ─── The queue over time ──────────────────────────────────────────────────────────────────────────────────────────
@@ -147,10 +147,10 @@ def test_nothing_is_lost_and_nothing_is_made(
     arrivals: list[float], workers: int, size: int, receives: int, outage: int | None
 ) -> None:
     chosen = replace(TEMPLATE, concurrency=workers, batch_size=size, max_receives=receives, retry_delay=1.0)
-    took = course.run(arrivals, chosen, batches(), None if outage is None else an_outage(outage, begins=20.0))
+    took = queue_simulation.run(arrivals, chosen, batches(), None if outage is None else an_outage(outage, begins=20.0))
     assert whole(took)
     assert took.arrived == pytest.approx(sum(arrivals), abs=1)
-    assert max(took.in_flight) <= course.IN_FLIGHT
+    assert max(took.in_flight) <= queue_simulation.IN_FLIGHT
     assert all(0 <= flying <= depth for flying, depth in zip(took.in_flight, took.depth, strict=True))
     if outage is None:
         assert (took.dead, took.failed_attempts) == (0, 0)
@@ -160,7 +160,8 @@ def test_nothing_is_lost_and_nothing_is_made(
 @given(RATES, st.integers(1, 8))
 def test_more_workers_archive_no_less(arrivals: list[float], workers: int) -> None:
     fewer, more = (
-        course.run(arrivals, replace(TEMPLATE, concurrency=count), batches()) for count in (workers, 2 * workers)
+        queue_simulation.run(arrivals, replace(TEMPLATE, concurrency=count), batches())
+        for count in (workers, 2 * workers)
     )
     assert fewer.archived <= more.archived
     assert max(more.depth) <= max(fewer.depth)
@@ -169,7 +170,7 @@ def test_more_workers_archive_no_less(arrivals: list[float], workers: int) -> No
 def test_littles_law_holds() -> None:
     """What is in the queue on average is what comes per second, times how long it stays."""
     arrivals = [60.0] * 1200 + [0.0] * 3600
-    took = course.run(arrivals, TEMPLATE, batches())
+    took = queue_simulation.run(arrivals, TEMPLATE, batches())
     assert took.waiting == 0
     stays = took.waited / took.archived
     assert sum(took.depth) / len(took.depth) == pytest.approx(took.archived / len(took.depth) * stays, rel=0.05)
@@ -177,18 +178,18 @@ def test_littles_law_holds() -> None:
 
 def test_the_queue_grows_by_what_the_workers_cannot_do() -> None:
     over = rates.capacity(WORLD, TEMPLATE) + 10
-    took = course.run([over] * 1000, replace(TEMPLATE, throttle_rate=1e6, throttle_burst=1e6), batches())
+    took = queue_simulation.run([over] * 1000, replace(TEMPLATE, throttle_rate=1e6, throttle_burst=1e6), batches())
     assert took.waiting == pytest.approx(10_000, rel=0.05)
 
 
 def test_what_the_stage_does_not_let_in_is_refused() -> None:
-    took = course.run([300.0] * 100, replace(TEMPLATE, throttle_rate=100.0, throttle_burst=250.0), batches())
+    took = queue_simulation.run([300.0] * 100, replace(TEMPLATE, throttle_rate=100.0, throttle_burst=250.0), batches())
     assert took.refused == 300 * 100 - (250 + 99 * 100)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000))
 def test_no_throttle_lets_in_more_than_its_rate_and_its_burst(rate: int, burst: int) -> None:
-    took = course.run([500.0] * 30, replace(TEMPLATE, throttle_rate=rate, throttle_burst=burst), batches())
+    took = queue_simulation.run([500.0] * 30, replace(TEMPLATE, throttle_rate=rate, throttle_burst=burst), batches())
     assert took.arrived - took.refused <= burst + 29 * rate
 
 
@@ -196,7 +197,7 @@ def test_no_throttle_lets_in_more_than_its_rate_and_its_burst(rate: int, burst: 
 
 
 def test_an_outage_of_an_hour_makes_no_dead_letter() -> None:
-    took = course.run([3.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
+    took = queue_simulation.run([3.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
     assert took.dead == 0
     assert took.dead_alarm is None
     assert whole(took)
@@ -204,8 +205,10 @@ def test_an_outage_of_an_hour_makes_no_dead_letter() -> None:
 
 def test_dead_letters_begin_when_the_shortest_pauses_are_used_up() -> None:
     shortest = limits.attempts(TEMPLATE, 0.0)[-1]
-    before = course.run([3.0] * (5 * HOUR), TEMPLATE, batches(), an_outage(shortest - 60, took=0.5))
-    after = course.run([3.0] * (5 * HOUR), TEMPLATE, batches(), an_outage(limits.attempts(TEMPLATE, 1.0)[-1] + 120))
+    before = queue_simulation.run([3.0] * (5 * HOUR), TEMPLATE, batches(), an_outage(shortest - 60, took=0.5))
+    after = queue_simulation.run(
+        [3.0] * (5 * HOUR), TEMPLATE, batches(), an_outage(limits.attempts(TEMPLATE, 1.0)[-1] + 120)
+    )
     assert before.dead == 0
     assert after.dead > 0
     assert after.dead_alarm is not None
@@ -221,29 +224,29 @@ def test_attempts_are_the_products_own_pauses_apart() -> None:
 
 
 def test_an_outage_is_over_once_the_longest_pause_is() -> None:
-    took = course.run([1.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
+    took = queue_simulation.run([1.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
     drained = took.drained(600 + HOUR, 10)
     assert drained is not None
     assert 0 < drained <= 1.25 * TEMPLATE.retry_delay * 2 ** (TEMPLATE.max_receives - 2)
 
 
 def test_tickets_that_are_incomplete_for_an_hour_are_told_at_the_next_tick() -> None:
-    took = course.run([1.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(2 * HOUR))
+    took = queue_simulation.run([1.0] * (4 * HOUR), TEMPLATE, batches(), an_outage(2 * HOUR))
     assert took.incomplete_alarm is not None
     assert 600 + HOUR < took.incomplete_alarm <= 600 + HOUR + 60 + TEMPLATE.requeue_every
 
 
 def test_the_age_of_the_oldest_message_says_nothing_of_what_was_received_often() -> None:
-    refusing = course.run([1.0] * (3 * HOUR), TEMPLATE, batches(), an_outage(2 * HOUR))
+    refusing = queue_simulation.run([1.0] * (3 * HOUR), TEMPLATE, batches(), an_outage(2 * HOUR))
     assert max(refusing.oldest) > TEMPLATE.oldest_message_alarm
     assert refusing.oldest_alarm is None
-    stuck = course.run([50.0] * (3 * HOUR), replace(TEMPLATE, concurrency=2), batches())
+    stuck = queue_simulation.run([50.0] * (3 * HOUR), replace(TEMPLATE, concurrency=2), batches())
     assert stuck.oldest_alarm is not None
 
 
 def test_a_silent_vendor_costs_fewer_attempts_than_one_that_refuses() -> None:
     silent, refusing = (
-        course.run([3.0] * (3 * HOUR), TEMPLATE, batches(), an_outage(HOUR, took))
+        queue_simulation.run([3.0] * (3 * HOUR), TEMPLATE, batches(), an_outage(HOUR, took))
         for took in (batch.silent_seconds(TEMPLATE.timeout), batch.failing_seconds(WORLD, 10, TEMPLATE.memory_mb))
     )
     assert silent.failed_attempts < refusing.failed_attempts
@@ -252,8 +255,8 @@ def test_a_silent_vendor_costs_fewer_attempts_than_one_that_refuses() -> None:
 
 
 def test_no_more_messages_are_in_flight_than_sqs_lets_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "IN_FLIGHT", 500)
-    took = course.run([3.0] * (2 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
+    monkeypatch.setattr(queue_simulation, "IN_FLIGHT", 500)
+    took = queue_simulation.run([3.0] * (2 * HOUR), TEMPLATE, batches(), an_outage(HOUR))
     assert max(took.in_flight) == 500
     assert max(took.depth) > 5000, "the others wait unseen"
     assert whole(took)
@@ -290,8 +293,8 @@ def test_what_is_advised_suffices(tickets: int) -> None:
     advised = limits.advised(WORLD, TEMPLATE, tickets)
     mended = {use.limit.name: use.share for use in limits.at_peak(WORLD, advised, tickets)}
     assert all(share < 1 for name, share in mended.items() if "VendorMax" in name or "Throttling" in name)
-    usual = day.window(tickets, WORLD.peak, DAY // 2 - 900, 1800)
-    took = course.run(usual, advised, batches(advised))
+    usual = traffic.window(tickets, WORLD.peak, DAY // 2 - 900, 1800)
+    took = queue_simulation.run(usual, advised, batches(advised))
     assert took.refused == 0
     assert max(took.depth) <= 2 * max(usual) + 2
 

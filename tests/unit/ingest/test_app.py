@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from ingest import app, queue_door, schedule_door, webhook_door
+from ingest import app
+from ingest.handlers import schedule as schedule_handler
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers import webhook as webhook_handler
 from ticket_archive.telemetry import metrics
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +36,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return handle
 
-    for module, name in ((queue_door, "Queue"), (schedule_door, "Schedule"), (webhook_door, "Webhook")):
+    for module, name in ((sqs_handler, "Queue"), (schedule_handler, "Schedule"), (webhook_handler, "Webhook")):
         monkeypatch.setattr(module, "handle", door(name))
     return gone
 
@@ -73,7 +76,7 @@ def test_metrics_are_written_even_if_a_door_fails(
         metrics.add_metric("BeforeTheFailure", "Count", 1)
         raise ConnectionError
 
-    monkeypatch.setattr(schedule_door, "handle", handle)
+    monkeypatch.setattr(schedule_handler, "handle", handle)
     with pytest.raises(ConnectionError):
         app.lambda_handler({"source": app.SCHEDULE_SOURCE}, CONTEXT)
     assert emitted(capsys.readouterr().out)[0]["BeforeTheFailure"] == [1.0]
@@ -83,8 +86,8 @@ def test_metrics_are_written_even_if_a_door_fails(
 def test_an_unknown_event_is_refused_as_a_request_of_the_wrong_form(
     event: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = webhook_door.Collaborators(None, lambda: None)
-    monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+    made = webhook_handler.Collaborators(None, lambda: None)
+    monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
     assert app.lambda_handler(event, CONTEXT)["statusCode"] == 415
 
 
@@ -125,7 +128,7 @@ def test_garbage_is_looked_for_once_the_first_event_is_done(
             raise SystemError
         return {}
 
-    monkeypatch.setattr(webhook_door, "handle", door)
+    monkeypatch.setattr(webhook_handler, "handle", door)
     gc.disable()
     try:
         with pytest.raises(SystemError) if fails else nullcontext():

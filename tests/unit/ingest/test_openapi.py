@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from samtranslator.yaml_helper import yaml_parse
 
-from ingest import webhook_door
-from ingest.reception import BODY_MAX, Credentials
-from ingest.webhook import IV_HEADER
+from ingest.handlers import webhook as webhook_handler
+from ingest.webhooks.event import IV_HEADER
+from ingest.webhooks.request import BODY_MAX, Credentials
 from ticket_archive.telemetry import metrics
 
 ROOT = Path(__file__).parents[3]
@@ -55,9 +55,9 @@ def test_an_answer_is_as_it_is_described(status: HTTPStatus, monkeypatch: pytest
     # GIVEN
     content_type, body, queue, credentials = CASES[status]
     made: Any = SimpleNamespace(queue=queue, credentials=lambda: [credentials] if credentials else None)
-    monkeypatch.setattr(webhook_door, "collaborators", lambda: made)
+    monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
     # WHEN
-    answer = webhook_door.handle({"body": body, "headers": {"Content-Type": content_type}}, CONTEXT)
+    answer = webhook_handler.handle({"body": body, "headers": {"Content-Type": content_type}}, CONTEXT)
     metrics.clear_metrics()
     # THEN
     assert answer["statusCode"] == status

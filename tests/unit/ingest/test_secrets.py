@@ -11,7 +11,7 @@ import time_machine
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest.secrets import LiveSecret, Secrets, VendorCredential
-from ticket_archive.errors import SettingsError, TryLater
+from ticket_archive.errors import RetryableError, SettingsError
 
 NEW, OLD = "N" * 32, "O" * 32
 FIVE = {"api_key": "canary-key", "secret": "canary-secret", "tenant": "t", "env": "e", "banknu": "b"}
@@ -67,16 +67,16 @@ def test_a_previous_value_that_was_no_webhook_secret_is_passed_over(previous: st
 @pytest.mark.parametrize("error", [DENIED, THROTTLED, AWAY])
 def test_a_previous_secret_out_of_reach_is_not_a_missing_one(error: Exception) -> None:
     # GIVEN an event of before the rotation may be waiting, and would be taken for junk
-    with pytest.raises(TryLater) as refusal:
+    with pytest.raises(RetryableError) as refusal:
         secrets(SecretsManager(previous=error)).webhook_secrets()
     assert refusal.value.detail == "webhook_secret"
 
 
 @pytest.mark.parametrize("error", [MISSING, DENIED, THROTTLED, AWAY])
 def test_a_current_secret_out_of_reach_means_try_later(error: Exception) -> None:
-    with pytest.raises(TryLater) as refusal:
+    with pytest.raises(RetryableError) as refusal:
         secrets(SecretsManager(current=error)).webhook_secrets()
-    assert str(refusal.value) == "try_later: webhook_secret"
+    assert str(refusal.value) == "retryable: webhook_secret"
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ def test_a_malformed_credential_is_a_fault_of_the_settings_that_shows_nothing(va
 def test_a_credential_out_of_reach_means_try_later(error: Exception) -> None:
     client = SecretsManager()
     client.values["vendor", "AWSCURRENT"] = error
-    with pytest.raises(TryLater) as refusal:
+    with pytest.raises(RetryableError) as refusal:
         secrets(client).vendor_credential()
-    assert str(refusal.value) == "try_later: vendor_credential"
+    assert str(refusal.value) == "retryable: vendor_credential"
     assert refusal.value.__suppress_context__
 
 

@@ -43,7 +43,7 @@ def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(
     for place, ticket in enumerate(TICKETS):
         trail = [line for line in lines.records if line["correlation_id"] == f"id-{place}"]
         said = [line["message"] for line in trail]
-        assert (said[0], said[-2:]) == ("webhook kept", ["manifest written", "message done"])
+        assert (said[0], said[-2:]) == ("webhook accepted", ["manifest written", "message processed"])
         assert said.count("vendor call") >= 1 + len(ImageType)
         assert {line["ticket"] for line in trail[1:]} == {ticket}
         assert len({line["event_id"] for line in trail[1:]}) == 1
@@ -56,7 +56,7 @@ def test_what_goes_wrong_is_told_with_the_ticket_and_the_part(installation: Inst
 
     installation.deliver()
 
-    (end,) = lines.saying("message put off")
+    (end,) = lines.saying("retry scheduled")
     assert (end["ticket"], end["correlation_id"], end["pause"]) == ("T-0", "id-0", 60)
     missing = lines.saying("part missing")
     assert {line["part"] for line in missing} == {"details", *(kind.value for kind in ImageType)}
@@ -113,9 +113,9 @@ def test_the_time_to_the_manifest_is_counted_from_the_webhook(installation: Inst
     installation.post("T-0")
     installation.deliver()
 
-    (done,) = lines.saying("message done")
+    (done,) = lines.saying("message processed")
     assert 0 <= done["milliseconds"] < 60_000
-    assert metrics.metric_set["TimeToArchive"] == {
+    assert metrics.metric_set["ArchiveLatency"] == {
         "Unit": "Milliseconds",
         "StorageResolution": 60,
         "Value": [done["milliseconds"]],
@@ -123,4 +123,4 @@ def test_the_time_to_the_manifest_is_counted_from_the_webhook(installation: Inst
     metrics.clear_metrics()
 
     installation.deliver()
-    assert "TimeToArchive" not in metrics.metric_set, "a duplicate writes no manifest"
+    assert "ArchiveLatency" not in metrics.metric_set, "a duplicate writes no manifest"

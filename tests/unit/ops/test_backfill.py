@@ -4,10 +4,10 @@ from typing import cast
 
 import pytest
 
-from ingest.messages import TicketRequest, read_message, ticket_message
+from ingest.messaging.messages import TicketRequest, read_message, ticket_message
 from ops import backfill
 from ops.queues import Pace, Queue
-from tests.unit.ops.house import FakeQueue
+from tests.unit.ops.cli_harness import FakeQueue
 
 
 def pace(rate: float = 10) -> Pace:

@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner, Result
 
-from ingest.messages import TicketRequest, read_message, ticket_message
+from ingest.messaging.messages import TicketRequest, read_message, ticket_message
 from ops import stack
 from ops.cli import app
 from ops.commands import in_front
 from ops.errors import Exit
-from tests.unit.ops.house import House
+from tests.unit.ops.cli_harness import ArchiveHarness
 
 
-class Office(NamedTuple):
+class CliHarness(NamedTuple):
     """A command line beside a house."""
 
-    house: House
+    house: ArchiveHarness
     runner: CliRunner
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
@@ -33,10 +33,10 @@ class Office(NamedTuple):
 
 
 @pytest.fixture
-def office(monkeypatch: pytest.MonkeyPatch) -> Office:
-    house = House()
+def office(monkeypatch: pytest.MonkeyPatch) -> CliHarness:
+    house = ArchiveHarness()
     monkeypatch.setattr(stack, "find", lambda _account, _name: house)
-    return Office(house, CliRunner())
+    return CliHarness(house, CliRunner())
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_common_options_may_stand_anywhere(given: list[str], sorted_: list[str])
     assert in_front(given) == sorted_
 
 
-def test_status_tells_states_times_and_counts_and_no_content(office: Office) -> None:
+def test_status_tells_states_times_and_counts_and_no_content(office: CliHarness) -> None:
     office.house.archive("t1", customer="CANARY")
 
     found = office.json("status", "t1")
@@ -67,7 +67,7 @@ def test_status_tells_states_times_and_counts_and_no_content(office: Office) -> 
         assert not [word for word in ("CANARY", "AMINA", "http", "tickets/") if word in output]
 
 
-def test_a_missing_manifest_is_seen_in_the_status(office: Office) -> None:
+def test_a_missing_manifest_is_seen_in_the_status(office: CliHarness) -> None:
     office.house.archive("t1")
     office.house.stored = {}
 
@@ -77,7 +77,7 @@ def test_a_missing_manifest_is_seen_in_the_status(office: Office) -> None:
 
 @pytest.mark.parametrize("command", ["status", "fetch", "view", "erase", "hold", "release"])
 def test_an_unknown_ticket_is_exit_code_1_with_a_line_and_no_traceback(
-    command: str, office: Office, tmp_path: Path
+    command: str, office: CliHarness, tmp_path: Path
 ) -> None:
     result = office(command, "t1", *(["-o", str(tmp_path / "o")] if command == "fetch" else []))
 
@@ -101,17 +101,17 @@ def test_every_command_explains_itself() -> None:
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == Exit.OK
 
 
-def test_a_list_takes_one_question(office: Office) -> None:
+def test_a_list_takes_one_question(office: CliHarness) -> None:
     assert office("list").exit_code == Exit.USAGE
     assert office("list", "--customer", "C", "--state", "incomplete").exit_code == Exit.USAGE
 
 
 @pytest.mark.parametrize("day", ["2026-13-01", "2026-1-1", "yesterday", "20260101", ""])
-def test_a_day_has_one_form(day: str, office: Office) -> None:
+def test_a_day_has_one_form(day: str, office: CliHarness) -> None:
     assert office("list", "--day", day).exit_code == Exit.USAGE
 
 
-def test_a_customers_tickets_are_listed_across_pages_without_the_customer(office: Office) -> None:
+def test_a_customers_tickets_are_listed_across_pages_without_the_customer(office: CliHarness) -> None:
     for number in range(250):
         office.house.archive(f"t{number}", customer="CANARY")
     office.house.archive("other", customer="D")
@@ -123,7 +123,7 @@ def test_a_customers_tickets_are_listed_across_pages_without_the_customer(office
     assert "CANARY" not in json.dumps(found)
 
 
-def test_incomplete_tickets_come_from_the_index(office: Office) -> None:
+def test_incomplete_tickets_come_from_the_index(office: CliHarness) -> None:
     for number in range(3):
         office.house.incomplete_ticket(f"t{number}", "vendor_unavailable")
 
@@ -133,7 +133,7 @@ def test_incomplete_tickets_come_from_the_index(office: Office) -> None:
     assert (found["more"], found["scanned"]) == (True, None)
 
 
-def test_a_day_is_a_scan_that_is_bounded_and_says_so(office: Office) -> None:
+def test_a_day_is_a_scan_that_is_bounded_and_says_so(office: CliHarness) -> None:
     for number in range(10):
         office.house.archive(f"t{number}")
 
@@ -144,7 +144,7 @@ def test_a_day_is_a_scan_that_is_bounded_and_says_so(office: Office) -> None:
     assert "No index answers this: 4 items were read" in result.stderr
 
 
-def test_fetch_tells_files_and_ends_with_1_where_one_is_broken(office: Office, tmp_path: Path) -> None:
+def test_fetch_tells_files_and_ends_with_1_where_one_is_broken(office: CliHarness, tmp_path: Path) -> None:
     item = office.house.archive("t1")
     assert office("fetch", "t1", "-o", str(tmp_path / "a")).exit_code == Exit.OK
     office.house.put(item.images[0].key, b"changed")
@@ -157,7 +157,7 @@ def test_fetch_tells_files_and_ends_with_1_where_one_is_broken(office: Office, t
     ]
 
 
-def test_an_erased_ticket_cannot_be_fetched(office: Office, tmp_path: Path) -> None:
+def test_an_erased_ticket_cannot_be_fetched(office: CliHarness, tmp_path: Path) -> None:
     office.house.erase("t1", "2026-01-31T12:00:00Z")
 
     result = office("fetch", "t1", "-o", str(tmp_path / "a"))
@@ -167,7 +167,7 @@ def test_an_erased_ticket_cannot_be_fetched(office: Office, tmp_path: Path) -> N
     assert not (tmp_path / "a").exists()
 
 
-def test_a_page_is_kept_where_it_is_asked_for(office: Office, tmp_path: Path) -> None:
+def test_a_page_is_kept_where_it_is_asked_for(office: CliHarness, tmp_path: Path) -> None:
     office.house.archive("t1")
 
     assert office("view", "t1", "-o", str(tmp_path / "p.html"), "--no-open").exit_code == Exit.OK
@@ -179,7 +179,7 @@ def test_a_page_is_kept_where_it_is_asked_for(office: Office, tmp_path: Path) ->
 
 
 def test_a_page_that_is_not_kept_leaves_nothing(
-    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    office: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.house.archive("t1")
     seen: list[bool] = []
@@ -192,7 +192,7 @@ def test_a_page_that_is_not_kept_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_backfill_sends_nothing_if_an_id_is_bad(office: Office) -> None:
+def test_backfill_sends_nothing_if_an_id_is_bad(office: CliHarness) -> None:
     result = office("backfill", "t1", "Jane Doe", "--file", "-", stdin="t2\nx/y\n")
 
     assert result.exit_code == Exit.USAGE
@@ -202,8 +202,8 @@ def test_backfill_sends_nothing_if_an_id_is_bad(office: Office) -> None:
     assert "Jane" not in result.output
 
 
-def test_backfill_sends_the_good_ones_where_it_may(office: Office) -> None:
-    result = office("backfill", "t1", "x/y", "t1", "t2", "--skip-bad", "--force", "--json")
+def test_backfill_sends_the_good_ones_where_it_may(office: CliHarness) -> None:
+    result = office("backfill", "t1", "x/y", "t1", "t2", "--skip-invalid", "--force", "--json")
 
     assert result.exit_code == Exit.OK
     sent = [read_message(body) for body in office.house.queue("QueueUrl").sent]
@@ -212,18 +212,18 @@ def test_backfill_sends_the_good_ones_where_it_may(office: Office) -> None:
     assert (found["sent"], found["repeated"], found["bad"]) == (2, 1, ["argument 2"])
 
 
-def test_a_dry_backfill_sends_nothing(office: Office) -> None:
+def test_a_dry_backfill_sends_nothing(office: CliHarness) -> None:
     found = office.json("backfill", "t1", "--dry-run")
 
     assert (found["sent"], found["rest"]) == (0, 1)
     assert office.house.queues == {}
 
 
-def test_a_backfill_of_nothing_is_wrong_usage(office: Office) -> None:
+def test_a_backfill_of_nothing_is_wrong_usage(office: CliHarness) -> None:
     assert office("backfill").exit_code == Exit.USAGE
 
 
-def test_tickets_that_sqs_refuses_are_named(office: Office) -> None:
+def test_tickets_that_sqs_refuses_are_named(office: CliHarness) -> None:
     office.house.queue("QueueUrl").refuses = {ticket_message("t2", kind="backfill")}
 
     result = office("backfill", "t1", "t2")
@@ -234,7 +234,7 @@ def test_tickets_that_sqs_refuses_are_named(office: Office) -> None:
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (TimeoutError("CANARY"), 1)])
 def test_a_backfill_that_is_stopped_says_how_far_it_got(
-    error: BaseException, code: int, office: Office, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, code: int, office: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = office.house.queue("QueueUrl")
     send = queue.send
@@ -253,7 +253,7 @@ def test_a_backfill_that_is_stopped_says_how_far_it_got(
     assert "CANARY" not in result.output
 
 
-def test_redrive_lists_by_reason_and_shows_no_bodies(office: Office) -> None:
+def test_redrive_lists_by_reason_and_shows_no_bodies(office: CliHarness) -> None:
     quarantine = office.house.queue("QuarantineQueueUrl")
     for reason in ("not_json", "undecipherable", "not_json"):
         quarantine.add("CANARY", reason)
@@ -266,7 +266,7 @@ def test_redrive_lists_by_reason_and_shows_no_bodies(office: Office) -> None:
     assert len(quarantine.waiting) == 3
 
 
-def test_redrive_moves_a_tickets_dead_letters_only(office: Office) -> None:
+def test_redrive_moves_a_tickets_dead_letters_only(office: CliHarness) -> None:
     dead = office.house.queue("DeadLetterQueueUrl")
     for ticket in ("t1", "t2"):
         dead.add(ticket_message(ticket))
@@ -277,18 +277,18 @@ def test_redrive_moves_a_tickets_dead_letters_only(office: Office) -> None:
     assert [message.body for message in dead.waiting] == [ticket_message("t1")]
 
 
-def test_quarantined_webhooks_have_no_ticket_to_choose_by(office: Office) -> None:
+def test_quarantined_webhooks_have_no_ticket_to_choose_by(office: CliHarness) -> None:
     assert office("redrive", "quarantine", "--ticket", "t1").exit_code == Exit.USAGE
 
 
-def test_a_message_that_could_not_be_moved_is_exit_code_1(office: Office) -> None:
+def test_a_message_that_could_not_be_moved_is_exit_code_1(office: CliHarness) -> None:
     office.house.queue("QuarantineQueueUrl").add("body", "not_json")
     office.house.queue("QueueUrl").refuses = {"body"}
 
     assert office("redrive", "quarantine").exit_code == Exit.FAILED
 
 
-def test_erase_is_a_dry_run_unless_yes_is_said(office: Office) -> None:
+def test_erase_is_a_dry_run_unless_yes_is_said(office: CliHarness) -> None:
     office.house.archive("t1")
 
     found = office.json("erase", "t1")
@@ -297,16 +297,16 @@ def test_erase_is_a_dry_run_unless_yes_is_said(office: Office) -> None:
     assert office.house.journal == []
 
 
-def test_erase_prints_a_receipt_with_the_operators_code(office: Office) -> None:
+def test_erase_prints_a_receipt_with_the_operators_code(office: CliHarness) -> None:
     office.house.archive("t1", customer="CANARY")
 
-    found = office.json("erase", "t1", "--yes", "--settle", "0", "--reason-code", "gdpr-17")
+    found = office.json("erase", "t1", "--yes", "--drain-seconds", "0", "--reason-code", "gdpr-17")
 
     assert (found["reason_code"], found["object_versions"], found["refused"]) == ("gdpr-17", 3, 0)
     assert "CANARY" not in json.dumps(found)
 
 
-def test_a_reason_code_is_no_free_text(office: Office) -> None:
+def test_a_reason_code_is_no_free_text(office: CliHarness) -> None:
     office.house.archive("t1")
 
     assert office("erase", "t1", "--yes", "--reason-code", "Jane Doe asked").exit_code == Exit.USAGE
@@ -314,21 +314,21 @@ def test_a_reason_code_is_no_free_text(office: Office) -> None:
 
 
 @pytest.mark.parametrize("yes", [[], ["--yes"]])
-def test_a_hold_refuses_the_erasure_until_it_is_released(yes: list[str], office: Office) -> None:
+def test_a_hold_refuses_the_erasure_until_it_is_released(yes: list[str], office: CliHarness) -> None:
     office.house.archive("t1")
     assert office("hold", "t1").exit_code == Exit.OK
     office.house.journal.clear()
 
-    result = office("erase", "t1", *yes, "--settle", "0")
+    result = office("erase", "t1", *yes, "--drain-seconds", "0")
 
     assert result.exit_code == Exit.FAILED
     assert "legal hold" in result.stderr
     assert office.house.journal == []
     assert office.json("release", "t1")["was_held"] is True
-    assert office("erase", "t1", *yes, "--settle", "0").exit_code == Exit.OK
+    assert office("erase", "t1", *yes, "--drain-seconds", "0").exit_code == Exit.OK
 
 
-def test_a_hold_says_what_it_reaches(office: Office) -> None:
+def test_a_hold_says_what_it_reaches(office: CliHarness) -> None:
     office.house.archive("t1")
 
     found = office.json("hold", "t1")
@@ -336,7 +336,7 @@ def test_a_hold_says_what_it_reaches(office: Office) -> None:
     assert (found["object_versions"], found["events"]) == (3, 1)
 
 
-def test_retention_counts_until_it_is_told_to_do_it(office: Office) -> None:
+def test_retention_counts_until_it_is_told_to_do_it(office: CliHarness) -> None:
     office.house.parameters = {"RetentionDays": "30"}
     office.house.archive("t1")
     office.house.archive("t2", legal_hold="2026-01-01T00:00:00Z")
@@ -352,16 +352,16 @@ def test_retention_counts_until_it_is_told_to_do_it(office: Office) -> None:
     assert ends() == [True, False]
 
 
-def test_an_erasure_that_s3_refuses_in_part_is_not_complete(office: Office) -> None:
+def test_an_erasure_that_s3_refuses_in_part_is_not_complete(office: CliHarness) -> None:
     item = office.house.archive("t1")
     office.house.undeletable = {item.images[0].key}
 
-    result = office("erase", "t1", "--yes", "--settle", "0")
+    result = office("erase", "t1", "--yes", "--drain-seconds", "0")
 
     assert result.exit_code == Exit.FAILED
     assert "not complete" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--event", "completed"], ["--event", "invitation"], ["--wait"]])
-def test_a_trial_makes_up_no_ticket_that_would_end_as_a_dead_letter(arguments: list[str], office: Office) -> None:
+def test_a_trial_makes_up_no_ticket_that_would_end_as_a_dead_letter(arguments: list[str], office: CliHarness) -> None:
     assert office("send-test-webhook", *arguments).exit_code == Exit.USAGE

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 
 from ops.errors import Exit, Failure, explain
-from ticket_archive.errors import InvalidRequest, SettingsError, TicketErased, TryLater
+from ticket_archive.errors import InvalidRequest, RetryableError, SettingsError, TicketErased
 
 
 def refused(code: str) -> ClientError:
@@ -43,7 +43,7 @@ def refused(code: str) -> ClientError:
         (InvalidRequest("legal_hold"), Exit.FAILED, "legal hold"),
         (TicketErased(), Exit.FAILED, "erased"),
         (SettingsError("webhook secret: not 32 bytes"), Exit.FAILED, "not 32 bytes"),
-        (TryLater("webhook_secret"), Exit.OUT_OF_REACH, "webhook_secret"),
+        (RetryableError("webhook_secret"), Exit.OUT_OF_REACH, "webhook_secret"),
         (PermissionError(13, "Permission denied", "folder"), Exit.FAILED, "folder: Permission denied"),
     ],
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ops.contents import Piece, pieces
 from ops.page import page
-from tests.unit.ops.house import JPEG, House
+from tests.unit.ops.cli_harness import JPEG, ArchiveHarness
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TypeState
 
@@ -55,8 +55,8 @@ def read(html: bytes) -> Reader:
     return reader
 
 
-def show(details: dict[str, Any] | None = None, *, house: House | None = None) -> Reader:
-    house = house or House()
+def show(details: dict[str, Any] | None = None, *, house: ArchiveHarness | None = None) -> Reader:
+    house = house or ArchiveHarness()
     item = house.items.get("t1") or house.archive("t1")
     found = list(pieces(item, cast("Bucket", house)))
     if details is not None:
@@ -138,7 +138,7 @@ def test_pictures_are_in_the_page_byte_by_byte_under_their_types() -> None:
 
 
 def test_a_broken_picture_says_so_in_its_place_and_the_others_are_shown() -> None:
-    house = House()
+    house = ArchiveHarness()
     item = house.archive("t1")
     house.put(item.images[0].key, b"something else")
 
@@ -150,7 +150,7 @@ def test_a_broken_picture_says_so_in_its_place_and_the_others_are_shown() -> Non
 
 
 def test_missing_details_and_a_missing_manifest_are_told() -> None:
-    house = House()
+    house = ArchiveHarness()
     item = house.archive("t1")
     found = [
         Piece("details.json", fault="missing in the bucket"),
@@ -165,7 +165,7 @@ def test_missing_details_and_a_missing_manifest_are_told() -> None:
 
 
 def test_a_type_that_failed_is_not_taken_for_one_that_the_ticket_has_not() -> None:
-    item = House().archive("t1")
+    item = ArchiveHarness().archive("t1")
     failed = replace(item, types=dict.fromkeys(item.types, TypeState.FAILED), images=())
 
     assert read(page(failed, [])).within("p").count("Could not be fetched yet.") == 3

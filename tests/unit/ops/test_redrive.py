@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.messages import ticket_message, webhook_message
-from ingest.webhook import Webhook
+from ingest.messaging.messages import ticket_message, webhook_message
+from ingest.webhooks.event import Webhook
 from ops.queues import Pace, Queue, Received
 from ops.redrive import Label, Outcome, Redriven, dead_letter, quarantined, redrive
-from tests.unit.ops.house import FakeQueue, House
+from tests.unit.ops.cli_harness import ArchiveHarness, FakeQueue
 from ticket_archive.table import TicketTable
 
 
@@ -152,27 +152,27 @@ def test_stopping_in_between_releases_what_was_received() -> None:
     assert len(source.waiting) == 3
 
 
-def label_of(house: House, body: str) -> Label:
+def label_of(house: ArchiveHarness, body: str) -> Label:
     queue = FakeQueue()
     queue.add(body)
     return dead_letter(cast("TicketTable", house))(queue.waiting[0])
 
 
 def test_a_dead_letter_is_labelled_by_its_ticket_and_its_last_error() -> None:
-    house = House()
-    house.incomplete_ticket("t1", "vendor_denied_access")
+    house = ArchiveHarness()
+    house.incomplete_ticket("t1", "vendor_auth_error")
 
     label = label_of(house, ticket_message("t1"))
 
-    assert (label.ticket, label.reason) == ("t1", "vendor_denied_access")
+    assert (label.ticket, label.reason) == ("t1", "vendor_auth_error")
 
 
 def test_a_dead_letter_of_an_unknown_ticket_says_so() -> None:
-    assert label_of(House(), ticket_message("t1")).reason == "ticket_unknown"
+    assert label_of(ArchiveHarness(), ticket_message("t1")).reason == "ticket_unknown"
 
 
 def test_a_dead_letter_whose_ticket_was_archived_meanwhile_says_so() -> None:
-    house = House()
+    house = ArchiveHarness()
     house.archive("t1", last_error="vendor_unavailable")
 
     assert label_of(house, ticket_message("t1")).reason == "archived"
@@ -181,7 +181,7 @@ def test_a_dead_letter_whose_ticket_was_archived_meanwhile_says_so() -> None:
 def test_a_dead_webhook_is_not_opened() -> None:
     body = webhook_message(Webhook(b"CANARY", "CANARY", "text/plain", "2026-01-31T12:00:00Z"))
 
-    label = label_of(House(), body)
+    label = label_of(ArchiveHarness(), body)
 
     assert (label.ticket, label.reason) == (None, "webhook_not_opened")
 
@@ -195,7 +195,7 @@ def test_a_dead_webhook_is_not_opened() -> None:
     ],
 )
 def test_a_foreign_dead_letter_is_labelled_by_a_code_alone(body: str, reason: str) -> None:
-    label = label_of(House(), body)
+    label = label_of(ArchiveHarness(), body)
 
     assert (label.ticket, label.reason) == (None, reason)
     assert "CANARY" not in repr(label)

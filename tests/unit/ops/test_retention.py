@@ -9,7 +9,7 @@ import pytest
 
 from ops import retention
 from ops.erase import SETTLE
-from tests.unit.ops.house import NOON, House
+from tests.unit.ops.cli_harness import NOON, ArchiveHarness
 from ticket_archive.errors import TicketErased
 from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER, end_of
@@ -20,8 +20,8 @@ EVENT = "t1 event#1#x"
 
 
 @pytest.fixture
-def house() -> House:
-    made = House()
+def house() -> ArchiveHarness:
+    made = ArchiveHarness()
     made.archive("t1")
     made.limited = set(made.versions("tickets/t1/"))
     made.items["t1"] = replace(made.items["t1"], expires_at=end_of(RECEIVED, 30))
@@ -43,24 +43,24 @@ class Clock:
         self.meanwhile()
 
 
-def hold(house: House, clock: Clock | None = None, ticket: str = "t1") -> retention.Hold | None:
+def hold(house: ArchiveHarness, clock: Clock | None = None, ticket: str = "t1") -> retention.Hold | None:
     clock, any_house = clock or Clock(), cast("Any", house)
     return retention.hold(ticket, any_house, any_house, any_house, settle=SETTLE, now=clock, sleep=clock.sleep)
 
 
-def release(house: House, days: int, ticket: str = "t1", clock: Clock | None = None) -> bool | None:
+def release(house: ArchiveHarness, days: int, ticket: str = "t1", clock: Clock | None = None) -> bool | None:
     clock, any_house = clock or Clock(), cast("Any", house)
     return retention.release(ticket, days, any_house, any_house, any_house, settle=SETTLE, now=clock, sleep=clock.sleep)
 
 
-def apply(house: House, days: int, *, now: datetime = NOON, dry_run: bool = False) -> list[int]:
+def apply(house: ArchiveHarness, days: int, *, now: datetime = NOON, dry_run: bool = False) -> list[int]:
     """Tickets, held ones, and those that are over."""
     any_house = cast("Any", house)
     pages = list(retention.apply_to_all(days, any_house, any_house, now=now, dry_run=dry_run))
     return [sum(getattr(page, name) for page in pages) for name in ("tickets", "held", "over")]
 
 
-def test_a_hold_stops_the_end_of_everything(house: House) -> None:
+def test_a_hold_stops_the_end_of_everything(house: ArchiveHarness) -> None:
     house.put(next(iter(house.limited)).key, b"an older version")
     house.limited = set(house.versions("tickets/t1/"))
 
@@ -72,14 +72,14 @@ def test_a_hold_stops_the_end_of_everything(house: House) -> None:
     assert house.ends == {EVENT: None}
 
 
-def test_the_item_is_held_before_its_objects(house: House) -> None:
+def test_the_item_is_held_before_its_objects(house: ArchiveHarness) -> None:
     """Whoever begins on the ticket in between stores objects that do not end."""
     hold(house)
 
     assert house.journal[0] == "held"
 
 
-def test_an_attempt_that_was_under_way_is_waited_for(house: House) -> None:
+def test_an_attempt_that_was_under_way_is_waited_for(house: ArchiveHarness) -> None:
     # GIVEN one that began 20 seconds ago, and stores an image that ends after the hold looked
     clock = Clock()
     attributes = {**house.items["t1"].attributes, "attempted_at": "2026-01-31T11:59:40.000000Z"}
@@ -101,7 +101,7 @@ def test_an_attempt_that_was_under_way_is_waited_for(house: House) -> None:
     assert found.object_versions == 4
 
 
-def test_an_attempt_under_the_hold_is_waited_for_by_the_release(house: House) -> None:
+def test_an_attempt_under_the_hold_is_waited_for_by_the_release(house: ArchiveHarness) -> None:
     # GIVEN one that began 20 seconds ago, under the hold, and stores an image that does not end
     hold(house)
     clock = Clock()
@@ -115,7 +115,7 @@ def test_an_attempt_under_the_hold_is_waited_for_by_the_release(house: House) ->
     assert house.limited == set(house.versions("tickets/t1/"))
 
 
-def test_an_old_attempt_is_not_waited_for(house: House) -> None:
+def test_an_old_attempt_is_not_waited_for(house: ArchiveHarness) -> None:
     clock = Clock()
     attributes = {**house.items["t1"].attributes, "attempted_at": "2026-01-31T11:00:00.000000Z"}
     house.items["t1"] = replace(house.items["t1"], attributes=attributes)
@@ -125,7 +125,7 @@ def test_an_old_attempt_is_not_waited_for(house: House) -> None:
     assert clock.naps == []
 
 
-def test_a_neighbour_whose_id_begins_alike_is_not_held(house: House) -> None:
+def test_a_neighbour_whose_id_begins_alike_is_not_held(house: ArchiveHarness) -> None:
     house.archive("t10")
     house.limited |= (neighbours := set(house.versions("tickets/t10/")))
 
@@ -135,7 +135,7 @@ def test_a_neighbour_whose_id_begins_alike_is_not_held(house: House) -> None:
 
 
 @pytest.mark.parametrize("days", [30, 0])
-def test_a_release_gives_everything_its_end_again(house: House, days: int) -> None:
+def test_a_release_gives_everything_its_end_again(house: ArchiveHarness, days: int) -> None:
     hold(house)
 
     assert release(house, days) is True
@@ -146,7 +146,7 @@ def test_a_release_gives_everything_its_end_again(house: House, days: int) -> No
     assert house.journal[-1] == "released", "until all is done it is seen to be held"
 
 
-def test_what_is_not_held_is_not_released(house: House) -> None:
+def test_what_is_not_held_is_not_released(house: ArchiveHarness) -> None:
     before = house.items["t1"], set(house.limited)
 
     assert release(house, 7) is False
@@ -156,7 +156,7 @@ def test_what_is_not_held_is_not_released(house: House) -> None:
 
 
 def test_what_is_unknown_or_erased_can_be_neither_held_nor_released() -> None:
-    house = House()
+    house = ArchiveHarness()
     house.items["gone"] = TicketItem("gone", TicketState.ERASED)
 
     assert hold(house, ticket="t9") is None
@@ -166,7 +166,7 @@ def test_what_is_unknown_or_erased_can_be_neither_held_nor_released() -> None:
             change()
 
 
-def test_a_changed_retention_reaches_what_was_there_before(house: House) -> None:
+def test_a_changed_retention_reaches_what_was_there_before(house: ArchiveHarness) -> None:
     house.archive("t2")
     house.items["gone"] = TicketItem("gone", TicketState.ERASED)
 
@@ -177,14 +177,14 @@ def test_a_changed_retention_reaches_what_was_there_before(house: House) -> None
     assert house.ends[EVENT] == end_of(RECEIVED, 7)
 
 
-def test_a_retention_that_was_taken_away_ends_nothing(house: House) -> None:
+def test_a_retention_that_was_taken_away_ends_nothing(house: ArchiveHarness) -> None:
     apply(house, 0)
 
     assert house.items["t1"].expires_at is None
     assert house.limited == set()
 
 
-def test_a_held_ticket_stays_whatever_the_retention_becomes(house: House) -> None:
+def test_a_held_ticket_stays_whatever_the_retention_becomes(house: ArchiveHarness) -> None:
     hold(house)
 
     assert apply(house, 1, now=NOON + timedelta(days=9)) == [0, 1, 0]
@@ -193,7 +193,7 @@ def test_a_held_ticket_stays_whatever_the_retention_becomes(house: House) -> Non
     assert house.limited == set()
 
 
-def test_a_dry_run_counts_what_would_end_at_once_and_changes_nothing(house: House) -> None:
+def test_a_dry_run_counts_what_would_end_at_once_and_changes_nothing(house: ArchiveHarness) -> None:
     before = house.items["t1"], set(house.limited)
 
     assert apply(house, 7, now=NOON + timedelta(days=9), dry_run=True) == [1, 0, 1]

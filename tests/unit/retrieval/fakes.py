@@ -10,7 +10,7 @@ from urllib.parse import quote
 from boto3.dynamodb.types import TypeSerializer
 from botocore.credentials import Credentials
 
-from retrieval.links import Links
+from retrieval.presign import Links
 from ticket_archive.models import ImageType
 from ticket_archive.table import Page, TicketItem, read_item
 

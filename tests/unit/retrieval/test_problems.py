@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from retrieval import errors, problems
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import CUSTOMER, EXTENDED_REQUEST_ID, REQUEST_ID, TICKET, World, request
-from ticket_archive.errors import SettingsError, TicketErased, TryLater
+from ticket_archive.errors import RetryableError, SettingsError, TicketErased
 
 TICKETS = "/customers/{customer}/tickets"
 IMAGES = "/tickets/{ticket}/images"
@@ -116,7 +116,7 @@ def test_busy_aws_is_503_with_the_time_to_ask_again(call: Call, world: World, er
         aws_error("AccessDeniedException"),
         aws_error("ResourceNotFoundException"),
         SettingsError("TABLE_NAME"),
-        TryLater("elsewhere"),
+        RetryableError("elsewhere"),
     ],
 )
 def test_whatever_else_goes_wrong_is_500_without_detail_and_described_in_the_log(

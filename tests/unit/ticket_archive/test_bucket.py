@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from ticket_archive.bucket import Bucket, Limited
-from ticket_archive.errors import Superseded
+from ticket_archive.bucket import Bucket, ExpiringBucket
+from ticket_archive.errors import WriteConflict
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -67,7 +67,7 @@ def test_what_is_there_already_stays(code: str, s3: Stubber, bucket: Bucket) -> 
 @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "409"])
 def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code, http_status_code=409)
-    with pytest.raises(Superseded) as refusal:
+    with pytest.raises(WriteConflict) as refusal:
         bucket.create(KEY, b"picture", "image/jpeg")
     assert refusal.value.detail == "object"
 
@@ -105,6 +105,6 @@ def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
     asked = {"Bucket": "archive", "Key": KEY, "Body": body, "ContentType": "image/jpeg", "ChecksumSHA256": checksum}
     s3.add_response("put_object", {}, {**asked, "Tagging": "retention=limited", **condition})
     if renewed:
-        assert Limited(bucket).create(KEY, body, "image/jpeg") is True
+        assert ExpiringBucket(bucket).create(KEY, body, "image/jpeg") is True
     else:
         assert bucket.create(KEY, body, "image/jpeg", limited=True) is True

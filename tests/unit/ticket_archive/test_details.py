@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ticket_archive import details as module
 from ticket_archive.details import ANSWER_LIMIT, ATTRIBUTES, Details, place, read_details, to_json, unpack
-from ticket_archive.errors import ArchiveError, NotUnderstood, VendorUnavailable
+from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 
@@ -199,7 +199,7 @@ def test_deep_json_is_kept_though_not_as_a_map(depth: int) -> None:
 )
 def test_absurd_depth_is_refused_with_its_body(brackets: str) -> None:
     body = b'{"a": ' + brackets.encode()
-    with pytest.raises(NotUnderstood) as refusal:
+    with pytest.raises(UnrecognizedResponse) as refusal:
         read_details(body)
     assert refusal.value.detail == "details_too_deep"
     assert refusal.value.body == body
@@ -395,14 +395,14 @@ def test_every_beginning_of_details_counts_as_cut_off(document: Pairs, data: st.
     ],
 )
 def test_what_is_no_json_object_is_not_understood_and_its_body_handed_on(body: bytes, detail: str) -> None:
-    with pytest.raises(NotUnderstood) as refusal:
+    with pytest.raises(UnrecognizedResponse) as refusal:
         read_details(body)
     assert (refusal.value.detail, refusal.value.body) == (detail, body)
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode), st.text(alphabet='{}[]",:\\0123e-truefalsnu').map(str.encode)))
 def test_no_body_raises_anything_untyped(body: bytes) -> None:
-    with suppress(NotUnderstood, VendorUnavailable):
+    with suppress(UnrecognizedResponse, VendorUnavailable):
         assert isinstance(read_details(body), Details)
 
 

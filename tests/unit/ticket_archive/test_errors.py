@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ticket_archive import errors
-from ticket_archive.errors import ArchiveError, NotUnderstood, TryLater, VendorUnavailable
+from ticket_archive.errors import ArchiveError, RetryableError, UnrecognizedResponse, VendorUnavailable
 
 EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ArchiveError)]
 
@@ -27,16 +27,16 @@ def test_the_text_is_the_code_and_the_detail() -> None:
 
 
 def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
-    assert [kind for kind in EVERY if issubclass(kind, TryLater) and kind.quick] == [VendorUnavailable]
+    assert [kind for kind in EVERY if issubclass(kind, RetryableError) and kind.quick] == [VendorUnavailable]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in EVERY if issubclass(kind, TryLater)])
-def test_what_comes_later_can_say_when(kind: type[TryLater]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in EVERY if issubclass(kind, RetryableError)])
+def test_what_comes_later_can_say_when(kind: type[RetryableError]) -> None:
     assert kind("x", retry_after=7.5).retry_after == 7.5
     assert kind().retry_after is None
 
 
 def test_a_body_that_was_not_understood_shows_in_no_text() -> None:
-    error = NotUnderstood("details_not_json", b"Canary Doe")
+    error = UnrecognizedResponse("details_not_json", b"Canary Doe")
     assert error.body == b"Canary Doe"
     assert "Canary" not in str(error) + repr(error)

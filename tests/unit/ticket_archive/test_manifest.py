@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ticket_archive.keys import details_key, image_key, manifest_key, unrecognised_key
+from ticket_archive.keys import details_key, image_key, manifest_key, unrecognized_key
 from ticket_archive.manifest import SCHEMA, version_of, write_manifest
 from ticket_archive.models import ImageType, StoredImage, TypeState
 
@@ -121,5 +121,5 @@ def test_a_ticket_that_goes_back_to_an_earlier_state_has_three_versions() -> Non
 def test_the_buckets_layout_is_the_documented_one() -> None:
     assert image_key("T-1", ImageType.DOCUMENT, "ab", "jpg") == "tickets/T-1/images/DOCUMENT/ab.jpg"
     assert details_key("T-1", "ab") == "tickets/T-1/details/ab.json.gz"
-    assert unrecognised_key("T-1", "ab") == "tickets/T-1/unrecognised/ab"
+    assert unrecognized_key("T-1", "ab") == "tickets/T-1/unrecognized/ab"
     assert manifest_key("T-1", "ab") == "tickets/T-1/manifests/ab.json"

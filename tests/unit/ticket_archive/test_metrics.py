@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ticket_archive.metrics import Metric, Tally, count
+from ticket_archive.metrics import Metric, MetricBuffer, count
 from ticket_archive.telemetry import metrics
 
 
@@ -23,7 +23,7 @@ def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:
     units = {name: found["Unit"] for name, found in metrics.metric_set.items()}
     assert set(units) == {metric.value for metric in Metric}
     assert {name for name, unit in units.items() if unit == "Milliseconds"} == {
-        "TimeToArchive",
+        "ArchiveLatency",
         "VendorTokenTime",
         "VendorDetailsTime",
         "VendorImagesTime",
@@ -34,22 +34,22 @@ def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:
 
 def test_what_many_threads_note_is_counted_once_and_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     # GIVEN
-    tally = Tally()
+    metric_buffer = MetricBuffer()
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: tally.note(Metric.VENDOR_CALLS), range(60)))
+        list(threads.map(lambda _: metric_buffer.add(Metric.VENDOR_CALLS), range(60)))
     assert metrics.metric_set == {}, "no thread touches what is Powertools'"
     # WHEN
-    tally.hand_over()
-    tally.hand_over()
+    metric_buffer.flush()
+    metric_buffer.flush()
     # THEN
     assert sum(metrics.metric_set["VendorCalls"]["Value"]) == 60
 
 
 def test_what_is_noted_later_waits_for_the_next_time() -> None:
-    tally = Tally()
-    tally.hand_over()
-    tally.note(Metric.VENDOR_IMAGES_TIME, 12)
+    metric_buffer = MetricBuffer()
+    metric_buffer.flush()
+    metric_buffer.add(Metric.VENDOR_IMAGES_TIME, 12)
     assert metrics.metric_set == {}
 
-    tally.hand_over()
+    metric_buffer.flush()
     assert metrics.metric_set["VendorImagesTime"]["Value"] == [12.0]

@@ -15,9 +15,9 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticket_archive.errors import InvalidRequest, Superseded, TicketErased
+from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
-from ticket_archive.table import TicketItem, TicketTable, Waiting, read_item
+from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -248,7 +248,7 @@ def test_what_is_missing_of_an_unfinished_ticket_lists_it_as_incomplete(dynamodb
         "risk_code": None,
     }
     # WHEN
-    table.keep_incomplete(TICKET, changes, LATER)
+    table.mark_incomplete(TICKET, changes, LATER)
     # THEN
     assert dynamodb.only["ConditionExpression"] == (
         "#state IN (:was_received, :was_incomplete) "
@@ -274,7 +274,7 @@ Write = Callable[[TicketTable], object]
 WRITES: list[Write] = [
     lambda table: table.archive(TicketItem(TICKET, TicketState.ARCHIVED, version="v1"), CHANGES),
     lambda table: table.archive(TicketItem(TICKET, TicketState.RECEIVED), CHANGES),
-    lambda table: table.keep_incomplete(TICKET, CHANGES, LATER),
+    lambda table: table.mark_incomplete(TICKET, CHANGES, LATER),
 ]
 
 
@@ -284,7 +284,7 @@ def test_a_condition_that_fails_means_that_another_attempt_was_first(
     dynamodb: DynamoDB, table: TicketTable, write: Write, state: str | None
 ) -> None:
     dynamodb.refuses("update_item", "ConditionalCheckFailedException", wire({"state": state}) if state else None)
-    with pytest.raises(Superseded) as refusal:
+    with pytest.raises(WriteConflict) as refusal:
         write(table)
     assert str(refusal.value) == "superseded: ticket"
 
@@ -381,19 +381,19 @@ def test_incomplete_tickets_come_in_the_order_in_which_they_are_due(dynamodb: Dy
         "ExpressionAttributeValues": {":mark": {"S": "yes"}},
         "Limit": 1000,
     }
-    assert found == [Waiting("T-1", NOW, THEN, 0), Waiting("T-2", NOW, THEN, 4)]
+    assert found == [IncompleteTicket("T-1", NOW, THEN, 0), IncompleteTicket("T-2", NOW, THEN, 4)]
 
 
 def test_the_mark_that_is_looked_for_is_the_mark_that_is_set(dynamodb: DynamoDB, table: TicketTable) -> None:
     dynamodb.answers("update_item", {})
     dynamodb.answers("query", {"Items": []})
-    table.keep_incomplete(TICKET, {"fetched_at": NOW}, LATER)
+    table.mark_incomplete(TICKET, {"fetched_at": NOW}, LATER)
     table.incomplete(1)
     update, query = dynamodb.asked
     assert update["ExpressionAttributeValues"][":incomplete"] == query["ExpressionAttributeValues"][":mark"]
 
 
-WAITING = Waiting(TICKET, NOW, THEN, 4)
+WAITING = IncompleteTicket(TICKET, NOW, THEN, 4)
 
 
 def test_a_due_ticket_is_claimed_by_moving_its_time(dynamodb: DynamoDB, table: TicketTable) -> None:

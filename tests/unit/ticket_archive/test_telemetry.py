@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local import ROOT
-from ticket_archive.errors import NotUnderstood, VendorUnavailable
+from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.telemetry import LIBRARIES, describe
 
 CANARY = "Canary Doe 1984-06-04 https://images.example.com/x"
@@ -33,7 +33,7 @@ def raised(error: Exception) -> Exception:
         UnicodeEncodeError("utf-8", CANARY, 0, 1, CANARY),
         ClientError({"Error": {"Code": "ValidationException", "Message": CANARY}}, "PutItem"),
         ExceptionGroup(CANARY, [ValueError(CANARY)]),
-        NotUnderstood("details_not_json", CANARY.encode()),
+        UnrecognizedResponse("details_not_json", CANARY.encode()),
     ],
 )
 def test_what_others_exceptions_say_is_never_quoted(error: Exception) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.threads import Threads
 from ticket_archive import traces
-from ticket_archive.telemetry import follow, logger
+from ticket_archive.telemetry import append_log_keys, logger
 
 pytestmark = pytest.mark.loopback
 
@@ -44,7 +44,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    logger.thread_safe_clear_keys()  # what tests before this one followed
+    logger.thread_safe_clear_keys()  # what tests before this one current_log_keys
     listening = Daemon()
     monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", listening.address)
     monkeypatch.setenv("_X_AMZN_TRACE_ID", HEADER)
@@ -53,7 +53,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 
 def a_ticket(threads: Threads, call_fails: bool = False) -> None:
-    follow(ticket="T-1", correlation_id="m1")
+    append_log_keys(ticket="T-1", correlation_id="m1")
     with traces.part("message") as annotations:
         asked: Future[None] = threads.submit(
             traces.call, "Preventor images", 0.25, {"call": "images"}, failed=call_fails

@@ -1,0 +1,1 @@
+"""Use cases: archive a ticket, process a message, requeue incomplete tickets."""

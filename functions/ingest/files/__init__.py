@@ -1,0 +1,1 @@
+"""Files in the vendor's responses, and their formats. Pure: no I/O."""

@@ -1,0 +1,1 @@
+"""Queue messages, retry delays and idempotency."""

@@ -1,0 +1,1 @@
+"""Preventor's REST API."""

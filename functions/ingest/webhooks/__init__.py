@@ -1,0 +1,1 @@
+"""Webhook requests and the events in them. Pure: no I/O."""

@@ -1,0 +1,168 @@
+"""Every gate shuts for what it is there for: shown on a bad template and on a bad module."""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samtranslator.yaml_helper import yaml_parse
+
+from local import ROOT
+from tools import scan
+
+pytestmark = pytest.mark.skipif(not scan.SCANNERS.exists(), reason="no scanners here: `make scan` installs them")
+
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+BAD_MODULE = """
+import pickle
+import subprocess
+
+
+def run(command, stored):
+    print(command)
+    subprocess.run(command, shell=True)
+    return pickle.loads(stored)
+"""
+KEYS = "key = 'AKIA" + "QWERTYUIOPASDFGH'\n"  # put together here, so that this file does not hold one
+
+
+@pytest.fixture
+def bad_template(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
+    """The template, spoiled."""
+
+    def spoiled(spoil: Callable[[dict[str, Any]], None]) -> Path:
+        template = copy.deepcopy(TEMPLATE)
+        spoil(template)
+        file = tmp_path / "template.yaml"
+        file.write_text(yaml.safe_dump(template), encoding="utf-8")
+        return file
+
+    return spoiled
+
+
+@pytest.fixture
+def bad_module(tmp_path: Path) -> Path:
+    file = tmp_path / "bad.py"
+    file.write_text(BAD_MODULE, encoding="utf-8")
+    return file
+
+
+def properties(template: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"][name]["Properties"]
+    return found
+
+
+def test_checkov_sees_what_is_open_or_allowed_too_much_and_what_is_acknowledged_for_nothing(bad_template: Any) -> None:
+    def spoil(template: dict[str, Any]) -> None:
+        del properties(template, "Bucket")["PublicAccessBlockConfiguration"]
+        del properties(template, "TicketQueue")["KmsMasterKeyId"]
+        del properties(template, "Tickets")["PointInTimeRecoverySpecification"]
+        properties(template, "Key")["EnableKeyRotation"] = False
+        statements = properties(template, "IngestRole")["Policies"][0]["PolicyDocument"]["Statement"]
+        statements.append({"Effect": "Allow", "Action": "*", "Resource": "*"})
+        template["Metadata"]["Acknowledged"]["checkov"]["CKV_AWS_53"] = {"AccessLogs": "it is not open at all"}
+
+    found = scan.checkov(bad_template(spoil))
+
+    for expected in ("CKV_AWS_53 Bucket", "CKV_AWS_27 TicketQueue", "CKV_AWS_28 Tickets", "CKV_AWS_7 Key"):
+        assert [finding for finding in found if finding.startswith(f"{expected}: Ensure")], expected
+    assert [finding for finding in found if " IngestRole: " in finding]
+    assert "CKV_AWS_53 AccessLogs: acknowledged, and not found" in found
+
+
+def test_every_acknowledgement_has_a_reason_in_words() -> None:
+    for check, resources in TEMPLATE["Metadata"]["Acknowledged"]["checkov"].items():
+        for name, reason in resources.items():
+            assert len(reason.split()) >= 5, (check, name)
+
+
+def test_cfn_lint_sees_what_cloudformation_would_refuse_in_what_sam_makes(bad_template: Any) -> None:
+    def spoil(template: dict[str, Any]) -> None:
+        properties(template, "IngestFunction")["Timeout"] = 1000
+        properties(template, "TicketQueue")["VisibilityTimeOut"] = 1
+
+    found = "\n".join(scan.cfn_lint(bad_template(spoil)))
+
+    assert "1000 is greater than the maximum of 900" in found, "seconds that Lambda does not give"
+    assert "VisibilityTimeOut" in found
+
+
+def test_the_expansion_sees_what_sam_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "transform", lambda template, *_: template)
+    assert "Api is still AWS::Serverless::Api" in scan.expansion(ROOT / "template.yaml")
+
+
+def test_bandit_sees_shells_and_pickles(bad_module: Path) -> None:
+    found = "\n".join(scan.bandit([bad_module.parent]))
+    assert "B602" in found
+    assert "B301" in found
+
+
+def test_bandit_minds_what_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def (")
+    assert [finding for finding in scan.bandit([tmp_path]) if "could not read" in finding]
+
+
+def test_detect_secrets_sees_keys(tmp_path: Path) -> None:
+    file = tmp_path / "settings.py"
+    file.write_text(KEYS + "password = 'correct-horse-battery'\n")
+    found = "\n".join(scan.detect_secrets([file], root=tmp_path, baseline=None))
+    for kind in ("AWS Access Key", "Secret Keyword"):
+        assert kind in found
+
+
+def test_a_scanner_that_gives_no_report_is_no_open_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "SCANNERS", Path("/bin"))
+    monkeypatch.setattr(scan, "_run", lambda command, *_: subprocess.CompletedProcess(command, 0, b"", b""))
+    with pytest.raises(SystemExit, match="no report"):
+        scan.bandit([ROOT / "ops"])
+
+
+def test_ruff_and_mypy_see_the_bad_module(bad_module: Path) -> None:
+    tools = Path(sys.executable).parent
+    configured = ["--config", str(ROOT / "pyproject.toml")]
+    linted = subprocess.run([tools / "ruff", "check", *configured, bad_module], capture_output=True, check=False)
+    typed = subprocess.run([tools / "mypy", "--strict", bad_module], cwd=ROOT, capture_output=True, check=False)
+    assert linted.returncode != 0
+    for rule in (b"S602", b"S301", b"T201"):
+        assert rule in linted.stdout
+    assert typed.returncode != 0
+    assert b"no-untyped-def" in typed.stdout
+
+
+def make(target: str, *given: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`make` as a user calls it: no variable of an outer make's takes part."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(
+        ["make", "--silent", target, *given],
+        cwd=ROOT,
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_bill_of_materials_is_what_is_pinned(tmp_path: Path) -> None:
+    file = tmp_path / "sbom.json"
+    done = make("sbom", f"SBOM={file}")
+    assert done.returncode == 0, done.stderr
+    bill = json.loads(file.read_text())
+    pins = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "layers" / "requirements.txt").read_text(), re.MULTILINE)
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {(each["name"], each["version"]) for each in bill["components"]} == set(pins)
+    assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])
+
+
+def test_an_audit_that_can_ask_nobody_fails() -> None:
+    """GIVEN no way out, WHEN vulnerabilities are asked for, THEN that is no clean bill."""
+    done = make("advisories", HTTPS_PROXY="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+    assert done.returncode != 0
+    assert "No known vulnerabilities" not in done.stdout + done.stderr

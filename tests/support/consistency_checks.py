@@ -1,0 +1,113 @@
+"""The reckoning after a load: what the archive holds of a ticket against what the vendor has, byte by byte.
+
+Read straight from the table and the bucket, and compared with the simulator: nothing that the archive says of itself
+counts.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from local.journey import exactly
+from local.vendor.pictures import ImageType
+from retrieval.tickets import details
+from tests.support.stack import LocalStack
+from ticket_archive.bucket import Bucket
+from ticket_archive.table import TicketItem, TicketTable
+
+
+class Reckoning:
+    """Compares tickets; safe to use from many threads."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        self.table = TicketTable(stack.dynamodb, stack.at.table)
+        self._bucket = Bucket(stack.s3, stack.at.bucket)
+
+    def manifests(self, ticket: str) -> list[str]:
+        """The keys of a ticket's manifests."""
+        return sorted(key for key in self._versions(ticket) if "/manifests/" in key)
+
+    def differences(self, ticket: str, states: int = 1) -> list[str]:
+        """What is not as it has to be, in words without content; empty where all is. `states` is how many it had."""
+        item = self.table.get(ticket)
+        if item is None:
+            return ["unknown to the table"]
+        if item.state != "archived":
+            return [f"its state is {item.state.value}, {item.attributes.get('last_error')}"]
+        expected = exactly(self._stack.vendor.text("expected", ticket=ticket))["result"]
+        versions = self._versions(ticket)
+        return [
+            *self._item(item, expected),
+            *self._images(item, expected, versions),
+            *self._manifests(item, versions, states),
+            *(f"{count} versions of {key}" for key, count in versions.items() if count != 1),
+        ]
+
+    def _item(self, item: TicketItem, expected: Mapping[str, Any]) -> list[str]:
+        found = []
+        if item.outcome != expected["outcome"]:
+            found.append(f"outcome {item.outcome}")
+        if item.attributes.get("customer") != expected["customer"]:
+            found.append("another customer")
+        if exactly(details(item, self._bucket)) != expected["details"]:
+            found.append("other details")
+        if left := {"incomplete", "retry_at", "resume", "last_error"} & item.attributes.keys():
+            found.append(f"left over: {sorted(left)}")
+        states = {kind: "stored" if images else "absent" for kind, images in expected["images"].items()}
+        if dict(item.types) != states:
+            found.append("types " + ", ".join(f"{kind.value} {state.value}" for kind, state in item.types.items()))
+        return found
+
+    def _images(self, item: TicketItem, expected: Mapping[str, Any], versions: Mapping[str, int]) -> list[str]:
+        found = []
+        for kind in ImageType:
+            ours = [image for image in item.images if image.type.value == kind.value]
+            if [image.index for image in ours] != list(range(len(ours))):
+                found.append(f"{kind}: not in order")
+            properties = [(image.sha256, image.bytes, image.content_type) for image in ours]
+            theirs = [(each["sha256"], each["bytes"], each["content_type"]) for each in expected["images"][kind]]
+            if properties != theirs:
+                found.append(f"{kind}: other images")
+        keys = {image.key: image for image in item.images}
+        if keys.keys() != {key for key in versions if "/images/" in key}:
+            found.append("other objects than images")
+        for key, image in keys.items():
+            if key in versions:
+                stored = self._stack.s3.get_object(Bucket=self._stack.at.bucket, Key=key)
+                if hashlib.sha256(stored["Body"].read()).hexdigest() != image.sha256:
+                    found.append(f"{image.type.value} {image.index}: other bytes")
+                if stored["ContentType"] != image.content_type:
+                    found.append(f"{image.type.value} {image.index}: another content type")
+        return found
+
+    def _manifests(self, item: TicketItem, versions: Mapping[str, int], states: int) -> list[str]:
+        """As many as there were states, a chain of which the item is the end."""
+        keys = {key for key in versions if "/manifests/" in key}
+        found = [] if len(keys) == states else [f"{len(keys)} manifests, not {states}"]
+        version, newest = item.version, True
+        while version is not None:
+            key = f"tickets/{item.ticket}/manifests/{version}.json"
+            if key not in keys:
+                return [*found, "a manifest is missing"]
+            keys.remove(key)
+            manifest = json.loads(self._bucket.read(key))
+            if newest and (manifest["outcome"], manifest["images"], manifest["details"]["sha256"]) != (
+                item.outcome,
+                [image.as_dict() for image in item.images],
+                item.details_sha256,
+            ):
+                found.append("the manifest tells of another state")
+            version, newest = manifest["previous"], False
+        return [*found, *(["a manifest that is not in the chain"] if keys else [])]
+
+    def _versions(self, ticket: str) -> Counter[str]:
+        """Every key of a ticket with the number of its versions; a delete marker counts as one."""
+        pages = self._stack.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self._stack.at.bucket, Prefix=f"tickets/{ticket}/"
+        )
+        return Counter(
+            entry["Key"] for page in pages for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        )

@@ -1,0 +1,48 @@
+"""What the functions on the stack have said, line by line: which message ended how."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.support.stack import LocalStack
+
+
+class Told:
+    """Reads the log from where it ended when this was made."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._path: Path = stack.state / "logs" / "emulator.log"
+        self._offset = self.begin = self._path.stat().st_size
+        self._rest = b""
+        self.done: Counter[str] = Counter()
+        """Messages that were done, by ticket."""
+        self.results: Counter[str] = Counter()
+        self.set_visibility_timeout: Counter[str] = Counter()
+        """By what went wrong first."""
+
+    def look(self) -> "Told":
+        """Reads on to the end."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            text = file.read()
+        self._offset += len(text)
+        *lines, self._rest = (self._rest + text).split(b"\n")
+        for line in lines:
+            if line.startswith(b'{"level"'):
+                self._take(json.loads(line))
+        return self
+
+    def _take(self, record: dict[str, Any]) -> None:
+        if record["message"] == "message processed":
+            self.results[record["result"]] += 1
+            self.done[record.get("ticket", "")] += 1
+        elif record["message"] == "retry scheduled":
+            self.set_visibility_timeout[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
+
+    @property
+    def text(self) -> str:
+        """All that was said meanwhile."""
+        with self._path.open("rb") as file:
+            file.seek(self.begin)
+            return file.read().decode("utf-8", "replace")

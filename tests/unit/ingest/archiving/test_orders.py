@@ -1,0 +1,314 @@
+"""Events in every order, doubled, at the same time, with crashes between: the newest state wins, each state of a ticket
+is told once, the states are a chain, and what is erased stays so.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise, permutations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ingest.archiving.archiver import ArchiveRequest
+from ingest.files.parsing import InlineImage
+from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, Pictures, event, request
+from tests.support.fakes import picture
+from tests.support.steps import Attempt, Killed, Steps
+from ticket_archive.errors import RetryableError, TicketErased, VendorUnavailable
+from ticket_archive.models import ImageType, TicketState
+
+TYPES = (SELFIES, DOCUMENT, PORTRAIT)
+STATES = ("ACCEPTED", "REJECTED", "NEEDS_REVIEW", "ABANDONED")
+MANIFEST = f"bucket.create tickets/{TICKET}/manifests"
+ORDERS = list(permutations(range(4)))
+
+
+def images(mark: object) -> Pictures:
+    return {SELFIES: [picture(f"selfie {mark}")], DOCUMENT: [picture(f"front {mark}"), picture(f"back {mark}")]}
+
+
+def house() -> ArchiveHarness:
+    return ArchiveHarness(image_types=TYPES)
+
+
+def becomes(house: ArchiveHarness, number: int) -> None:
+    house.has(STATES[number], images(number), serial=number)
+
+
+def begin(steps: Steps, archive: ArchiveHarness, number: int) -> Attempt:
+    return steps.begin(partial(archive.run, event(f"e{number}")))
+
+
+def doubled(order: tuple[int, ...]) -> Iterator[list[int]]:
+    """The order itself, and with each of its events delivered once more at every later place, and all of them twice."""
+    yield list(order)
+    for position, number in enumerate(order):
+        for later in range(position + 1, len(order) + 1):
+            yield [*order[:later], number, *order[later:]]
+    yield [number for number in order for _ in range(2)]
+    yield [*order, *order]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_events_that_come_late_in_any_order_find_the_newest_state_once(order: tuple[int, ...]) -> None:
+    for deliveries in doubled(order):
+        archive = house()
+        becomes(archive, 3)
+
+        for number in deliveries:
+            archive.run(event(f"e{number}"))
+
+        assert archive.outcomes() == ["ABANDONED"]
+        assert len(archive.table.events) == 4
+        archive.check()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_tells_of_it(
+    order: tuple[int, ...],
+) -> None:
+    for deliveries in doubled(order):
+        archive = house()
+        told: set[int] = set()
+
+        for number in deliveries:
+            if number not in told:
+                becomes(archive, len(told))  # the vendor goes on; the event that comes now is of another state
+                told.add(number)
+            archive.run(event(f"e{number}"))
+
+        assert archive.outcomes() == list(STATES)
+        archive.check()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+@pytest.mark.parametrize("moment", ["table.archive", "vendor.details"])
+def test_attempts_that_began_in_order_may_end_in_any_order(order: tuple[int, ...], moment: str) -> None:
+    for deliveries in doubled(order):
+        archive = house()
+        with Steps(archive.effects) as steps:
+            attempts = []
+            for number in range(4):
+                becomes(archive, number)
+                # Each has read its state by the time when the next one begins, or (the other moment) nothing yet.
+                attempts.append(begin(steps, archive, number).until(moment))
+
+            for number in deliveries:
+                if attempts[number].done:
+                    attempts[number] = begin(steps, archive, number)
+                attempts[number].finish()
+
+        assert archive.table[TICKET].outcome == STATES[3]
+        assert archive.outcomes()[-1] == STATES[3]
+        assert archive.outcomes() == [state for state in STATES if state in archive.outcomes()], "never back"
+        archive.check()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_attempts_of_one_event_that_end_in_any_order_make_one_state(order: tuple[int, ...]) -> None:
+    archive = house()
+    becomes(archive, 0)
+    with Steps(archive.effects) as steps:
+        attempts = [begin(steps, archive, 0).until("table.archive") for _ in order]
+        for number in order:
+            attempts[number].finish()
+
+    assert archive.outcomes() == ["ACCEPTED"]
+    archive.check()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_attempts_that_are_killed_in_any_order_leave_nothing_that_a_delivery_does_not_mend(
+    order: tuple[int, ...],
+) -> None:
+    archive = house()
+    with Steps(archive.effects) as steps:
+        for number in order:
+            becomes(archive, number)
+            attempt = begin(steps, archive, number).until("table.archive")
+            attempt.step()
+            attempt.until(MANIFEST).kill()
+
+    archive.run(event("e9"))
+
+    assert archive.outcomes() == [STATES[number] for number in order]
+    archive.check()
+
+
+Delivery = tuple[ArchiveRequest, Attempt]
+WHICH = st.integers(0, 11)
+PLACES = st.sampled_from(["the beginning", "vendor.details", "table.archive", MANIFEST, "its end"])
+
+
+class Tickets(RuleBasedStateMachine):
+    """One ticket at the vendor, its events in a queue, and attempts on them that run step by step side by side.
+
+    An attempt that fails or is killed leaves its message in the queue. In the end every message is delivered until it
+    is done.
+    """
+
+    may_be_erased = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = house()
+        self.steps = Steps(self.house.effects)
+        self.sent: list[ArchiveRequest] = []
+        self.queue: list[ArchiveRequest] = []
+        self.in_flight: list[Delivery] = []
+        self.erased = False
+
+    @initialize()
+    def the_vendor_has_a_ticket(self) -> None:
+        self.the_vendors_ticket_changes(0)
+
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(state=st.sampled_from([0, 0, 1, 2]))
+    def the_vendors_ticket_changes(self, state: int) -> None:
+        # Back to an earlier state as often as not; the pictures are those of the state.
+        becomes(self.house, state)
+        self.sent.append(event(f"e{len(self.sent)}"))
+        self.queue.append(self.sent[-1])
+
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(which=WHICH)
+    def an_event_comes_again(self, which: int) -> None:
+        self.queue.append(self.sent[which % len(self.sent)])
+
+    @precondition(lambda self: len(self.queue) < 3)
+    @rule(force=st.booleans())
+    def somebody_asks_for_the_ticket(self, force: bool) -> None:
+        self.queue.append(request(force=force))
+
+    @precondition(lambda self: self.queue and len(self.in_flight) < 4)
+    @rule(which=WHICH, place=PLACES)
+    def a_message_is_delivered(self, which: int, place: str) -> None:
+        message = self.queue.pop(which % len(self.queue))
+        delivery = message, self.steps.begin(partial(self.house.run, message))
+        self.in_flight.append(delivery)
+        self._come_to(delivery, place)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(which=WHICH, steps=st.integers(1, 9))
+    def an_attempt_goes_on(self, which: int, steps: int) -> None:
+        self._go_on(self.in_flight[which % len(self.in_flight)], steps)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(which=WHICH, place=PLACES)
+    def an_attempt_comes_to_where_it_matters(self, which: int, place: str) -> None:
+        self._come_to(self.in_flight[which % len(self.in_flight)], place)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(which=WHICH)
+    def an_attempt_ends(self, which: int) -> None:
+        self._go_on(self.in_flight[which % len(self.in_flight)], 1000)
+
+    @precondition(lambda self: self.in_flight)
+    @rule(which=WHICH)
+    def a_process_dies(self, which: int) -> None:
+        delivery = self.in_flight[which % len(self.in_flight)]
+        delivery[1].kill()
+        self._go_on(delivery, 0)
+
+    @precondition(lambda self: not any(self.house.vendor.next_answers.values()))
+    @rule(part=st.sampled_from([DOCUMENT.value, SELFIES.value, "details"]), empty=st.booleans())
+    def the_vendor_fails_once(self, part: str, empty: bool) -> None:
+        self.house.vendor.next(part, () if empty and part != "details" else VendorUnavailable("503"))
+
+    @precondition(lambda self: self.may_be_erased and not self.erased)
+    @rule()
+    def the_ticket_is_erased(self) -> None:
+        self.house.table.erase(TICKET)
+        self.erased = True
+
+    @invariant()
+    def no_manifest_speaks_of_what_is_not_there(self) -> None:
+        assert self.house.broken == []
+
+    @invariant()
+    def each_manifest_is_of_a_state_that_was_and_comes_in_its_turn(self) -> None:
+        versions = [manifest["version"] for manifest in self.house.bucket.manifests(TICKET)]
+        assert versions == self.house.table.history.get(TICKET, [])[: len(versions)]
+
+    @invariant()
+    def each_state_differs_from_the_one_before_it(self) -> None:
+        manifests = self.house.bucket.manifests(TICKET)
+        states = [(each["outcome"], each["details"], each["images"]) for each in manifests]
+        assert all(one != next_one for one, next_one in pairwise(states))
+
+    @invariant()
+    def what_is_erased_stays_so(self) -> None:
+        if self.erased:
+            assert self.house.table.items[TICKET].keys() == {"ticket", "record", "state"}
+
+    def teardown(self) -> None:
+        self.house.vendor.next_answers.clear()
+        for delivery in list(self.in_flight):
+            self._go_on(delivery, 1000)
+        for message in self.queue:
+            self._deliver_until_done(message)
+        if self.erased:
+            self.what_is_erased_stays_so()
+            return
+        self.house.check()
+        item = self.house.table[TICKET]
+        assert item.state is TicketState.ARCHIVED
+        assert item.attributes["details"] == self.house.vendor.details_of[TICKET].value
+        assert [self.house.bucket[image.key] for image in item.images] == [
+            image.data
+            for kind in ImageType
+            for image in self.house.vendor.images_of[TICKET, kind]
+            if isinstance(image, InlineImage)
+        ]
+
+    def _come_to(self, delivery: Delivery, place: str) -> None:
+        while (at := delivery[1].at) is not None and not at.startswith(place):
+            delivery[1].step()
+        self._go_on(delivery, 0)
+
+    def _go_on(self, delivery: Delivery, steps: int) -> None:
+        """A message whose attempt failed or was killed goes back to the queue."""
+        message, attempt = delivery
+        while steps and not attempt.done:
+            attempt.step()
+            steps -= 1
+        if not attempt.done:
+            return
+        self.in_flight.remove(delivery)
+        if isinstance(attempt.error, RetryableError | Killed):
+            self.queue.append(message)
+        elif attempt.error is not None and not (self.erased and isinstance(attempt.error, TicketErased)):
+            raise attempt.error
+
+    def _deliver_until_done(self, message: ArchiveRequest) -> None:
+        for _ in range(5):
+            try:
+                self.house.run(message)
+            except RetryableError:
+                continue
+            except TicketErased:
+                assert self.erased
+            return
+        raise AssertionError("never done")
+
+
+class TicketsThatAreErased(Tickets):
+    """The same, and once in a while the ticket is erased."""
+
+    may_be_erased = True
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Tickets, 110), (TicketsThatAreErased, 20)])
+def test_whatever_happens_the_newest_state_wins_and_each_state_is_told_once(
+    machine: type[Tickets], examples: int
+) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=50, deadline=None))

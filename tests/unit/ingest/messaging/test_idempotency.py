@@ -1,0 +1,213 @@
+"""Finished events are recognised; only success is remembered; the store decides nothing."""
+
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import pytest
+
+from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
+from tests.support.fakes import FakeContext, FakeIdempotencyTable
+from tests.support.logs import log_lines
+from ticket_archive.errors import ArchiveError, TicketErased, TicketIncomplete, WriteConflict
+
+
+@pytest.fixture
+def store() -> FakeIdempotencyTable:
+    return FakeIdempotencyTable()
+
+
+@pytest.fixture
+def once(store: FakeIdempotencyTable) -> EventIdempotency:
+    return begun(store)
+
+
+def begun(store: FakeIdempotencyTable) -> EventIdempotency:
+    once = EventIdempotency(cast("Any", store), "idempotency")
+    once.begin_invocation(cast("Any", FakeContext()))
+    return once
+
+
+class MessageProcessor:
+    """Counts how often it was done."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.times = 0
+        self.error = error
+
+    def __call__(self) -> str:
+        self.times += 1
+        if self.error is not None:
+            raise self.error
+        return "archived"
+
+
+class Killed(BaseException):
+    """The process ends."""
+
+
+def test_the_first_time_the_work_is_done(once: EventIdempotency) -> None:
+    work = MessageProcessor()
+
+    assert once.run("e1", work) == "archived"
+    assert work.times == 1
+
+
+def test_a_finished_event_is_recognised_also_by_another_process(store: FakeIdempotencyTable) -> None:
+    begun(store).run("e1", MessageProcessor())
+    work = MessageProcessor()
+
+    assert begun(store).run("e1", work) == DUPLICATE
+    assert work.times == 0
+
+
+def test_another_event_is_another_matter(once: EventIdempotency) -> None:
+    once.run("e1", MessageProcessor())
+
+    assert once.run("e2", MessageProcessor()) == "archived"
+
+
+@pytest.mark.parametrize("error", [TicketIncomplete("images_not_ready"), TicketErased(), ValueError("a fault of ours")])
+def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency, error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        once.run("e1", MessageProcessor(error))
+    assert raised.value is error
+
+    assert once.run("e1", MessageProcessor()) == "archived"
+
+
+def test_a_second_delivery_is_put_off_while_the_first_is_under_way(
+    store: FakeIdempotencyTable, once: EventIdempotency
+) -> None:
+    second = MessageProcessor()
+    seen: list[ArchiveError] = []
+
+    def first() -> str:
+        with pytest.raises(WriteConflict) as raised:
+            begun(store).run("e1", second)
+        seen.append(raised.value)
+        return "archived"
+
+    assert once.run("e1", first) == "archived"
+    assert second.times == 0
+    assert str(seen[0]) == "superseded: event"
+    assert seen[0].__cause__ is None
+
+
+def test_an_attempt_that_died_counts_as_under_way_until_its_invocation_must_have_ended(
+    store: FakeIdempotencyTable, once: EventIdempotency
+) -> None:
+    def die() -> str:
+        raise Killed
+
+    with pytest.raises(Killed):
+        once.run("e1", die)
+    with pytest.raises(WriteConflict):
+        begun(store).run("e1", MessageProcessor())
+
+    store.attempts_are_over()
+
+    assert begun(store).run("e1", MessageProcessor()) == "archived"
+
+
+class TestAStoreOutOfReach:
+    def test_is_no_reason_to_stop(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
+        store.offline = True
+        work = MessageProcessor()
+
+        assert once.run("e1", work) == "archived"
+        assert work.times == 1
+
+    def test_after_the_work_does_not_repeat_it(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
+        work = MessageProcessor()
+
+        def then_the_store_fails() -> str:
+            store.offline = True
+            return work()
+
+        assert once.run("e1", then_the_store_fails) == "archived"
+        assert work.times == 1
+
+    @pytest.mark.parametrize("when", ["before", "while"])
+    def test_does_not_hide_the_works_own_failure_or_repeat_it(
+        self, store: FakeIdempotencyTable, once: EventIdempotency, when: str
+    ) -> None:
+        store.offline = when == "before"
+        work = MessageProcessor(TicketIncomplete("images_not_ready", retry_after=7.0))
+
+        def then_the_store_fails() -> str:
+            store.offline = True
+            return work()
+
+        with pytest.raises(TicketIncomplete) as raised:
+            once.run("e1", then_the_store_fails)
+        assert raised.value is work.error
+        assert work.times == 1
+
+    def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
+        store.offline = True
+
+        with log_lines() as lines:
+            once.run("the-event-id", MessageProcessor())
+
+        assert lines.saying("idempotency store out of reach")[0]["error"] == "ConnectionError"
+        assert "the-event-id" not in lines.getvalue()
+
+
+def test_the_store_is_ready_before_the_first_thread_uses_it(store: FakeIdempotencyTable) -> None:
+    # Powertools configures a store on its first use, and not in one step.
+    once = EventIdempotency(cast("Any", store), "idempotency")
+
+    assert once._store.configured
+    assert once._store.event_key_compiled_jmespath is not None
+    assert once._store.hash_function.__name__ == "openssl_sha256"
+
+
+def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotencyTable) -> None:
+    once, work, together = begun(store), MessageProcessor(), threading.Barrier(8, timeout=5)
+
+    def deliver() -> str:
+        together.wait()
+        try:
+            return once.run("e1", work)
+        except WriteConflict:
+            return "put off"
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [future.result() for future in [pool.submit(deliver) for _ in range(8)]]
+
+    assert work.times == 1
+    assert results.count("archived") == 1
+    assert set(results) <= {"archived", "put off", DUPLICATE}
+
+
+def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeIdempotencyTable) -> None:
+    once, together = begun(store), threading.Barrier(8, timeout=5)
+
+    def deliver(number: int) -> str:
+        together.wait()
+        return once.run(f"e{number}", lambda: f"result {number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(deliver, range(8)))
+
+    assert results == [f"result {number}" for number in range(8)]
+    assert len(store.records) == 8
+    assert set(store.statuses()) == {"COMPLETED"}
+
+
+def test_neither_result_nor_key_of_the_event_is_in_the_store_in_clear(
+    store: FakeIdempotencyTable, once: EventIdempotency
+) -> None:
+    once.run("the-event-id", lambda: "archived")
+
+    assert "the-event-id" not in str(store.records)
+    assert "archived" not in str(store.records)
+
+
+def test_nothing_is_warned_of(once: EventIdempotency, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        once.run("e1", MessageProcessor())
+
+    assert caplog.records == []

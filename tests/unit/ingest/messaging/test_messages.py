@@ -1,0 +1,219 @@
+"""The forms of the ticket queue's messages: what is written is read, and nothing else is."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from ingest.messaging.messages import TicketRequest, read_message, ticket_message, webhook_message
+from ingest.webhooks.event import Webhook
+from ticket_archive.errors import InvalidRequest, UnreadableWebhook
+
+WEBHOOK = {"body": "aGVsbG8=", "iv": "aXY=", "content_type": "text/plain", "received_at": "2026-01-15T09:30:00.123456Z"}
+SCHEMA = Path(__file__).parents[3] / "docs" / "queue-message.schema.json"
+KEPT = Webhook(b"hello", "aXY=", "text/plain", "2026-01-15T09:30:00.123456Z")
+
+
+def error_for_response(message: object) -> str:
+    with pytest.raises(UnreadableWebhook) as caught:
+        read_message(message if isinstance(message, str) else json.dumps(message))
+    return caught.value.detail
+
+
+def documented(text: str) -> bool:
+    """Whether a message is one by the schema that senders are given."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    return bool(Draft202012Validator(schema).is_valid(json.loads(text)))
+
+
+def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
+    assert json.loads(webhook_message(KEPT)) == {"v": 1, "webhook": WEBHOOK}
+
+
+# Messages stay in queues across deployments: these exact texts must be read for as long as version 1 is.
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (
+            '{"v":1,"webhook":{"body":"aGVsbG8=","iv":"aXY=","content_type":"text/plain",'
+            '"received_at":"2026-01-15T09:30:00.123456Z"}}',
+            KEPT,
+        ),
+        (
+            '{"v":1,"webhook":{"body":"e30=","iv":null,"content_type":"application/json","received_at":"2026-01-15T09:30:00Z"}}',
+            Webhook(b"{}", None, "application/json", "2026-01-15T09:30:00Z"),
+        ),
+        ('{"ticket":"T-1"}', TicketRequest("T-1")),
+        ('{"v":1,"ticket":"T-1","kind":"backfill","force":true}', TicketRequest("T-1", "backfill", True)),
+        ('{"ticket":"T-1","kind":null,"force":false}', TicketRequest("T-1")),
+    ],
+)
+def test_golden_messages_are_read(text: str, read: object) -> None:
+    assert read_message(text) == read
+    assert documented(text)
+
+
+def test_unknown_keys_are_ignored() -> None:
+    assert read_message(json.dumps({"v": 1, "webhook": {**WEBHOOK, "more": 1}, "trace": "x"})) == KEPT
+    assert read_message('{"ticket": "T-1", "trace": "x"}') == TicketRequest("T-1")
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0, [1]])
+@pytest.mark.parametrize("message", [{"webhook": WEBHOOK}, {"ticket": "T-1"}])
+def test_another_version_is_told_apart(message: dict[str, Any], version: object) -> None:
+    assert error_for_response({**message, "v": version}) == "message_version"
+
+
+ENVELOPE = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Ticket wanted",
+    "source": "onboarding",
+    "detail": {"ticket": "T-1"},
+}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "T-1", "{", "[]", "null", "[" * 100_000, '{"ticket": NaN}'], ids=lambda text: text[:9]
+)
+def test_what_is_no_json_object_is_malformed(text: str) -> None:
+    assert error_for_response(text) == "message_malformed"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"v": 1},
+        {"webhook": WEBHOOK},
+        {"v": 1, "webhook": None},
+        {"v": 1, "webhook": "aGVsbG8="},
+        {"v": 1, "webhook": WEBHOOK, "ticket": "T-1"},
+        {"v": 1, "webhook": None, "ticket": "T-1"},
+        ENVELOPE,
+        {"ticket": "T-1", "kind": "Back fill"},
+        {"ticket": "T-1", "kind": ""},
+        {"ticket": "T-1", "kind": "a" * 33},
+        {"ticket": "T-1", "kind": 1},
+        {"ticket": "T-1", "force": 1},
+        {"ticket": "T-1", "force": "true"},
+        {"ticket": "T-1", "force": None},
+    ],
+    ids=str,
+)
+def test_any_other_form_is_malformed_by_the_schema_too(message: dict[str, Any]) -> None:
+    assert error_for_response(message) == "message_malformed"
+    assert not documented(json.dumps(message))
+
+
+def test_a_kind_is_one_line() -> None:
+    assert error_for_response({"ticket": "T-1", "kind": "a\n"}) == "message_malformed"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"body": None},
+        {"body": "aGVsbG8"},
+        {"body": "aGVs bG8="},
+        {"body": "!!!!"},
+        {"body": "é"},
+        {"body": "\ud800"},
+        {"iv": 17},
+        {"content_type": None},
+        {"received_at": None},
+        {"received_at": ""},
+        {"received_at": "2026-01-15"},
+        {"received_at": "2026-01-15T09:30:00+00:00"},
+        {"received_at": "2026-01-15T09:30:00.Z"},
+        {"received_at": "2026-01-15 09:30:00Z"},
+        {"received_at": "2026-13-15T09:30:00Z"},
+        {"received_at": "2026-01-15T09:30:00Z\n"},
+        {"received_at": "٢٠٢٦-01-15T09:30:00Z"},
+    ],
+    ids=str,
+)
+def test_each_part_of_a_kept_webhook_has_its_form(spoil: dict[str, object]) -> None:
+    assert error_for_response({"v": 1, "webhook": {**WEBHOOK, **spoil}}) == "message_malformed"
+
+
+@pytest.mark.parametrize("part", ["body", "content_type", "received_at"])
+def test_no_part_of_a_kept_webhook_may_be_missing(part: str) -> None:
+    assert (
+        error_for_response({"v": 1, "webhook": {key: value for key, value in WEBHOOK.items() if key != part}})
+        == "message_malformed"
+    )
+
+
+@pytest.mark.parametrize("ticket", [None, 17, "", "../..", "a b", "T-1\n", "a" * 129])
+def test_a_ticket_id_is_checked_before_anything_else_sees_it(ticket: object) -> None:
+    assert error_for_response({"ticket": ticket}) == "ticket_malformed"
+
+
+@given(
+    body=st.binary(max_size=500),
+    iv=st.none() | st.text(),
+    content_type=st.text(),
+    received_at=st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)),
+)
+def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, content_type: str, received_at: str) -> None:
+    webhook = Webhook(body, iv, content_type, received_at)
+    text = webhook_message(webhook)
+
+    assert read_message(text) == webhook
+    assert text.isascii()
+    assert text.isprintable()  # SQS refuses control characters
+
+
+@given(
+    ticket=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", fullmatch=True),
+    kind=st.none() | st.from_regex(r"[a-z_]{1,32}", fullmatch=True),
+    force=st.booleans(),
+)
+def test_every_request_is_read_as_it_was(ticket: str, kind: str | None, force: bool) -> None:
+    assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(ticket, kind, force)
+
+
+def test_a_request_is_not_forced_unless_it_says_so() -> None:
+    assert json.loads(ticket_message("T-1")) == {"v": 1, "ticket": "T-1"}
+
+
+@pytest.mark.parametrize(("ticket", "kind"), [("../..", None), ("T-1", "Back fill"), ("T-1", ""), ("T-1", "a\n")])
+def test_no_malformed_request_is_written(ticket: str, kind: str | None) -> None:
+    with pytest.raises(InvalidRequest):
+        ticket_message(ticket, kind=kind)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.text()
+    | JSON_VALUES.map(json.dumps)
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "v": st.just(1) | JSON_VALUES,
+            "ticket": JSON_VALUES,
+            "kind": JSON_VALUES,
+            "force": JSON_VALUES,
+            "webhook": st.fixed_dictionaries(
+                {}, optional={key: st.just(value) | JSON_VALUES for key, value in WEBHOOK.items()}
+            ),
+        },
+    ).map(json.dumps)
+)
+def test_whatever_stands_in_the_queue_is_read_or_refused(text: str) -> None:
+    with suppress(UnreadableWebhook):
+        assert isinstance(read_message(text), Webhook | TicketRequest)
+        assert documented(text)

@@ -1,0 +1,368 @@
+"""The vendor's token: every spelling of its life, one call for many threads, never one that is about to end."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ingest.vendor.auth import Token, TokenSource, read_token
+from ticket_archive.errors import (
+    DeadlineExceeded,
+    InvalidVendorResponse,
+    RetryableError,
+    VendorAuthError,
+    VendorUnavailable,
+)
+
+NOW = 1_767_323_045.0
+FAR = 1e9  # monotonic seconds
+NO_TIMES: list[Any] = [None, True, 0, -5, "soon", [], {}, "nan", "inf", 1e300]
+
+
+def body(**values: Any) -> bytes:
+    return json.dumps({"token": "t", **values}).encode()
+
+
+def jwt(**claims: Any) -> str:
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{payload}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("answer", "life"),
+    [
+        (body(expiracy=NOW + 1200), 1200),
+        (body(expiracy=int(NOW) + 1200), 1200),
+        (body(expiracy=str(int(NOW) + 1200)), 1200),
+        (body(expiracy=int(NOW + 1200) * 1000), 1200),
+        (body(expires_in=1200), 1200),
+        (body(expires_in="1200"), 1200),
+        (json.dumps({"access_token": "t", "expires_in": 1200}).encode(), 1200),
+        (json.dumps({"token": "", "access_token": "t", "expires_in": 1200}).encode(), 1200),
+        (json.dumps({"token": jwt(exp=NOW + 1200)}).encode(), 1200),
+        (json.dumps({"token": jwt(exp=500, iat=100)}).encode(), 400),
+        (json.dumps({"token": jwt(exp=int(NOW + 1200) * 1000, iat=int(NOW) * 1000)}).encode(), 1200),
+        # the vendor's own word counts before the JWT's
+        (json.dumps({"token": jwt(exp=NOW + 60), "expiracy": NOW + 1200}).encode(), 1200),
+        # one that is past, or says nothing, leaves the word to the next
+        (body(expiracy=NOW - 5, expires_in=1200), 1200),
+        (body(expiracy=NOW, expires_in=1200), 1200),
+        (json.dumps({"token": jwt(exp=NOW + 900, iat=NOW), "expiracy": NOW - 5}).encode(), 900),
+        *((body(expiracy=wrong, expires_in=1200), 1200) for wrong in NO_TIMES),
+        # nothing to go by
+        (body(), 300),
+        (body(expiracy=NOW - 5), 300),
+        (json.dumps({"token": jwt(exp=100, iat=500)}).encode(), 300),
+        (json.dumps({"token": "a.!!!.c"}).encode(), 300),
+        (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"[1]").decode() + ".c"}).encode(), 300),
+        (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"\xff\xff").decode() + ".c"}).encode(), 300),
+        (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"[" * 5000).decode() + ".c"}).encode(), 300),
+        # a clock that is far off must not turn every call into a token call
+        (body(expiracy=NOW + 2), 30),
+        (body(expires_in=1), 30),
+    ],
+)
+def test_a_tokens_life_is_read_from_every_known_spelling(answer: bytes, life: float) -> None:
+    token = read_token(answer, NOW)
+    assert token.life == pytest.approx(life, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (b"", "token_not_json"),
+        (b"<html>", "token_not_json"),
+        (b"\xff", "token_not_json"),
+        ('{"token": "t"}'.encode("utf-16"), "token_not_json"),
+        (b"[" * 60_000, "token_not_json"),
+        (b'{"token": "t", "expiracy": %s}' % (b"9" * 5000), "token_not_json"),
+        (b"null", "token_missing"),
+        (b"[]", "token_missing"),
+        (b'"t"', "token_missing"),
+        (b"{}", "token_missing"),
+        (b'{"token": null}', "token_missing"),
+        (b'{"token": ""}', "token_missing"),
+        (b'{"token": 7}', "token_missing"),
+        (b'{"token": {"value": "t"}}', "token_missing"),
+        (b'{"token": "a\\r\\nX-Evil: 1"}', "token_missing"),
+        (b'{"token": "\\u00e9"}', "token_missing"),
+        (b'{"token": "\\ud800"}', "token_missing"),
+        (b'{"token": "%s"}' % (b"x" * 8193), "token_missing"),
+    ],
+)
+def test_an_answer_without_a_usable_token_is_the_vendors_mistake(answer: bytes, detail: str) -> None:
+    with pytest.raises(InvalidVendorResponse) as refusal:
+        read_token(answer, NOW)
+    assert refusal.value.detail == detail
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers(), max_size=1))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["expiracy", "expires_in", "x"]), VALUES),
+    st.dictionaries(st.sampled_from(["exp", "iat"]), VALUES),
+)
+@example({"expiracy": 10**400}, {})
+@example({}, {"exp": 10**400, "iat": -(10**400)})
+def test_whatever_an_answer_says_a_tokens_life_is_sane(answer: dict[str, Any], claims: dict[str, Any]) -> None:
+    token = read_token(json.dumps({"token": jwt(**claims), **answer}).encode(), NOW)
+    assert 30 <= token.life < 1e12
+
+
+def test_a_tokens_repr_does_not_show_it() -> None:
+    assert "canary" not in repr(read_token(b'{"token": "canary"}', NOW))
+
+
+class Clock:
+    """Monotonic seconds that only the test moves."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class Vendor:
+    """A token endpoint: t1, t2, …, or a failure."""
+
+    def __init__(self, life: float = 1200.0) -> None:
+        self.life = life
+        self.calls = 0
+        self.deadlines: list[float] = []
+        self.failure: Exception | None = None
+
+    def __call__(self, expires_at: float) -> Token:
+        self.calls += 1
+        self.deadlines.append(expires_at)
+        if self.failure is not None:
+            raise self.failure
+        return Token(f"t{self.calls}", self.life)
+
+
+def test_a_token_is_fetched_once_and_kept() -> None:
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    assert [source.get(FAR) for _ in range(3)] == ["t1"] * 3
+    assert vendor.deadlines == [FAR]
+
+
+@pytest.mark.parametrize(("life", "old_after"), [(1200.0, 1140.0), (300.0, 240.0), (60.0, 48.0), (30.0, 24.0)])
+def test_a_token_is_renewed_before_it_ends(life: float, old_after: float) -> None:
+    # GIVEN
+    vendor, clock = Vendor(life), Clock()
+    source = TokenSource(vendor, clock)
+    source.get(FAR)
+    # WHEN / THEN
+    clock.time += old_after - 0.01
+    assert source.get(FAR) == "t1"
+    clock.time += 0.02
+    assert source.get(FAR) == "t2"
+
+
+def test_a_rejected_token_is_replaced() -> None:
+    source = TokenSource(Vendor(), Clock())
+    source.reject(source.get(FAR))
+    assert source.get(FAR) == "t2"
+
+
+def test_after_a_new_token_was_refused_too_none_is_asked_for_during_five_seconds() -> None:
+    # GIVEN a vendor that refuses every token
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    source.reject(source.get(FAR))
+    refused = source.get(FAR)
+    source.back_off()
+    # WHEN the calls go on
+    for _ in range(10):
+        source.reject(source.get(FAR))
+    # THEN the token endpoint is left alone
+    assert (source.get(FAR), vendor.calls) == (refused, 2)
+    # until five seconds later
+    clock.time += 5
+    source.reject(refused)
+    assert source.get(FAR) == "t3"
+
+
+@pytest.mark.parametrize("at_the_token", [False, True])
+def test_a_refusal_that_lasts_is_asked_about_ever_more_seldom(at_the_token: bool) -> None:
+    """GIVEN a vendor that refuses all tokens, or the credential itself, WHEN a second's calls go on for ten minutes."""
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    if at_the_token:
+        vendor.failure = VendorAuthError("401")
+    asked: list[float] = []
+    for _ in range(600):
+        before = vendor.calls
+        try:
+            source.reject(source.get(FAR))
+            renewed = source.get(FAR)
+        except VendorAuthError:
+            pass
+        else:
+            if vendor.calls > before:
+                source.back_off()
+                source.reject(renewed)
+        asked += [clock.time - 1000.0] * (vendor.calls > before)
+        clock.time += 1
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses[:5] == ([1, 5, 10, 20, 40] if at_the_token else [5, 5, 10, 20, 40])
+    assert set(pauses[5:]) == {60}
+
+
+def test_many_threads_that_meet_one_refusal_are_one_refusal() -> None:
+    now = 0.0
+    source = TokenSource(lambda _: Token("t", 1200.0), clock=lambda: now)
+    token = source.get(1e9)
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda _: source.back_off(), range(16)))
+
+    source.reject(token)
+    now = 5.1
+    source.reject(token)
+
+    assert source._token is None, "the pause was the first one's"
+
+
+def test_the_vendors_first_answer_ends_the_pauses() -> None:
+    # GIVEN a credential that was refused three times
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    vendor.failure = VendorAuthError("401")
+    for pause in (0, 1, 5):
+        clock.time += pause
+        with pytest.raises(VendorAuthError):
+            source.get(FAR)
+    # WHEN it is mended, and the vendor answers
+    vendor.failure = None
+    clock.time += 10
+    source.get(FAR)
+    source.reset_backoff()
+    # THEN one refusal is an accident again, which costs no pause
+    source.reject(f"t{vendor.calls}")
+    vendor.failure = VendorAuthError("401")
+    with pytest.raises(VendorAuthError):
+        source.get(FAR)
+    clock.time += 0.01
+    vendor.failure = None
+    assert source.get(FAR)
+
+
+def test_rejecting_a_token_that_was_replaced_already_changes_nothing() -> None:
+    # GIVEN two calls that were refused with the same token, the first of which has brought a new one
+    vendor = Vendor()
+    source = TokenSource(vendor, Clock())
+    old = source.get(FAR)
+    source.reject(old)
+    source.get(FAR)
+    # WHEN the second complains too
+    source.reject(old)
+    # THEN the new token stays
+    assert source.get(FAR) == "t2"
+    assert vendor.calls == 2
+
+
+def test_a_failure_is_not_remembered() -> None:
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    vendor.failure = VendorUnavailable("503")
+    with pytest.raises(VendorUnavailable):
+        source.get(FAR)
+    vendor.failure = None
+    clock.time += 0.001
+    assert source.get(FAR) == "t2"
+
+
+@pytest.mark.parametrize("failure", [ValueError("x"), DeadlineExceeded("x")])
+def test_after_a_failure_the_next_thread_is_let_in(failure: Exception) -> None:
+    vendor, clock = Vendor(), Clock()
+    source = TokenSource(vendor, clock)
+    vendor.failure = failure
+    with pytest.raises(type(failure)):
+        source.get(FAR)
+    vendor.failure = None
+    clock.time += 1
+    assert source.get(clock.time + 0.01) == "t2"
+
+
+def in_threads(count: int, work: Callable[[], str]) -> list[str | Exception]:
+    """The results of `work` in many threads at once."""
+    results: list[str | Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001
+            results.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    return results
+
+
+@pytest.mark.parametrize("failure", [None, VendorUnavailable("503", retry_after=7.0)])
+def test_many_threads_make_one_call_and_share_what_came_of_it(failure: RetryableError | None) -> None:
+    # GIVEN a vendor that answers when eight threads have asked for a token
+    asking: set[int] = set()
+    vendor = Vendor()
+    vendor.failure = failure
+
+    def clock() -> float:
+        asking.add(threading.get_ident())  # each thread notes first when it asked
+        return time.monotonic()
+
+    def fetch(expires_at: float) -> Token:
+        while len(asking) < 8 and time.monotonic() < expires_at:
+            time.sleep(0.002)
+        return vendor(expires_at)
+
+    source = TokenSource(fetch, clock)
+    # WHEN
+    results = in_threads(8, lambda: source.get(time.monotonic() + 10))
+    # THEN the endpoint was asked once
+    assert vendor.calls == 1
+    if failure is None:
+        assert results == ["t1"] * 8
+        return
+    assert [(type(error), str(error)) for error in results] == [(VendorUnavailable, "vendor_unavailable: 503")] * 8
+    assert {error.retry_after for error in results if isinstance(error, RetryableError)} == {7.0}
+    assert len(set(map(id, results))) == 8, "an exception belongs to one thread: its traceback grows with each raise"
+
+
+def test_a_thread_does_not_wait_beyond_its_own_deadline() -> None:
+    # GIVEN a call for a token that takes long
+    inside, leave = threading.Event(), threading.Event()
+
+    def fetch(expires_at: float) -> Token:
+        inside.set()
+        leave.wait(10)
+        return Token("t", 1200)
+
+    source = TokenSource(fetch)
+    first = threading.Thread(target=source.get, args=(time.monotonic() + 10,))
+    first.start()
+    inside.wait(10)
+    # WHEN another needs a token within less
+    began = time.monotonic()
+    try:
+        with pytest.raises(DeadlineExceeded):
+            source.get(time.monotonic() + 0.05)
+        with pytest.raises(DeadlineExceeded):
+            source.get(time.monotonic() - 5)
+    finally:
+        leave.set()
+        first.join(10)
+    # THEN it goes its way in time
+    assert time.monotonic() - began < 5

@@ -1,0 +1,179 @@
+"""What each answer of the vendor's means, and how long it asks to wait."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ingest.vendor.errors import RETRY_AFTER_MAX, error_for_response, retry_after
+from ingest.vendor.http import Answer
+from ticket_archive.errors import (
+    InvalidVendorResponse,
+    RetryableError,
+    TicketNotFound,
+    VendorAuthError,
+    VendorThrottled,
+    VendorUnavailable,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOT_FOUND = b'{"status": 400, "code": "TCKTNTFND", "message": "Ticket not found"}'
+
+
+def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    return Answer(status, headers or {}, body, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (200, None),
+        (201, None),
+        (202, InvalidVendorResponse),
+        (204, None),
+        (206, InvalidVendorResponse),
+        (299, InvalidVendorResponse),
+        (300, InvalidVendorResponse),
+        (301, InvalidVendorResponse),
+        (304, InvalidVendorResponse),
+        (400, InvalidVendorResponse),
+        (401, VendorAuthError),
+        (402, InvalidVendorResponse),
+        (403, VendorAuthError),
+        (404, TicketNotFound),
+        (405, InvalidVendorResponse),
+        (408, VendorUnavailable),
+        (410, InvalidVendorResponse),
+        (422, InvalidVendorResponse),
+        (425, VendorUnavailable),
+        (429, VendorThrottled),
+        (500, VendorUnavailable),
+        (502, VendorUnavailable),
+        (503, VendorUnavailable),
+        (504, VendorUnavailable),
+        (599, VendorUnavailable),
+        (999, VendorUnavailable),
+    ],
+)
+@pytest.mark.parametrize(("value", "pause"), [(None, None), ("7", 7.0), ("soon", None)])
+def test_a_status_means_one_error_and_says_when_to_come_back(
+    status: int, meaning: type[RetryableError] | None, value: str | None, pause: float | None
+) -> None:
+    # GIVEN / WHEN
+    error = error_for_response(answer(status, {"Retry-After": value} if value else None), NOW)
+    # THEN
+    if meaning is None:
+        assert error is None
+        return
+    assert type(error) is meaning
+    assert error.detail == str(status)
+    waits = meaning in (VendorThrottled, VendorUnavailable)
+    assert error.retry_after == (pause if waits else None)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
+def test_the_vendors_own_code_says_that_a_ticket_is_not_found(status: int) -> None:
+    assert type(error_for_response(answer(status, body=NOT_FOUND), NOW)) is TicketNotFound
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_error_is_not_about_the_ticket_whatever_its_code(status: int) -> None:
+    assert type(error_for_response(answer(status, body=NOT_FOUND), NOW)) is VendorUnavailable
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"TCKTNTFND",
+        b"[]",
+        b'"TCKTNTFND"',
+        b'{"code": ["TCKTNTFND"]}',
+        b'{"message": "TCKTNTFND"}',
+        b'{"code": "BDRQST", "message": "TCKTNTFND"}',
+        b"\xff\xfe",
+        b"[" * 10_000,
+        b"9" * 5000,
+        b" " * 10_000 + NOT_FOUND,
+    ],
+)
+def test_another_error_body_changes_nothing(body: bytes) -> None:
+    assert type(error_for_response(answer(400, body=body), NOW)) is InvalidVendorResponse
+
+
+@given(st.integers(100, 999), st.binary())
+def test_no_answer_raises_and_no_error_quotes_one(status: int, body: bytes) -> None:
+    error = error_for_response(answer(status, {"Retry-After": "canary"}, b"canary" + body), NOW)
+    assert (error is None) is (status in (200, 201, 203, 204))
+    assert "canary" not in repr(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", None),
+        ("1", 1.0),
+        (" 30 ", 30.0),
+        ("900", 900.0),
+        ("901", 900.0),
+        ("86400", 900.0),
+        ("9" * 400, 900.0),
+        ("-5", None),
+        ("+5", None),
+        ("5.5", None),
+        ("1e3", None),
+        ("0x10", None),
+        ("\u0665", None),
+        ("soon", None),
+        ("5, 6", None),
+        (format_datetime(NOW + timedelta(seconds=45), usegmt=True), 45.0),
+        ("Fri, 02 Jan 2026 03:05:05 +0000", 60.0),
+        ("Fri, 02 Jan 2026 04:05:05 +0100", 60.0),
+        ("Fri, 02 Jan 2026 03:05:05 -0000", 60.0),
+        ("Friday, 02-Jan-26 03:05:05 GMT", 60.0),
+        ("Fri Jan  2 03:05:05 2026", 60.0),
+        ("Fri, 02 Jan 2026 03:04:05 GMT", None),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 900.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 900.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", None),
+        ("Fri, 02 Jan 99999999999999999999 03:05:05 GMT", None),
+        ("Fri, 02 Jan 2026 03:05:05 +99999999999999999999", None),
+        ("Fri, 99 Jan 2026 03:05:05 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, NOW) == seconds
+
+
+dates = st.datetimes(timezones=st.just(UTC)).map(lambda moment: format_datetime(moment, usegmt=True))
+date_like = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Mon", "Xxx", ""]),
+    st.integers(-1, 40),
+    st.sampled_from(["Jan", "Feb", "Foo"]),
+    st.integers(-1, 10**10),
+    st.integers(-1, 30),
+    st.integers(-1, 70),
+    st.integers(-1, 70),
+    st.one_of(st.sampled_from(["GMT", "UT", "EST", "Z", ""]), st.integers(-(10**8), 10**8).map("{:+05d}".format)),
+)
+
+
+@given(st.one_of(st.text(), st.integers().map(str), dates, date_like), st.datetimes(timezones=st.just(UTC)))
+@example("Mon, 1 Jan 1 00:00:00 +2359", datetime.max.replace(tzinfo=UTC))
+def test_a_pause_is_none_or_at_most_a_quarter_of_an_hour(value: str, now: datetime) -> None:
+    pause = retry_after(value, now)
+    assert pause is None or 0 < pause <= RETRY_AFTER_MAX
+
+
+def test_the_vendors_error_is_not_read_beyond_its_beginning() -> None:
+    padded: dict[str, Any] = {"message": "x" * 20_000, "code": "TCKTNTFND"}
+    assert type(error_for_response(answer(400, body=json.dumps(padded).encode()), NOW)) is InvalidVendorResponse

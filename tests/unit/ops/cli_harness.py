@@ -1,0 +1,285 @@
+"""An archive in memory, for the commands' tests: tickets, objects with versions, queues that hide what is in flight."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from ops.objects import Version
+from ops.queues import Received
+from ops.records import EventRecord, ScannedPage
+from ticket_archive.details import read_details
+from ticket_archive.errors import InvalidRequest, TicketErased
+from ticket_archive.keys import image_key, manifest_key
+from ticket_archive.manifest import write_manifest
+from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.retention import NEVER
+from ticket_archive.table import IncompleteTicket, Page, TicketItem
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 20
+DETAILS = b'{"flow_status":"ACCEPTED","user":{"fullname":"AMINA"}}'
+
+
+@dataclass
+class ArchiveHarness:
+    """A stack, as far as commands use one."""
+
+    items: dict[str, TicketItem] = field(default_factory=dict)
+    stored: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
+    noted: dict[str, list[EventRecord]] = field(default_factory=dict)
+    queues: dict[str, "FakeQueue"] = field(default_factory=dict)
+    undeletable: set[str] = field(default_factory=set)
+    journal: list[str] = field(default_factory=list)
+    limited: set[Version] = field(default_factory=set)
+    """Versions that carry the tag by which the bucket's rule ends them."""
+    ends: dict[str, int | None] = field(default_factory=dict)
+    """Of event records, by their sort keys."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table(self) -> "ArchiveHarness":
+        return self
+
+    records = bucket = objects = table
+
+    # the table
+
+    def get(self, ticket: str) -> TicketItem | None:
+        return self.items.get(ticket)
+
+    def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
+        found = [item for item in self.items.values() if item.attributes.get("customer") == customer]
+        begin = int(cursor or 0)
+        more = begin + limit < len(found)
+        return Page(found[begin : begin + limit], str(begin + limit) if more else None)
+
+    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
+        found = [item for item in self.items.values() if item.state is TicketState.INCOMPLETE]
+        return [IncompleteTicket(item.ticket, "2026-01-31T13:00:00Z", str(item.received_at), 0) for item in found][
+            :limit
+        ]
+
+    # the table, as operators use it
+
+    def scan(self, state: TicketState | None, day: str | None, start: Mapping[str, Any] | None) -> ScannedPage:
+        """One item a page: so that limits are seen to hold."""
+        position = start["at"] if start else 0
+        item = list(self.items.values())[position]
+        fits = state in (None, item.state) and (day is None or str(item.archived_at).startswith(day))
+        more = position + 1 < len(self.items)
+        return ScannedPage([item] if fits else [], 1, {"at": position + 1} if more else None)
+
+    def events(self, ticket: str) -> Iterator[EventRecord]:
+        yield from list(self.noted.get(ticket, ()))
+
+    def forget_event(self, ticket: str, record: str) -> None:
+        self.journal.append("event deleted")
+        self.noted[ticket] = [event for event in self.noted[ticket] if event.record != record]
+
+    def erase(self, ticket: str, now: str) -> str:
+        item = self.items.get(ticket)
+        if item is not None and item.state is TicketState.ERASED:
+            return str(item.attributes["erased_at"])
+        if item is not None and "legal_hold" in item.attributes:
+            raise InvalidRequest("legal_hold")
+        self.journal.append("tombstone set")
+        self.items[ticket] = TicketItem(ticket, TicketState.ERASED, attributes={"erased_at": now})
+        return now
+
+    def hold(self, ticket: str, now: str) -> str | None:
+        item = self._changeable(ticket)
+        if item is None:
+            return None
+        self.journal.append("held")
+        since = item.attributes.get("legal_hold", now)
+        self.items[ticket] = replace(item, expires_at=NEVER, attributes={**item.attributes, "legal_hold": since})
+        return str(since)
+
+    def release(self, ticket: str, end: int | None) -> bool | None:
+        item = self._changeable(ticket)
+        if item is None or "legal_hold" not in item.attributes:
+            return None if item is None else False
+        self.journal.append("released")
+        rest = {name: value for name, value in item.attributes.items() if name != "legal_hold"}
+        self.items[ticket] = replace(item, expires_at=end, attributes=rest)
+        return True
+
+    def end_ticket(self, ticket: str, end: int | None) -> None:
+        item = self.items[ticket]
+        if item.received_at is not None and "legal_hold" not in item.attributes:
+            self.items[ticket] = replace(item, expires_at=end)
+
+    def end_event(self, ticket: str, record: str, end: int | None) -> None:
+        assert record in {event.record for event in self.noted[ticket]}
+        self.ends[f"{ticket} {record}"] = end
+
+    def _changeable(self, ticket: str) -> TicketItem | None:
+        item = self.items.get(ticket)
+        if item is not None and item.state is TicketState.ERASED:
+            raise TicketErased
+        return item
+
+    # the bucket
+
+    def read(self, key: str) -> bytes:
+        if not self.stored.get(key):
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": key}}, "GetObject")
+        return self.stored[key][-1][1]
+
+    def exists(self, key: str) -> bool:
+        return bool(self.stored.get(key))
+
+    def versions(self, prefix: str) -> Iterator[Version]:
+        for key, kept in sorted(self.stored.items()):
+            if key.startswith(prefix):
+                yield from (Version(key, version) for version, _ in kept)
+
+    kept = versions
+
+    def limit(self, version: Version, *, limited: bool) -> bool:
+        self.journal.append("object limited" if limited else "object kept")
+        (self.limited.add if limited else self.limited.discard)(version)
+        return True
+
+    def delete(self, versions: Sequence[Version]) -> list[Version]:
+        refused = [version for version in versions if version.key in self.undeletable]
+        for key, gone in versions:
+            if key not in self.undeletable:
+                self.journal.append("object deleted")
+                self.stored[key] = [kept for kept in self.stored[key] if kept[0] != gone]
+        return refused
+
+    # the stack
+
+    @property
+    def retention_days(self) -> int:
+        return int(self.parameters.get("RetentionDays", "0"))
+
+    def queue(self, output: str) -> "FakeQueue":
+        return self.queues.setdefault(output, FakeQueue())
+
+    def output(self, name: str) -> str:
+        return name
+
+    # what tests put in
+
+    def put(self, key: str, body: bytes) -> None:
+        kept = self.stored.setdefault(key, [])
+        kept.append((f"v{len(kept) + 1}", body))
+
+    def archive(
+        self, ticket: str, *, details: bytes = DETAILS, pictures: Sequence[bytes] | None = None, **attributes: Any
+    ) -> TicketItem:
+        """An archived ticket with one picture of each uploaded type, or with these selfies."""
+        parsed = read_details(details)
+        images = tuple(
+            self._image(ticket, kind, 0, JPEG + kind.value.encode())
+            for kind in (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
+        )
+        if pictures is not None:
+            images = tuple(
+                self._image(ticket, ImageType.SELF_PORTRAITS, index, body) for index, body in enumerate(pictures)
+            )
+        types = {image.type: TypeState.STORED for image in images} | {ImageType.DOCUMENT_SIGNATURE: TypeState.ABSENT}
+        item = TicketItem(
+            ticket,
+            TicketState.ARCHIVED,
+            version="a" * 64,
+            outcome="ACCEPTED",
+            received_at="2026-01-31T11:59:00.000000Z",
+            fetched_at="2026-01-31T11:59:01.000000Z",
+            archived_at="2026-01-31T11:59:02.000000Z",
+            details_sha256=parsed.sha256,
+            details_bytes=parsed.size,
+            images=images,
+            types=types,
+            attempts=1,
+            attributes={"details": parsed.value, **attributes},
+        )
+        manifest = write_manifest(
+            ticket=ticket,
+            version="a" * 64,
+            previous=None,
+            outcome=item.outcome,
+            archived_at=str(item.archived_at),
+            details_sha256=parsed.sha256,
+            details_bytes=parsed.size,
+            images=images,
+            types=types,
+        )
+        self.put(manifest_key(ticket, "a" * 64), manifest)
+        self.noted[ticket] = [EventRecord("event#1#x", "ticket.verification.completed", "2026-01-31T11:59:00Z")]
+        self.items[ticket] = item
+        return item
+
+    def incomplete_ticket(self, ticket: str, last_error: str) -> None:
+        self.items[ticket] = TicketItem(
+            ticket,
+            TicketState.INCOMPLETE,
+            received_at="2026-01-31T11:00:00Z",
+            attributes={"last_error": last_error},
+        )
+
+    def _image(self, ticket: str, kind: ImageType, index: int, body: bytes) -> StoredImage:
+        sha256 = hashlib.sha256(body).hexdigest()
+        key = image_key(ticket, kind, sha256, "jpg")
+        self.put(key, body)
+        return StoredImage(kind, index, key, sha256, len(body), "image/jpeg")
+
+
+class FakeQueue:
+    """A queue: what is received is hidden until it is deleted or released."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Received] = []
+        self.hidden: dict[str, Received] = {}
+        self.sent: list[str] = []
+        self.refuses: set[str] = set()  # bodies
+        self.keeps: set[str] = set()  # ids that cannot be deleted
+        self.journal: list[str] = []
+        self.clock = NOON
+        self.returns_to: FakeQueue | None = None
+        self.returns_after = 1.0  # seconds
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.hidden)
+
+    def add(self, body: str, reason: str | None = None, *, age: float = 60) -> str:
+        number = f"id-{len(self.waiting) + len(self.hidden) + len(self.sent) + 1}-{self.clock.timestamp():.0f}"
+        sent_at = self.clock - timedelta(seconds=age)
+        self.waiting.append(Received(number, body, f"receipt-{number}", sent_at, reason))
+        return number
+
+    def look(self) -> tuple[int, datetime]:
+        return len(self.waiting), self.clock
+
+    def receive(self, at_most: int) -> list[Received]:
+        taken, self.waiting = self.waiting[:at_most], self.waiting[at_most:]
+        self.hidden |= {message.id: message for message in taken}
+        return taken
+
+    def send(self, bodies: Sequence[str]) -> set[int]:
+        failed = {position for position, body in enumerate(bodies) if body in self.refuses}
+        taken = [body for position, body in enumerate(bodies) if position not in failed]
+        self.sent += taken
+        self.journal += ["sent"] * len(taken)
+        if self.returns_to is not None:
+            for body in taken:
+                self.returns_to.add(body, "undecipherable", age=-self.returns_after)
+        return failed
+
+    def delete(self, messages: Sequence[Received]) -> set[int]:
+        failed = {position for position, message in enumerate(messages) if message.id in self.keeps}
+        for position, message in enumerate(messages):
+            if position not in failed:
+                del self.hidden[message.id]
+        return failed
+
+    def release(self, messages: Sequence[Received]) -> set[int]:
+        for message in messages:
+            self.waiting.append(self.hidden.pop(message.id))
+        return set()

@@ -1,0 +1,153 @@
+"""How the function's clients are made: late, only those needed, and so that their URLs work as they are."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.stub import Stubber
+
+from local import ROOT
+from retrieval import app
+from retrieval.dependencies import Collaborators
+from retrieval.settings import RetrievalSettings
+from tests.unit.retrieval.fakes import TICKET, image, request
+from ticket_archive.errors import SettingsError
+from ticket_archive.models import ImageType, StoredImage
+
+ENVIRONMENT = {"TABLE_NAME": "tickets", "BUCKET_NAME": "archive-bucket"}
+PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+
+
+def host(collaborators: Collaborators) -> str:
+    (link,) = collaborators.links.images([PICTURE])
+    return urlsplit(link.url).netloc
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1", "ap-east-1"])
+def test_urls_lead_to_the_bucket_in_its_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+
+    assert host(Collaborators(ENVIRONMENT)) == f"archive-bucket.s3.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"])
+def test_urls_lead_where_an_s3_client_would_go(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    config = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
+    client = boto3.client("s3", region_name=region, config=config)
+    theirs = client.generate_presigned_url("get_object", Params={"Bucket": "archive-bucket", "Key": PICTURE.key})
+
+    assert host(Collaborators(ENVIRONMENT)) == urlsplit(theirs).netloc
+
+
+def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint["AWS_ENDPOINT_URL"])
+    collaborators = Collaborators({**ENVIRONMENT, **endpoint})
+
+    (link,) = collaborators.links.images([PICTURE])
+
+    assert link.url.startswith(f"http://127.0.0.1:4566/archive-bucket/{PICTURE.key}?")
+    assert "X-Amz-Signature=" in link.url
+
+
+def test_the_life_of_urls_is_set_by_the_environment() -> None:
+    collaborators = Collaborators({**ENVIRONMENT, "URL_LIFE_SECONDS": "600", "URL_LIFE_MAX_SECONDS": "700"})
+
+    (usual,) = collaborators.links.images([PICTURE])
+    (longest,) = collaborators.links.images([PICTURE], 900)
+
+    assert "X-Amz-Expires=600&" in usual.url
+    assert "X-Amz-Expires=700&" in longest.url
+
+
+@pytest.mark.parametrize("name", ["TABLE_NAME", "BUCKET_NAME"])
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        RetrievalSettings.read({key: value for key, value in ENVIRONMENT.items() if key != name})
+
+
+@pytest.mark.parametrize("name", ["URL_LIFE_SECONDS", "URL_LIFE_MAX_SECONDS"])
+@pytest.mark.parametrize("value", ["59", "901", "x", "300.5"])
+def test_a_life_out_of_bounds_is_no_setting(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        RetrievalSettings.read({**ENVIRONMENT, name: value})
+
+
+def test_without_credentials_nothing_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+    with pytest.raises(SettingsError):
+        _ = Collaborators(ENVIRONMENT).links
+
+
+def test_a_ticket_is_read_with_one_consistent_call_and_without_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    collaborators = Collaborators(ENVIRONMENT)
+    monkeypatch.setattr(app, "collaborators", collaborators)
+    asked: dict[str, Any] = {
+        "TableName": "tickets",
+        "Key": {"ticket": {"S": TICKET}, "record": {"S": "ticket"}},
+        "ConsistentRead": True,
+    }
+    with Stubber(collaborators.tickets._client) as stubber:
+        stubber.add_response("get_item", {}, asked)
+        from tests.unit.retrieval.conftest import CONTEXT
+
+        answer = app.lambda_handler(request("/tickets/{ticket}", {"ticket": TICKET}), CONTEXT)
+        stubber.assert_no_pending_responses()
+
+    assert answer["statusCode"] == 404
+    assert "_s3" not in vars(collaborators)
+
+
+def test_importing_the_function_makes_no_client_and_reads_no_setting() -> None:
+    program = """
+import socket
+def refuse(*_, **__): raise AssertionError("a connection at import")
+socket.socket.connect = refuse
+import botocore.session
+botocore.session.Session.create_client = refuse
+from retrieval import app
+assert vars(app.collaborators).keys() == {"_environment"}
+import sys
+assert "ingest" not in sys.modules
+"""
+    run(program)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("POWERTOOLS_LOGGER_LOG_EVENT", "true"), ("POWERTOOLS_DEV", "true"), ("POWERTOOLS_LOG_LEVEL", "DEBUG")],
+)
+def test_no_log_setting_makes_the_function_print_its_events(variable: str, value: str) -> None:
+    event = json.dumps(request("/tickets/{ticket}", {"ticket": "-canary"}))
+    program = f"""
+import json, types
+from retrieval import app
+context = types.SimpleNamespace(
+    function_name="f", memory_limit_in_mb=1, invoked_function_arn="arn:aws:lambda:::f", aws_request_id="1")
+assert app.lambda_handler(json.loads({event!r}), context)["statusCode"] == 400
+"""
+    assert "canary" not in run(program, **{variable: value})
+
+
+def run(program: str, **environment: str) -> str:
+    """What a fresh process with `environment` prints."""
+    paths = f"{ROOT}/layers:{ROOT}/functions"
+    namespace = {"PYTHONPATH": paths, "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive", **environment}
+    process = subprocess.run([sys.executable, "-c", program], env=namespace, timeout=60, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout + process.stderr
