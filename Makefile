@@ -21,7 +21,7 @@ SBOM := sbom.json
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda sam-standalone events
+.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda sam-standalone events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## this list
@@ -39,8 +39,12 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
+# One worker runs the tests of the local stack, the other everything else beside them.
 test: setup $(SCANNERS) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+test-unit: $(DEV) ## the unit tests alone (ARGS="-k words …")
+	$(BIN)/pytest -n 2 tests/unit $(ARGS)
 
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)

@@ -1,6 +1,5 @@
-"""What holds for every test: a developer's own AWS settings never take part, and unit tests reach no network."""
+"""Settings and fixtures for every test: no AWS settings of the developer's, and no network in unit tests."""
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from tests.support.stack import stack
 from ticket_archive.telemetry import logger
 
-__all__ = ["stack"]  # one for the whole session, brought up by the first test that asks for it
+__all__ = ["stack"]  # one per session, started by the first test that uses it
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -20,16 +19,20 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
-def pytest_collection_finish() -> None:
-    """The ingest function, which tests import, does without until its first event is done."""
-    gc.enable()
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of the local stack first, all on one worker: they share one stack, and take the longest."""
+    items.sort(key=lambda item: "stack" not in item.keywords)
+    for item in items:
+        if "stack" in item.keywords:
+            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(autouse=True)
 def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Unit tests open no socket at all; the others reach the loopback only."""
+    """Block sockets in unit tests, and every address but the loopback in all others."""
     if request.path.is_relative_to(UNIT) and "loopback" not in request.keywords:
-        disable_socket(allow_unix_socket=True)  # asyncio wakes its loop through one
+        disable_socket(allow_unix_socket=True)  # asyncio needs one to wake its event loop
     else:
         socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
     yield
@@ -38,7 +41,7 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No profile, credential or endpoint of the developer's; what a test needs it sets itself."""
+    """Remove the developer's profile, credentials and endpoints."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -47,7 +50,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_is_followed() -> None:
-    """What an earlier test current_log_keys would be on this one's lines and traces; so would retrieval's own keys."""
+def _no_log_keys() -> None:
+    """Remove log keys that an earlier test appended."""
     logger.thread_safe_clear_keys()
     logger.remove_keys(["cold_start", "function_name", "function_memory_size", "function_arn", "function_request_id"])
