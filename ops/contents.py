@@ -11,13 +11,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from retrieval.tickets import details as read_bytes
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import manifest_key
 from ticket_archive.models import StoredImage
+from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
 
 DETAILS = "details.json"
@@ -62,7 +62,7 @@ def pieces(item: TicketItem, bucket: Bucket) -> Iterator[Piece]:
 
 def _details(item: TicketItem, bucket: Bucket) -> Piece:
     try:
-        body = read_bytes(item, bucket)
+        body = read_details_of(item, bucket)
         parsed = read_details(body)
     except ClientError as error:
         if not _no_such_key(error):
