@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from local.vendor.answers import Answer
+from local.vendor.responses import Response
 
 _PEEK_SECONDS = 0.05
 
 
-class Wire:
+class Connection:
     """Writes answers to a connection, well or badly.
 
     `pause` is the time between the bytes of a drip and `patience` how long a stalled answer holds on, both in seconds.
@@ -30,11 +30,11 @@ class Wire:
         self.closed = False
         self.on_status: Callable[[int], None] = lambda _: None
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Response) -> None:
         """The whole answer, with its length; the connection stays open."""
         self.send(self.head(answer, ("Content-Length", str(len(answer.body)))) + answer.body)
 
-    def head(self, answer: Answer, *headers: tuple[str, str]) -> bytes:
+    def head(self, answer: Response, *headers: tuple[str, str]) -> bytes:
         """The status line and the headers up to the empty line; `headers` come on top of the answer's own."""
         self.on_status(answer.status)
         phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Unknown"

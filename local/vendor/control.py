@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from local.vendor import webhooks
 from local.vendor.details import details
 from local.vendor.fault import Endpoint
+from local.vendor.fault_plan import FaultPlan, Rate, ScriptedFault
 from local.vendor.faults import FAULTS
-from local.vendor.pictures import ImageType
-from local.vendor.request_log import Journal
-from local.vendor.script import Line, Rate, Script
+from local.vendor.pictures import FileFormat, ImageType
+from local.vendor.request_log import RequestLog
 from local.vendor.service import Service
-from local.vendor.shapes import Absence, Shape
-from local.vendor.tickets import DetailsForm, Outcome
+from local.vendor.shapes import Absence, Shape, Unusable
+from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome
 
 ACTIONS = (
     "calls", "counts", "expected", "faults", "forget", "health", "latency", "rate", "reset", "revoke_tokens", "script",
@@ -26,8 +27,8 @@ class Control:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.journal = Journal()
-        self.plot = Script()
+        self.request_log = RequestLog()
+        self.fault_plan = FaultPlan()
         self.latencies: dict[Endpoint, float] = {}
 
     def health(self) -> dict[str, Any]:
@@ -46,6 +47,8 @@ class Control:
                 "shape": ticket.shape,
                 "absence": ticket.absence,
                 "details": ticket.details_form,
+                "flow": ticket.flow,
+                "envelope": ticket.envelope,
                 "document": ticket.document.type,
                 "script": ticket.person.script,
                 "images": {kind: len(sizes) for kind, sizes in ticket.sizes.items()},
@@ -54,7 +57,7 @@ class Control:
         ]
 
     def expected(self, ticket: str) -> dict[str, Any]:
-        """What an archive of the ticket must hold: the details, and per type the digest of every image in order."""
+        """Return what an archive of the ticket must hold: details, each image's digest by type, unusable types."""
         found = self.service.ticket(ticket)
         return {
             "ticket": ticket,
@@ -63,7 +66,9 @@ class Control:
             "shape": found.shape,
             "absence": found.absence,
             "details": details(found),
-            "images": {kind: self.service.digests(found, kind) for kind in ImageType},
+            "flow": found.flow,
+            "images": {kind: [] if kind in found.unusable else self.service.digests(found, kind) for kind in ImageType},
+            "unusable": dict(found.unusable),
         }
 
     def state(
@@ -77,8 +82,13 @@ class Control:
         absence: str | None = None,
         details: str | None = None,
         sizes: Mapping[str, Sequence[int]] | None = None,
+        flow: str | None = None,
+        envelope: str | None = None,
+        formats: Mapping[str, str] | None = None,
+        unusable: Mapping[str, str] | None = None,
+        ready_after: float | None = None,
     ) -> None:
-        """Changes a ticket; what is not given stays. `sizes` gives the bytes of every image per type."""
+        """Change a ticket; what is not given stays. `local.vendor.tickets.State` says what each means."""
         given: dict[str, Any] = {
             "outcome": outcome and Outcome(outcome),
             "revision": revision,
@@ -87,6 +97,11 @@ class Control:
             "absence": absence and Absence(absence),
             "details": details and DetailsForm(details),
             "sizes": None if sizes is None else tuple((ImageType(kind), tuple(sizes[kind])) for kind in sizes),
+            "flow": flow and Flow(flow),
+            "envelope": envelope and Envelope(envelope),
+            "formats": None if formats is None else _pairs(formats, FileFormat),
+            "unusable": None if unusable is None else _pairs(unusable, Unusable),
+            "ready_after": ready_after,
         }
         changes = {name: value for name, value in given.items() if value is not None}
         self.service.set_state(ticket, replace(self.service.state(ticket), **changes))
@@ -107,7 +122,7 @@ class Control:
 
         Lines for the same call are played one after the other.
         """
-        self.plot.add(Line(FAULTS[fault], Endpoint(endpoint), ticket, type, times))
+        self.fault_plan.add(ScriptedFault(FAULTS[fault], Endpoint(endpoint), ticket, type, times))
 
     def rate(
         self,
@@ -121,7 +136,7 @@ class Control:
 
         Without `faults` all are drawn from, except where one could not be told from a true answer.
         """
-        self.plot.rate(Rate(share, seed, tuple(faults), tuple(map(Endpoint, endpoints)), most))
+        self.fault_plan.rate(Rate(share, seed, tuple(faults), tuple(map(Endpoint, endpoints)), most))
 
     def latency(self, **milliseconds: float) -> None:
         """The least time until the first byte of an answer, per endpoint: `latency(token=80, images=250)`."""
@@ -133,22 +148,22 @@ class Control:
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
         """The recorded calls, of one ticket or endpoint or of all."""
-        return self.journal.calls(ticket, endpoint)
+        return self.request_log.calls(ticket, endpoint)
 
     def counts(self) -> dict[str, Any]:
         """Calls per endpoint, fault and ticket, and the most that were under way at once."""
-        return self.journal.counts()
+        return self.request_log.counts()
 
     def forget(self) -> None:
         """Clears the recorded calls only."""
-        self.journal.clear()
+        self.request_log.clear()
 
     def reset(self) -> None:
         """As new: no faults, latencies, changed tickets, tokens or recorded calls."""
-        self.plot.clear()
+        self.fault_plan.clear()
         self.latencies = {}
         self.service.clear()
-        self.journal.clear()
+        self.request_log.clear()
 
     def webhook(
         self,
@@ -159,9 +174,21 @@ class Control:
         headers: dict[str, str] | None = None,
         basic: Sequence[str] | None = None,
         ca_bundle: str | None = None,
+        encoding: str = webhooks.Encoding.STANDARD,
     ) -> int:
-        """Posts the ticket's event, enciphered where there is a secret, and gives the status of the answer."""
+        """Post the ticket's event, encrypted if there is a secret, and return the response's status."""
         content = webhooks.event(webhooks.Form(form), self.service.ticket(ticket))
-        message = webhooks.enciphered(content, secret) if secret else webhooks.in_clear(content)
+        message = (
+            webhooks.encrypted(content, secret, encoding=webhooks.Encoding(encoding))
+            if secret
+            else webhooks.in_clear(content)
+        )
         pair = (basic[0], basic[1]) if basic else None
         return webhooks.post(url, message, headers=headers, basic=pair, ca_bundle=ca_bundle)
+
+
+_Value = TypeVar("_Value", bound=StrEnum)
+
+
+def _pairs(given: Mapping[str, str], values: type[_Value]) -> tuple[tuple[ImageType, _Value], ...]:
+    return tuple((ImageType(kind), values(value)) for kind, value in given.items())

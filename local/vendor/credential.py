@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from local.vendor.seeding import chance
+from local.vendor.seeding import seeded
 
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
 
@@ -29,9 +29,9 @@ class Credential:
     @classmethod
     def drawn(cls, seed: int) -> "Credential":
         """The credential of a seed."""
-        dice = chance(seed, "credential")
-        api_key, secret = ("".join(dice.choices(_LETTERS, k=length)) for length in (40, 32))
-        return cls(api_key, secret, tenant="simulated", env="sandbox", banknu=f"{dice.randint(1, 9999):04d}")
+        rng = seeded(seed, "credential")
+        api_key, secret = ("".join(rng.choices(_LETTERS, k=length)) for length in (40, 32))
+        return cls(api_key, secret, tenant="simulated", env="sandbox", banknu=f"{rng.randint(1, 9999):04d}")
 
     @classmethod
     def load(cls, path: Path) -> "Credential":

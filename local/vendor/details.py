@@ -2,24 +2,31 @@
 
 from typing import Any
 
-from local.vendor.seeding import chance
-from local.vendor.tickets import DetailsForm, Outcome, Ticket
+from local.vendor.seeding import seeded
+from local.vendor.tickets import DetailsForm, Envelope, Outcome, Ticket
 
 FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"
 
 
 def details(ticket: Ticket) -> dict[str, Any]:
-    """The whole answer, as JSON takes it."""
-    return {**_summary(ticket), **_sections(ticket), **_burden(ticket.details_form)}
+    """Return the whole response body, in the ticket's envelope."""
+    summary, sections = _summary(ticket), {**_sections(ticket), **_burden(ticket.details_form)}
+    match ticket.envelope:
+        case Envelope.DATA:
+            return {"status": 200, "code": "SUCCESS", "data": {**summary, **sections}}
+        case Envelope.STATUS:
+            ids = {name: summary.pop(name) for name in ("ticket", "cifcode")}
+            return {"status": 200, "code": "SUCCESS", "data": {**ids, "status": summary, **sections}}
+    return {**summary, **sections}
 
 
 def scores(ticket: Ticket) -> dict[str, Any]:
     """The final results, as the details and the completed webhook both have them."""
-    dice = chance(ticket.seed, ticket.index, "scores", ticket.outcome, ticket.state.revision)
+    rng = seeded(ticket.seed, ticket.index, "scores", ticket.outcome, ticket.state.revision)
     good = ticket.outcome is Outcome.ACCEPTED
     return {
-        "confidence_score": round(dice.uniform(86, 99.99) if good else dice.uniform(3, 60), 2),
-        "risk_code": dice.choice(("R-000", "R-010")) if good else dice.choice(("R-310", "R-420", "R-990")),
+        "confidence_score": round(rng.uniform(86, 99.99) if good else rng.uniform(3, 60), 2),
+        "risk_code": rng.choice(("R-000", "R-010")) if good else rng.choice(("R-310", "R-420", "R-990")),
     }
 
 
@@ -33,13 +40,13 @@ def _summary(ticket: Ticket) -> dict[str, Any]:
         "flow_type": FLOW,
         "created": ticket.created,
         "processed": ticket.processed,
-        "remaining_attempts": chance(ticket.seed, ticket.index, "attempts").randint(0, 2),
+        "remaining_attempts": seeded(ticket.seed, ticket.index, "attempts").randint(0, 2),
     }
 
 
 def _sections(ticket: Ticket) -> dict[str, Any]:
     who, paper = ticket.person, ticket.document
-    dice = chance(ticket.seed, ticket.index, "sections", ticket.state.revision)
+    rng = seeded(ticket.seed, ticket.index, "sections", ticket.state.revision)
     good = ticket.outcome is Outcome.ACCEPTED
     return {
         "user": {
@@ -52,14 +59,14 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
             "nationality": who.nationality,
             "address_country": who.country,
             "state": None,
-            "zip_code": f"{dice.randint(0, 99_999):05d}",
-            "marital_status": dice.choice(("SINGLE", "MARRIED", "")),
+            "zip_code": f"{rng.randint(0, 99_999):05d}",
+            "marital_status": rng.choice(("SINGLE", "MARRIED", "")),
             "native_fields": {"language": who.language, "script": who.script, **who.native},
         },
         "document": {
             "documentType": paper.type,
             "type": paper.type,
-            "category": dice.choice((None, "A", "B1")),
+            "category": rng.choice((None, "A", "B1")),
             "document_number": paper.number,
             "id_number": paper.number,
             "documentIssuingCountry": who.country,
@@ -72,23 +79,23 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
         },
         "lexical": {
             "fields": [
-                {"name": name, "visual": value, "mrz": value, "match": round(dice.uniform(0.9, 1), 6), "status": 1}
+                {"name": name, "visual": value, "mrz": value, "match": round(rng.uniform(0.9, 1), 6), "status": 1}
                 for name, value in (("surname", who.latin["surname"]), ("document_number", paper.number))
             ],
             "checks": {
                 "expired": False,
                 "number_checksum": good,
-                "sharpness": dice.random(),
-                "glare": dice.random() * 1e-7,
+                "sharpness": rng.random(),
+                "glare": rng.random() * 1e-7,
             },
         },
         "device": {
-            "model": dice.choice(("Pixel 9", "iPhone 16", "Galaxy A55")),
-            "os": dice.choice(("Android 16", "iOS 19.1")),
-            "ip": f"203.0.113.{dice.randint(1, 254)}",
-            "latitude": round(dice.uniform(-55, 70), 7),
-            "longitude": round(dice.uniform(-180, 180), 7),
-            "accuracy": dice.randint(3, 60) + 0.0,
+            "model": rng.choice(("Pixel 9", "iPhone 16", "Galaxy A55")),
+            "os": rng.choice(("Android 16", "iOS 19.1")),
+            "ip": f"203.0.113.{rng.randint(1, 254)}",
+            "latitude": round(rng.uniform(-55, 70), 7),
+            "longitude": round(rng.uniform(-180, 180), 7),
+            "accuracy": rng.randint(3, 60) + 0.0,
             "rooted": False,
             "battery": -1,
         },
@@ -96,9 +103,9 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
             {
                 "step": step,
                 "status": "PASSED" if good or step != "verification.liveness" else "FAILED",
-                "score": dice.choice((dice.randint(70, 100), round(dice.uniform(70, 100), 3))),
+                "score": rng.choice((rng.randint(70, 100), round(rng.uniform(70, 100), 3))),
                 "started": ticket.created + 1_500 * number,
-                "seconds": round(dice.uniform(0.4, 9), 3),
+                "seconds": round(rng.uniform(0.4, 9), 3),
             }
             for number, step in enumerate(
                 ("verification.id_proofing", "verification.liveness", "verification.screening")

@@ -1,12 +1,12 @@
-"""What a fault is: how one call goes wrong on the wire, where it can, and whom it would deceive."""
+"""What a fault is: how one call goes wrong on the connection, where it can, and whom it would deceive."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from local.vendor.answers import Answer
-from local.vendor.connection import Wire
+from local.vendor.connection import Connection
 from local.vendor.pictures import Picture
+from local.vendor.responses import Response
 
 
 class Endpoint(StrEnum):
@@ -35,10 +35,10 @@ class Call:
     `revoke` makes the token of the call, or the one just issued, open nothing any more.
     """
 
-    wire: Wire
+    connection: Connection
     endpoint: Endpoint
-    normal: Answer
-    altered: Callable[[Callable[[list[Picture]], list[Picture]]], Answer]
+    normal: Response
+    altered: Callable[[Callable[[list[Picture]], list[Picture]]], Response]
     revoke: Callable[[], None]
     elsewhere: str
 
@@ -72,16 +72,16 @@ class Faults(dict[str, Fault]):
 
         return register
 
-    def answer(
+    def response(
         self,
         name: str,
-        answer: Callable[[], Answer] | Answer,
+        answer: Callable[[], Response] | Response,
         endpoints: frozenset[Endpoint] = EVERYWHERE,
         deceives: frozenset[str] = frozenset(),
     ) -> None:
         """A fault that is a well-formed answer, only not the one hoped for."""
 
         def act(call: Call) -> None:
-            call.wire.answer(answer() if callable(answer) else answer)
+            call.connection.answer(answer() if callable(answer) else answer)
 
         self[name] = Fault(name, endpoints, deceives, act)

@@ -1,6 +1,6 @@
 """Everything that a vendor may do wrong, by name."""
 
-from local.vendor.network_faults import BROKEN_LINES
-from local.vendor.response_faults import WRONG_ANSWERS
+from local.vendor.network_faults import NETWORK_FAULTS
+from local.vendor.response_faults import RESPONSE_FAULTS
 
-FAULTS = {**WRONG_ANSWERS, **BROKEN_LINES}
+FAULTS = {**RESPONSE_FAULTS, **NETWORK_FAULTS}

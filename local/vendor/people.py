@@ -40,12 +40,12 @@ class Document:
     expires: date
 
 
-def person(dice: random.Random) -> Person:
+def person(rng: random.Random) -> Person:
     """An adult from one of the countries of the table."""
-    country = dice.choice(sorted(_COUNTRIES))
+    country = rng.choice(sorted(_COUNTRIES))
     table = _COUNTRIES[country]
-    given, surname, second = dice.choice(table["given"]), dice.choice(table["surname"]), dice.choice(table["surname"])
-    city, number = dice.choice(table["city"]), dice.randint(1, 399)
+    given, surname, second = rng.choice(table["given"]), rng.choice(table["surname"]), rng.choice(table["surname"])
+    city, number = rng.choice(table["city"]), rng.randint(1, 399)
 
     def written(script: int) -> dict[str, str]:
         return {
@@ -65,14 +65,14 @@ def person(dice: random.Random) -> Person:
         script=table["script"],
         language=table["lang"],
         gender=given[2],
-        born=_EPOCH - timedelta(days=dice.randint(18 * 366, 80 * 365)),
+        born=_EPOCH - timedelta(days=rng.randint(18 * 366, 80 * 365)),
         latin=written(1),
         native=written(0),
     )
 
 
-def document(kind: str, dice: random.Random) -> Document:
+def document(kind: str, rng: random.Random) -> Document:
     """A document that is valid at the start of the simulator's time."""
-    issued = _EPOCH - timedelta(days=dice.randint(30, 3000))
-    number = "".join(dice.choices("ABCDEFGHJKLMNPRSTUVWXYZ", k=2)) + "".join(dice.choices("0123456789", k=7))
+    issued = _EPOCH - timedelta(days=rng.randint(30, 3000))
+    number = "".join(rng.choices("ABCDEFGHJKLMNPRSTUVWXYZ", k=2)) + "".join(rng.choices("0123456789", k=7))
     return Document(type=kind, number=number, issued=issued, expires=issued + timedelta(days=3652))

@@ -1,4 +1,4 @@
-"""Drawn selfies and documents as real image files, of about the size asked for."""
+"""Drawn selfies and documents as real files of every format, of about the size asked for."""
 
 import hashlib
 import random
@@ -10,7 +10,8 @@ from math import sin, sqrt
 
 from PIL import Image, ImageDraw, ImageFont
 
-from local.vendor.seeding import chance
+from local.vendor import handmade
+from local.vendor.seeding import seeded
 
 
 class ImageType(StrEnum):
@@ -27,15 +28,59 @@ UPLOADED = frozenset({ImageType.SELF_PORTRAITS, ImageType.DOCUMENT})
 DERIVED = frozenset(ImageType) - UPLOADED
 SIDES = ("FRONT", "BACK")
 
-CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+
+class FileFormat(StrEnum):
+    """Pillow's name of each format that a vendor may send."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WEBP"
+    GIF = "GIF"
+    AVIF = "AVIF"
+    TIFF = "TIFF"
+    HEIC = "HEIC"
+    BMP = "BMP"
+    JPEG2000 = "JPEG2000"
+    PDF = "PDF"
+    MP4 = "MP4"
+    WEBM = "WEBM"
+
+
+CONTENT_TYPES = {
+    FileFormat.JPEG: "image/jpeg",
+    FileFormat.PNG: "image/png",
+    FileFormat.WEBP: "image/webp",
+    FileFormat.GIF: "image/gif",
+    FileFormat.AVIF: "image/avif",
+    FileFormat.TIFF: "image/tiff",
+    FileFormat.HEIC: "image/heic",
+    FileFormat.BMP: "image/bmp",
+    FileFormat.JPEG2000: "image/jp2",
+    FileFormat.PDF: "application/pdf",
+    FileFormat.MP4: "video/mp4",
+    FileFormat.WEBM: "video/webm",
+}
 
 # Bytes per pixel of a drawing with its grain, measured once per format: a size is reached by choosing the dimensions.
-_BYTES_PER_PIXEL = {"JPEG": 0.335, "PNG": 1.65, "WEBP": 0.26}
-_ENCODING: dict[str, dict[str, int]] = {
-    "JPEG": {"quality": 85},
-    "PNG": {"compress_level": 1},
-    "WEBP": {"quality": 80, "method": 0},
+_BYTES_PER_PIXEL = {
+    FileFormat.JPEG: 0.335,
+    FileFormat.PNG: 1.65,
+    FileFormat.WEBP: 0.26,
+    FileFormat.GIF: 1.08,
+    FileFormat.AVIF: 0.3,
+    FileFormat.TIFF: 3.0,
+    FileFormat.BMP: 3.0,
+    FileFormat.JPEG2000: 2.27,
+    FileFormat.PDF: 0.24,
 }
+_ENCODING: dict[FileFormat, dict[str, int | None]] = {
+    FileFormat.JPEG: {"quality": 85},
+    FileFormat.PNG: {"compress_level": 1},
+    FileFormat.WEBP: {"quality": 80, "method": 0},
+    FileFormat.AVIF: {"quality": 75, "speed": 10},
+    FileFormat.PDF: {"creationDate": None, "modDate": None},  # the same bytes in every process
+}
+_HANDMADE = {FileFormat.HEIC: handmade.heic, FileFormat.MP4: handmade.mp4, FileFormat.WEBM: handmade.webm}
 _GRAIN = 0.16
 
 _SKIN = ("#f6d7bd", "#e8b894", "#c98f62", "#a06a42", "#6f4429")
@@ -65,18 +110,18 @@ class Sitter:
     lines: tuple[str, ...]
 
 
-def selfie(sitter: Sitter, take: str, form: str, size: int) -> Picture:
+def selfie(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
     """A face before a wall; `take` moves the head. `size` in bytes, reached within about a third."""
-    dice = chance(sitter.name, "selfie", take)
-    scene = Image.new("RGB", (480, 600), chance(sitter.name, "wall").choice(_WALL))
-    _face(scene, sitter, (240 + dice.randint(-30, 30), 300 + dice.randint(-25, 25)), 1.0 + dice.random() * 0.15)
-    return _file(scene, dice, form, size)
+    rng = seeded(sitter.name, "selfie", take)
+    scene = Image.new("RGB", (480, 600), seeded(sitter.name, "wall").choice(_WALL))
+    _face(scene, sitter, (240 + rng.randint(-30, 30), 300 + rng.randint(-25, 25)), 1.0 + rng.random() * 0.15)
+    return _file(scene, rng, form, size)
 
 
-def document_page(sitter: Sitter, side: str, take: str, form: str, size: int) -> Picture:
+def document_page(sitter: Sitter, side: str, take: str, form: FileFormat, size: int) -> Picture:
     """A card with a portrait and text (`FRONT`), or with text and a machine-readable zone (`BACK`)."""
-    dice = chance(sitter.name, side, take)
-    card = Image.new("RGB", (760, 480), chance(sitter.name, "card").choice(_CARD))
+    rng = seeded(sitter.name, side, take)
+    card = Image.new("RGB", (760, 480), seeded(sitter.name, "card").choice(_CARD))
     pen = ImageDraw.Draw(card)
     pen.rectangle((0, 0, 760, 62), fill="#34506b")
     pen.text((24, 16), f"SPECIMEN · {sitter.lines[0]}", font=_font(28), fill="white")
@@ -84,34 +129,34 @@ def document_page(sitter: Sitter, side: str, take: str, form: str, size: int) ->
         photo = Image.new("RGB", (240, 300), "#eef2f5")
         _face(photo, sitter, (120, 150), 0.55)
         card.paste(photo, (28, 96))
-        _scribble(pen, chance(sitter.name, "signature"), (300, 400), 260)
+        _scribble(pen, seeded(sitter.name, "signature"), (300, 400), 260)
     for row, line in enumerate(sitter.lines[1:]):
         pen.text((300 if side == "FRONT" else 40, 100 + 40 * row), line, font=_font(24), fill="#1d2a36")
     if side == "BACK":
         for row in range(2):
-            zone = "".join(dice.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=36))
+            zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=36))
             pen.text((40, 380 + 40 * row), zone, font=_font(26), fill="#1d2a36")
-    return _file(card, dice, form, size)
+    return _file(card, rng, form, size)
 
 
-def portrait(sitter: Sitter, take: str, form: str, size: int, *, ghost: bool = False) -> Picture:
+def portrait(sitter: Sitter, take: str, form: FileFormat, size: int, *, ghost: bool = False) -> Picture:
     """The portrait cut from the document; the ghost portrait is its pale second print."""
     photo = Image.new("RGB", (240, 300), "#eef2f5")
     _face(photo, sitter, (120, 150), 0.55)
     if ghost:
         photo = Image.blend(photo.convert("L").convert("RGB"), Image.new("RGB", photo.size, "#dbe7f3"), 0.6)
-    return _file(photo, chance(sitter.name, "ghost" if ghost else "portrait", take), form, size)
+    return _file(photo, seeded(sitter.name, "ghost" if ghost else "portrait", take), form, size)
 
 
-def signature(sitter: Sitter, take: str, form: str, size: int) -> Picture:
+def signature(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
     """The signature cut from the document."""
     strip = Image.new("RGB", (420, 140), "#fdfdfb")
-    _scribble(ImageDraw.Draw(strip), chance(sitter.name, "signature"), (30, 70), 350)
-    return _file(strip, chance(sitter.name, "strip", take), form, size)
+    _scribble(ImageDraw.Draw(strip), seeded(sitter.name, "signature"), (30, 70), 350)
+    return _file(strip, seeded(sitter.name, "strip", take), form, size)
 
 
 def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: float) -> None:
-    look = chance(sitter.name, "face")
+    look = seeded(sitter.name, "face")
     skin, hair, shirt = look.choice(_SKIN), look.choice(_HAIR), f"hsl({look.randint(0, 359)},45%,45%)"
     wide, long_hair, glasses = look.uniform(0.9, 1.1), look.random() < 0.5, look.random() < 0.35
     x, y = centre
@@ -139,8 +184,8 @@ def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: fl
     pen.arc(box, 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
 
 
-def _scribble(pen: ImageDraw.ImageDraw, dice: random.Random, start: tuple[int, int], length: int) -> None:
-    first, second, lift = dice.uniform(0.05, 0.12), dice.uniform(0.15, 0.3), dice.uniform(18, 34)
+def _scribble(pen: ImageDraw.ImageDraw, rng: random.Random, start: tuple[int, int], length: int) -> None:
+    first, second, lift = rng.uniform(0.05, 0.12), rng.uniform(0.15, 0.3), rng.uniform(18, 34)
     points = [
         (start[0] + step, start[1] + lift * sin(step * first) * (1 - step / length / 2) + 9 * sin(step * second))
         for step in range(0, length, 3)
@@ -153,12 +198,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _file(drawing: Image.Image, dice: random.Random, form: str, size: int) -> Picture:
+def _file(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> Picture:
+    if form in _HANDMADE:
+        return Picture(_HANDMADE[form](rng.randbytes(size)), CONTENT_TYPES[form])
     zoom = sqrt(size / _BYTES_PER_PIXEL[form] / (drawing.width * drawing.height))
     width, height = max(16, round(drawing.width * zoom)), max(16, round(drawing.height * zoom))
-    grain = Image.frombytes("L", (width, height), dice.randbytes(width * height)).convert("RGB")
+    grain = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
     scaled = drawing.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
     photo = Image.blend(scaled, grain, _GRAIN)
     file = BytesIO()
-    photo.save(file, form, **_ENCODING[form])
+    photo.save(file, form, **_ENCODING.get(form, {}))
     return Picture(file.getvalue(), CONTENT_TYPES[form])

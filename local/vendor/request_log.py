@@ -30,7 +30,7 @@ class Record:
     seconds: float | None = None
 
 
-class Journal:
+class RequestLog:
     """Keeps the latest half a million calls, and counts all."""
 
     def __init__(self) -> None:

@@ -3,6 +3,6 @@
 import random
 
 
-def chance(*name: object) -> random.Random:
-    """The generator of one thing, the same in every process: `chance(seed, index, "person")`."""
+def seeded(*name: object) -> random.Random:
+    """The generator of one thing, the same in every process: `seeded(seed, index, "person")`."""
     return random.Random(":".join(map(str, name)))

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 import requests
 
-from local.vendor.answers import Answer, as_json
-from local.vendor.connection import Wire
+from local.vendor.connection import Connection
 from local.vendor.control import ACTIONS, Control
 from local.vendor.credential import Credential, Tokens
 from local.vendor.fault import Call, Endpoint
 from local.vendor.request_log import Record
+from local.vendor.responses import Response, json_response
 from local.vendor.service import Request, Service, types_of
 from local.vendor.tickets import Tickets
 
@@ -33,7 +33,7 @@ class Simulator(Control):
     """The vendor on a port of its own; `with Simulator(seed=1) as vendor:` serves until the block ends.
 
     `start` and `stop` can be repeated on the same port with everything kept, as in an outage. `token_life` is in
-    seconds; `pause` and `patience` as in `Wire`; `scale` as in `Tickets`; `tls` is a certificate and its key, as
+    seconds; `pause` and `patience` as in `Connection`; `scale` as in `Tickets`; `tls` is a certificate and its key, as
     files; `image_base` is the origin of the pictures' addresses where it is not the simulator's own.
     """
 
@@ -166,16 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         simulator = self._simulator
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        wire = Wire(self.connection, self.server.stopping, simulator.pause, simulator.patience)
+        connection = Connection(self.connection, self.server.stopping, simulator.pause, simulator.patience)
         if self.path.startswith(CONTROL):
-            wire.answer(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
+            connection.answer(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
         else:
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
-            _vendor(simulator, request, wire)
-        self.close_connection = self.close_connection or wire.closed
+            _vendor(simulator, request, connection)
+        self.close_connection = self.close_connection or connection.closed
 
 
-def _vendor(simulator: Simulator, request: Request, wire: Wire) -> None:
+def _vendor(simulator: Simulator, request: Request, connection: Connection) -> None:
     began = time.monotonic()
     record = Record(
         endpoint=request.endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
@@ -192,18 +192,18 @@ def _vendor(simulator: Simulator, request: Request, wire: Wire) -> None:
             asked_for = frozenset[str](types_of(request.types or ""))
         except ValueError:
             asked_for = frozenset()
-        fault = simulator.plot.next((request.ticket, endpoint, request.types), asked_for)
+        fault = simulator.fault_plan.next((request.ticket, endpoint, request.types), asked_for)
     record.fault = fault.name if fault else None
-    with simulator.journal.call(record):
+    with simulator.request_log.call(record):
         normal = simulator.service.answer(request)
-        wire.on_status = partial(setattr, record, "status")
+        connection.on_status = partial(setattr, record, "status")
         _linger(simulator.latencies.get(endpoint, 0) if endpoint else 0, began)
         if not fault or not endpoint:
-            wire.answer(normal)
+            connection.answer(normal)
             return
         fault.act(
             Call(
-                wire=wire,
+                connection=connection,
                 endpoint=endpoint,
                 normal=normal,
                 altered=partial(simulator.service.answer, request),
@@ -213,7 +213,7 @@ def _vendor(simulator: Simulator, request: Request, wire: Wire) -> None:
         )
 
 
-def _revoke(simulator: Simulator, request: Request, normal: Answer) -> None:
+def _revoke(simulator: Simulator, request: Request, normal: Response) -> None:
     token = json.loads(normal.body).get("token") if request.endpoint is Endpoint.TOKEN else request.bearer
     if token:
         simulator.service.tokens.revoke(token)
@@ -225,18 +225,18 @@ def _linger(least: float, began: float) -> None:
         time.sleep(left)
 
 
-def _control(simulator: Simulator, method: str, target: str, content_type: str, body: bytes) -> Answer:
+def _control(simulator: Simulator, method: str, target: str, content_type: str, body: bytes) -> Response:
     name = target.removeprefix(CONTROL)
     if name not in ACTIONS:
-        return as_json({"error": "no such action", "actions": ACTIONS}, 404)
+        return json_response({"error": "no such action", "actions": ACTIONS}, 404)
     if method == "POST" and content_type != "application/json":
         # A web page cannot send this type to another origin unasked: the developer's browser steers nothing.
-        return as_json({"error": "application/json only"}, 415)
+        return json_response({"error": "application/json only"}, 415)
     try:
         given = json.loads(body) if body else {}
         result = getattr(simulator, name)(**given)
     except (KeyError, ValueError, TypeError) as problem:
-        return as_json({"error": f"{type(problem).__name__}: {problem}"}, 400)
+        return json_response({"error": f"{type(problem).__name__}: {problem}"}, 400)
     except requests.RequestException as problem:
-        return as_json({"error": type(problem).__name__}, 502)
-    return as_json({"result": result})
+        return json_response({"error": type(problem).__name__}, 502)
+    return json_response({"result": result})

@@ -6,6 +6,7 @@ Source: docs.preventor.com (server/api-reference: security, idv-tickets) and the
 import hmac
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -13,12 +14,12 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from local.vendor.answers import Answer, as_json, error, gateway_error, ticket_not_found
 from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
 from local.vendor.fault import Endpoint
 from local.vendor.pictures import ImageType, Picture
-from local.vendor.shapes import images_answer
+from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
+from local.vendor.shapes import images_response, unusable_response
 from local.vendor.tickets import State, Ticket, Tickets
 
 ALL = "ALL"
@@ -86,7 +87,14 @@ class Service:
     as its Host header says, for a container knows it by another address.
     """
 
-    def __init__(self, tickets: Tickets, credential: Credential, tokens: Tokens, body_limit: int) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        credential: Credential,
+        tokens: Tokens,
+        body_limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.tickets = tickets
         self.credential = credential
         self.tokens = tokens
@@ -94,7 +102,9 @@ class Service:
         self.image_base: str | None = None
         self._body_limit = body_limit
         self._lock = threading.Lock()
+        self._clock = clock
         self._states: dict[str, State] = {}
+        self._first_requests: dict[str, float] = {}
         self._hosted: dict[str, Callable[[], Picture]] = {}
         self._digests: dict[object, list[dict[str, Any]]] = {}
         self._kept = lru_cache(maxsize=256)(Ticket.pictures)
@@ -117,6 +127,7 @@ class Service:
         """Every ticket as the seed drew it, every token forgotten."""
         with self._lock:
             self._states.clear()
+            self._first_requests.clear()
         self.tokens.revoke()
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
@@ -136,7 +147,7 @@ class Service:
             ]
         return pictures
 
-    def answer(self, request: Request, alter: Alteration | None = None) -> Answer:
+    def answer(self, request: Request, alter: Alteration | None = None) -> Response:
         """The answer that the vendor would give; `alter` puts other pictures into an images answer."""
         match request.endpoint:
             case Endpoint.TOKEN:
@@ -151,7 +162,7 @@ class Service:
                 return gateway_error(403, "Missing Authentication Token")
         return answer if len(answer.body) <= self._body_limit else gateway_error(500, "Internal server error")
 
-    def _token(self, request: Request) -> Answer:
+    def _token(self, request: Request) -> Response:
         headers, mine = request.headers, self.credential
         if not _same(headers.get("x-api-key", ""), mine.api_key):
             return gateway_error(403, "Forbidden")
@@ -161,25 +172,28 @@ class Service:
         theirs = (headers.get("authorization", ""), headers["x-tenant"], headers["x-env"], headers["x-banknu"])
         if not all(map(_same, theirs, (mine.basic, mine.tenant, mine.env, mine.banknu))):
             return _unauthorized()
-        return as_json(self.tokens.issue())
+        return json_response(self.tokens.issue())
 
-    def _details(self, request: Request) -> Answer:
+    def _details(self, request: Request) -> Response:
         found = self._authorized(request)
-        return found if isinstance(found, Answer) else as_json(details(found))
+        return found if isinstance(found, Response) else json_response(details(found))
 
-    def _images(self, request: Request, alter: Alteration | None) -> Answer:
+    def _images(self, request: Request, alter: Alteration | None) -> Response:
         found = self._authorized(request)
-        if isinstance(found, Answer):
+        if isinstance(found, Response):
             return found
         try:
             kinds = types_of(request.types or "")
         except ValueError:
             return error(400, "BDRQST", ["type must be one of: " + ", ".join([*ImageType, ALL])])
+        if len(kinds) == 1 and kinds[0] in found.unusable:
+            return unusable_response(found.unusable[kinds[0]])
+        ready = self._is_ready(found)
         origin = self.image_base or _origin(self.base_url, request)
         held: dict[ImageType, Sequence[Picture]] = {}
         urls: dict[int, str] = {}
         for kind in kinds:
-            pictures = self._pictures(found, kind)
+            pictures = self._pictures(found, kind) if ready and kind not in found.unusable else ()
             if alter:
                 held[kind] = alter(list(pictures))
                 urls |= {id(each): self._host(origin, each.sha256, partial(_itself, each)) for each in held[kind]}
@@ -187,9 +201,17 @@ class Service:
                 held[kind] = pictures
                 for at, each in enumerate(pictures):
                     urls[id(each)] = self._host(origin, each.sha256, partial(self._one, found, kind, at))
-        return images_answer(found.shape, found.absence, held, lambda picture: urls[id(picture)])
+        return images_response(found.shape, found.absence, held, lambda picture: urls[id(picture)])
 
-    def _authorized(self, request: Request) -> Ticket | Answer:
+    def _is_ready(self, ticket: Ticket) -> bool:
+        """Whether the ticket's images are ready: `ready_after` seconds after its first request."""
+        if not ticket.state.ready_after:
+            return True
+        now = self._clock()
+        with self._lock:
+            return now - self._first_requests.setdefault(ticket.id, now) >= ticket.state.ready_after
+
+    def _authorized(self, request: Request) -> Ticket | Response:
         if not _same(request.headers.get("x-api-key", ""), self.credential.api_key):
             return gateway_error(403, "Forbidden")
         if not request.headers.get("user-agent"):
@@ -201,15 +223,15 @@ class Service:
         except KeyError:
             return ticket_not_found()
 
-    def _picture(self, request: Request) -> Answer:
+    def _picture(self, request: Request) -> Response:
         if "authorization" in request.headers:
             # As S3 answers a signed URL that comes with an Authorization header.
-            return Answer(400, b"<Error><Code>InvalidArgument</Code></Error>", "application/xml")
+            return Response(400, b"<Error><Code>InvalidArgument</Code></Error>", "application/xml")
         digest = request.path.rpartition("/")[2]
         if request.query.get("Signature") != [self._signature(digest)] or digest not in self._hosted:
-            return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
+            return Response(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
         picture = self._hosted[digest]()
-        return Answer(200, picture.data, picture.content_type)
+        return Response(200, picture.data, picture.content_type)
 
     def _host(self, origin: str, digest: str, read: Callable[[], Picture]) -> str:
         self._hosted[digest] = read
@@ -224,7 +246,8 @@ class Service:
 
 def _name(ticket: Ticket, kind: ImageType) -> object:
     """What the pictures depend on, and no more: a ticket whose outcome changes keeps them."""
-    return ticket.id, ticket.state.take, ticket.state.sizes, kind
+    state = ticket.state
+    return ticket.id, state.take, state.sizes, state.flow, state.formats, kind
 
 
 def _origin(base_url: str, request: Request) -> str:
@@ -236,7 +259,7 @@ def _itself(picture: Picture) -> Picture:
     return picture
 
 
-def _unauthorized() -> Answer:
+def _unauthorized() -> Response:
     return error(401, "UNTHRZD", "Unauthorized")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from local.vendor.answers import Answer, as_json, error
 from local.vendor.pictures import SIDES, ImageType, Picture
+from local.vendor.responses import HTML_PAGE, SVG, Response, error, json_response
 
 Held = Mapping[ImageType, Sequence[Picture]]
 """The pictures of each type asked for; none where the type is absent."""
@@ -27,7 +27,17 @@ class Shape(StrEnum):
     OBJECTS = "OBJECTS"  # {"images": [{"type", "side", "content_type", "size", "image": "/9j/…"}]}
     URLS = "URLS"  # {"images": ["http://…"]}
     URL_OBJECTS = "URL_OBJECTS"  # {"images": [{"type", "url"}]}
+    SIDES = "SIDES"  # {"documentFront": "data:…", "documentBack": "data:…"}; other types by a singular label
     BINARY = "BINARY"  # the file itself as `image/*`, where the type has one; else data URIs
+
+
+class Unusable(StrEnum):
+    """What is returned for an image type each time instead of files."""
+
+    HTML = "HTML"
+    SVG = "SVG"
+    PRIVATE_URL = "PRIVATE_URL"
+    UNKNOWN_JSON = "UNKNOWN_JSON"
 
 
 class Absence(StrEnum):
@@ -38,7 +48,7 @@ class Absence(StrEnum):
     NULL = "NULL"
 
 
-def images_answer(shape: Shape, absence: Absence, held: Held, url_of: Callable[[Picture], str]) -> Answer:
+def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable[[Picture], str]) -> Response:
     """`url_of` gives the address at which a picture can be fetched."""
     if not any(held.values()):
         return _absent(absence)
@@ -46,11 +56,24 @@ def images_answer(shape: Shape, absence: Absence, held: Held, url_of: Callable[[
     if shape in (Shape.URLS, Shape.URL_OBJECTS):
         write = url_of
     if len(held) > 1:
-        return as_json(_several(shape, absence, held, write))
+        return json_response(_several(shape, absence, held, write))
     [(kind, pictures)] = held.items()
     if shape is Shape.BINARY and len(pictures) == 1:
-        return Answer(200, pictures[0].data, pictures[0].content_type)
-    return as_json(_single(shape, kind, pictures, write))
+        return Response(200, pictures[0].data, pictures[0].content_type)
+    return json_response(_single(shape, kind, pictures, write))
+
+
+def unusable_response(kind: Unusable) -> Response:
+    """Return the answer for a type whose files cannot be used."""
+    match kind:
+        case Unusable.HTML:
+            return Response(200, HTML_PAGE, "text/html; charset=utf-8")
+        case Unusable.SVG:
+            return Response(200, SVG, "image/svg+xml")
+        case Unusable.PRIVATE_URL:
+            return json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]})
+        case Unusable.UNKNOWN_JSON:
+            return json_response({"result": {"blob": 17, "parts": [{"x": True}]}})
 
 
 def data_uri(picture: Picture) -> str:
@@ -75,6 +98,8 @@ def _single(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: C
             return {"image": written[0]}
         case Shape.BY_TYPE:
             return {kind: written}
+        case Shape.SIDES:
+            return _labelled({kind: pictures}, write)
         case Shape.NESTED:
             return _nested({kind: pictures}, write)
         case Shape.OBJECTS | Shape.URL_OBJECTS:
@@ -91,12 +116,37 @@ def _several(shape: Shape, absence: Absence, held: Held, write: Callable[[Pictur
             return [{"type": kind, "image": write(picture)} for kind in held for picture in held[kind]]
         case Shape.NESTED:
             return _nested({kind: pictures for kind, pictures in held.items() if pictures}, write)
+        case Shape.SIDES:
+            return _labelled(held, write)
     nothing: Any = [] if absence is Absence.EMPTY else None
     return {
         kind: [write(picture) for picture in pictures] or nothing
         for kind, pictures in held.items()
         if pictures or absence is not Absence.NOT_FOUND
     }
+
+
+_LABELS = {
+    ImageType.SELF_PORTRAITS: "selfPortrait",
+    ImageType.DOCUMENT_PORTRAIT: "documentPortrait",
+    ImageType.DOCUMENT_SIGNATURE: "documentSignature",
+    ImageType.DOCUMENT_GHOST_PORTRAIT: "documentGhostPortrait",
+}
+
+
+def _labelled(held: Held, write: Callable[[Picture], str]) -> Any:
+    """Name each side of the document, the back first, and every other type in the singular."""
+    labelled: dict[str, Any] = {}
+    for kind, pictures in held.items():
+        written = [write(picture) for picture in pictures]
+        if kind is ImageType.DOCUMENT and len(written) <= len(SIDES):
+            sides = dict(zip(("documentFront", "documentBack"), written, strict=False))
+            labelled |= dict(reversed(sides.items()))
+        elif kind is ImageType.DOCUMENT:
+            labelled["documents"] = written
+        elif written:
+            labelled[_LABELS[kind]] = written[0] if len(written) == 1 else written
+    return labelled
 
 
 def _objects(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: Callable[[Picture], str]) -> list[Any]:
@@ -124,12 +174,12 @@ def _nested(held: Held, write: Callable[[Picture], str]) -> Any:
     return {"status": 200, "data": {"transaction": {"images": groups}}}
 
 
-def _absent(absence: Absence) -> Answer:
+def _absent(absence: Absence) -> Response:
     match absence:
         case Absence.EMPTY:
-            return as_json({"images": []})
+            return json_response({"images": []})
         case Absence.NULL:
-            return as_json(None)
+            return json_response(None)
         case Absence.NOT_FOUND:
             # The vendor's code for this is not known; only that of an unknown ticket is.
             return error(404, "IMGNTFND", "Image not found")

@@ -1,4 +1,4 @@
-"""The tickets of a seed: as many as wanted, each made when it is first asked for, the same in every process."""
+"""The tickets of a seed: any number, each created when it is first requested, the same in every process."""
 
 import hashlib
 import uuid
@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from local.vendor import pictures
 from local.vendor.people import Document, Person, document, person
-from local.vendor.pictures import DERIVED, SIDES, ImageType, Picture, Sitter
-from local.vendor.seeding import chance
-from local.vendor.shapes import Absence, Shape
+from local.vendor.pictures import DERIVED, SIDES, UPLOADED, FileFormat, ImageType, Picture, Sitter
+from local.vendor.seeding import seeded
+from local.vendor.shapes import Absence, Shape, Unusable
 
 _Choice = TypeVar("_Choice")
 
@@ -26,8 +26,25 @@ class Outcome(StrEnum):
     REJECTED = "REJECTED"
 
 
+class Flow(StrEnum):
+    """What the user uploads."""
+
+    DOCUMENT_AND_SELFIE = "DOCUMENT_AND_SELFIE"
+    DOCUMENT_ONLY = "DOCUMENT_ONLY"
+    SELFIE_ONLY = "SELFIE_ONLY"
+    NOTHING = "NOTHING"
+
+
+class Envelope(StrEnum):
+    """What the details are wrapped in."""
+
+    NONE = "NONE"
+    DATA = "DATA"  # {"status": 200, "code": "SUCCESS", "data": {…}}
+    STATUS = "STATUS"  # the same, with the ticket's state two levels down: {"data": {"status": {…}}}
+
+
 class DetailsForm(StrEnum):
-    """What the details are like to a store that takes 38 digits, 32 levels and 400 KB."""
+    """Details that a store of 38 digits, 32 levels and 400 KB can hold, or not."""
 
     PLAIN = "PLAIN"
     PRECISE = "PRECISE"
@@ -37,10 +54,12 @@ class DetailsForm(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """What a test may change of a ticket; `None` leaves what the seed drew.
+    """What a test may change of a ticket; `None` keeps what the seed drew.
 
     `revision` moves the processing time and the scores, `take` replaces the pictures by new ones of the same person,
-    `sizes` gives the bytes of every picture per type (a type that is not named is absent).
+    `sizes` gives the bytes of every picture per type (a type that is not named is absent), `formats` the format of
+    every file of a type, `unusable` the types that never have a usable answer. `ready_after` is in seconds from the
+    ticket's first request: until then it has no images, and after it all of them.
     """
 
     outcome: Outcome | None = None
@@ -50,7 +69,27 @@ class State:
     absence: Absence | None = None
     details: DetailsForm | None = None
     sizes: tuple[tuple[ImageType, tuple[int, ...]], ...] | None = None
+    flow: Flow | None = None
+    envelope: Envelope | None = None
+    formats: tuple[tuple[ImageType, FileFormat], ...] = ()
+    unusable: tuple[tuple[ImageType, Unusable], ...] | None = None
+    ready_after: float = 0.0
 
+
+# Every twentieth ticket of each kind, by its index modulo 20.
+_FLOWS = {9: Flow.DOCUMENT_ONLY, 14: Flow.SELFIE_ONLY}
+_FORMATS: dict[int, dict[ImageType, FileFormat]] = {
+    3: {ImageType.DOCUMENT: FileFormat.PDF},
+    4: {ImageType.SELF_PORTRAITS: FileFormat.WEBM},
+    6: {ImageType.DOCUMENT: FileFormat.HEIC, ImageType.SELF_PORTRAITS: FileFormat.HEIC},
+    11: {ImageType.SELF_PORTRAITS: FileFormat.MP4},
+    12: {ImageType.DOCUMENT: FileFormat.TIFF},
+    13: {ImageType.DOCUMENT: FileFormat.AVIF},
+    15: {ImageType.DOCUMENT_SIGNATURE: FileFormat.GIF, ImageType.DOCUMENT_PORTRAIT: FileFormat.GIF},
+    16: {ImageType.DOCUMENT: FileFormat.BMP},
+    18: {ImageType.DOCUMENT: FileFormat.JPEG2000},
+}
+_UNUSABLE = {33: Unusable.HTML, 73: Unusable.SVG}  # of an index modulo 80: DOCUMENT_PORTRAIT
 
 # Which pictures can be cut from which document, and how many pages it has.
 _DOCUMENTS: dict[str, tuple[int, frozenset[ImageType]]] = {
@@ -111,13 +150,13 @@ class Ticket:
     @cached_property
     def person(self) -> Person:
         """The customer, whom all pictures show."""
-        return person(chance(self.customer, "person"))
+        return person(seeded(self.customer, "person"))
 
     @cached_property
     def document(self) -> Document:
         """The one document that was shown."""
-        dice = chance(self.seed, self.index, "document")
-        return document(dice.choice(sorted(_DOCUMENTS)), dice)
+        rng = seeded(self.seed, self.index, "document")
+        return document(rng.choice(sorted(_DOCUMENTS)), rng)
 
     @property
     def outcome(self) -> Outcome:
@@ -146,6 +185,25 @@ class Ticket:
         return self.state.details or odd.get(self.index % 40, DetailsForm.PLAIN)
 
     @property
+    def flow(self) -> Flow:
+        """One ticket in ten has only a document or only a selfie."""
+        return self.state.flow or _FLOWS.get(self.index % 20, Flow.DOCUMENT_AND_SELFIE)
+
+    @property
+    def envelope(self) -> Envelope:
+        """One ticket in five has its details in an envelope."""
+        drawn = {5: Envelope.DATA, 10: Envelope.STATUS}
+        return self.state.envelope or drawn.get(self.index % 15, Envelope.NONE)
+
+    @property
+    def unusable(self) -> Mapping[ImageType, Unusable]:
+        """The types that never have a usable answer: for one ticket in forty its portrait."""
+        if self.state.unusable is not None:
+            return dict(self.state.unusable)
+        drawn = _UNUSABLE.get(self.index % 80)
+        return {ImageType.DOCUMENT_PORTRAIT: drawn} if drawn else {}
+
+    @property
     def customer(self) -> str:
         """The customer's code: some customers come back with a second ticket."""
         return f"CIF{self.seed:03d}{self.index * 5 // 6:07d}"
@@ -160,7 +218,7 @@ class Ticket:
         """Epoch milliseconds."""
         return (
             self.created
-            + chance(self.seed, self.index, "pace").randint(9_000, 240_000)
+            + seeded(self.seed, self.index, "pace").randint(9_000, 240_000)
             + self.state.revision * 3_600_000
         )
 
@@ -169,16 +227,18 @@ class Ticket:
         """The bytes aimed at, per type and picture; an absent type has none. One ticket in fifty has 4 MB."""
         if self.state.sizes is not None:
             return dict.fromkeys(ImageType, ()) | dict(self.state.sizes)
-        dice = chance(self.seed, self.index, "sizes")
+        rng = seeded(self.seed, self.index, "sizes")
         pages, derived = _DOCUMENTS[self.document.type]
-        uploads = {ImageType.SELF_PORTRAITS: dice.choice((1, 2, 2, 3)), ImageType.DOCUMENT: pages}
-        drawn = {kind: [round(30_000 * 12 ** dice.random()) for _ in range(count)] for kind, count in uploads.items()}
-        big = drawn[dice.choice(sorted(drawn))]
-        if dice.random() < 0.02:
+        uploads = {ImageType.SELF_PORTRAITS: rng.choice((1, 2, 2, 3)), ImageType.DOCUMENT: pages}
+        drawn = {kind: [round(30_000 * 12 ** rng.random()) for _ in range(count)] for kind, count in uploads.items()}
+        big = drawn[rng.choice(sorted(drawn))]
+        if rng.random() < 0.02:
             big[0] = 3_900_000
-        elif dice.random() < 0.1:
-            big[0] = dice.randint(700_000, 1_400_000)
-        drawn |= {kind: [dice.randint(31_000, 60_000)] if kind in derived else [] for kind in sorted(DERIVED)}
+        elif rng.random() < 0.1:
+            big[0] = rng.randint(700_000, 1_400_000)
+        drawn |= {kind: [rng.randint(31_000, 60_000)] if kind in derived else [] for kind in sorted(DERIVED)}
+        for kind in _without(self.flow):
+            drawn[kind] = []
         return {kind: tuple(round(size * self.scale) for size in drawn[kind]) for kind in ImageType}
 
     def pictures(self, kind: ImageType) -> tuple[Picture, ...]:
@@ -199,9 +259,13 @@ class Ticket:
                 ghost = kind is ImageType.DOCUMENT_GHOST_PORTRAIT
                 return pictures.portrait(self._sitter, take, form, size, ghost=ghost)
 
-    def _form(self, kind: ImageType, size: int, number: int) -> str:
-        forms = ["PNG"] if kind is ImageType.DOCUMENT_SIGNATURE else ["JPEG", "JPEG", "PNG"]
-        return self._drawn(f"{kind}:{number}:form", forms if size > 400_000 else [*forms, "WEBP"])
+    def _form(self, kind: ImageType, size: int, number: int) -> FileFormat:
+        chosen = dict(self.state.formats) or _FORMATS.get(self.index % 20, {})
+        if kind in chosen:
+            return chosen[kind]
+        photo = [FileFormat.JPEG, FileFormat.JPEG, FileFormat.PNG]
+        forms = [FileFormat.PNG] if kind is ImageType.DOCUMENT_SIGNATURE else photo
+        return self._drawn(f"{kind}:{number}:form", forms if size > 400_000 else [*forms, FileFormat.WEBP])
 
     @cached_property
     def _sitter(self) -> Sitter:
@@ -218,4 +282,17 @@ class Ticket:
         return Sitter(self.customer, lines)
 
     def _drawn(self, what: str, choices: list[_Choice]) -> _Choice:
-        return chance(self.seed, self.index, what).choice(choices)
+        return seeded(self.seed, self.index, what).choice(choices)
+
+
+def _without(flow: Flow) -> frozenset[ImageType]:
+    """Return the types that a flow has no files of."""
+    match flow:
+        case Flow.DOCUMENT_ONLY:
+            return frozenset({ImageType.SELF_PORTRAITS})
+        case Flow.SELFIE_ONLY:
+            return frozenset(ImageType) - {ImageType.SELF_PORTRAITS}
+        case Flow.NOTHING:
+            return UPLOADED | DERIVED
+        case _:
+            return frozenset()

@@ -1,4 +1,4 @@
-"""The vendor's webhooks: every form of event that is known, enciphered or in clear, and the posting of it.
+"""The vendor's webhooks: every form of event that is known, encrypted or in clear, and the posting of it.
 
 Source: docs.preventor.com (server/webhooks, idv-tickets, invitations-link) and its sister platform's webhooks page.
 """
@@ -30,6 +30,20 @@ class Form(StrEnum):
     INVITATION = "invitation"  # a completion without an `event` field
     VERIFICATION = "verification"  # the older generation's completion
     ONBOARDING = "onboarding"  # the older generation's other one
+    EXPIRED = "expired"  # an event name that is not documented
+    RENAMED = "renamed"  # a completion under a name that is not documented
+    ENVELOPE = "envelope"  # a completion inside {"data": {…}}
+    NO_TICKET = "no_ticket"  # an event without a ticket id
+
+
+class Encoding(StrEnum):
+    """How an encrypted body and its IV are written: Node's decoder accepts all of them."""
+
+    STANDARD = "standard"
+    UNPADDED = "unpadded"
+    URL_SAFE = "url_safe"
+    QUOTED = "quoted"
+    BOM = "bom"
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class Webhook:
 
 
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
-    """The event's JSON, before it is enciphered."""
+    """The event's JSON, before it is encrypted."""
     accepted = ticket.outcome is Outcome.ACCEPTED
     match form:
         case Form.COMPLETED:
@@ -73,6 +87,14 @@ def event(form: Form, ticket: Ticket) -> dict[str, Any]:
                 "transaction_status": ticket.outcome,
                 "attempts": 1,
             }
+        case Form.EXPIRED:
+            return {"ticket": ticket.id, "event": "ticket.verification.expired"}
+        case Form.RENAMED:
+            return {"ticket": ticket.id, "event": "identity.check.completed", "flow_status": ticket.outcome}
+        case Form.ENVELOPE:
+            return {"data": event(Form.COMPLETED, ticket)}
+        case Form.NO_TICKET:
+            return {"event": "ticket.verification.completed", "flow_status": ticket.outcome}
         case Form.VERIFICATION:
             kind, status = "verification.completed", "VERIFIED" if accepted else "FAILED"
         case Form.ONBOARDING:
@@ -86,16 +108,27 @@ def in_clear(content: dict[str, Any]) -> Webhook:
     return Webhook(_json(content), {"Content-Type": "application/json"})
 
 
-def enciphered(content: dict[str, Any], secret: str, iv: bytes | None = None) -> Webhook:
-    """AES-256-CBC with PKCS#7 under the secret's own 32 bytes; raises `ValueError` for a secret of another length."""
+def encrypted(
+    content: dict[str, Any], secret: str, iv: bytes | None = None, encoding: Encoding = Encoding.STANDARD
+) -> Webhook:
+    """Encrypt an event with AES-256-CBC and PKCS#7. Raises `ValueError` unless the secret has 32 bytes."""
     key = secret.encode()
     if len(key) != _SECRET_BYTES:
         raise ValueError("the webhook secret must have 32 bytes")
     iv = iv or os.urandom(_BLOCK)
     padder, encryptor = PKCS7(_BLOCK * 8).padder(), Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
     padded = padder.update(_json(content)) + padder.finalize()
-    body = b64encode(encryptor.update(padded) + encryptor.finalize())
-    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: b64encode(iv).decode()})
+    body, vector = b64encode(encryptor.update(padded) + encryptor.finalize()), b64encode(iv)
+    match encoding:
+        case Encoding.UNPADDED:
+            body, vector = body.rstrip(b"="), vector.rstrip(b"=")
+        case Encoding.URL_SAFE:
+            body, vector = (each.replace(b"+", b"-").replace(b"/", b"_") for each in (body, vector))
+        case Encoding.QUOTED:
+            body = b'"' + body + b'"'
+        case Encoding.BOM:
+            body = b"\xef\xbb\xbf" + body
+    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: vector.decode()})
 
 
 def post(

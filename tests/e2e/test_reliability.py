@@ -52,7 +52,7 @@ class ArchiveHarness:
     def event(self, ticket: str, **changes: Any) -> webhooks.Webhook:
         """A completion, enciphered; `changes` are to the event."""
         content = {**webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), **changes}
-        return webhooks.enciphered(content, self.stack.at.webhook_secret)
+        return webhooks.encrypted(content, self.stack.at.webhook_secret)
 
     def post(self, *sent: webhooks.Webhook) -> None:
         assert Sender(self.stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
@@ -185,7 +185,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
     secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
     # GIVEN a vendor that enciphers with a secret that nobody entered here
     new = uuid4().hex
-    sealed = webhooks.enciphered(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
+    sealed = webhooks.encrypted(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
     house.post(sealed)
 
     def held() -> str | None:

@@ -168,7 +168,7 @@ class Soak:
             outcome = Outcome.REJECTED if was is Outcome.ACCEPTED else Outcome.ACCEPTED
             self.stack.vendor("state", ticket=ticket, outcome=outcome)
             event = webhooks.event(webhooks.Form.COMPLETED, Tickets(SEED).get(ticket, State(outcome=outcome)))
-            load.append(WebhookRequest(webhooks.enciphered(event, self.stack.at.webhook_secret), ticket))
+            load.append(WebhookRequest(webhooks.encrypted(event, self.stack.at.webhook_secret), ticket))
             self._states[ticket] = 2
         self.result.second_states = len(changed)
         self._post(load)

@@ -57,7 +57,7 @@ def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, 
     made: list[WebhookRequest] = []
     for ticket in wanted:
         event = webhooks.event(dice.choice(_COMPLETIONS), known.get(ticket))
-        first, again = (webhooks.enciphered(event, secret, dice.randbytes(16)) for _ in range(2))
+        first, again = (webhooks.encrypted(event, secret, dice.randbytes(16)) for _ in range(2))
         made.append(WebhookRequest(first, ticket))
         if dice.random() < doubled:
             made.append(WebhookRequest(dice.choice((first, again)), ticket))
@@ -70,16 +70,16 @@ def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, 
 def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> WebhookRequest:
     event = {**event, "mark": dice.random()}  # each a body of its own
     nobodys = {**event, "ticket": "../../etc/passwd"}
-    sealed = webhooks.enciphered(event, secret, dice.randbytes(16))
+    sealed = webhooks.encrypted(event, secret, dice.randbytes(16))
     plain = {"Content-Type": "text/plain"}
     spoilt: list[tuple[str, Callable[[], Webhook]]] = [
-        ("undecipherable", lambda: webhooks.enciphered(event, "x" * 32, dice.randbytes(16))),
+        ("undecipherable", lambda: webhooks.encrypted(event, "x" * 32, dice.randbytes(16))),
         ("body_not_base64", lambda: Webhook(b"!" + sealed.body, sealed.headers)),
         ("body_not_blocks", lambda: Webhook(sealed.body[:24], sealed.headers)),
         ("iv_missing", lambda: Webhook(sealed.body, plain)),
         ("iv_malformed", lambda: Webhook(sealed.body, {**plain, webhooks.IV_HEADER: "c2hvcnQ="})),
         ("plaintext_refused", lambda: webhooks.in_clear({"ticket": event["ticket"], "event": dice.random()})),
-        ("ticket_malformed", lambda: webhooks.enciphered(nobodys, secret, dice.randbytes(16))),
+        ("ticket_malformed", lambda: webhooks.encrypted(nobodys, secret, dice.randbytes(16))),
     ]
     reason, make = dice.choice(spoilt)
     return WebhookRequest(make(), reason=reason)

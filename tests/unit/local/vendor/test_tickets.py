@@ -2,6 +2,7 @@ import json
 import uuid
 from io import BytesIO
 
+import filetype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +10,9 @@ from PIL import Image
 
 from local.vendor import Absence, ImageType, Shape, State, Tickets
 from local.vendor.details import details
-from local.vendor.pictures import DERIVED, UPLOADED
-from local.vendor.tickets import DetailsForm, Outcome, Ticket
+from local.vendor.pictures import CONTENT_TYPES, DERIVED, UPLOADED, FileFormat
+from local.vendor.shapes import Unusable
+from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, Ticket
 
 SMALL = Tickets(seed=3, scale=0.05)
 
@@ -63,13 +65,51 @@ def test_a_run_of_forty_has_every_variety() -> None:
     assert {ticket.document.type for ticket in tickets} == {"PASSPORT", "ID_CARD", "DRIVER_LICENSE", "RESIDENCE_PERMIT"}
     scripts = {"Arabic", "Cyrillic", "Devanagari", "Greek", "Han", "Hebrew", "Japanese", "Latin"}
     assert {ticket.person.script for ticket in tickets} == scripts
+    assert {ticket.flow for ticket in tickets} == set(Flow) - {Flow.NOTHING}
+    assert {ticket.envelope for ticket in tickets} == set(Envelope)
+    assert {unusable for ticket in first(80) for unusable in ticket.unusable.values()} == {Unusable.HTML, Unusable.SVG}
     formats = {picture.content_type for ticket in tickets for kind in ImageType for picture in ticket.pictures(kind)}
-    assert formats == {"image/jpeg", "image/png", "image/webp"}
+    assert formats == set(CONTENT_TYPES.values())
 
 
-def test_uploads_are_always_there_and_what_is_cut_from_the_document_depends_on_it() -> None:
+@pytest.mark.parametrize("flow", Flow)
+def test_a_flow_has_the_uploads_that_its_name_says(flow: Flow) -> None:
+    ticket = SMALL.get(SMALL.id(0), State(flow=flow))
+    uploads = {kind for kind in UPLOADED if ticket.sizes[kind]}
+    assert (
+        uploads
+        == {
+            Flow.DOCUMENT_AND_SELFIE: UPLOADED,
+            Flow.DOCUMENT_ONLY: {ImageType.DOCUMENT},
+            Flow.SELFIE_ONLY: {ImageType.SELF_PORTRAITS},
+            Flow.NOTHING: set(),
+        }[flow]
+    )
+    if ImageType.DOCUMENT not in uploads:
+        assert not any(ticket.sizes[kind] for kind in DERIVED)
+
+
+@pytest.mark.parametrize("form", FileFormat)
+def test_a_file_has_the_format_and_about_the_size_asked_for(form: FileFormat) -> None:
+    ticket = SMALL.get(
+        SMALL.id(0),
+        State(formats=((ImageType.DOCUMENT, form),), sizes=((ImageType.DOCUMENT, (60_000,)),)),
+    )
+    [picture] = ticket.pictures(ImageType.DOCUMENT)
+    assert picture.content_type == CONTENT_TYPES[form]
+    assert 0.5 * 60_000 < len(picture.data) < 2 * 60_000
+    guessed = filetype.guess(picture.data)
+    assert guessed is not None
+    assert guessed.extension in {
+        form.lower(),
+        *{"JPEG": ["jpg"], "TIFF": ["tif"], "JPEG2000": ["jp2", "jpx"]}.get(form, []),
+    }
+
+
+def test_what_is_cut_from_the_document_depends_on_it() -> None:
     for ticket in first(60):
-        assert all(ticket.sizes[kind] for kind in UPLOADED)
+        if ImageType.DOCUMENT not in ticket.sizes or not ticket.sizes[ImageType.DOCUMENT]:
+            continue
         assert len(ticket.sizes[ImageType.DOCUMENT]) == (1 if ticket.document.type == "PASSPORT" else 2)
         assert bool(ticket.sizes[ImageType.DOCUMENT_SIGNATURE]) == (
             ticket.document.type in ("PASSPORT", "DRIVER_LICENSE")
@@ -81,9 +121,10 @@ def test_pictures_are_whole_files_of_about_the_size_drawn() -> None:
     for ticket in first(12, Tickets(seed=3)):
         for kind in ImageType:
             for size, picture in zip(ticket.sizes[kind], ticket.pictures(kind), strict=True):
-                with Image.open(BytesIO(picture.data)) as image:
-                    image.load()
-                    assert image.get_format_mimetype() == picture.content_type
+                if picture.content_type in ("image/jpeg", "image/png", "image/webp"):
+                    with Image.open(BytesIO(picture.data)) as image:
+                        image.load()
+                        assert image.get_format_mimetype() == picture.content_type
                 assert 0.66 * size < len(picture.data) < 1.5 * size
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from local.vendor import Simulator, State, Ticket, Tickets
 from local.vendor.tickets import Outcome
-from local.vendor.webhooks import IV_HEADER, Form, enciphered, event, in_clear
+from local.vendor.webhooks import IV_HEADER, Form, encrypted, event, in_clear
 from tests.unit.local.vendor.client import control
 
 SECRET = "0123456789abcdefghijklmnopqrstuv"
@@ -23,7 +23,7 @@ def of(outcome: Outcome) -> Ticket:
     return TICKETS.get(TICKETS.id(0), State(outcome=outcome))
 
 
-def decipher(body: bytes, iv: str, secret: str = SECRET) -> Any:
+def decrypt(body: bytes, iv: str, secret: str = SECRET) -> Any:
     decryptor = Cipher(algorithms.AES(secret.encode()), modes.CBC(b64decode(iv, validate=True))).decryptor()
     unpadder = PKCS7(128).unpadder()
     padded = decryptor.update(b64decode(body, validate=True)) + decryptor.finalize()
@@ -34,9 +34,9 @@ def decipher(body: bytes, iv: str, secret: str = SECRET) -> Any:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_an_enciphered_event_is_the_event_in_clear(form: Form, outcome: Outcome) -> None:
     content = event(form, of(outcome))
-    webhook = enciphered(content, SECRET)
+    webhook = encrypted(content, SECRET)
     assert webhook.headers["Content-Type"] == "text/plain"
-    assert decipher(webhook.body, webhook.headers[IV_HEADER]) == content == json.loads(in_clear(content).body)
+    assert decrypt(webhook.body, webhook.headers[IV_HEADER]) == content == json.loads(in_clear(content).body)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_the_completed_event_and_the_details_tell_the_same_scores(vendor: Simula
 
 
 def test_an_iv_is_never_used_twice() -> None:
-    assert len({enciphered({}, SECRET).headers[IV_HEADER] for _ in range(50)}) == 50
+    assert len({encrypted({}, SECRET).headers[IV_HEADER] for _ in range(50)}) == 50
 
 
 @pytest.mark.parametrize("secret", ["", "short", SECRET + "x", SECRET[:-1] + "é"])
 def test_a_secret_that_is_not_of_32_bytes_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        enciphered({}, secret)
+        encrypted({}, secret)
 
 
 class _Door(HTTPServer):
@@ -115,7 +115,7 @@ def test_a_webhook_is_posted_enciphered(vendor: Simulator, door: _Door) -> None:
     assert control(vendor, "webhook", ticket=ticket, url=url, secret=SECRET) == 202
     [(headers, body)] = door.came
     assert headers["content-type"] == "text/plain"
-    assert decipher(body, headers[IV_HEADER])["ticket"] == ticket
+    assert decrypt(body, headers[IV_HEADER])["ticket"] == ticket
 
 
 def test_a_webhook_is_posted_in_clear_with_the_customers_header_and_credentials(vendor: Simulator, door: _Door) -> None:

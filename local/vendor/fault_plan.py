@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from local.vendor.fault import Endpoint, Fault
 from local.vendor.faults import FAULTS
-from local.vendor.seeding import chance
+from local.vendor.seeding import seeded
 
 Key = tuple[str | None, Endpoint, str | None]
 """Ticket (none for a token), endpoint, and the `type` parameter as sent (images only)."""
 
 
 @dataclass
-class Line:
+class ScriptedFault:
     """The first `times` calls of each (ticket, endpoint, type) that fit go wrong. `None` fits all, or never ends."""
 
     fault: Fault
@@ -48,7 +48,7 @@ class Rate:
     most: int | None = None
 
 
-class Script:
+class FaultPlan:
     """Asked once for each call; what is scripted goes before what is drawn."""
 
     def __init__(self) -> None:
@@ -58,12 +58,12 @@ class Script:
     def clear(self) -> None:
         """Nothing goes wrong any more."""
         with self._lock:
-            self._lines: list[Line] = []
+            self._lines: list[ScriptedFault] = []
             self._rate = Rate()
             self._calls: Counter[Key] = Counter()
             self._drawn: Counter[Key] = Counter()
 
-    def add(self, line: Line) -> None:
+    def add(self, line: ScriptedFault) -> None:
         """Raises `ValueError` where the fault does not exist for the endpoint."""
         if line.endpoint not in line.fault.endpoints:
             raise ValueError(f"{line.fault.name} is no fault of {line.endpoint}")
@@ -91,8 +91,8 @@ class Script:
         rate, endpoint = self._rate, key[1]
         if endpoint not in rate.endpoints or (rate.most is not None and self._drawn[key] >= rate.most):
             return None
-        dice = chance(rate.seed, *key, self._calls[key])
-        if dice.random() >= rate.share:
+        rng = seeded(rate.seed, *key, self._calls[key])
+        if rng.random() >= rate.share:
             return None
         candidates = [
             fault
@@ -102,4 +102,4 @@ class Script:
         if not candidates:
             return None
         self._drawn[key] += 1
-        return dice.choice(candidates)
+        return rng.choice(candidates)

@@ -3,34 +3,34 @@ from collections import Counter
 import pytest
 
 from local.vendor import FAULTS, Endpoint, ImageType
+from local.vendor.fault_plan import FaultPlan, Key, Rate, ScriptedFault
 from local.vendor.pictures import DERIVED
-from local.vendor.script import Key, Line, Rate, Script
 
 NONE: frozenset[str] = frozenset()
 DETAILS: Key = ("a", Endpoint.DETAILS, None)
 
 
-def line(fault: str = "unavailable", **given: object) -> Line:
-    return Line(**{"fault": FAULTS[fault], "endpoint": Endpoint.DETAILS, "ticket": "a", **given})  # type: ignore[arg-type]
+def line(fault: str = "unavailable", **given: object) -> ScriptedFault:
+    return ScriptedFault(**{"fault": FAULTS[fault], "endpoint": Endpoint.DETAILS, "ticket": "a", **given})  # type: ignore[arg-type]
 
 
-def names(script: Script, key: Key, calls: int, asked_for: frozenset[str] = NONE) -> list[str | None]:
+def names(script: FaultPlan, key: Key, calls: int, asked_for: frozenset[str] = NONE) -> list[str | None]:
     faults = [script.next(key, asked_for) for _ in range(calls)]
     return [fault.name if fault else None for fault in faults]
 
 
 def test_nothing_goes_wrong_unasked() -> None:
-    assert names(Script(), DETAILS, 3) == [None, None, None]
+    assert names(FaultPlan(), DETAILS, 3) == [None, None, None]
 
 
 def test_a_line_is_played_for_the_first_calls_only() -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line(times=2))
     assert names(script, DETAILS, 4) == ["unavailable", "unavailable", None, None]
 
 
 def test_a_line_without_an_end_is_played_until_it_is_cleared() -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line(times=None))
     assert set(names(script, DETAILS, 50)) == {"unavailable"}
     script.clear()
@@ -38,7 +38,7 @@ def test_a_line_without_an_end_is_played_until_it_is_cleared() -> None:
 
 
 def test_lines_are_played_one_after_the_other() -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line("unavailable"))
     script.add(line("reset", times=2))
     assert names(script, DETAILS, 4) == ["unavailable", "reset", "reset", None]
@@ -49,13 +49,13 @@ def test_lines_are_played_one_after_the_other() -> None:
     [("b", Endpoint.DETAILS, None), ("a", Endpoint.IMAGES, "DOCUMENT"), (None, Endpoint.TOKEN, None)],
 )
 def test_a_line_leaves_other_calls_alone(key: Key) -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line())
     assert names(script, key, 1) == [None]
 
 
 def test_a_line_for_all_counts_for_each_ticket_and_type() -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line("not_ready", endpoint=Endpoint.IMAGES, ticket=None))
     for ticket in ("a", "b"):
         for kind in ("DOCUMENT", "SELF_PORTRAITS"):
@@ -63,7 +63,7 @@ def test_a_line_for_all_counts_for_each_ticket_and_type() -> None:
 
 
 def test_a_line_for_one_type_leaves_the_others() -> None:
-    script = Script()
+    script = FaultPlan()
     script.add(line("not_ready", endpoint=Endpoint.IMAGES, type="DOCUMENT"))
     assert names(script, ("a", Endpoint.IMAGES, "SELF_PORTRAITS"), 1) == [None]
     assert names(script, ("a", Endpoint.IMAGES, "DOCUMENT"), 1) == ["not_ready"]
@@ -71,14 +71,14 @@ def test_a_line_for_one_type_leaves_the_others() -> None:
 
 def test_a_fault_that_does_not_exist_for_an_endpoint_is_refused() -> None:
     with pytest.raises(ValueError, match="token_expired"):
-        Script().add(line("token_expired"))
+        FaultPlan().add(line("token_expired"))
 
 
 def test_a_rate_is_drawn_for_each_call_whatever_the_order() -> None:
     keys: list[Key] = [(str(number), Endpoint.DETAILS, None) for number in range(300)]
 
     def drawn(order: list[Key]) -> dict[Key, list[str | None]]:
-        script = Script()
+        script = FaultPlan()
         script.rate(Rate(0.3, seed=5))
         return {key: names(script, key, 3) for key in order}
 
@@ -90,7 +90,7 @@ def test_a_rate_is_drawn_for_each_call_whatever_the_order() -> None:
 
 def test_another_seed_draws_otherwise() -> None:
     def drawn(seed: int) -> list[str | None]:
-        script = Script()
+        script = FaultPlan()
         script.rate(Rate(0.5, seed))
         return names(script, DETAILS, 40)
 
@@ -98,27 +98,27 @@ def test_another_seed_draws_otherwise() -> None:
 
 
 def test_a_rate_draws_only_the_faults_and_endpoints_asked_for() -> None:
-    script = Script()
+    script = FaultPlan()
     script.rate(Rate(1.0, faults=("reset", "stall"), endpoints=(Endpoint.DETAILS,)))
     assert set(names(script, DETAILS, 40)) == {"reset", "stall"}
     assert names(script, ("a", Endpoint.IMAGES, "DOCUMENT"), 5) == [None] * 5
 
 
 def test_a_patient_client_gets_through_where_the_wrong_answers_are_bounded() -> None:
-    script = Script()
+    script = FaultPlan()
     script.rate(Rate(1.0, most=2))
     assert [fault is None for fault in names(script, DETAILS, 4)] == [False, False, True, True]
 
 
 def test_what_is_scripted_goes_before_what_is_drawn() -> None:
-    script = Script()
+    script = FaultPlan()
     script.rate(Rate(1.0, faults=("reset",)))
     script.add(line("stall"))
     assert names(script, DETAILS, 2) == ["stall", "reset"]
 
 
 def test_a_rate_never_draws_what_nobody_could_notice() -> None:
-    script = Script()
+    script = FaultPlan()
     script.rate(Rate(1.0))
     for kind in ImageType:
         drawn = Counter(names(script, ("a", Endpoint.IMAGES, kind), 3000, frozenset({kind})))
@@ -129,4 +129,4 @@ def test_a_rate_never_draws_what_nobody_could_notice() -> None:
 
 def test_a_rate_of_an_unknown_fault_is_refused() -> None:
     with pytest.raises(KeyError):
-        Script().rate(Rate(1.0, faults=("gremlin",)))
+        FaultPlan().rate(Rate(1.0, faults=("gremlin",)))

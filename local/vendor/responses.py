@@ -1,0 +1,39 @@
+"""What the vendor answers, before it meets a socket."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+JSON = "application/json"
+HTML_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+
+
+@dataclass(frozen=True)
+class Response:
+    """`headers` come on top of the content type; how the length is told is the connection's choice."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def json_response(document: Any, status: int = 200, *headers: tuple[str, str]) -> Response:
+    """The document as UTF-8 JSON."""
+    return Response(status, json.dumps(document, ensure_ascii=False).encode(), headers=headers)
+
+
+def error(status: int, code: str, message: str | list[str], *headers: tuple[str, str]) -> Response:
+    """The vendor's error body, `{"status", "code", "message"}` (docs.preventor.com, server/api-reference)."""
+    return json_response({"status": status, "code": code, "message": message}, status, *headers)
+
+
+def gateway_error(status: int, message: str, *headers: tuple[str, str]) -> Response:
+    """What AWS API Gateway, before the vendor's service, answers by itself."""
+    return json_response({"message": message}, status, *headers)
+
+
+def ticket_not_found() -> Response:
+    """The vendor's answer for a ticket that it does not know."""
+    return error(404, "TCKTNTFND", "Ticket not found")
