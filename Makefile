@@ -101,7 +101,7 @@ sam-invoke: setup $(BUILT) ## hand an event to its function in a container (EVEN
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 sam-invoke-all: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
-	@$(BIN)/python -m local sam every $(ARGS)
+	@$(BIN)/python -m local sam invoke-all $(ARGS)
 
 sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)
@@ -110,7 +110,7 @@ sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, fo
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
 sam-standalone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
-	@$(BIN)/python -m local sam alone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
+	@$(BIN)/python -m local sam standalone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
 	$(BIN)/python -m local.openapi

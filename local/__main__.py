@@ -86,7 +86,7 @@ def lambda_(context: typer.Context) -> None:
 
 
 @sam_app.command(context_settings=_PASSED_ON)
-def every(context: typer.Context) -> None:
+def invoke_all(context: typer.Context) -> None:
     """Hand every sample event to its function, one after the other."""
     running = stack.open_to_containers(STATE, Steps(console))
     failed = []
@@ -99,7 +99,7 @@ def every(context: typer.Context) -> None:
 
 
 @sam_app.command(context_settings=_PASSED_ON)
-def alone(context: typer.Context, event: Annotated[str, typer.Argument(help="Of events, or a file.")]) -> None:
+def standalone(context: typer.Context, event: Annotated[str, typer.Argument(help="Of events, or a file.")]) -> None:
     """Hand an event to the webhook door on its own: no stack, no queue, no network."""
     arguments = sam.invoke(sam.event_file(event, sam.SAMPLES), context.args)
     raise typer.Exit(sam.run(arguments, sam.ALONE, account=None))

@@ -73,7 +73,7 @@ def test_every_make_target_that_is_documented_exists(page: str) -> None:
     named = set(re.findall(r"(?:`|^)make ([a-z-]+[a-z])(?![-a-z])", (ROOT / page).read_text(), re.MULTILINE))
     assert named
     assert named <= targets
-    assert {f"sam-{what}" for what in ("invoke", "every", "api", "lambda", "alone")} <= targets
+    assert {f"sam-{what}" for what in ("invoke", "invoke-all", "api", "lambda", "standalone")} <= targets
 
 
 def test_what_is_started_hears_ctrl_c_even_where_a_script_started_all_of_it_in_the_background() -> None:
