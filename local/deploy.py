@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
@@ -51,11 +52,21 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
         with steps("Deploying template.yaml (sam deploy)"):
             built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
             settled = folder / "build" / "settled.json"  # beside what it leads to
-            settled.write_text(json.dumps(literals.put_in_place(built, parameters)), encoding="utf-8")
+            settled.write_text(json.dumps(_supported(literals.put_in_place(built, parameters))), encoding="utf-8")
             command = ["deploy", "--template-file", settled, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
             _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
+
+
+def _supported(template: dict[str, Any]) -> dict[str, Any]:
+    """Drop the bucket policy's statements on `s3:if-none-match`, which MiniStack 1.5.33 does not resolve.
+
+    It takes the key as absent from every request, so the statements would deny every upload.
+    """
+    statements = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements[:] = [each for each in statements if "s3:if-none-match" not in json.dumps(each)]
+    return template
 
 
 def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:

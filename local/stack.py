@@ -19,7 +19,7 @@ from local.vendor.credential import Credential
 
 NAME = "idv-ticket-archive"
 SEED = 1
-PARAMETERS = {"RetryDelaySeconds": "1", "VendorMaxConcurrency": "2"}
+PARAMETERS = {"RetryDelaySeconds": "1", "SettleMinutes": "1", "VendorMaxConcurrency": "2"}
 """What is not as in production: a developer does not wait twenty seconds for a second attempt, and has few cores."""
 
 

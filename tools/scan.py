@@ -5,18 +5,15 @@ checkov's and cfn-lint's in the template's Metadata, bandit's beside the line (`
 like a secret in .secrets.baseline (`make secrets` writes it again). An acknowledgement that nothing needs is a finding.
 """
 
-import copy
 import json
-import logging
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,31 +28,26 @@ _GUESSING = ("KeywordDetector", "HexHighEntropyString", "Base64HighEntropyString
 (AWS, private keys, tokens of services) are looked for everywhere."""
 
 
-class NoManagedPolicies:
-    """What SAM asks for managed policies: the template names none."""
+@cache
+def _expanded_json(templates: str) -> str:
+    """Run `tools/expand.py` in the SAM CLI's environment."""
+    command = [ROOT / ".venv-sam" / "bin" / "python", ROOT / "tools" / "expand.py"]
+    done = subprocess.run(command, input=templates, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stdout
 
-    def load(self) -> dict[str, str]:
-        """None."""
-        return {}
 
-
-def expand(template: dict[str, Any]) -> dict[str, Any]:
-    """The template as CloudFormation gets it: SAM's transform done, code standing where `sam package` puts it."""
-    packaged = copy.deepcopy(template)
-    shared = packaged["Globals"]["Function"]
-    shared["CodeUri"] = f"s3://bucket/{shared['CodeUri']}"
-    for resource in packaged["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::LayerVersion":
-            resource["Properties"]["ContentUri"] = f"s3://bucket/{resource['Properties']['ContentUri']}"
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it minds that nobody collects its metrics
-    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)  # for the partition in ARNs
-    expanded: dict[str, Any] = transform(packaged, {}, NoManagedPolicies())
+def expand(*templates: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the templates as CloudFormation deploys them, SAM's transform applied."""
+    expanded: list[dict[str, Any]] = json.loads(_expanded_json(json.dumps(templates, sort_keys=True)))
     return expanded
 
 
 def expansion(template: Path) -> list[str]:
     """Resources that SAM's transform leaves: no scanner sees what they become."""
-    left = expand(yaml_parse(template.read_text(encoding="utf-8")))["Resources"]
+    [expanded] = expand(yaml_parse(template.read_text(encoding="utf-8")))
+    left = expanded["Resources"]
     return [
         f"{name} is still {each['Type']}" for name, each in left.items() if each["Type"].startswith("AWS::Serverless")
     ]
@@ -159,7 +151,7 @@ GATES: dict[str, Callable[[], list[str]]] = {
 def main() -> None:
     """Runs every gate. Instead, `--write-baseline` keeps today's look-alikes of secrets as known; `--expand` prints."""
     if "--expand" in sys.argv:
-        print(json.dumps(expand(yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))), indent=1))
+        print(json.dumps(expand(yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8")))[0], indent=1))
         return
     if "--write-baseline" in sys.argv:
         found = {
@@ -178,7 +170,7 @@ def main() -> None:
 
 def _expanded(template: Path, folder: Path) -> Path:
     file = folder / "expanded.json"
-    file.write_text(json.dumps(expand(yaml_parse(template.read_text(encoding="utf-8"))), indent=1), encoding="utf-8")
+    file.write_text(json.dumps(expand(yaml_parse(template.read_text(encoding="utf-8")))[0], indent=1), encoding="utf-8")
     return file
 
 

@@ -26,14 +26,14 @@ class Metric(StrEnum):
     TICKETS_ARCHIVED = "TicketsArchived"
     TICKETS_UNCHANGED = "TicketsUnchanged"
     TICKETS_RECOVERED = "TicketsRecovered"  # archived because the schedule asked again
-    TICKETS_ERASED_ASKED_FOR = "TicketsErasedAskedFor"
+    TICKETS_ERASED_ASKED_FOR = "RequestsForErasedTickets"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
     WEBHOOKS_QUARANTINED = "WebhooksQuarantined"
     ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to its manifest
 
     # The queue door: what a person must look at, once for each delivery
-    VENDOR_AUTH_ERRORS = "VendorAuthError"
+    VENDOR_AUTH_ERRORS = "VendorAuthErrors"
     UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"
     CONFIGURATION_ERRORS = "ConfigurationErrors"
     STORAGE_ERRORS = "StorageErrors"
@@ -48,7 +48,7 @@ class Metric(StrEnum):
     VENDOR_CALLS_NOT_FOUND = "VendorCallsNotFound"
     VENDOR_CALLS_THROTTLED = "VendorCallsThrottled"
     VENDOR_CALLS_UNAVAILABLE = "VendorCallsUnavailable"
-    VENDOR_CALLS_MISBEHAVED = "VendorCallsMisbehaved"
+    VENDOR_CALLS_MISBEHAVED = "VendorCallsInvalid"
     OBJECTS_PUT = "ObjectsPut"
 
     # The schedule door
@@ -61,7 +61,7 @@ class Metric(StrEnum):
     TICKETS_PENDING = "TicketsPending"
     CUSTOMERS_LISTED = "CustomersListed"
     URLS_ISSUED = "UrlsIssued"
-    REQUESTS_REFUSED = "RequestsRefused"
+    REQUESTS_REFUSED = "RequestsRejected"
     REQUESTS_FAILED = "RequestsFailed"
 
     @property

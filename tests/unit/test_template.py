@@ -84,7 +84,7 @@ def test_a_message_stays_invisible_for_six_times_the_functions_timeout(template:
 
 
 def test_only_the_messages_that_failed_come_back_and_the_vendor_is_not_overrun(template: Template) -> None:
-    (mapping,) = resources(expand(template), "AWS::Lambda::EventSourceMapping").values()
+    (mapping,) = resources(expand(template)[0], "AWS::Lambda::EventSourceMapping").values()
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["TicketQueue", "Arn"]}
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "VendorMaxConcurrency"}}
@@ -93,7 +93,7 @@ def test_only_the_messages_that_failed_come_back_and_the_vendor_is_not_overrun(t
 
 
 def test_all_tickets_of_a_batch_are_worked_on_at_once_and_none_waits_for_a_fuller_one(template: Template) -> None:
-    (mapping,) = resources(expand(template), "AWS::Lambda::EventSourceMapping").values()
+    (mapping,) = resources(expand(template)[0], "AWS::Lambda::EventSourceMapping").values()
     assert 1 < mapping["BatchSize"] <= TICKETS_AT_ONCE
     assert "MaximumBatchingWindowInSeconds" not in mapping
 
@@ -155,12 +155,12 @@ def test_the_schedule_sends_what_the_handler_knows_it_by(template: Template) -> 
 
 
 def test_nothing_is_left_to_sams_transform(template: Template) -> None:
-    kinds = {resource["Type"] for resource in expand(template)["Resources"].values()}
+    kinds = {resource["Type"] for resource in expand(template)[0]["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("AWS::Serverless")]
 
 
 def test_every_function_logs_to_a_group_of_its_own_that_forgets(template: Template) -> None:
-    functions = resources(expand(template), "AWS::Lambda::Function")
+    functions = resources(expand(template)[0], "AWS::Lambda::Function")
     groups = resources(template, "AWS::Logs::LogGroup")
     assert {name: function["LoggingConfig"] for name, function in functions.items()} == {
         name: {"LogGroup": {"Ref": group}} for name, group in FUNCTIONS.items()
@@ -173,7 +173,7 @@ def test_every_function_logs_to_a_group_of_its_own_that_forgets(template: Templa
 
 def test_all_that_calls_a_function_calls_its_alias(template: Template) -> None:
     # GIVEN
-    expanded = expand(template)["Resources"]
+    expanded = expand(template)[0]["Resources"]
     aliases = {name: found for name, found in expanded.items() if found["Type"] == "AWS::Lambda::Alias"}
     assert {found["Properties"]["FunctionName"]["Ref"] for found in aliases.values()} == set(FUNCTIONS)
     assert {found["Properties"]["Name"] for found in aliases.values()} == {"live"}
@@ -204,7 +204,7 @@ def test_all_that_calls_a_function_calls_its_alias(template: Template) -> None:
 
 def versions(template: Template, **parameters: str) -> dict[str, str]:
     """What each function's alias stands for: another logical id is another version."""
-    aliases = resources(expand(put_in_place(template, parameters)), "AWS::Lambda::Alias").values()
+    aliases = resources(expand(put_in_place(template, parameters))[0], "AWS::Lambda::Alias").values()
     return {found["FunctionName"]["Ref"]: found["FunctionVersion"]["Fn::GetAtt"][0] for found in aliases}
 
 
@@ -259,12 +259,12 @@ def test_parameters_are_put_in_place_before_sam_looks_for_changes(template: Temp
 
 
 def test_versions_before_are_kept_to_go_back_to(template: Template) -> None:
-    kept = [found for found in expand(template)["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
+    kept = [found for found in expand(template)[0]["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
     assert [found["DeletionPolicy"] for found in kept] == ["Retain"] * len(FUNCTIONS)
 
 
 def test_every_function_starts_from_a_snapshot_unless_told_not_to(template: Template) -> None:
-    functions = resources(expand(template), "AWS::Lambda::Function")
+    functions = resources(expand(template)[0], "AWS::Lambda::Function")
     for function in functions.values():
         assert function["SnapStart"]["ApplyOn"] == {"Ref": "SnapStart"}
         # What SnapStart does not go with
@@ -277,9 +277,9 @@ def test_every_function_starts_from_a_snapshot_unless_told_not_to(template: Temp
 
 
 def test_the_processor_is_a_parameter_and_its_machine_code_lies_over_the_others(template: Template) -> None:
-    functions = resources(expand(template), "AWS::Lambda::Function").values()
+    functions = resources(expand(template)[0], "AWS::Lambda::Function").values()
     layers = {
-        found["LayerName"]: name for name, found in resources(expand(template), "AWS::Lambda::LayerVersion").items()
+        found["LayerName"]: name for name, found in resources(expand(template)[0], "AWS::Lambda::LayerVersion").items()
     }
     for function in functions:
         assert function["Architectures"] == [{"Ref": "Architecture"}]
@@ -353,9 +353,9 @@ def test_the_functions_are_traced_and_the_api_is_not(template: Template) -> None
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-understanding-xray-traces.html
     """
-    functions = resources(expand(template), "AWS::Lambda::Function")
+    functions = resources(expand(template)[0], "AWS::Lambda::Function")
     assert {function["TracingConfig"]["Mode"] for function in functions.values()} == {"Active"}
-    (stage,) = resources(expand(template), "AWS::ApiGateway::Stage").values()
+    (stage,) = resources(expand(template)[0], "AWS::ApiGateway::Stage").values()
     assert stage["TracingEnabled"] is False
     for role in ("IngestRole", "RetrievalRole"):
         assert granted(template, role)['"*"'] == OF_NO_RESOURCE
@@ -365,7 +365,7 @@ def test_the_functions_are_traced_and_the_api_is_not(template: Template) -> None
 
 
 def test_every_route_but_the_webhook_wants_a_signature(template: Template) -> None:
-    body = properties(expand(template), "Api")["Body"]
+    body = properties(expand(template)[0], "Api")["Body"]
     routes = {
         (method, path): operation["security"]
         for path, methods in body["paths"].items()
@@ -383,7 +383,7 @@ def test_every_route_but_the_webhook_wants_a_signature(template: Template) -> No
 
 
 def test_the_api_is_throttled(template: Template) -> None:
-    (stage,) = resources(expand(template), "AWS::ApiGateway::Stage").values()
+    (stage,) = resources(expand(template)[0], "AWS::ApiGateway::Stage").values()
     (settings,) = [found for found in stage["MethodSettings"] if found["ResourcePath"] == "/*"]
     assert settings["HttpMethod"] == "*"
     rate, burst = (

@@ -69,7 +69,7 @@ def test_a_refusal_repeats_nothing_of_the_input_neither_to_the_caller_nor_to_the
     assert CANARY not in answer.text
     # the audit's route is API Gateway's template, which a caller cannot choose
     assert CANARY not in str([{**line, "audit": {**line.get("audit", {}), "route": ""}} for line in answer.log])
-    assert answer.metrics == {"RequestsRefused": 1}
+    assert answer.metrics == {"RequestsRejected": 1}
 
 
 @pytest.mark.parametrize("resource", ["/", "/nothing", "/tickets", "/tickets/a/b/c", "//", "/tickets//images"])

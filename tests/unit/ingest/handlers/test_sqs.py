@@ -276,7 +276,7 @@ class TestWhatIsCounted:
             "TicketsArchived": 2,
             "TicketsUnchanged": 1,
             "TicketsRecovered": 1,
-            "TicketsErasedAskedFor": 1,
+            "RequestsForErasedTickets": 1,
             "WebhooksQuarantined": 1,
             "EventsIgnored": 1,
         }
@@ -284,7 +284,7 @@ class TestWhatIsCounted:
     @pytest.mark.parametrize(
         ("error", "name"),
         [
-            (VendorAuthError("401"), "VendorAuthError"),
+            (VendorAuthError("401"), "VendorAuthErrors"),
             (UnrecognizedResponse("no_image", b"x"), "UnrecognizedResponses"),
             (SettingsError("vendor credential: malformed"), "ConfigurationErrors"),
         ],

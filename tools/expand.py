@@ -1,0 +1,38 @@
+"""Expand the template as CloudFormation does: SAM's transform on stdin's templates, a JSON list, to stdout.
+
+`tools.scan.expand` runs it in the environment of the SAM CLI, which has the newest aws-sam-translator; the development
+environment cannot, because the two pin different versions of pydantic.
+"""
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from samtranslator.translator.transform import transform
+
+
+class NoManagedPolicies:
+    """SAM's loader of AWS managed policies; the template names none."""
+
+    def load(self) -> dict[str, str]:
+        """Return no policies."""
+        return {}
+
+
+def expand(template: dict[str, Any]) -> dict[str, Any]:
+    """Return the template without `AWS::Serverless` resources; code is where `sam package` would upload it."""
+    shared = template["Globals"]["Function"]
+    shared["CodeUri"] = f"s3://bucket/{shared['CodeUri']}"
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = f"s3://bucket/{resource['Properties']['ContentUri']}"
+    expanded: dict[str, Any] = transform(template, {}, NoManagedPolicies())
+    return expanded
+
+
+if __name__ == "__main__":
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns that no metrics are published
+    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")  # for the partition in ARNs
+    json.dump([expand(each) for each in json.load(sys.stdin)], sys.stdout)
