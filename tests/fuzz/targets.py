@@ -5,8 +5,8 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest.files.formats import check_image
-from ingest.files.parsing import read_images
+from ingest.files.old_formats import check_image
+from ingest.files.old_parsing import read_images
 from ingest.messaging.messages import read_message
 from ingest.webhooks.event import Webhook, open_webhook, seal_webhook
 from tests.support.fakes import picture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.files.formats import check_image
+from ingest.files.old_formats import check_image
 from tests.fuzz import targets
 
 

@@ -7,7 +7,7 @@ import re
 from binascii import a2b_base64
 from dataclasses import dataclass, field
 
-from ingest.files.formats import HEAD_BYTES, InlineImage, check_image, format_of
+from ingest.files.old_formats import HEAD_BYTES, InlineImage, check_image, format_of
 from ticket_archive.errors import UnrecognizedResponse
 
 _URL = re.compile(r"\s*https?://", re.IGNORECASE)

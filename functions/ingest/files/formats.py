@@ -1,169 +1,220 @@
-"""Bytes that claim to be an image: which format, how large, and whether they are whole. Nothing is ever decoded.
+"""Identify a file's format from its bytes, and tell whether the file looks complete. Nothing is decoded.
 
-Stored are JPEG, PNG (animated ones too) and WebP: every browser shows them, and each says where it ends, so that a
-cut-off file can be told from a whole one. Every other format (GIF, TIFF, HEIC, AVIF, BMP, PDF, SVG, …) is refused: then
-the vendor's body is kept, and somebody is told. The content type follows from the bytes, never from a header.
+`filetype` recognizes most formats. This module adds the ISO base media brands and the JPEG 2000 forms that it does not know,
+is stricter where two bytes are its whole signature (BMP), and reads the few header fields that tell a cut-off file from a
+complete one. SVG, HTML, XML and scripts are not in the table: a browser may run them, so they are never served.
 
-Sources: ITU-T T.81 annex B (JPEG), W3C PNG chapters 5 and 11 (PNG), RFC 9649 (WebP).
+Sources: ITU-T T.81 annex B (JPEG), W3C PNG, RFC 9649 (WebP), ISO/IEC 14496-12 (ISO base media), RFC 8794 (EBML).
 """
 
+import math
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import filetype
 
-from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
+MAX_PIXELS = 200_000_000
+"""An image that declares more is not served: opening it takes gigabytes. The largest phone sensors have 200 megapixels."""
 
-MAX_PIXELS = 100_000_000
-"""Whoever opens an image of this size needs 300 MB for it. No customer's camera comes near."""
-
-HEAD_BYTES = 96
-"""How many bytes `format_of` looks at."""
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_BEGINNINGS = (b"\xff\xd8\xff", _PNG, b"RIFF")
-
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; DHT, JPG and DAC lie between them
-_WITHOUT_SEGMENT = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and the restart markers
-_SCAN, _END = 0xDA, 0xD9
-# Within a scan 0xFF comes before 0x00 (it is data), a restart marker, or another 0xFF (it is fill): all else ends it.
-_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+HEAD_BYTES = 4096
+"""How many bytes `identify` needs to recognize a format; only the pixel limit looks further."""
 
 
 @dataclass(frozen=True, slots=True)
-class InlineImage:
-    """A whole image. `extension` has no dot."""
+class FileFormat:
+    """A format that is served. `extension` has no dot; `inline` formats are safe for a browser to show."""
 
-    data: bytes = field(repr=False)
     content_type: str
     extension: str
+    inline: bool = False
 
 
-class _Malformed(Exception):
-    """The format's own rules are broken."""
+JPEG = FileFormat("image/jpeg", "jpg", inline=True)
+PNG = FileFormat("image/png", "png", inline=True)
+WEBP = FileFormat("image/webp", "webp", inline=True)
+GIF = FileFormat("image/gif", "gif", inline=True)
+AVIF = FileFormat("image/avif", "avif", inline=True)
+TIFF = FileFormat("image/tiff", "tif")
+BMP = FileFormat("image/bmp", "bmp")
+HEIC = FileFormat("image/heic", "heic")
+HEIF = FileFormat("image/heif", "heif")
+JP2 = FileFormat("image/jp2", "jp2")
+PDF = FileFormat("application/pdf", "pdf")
+MP4 = FileFormat("video/mp4", "mp4")
+THREE_GP = FileFormat("video/3gpp", "3gp")
+QUICKTIME = FileFormat("video/quicktime", "mov")
+WEBM = FileFormat("video/webm", "webm")
+MATROSKA = FileFormat("video/x-matroska", "mkv")
+
+FORMATS = (
+    JPEG, PNG, WEBP, GIF, AVIF, TIFF, BMP, HEIC, HEIF, JP2, PDF, MP4, THREE_GP, QUICKTIME, WEBM, MATROSKA,
+)  # fmt: skip
+
+_BY_MIME = {each.content_type: each for each in FORMATS} | {"image/apng": PNG, "image/jpx": JP2, "video/x-m4v": MP4}
+_MATCHERS = [each for each in filetype.types if each.mime in _BY_MIME]
+_BRANDS = {  # of ISO base media files, beyond those that filetype knows; https://mp4ra.org/registered-types/brands
+    AVIF: (b"avif", b"avis"),
+    HEIC: (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"),
+    HEIF: (b"mif1", b"msf1", b"mif2"),
+    QUICKTIME: (b"qt  ",),
+    THREE_GP: (b"3gp", b"3g2"),
+    MP4: (b"iso", b"mp4", b"mp7", b"avc1", b"dash", b"MSNV", b"M4V ", b"f4v "),
+}
+_BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
+# A JPEG marker with a segment, or the end marker. 0xFF before 0x00 is image data, before 0xFF fill; TEM, RSTn and SOI have no segment.
+_JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
+_JPEG_END = 0xD9
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-class _CutOff(Exception):
-    """The format's own rules ask for more bytes."""
+def identify(data: bytes) -> FileFormat | None:
+    """Return the format that the first bytes show, or None for a file that must not be served.
 
-
-def check_image(data: bytes) -> InlineImage:
-    """The image that bytes are. What follows its end is kept: cameras put padding, previews and gain maps there.
-
-    Raises VendorUnavailable("truncated") where the end is missing. Raises UnrecognizedResponse with the bytes where they are
-    no image (`not_an_image`) or one that is not stored (`type_gif`, …), where they break the format's rules
-    (`malformed`), and where there are more than MAX_PIXELS (`too_many_pixels`).
+    Only the very beginning counts: of a file that is two formats at once, the browser sees the one returned here.
+    An image that declares more than MAX_PIXELS gives None.
     """
-    found = format_of(data)
-    if found not in _STORED:
-        if any(beginning.startswith(data) for beginning in _BEGINNINGS):
-            raise VendorUnavailable("truncated")
-        raise UnrecognizedResponse(f"type_{found}" if found else "not_an_image", data)
-    content_type, extension, measure = _STORED[found]
+    found = _identify(data[:HEAD_BYTES])
+    measure = _SIZE.get(found) if found else None
+    if measure:
+        try:
+            width, height = measure(data)
+        except (struct.error, IndexError):
+            return found  # cut off before its size
+        if width * height > MAX_PIXELS:
+            return None
+    return found
+
+
+def looks_complete(data: bytes, found: FileFormat) -> bool:
+    """Return whether the file has its end marker or its declared length. Bytes after the end are allowed."""
     try:
-        width, height = measure(data)
-    except (_CutOff, struct.error, IndexError):
-        raise VendorUnavailable("truncated") from None
-    except _Malformed:
-        raise UnrecognizedResponse("malformed", data) from None
-    if not width or not height:
-        raise UnrecognizedResponse("malformed", data)
-    if width * height > MAX_PIXELS:
-        raise UnrecognizedResponse("too_many_pixels", data)
-    return InlineImage(data, content_type, extension)
+        return _IS_COMPLETE[found](data)
+    except (struct.error, IndexError):
+        return False
 
 
-def format_of(data: bytes) -> str:
-    """The short name of the format that the first bytes show: `jpg`, `heic`, `pdf`, …; empty where they show none.
+def _identify(head: bytes) -> FileFormat | None:
+    if head[4:8] == b"ftyp":
+        return _iso_media(head)
+    if head[4:8] in (b"moov", b"wide", b"mdat"):
+        return QUICKTIME  # a movie from before `ftyp` existed
+    if head.startswith(b"\xff\x4f\xff\x51") or head[4:12] == b"jP  \r\n\x87\n":
+        return JP2
+    kind = filetype.match(head, _MATCHERS)
+    found = _BY_MIME[kind.mime] if kind else None
+    if found is GIF and not head.startswith((b"GIF87a", b"GIF89a")):
+        return None
+    if found is BMP and (len(head) < 18 or struct.unpack_from("<I", head, 14)[0] not in _BMP_HEADER_SIZES):
+        return None
+    return found
 
-    Only what stands at the very beginning counts, so a file of two formats is what a browser takes it for.
+
+def _iso_media(head: bytes) -> FileFormat | None:
+    """By the major brand, then by the compatible ones: an AVIF may call itself `mif1`, which any HEIF may."""
+    length = min(int.from_bytes(head[:4]), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
+    if brands[0] in (b"mif1", b"msf1", b"mif2"):
+        brands = [*brands[1:], brands[0]]
+    for brand in brands:
+        for found, known in _BRANDS.items():
+            if brand.startswith(known):
+                return found
+    return None
+
+
+def _scan_jpeg(data: bytes) -> tuple[int, int, bool]:
+    """Return the width, the height, and whether the end marker was reached.
+
+    Goes from segment to segment, because a preview in the metadata has an end marker of its own. Bytes between segments are
+    skipped, as libjpeg's `next_marker` does.
     """
-    head = data[:HEAD_BYTES]
-    if kind := filetype.image_match(head):
-        return str(kind.extension)
-    if head.startswith(b"%PDF-"):
-        return "pdf"
-    return "svg" if head.lstrip().startswith((b"<svg", b"<?xml", b"<!--")) and b"<svg" in head else ""
-
-
-def _jpeg(data: bytes) -> tuple[int, int]:
-    """From the frame header; then on, segment by segment and scan by scan, to the end marker.
-
-    To look for the end marker alone would not do: a preview inside the metadata has one too.
-    """
-    size = None
+    width = height = 0
     at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise _Malformed
-        while (marker := data[at]) == 0xFF:
-            at += 1
-        at += 1
-        if marker == _END:
-            if size is None:
-                raise _Malformed
-            return size
-        if marker in _WITHOUT_SEGMENT:
-            continue
-        [length] = struct.unpack_from(">H", data, at)
-        if length < 2 or marker in (0x00, 0xD8):
-            raise _Malformed
-        if marker in _FRAMES and size is None:
+    while marker := _JPEG_MARKER.search(data, at):
+        code, at = marker[1][0], marker.end()
+        if code == _JPEG_END:
+            return width, height, width > 0
+        if code in _JPEG_FRAMES and not width:
             height, width = struct.unpack_from(">HH", data, at + 3)
-            size = width, height
-        at += length
-        if marker == _SCAN:
-            following = _AFTER_SCAN.search(data, at)
-            if following is None:
-                raise _CutOff
-            at = following.start()
+        at += max(2, int.from_bytes(data[at : at + 2]))
+    return width, height, False
 
 
-def _png(data: bytes) -> tuple[int, int]:
-    """From the first chunk; then on, chunk by chunk, to the last."""
-    if not data.startswith(_PNG):
-        raise _CutOff if len(data) < len(_PNG) else _Malformed
-    length, name, width, height = struct.unpack_from(">I4sII", data, len(_PNG))
-    if name != b"IHDR" or length != 13:
-        raise _Malformed
-    at, pixels = len(_PNG), False
-    while name != b"IEND":
-        length, name = struct.unpack_from(">I4s", data, at)
-        if not name.isalpha():
-            raise _Malformed
-        pixels = pixels or name == b"IDAT"
-        at += 12 + length
-        if at > len(data):
-            raise _CutOff
-    if not pixels:
-        raise _Malformed
+def _webp_size(data: bytes) -> tuple[int, int]:
+    if data[12:16] == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if data[12:16] == b"VP8L":
+        [bits] = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+
+
+def _avif_size(data: bytes) -> tuple[int, int]:
+    """The largest of the images' spatial extents (`ispe`), of which a thumbnail or an alpha plane has its own."""
+    extents = [struct.unpack_from(">II", data, box.end() + 4) for box in re.finditer(b"ispe", data[:HEAD_BYTES])]
+    width, height = max(extents, key=math.prod, default=(0, 0))
     return width, height
 
 
-def _webp(data: bytes) -> tuple[int, int]:
-    """From the first chunk. The file's size stands at its beginning."""
-    [size] = struct.unpack_from("<I", data, 4)
-    if len(data) < 8 + size:
-        raise _CutOff
-    header = data[12:30]
-    if len(header) < 18:  # fewer than any real one needs, though the file says that it is whole
-        raise _Malformed
-    if header.startswith(b"VP8 ") and header[11:14] == b"\x9d\x01\x2a":
-        width, height = struct.unpack_from("<HH", header, 14)
-        return width & 0x3FFF, height & 0x3FFF
-    if header.startswith(b"VP8L") and header[8] == 0x2F:
-        [bits] = struct.unpack_from("<I", header, 9)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if header.startswith(b"VP8X"):
-        return int.from_bytes(header[12:15], "little") + 1, int.from_bytes(header[15:18], "little") + 1
-    raise _Malformed
+def _size_at(layout: str, offset: int) -> Callable[[bytes], tuple[int, int]]:
+    return lambda data: struct.unpack_from(layout, data, offset)
 
 
-_STORED: dict[str, tuple[str, str, Callable[[bytes], tuple[int, int]]]] = {
-    "jpg": ("image/jpeg", "jpg", _jpeg),
-    "png": ("image/png", "png", _png),
-    "apng": ("image/png", "png", _png),
-    "webp": ("image/webp", "webp", _webp),
+_SIZE: dict[FileFormat, Callable[[bytes], tuple[int, int]]] = {
+    JPEG: lambda data: _scan_jpeg(data)[:2],
+    PNG: _size_at(">II", 16),
+    WEBP: _webp_size,
+    GIF: _size_at("<HH", 6),
+    AVIF: _avif_size,
+}
+
+
+def _iso_media_complete(data: bytes) -> bool:
+    """Whether the boxes end where the file does, and are the media and a description of it."""
+    names, at = set(), 0
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        if length == 1:
+            [length] = struct.unpack_from(">Q", data, at + 8)
+        names.add(name)
+        at += length or len(data) - at  # 0: the box ends with the file
+    return at <= len(data) and b"mdat" in names and not names.isdisjoint({b"moov", b"meta", b"moof"})
+
+
+def _matroska_complete(data: bytes) -> bool:
+    at = 0
+    while at < len(data):
+        at += 9 - data[at].bit_length()  # the element's id, whose first byte tells its length
+        length = 9 - data[at].bit_length()
+        size, unknown = int.from_bytes(data[at : at + length]) & (1 << 7 * length) - 1, (1 << 7 * length) - 1
+        if size == unknown:
+            return True  # a live recording
+        at += length + size
+    return at == len(data)
+
+
+def _marker_near_end(marker: bytes) -> Callable[[bytes], bool]:
+    return lambda data: marker in data[-1024:]
+
+
+def _length_at(layout: str, offset: int, more: int = 0) -> Callable[[bytes], bool]:
+    return lambda data: struct.unpack_from(layout, data, offset)[0] + more <= len(data)
+
+
+_IS_COMPLETE: dict[FileFormat, Callable[[bytes], bool]] = {
+    JPEG: lambda data: _scan_jpeg(data)[2],
+    PNG: lambda data: b"IEND\xaeB`\x82" in data,
+    WEBP: _length_at("<I", 4, more=8),
+    GIF: lambda data: data.rstrip(b"\0\r\n").endswith(b";"),
+    TIFF: lambda data: struct.unpack_from("<I" if data[:2] == b"II" else ">I", data, 4)[0] < len(data),
+    BMP: _length_at("<I", 2),
+    JP2: _marker_near_end(b"\xff\xd9"),
+    PDF: _marker_near_end(b"%%EOF"),
+    WEBM: _matroska_complete,
+    MATROSKA: _matroska_complete,
+    **dict.fromkeys((AVIF, HEIC, HEIF, MP4, THREE_GP, QUICKTIME), _iso_media_complete),
 }

@@ -1,237 +1,247 @@
-"""The images in an answer of the vendor's, whatever form it has.
+"""Find the files in a response of the vendor's images endpoint.
 
-The vendor documents `GET …/transactions/{ticket}/images` as "Successful response, application/json", and no more
-(docs.preventor.com, page server/api-reference/idv-tickets); its SDK shows data URIs. Taken are data URIs, base64 and
-URLs at any depth of the JSON, one or many; and, in place of JSON, an image's own bytes or text. What is none of this
-is never guessed at.
+The vendor documents the response of `GET …/transactions/{ticket}/images` as "Successful response, application/json" and no
+further (docs.preventor.com, server/api-reference/idv-tickets); its SDK shows data URIs. So a file may be a data URI, base64
+or a URL at any depth of a JSON text, one or many, or the whole body, as bytes or as text.
 
-Which type an image has is known from the question. An answer may tell types apart all the same, by its keys
-(`SELF_PORTRAITS`, `selfPortraits`, …) or by a field beside the image (`"type": "DOCUMENT"`): then only the wanted one
-counts. Of equal images the first is kept.
+The request names the type, so a file belongs to it unless the response says otherwise: by a key (`SELF_PORTRAITS`,
+`selfie`, `documentFront`) or by a field beside the file (`"type": "DOCUMENT"`). See `labels`.
 """
 
+import codecs
 import json
 import re
+from binascii import a2b_base64
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from ingest.files.encoding import LinkedImage, PlainBase64, is_link, looks_like_image, plain_base64, read_image
-from ingest.files.formats import InlineImage, check_image, format_of
+from ingest.files.formats import FileFormat, identify, looks_complete
+from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_of, may_hold_files
+from ingest.files.old_parsing import InlineImage, LinkedImage, check_image, read_images
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.models import ImageType
 
-__all__ = ["InlineImage", "LinkedImage", "check_image", "read_images"]
+__all__ = [
+    "InlineFile", "InlineImage", "LinkedFile", "LinkedImage", "check_image", "inline_file", "parse_files", "read_images",
+]  # fmt: skip
 
-MAX_IMAGES = 50
+MAX_FILES = 50
 """Of one type: a document has two sides, and a flow asks for a few selfies."""
 
 MAX_PARTS = 100_000
-"""Of a JSON text. Beyond it, small parts would need many times the text's size as memory."""
+"""Opening brackets and commas of a JSON text, counted before it is parsed: small parts take many times their size as memory."""
 
-MAX_QUOTES = 4 * MAX_PARTS
-"""Of a JSON text: a part may have a name and a text. What is put aside does not count, of either."""
-
+_HEAD = 4096  # characters that show what a text is
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
-_VERY_LONG = 4096  # characters from which a text is worth being decoded where it stands
-_ASIDE = "\x01"  # begins the text that stands in for it
+_LEAST = 32  # characters of base64; no file is smaller
+_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
+_DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*")
+_MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
-_TYPES = {kind.value.replace("_", "").lower(): kind for kind in ImageType}
-_TYPE_FIELDS = frozenset({"type", "imagetype", "kind", "name", "label", "category"})
-_PLACES = frozenset({"", "data", "item", "items", "file", "files", "result", "results", *_TYPES})
 
-_BEGINS_AS_JSON = re.compile(rb"""\s*(?:\{\s*(?:"|\}|$)|\[\s*(?:["\[\]{]|$)|")""")
+@dataclass(frozen=True, slots=True)
+class InlineFile:
+    """A file's bytes. Without a `format` it is never served; without `complete` it looks cut off."""
+
+    data: bytes = field(repr=False)
+    format: FileFormat | None
+    complete: bool = True
 
 
-def read_images(body: bytes, content_type: str, wanted: ImageType) -> list[InlineImage | LinkedImage]:
-    """The images of the wanted type, in their order; empty where the answer says that there are none.
+@dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """A file at an http or https URL, which nobody has checked yet."""
 
-    Raises VendorUnavailable("truncated") where JSON, base64 or an image ends early. Raises UnrecognizedResponse with the body:
+    url: str = field(repr=False)
 
-    - `not_json`: HTML, text, bytes of no known kind
-    - `too_deep`, `too_complex`: JSON deeper than the parser goes, or of more than MAX_PARTS parts
-    - `no_image`: JSON that holds something, but neither an image nor an empty place for one
-    - `ambiguous`: images under the names of other types, and some under no name
-    - `too_many`: more than MAX_IMAGES
-    - the codes of `image_text.read_image` and `image_bytes.check_image`, where one of the images is not in order
+
+def inline_file(data: bytes) -> InlineFile:
+    """Return the file that these bytes are."""
+    found = identify(data)
+    return InlineFile(data, found, looks_complete(data, found) if found else True)
+
+
+def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[InlineFile | LinkedFile]:
+    """Return the files of the wanted type without duplicates, in the vendor's order, a document's front side first.
+
+    The list is empty when the response holds only empty places: `null`, `""`, `[]`, `{}`. A file that cannot be served
+    (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not recognized.
+
+    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for `html`,
+    `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `too_complex` (over MAX_PARTS),
+    `too_deep` (for Python's JSON parser), and `too_many` (over MAX_FILES).
     """
     try:
-        return _distinct(_read(body, content_type, wanted))
-    except UnrecognizedResponse as refusal:
-        code = refusal.detail
-    raise UnrecognizedResponse(code, body)
+        return _distinct(_files(body, content_type, wanted))
+    except UnrecognizedResponse as error:
+        code = error.detail
+    raise UnrecognizedResponse(code, body)  # here, because the traceback of `error` holds the parsed JSON
 
 
-def _distinct(images: Iterable[InlineImage | LinkedImage]) -> list[InlineImage | LinkedImage]:
-    """In their order. They are few: to compare them costs nothing, and to hash each of them costs what SHA-256 does."""
-    found: list[InlineImage | LinkedImage] = []
-    for image in images:
-        if image not in found:
-            found.append(image)
+def _distinct(files: Iterable[InlineFile | LinkedFile]) -> list[InlineFile | LinkedFile]:
+    found: list[InlineFile | LinkedFile] = []
+    for each in files:
+        if each not in found:  # there are few, and comparing is cheaper than hashing
+            found.append(each)
     return found
 
 
-def _read(body: bytes, content_type: str, wanted: ImageType) -> Iterator[InlineImage | LinkedImage]:
+def _files(body: bytes, content_type: str, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
     if not body or body.isspace():
         return
-    if format_of(body) or (_is_binary(content_type) and not _is_json(body) and not _is_image_text(body)):
-        yield check_image(body)
+    head = body[:_HEAD]
+    if identify(body):
+        yield inline_file(body)
         return
-    texts = _wanted(_survey(*_parse(body)), wanted)
-    if len(texts) > MAX_IMAGES:
+    if _is_file(head.decode("latin-1"), key=""):
+        yield _read(body.decode("latin-1"))
+        return
+    if _MARKUP.match(head.decode("latin-1")):
+        raise UnrecognizedResponse("html" if _HTML.search(head) else "xml", b"")
+    if content_type.lower().startswith(("image/", "video/")) and head.lstrip()[:1] not in b'{["':
+        raise UnrecognizedResponse("unknown_format", b"")
+    texts = _select(_Survey(_parse(body)), wanted)
+    if len(texts) > MAX_FILES:
         raise UnrecognizedResponse("too_many", b"")
     texts.reverse()
     while texts:
-        yield read_image(texts.pop())  # popped, so that each text is freed once it is read
+        yield _read(texts.pop())  # popped, so that each text is freed once it is decoded
 
 
-def _is_binary(content_type: str) -> bool:
-    return content_type.strip().lower().startswith(("image/", "application/octet-stream"))
+def _parse(body: bytes) -> Any:
+    """Return the JSON value with objects as tuples of pairs, so that a repeated key hides nothing, and without its numbers.
 
-
-def _is_json(body: bytes) -> bool:
-    return bool(_BEGINS_AS_JSON.match(body))
-
-
-def _is_image_text(body: bytes) -> bool:
-    """A gateway that is not told that a body is binary passes its base64 on."""
-    start = body[:512].decode("latin-1")
-    return looks_like_image(start) and not is_link(start)
-
-
-def _parse(body: bytes) -> tuple[Any, list[PlainBase64]]:
-    """JSON with objects as tuples of pairs, so that no repeated key hides an image, and with numbers of no meaning.
-
-    What was put aside comes beside it: texts of an image's size are decoded without ever becoming a text of their own,
-    which would take their size of memory twice.
+    Read as Latin-1, which takes one byte a character: as UTF-8 one emoji in a name would make the text four times as large.
     """
-    if _is_image_text(body):
-        return body.decode("latin-1"), []
-    rest, aside = _put_aside(body)
-    if sum(map(rest.count, (b"[", b"{", b","))) > MAX_PARTS or rest.count(b'"') > MAX_QUOTES:
+    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:
         raise UnrecognizedResponse("too_complex", b"")
+    text = body.decode("latin-1")
     try:
-        return _parse_json(rest), aside
-    except (UnrecognizedResponse, VendorUnavailable):
-        if not aside:
-            raise
-    return _parse_json(body), []  # which says exactly what is wrong
-
-
-def _put_aside(body: bytes) -> tuple[bytes, list[PlainBase64]]:
-    """The body with its very long base64 replaced by short texts that say which it was.
-
-    What stands between two quotes and is nothing but base64 is a whole string of JSON, wherever the search began:
-    between two strings there is at least one character that is none of base64's.
-    """
-    aside: list[PlainBase64] = []
-    if b"\\u0001" in body:  # somebody else's
-        return body, aside
-    pieces, kept, start = [], 0, body.find(b'"')
-    for _ in range(MAX_QUOTES + 1):  # and no further: what is left has too many then
-        if start < 0 or (end := body.find(b'"', start + 1)) < 0:
-            break
-        plain = plain_base64(memoryview(body)[start + 1 : end]) if end - start > _VERY_LONG else None
-        if plain is None:
-            start = end
-            continue
-        pieces += [body[kept:start], b'"\\u0001%d"' % len(aside)]
-        aside.append(plain)
-        kept, start = end + 1, body.find(b'"', end + 1)
-    return b"".join([*pieces, body[kept:]]) if aside else body, aside
-
-
-def _parse_json(body: bytes) -> Any:
-    """Read as Latin-1, one byte a character whatever script a name is in: all that matters here is ASCII."""
-    try:
-        # `len` is a function of the number's digits that is quick and never fails, as `int` does for 5,000 of them.
+        # `len` is quick and never fails, while `int` refuses 5,000 digits.
         return json.loads(
-            body.decode("latin-1"), object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=len
-        )
+            text.removeprefix(codecs.BOM_UTF8.decode("latin-1")),
+            object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=len,
+        )  # fmt: skip
     except RecursionError:
-        code = "too_deep"
+        raise UnrecognizedResponse("too_deep", b"") from None
     except json.JSONDecodeError as error:
-        code = "truncated" if _ends_early(body, error) else "not_json"
-    if code == "truncated":
-        raise VendorUnavailable(code)
-    raise UnrecognizedResponse(code, b"")
+        if _ends_early(text, error):
+            raise VendorUnavailable("truncated") from None
+        raise UnrecognizedResponse("not_json", b"") from None
 
 
-def _ends_early(body: bytes, error: json.JSONDecodeError) -> bool:
-    """Whether JSON was well until it ended: in a string, between two parts, or within a literal or an escape."""
-    if not _is_json(body) or error.msg.startswith("Extra data"):
+def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
+    """Return whether JSON was valid until it ended: in a string, between two parts, or within a literal or an escape."""
+    if text.lstrip()[:1] not in tuple('{["') or error.msg.startswith("Extra data"):
         return False
-    text = body.rstrip()
-    left = len(text) - error.pos
-    return error.msg.startswith("Unterminated string") or left <= 0 or (left < 9 and text[-1:] not in b'}]"')
+    end = text.rstrip()
+    left = len(end) - error.pos
+    return error.msg.startswith("Unterminated string") or left <= 0 or (left < 9 and end[-1:] not in '}]"')
 
 
 class _Survey:
-    """What a JSON text holds: texts that look like images, each with the type that it stands under; and what else."""
+    """The texts of a JSON value that are files, each with its label, and what else the value holds."""
 
-    def __init__(self) -> None:
-        self.images: list[tuple[ImageType | None, str | PlainBase64]] = []
-        self.holds_long_text = False
-        self.holds_something = False
-        self.has_empty_place = False
-
-
-def _survey(tree: Any, aside: list[PlainBase64]) -> _Survey:
-    survey = _Survey()
-    stack: list[tuple[ImageType | None, str, Any]] = [(None, "", tree)]
-    while stack:
-        kind, key, node = stack.pop()
-        if node is None or node in ("", [], ()):
-            survey.has_empty_place |= _is_place(key)
-        elif isinstance(node, list):
-            stack.extend((kind, key, each) for each in reversed(node))
-        elif isinstance(node, tuple):
-            kind = _declared_type(node) or kind
-            stack.extend((_type_named(name) or kind, name, each) for name, each in reversed(node))
-        elif isinstance(node, str) and aside and node.startswith(_ASIDE):
-            plain = aside[int(node[len(_ASIDE) :])]
-            if looks_like_image(plain.head):
-                survey.images.append((kind, plain))
+    def __init__(self, tree: Any) -> None:
+        self.files: list[tuple[Label, str]] = []
+        self.has_empty_place = self.has_content = self.has_long_text = False
+        stack: list[tuple[Label, str, Any]] = [(UNLABELLED, "", tree)]
+        while stack:
+            label, key, node = stack.pop()
+            if _is_empty(node):
+                self.has_empty_place |= may_hold_files(key)
+            elif isinstance(node, list):
+                stack.extend((label, key, each) for each in reversed(node))
+            elif isinstance(node, tuple):
+                for name, value in node:
+                    if isinstance(value, str) and describes_file(name):
+                        label = label_of(value).within(label)
+                stack.extend((label_of(name).within(label), name, each) for name, each in reversed(node))
+            elif isinstance(node, str) and _is_file(node[:_HEAD], key):
+                self.files.append((label, node))
             else:
-                survey.holds_something = survey.holds_long_text = True
-        elif isinstance(node, str) and looks_like_image(node):
-            survey.images.append((kind, node))
-        else:
-            survey.holds_something = True
-            survey.holds_long_text |= isinstance(node, str) and len(node) > _LONG
-    return survey
+                self.has_content = True
+                self.has_long_text |= isinstance(node, str) and len(node) > _LONG
 
 
-def _wanted(survey: _Survey, wanted: ImageType) -> list[str | PlainBase64]:
-    if not survey.images:
-        if survey.holds_long_text or (survey.holds_something and not survey.has_empty_place):
-            raise UnrecognizedResponse("no_image", b"")
-        return []
-    named = [text for kind, text in survey.images if kind is wanted]
-    unnamed = [text for kind, text in survey.images if kind is None]
-    if named or not unnamed:
-        return named
-    if len(unnamed) < len(survey.images):
-        raise UnrecognizedResponse("ambiguous", b"")
-    return unnamed
+def _select(survey: _Survey, wanted: ImageType) -> list[str]:
+    """Return the texts of the wanted type: those labelled with it, and those that nothing labels.
+
+    A bare side belongs to the document where other types are labelled; where none is, it may be that of a selfie.
+    """
+    if not survey.files and (survey.has_long_text or (survey.has_content and not survey.has_empty_place)):
+        raise UnrecognizedResponse("no_file", b"")
+    files = [(label, text) for label, text in survey.files if label.type in (wanted, None)]
+    if wanted is ImageType.DOCUMENT:
+        files.sort(key=lambda file: file[0].side)
+    elif any(label.type for label, _ in survey.files):
+        files = [(label, text) for label, text in files if label.type or label.side is Side.UNKNOWN]
+    return [text for _, text in files]
 
 
-def _declared_type(pairs: tuple[tuple[str, Any], ...]) -> ImageType | None:
-    for name, value in pairs:
-        if isinstance(value, str) and _plain(name) in _TYPE_FIELDS and (kind := _type_named(value)):
-            return kind
-    return None
+def _is_empty(node: Any) -> bool:
+    return (
+        node is None
+        or node in ([], ())
+        or (isinstance(node, str) and (not node or node.isspace() or _is_empty_uri(node)))
+    )
 
 
-def _type_named(name: str) -> ImageType | None:
-    return _TYPES.get(_plain(name))
+def _is_empty_uri(text: str) -> bool:
+    return len(text) < _LONG and (uri := _DATA_URI.match(text)) is not None and uri.end() == len(text)
 
 
-def _is_place(key: str) -> bool:
-    """Whether images would stand under this key, so that its being empty says that there are none."""
-    plain = _plain(key)
-    return plain in _PLACES or "image" in plain or "picture" in plain or "photo" in plain
+def _is_file(head: str, key: str) -> bool:
+    """Return whether a text that begins so is a file. Under a name for files that is also markup, and base64 of unknown bytes."""
+    if _URL.fullmatch(head) or _DATA_URI.match(head):
+        return True
+    place = may_hold_files(key) and key != ""
+    if digits := _BASE64.match(head):
+        data = _decode(digits[0][: len(digits[0]) // 4 * 4]) or b""
+        return bool(identify(data)) or data.startswith(b"data:") or (place and digits.end() == len(head) > _LONG)
+    return place and bool(_MARKUP.match(head))
 
 
-def _plain(name: str) -> str:
-    """`selfPortraits`, `SELF_PORTRAITS` and `self-portraits` are one name."""
-    return re.sub(r"[\W_]", "", name[:64]).lower()
+def _read(text: str) -> InlineFile | LinkedFile:
+    if _URL.fullmatch(text):
+        return LinkedFile(text.strip())
+    if uri := _DATA_URI.match(text):
+        is_base64, start = uri[1].lower().endswith(";base64"), uri.end()
+        del uri  # it holds the text, of which there are never more than two copies
+        text = text[start:]
+        if not is_base64:
+            return inline_file(unquote_to_bytes(text))
+    elif _MARKUP.match(text):
+        return InlineFile(text.encode("latin-1", "replace"), None)
+    data = _decode(text)
+    if data is None:
+        return InlineFile(text.encode("latin-1", "replace"), None, complete=False)
+    if data.startswith(b"data:"):
+        return _read(data.decode("latin-1"))
+    return inline_file(data)
+
+
+def _decode(text: str) -> bytes | None:
+    """Return the bytes of base64 in either alphabet, with or without padding and white space; None if it is none.
+
+    `a2b_base64` reads the text where it stands; `base64.b64decode` would copy it first.
+    """
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        digits = text.encode("latin-1", "replace")
+    del text
+    digits = digits.translate(_STANDARD, delete=b" \t\r\n")
+    if not digits.endswith(b"="):
+        digits = (
+            digits[:-1] if len(digits) % 4 == 1 else digits + b"=" * (-len(digits) % 4)
+        )  # one digit more is a cut-off text
+    try:
+        return a2b_base64(digits, strict_mode=True)
+    except ValueError:
+        return None

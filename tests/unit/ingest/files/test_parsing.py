@@ -16,8 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ingest.files.formats import MAX_PIXELS
-from ingest.files.parsing import _VERY_LONG, MAX_IMAGES, MAX_PARTS, InlineImage, LinkedImage, check_image, read_images
+from ingest.files.old_formats import MAX_PIXELS
+from ingest.files.old_parsing import (
+    _VERY_LONG,
+    MAX_IMAGES,
+    MAX_PARTS,
+    InlineImage,
+    LinkedImage,
+    check_image,
+    read_images,
+)
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.models import ImageType
 

@@ -1,0 +1,94 @@
+"""Read what a JSON key or label says about a file: its image type, or its side of the document.
+
+Nobody outside the vendor knows its names, so case, separators, plurals, numbers and words such as "image" do not matter:
+`documentFront`, `DOCUMENT_FRONT` and `document-front-image-1` are one name.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ticket_archive.models import ImageType
+
+
+class Side(IntEnum):
+    """Of a document, in the order in which its files are stored."""
+
+    FRONT = 0
+    UNKNOWN = 1
+    BACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is known of a file from the names around it."""
+
+    type: ImageType | None = None
+    side: Side = Side.UNKNOWN
+
+    def within(self, outer: "Label") -> "Label":
+        """Return this label with what it leaves open taken from the label around it."""
+        return Label(self.type or outer.type, outer.side if self.side is Side.UNKNOWN else self.side)
+
+
+UNLABELLED = Label()
+
+_NOISE = re.compile(
+    r"\d+|[\W_]+|(?:base64|b64|image|img|photo|picture|file|url|uri|link|data|content|scan|capture|video|side|jpe?g|png|pdf)s?"
+)
+_TYPES = {
+    "selfie": ImageType.SELF_PORTRAITS,
+    "document": ImageType.DOCUMENT,
+    "signature": ImageType.DOCUMENT_SIGNATURE,
+    "ghost": ImageType.DOCUMENT_GHOST_PORTRAIT,
+    "ghostportrait": ImageType.DOCUMENT_GHOST_PORTRAIT,
+    "documentghost": ImageType.DOCUMENT_GHOST_PORTRAIT,
+    **{kind.value.replace("_", "").lower().removesuffix("s"): kind for kind in ImageType},
+}
+_DOCUMENT = r"(?P<document>(?:(?:identity|identification|id|documento?|doc|card|passport|licen[cs]e|cedula|dni)s?)*)"
+_SIDE = r"(?:(?P<front>front|frontal|anverso|frente|obverse|recto)|(?P<back>back|rear|reverse|reverso|dorso|verso))"
+_SIDES = (re.compile(_DOCUMENT + _SIDE), re.compile(_SIDE + _DOCUMENT))
+
+_TYPE_FIELDS = frozenset(
+    {
+        "type",
+        "imagetype",
+        "filetype",
+        "kind",
+        "name",
+        "filename",
+        "label",
+        "category",
+        "side",
+        "imageside",
+        "documentside",
+    }
+)
+_PLACES = frozenset({"", "data", "item", "items", "file", "files", "result", "results"})
+_PLACE = re.compile("image|picture|photo|video|portrait|selfie")
+
+
+def label_of(name: str) -> Label:
+    """Return what a name says. A bare side (`front`) leaves the type open, since a selfie may be frontal too."""
+    plain = _NOISE.sub("", name[:64].lower().replace("_", ""))
+    if kind := _TYPES.get(plain.removesuffix("s")):
+        return Label(kind)
+    for pattern in _SIDES:
+        if found := pattern.fullmatch(plain):
+            return Label(ImageType.DOCUMENT if found["document"] else None, Side.FRONT if found["front"] else Side.BACK)
+    return UNLABELLED
+
+
+def describes_file(name: str) -> bool:
+    """Return whether a field of this name says what the file beside it is."""
+    return _plain(name) in _TYPE_FIELDS
+
+
+def may_hold_files(name: str) -> bool:
+    """Return whether files stand under a key of this name, so that an empty value means that there are none."""
+    plain = _plain(name)
+    return plain in _PLACES or bool(_PLACE.search(plain)) or label_of(name) is not UNLABELLED
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name[:64]).lower()
