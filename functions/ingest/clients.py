@@ -1,10 +1,8 @@
 """AWS clients with this function's patience: quick tries by botocore, and never a call without a time-out."""
 
-from functools import cache
 from typing import Any
 
 from botocore.config import Config
-from botocore.session import Session, get_session
 
 from ticket_archive import aws
 
@@ -26,10 +24,4 @@ def client(service: str, *, interactive: bool = False) -> Any:
 
     `interactive`: somebody waits for an answer, and API Gateway gives up after 29 seconds.
     """
-    return aws.client(_session(), service, _INTERACTIVE if interactive else _PATIENT)
-
-
-@cache
-def _session() -> Session:
-    """One for all clients: they share its credentials and what it has read of the services' descriptions."""
-    return get_session()
+    return aws.client(service, _INTERACTIVE if interactive else _PATIENT)

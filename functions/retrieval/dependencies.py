@@ -31,12 +31,12 @@ class Collaborators:
     @cached_property
     def tickets(self) -> TicketTable:
         """The table."""
-        return TicketTable(aws.client(self._session, "dynamodb", _PATIENCE), self._settings.table_name)
+        return TicketTable(aws.client("dynamodb", _PATIENCE), self._settings.table_name)
 
     @cached_property
     def objects(self) -> Bucket:
         """The bucket. Only details that are too large for the table are read from it."""
-        return Bucket(aws.client(self._session, "s3", _PATIENCE), self._settings.bucket_name)
+        return Bucket(aws.client("s3", _PATIENCE), self._settings.bucket_name)
 
     @cached_property
     def links(self) -> Links:

@@ -7,7 +7,8 @@ from typing import Any
 
 from ticket_archive.errors import InvalidRequest
 
-_TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+TICKET_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
+_TICKET = re.compile(TICKET_PATTERN, re.ASCII)
 _CUSTOMER_MAX = 256
 
 

@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from ingest.files.parsing import InlineImage, LinkedImage, check_image, read_images
-from ingest.secrets import VendorCredential
 from ingest.vendor.auth import Token, TokenSource, read_token
 from ingest.vendor.errors import error_for_response
 from ingest.vendor.http import Answer, Transport
@@ -26,6 +25,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.models import ImageType, ticket_id
 from ticket_archive.summary import tells_of
+from ticket_archive.webhook_credentials import VendorCredential
 
 USER_AGENT = "idv-ticket-archive/1"
 MAX_BYTES = 12_000_000
@@ -154,7 +154,7 @@ class Preventor:
     def _send_with(self, token: str, call: Call, path: str, expires_at: float) -> Answer:
         headers = {
             "Authorization": f"Bearer {token}",
-            "x-api-key": self._credential().api_key,
+            "x-api-key": self._credential().api_key.get_secret_value(),
             "Accept": "application/json, image/*",
             "User-Agent": USER_AGENT,
         }
@@ -187,13 +187,13 @@ class Preventor:
             return self._ask_token(renewed, expires_at)
 
     def _ask_token(self, credential: VendorCredential, expires_at: float) -> Token:
-        pair = f"{credential.api_key}:{credential.secret}"
+        pair = f"{credential.api_key.get_secret_value()}:{credential.secret.get_secret_value()}"
         headers = {
             "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
-            "x-api-key": credential.api_key,
-            "x-tenant": credential.tenant,
-            "x-env": credential.env,
-            "x-banknu": credential.banknu,
+            "x-api-key": credential.api_key.get_secret_value(),
+            "x-tenant": credential.tenant.get_secret_value(),
+            "x-env": credential.env.get_secret_value(),
+            "x-banknu": credential.banknu.get_secret_value(),
             "x-interface": "API",
             "Accept": "application/json",
             "User-Agent": USER_AGENT,

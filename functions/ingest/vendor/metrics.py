@@ -1,8 +1,7 @@
-"""What is told of every call to the vendor: a count and a time, a log line, a part of the trace. Ids and codes only."""
+"""What is told of every call to the vendor: a count and a time, a log line. Ids and codes only."""
 
 from enum import StrEnum
 
-from ticket_archive import traces
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -56,4 +55,3 @@ class VendorCalls:
         expected = failure is None or isinstance(failure, TicketNotFound)  # which may mean a derived image's absence
         log = logger.debug if expected else logger.info
         log("vendor call", extra={**told, "milliseconds": milliseconds})
-        traces.call(f"Preventor {call.value}", seconds, told, failed=not expected)

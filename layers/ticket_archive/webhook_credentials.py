@@ -1,0 +1,90 @@
+"""The three secrets in Secrets Manager as models, which never show their values.
+
+Every model has `read`, which takes a secret's text and raises SettingsError that names the secret.
+"""
+
+import base64
+import json
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from ticket_archive.errors import SettingsError
+from ticket_archive.webhook_encryption import check_secret
+
+_Filled = Field(min_length=1)
+
+
+class _Secret(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    label: ClassVar[str]
+
+    @classmethod
+    def read(cls, text: object) -> Self:
+        """Parse a secret's text. Raises SettingsError."""
+        try:
+            return cls.model_validate_json(text if isinstance(text, str | bytes) else "")
+        except ValidationError:
+            pass
+        # Raised outside the handler: pydantic's error holds the text, and must not become this error's context.
+        raise SettingsError(f"{cls.label}: malformed")
+
+
+class VendorCredential(_Secret):
+    """The five values that Preventor gives a customer; the last three may be empty."""
+
+    label = "vendor credential"
+
+    api_key: SecretStr = _Filled
+    secret: SecretStr = _Filled
+    tenant: SecretStr = SecretStr("")
+    env: SecretStr = SecretStr("")
+    banknu: SecretStr = SecretStr("")
+
+
+class WebhookSecret(_Secret):
+    """The key of encrypted webhooks: `{"secret": "32 characters"}`, or the 32 characters alone."""
+
+    label = "webhook secret"
+
+    secret: SecretStr
+
+    @classmethod
+    def read(cls, text: object) -> Self:
+        """Parse a secret's text. Raises SettingsError."""
+        try:
+            parsed = json.loads(text) if isinstance(text, str) else {}
+        except ValueError:
+            parsed = None
+        if isinstance(text, str) and not isinstance(parsed, dict):
+            return cls(secret=SecretStr(text))
+        return super().read(text)
+
+    @property
+    def key(self) -> bytes:
+        """The AES key. Raises SettingsError unless it is 32 bytes."""
+        return check_secret(self.secret.get_secret_value())
+
+
+class WebhookCredentials(_Secret):
+    """What every webhook must carry: a header with this exact value.
+
+    `{"header", "value"}`, or `{"username", "password"}` for HTTP Basic credentials.
+    """
+
+    label = "webhook credentials"
+
+    header: str = _Filled
+    value: SecretStr = _Filled
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_basic(cls, values: Any) -> Any:
+        match values:
+            case {"username": str(username), "password": str(password)} if username and password:
+                pair = f"{username}:{password}".encode("utf-8", "surrogatepass")
+                return {"header": "authorization", "value": "Basic " + base64.b64encode(pair).decode()}
+            case {"header": str(header)}:
+                return {**values, "header": header.lower()}
+        return values
