@@ -44,15 +44,17 @@ def queued(tickets: Iterable[str], *, force: bool = False) -> dict[str, Any]:
 
 def completed(tickets: Iterable[str]) -> dict[str, Any]:
     """An SQS batch with the webhooks that say that these tickets are complete, in the vendor's encryption."""
-    from ingest.messaging.messages import webhook_message
-    from ingest.webhooks.event import Webhook, seal_webhook
+    from ticket_archive.messages import Webhook, webhook_message
+    from ticket_archive.webhook_encryption import encrypt_event
 
     batch = queued(tickets)
     for record in batch["Records"]:
         ticket = json.loads(record["body"])["ticket"]
         event = {"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}
-        body, iv = seal_webhook(json.dumps(event).encode(), _SECRET, os.urandom(16))
-        record["body"] = webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:30:00.000000Z"))
+        body, iv = encrypt_event(json.dumps(event).encode(), _SECRET, os.urandom(16))
+        record["body"] = webhook_message(
+            Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:30:00.000000Z")
+        )
     return batch
 
 

@@ -66,12 +66,13 @@ def _one(measured: dict[str, Any], storage: str, *, goals: bool) -> Figure:
 def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
     """Each ticket alone in a warm function; then the same calls to AWS, made bare: what storage takes of its path."""
     from ingest.handlers import sqs as sqs_handler
+    from ticket_archive import aws
 
     calls: list[tuple[str, str, dict[str, Any]]] = []
-    make = sqs_handler.client  # type: ignore[attr-defined]
+    make = aws.client
 
-    def recording(service: str) -> Any:
-        client = make(service)
+    def recording(service: str, config: Any) -> Any:
+        client = make(service, config)
 
         def record(params: dict[str, Any], model: Any, **_: Any) -> None:
             calls.append((service, model.name, dict(params)))
@@ -79,7 +80,7 @@ def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
         client.meta.events.register("provide-client-params.*.*", record)
         return client
 
-    sqs_handler.client = recording  # type: ignore[assignment, attr-defined]
+    aws.client = recording
     seconds, storage = [], []
     with ThreadPoolExecutor(16) as pool:
         for number, ticket in enumerate(tickets):
@@ -95,9 +96,9 @@ def one_ticket(tickets: Sequence[str], *, cold_token: bool) -> dict[str, Any]:
 
 
 def _forget_token() -> None:
-    from ingest.handlers.sqs import collaborators
+    from ingest import dependencies
 
-    tokens = collaborators().work._archive._fetcher._vendor._tokens  # type: ignore[attr-defined]  # noqa: SLF001
+    tokens = dependencies.sqs().processor._archive._fetcher._vendor._tokens  # type: ignore[attr-defined]  # noqa: SLF001
     tokens._token = None  # noqa: SLF001
 
 
@@ -119,11 +120,12 @@ _clients: dict[str, Any] = {}
 
 def _call(service: str, name: str, params: dict[str, Any]) -> None:
     from botocore import xform_name
+    from botocore.config import Config
 
-    from ingest.clients import client
+    from ticket_archive import aws
 
     if service not in _clients:
-        _clients[service] = client(service)
+        _clients[service] = aws.client(service, Config(max_pool_connections=16))
     getattr(_clients[service], xform_name(name))(**params)
 
 

@@ -50,9 +50,11 @@ def figures(lab: Lab, *, rounds: int = 5) -> list[Figure]:
 
 def ours(connections: int) -> float:
     """CPU seconds, with the product's client."""
-    from ingest.clients import client
+    from botocore.config import Config
 
-    return _cpu(client("s3"), connections)
+    from ticket_archive import aws
+
+    return _cpu(aws.client("s3", Config(max_pool_connections=connections)), connections)
 
 
 def botocores(connections: int) -> float:

@@ -18,10 +18,10 @@ from local import ROOT
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
-from ingest.messaging.messages import ticket_message, webhook_message
-from ingest.webhooks.event import IV_HEADER, Webhook, check_secret, seal_webhook
 from ticket_archive.errors import ArchiveError
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import ticket_id
+from ticket_archive.webhook_encryption import IV_HEADER, check_secret, encrypt_event
 
 FOLDER = ROOT / "events"
 
@@ -117,7 +117,7 @@ def _bytes(event: Event) -> bytes:
 
 
 def _sealed(name: str, event: Event, secret: str) -> tuple[bytes, str]:
-    return seal_webhook(_bytes(event), check_secret(secret), hashlib.sha256(name.encode()).digest()[:16])
+    return encrypt_event(_bytes(event), check_secret(secret), hashlib.sha256(name.encode()).digest()[:16])
 
 
 # ─── The webhook door: API Gateway, REST, proxy integration ─────────────────────────────────────────────────────────
@@ -175,7 +175,7 @@ def _posted(body: bytes, headers: Mapping[str, str], *, binary: bool = False, re
 def _queue_door(secret: str, ticket: str) -> dict[str, Event]:
     def message(name: str, event: Event, with_secret: str = secret) -> str:
         body, iv = _sealed(name, event, with_secret)
-        return webhook_message(Webhook(body, iv, "text/plain", _RECEIVED_AT))
+        return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=_RECEIVED_AT))
 
     return {
         "queue_completed_encrypted.json": _batch(message("queue_completed_encrypted.json", _completed(ticket))),

@@ -22,10 +22,10 @@ from retrieval import models, params
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
-from ingest.webhooks.event import IV_HEADER
 from retrieval import app, problems
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_encryption import IV_HEADER
 
 PATH = ROOT / "docs" / "openapi.json"
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ingest.messaging.messages import ticket_message
 from ops.queues import Pace, Queue
 from ticket_archive.errors import InvalidRequest
+from ticket_archive.messages import ticket_message
 from ticket_archive.models import ticket_id
 
 KIND = "backfill"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ingest.messaging.messages import TicketRequest, read_message
 from ops.queues import Pace, Queue, Received
 from ticket_archive.errors import UnreadableWebhook
+from ticket_archive.messages import TicketRequest, read_message
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketTable
 

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from ingest.secrets import Secrets
-from ingest.webhooks.event import IV_HEADER, seal_webhook
-from ingest.webhooks.request import Credentials, read_credentials
-from ops.errors import Failure
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.webhook_credentials import WebhookCredentials, WebhookSecret
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
@@ -49,30 +47,27 @@ def event(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
 
 
 def webhook_secret(client: "SecretsManagerClient", secret_id: str) -> bytes:
-    """The current one, read as the ingest function reads it. Raises RetryableError, SettingsError."""
-    return Secrets(client, vendor_credential="", webhook_secret=secret_id).webhook_secrets()[0]
+    """Return the current key. Raises ClientError, SettingsError."""
+    return WebhookSecret.read(client.get_secret_value(SecretId=secret_id)["SecretString"]).key
 
 
-def credentials(client: "SecretsManagerClient", secret_id: str) -> Credentials:
-    """What webhooks have to carry besides. Raises Failure, ClientError."""
-    try:
-        return read_credentials(client.get_secret_value(SecretId=secret_id)["SecretString"])
-    except ValueError:
-        raise Failure("the secret with the webhooks' credentials is malformed: see the README") from None
+def credentials(client: "SecretsManagerClient", secret_id: str) -> WebhookCredentials:
+    """Return what a webhook must carry. Raises ClientError, SettingsError."""
+    return WebhookCredentials.read(client.get_secret_value(SecretId=secret_id)["SecretString"])
 
 
 def post(
     url: str,
     said: Mapping[str, Any],
     secret: bytes,
-    carried: Credentials | None = None,
+    carried: WebhookCredentials | None = None,
     ca_bundle: str | None = None,
 ) -> tuple[int, str]:
     """Encrypts and posts an event; returns the status and the answer. Raises requests' exceptions."""
-    body, iv = seal_webhook(json.dumps(said).encode(), secret, secrets.token_bytes(16))
+    body, iv = encrypt_event(json.dumps(said).encode(), secret, secrets.token_bytes(16))
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
     if carried is not None:
-        headers[carried.header] = carried.value
+        headers[carried.header] = carried.value.get_secret_value()
     answer = requests.post(
         url, data=body, headers=headers, timeout=_CONNECT_AND_READ, allow_redirects=False, verify=ca_bundle or True
     )

@@ -14,7 +14,7 @@ from functools import cache
 from bench.memory_sizing import MB_PER_CPU
 from bench.scale import calls
 from bench.scale.inputs import World
-from ingest.clients import CALLS_AT_ONCE
+from ingest.dependencies import CALLS_AT_ONCE
 from ingest.handlers.sqs import LEFT_FOR_STORING
 from ingest.vendor.client import _QUICK_PAUSES
 

@@ -7,7 +7,7 @@ from functools import cache
 from bench.scale import batch, calls, traffic
 from bench.scale.inputs import World
 from bench.scale.settings import Settings
-from ingest.secrets import _SECONDS as SECRET_LIFE
+from ingest.secrets import CACHE_SECONDS as SECRET_LIFE
 
 SECRET_READS = 3
 """The vendor's credential, the webhook secret, and the one before it."""

@@ -1,49 +1,30 @@
-"""The ingest function: one handler, three doors, told apart by the form of the event.
+"""Entry point of the ingest function: choose the handler by the event's source."""
 
-A door's module is imported when its first event comes: a cold start costs what the door in use needs. In a snapshot of
-the initialised process (SnapStart) all of them are loaded, and nothing is made yet: no client, secret or connection.
-"""
-
-import gc
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ingest.handlers import schedule, sqs, webhook
 from ticket_archive import snapshot
+from ticket_archive.event_source import REST_API, SCHEDULE_SOURCE, SQS, UnsupportedEvent, event_source
 from ticket_archive.telemetry import metrics
 
-# What is loaded until the first event is done stays: to look for garbage in it is a twentieth of a cold start.
-gc.disable()
-
-SCHEDULE_SOURCE = "ticket-archive.schedule"
-
-snapshot.prepare(
-    "ingest.handlers.webhook",
-    "ingest.handlers.sqs",
-    "ingest.handlers.schedule",
-    "cryptography.hazmat.primitives.ciphers",
-    "cryptography.hazmat.primitives.padding",
-)
+snapshot.reseed_after_restore()
 
 
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Hands the event to its door: SQS records, the schedule's tick, or else a request from API Gateway."""
-    try:
-        return _through_its_door(event, context)
-    finally:
-        gc.enable()
-
-
-def _through_its_door(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    if "Records" in event:
-        from ingest.handlers import sqs as sqs_handler
-
-        return sqs_handler.handle(event, context)
-    if event.get("source") == SCHEDULE_SOURCE:
-        from ingest.handlers import schedule as schedule_handler
-
-        return schedule_handler.handle()
-    from ingest.handlers import webhook as webhook_handler
-
-    return webhook_handler.handle(event, context)
+    """Handle a webhook request, an SQS batch or the schedule's event. Raises UnsupportedEvent for any other."""
+    source = event_source(event)
+    if source == SQS:
+        return sqs.handle(event, context)
+    if source == SCHEDULE_SOURCE:
+        return schedule.handle()
+    if source == REST_API:
+        if (event["httpMethod"], event.get("resource")) == ("POST", webhook.RESOURCE):
+            return webhook.handle(event)
+        source += f" request {event['httpMethod']} {event.get('resource')}"
+    raise UnsupportedEvent(
+        f"ingest does not take this event: {source}. It takes POST {webhook.RESOURCE} of a REST API, "
+        f'{SQS} records, and {{"source": "{SCHEDULE_SOURCE}"}}.'
+    )

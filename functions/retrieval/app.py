@@ -16,7 +16,7 @@ from retrieval import audit, models, params, problems, tickets
 from retrieval.dependencies import Collaborators
 from retrieval.errors import MethodNotAllowed, NotArchivedYet, UnknownRoute
 from retrieval.paths import route_path
-from ticket_archive import snapshot, traces
+from ticket_archive import snapshot
 from ticket_archive.clock import now
 from ticket_archive.details import to_json
 from ticket_archive.errors import InvalidRequest
@@ -24,7 +24,7 @@ from ticket_archive.metrics import Metric, count
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import append_log_keys, describe, logger, metrics
 
-snapshot.prepare()
+snapshot.reseed_after_restore()
 
 app = APIGatewayRestResolver(debug=False)  # debug would print whole events, whatever the environment says
 collaborators = Collaborators(os.environ)
@@ -123,8 +123,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    with traces.part("answer"):
-        return app.resolve({**event, "path": route_path(event)}, context)
+    return app.resolve({**event, "path": route_path(event)}, context)
 
 
 def _archived(segment: str) -> TicketItem:

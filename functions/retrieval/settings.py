@@ -1,33 +1,21 @@
 """The retrieval function's settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import Annotated
 
-from ticket_archive.settings import Variables
+from pydantic import Field
+
+from ticket_archive.settings import Settings
 
 LIFE_MIN, LIFE_MAX = 60, 900
 """Seconds that a signed URL may live: the bounds of what is asked for, and of what an installation may set."""
 
+_Life = Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX)]
 
-@dataclass(frozen=True, slots=True)
-class RetrievalSettings:
+
+class RetrievalSettings(Settings):
     """Where tickets are, and how long signed URLs live, in seconds: unless asked otherwise, and at most."""
 
     table_name: str
     bucket_name: str
-    url_life_seconds: int
-    url_life_max_seconds: int
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Self:
-        """From the variables of the fields' names in capitals. Raises SettingsError that names those at fault."""
-        variables = Variables(environment)
-        settings = cls(
-            table_name=variables.text("TABLE_NAME"),
-            bucket_name=variables.text("BUCKET_NAME"),
-            url_life_seconds=variables.number("URL_LIFE_SECONDS", 300, LIFE_MIN, LIFE_MAX),
-            url_life_max_seconds=variables.number("URL_LIFE_MAX_SECONDS", LIFE_MAX, LIFE_MIN, LIFE_MAX),
-        )
-        variables.check()
-        return settings
+    url_life_seconds: _Life = 300
+    url_life_max_seconds: _Life = LIFE_MAX

@@ -13,7 +13,8 @@ tls.share_context()
 
 def client(service: str, config: Config) -> Any:
     """Return a client for `service` in the function's region and with its role's credentials."""
-    return session().client(service, config=config)
+    boto3_session: Any = session()  # its stubs have an overload for each service's name
+    return boto3_session.client(service, config=config)
 
 
 @cache

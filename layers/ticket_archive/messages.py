@@ -8,7 +8,7 @@ optional. Other keys are ignored, so that newer senders are understood.
 from base64 import b64encode
 from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
@@ -32,12 +32,16 @@ class _Model(BaseModel):
 
 
 class Webhook(_Model):
-    """A webhook request as it arrived. `received_at` is ISO 8601 in UTC; `iv` is the header's value."""
+    """A webhook request as it arrived. `received_at` is ISO 8601 in UTC; `iv` is the header's value.
+
+    `quarantined` says that the request has been quarantined before, so that it is counted once.
+    """
 
     body: bytes = Field(repr=False)
     iv: str | None = Field(default=None, repr=False)
     content_type: str | None = None
     received_at: Annotated[str, Field(pattern=_UTC), AfterValidator(_existing)]  # becomes part of a sort key
+    quarantined: bool = False
 
     @field_serializer("body", when_used="json")
     def _to_base64(self, body: bytes) -> str:
@@ -60,7 +64,7 @@ class TicketRequest(_Model):
 class _Message(_Model):
     """Both forms: `webhook` or `ticket` is set, and the other keys belong to `ticket`."""
 
-    v: Literal[1] = 1
+    v: Annotated[int, Field(ge=1, le=1)] = 1
     webhook: Webhook | None = None
     ticket: TicketId | None = None
     kind: Kind | None = None
@@ -78,8 +82,9 @@ def ticket_message(
 ) -> str:
     """Return the queue message that requests a ticket. Raises InvalidRequest that names the argument at fault."""
     options = {"kind": kind, "force": force, "settle": tuple(settle)}
+    given = {name: value for name, value in options.items() if value}
     try:
-        message = _Message(v=1, ticket=ticket, **{name: value for name, value in options.items() if value})
+        message = _Message.model_validate({"v": 1, "ticket": ticket, **given})
     except ValidationError as error:
         raise InvalidRequest(str(error.errors()[0]["loc"][0])) from None
     return message.model_dump_json(exclude_unset=True)
@@ -104,8 +109,6 @@ def read_message(text: str) -> Webhook | TicketRequest:
         if message.webhook is not None and "v" in given and "ticket" not in given:
             return message.webhook
         if message.ticket is not None and "webhook" not in given:
-            return TicketRequest(
-                ticket=message.ticket, kind=message.kind, force=message.force, settle=message.settle
-            )
+            return TicketRequest(ticket=message.ticket, kind=message.kind, force=message.force, settle=message.settle)
     # Raised outside the handler: pydantic's error holds the message, and must not become this error's context.
     raise UnreadableWebhook(reason)

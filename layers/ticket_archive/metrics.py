@@ -29,7 +29,11 @@ class Metric(StrEnum):
     TICKETS_ERASED_ASKED_FOR = "RequestsForErasedTickets"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
-    WEBHOOKS_QUARANTINED = "WebhooksQuarantined"
+    WEBHOOKS_QUARANTINED = "WebhooksQuarantined"  # once for each webhook
+    WEBHOOKS_QUARANTINED_AGAIN = "WebhooksQuarantinedAgain"  # redriven, and still unreadable
+    UNRECOGNIZED_EVENTS = "UnrecognizedEvents"
+    ARCHIVED_WITHOUT_OUTCOME = "ArchivedWithoutOutcome"
+    ARCHIVED_INCOMPLETE = "ArchivedIncomplete"
     ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to its manifest
 
     # The queue door: what a person must look at, once for each delivery

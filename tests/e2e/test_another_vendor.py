@@ -16,13 +16,13 @@ import pytest
 import requests
 from PIL import Image
 
-from ingest.webhooks.event import IV_HEADER, seal_webhook
 from local import stack as local_stack
 from local.api import Api
 from local.stack import Vendor
 from local.terminal import silent
 from local.vendor.credential import Credential
 from tests.support.waiting import eventually
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 pytestmark = pytest.mark.stack
 
@@ -96,7 +96,7 @@ def test_another_server_that_speaks_the_vendors_api_does_as_well(tmp_path: Path)
         stack = local_stack.up(tmp_path, silent(), vendor=Vendor(url, CREDENTIAL))
         try:
             with Api(stack) as api:
-                body, iv = seal_webhook(
+                body, iv = encrypt_event(
                     json.dumps({"ticket": TICKET, "event": "ticket.verification.completed"}).encode(),
                     stack.webhook_secret.encode(),
                     bytes(16),

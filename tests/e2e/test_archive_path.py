@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 import requests
 
-from ingest.webhooks.event import IV_HEADER, seal_webhook
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 pytestmark = pytest.mark.stack
 
@@ -56,7 +56,7 @@ def post(stack: LocalStack, body: bytes, headers: dict[str, str]) -> requests.Re
 
 
 def post_sealed(stack: LocalStack, event: dict[str, Any], secret: str | None = None) -> tuple[bytes, str]:
-    body, iv = seal_webhook(json.dumps(event).encode(), (secret or stack.at.webhook_secret).encode(), IV)
+    body, iv = encrypt_event(json.dumps(event).encode(), (secret or stack.at.webhook_secret).encode(), IV)
     answer = post(stack, body, {"Content-Type": "text/plain", IV_HEADER: iv})
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
     return body, iv
@@ -170,10 +170,10 @@ def test_an_event_in_progress_leaves_no_trace_of_a_ticket(stack: LocalStack) -> 
 def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalStack, spoil: str) -> None:
     ticket = ticket_at(stack, 130)
     event = json.dumps(completed(ticket, run=str(uuid4()))).encode()
-    body, iv = seal_webhook(event, stack.at.webhook_secret.encode(), IV)
+    body, iv = encrypt_event(event, stack.at.webhook_secret.encode(), IV)
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
     if spoil == "wrong_key":
-        body, _ = seal_webhook(event, b"x" * 32, IV)
+        body, _ = encrypt_event(event, b"x" * 32, IV)
     elif spoil == "tampered":
         cipher = bytearray(b64decode(body))
         cipher[20] ^= 1
@@ -187,7 +187,9 @@ def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalS
     elif spoil == "in_clear":
         body, headers = event, {"Content-Type": "application/json"}
     elif spoil == "not_a_ticket":
-        body, _ = seal_webhook(json.dumps(completed("../../etc/passwd")).encode(), stack.at.webhook_secret.encode(), IV)
+        body, _ = encrypt_event(
+            json.dumps(completed("../../etc/passwd")).encode(), stack.at.webhook_secret.encode(), IV
+        )
     neighbour = ticket_at(stack, 140 + len(spoil))
 
     answer = post(stack, body, headers)
@@ -217,7 +219,7 @@ def test_a_replayed_webhook_asks_the_vendor_nothing_and_raises_no_second_event(s
     asked = len(stack.vendor("calls", ticket=ticket))
     for _ in range(3):
         assert post(stack, body, {"Content-Type": "text/plain", IV_HEADER: iv}).status_code == 202
-    other, other_iv = seal_webhook(json.dumps(event).encode(), stack.at.webhook_secret.encode(), bytes(16))
+    other, other_iv = encrypt_event(json.dumps(event).encode(), stack.at.webhook_secret.encode(), bytes(16))
     assert post(stack, other, {"Content-Type": "text/plain", IV_HEADER: other_iv}).status_code == 202
     assert stack.post(later) == 202
     archived(stack, later)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from ingest.app import SCHEDULE_SOURCE
-from ingest.messaging.messages import ticket_message, webhook_message
-from ingest.webhooks.event import Webhook, seal_webhook
 from local import ROOT
 from local.account import ALIAS
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.event_source import SCHEDULE_SOURCE
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
+from ticket_archive.webhook_encryption import encrypt_event
 
 pytestmark = pytest.mark.stack
 
@@ -119,8 +119,10 @@ def test_nothing_that_comes_late_brings_it_back(stack: LocalStack) -> None:
     stack.post(ticket)
     archived(stack, ticket)
     event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
-    body, iv = seal_webhook(event, stack.at.webhook_secret.encode(), bytes(range(16)))
-    dead = webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:00:00.000000Z"))
+    body, iv = encrypt_event(event, stack.at.webhook_secret.encode(), bytes(range(16)))
+    dead = webhook_message(
+        Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:00:00.000000Z")
+    )
     ops(stack, "erase", ticket, "--yes", "--drain-seconds", "0")
 
     stack.vendor("forget")

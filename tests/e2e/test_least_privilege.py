@@ -17,13 +17,13 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from ingest.app import SCHEDULE_SOURCE
-from ingest.messaging.messages import ticket_message, webhook_message
-from ingest.webhooks.event import IV_HEADER, Webhook, seal_webhook
 from local.account import ALIAS, Account
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.event_source import SCHEDULE_SOURCE
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 pytestmark = pytest.mark.stack
 
@@ -75,8 +75,10 @@ class Deployed:
 
     def webhook(self, ticket: str) -> str:
         event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"})
-        body, iv = seal_webhook(event.encode(), self.stack.at.webhook_secret.encode(), uuid4().bytes)
-        return webhook_message(Webhook(body, iv, "text/plain", "2026-01-15T09:00:00.000000Z"))
+        body, iv = encrypt_event(event.encode(), self.stack.at.webhook_secret.encode(), uuid4().bytes)
+        return webhook_message(
+            Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:00:00.000000Z")
+        )
 
     def policy(self, role: str) -> dict[str, Any]:
         given = self.stack.iam.get_role_policy(RoleName=self.names[role], PolicyName=POLICY[role])

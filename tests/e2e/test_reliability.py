@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.messaging.messages import ticket_message
 from local.account import ALIAS, outputs
 from local.stack import SEED
 from local.vendor import webhooks
@@ -25,6 +24,7 @@ from tests.support.log_reader import Told
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem
 

@@ -23,7 +23,6 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from pytest_socket import socket_allow_hosts
 
-from ingest.webhooks.event import IV_HEADER
 from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.account import Account
@@ -34,6 +33,7 @@ from local.terminal import silent
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.webhook_encryption import IV_HEADER
 
 pytestmark = pytest.mark.stack
 

@@ -8,23 +8,23 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 import pytest
 
+from ingest import dependencies
 from ingest.archiving.processor import MessageProcessor
 from ingest.files.parsing import LinkedImage
 from ingest.handlers import sqs as sqs_handler
-from ingest.handlers.sqs import Collaborators
 from ingest.messaging.idempotency import EventIdempotency
-from ingest.messaging.messages import webhook_message
-from ingest.webhooks.event import Webhook, seal_webhook
+from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, RECEIVED_AT, SELFIES, TICKET, ArchiveHarness, pictures
 from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, When, picture, sqs_record
 from ticket_archive.details import read_details
 from ticket_archive.errors import DeadlineExceeded, UnrecognizedResponse, VendorUnavailable
+from ticket_archive.messages import Webhook, webhook_message
+from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 LINK = LinkedImage("https://images.example.com/front.jpg")
@@ -87,20 +87,24 @@ class Stack:
 
     def process(self, event: dict[str, str], receives: int) -> list[str]:
         """One delivery to one process that is made for it. Raises Died."""
-        body, iv = seal_webhook(json.dumps(event).encode(), SECRET, bytes(16))
-        record = sqs_record(webhook_message(Webhook(body, iv, "text/plain", RECEIVED_AT)), receives, "m1")
-        with ThreadPoolExecutor(2) as tickets, ThreadPoolExecutor(6) as calls, pytest.MonkeyPatch.context() as patch:
+        body, iv = encrypt_event(json.dumps(event).encode(), SECRET, bytes(16))
+        record = sqs_record(
+            webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT)),
+            receives,
+            "m1",
+        )
+        with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
             once = EventIdempotency(cast("Any", self.store), "idempotency")
             work = MessageProcessor(
                 archive=self.house.archive(calls),
-                once=once,
+                idempotency=once,
                 quarantine=self.queue,
                 webhook_secrets=lambda: [SECRET],
                 allow_plaintext=False,
                 retry_delay=20.0,
             )
-            door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, DELIVERIES)
-            patch.setattr(sqs_handler, "collaborators", lambda: door)
+            door = dependencies.SqsDependencies(work, once, cast("Any", self.queue), calls, 20.0, DELIVERIES)
+            patch.setattr(dependencies, "sqs", lambda: door)
             answer = sqs_handler.handle({"Records": [record]}, cast("Any", FakeContext()))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 

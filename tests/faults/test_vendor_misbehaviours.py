@@ -15,13 +15,13 @@ from dataclasses import asdict, dataclass
 import pytest
 
 from ingest.files.parsing import LinkedImage
-from ingest.secrets import VendorCredential
 from ingest.vendor import client as client_module
 from ingest.vendor.client import MAX_BYTES, Preventor
 from ingest.vendor.http import Transport
 from local.vendor import FAULTS, Endpoint, Shape, Simulator
 from ticket_archive.errors import ArchiveError, RetryableError
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_credentials import VendorCredential
 
 SECONDS = 2.0
 ATTEMPT_TIMEOUT = 0.7

@@ -7,11 +7,12 @@ from contextlib import suppress
 
 from ingest.files.old_formats import check_image
 from ingest.files.old_parsing import read_images
-from ingest.messaging.messages import read_message
-from ingest.webhooks.event import Webhook, open_webhook, seal_webhook
+from ingest.webhooks.event import open_webhook
 from tests.support.fakes import picture
 from ticket_archive.errors import UnreadableWebhook, UnrecognizedResponse, VendorUnavailable
+from ticket_archive.messages import Webhook, read_message
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = bytes(range(32))
 IV = bytes(16)
@@ -20,7 +21,7 @@ RECEIVED_AT = "2026-01-15T09:00:00.000000Z"
 
 def webhook(data: bytes) -> None:
     """As a body in clear, as what an encrypted one holds, as ciphertext, as base64, as an IV, as a message."""
-    sealed, iv = seal_webhook(data, SECRET, IV)
+    sealed, iv = encrypt_event(data, SECRET, IV)
     aligned = data[: len(data) // 16 * 16]
     for body, vector, content_type in (
         (data, None, "application/json"),
@@ -31,7 +32,9 @@ def webhook(data: bytes) -> None:
     ):
         try:
             open_webhook(
-                Webhook(body, vector, content_type, RECEIVED_AT), secrets=[SECRET[::-1], SECRET], allow_plaintext=True
+                Webhook(body=body, iv=vector, content_type=content_type, received_at=RECEIVED_AT),
+                secrets=[SECRET[::-1], SECRET],
+                allow_plaintext=True,
             )
         except UnreadableWebhook as error:
             if error.__context__ is not None:  # it would bring the body along into whatever prints it

@@ -16,7 +16,6 @@ from cryptography import x509
 from PIL import Image
 
 from ingest.files.parsing import LinkedImage
-from ingest.secrets import VendorCredential
 from ingest.vendor.client import Preventor
 from ingest.vendor.connections import tls_context
 from ingest.vendor.http import Transport
@@ -25,6 +24,7 @@ from tests.security.enclosure import IMAGE_HOST, PORTS, PRIVATE, VENDOR, Listene
 from tests.unit.ingest.vendor.test_url_policy import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_credentials import VendorCredential
 
 SECONDS = 1.0
 ORIGIN, HOST = "https://api.preventor.com", "images.preventor.com"

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from ingest.handlers import webhook as webhook_handler
+from ingest import dependencies
 from retrieval import app, audit
 from tests.fuzz.api import DOCUMENT, gateway
 from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, sha256_of
@@ -44,8 +44,8 @@ class Queue:
 def _world(monkeypatch: pytest.MonkeyPatch) -> None:
     """One archived ticket, and logs that nobody reads."""
     monkeypatch.setattr(app, "collaborators", World())
-    door = webhook_handler.Collaborators(cast("Any", Queue()), lambda: None)
-    monkeypatch.setattr(webhook_handler, "collaborators", lambda: door)
+    door = dependencies.WebhookDependencies(cast("Any", Queue()), lambda: None)
+    monkeypatch.setattr(dependencies, "webhook", lambda: door)
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
     monkeypatch.setattr(audit._logger.registered_handler, "stream", io.StringIO())
 

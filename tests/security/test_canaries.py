@@ -19,12 +19,12 @@ from uuid import uuid4
 
 import pytest
 
-from ingest.app import SCHEDULE_SOURCE
-from ingest.webhooks.event import IV_HEADER, seal_webhook
 from local import ROOT
 from tests.security import marked_vendor as marked
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.event_source import SCHEDULE_SOURCE
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 pytestmark = pytest.mark.stack
 
@@ -143,7 +143,7 @@ class Journey:
 
     def post_sealed(self, ticket: str, secret: bytes = marked.WEBHOOK_SECRET.encode()) -> int:
         event = {"ticket": ticket, "event": "ticket.verification.completed", "cifcode": marked.CUSTOMER, **marked.EVENT}
-        body, iv = seal_webhook(json.dumps(event).encode(), secret, IV)
+        body, iv = encrypt_event(json.dumps(event).encode(), secret, IV)
         return self.post(body, iv)
 
     def deliver(self) -> list[str]:

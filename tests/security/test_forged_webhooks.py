@@ -5,17 +5,18 @@ CBC has no MAC: whoever sees one can flip any bit of the first block through the
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ingest.archiving.processor import QUARANTINED, Message, MessageProcessor
-from ingest.messaging.messages import webhook_message
-from ingest.webhooks.event import Webhook, seal_webhook
+from ingest.messaging.idempotency import EventIdempotency
 from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
-from tests.support.fakes import FakeQueue
+from tests.support.fakes import FakeIdempotencyTable, FakeQueue
 from ticket_archive.clock import monotonic_in
 from ticket_archive.errors import TicketIncomplete
+from ticket_archive.messages import Webhook, webhook_message
+from ticket_archive.webhook_encryption import encrypt_event
 
 KEY, IV = bytes(range(32)), bytes(range(16))
 
@@ -27,7 +28,7 @@ class CliHarness:
         self.queue = FakeQueue(house.effects)
         self._work = MessageProcessor(
             archive=house.archive(),
-            once=None,
+            idempotency=EventIdempotency(cast("Any", FakeIdempotencyTable()), "idempotency"),
             quarantine=self.queue,
             webhook_secrets=lambda: [KEY],
             allow_plaintext=False,
@@ -35,12 +36,12 @@ class CliHarness:
         )
 
     def receives(self, body: bytes, iv: str) -> str:
-        text = webhook_message(Webhook(body, iv, "text/plain", RECEIVED_AT))
-        return self._work.do(Message(body=text, id="m1", sent_at=RECEIVED_AT), monotonic_in(5)).result
+        text = webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
+        return self._work.process(Message(body=text, id="m1", sent_at=RECEIVED_AT), monotonic_in(5)).result
 
 
 def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
-    return seal_webhook(
+    return encrypt_event(
         json.dumps({"ticket": TICKET, "event": "ticket.verification.completed", **event}).encode(), KEY, iv
     )
 

@@ -8,24 +8,25 @@ import json
 import random
 from base64 import b64encode
 from collections.abc import Hashable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from ingest import dependencies
 from ingest.archiving.processor import MessageProcessor
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers import webhook as webhook_handler
-from ingest.handlers.sqs import Collaborators
-from ingest.messaging.messages import webhook_message
-from ingest.webhooks.event import IV_HEADER, Webhook, seal_webhook
+from ingest.messaging.idempotency import EventIdempotency
+from ingest.threads import ContextThreadPool
 from tests.security.vaudenay import BLOCK, attack
 from tests.support.archive_harness import RECEIVED_AT, ArchiveHarness
-from tests.support.fakes import FakeContext, FakeQueue, sqs_record
+from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
 from tests.support.logs import log_lines
+from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.telemetry import metrics
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 KEYS = [random.Random(seed).randbytes(32) for seed in range(20)]
 EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.completed"}).encode()
@@ -52,8 +53,8 @@ class Captured:
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Captured:
     queue = Captured()
-    made = webhook_handler.Collaborators(cast("Any", queue), lambda: None)
-    monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
+    made = dependencies.WebhookDependencies(cast("Any", queue), lambda: None)
+    monkeypatch.setattr(dependencies, "webhook", lambda: made)
     return queue
 
 
@@ -61,7 +62,7 @@ def post(body: bytes, iv: str | None) -> Hashable:
     """All that a caller sees of the webhook door: status, headers, body."""
     headers = {"Content-Type": "text/plain"} | ({IV_HEADER: iv} if iv is not None else {})
     event = {"body": body.decode("latin-1"), "isBase64Encoded": False, "headers": headers}
-    answer = webhook_handler.handle(event, cast("Any", FakeContext()))
+    answer = webhook_handler.handle(event)
     metrics.clear_metrics()
     return json.dumps(answer, sort_keys=True)
 
@@ -98,9 +99,9 @@ def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
 ) -> None:
     """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
     iv = random.Random(key).randbytes(BLOCK)
-    with ThreadPoolExecutor(10) as tickets:
-        office = CliHarness(key, tickets)
-        monkeypatch.setattr(sqs_handler, "collaborators", lambda: office.door)
+    with ContextThreadPool(1, "call") as calls:
+        office = CliHarness(key, calls)
+        monkeypatch.setattr(dependencies, "sqs", lambda: office.door)
 
         assert attack(sealed(key, iv), iv, office.ask) == b""
 
@@ -113,19 +114,20 @@ def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
 class CliHarness:
     """The queue door with this key as its secret, and what it lets be seen of each message."""
 
-    def __init__(self, key: bytes, tickets: ThreadPoolExecutor) -> None:
+    def __init__(self, key: bytes, calls: ContextThreadPool) -> None:
         self.house = ArchiveHarness()
         self.queue = FakeQueue(self.house.effects)
         self.seen: dict[str, tuple[str, ...]] = {}
+        once = EventIdempotency(cast("Any", FakeIdempotencyTable()), "idempotency")
         work = MessageProcessor(
             archive=self.house.archive(),
-            once=None,
+            idempotency=once,
             quarantine=self.queue,
             webhook_secrets=lambda: [key],
             allow_plaintext=False,
             retry_delay=20.0,
         )
-        self.door = Collaborators(work, None, cast("Any", self.queue), tickets, 20.0, 9)
+        self.door = dependencies.SqsDependencies(work, once, cast("Any", self.queue), calls, 20.0, 9)
 
     def ask(self, asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
         """Message by message what is answered and quarantined; in batches, as Lambda brings them."""
@@ -133,7 +135,14 @@ class CliHarness:
         for begin in range(0, len(asked), 10):
             before = len(self.queue.quarantined)
             bodies = [
-                webhook_message(Webhook(b64encode(ciphertext), b64encode(iv).decode(), "text/plain", RECEIVED_AT))
+                webhook_message(
+                    Webhook(
+                        body=b64encode(ciphertext),
+                        iv=b64encode(iv).decode(),
+                        content_type="text/plain",
+                        received_at=RECEIVED_AT,
+                    )
+                )
                 for iv, ciphertext in asked[begin : begin + 10]
             ]
             answer = json.dumps(
@@ -161,9 +170,9 @@ def test_ten_thousand_bad_bodies_have_one_answer(queue: Captured) -> None:
             case 0:  # wrong padding, nearly always
                 return b64encode(blocks), iv
             case 1:  # right padding, wrong content
-                return seal_webhook(junk, key, dice.randbytes(BLOCK))
+                return encrypt_event(junk, key, dice.randbytes(BLOCK))
             case 2:  # sealed with another key
-                return seal_webhook(EVENT, KEYS[1], dice.randbytes(BLOCK))
+                return encrypt_event(EVENT, KEYS[1], dice.randbytes(BLOCK))
             case 3:  # not blocks
                 return b64encode(blocks + b"x"), iv
             case 4:  # not base64
@@ -173,7 +182,7 @@ def test_ten_thousand_bad_bodies_have_one_answer(queue: Captured) -> None:
             case 6:  # no IV at all
                 return b64encode(blocks), None
             case 7:  # right in everything but what it says
-                return seal_webhook(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, dice.randbytes(BLOCK))
+                return encrypt_event(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, dice.randbytes(BLOCK))
             case _:  # in clear
                 return EVENT, None
 

@@ -3,30 +3,29 @@
 import base64
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
 from requests.structures import CaseInsensitiveDict
 
+from ingest import dependencies
 from ingest.archiving.archiver import Archive
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers import webhook as webhook_handler
-from ingest.handlers.sqs import Collaborators
 from ingest.messaging.idempotency import EventIdempotency
-from ingest.threads import Threads
+from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Answer
 from ingest.vendor.metrics import VendorCalls
-from ingest.webhooks.event import seal_webhook
 from tests.support.archive_harness import ArchiveHarness
 from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
 from ticket_archive.metrics import MetricBuffer
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
+from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 # The smallest JPEG that is whole: a frame header (one pixel), a scan, the end.
@@ -67,7 +66,7 @@ class Queue(FakeQueue):
 class Installation:
     """Posts webhooks to the one door and delivers what was kept to the other."""
 
-    def __init__(self, tickets: ThreadPoolExecutor, calls: Threads) -> None:
+    def __init__(self, calls: ContextThreadPool) -> None:
         self.line = Line()
         self.queue = Queue()
         self.metric_buffer = MetricBuffer()
@@ -91,23 +90,25 @@ class Installation:
         once = EventIdempotency(cast("Any", self.store), "idempotency")
         work = MessageProcessor(
             archive=archive,
-            once=once,
+            idempotency=once,
             quarantine=self.queue,
             webhook_secrets=lambda: [SECRET],
             allow_plaintext=False,
             retry_delay=20.0,
         )
-        self.door = Collaborators(work, once, cast("Any", self.queue), tickets, 20.0, 9, self.metric_buffer)
+        self.door = dependencies.SqsDependencies(
+            work, once, cast("Any", self.queue), calls, 20.0, 9, self.metric_buffer
+        )
 
     def post(self, ticket: str, secret: bytes = SECRET) -> None:
         event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
-        body, iv = seal_webhook(event, secret, bytes(16))
+        body, iv = encrypt_event(event, secret, bytes(16))
         request = {
             "body": body.decode(),
             "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": iv},
             "requestContext": {"requestId": "chosen by whoever posts", "extendedRequestId": f"request-{ticket}"},
         }
-        assert webhook_handler.handle(request, cast("Any", FakeContext()))["statusCode"] == 202
+        assert webhook_handler.handle(request)["statusCode"] == 202
 
     def deliver(self) -> None:
         records = [sqs_record(body, message_id=f"id-{place}") for place, body in enumerate(self.queue.bodies)]
@@ -124,11 +125,12 @@ class _Credential:
 @contextmanager
 def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Installation]:
     """Both doors are the installation's, at log level DEBUG, and nothing is left from before or after."""
-    with ThreadPoolExecutor(at_once) as tickets, Threads(16) as calls:
-        installation = Installation(tickets, calls)
-        monkeypatch.setattr(sqs_handler, "collaborators", lambda: installation.door)
-        made = webhook_handler.Collaborators(cast("Any", installation.queue), lambda: None)
-        monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
+    with ContextThreadPool(16, "call") as calls:
+        installation = Installation(calls)
+        monkeypatch.setattr(sqs_handler, "TICKETS_AT_ONCE", at_once)
+        monkeypatch.setattr(dependencies, "sqs", lambda: installation.door)
+        made = dependencies.WebhookDependencies(cast("Any", installation.queue), lambda: None)
+        monkeypatch.setattr(dependencies, "webhook", lambda: made)
         metrics.clear_metrics()
         logger.clear_state()
         level = logger.log_level

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from ingest.messaging.messages import TicketRequest, read_message
-from ingest.webhooks.event import Webhook, check_secret, open_webhook
-from ingest.webhooks.request import Rejected, receive
+from ingest.webhooks.event import open_webhook
+from ingest.webhooks.request import Rejected, parse_request
 from local import ROOT, events
 from ticket_archive.errors import UnreadableWebhook
+from ticket_archive.messages import TicketRequest, Webhook, read_message
+from ticket_archive.webhook_encryption import check_secret
 
 FILES = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(events.FOLDER.glob("*"))}
 SECRETS = [check_secret(events.SECRET)]
@@ -66,7 +67,7 @@ def test_a_changed_or_missing_file_is_noticed_and_written_again(
 def test_other_secrets_and_tickets_can_be_asked_for() -> None:
     secret = "a-stack-of-its-own-has-its-own-s"
     event = events.events(secret, "T-1")["webhook_completed_encrypted.json"]
-    webhook = receive(event, None, "2026-01-15T09:30:00Z")
+    webhook = parse_request(event, None, "2026-01-15T09:30:00Z")
 
     assert open_webhook(webhook, secrets=[check_secret(secret)], allow_plaintext=False).ticket == "T-1"
     assert opened(webhook) == "undecipherable"
@@ -115,11 +116,11 @@ def test_every_webhook_file_is_expected_here() -> None:
 
 @pytest.mark.parametrize(("name", "outcome"), WEBHOOKS.items())
 def test_a_webhook_opens_as_its_name_says(name: str, outcome: str) -> None:
-    assert opened(receive(FILES[name], None, "2026-01-15T09:30:00Z")) == outcome
+    assert opened(parse_request(FILES[name], None, "2026-01-15T09:30:00Z")) == outcome
 
 
 def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
-    webhook = receive(FILES["webhook_completed_plaintext.json"], None, "2026-01-15T09:30:00Z")
+    webhook = parse_request(FILES["webhook_completed_plaintext.json"], None, "2026-01-15T09:30:00Z")
 
     assert opened(webhook, plaintext=True) == COMPLETED
 
@@ -127,7 +128,7 @@ def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
 @pytest.mark.parametrize(("name", "status"), REFUSED.items())
 def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, status: HTTPStatus) -> None:
     with pytest.raises(Rejected) as caught:
-        receive(FILES[name], None, "2026-01-15T09:30:00Z")
+        parse_request(FILES[name], None, "2026-01-15T09:30:00Z")
 
     assert caught.value.status is status
 

@@ -10,17 +10,17 @@ from typing import Any, cast
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
-from ingest.webhooks.event import Reason
 from retrieval import app, audit
-from tests.support.fakes import FakeContext
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
 from ticket_archive.metrics import Metric
+from ticket_archive.quarantine import Reason
 from ticket_archive.table import IncompleteTicket
 
 ROOT = Path(__file__).parents[2]
@@ -161,14 +161,13 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.queue.bodies.clear()
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
-    due: Any = schedule_handler.Collaborators(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
-    monkeypatch.setattr(schedule_handler, "collaborators", lambda: due)
+    due: Any = dependencies.ScheduleDependencies(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
+    monkeypatch.setattr(dependencies, "schedule", lambda: due)
     schedule_handler.handle()
-    context = cast("Any", FakeContext())
-    webhook_handler.handle({"body": "x", "headers": {"Content-Type": "text/html"}}, context)
-    full: Any = webhook_handler.Collaborators(cast("Any", Broken()), lambda: None)
-    monkeypatch.setattr(webhook_handler, "collaborators", lambda: full)
-    webhook_handler.handle({"body": "x", "headers": {"Content-Type": "text/plain"}}, context)
+    webhook_handler.handle({"body": ""})
+    full: Any = dependencies.WebhookDependencies(cast("Any", Broken()), lambda: None)
+    monkeypatch.setattr(dependencies, "webhook", lambda: full)
+    webhook_handler.handle({"body": "x"})
 
 
 def value(line: Line, field: str) -> Any:

@@ -1,7 +1,6 @@
 """What the template promises, where no linter looks: each rule is a test, and each test is seen to fail."""
 
 import copy
-import dataclasses
 import importlib
 import json
 import re
@@ -15,20 +14,20 @@ from boto3.dynamodb.types import TypeSerializer
 from samtranslator.yaml_helper import yaml_parse
 
 from bench import memory
-from ingest.app import SCHEDULE_SOURCE
-from ingest.clients import CALLS_AT_ONCE, TICKETS_AT_ONCE
+from ingest.dependencies import CALLS_AT_ONCE, TICKETS_AT_ONCE
 from ingest.messaging.backoff import LONGEST_PAUSE
 from ingest.messaging.idempotency import EventIdempotency
-from ingest.secrets import VendorCredential
 from ingest.settings import IngestSettings
-from ingest.webhooks.event import check_secret
 from local.literals import put_in_place
 from retrieval.models import customer_tickets
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from ticket_archive.errors import SettingsError
+from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.models import ImageType
 from ticket_archive.retention import TAG_KEY, TAG_VALUE
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, Page, TicketTable, read_item
+from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.webhook_encryption import check_secret
 from tools.scan import expand
 
 Template = dict[str, Any]
@@ -330,7 +329,7 @@ def test_every_variable_is_read_and_every_setting_can_be_set(
 ) -> None:
     # GIVEN
     given = {name for name in environment(TEMPLATE, function) if not name.startswith("POWERTOOLS_")}
-    fields = {field.name.upper() for field in dataclasses.fields(model)}
+    fields = {name.upper() for name in model.model_fields}
     # WHEN / THEN
     assert given - fields - READ_BY_THE_WEBHOOK_DOOR - SET_BY_SAM_LOCAL_ONLY == set()
     assert fields - given - LEFT_AT_ITS_DEFAULT == set()
@@ -617,7 +616,7 @@ def test_the_generated_webhook_secret_is_one_that_the_code_takes(template: Templ
 def test_the_vendors_secret_has_a_place_for_each_value(template: Template) -> None:
     generated = properties(template, "VendorCredential")["GenerateSecretString"]
     named = {*json.loads(generated["SecretStringTemplate"]), generated["GenerateStringKey"]}
-    assert named == {field.name for field in dataclasses.fields(VendorCredential)}
+    assert named == set(VendorCredential.model_fields)
 
 
 # ─── Permissions ──────────────────────────────────────────────────────────────────────────────────────────────────

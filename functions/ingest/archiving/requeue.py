@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ingest.messaging.backoff import pause_before_requeue
-from ingest.messaging.messages import ticket_message
 from ticket_archive.clock import iso
+from ticket_archive.messages import ticket_message
 from ticket_archive.table import IncompleteTicket
 from ticket_archive.telemetry import logger
 

@@ -1,25 +1,24 @@
-"""How long to wait before trying a ticket again: in the queue after an attempt, by the schedule after that."""
+"""Delays before a ticket is tried again: in the queue after an attempt, and by the schedule after that."""
 
 import math
 
 LONGEST_PAUSE = 5400.0
-"""Seconds between two deliveries of a message, give or take a quarter; SQS would allow twelve hours."""
+"""Seconds between two deliveries of a message, plus or minus a quarter; SQS allows twelve hours."""
 
 _FIRST_REQUEUE = 900.0
-_LONGEST_REQUEUE = 86_400.0
+_MAX_REQUEUE = 86_400.0
 
 
 def pause_before_delivery(receives: int, base: float, retry_after: float | None, draw: float) -> int:
-    """Whole seconds until a message's next delivery, after `receives` of them failed.
+    """Return the whole seconds until a message's next delivery, after `receives` deliveries have failed.
 
-    `base` doubles with each delivery; `draw` (0 to 1) moves the pause by a quarter at the most, so that a burst that
-    failed together does not come back together. What the vendor asked for in Retry-After is the least.
+    `base` doubles with each delivery. `draw` (0 to 1) changes the delay by up to a quarter, so that messages which
+    failed together do not return together. The vendor's Retry-After is the minimum.
     """
-    doubled = min(base * 2.0 ** min(receives - 1, 20), LONGEST_PAUSE)
-    pause = doubled * (0.75 + draw / 2)
-    return max(1, math.ceil(max(pause, retry_after or 0.0)))
+    delay = min(base * 2.0 ** min(receives - 1, 20), LONGEST_PAUSE) * (0.75 + draw / 2)
+    return max(1, math.ceil(max(delay, retry_after or 0.0)))
 
 
 def pause_before_requeue(requeues: int) -> float:
-    """Seconds after which the schedule queues an incomplete ticket again that it has queued `requeues` times before."""
-    return min(_FIRST_REQUEUE * 2.0 ** min(requeues, 20), _LONGEST_REQUEUE)
+    """Return the seconds until the schedule queues an incomplete ticket again, after `requeues` times."""
+    return min(_FIRST_REQUEUE * 2.0 ** min(requeues, 20), _MAX_REQUEUE)

@@ -2,36 +2,39 @@
 
 from typing import TYPE_CHECKING
 
-from ticket_archive.errors import SettingsError
-
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 
 class TicketQueue:
-    """Sends to the ticket queue and to quarantine, and puts off what cannot be done yet. One call per method."""
+    """The ticket queue. Every method makes one call and raises botocore's exceptions."""
 
-    def __init__(self, client: "SQSClient", url: str, quarantine_url: str | None = None) -> None:
+    def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
-        self._quarantine_url = quarantine_url
 
     def send(self, body: str) -> str:
-        """Queues a message; returns its id. It is durable when this returns."""
+        """Send a message and return its id; the message is durable then."""
         return self._client.send_message(QueueUrl=self._url, MessageBody=body)["MessageId"]
 
-    def quarantine(self, body: str, reason: str) -> None:
-        """Keeps a message that cannot be read, as it came, with the reason as an attribute."""
-        if self._quarantine_url is None:
-            raise SettingsError("QUARANTINE_QUEUE_URL")
-        self._client.send_message(
-            QueueUrl=self._quarantine_url,
-            MessageBody=body,
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
-        )
-
     def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
-        """Makes a message that is in flight visible again after `seconds`, 0 at once."""
+        """Make a received message visible again after `seconds`."""
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+        )
+
+
+class QuarantineQueue:
+    """The queue of requests that cannot be read."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def quarantine(self, body: str, reason: str) -> None:
+        """Send a message with the reason as its attribute."""
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=body,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
         )

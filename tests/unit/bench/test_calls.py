@@ -18,14 +18,12 @@ from bench import tickets as vendor_tickets
 from bench.events import Context, completed, request
 from bench.scale import calls, rates
 from bench.scale.inputs import Ticket
-from ingest import app
-from ingest.handlers import schedule as schedule_handler
-from ingest.handlers import sqs as sqs_handler
-from ingest.handlers import webhook as webhook_handler
+from ingest import app, dependencies
 from local.simulator import Simulator as Control
 from local.vendor import Simulator
 from tests.support.logs import log_lines
 from ticket_archive import aws
+from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.telemetry import metrics
 
 pytestmark = pytest.mark.loopback
@@ -94,8 +92,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch, vendor: Simulator) -> Iterator[Rec
 
 
 def _forget() -> None:
-    for door in (webhook_handler, sqs_handler, schedule_handler):
-        door.collaborators.cache_clear()
+    for make in (dependencies.webhook, dependencies.sqs, dependencies.schedule):
+        make.cache_clear()
     metrics.clear_metrics()
 
 
@@ -204,7 +202,7 @@ def test_a_failed_attempt_calls_what_the_model_counts(recorder: Recorder, vendor
 
 
 def test_the_schedule_looks_once_where_nothing_is_incomplete(recorder: Recorder) -> None:
-    app.lambda_handler({"source": app.SCHEDULE_SOURCE}, Context())
+    app.lambda_handler({"source": SCHEDULE_SOURCE}, Context())
 
     assert recorder.names() == {"dynamodb.Query": 1}
 

@@ -19,7 +19,7 @@ from bench.scale.inputs import DAY, Latencies, Ticket, World
 from bench.scale.queue_simulation import Course, Outage
 from bench.scale.runs import SCALES, Run, run
 from bench.scale.settings import Settings
-from ingest.clients import CALLS_AT_ONCE
+from ingest.dependencies import CALLS_AT_ONCE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.vendor.client import _QUICK_PAUSES
 

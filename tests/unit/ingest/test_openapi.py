@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import SecretStr
 from samtranslator.yaml_helper import yaml_parse
 
+from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
-from ingest.webhooks.event import IV_HEADER
-from ingest.webhooks.request import BODY_MAX, Credentials
+from ingest.webhooks.request import BODY_MAX
 from ticket_archive.telemetry import metrics
+from ticket_archive.webhook_credentials import WebhookCredentials
+from ticket_archive.webhook_encryption import IV_HEADER
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
 OPERATION: dict[str, Any] = DOCUMENT["paths"]["/webhooks/tickets"]["post"]
-CONTEXT: Any = SimpleNamespace(aws_request_id="r1", get_remaining_time_in_millis=lambda: 60_000)
 OF_THE_GATEWAY = {"429", "502"}
 
 
@@ -32,12 +34,16 @@ class Queue:
         return "m1"
 
 
-CASES: dict[HTTPStatus, tuple[str, str, Queue, Credentials | None]] = {
+CASES: dict[HTTPStatus, tuple[str, str, Queue, WebhookCredentials | None]] = {
     HTTPStatus.ACCEPTED: ("text/plain", "x", Queue(), None),
     HTTPStatus.BAD_REQUEST: ("text/plain", " ", Queue(), None),
-    HTTPStatus.UNAUTHORIZED: ("text/plain", "x", Queue(), Credentials("authorization", "Basic eDp4")),
+    HTTPStatus.UNAUTHORIZED: (
+        "text/plain",
+        "x",
+        Queue(),
+        WebhookCredentials(header="authorization", value=SecretStr("Basic eDp4")),
+    ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("text/plain", "x" * (BODY_MAX + 1), Queue(), None),
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("text/html", "x", Queue(), None),
     HTTPStatus.SERVICE_UNAVAILABLE: ("application/json", "{}", Queue(broken=True), None),
 }
 
@@ -55,9 +61,9 @@ def test_an_answer_is_as_it_is_described(status: HTTPStatus, monkeypatch: pytest
     # GIVEN
     content_type, body, queue, credentials = CASES[status]
     made: Any = SimpleNamespace(queue=queue, credentials=lambda: [credentials] if credentials else None)
-    monkeypatch.setattr(webhook_handler, "collaborators", lambda: made)
+    monkeypatch.setattr(dependencies, "webhook", lambda: made)
     # WHEN
-    answer = webhook_handler.handle({"body": body, "headers": {"Content-Type": content_type}}, CONTEXT)
+    answer = webhook_handler.handle({"body": body, "headers": {"Content-Type": content_type}})
     metrics.clear_metrics()
     # THEN
     assert answer["statusCode"] == status

@@ -4,10 +4,10 @@ from typing import cast
 
 import pytest
 
-from ingest.messaging.messages import TicketRequest, read_message, ticket_message
 from ops import backfill
 from ops.queues import Pace, Queue
 from tests.unit.ops.cli_harness import FakeQueue
+from ticket_archive.messages import TicketRequest, read_message, ticket_message
 
 
 def pace(rate: float = 10) -> Pace:
@@ -37,7 +37,9 @@ def test_every_ticket_is_sent_as_a_message_that_the_ingest_function_reads(force:
 
     portions = list(backfill.send(cast("Queue", queue), [f"t{n}" for n in range(23)], force=force, pace=pace()))
 
-    assert [read_message(body) for body in queue.sent] == [TicketRequest(f"t{n}", "backfill", force) for n in range(23)]
+    assert [read_message(body) for body in queue.sent] == [
+        TicketRequest(ticket=f"t{n}", kind="backfill", force=force) for n in range(23)
+    ]
     assert [len(portion.sent) for portion in portions] == [10, 10, 3]
 
 

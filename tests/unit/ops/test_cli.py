@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner, Result
 
-from ingest.messaging.messages import TicketRequest, read_message, ticket_message
 from ops import stack
 from ops.cli import app
 from ops.commands import in_front
 from ops.errors import Exit
 from tests.unit.ops.cli_harness import ArchiveHarness
+from ticket_archive.messages import TicketRequest, read_message, ticket_message
 
 
 class CliHarness(NamedTuple):
@@ -207,7 +207,10 @@ def test_backfill_sends_the_good_ones_where_it_may(office: CliHarness) -> None:
 
     assert result.exit_code == Exit.OK
     sent = [read_message(body) for body in office.house.queue("QueueUrl").sent]
-    assert sent == [TicketRequest("t1", "backfill", True), TicketRequest("t2", "backfill", True)]
+    assert sent == [
+        TicketRequest(ticket="t1", kind="backfill", force=True),
+        TicketRequest(ticket="t2", kind="backfill", force=True),
+    ]
     found = json.loads(result.stdout)
     assert (found["sent"], found["repeated"], found["bad"]) == (2, 1, ["argument 2"])
 

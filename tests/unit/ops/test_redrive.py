@@ -6,11 +6,10 @@ from typing import Any, cast
 
 import pytest
 
-from ingest.messaging.messages import ticket_message, webhook_message
-from ingest.webhooks.event import Webhook
 from ops.queues import Pace, Queue, Received
 from ops.redrive import Label, Outcome, Redriven, dead_letter, quarantined, redrive
 from tests.unit.ops.cli_harness import ArchiveHarness, FakeQueue
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.table import TicketTable
 
 
@@ -179,7 +178,9 @@ def test_a_dead_letter_whose_ticket_was_archived_meanwhile_says_so() -> None:
 
 
 def test_a_dead_webhook_is_not_opened() -> None:
-    body = webhook_message(Webhook(b"CANARY", "CANARY", "text/plain", "2026-01-31T12:00:00Z"))
+    body = webhook_message(
+        Webhook(body=b"CANARY", iv="CANARY", content_type="text/plain", received_at="2026-01-31T12:00:00Z")
+    )
 
     label = label_of(ArchiveHarness(), body)
 

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import pytest
 import requests
+from pydantic import SecretStr
 
-from ingest.webhooks.event import EventKind, Webhook, open_webhook
-from ingest.webhooks.request import Credentials
+from ingest.webhooks.event import EventKind, open_webhook
 from ops import test_webhook
 from tests.unit.ops.cli_harness import ArchiveHarness
+from ticket_archive.messages import Webhook
 from ticket_archive.table import TicketTable
+from ticket_archive.webhook_credentials import WebhookCredentials
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 URL = "https://archive.test/v1/webhooks/tickets"
@@ -46,7 +48,12 @@ def test_what_is_posted_opens_as_the_event_it_says(
     code, answer = test_webhook.post(URL, test_webhook.event(kind, "t1", "mark"), SECRET)
 
     [sent] = posted
-    webhook = Webhook(sent["data"], sent["headers"]["x-pvt-cipher-iv"], sent["headers"]["Content-Type"], "now")
+    webhook = Webhook(
+        body=sent["data"],
+        iv=sent["headers"]["x-pvt-cipher-iv"],
+        content_type=sent["headers"]["Content-Type"],
+        received_at="2026-01-15T09:30:00Z",
+    )
     event = open_webhook(webhook, secrets=[SECRET], allow_plaintext=False)
     assert (event.kind, event.name) == expected
     assert event.ticket == "t1"
@@ -60,7 +67,7 @@ def test_a_redirect_is_not_followed_and_no_wait_is_endless(posted: list[dict[str
 
 
 def test_the_credentials_of_webhooks_are_carried(posted: list[dict[str, Any]]) -> None:
-    test_webhook.post(URL, {}, SECRET, Credentials("x-shared", "value"))
+    test_webhook.post(URL, {}, SECRET, WebhookCredentials(header="x-shared", value=SecretStr("value")))
 
     assert posted[0]["headers"]["x-shared"] == "value"
 

@@ -15,7 +15,6 @@ import pytest
 from urllib3 import HTTPHeaderDict
 
 from ingest.files.parsing import InlineImage, LinkedImage
-from ingest.secrets import VendorCredential
 from ingest.vendor import client
 from ingest.vendor import client as client_module
 from ingest.vendor.client import ATTEMPT_TIMEOUT, MAX_BYTES, TOKEN_MAX_BYTES, Preventor
@@ -33,6 +32,7 @@ from ticket_archive.errors import (
     VendorUnavailable,
 )
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_credentials import VendorCredential
 
 ORIGIN = "https://api.client_module.com"
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"

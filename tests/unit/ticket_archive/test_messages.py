@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ingest.messaging.messages import TicketRequest, read_message, ticket_message, webhook_message
-from ingest.webhooks.event import Webhook
 from ticket_archive.errors import InvalidRequest, UnreadableWebhook
+from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 
 WEBHOOK = {"body": "aGVsbG8=", "iv": "aXY=", "content_type": "text/plain", "received_at": "2026-01-15T09:30:00.123456Z"}
 SCHEMA = Path(__file__).parents[3] / "docs" / "queue-message.schema.json"
-KEPT = Webhook(b"hello", "aXY=", "text/plain", "2026-01-15T09:30:00.123456Z")
+KEPT = Webhook(body=b"hello", iv="aXY=", content_type="text/plain", received_at="2026-01-15T09:30:00.123456Z")
 
 
 def error_for_response(message: object) -> str:
@@ -47,11 +46,14 @@ def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
         ),
         (
             '{"v":1,"webhook":{"body":"e30=","iv":null,"content_type":"application/json","received_at":"2026-01-15T09:30:00Z"}}',
-            Webhook(b"{}", None, "application/json", "2026-01-15T09:30:00Z"),
+            Webhook(body=b"{}", iv=None, content_type="application/json", received_at="2026-01-15T09:30:00Z"),
         ),
-        ('{"ticket":"T-1"}', TicketRequest("T-1")),
-        ('{"v":1,"ticket":"T-1","kind":"backfill","force":true}', TicketRequest("T-1", "backfill", True)),
-        ('{"ticket":"T-1","kind":null,"force":false}', TicketRequest("T-1")),
+        ('{"ticket":"T-1"}', TicketRequest(ticket="T-1")),
+        (
+            '{"v":1,"ticket":"T-1","kind":"backfill","force":true}',
+            TicketRequest(ticket="T-1", kind="backfill", force=True),
+        ),
+        ('{"ticket":"T-1","kind":null,"force":false}', TicketRequest(ticket="T-1")),
     ],
 )
 def test_golden_messages_are_read(text: str, read: object) -> None:
@@ -61,7 +63,7 @@ def test_golden_messages_are_read(text: str, read: object) -> None:
 
 def test_unknown_keys_are_ignored() -> None:
     assert read_message(json.dumps({"v": 1, "webhook": {**WEBHOOK, "more": 1}, "trace": "x"})) == KEPT
-    assert read_message('{"ticket": "T-1", "trace": "x"}') == TicketRequest("T-1")
+    assert read_message('{"ticket": "T-1", "trace": "x"}') == TicketRequest(ticket="T-1")
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0, [1]])
@@ -163,7 +165,7 @@ def test_a_ticket_id_is_checked_before_anything_else_sees_it(ticket: object) -> 
     received_at=st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)),
 )
 def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, content_type: str, received_at: str) -> None:
-    webhook = Webhook(body, iv, content_type, received_at)
+    webhook = Webhook(body=body, iv=iv, content_type=content_type, received_at=received_at)
     text = webhook_message(webhook)
 
     assert read_message(text) == webhook
@@ -177,7 +179,9 @@ def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, conte
     force=st.booleans(),
 )
 def test_every_request_is_read_as_it_was(ticket: str, kind: str | None, force: bool) -> None:
-    assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(ticket, kind, force)
+    assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(
+        ticket=ticket, kind=kind, force=force
+    )
 
 
 def test_a_request_is_not_forced_unless_it_says_so() -> None:

@@ -1,0 +1,169 @@
+"""What the handlers work with, made from the settings on first use and kept for the process.
+
+Nothing is made at import, so a snapshot (SnapStart) holds no client, secret or connection. Every function raises
+SettingsError.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from botocore.config import Config
+
+from ingest.archiving.archiver import Archive
+from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.processor import MessageProcessor
+from ingest.messaging.idempotency import EventIdempotency
+from ingest.messaging.queue import QuarantineQueue, TicketQueue
+from ingest.secrets import RotatingSecret, Secrets
+from ingest.settings import IngestSettings, WebhookSettings
+from ingest.threads import ContextThreadPool
+from ingest.vendor.client import Preventor
+from ingest.vendor.http import Transport
+from ingest.vendor.metrics import VendorCalls
+from ticket_archive import aws, clock
+from ticket_archive.bucket import Bucket
+from ticket_archive.errors import SettingsError
+from ticket_archive.metrics import Metric, MetricBuffer
+from ticket_archive.table import TicketTable
+from ticket_archive.webhook_credentials import WebhookCredentials
+
+CALLS_AT_ONCE = 16
+"""Concurrent calls to the vendor and to S3 of one invocation; the description of VendorMaxConcurrency names it too."""
+TICKETS_AT_ONCE = 10
+
+_DELIVERIES = timedelta(hours=2)
+"""Longer than a queued ticket is delivered again and again."""
+
+_BATCH = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=CALLS_AT_ONCE + TICKETS_AT_ONCE,
+)
+_INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+"""API Gateway gives up after 29 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookDependencies:
+    """`credentials` returns those of which a webhook must carry one, None where none are configured."""
+
+    queue: TicketQueue
+    credentials: Callable[[], Iterable[WebhookCredentials] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDependencies:
+    """`calls` runs the calls of all tickets; their threads count in `metric_buffer`."""
+
+    processor: MessageProcessor
+    idempotency: EventIdempotency
+    queue: TicketQueue
+    calls: ContextThreadPool
+    retry_delay: float
+    max_receives: int
+    metric_buffer: MetricBuffer = field(default_factory=MetricBuffer)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDependencies:
+    """`max_age` is the age up to which an incomplete ticket is queued again."""
+
+    table: TicketTable
+    queue: TicketQueue
+    max_age: timedelta
+
+
+@cache
+def webhook() -> WebhookDependencies:
+    """Return the webhook handler's dependencies."""
+    settings = WebhookSettings.read(os.environ)
+    return WebhookDependencies(
+        TicketQueue(aws.client("sqs", _INTERACTIVE), settings.queue_url),
+        _credentials_reader(settings.webhook_credentials_secret),
+    )
+
+
+@cache
+def sqs() -> SqsDependencies:
+    """Return the SQS handler's dependencies."""
+    settings = IngestSettings.read(os.environ)
+    calls = ContextThreadPool(CALLS_AT_ONCE, thread_name_prefix="call")
+    dynamodb, queues = _client("dynamodb"), _client("sqs")
+    metric_buffer = MetricBuffer()
+    bucket = Bucket(_client("s3"), settings.bucket_name, on_put=lambda: metric_buffer.add(Metric.OBJECTS_PUT))
+    secrets = Secrets(
+        _client("secretsmanager"),
+        vendor_credential=settings.vendor_credential_secret,
+        webhook_secret=settings.webhook_secret,
+    )
+    vendor = Preventor(
+        settings.vendor_url,
+        secrets.vendor_credential,
+        Transport(pool_size=CALLS_AT_ONCE),
+        settings.image_hosts,
+        observe=VendorCalls(metric_buffer),
+    )
+    archive = Archive(
+        fetcher=Fetcher(vendor, bucket, calls),
+        table=TicketTable(dynamodb, settings.table_name),
+        bucket=bucket,
+        pool=calls,
+        clock=clock.now,
+        image_types=settings.image_types,
+        retention_days=settings.retention_days,
+    )
+    idempotency = EventIdempotency(dynamodb, settings.idempotency_table_name)
+    processor = MessageProcessor(
+        archive=archive,
+        idempotency=idempotency,
+        quarantine=QuarantineQueue(queues, settings.quarantine_queue_url),
+        webhook_secrets=secrets.webhook_secrets,
+        allow_plaintext=settings.allow_plaintext_webhooks,
+        retry_delay=settings.retry_delay_seconds,
+    )
+    return SqsDependencies(
+        processor=processor,
+        idempotency=idempotency,
+        queue=TicketQueue(queues, settings.queue_url),
+        calls=calls,
+        retry_delay=settings.retry_delay_seconds,
+        max_receives=settings.max_receives,
+        metric_buffer=metric_buffer,
+    )
+
+
+@cache
+def schedule() -> ScheduleDependencies:
+    """Return the schedule handler's dependencies."""
+    settings = IngestSettings.read(os.environ)
+    max_age = timedelta(days=settings.requeue_for_days)
+    if settings.retention_days:  # a ticket whose retention is about to end must not be fetched again
+        max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERIES)
+    return ScheduleDependencies(
+        TicketTable(_client("dynamodb"), settings.table_name), TicketQueue(_client("sqs"), settings.queue_url), max_age
+    )
+
+
+def _client(service: str) -> Any:
+    return aws.client(service, _BATCH)
+
+
+def _credentials_reader(secret_id: str | None) -> Callable[[], Iterable[WebhookCredentials] | None]:
+    if secret_id is None:
+        return lambda: None
+    secret = RotatingSecret(aws.client("secretsmanager", _INTERACTIVE), secret_id)
+
+    def credentials() -> Iterator[WebhookCredentials]:
+        """Yield the current credentials, then the previous ones (`AWSPREVIOUS`)."""
+        yield WebhookCredentials.read(secret.current())
+        with suppress(SettingsError):  # the previous value may not have been credentials
+            if (previous := secret.previous()) is not None:
+                yield WebhookCredentials.read(previous)
+
+    return credentials
