@@ -4,12 +4,14 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
-BIN := .venv/bin
+# `make test-unit VENV=.venv-3.13 PYTHON=python3.13` runs the unit tests on another Python, beside the usual environment.
+VENV ?= .venv
+BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 BUILD := PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 
 # Three environments, because the emulator and the SAM command line each pin a botocore of their own.
-DEV := .venv/.installed
+DEV := $(VENV)/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 SCANNERS := .venv-scan/.installed
