@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from local.journey import Journey
-from ops.contents import DETAILS, Piece
-from ops.page import Sheet, album
+from ops.contents import DETAILS, TicketFile
+from ops.page import TicketSection, gallery_page
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
 from ticket_archive.table import TicketItem
 
@@ -19,26 +19,26 @@ def write(folder: Path, journeys: Iterable[Journey]) -> Path:
     images = sum(len(journey.images) for journey in shown)
     lead = f"{len(shown)} tickets, {images} images, each downloaded by its signed URL and compared with the vendor's."
     page = folder / "index.html"
-    page.write_bytes(album("IDV ticket archive: demo", lead, [sheet(journey) for journey in shown]))
+    page.write_bytes(gallery_page("IDV ticket archive: demo", lead, [sheet(journey) for journey in shown]))
     return page
 
 
-def sheet(journey: Journey) -> Sheet:
+def sheet(journey: Journey) -> TicketSection:
     """What the page needs to know of a ticket, from what came out at the far end."""
     about = journey.about
     facts = [str(about["document"]), f"images as {about['shape']}", f"details {about['details']}"]
     remarks = [" · ".join([*facts, f"archived after {journey.seconds:.1f} s"])]
     if not journey.differences:
         remarks.append("Matches what the vendor sent.")
-    pieces = [Piece(DETAILS, value=dict(journey.details))] if journey.details is not None else []
+    files = [TicketFile(DETAILS, value=dict(journey.details))] if journey.details is not None else []
     stored = []
     for each in journey.images:
         kind = ImageType(each.type)
         image = StoredImage(kind, each.index, "", each.sha256, len(each.body), each.content_type)
-        pieces.append(Piece(f"{kind.value}-{each.index}", each.body, image=image))
+        files.append(TicketFile(f"{kind.value}-{each.index}", each.body, image=image))
         stored.append(image)
     types = {image.type: TypeState.STORED for image in stored}
     types |= dict.fromkeys(map(ImageType, journey.absent), TypeState.ABSENT)
     state = TicketState.ARCHIVED if journey.outcome else TicketState.RECEIVED
     item = TicketItem(journey.ticket, state, outcome=journey.outcome or None, images=tuple(stored), types=types)
-    return Sheet(item, pieces, remarks, journey.differences)
+    return TicketSection(item, files, remarks, journey.differences)

@@ -1,4 +1,4 @@
-"""The operators' command line: looking at tickets, getting them out, bringing them back, erasing them.
+"""The operators' command line.
 
 `./ticket-archive --help` lists the commands; docs/operations.md has a section for each.
 """
@@ -8,7 +8,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The functions' own code is used, where it lies: the same messages, the same layout, the same rules.
-for _folder in ("functions", "layers"):
-    if str(ROOT / _folder) not in sys.path:
-        sys.path.append(str(ROOT / _folder))
+if str(ROOT / "layers") not in sys.path:
+    sys.path.append(str(ROOT / "layers"))  # the functions' shared layer, used from where it lies

@@ -1,4 +1,4 @@
-"""What `./ticket-archive` runs."""
+"""Entry point of `./ticket-archive`."""
 
 from ops.cli import main
 

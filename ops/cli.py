@@ -1,4 +1,4 @@
-"""`./ticket-archive`: the options that all commands have, and the commands."""
+"""`./ticket-archive`: the options that every command has, and the commands."""
 
 import os
 from pathlib import Path
@@ -6,29 +6,29 @@ from typing import Annotated
 
 import typer
 
-from ops import change_commands, read_commands
-from ops.commands import app
-from ops.context import Desk, Options
+from ops import privacy_commands, queue_commands, stack_commands, ticket_commands
+from ops.app import app
+from ops.context import Context, Options
 from ops.stack import LOCAL
 
-__all__ = ["app", "change_commands", "main", "read_commands"]
+__all__ = ["app", "main", "privacy_commands", "queue_commands", "stack_commands", "ticket_commands"]
 
 
 @app.callback()
 def common(
     ctx: typer.Context,
     profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region; the profile's by default.")] = None,
-    stack_name: Annotated[str, typer.Option(help="All else is found from this stack.")] = Options.stack_name,
-    as_json: Annotated[bool, typer.Option("--json", help="Results as JSON, one line on stdout.")] = False,
-    local: Annotated[bool, typer.Option("--local", help="The local stack that `make up` started.")] = False,
-    stack_file: Annotated[Path | None, typer.Option(help="Another local stack's stack.json.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region. Default: the profile's.")] = None,
+    stack_name: Annotated[str, typer.Option(help="The CloudFormation stack.")] = Options.stack_name,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Use the local stack that `make up` started.")] = False,
+    stack_file: Annotated[Path | None, typer.Option(help="Use another local stack's stack.json.")] = None,
 ) -> None:
-    """Keeps the common options."""
-    ctx.obj = Desk(Options(profile, region, stack_name, as_json, stack_file or (LOCAL if local else None)))
+    """Store the common options for the command."""
+    ctx.obj = Context(Options(profile, region, stack_name, as_json, stack_file or (LOCAL if local else None)))
 
 
 def main() -> None:
-    """Runs a command. What it writes is for this user alone."""
+    """Run a command. Files that it writes are readable by this user alone."""
     os.umask(0o077)
     app(prog_name="ticket-archive")

@@ -1,4 +1,4 @@
-"""What every command works at: the stack that the options name, and the two ways to tell what was found."""
+"""What every command works with: the stack, and output for a person or as JSON."""
 
 import json
 import sys
@@ -21,13 +21,13 @@ from ticket_archive.errors import TicketErased
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
 
-_WIDTH_OF_A_FILE = 200
-"""Columns where nobody's window sets them: ids must not be wrapped in a pipe."""
+_PIPE_WIDTH = 200
+"""Columns when the output is no terminal: wide enough that ids are not wrapped."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options that all commands have."""
+    """The options that every command has."""
 
     profile: str | None = None
     region: str | None = None
@@ -36,24 +36,24 @@ class Options:
     local: Path | None = None
 
 
-class Desk:
-    """Results go to stdout, as JSON or for a person; all else (progress, remarks, errors) goes to stderr."""
+class Context:
+    """Prints results to stdout; progress, notes and errors go to stderr."""
 
     def __init__(self, options: Options) -> None:
         self.as_json = options.as_json
         self._options = options
-        self._results = _console(stderr=False)
-        self._remarks = _console(stderr=True)
+        self._stdout = _console(stderr=False)
+        self._stderr = _console(stderr=True)
 
     @cached_property
     def stack(self) -> Stack:
-        """Found on first use, so that bad input needs no network."""
+        """The stack, looked up on first use: bad input is refused without a network call."""
         options = self._options
         account = stack.local(options.local) if options.local else stack.aws(options.profile, options.region)
         return stack.find(account, options.stack_name)
 
-    def known(self, ticket: str) -> TicketItem:
-        """The ticket's item. Raises Failure where it is unknown, TicketErased."""
+    def existing_ticket(self, ticket: str) -> TicketItem:
+        """Return the ticket's item. Raises Failure if there is none, TicketErased."""
         item = self.stack.table.get(ticket)
         if item is None:
             raise unknown(ticket)
@@ -61,26 +61,26 @@ class Desk:
             raise TicketErased
         return item
 
-    def tell(self, result: Mapping[str, Any], for_a_person: RenderableType) -> None:
-        """Prints a result."""
+    def print_result(self, result: Mapping[str, Any], for_a_person: RenderableType) -> None:
+        """Print a result, as JSON if `--json` was given."""
         if self.as_json:
             sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
         else:
-            self._results.print(for_a_person)
+            self._stdout.print(for_a_person)
 
-    def remark(self, text: str, style: str = "") -> None:
-        """Prints a line that is no result."""
-        self._remarks.print(text, style=style, markup=False, soft_wrap=True)
+    def note(self, text: str, style: str = "") -> None:
+        """Print a line that is not part of the result."""
+        self._stderr.print(text, style=style, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator["Bar"]:
-        """A bar on stderr, gone when the work is done."""
+    def progress(self, what: str, total: int | None) -> Iterator["ProgressBar"]:
+        """Show a progress bar on stderr while the block runs."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._remarks, transient=True) as progress:
-            yield Bar(progress, progress.add_task(what, total=total))
+        with Progress(*columns, console=self._stderr, transient=True) as progress:
+            yield ProgressBar(progress, progress.add_task(what, total=total))
 
 
-class Bar:
+class ProgressBar:
     """One progress bar."""
 
     def __init__(self, progress: Progress, task: Any) -> None:
@@ -88,21 +88,21 @@ class Bar:
         self._task = task
 
     def advance(self, by: float = 1) -> None:
-        """Moves on."""
+        """Add to what is done."""
         self._progress.advance(self._task, by)
 
-    def at(self, place: float) -> None:
-        """Moves to."""
-        self._progress.update(self._task, completed=place)
+    def move_to(self, completed: float) -> None:
+        """Set what is done."""
+        self._progress.update(self._task, completed=completed)
 
 
 def unknown(ticket: str) -> Failure:
-    """There is no such ticket. The id is the operator's own input, checked before."""
-    return Failure(f"ticket {ticket} is unknown to the archive: `backfill` asks for it")
+    """Return the failure for a ticket that is not in the archive. The id is the operator's own, validated input."""
+    return Failure(f"ticket {ticket} is not in the archive; `backfill {ticket}` fetches it from the vendor")
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Rows for a person. Cells are text, not markup."""
+    """Return rows as a table. Cells are text, not markup."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(names):
         shown.add_column(name, no_wrap=number == 0, overflow="fold")
@@ -114,5 +114,5 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 def _console(*, stderr: bool) -> Console:
     console = Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = _WIDTH_OF_A_FILE
+        console.width = _PIPE_WIDTH
     return console

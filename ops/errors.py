@@ -1,4 +1,4 @@
-"""How a command can fail, in words that a person can act on and in exit codes that a script can."""
+"""Errors as one line for a person and an exit code for a script."""
 
 import traceback
 from enum import IntEnum
@@ -7,7 +7,7 @@ import requests
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionError,  # noqa: A004 - botocore's own root of what went wrong on the wire
+    ConnectionError,  # noqa: A004 - botocore's base class of network errors
     CredentialRetrievalError,
     HTTPClientError,
     LoginError,
@@ -23,25 +23,25 @@ from ticket_archive.errors import ArchiveError, InvalidRequest, RetryableError, 
 
 
 class Exit(IntEnum):
-    """The exit codes."""
+    """The exit codes of every command."""
 
     OK = 0
     FAILED = 1
     USAGE = 2
-    OUT_OF_REACH = 3
+    UNREACHABLE = 3
     INTERRUPTED = 130
 
 
 class Failure(Exception):
-    """What a command could not do: one line for the person, one code for the script. No personal data."""
+    """A command failed: one line of text without personal data, and the exit code."""
 
     def __init__(self, message: str, exit_code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
 
-_NOT_ALLOWED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403", "KMS.AccessDeniedException"}
-_NOT_KNOWN = {
+_ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403", "KMS.AccessDeniedException"}
+_BAD_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidAccessKeyId",
@@ -52,64 +52,66 @@ _NOT_KNOWN = {
     "UnrecognizedClientException",
 }
 _INVALID = {
-    "ticket": "not a ticket id: 1 to 128 of A-Z a-z 0-9 _ -, the first a letter or a digit",
-    "legal_hold": "the ticket is under a legal hold, nothing was erased: see `release`",
+    "ticket": "not a ticket id: use 1 to 128 of A-Z a-z 0-9 _ -, beginning with a letter or a digit",
+    "legal_hold": "the ticket is under a legal hold and was not erased; see `release`",
 }
 
 
 def explain(error: Exception) -> Failure:
-    """Any exception as a Failure.
+    """Return any exception as a Failure.
 
-    Exceptions of others may quote what they were given, so only their types and AWS's own codes are told.
+    Other libraries' exceptions may quote their input, so only their type and AWS's error code are printed.
     """
     match error:
         case Failure():
             return error
         case ClientError():
-            return _explain_refusal(error)
+            return _explain_client_error(error)
         case NoRegionError():
-            return Failure("no AWS region: say --region, or set one in the profile", Exit.USAGE)
+            return Failure("no AWS region: use --region, or set one in the profile", Exit.USAGE)
         case ProfileNotFound():
-            return Failure("no such AWS profile: see `aws configure list-profiles`", Exit.USAGE)
+            return Failure("no such AWS profile; `aws configure list-profiles` lists them", Exit.USAGE)
         case NoCredentialsError() | PartialCredentialsError():
-            return Failure("no AWS credentials: say --profile, or log in (`aws sso login`)", Exit.OUT_OF_REACH)
+            return Failure("no AWS credentials: use --profile, or log in (`aws sso login`)", Exit.UNREACHABLE)
         case SSOError() | LoginError() | TokenRetrievalError() | CredentialRetrievalError():
-            return Failure("the AWS login is over or broken: log in again (`aws sso login`)", Exit.OUT_OF_REACH)
+            return Failure("the AWS login has expired: log in again (`aws sso login`)", Exit.UNREACHABLE)
         case ConnectionError() | HTTPClientError() | requests.RequestException():
             return Failure(
-                f"out of reach ({type(error).__name__}): is the network there, and with --local the stack up?",
-                Exit.OUT_OF_REACH,
+                f"could not connect ({type(error).__name__}): check the network, and the stack with --local",
+                Exit.UNREACHABLE,
             )
         case BotoCoreError():
-            return Failure(f"AWS cannot be asked ({type(error).__name__}): check profile and region", Exit.OUT_OF_REACH)
+            return Failure(
+                f"could not call AWS ({type(error).__name__}): check the profile and the region", Exit.UNREACHABLE
+            )
         case InvalidRequest():
-            return Failure(_INVALID.get(error.detail, f"not possible: {error.detail}"), _usage(error))
+            return Failure(_INVALID.get(error.detail, f"invalid request: {error.detail}"), _usage(error))
         case TicketErased():
-            return Failure("the ticket is erased: nothing of it is left but that fact")
+            return Failure("the ticket is erased; only the tombstone is left")
         case SettingsError():
-            return Failure(f"the stack's configuration is at fault: {error.detail}")
+            return Failure(f"invalid configuration: {error.detail}")
         case RetryableError():
-            return Failure(f"{error.detail or error.code} could not be had: is reading it allowed?", Exit.OUT_OF_REACH)
+            return Failure(f"could not read {error.detail or error.code}; check that you may read it", Exit.UNREACHABLE)
         case ArchiveError():
-            return Failure(f"not possible: {error}")
+            return Failure(f"failed: {error}")
         case OSError():
             return Failure(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
-    return Failure(f"unexpected {type(error).__name__} at {place}: a fault of this program, please report it")
+    return Failure(f"unexpected {type(error).__name__} at {place}; this is a bug, please report it")
 
 
 def _usage(error: InvalidRequest) -> Exit:
     return Exit.FAILED if error.detail == "legal_hold" else Exit.USAGE
 
 
-def _explain_refusal(error: ClientError) -> Failure:
+def _explain_client_error(error: ClientError) -> Failure:
     code = str(error.response.get("Error", {}).get("Code", ""))
-    if code in _NOT_ALLOWED:
+    if code in _ACCESS_DENIED:
         return Failure(
-            f"not allowed: {error.operation_name} ({code}); docs/operations.md lists what each command needs",
-            Exit.OUT_OF_REACH,
+            f"access denied: {error.operation_name} ({code}); docs/operations.md lists the permissions of each command",
+            Exit.UNREACHABLE,
         )
-    if code in _NOT_KNOWN:
-        return Failure(f"AWS does not take these credentials ({code}): log in again", Exit.OUT_OF_REACH)
+    if code in _BAD_CREDENTIALS:
+        return Failure(f"AWS rejected these credentials ({code}): log in again", Exit.UNREACHABLE)
     return Failure(f"{error.operation_name} failed: {code or 'no code'}")

@@ -1,100 +1,135 @@
-"""Lists of tickets: from an index where there is one, from a bounded scan where there is none."""
+"""Lists of tickets: from an index where there is one, else from a bounded scan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
 from typing import Any
 
-from rich.table import Table
-
-from ops.records import Records
-from ticket_archive.models import TicketState
+from ops.table import Filter, OperatorTable
+from ops.ticket_ids import of_customer
+from ticket_archive.models import TicketState, TypeState
 from ticket_archive.table import TicketItem, TicketTable
 
-_PAGE = 100
+
+class ListState(StrEnum):
+    """What `list --state` finds: the states of a ticket, and conditions that an operator looks for."""
+
+    RECEIVED = "received"
+    INCOMPLETE = "incomplete"
+    ARCHIVED = "archived"
+    ERASED = "erased"
+    NOT_COMPLETE = "not-complete"  # archived without something that the vendor never delivered
+    NO_OUTCOME = "no-outcome"
+    HELD = "held"
+
+
+_CONDITIONS = {
+    ListState.NOT_COMPLETE: Filter("#complete = :false", {":false": {"BOOL": False}}),
+    ListState.NO_OUTCOME: Filter(
+        "#state = :archived AND attribute_not_exists(#outcome)", {":archived": {"S": TicketState.ARCHIVED.value}}
+    ),
+    ListState.HELD: Filter("attribute_exists(#legal_hold)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Tickets, and whether there may be more. `scanned` items were read for it where no index helped."""
+    """Lines for tickets, and whether there may be more. `scanned` counts the items read if no index was used."""
 
     tickets: list[dict[str, Any]]
     more: bool
     scanned: int | None = None
 
 
-def of_customer(table: TicketTable, customer: str, limit: int) -> Listing:
-    """A customer's archived tickets, the newest first."""
-    found: list[TicketItem] = []
-    cursor: str | None = None
-    while len(found) < limit:
-        page = table.by_customer(customer, min(limit - len(found), _PAGE), cursor)
-        found += page.items
-        cursor = page.cursor
-        if cursor is None:
-            break
-    return Listing([_line(item) for item in found], cursor is not None)
+def customers_tickets(table: TicketTable, records: OperatorTable, customer: str, limit: int) -> Listing:
+    """Return a customer's tickets, whatever their state, newest first."""
+    found = [item.ticket for item in islice(of_customer(table, customer), limit + 1)]
+    return Listing([line(item) for item in records.summaries(found[:limit])], len(found) > limit)
 
 
-def incomplete(table: TicketTable, limit: int) -> Listing:
-    """Tickets of which something is missing, the one that is due first in front."""
-    found = table.incomplete(limit + 1)
-    lines = [
-        {
-            "ticket": waiting.ticket,
-            "state": TicketState.INCOMPLETE.value,
-            "received_at": waiting.received_at,
-            "retry_at": waiting.retry_at,
-            "requeues": waiting.requeues,
-        }
-        for waiting in found[:limit]
-    ]
-    return Listing(lines, len(found) > limit)
+def incomplete(table: TicketTable, records: OperatorTable, limit: int) -> Listing:
+    """Return incomplete tickets, the one that is retried next first."""
+    found = [waiting.ticket for waiting in table.incomplete(limit + 1)]
+    return Listing([line(item) for item in records.summaries(found[:limit])], len(found) > limit)
 
 
 def scan(
-    records: Records,
-    state: TicketState | None,
+    records: OperatorTable,
+    state: ListState | None,
     day: str | None,
     *,
     limit: int,
-    at_most: int,
+    scan_limit: int,
     progress: Callable[[int], None],
 ) -> Listing:
-    """Tickets in `state`, or archived on `day`, out of the table's first `at_most` items or a page more.
+    """Return tickets in `state` that were received or archived on `day`, among the first `scan_limit` items.
 
-    `progress` is told how many items were read so far.
+    The last page read may exceed `scan_limit`. `progress` receives the number of items read so far.
     """
+    filters = [*_state_filter(state), *_day_filter(day)]
     found: list[TicketItem] = []
     scanned = 0
     start = None
     while len(found) < limit:
-        page = records.scan(state, day, start)
+        page = records.scan(filters, start)
         found += page.items
         scanned += page.scanned
         progress(scanned)
         start = page.start
-        if start is None or scanned >= at_most:
+        if start is None or scanned >= scan_limit:
             break
-    return Listing([_line(item) for item in found[:limit]], start is not None or len(found) > limit, scanned)
+    return Listing([line(item) for item in found[:limit]], start is not None or len(found) > limit, scanned)
 
 
-def render(listing: Listing) -> Table:
-    """For a person."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    names = list(dict.fromkeys(name for line in listing.tickets for name in line)) or ["ticket"]
-    for name in names:
-        table.add_column(name, no_wrap=name == "ticket", overflow="fold")
-    for line in listing.tickets:
-        table.add_row(*(str(line.get(name) or "") for name in names))
-    return table
-
-
-def _line(item: TicketItem) -> dict[str, Any]:
-    line = {
+def line(item: TicketItem) -> dict[str, Any]:
+    """Return what a list shows of a ticket."""
+    attributes = item.attributes
+    shown = {
         "ticket": item.ticket,
         "state": item.state.value,
         "outcome": item.outcome,
         "received_at": item.received_at,
         "archived_at": item.archived_at,
+        "attempts": item.attempts or None,
+        "retry_at": attributes.get("retry_at"),
+        "missing": missing_parts(item) or None,
+        "last_error": attributes.get("last_error"),
+        "held_since": attributes.get("legal_hold"),
     }
-    return {name: value for name, value in line.items() if value is not None}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def missing_parts(item: TicketItem) -> dict[str, str]:
+    """Return why each image type that is neither stored nor absent is missing: a short code by type."""
+    reasons = item.attributes.get("missing") or {}
+    settled = (TypeState.STORED, TypeState.ABSENT)
+    return {
+        kind.value: str(reasons.get(kind.value) or state.value)
+        for kind, state in item.types.items()
+        if state not in settled
+    }
+
+
+def columns(listing: Listing) -> tuple[list[str], Sequence[list[str]]]:
+    """Return the names and rows of a table."""
+    names = list(dict.fromkeys(name for each in listing.tickets for name in each)) or ["ticket"]
+    return names, [[_text(each.get(name)) for name in names] for each in listing.tickets]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}:{reason}" for name, reason in value.items())
+    return "" if value is None else str(value)
+
+
+def _state_filter(state: ListState | None) -> list[Filter]:
+    if state is None:
+        return []
+    return [_CONDITIONS.get(state) or Filter("#state = :state", {":state": {"S": state.value}})]
+
+
+def _day_filter(day: str | None) -> list[Filter]:
+    if day is None:
+        return []
+    return [Filter("(begins_with(#archived_at, :day) OR begins_with(#received_at, :day))", {":day": {"S": day}})]

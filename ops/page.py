@@ -1,7 +1,7 @@
-"""A ticket, or several, as one HTML page that needs nothing but itself: pictures are in it, and nothing else is loaded.
+"""One ticket, or several, as a self-contained HTML page: images are embedded and nothing else is loaded.
 
-The page is a tree until the very end, so whatever a ticket holds is escaped by the serialiser and nowhere by hand.
-Names stand in elements with `dir="auto"`: each takes its direction from its own script and cannot turn its neighbours'.
+The page is a tree until it is serialized, so all text is escaped in one place. Values are in elements with `dir="auto"`
+and each takes its direction from its own script without affecting its neighbours.
 """
 
 import base64
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ops.contents import Piece
-from ops.elements import clean, document, tag
-from ticket_archive.models import ImageType, StoredImage, TypeState
+from ops.contents import TicketFile
+from ops.html import clean, document, tag
+from ops.listing import missing_parts
+from ticket_archive.models import ImageType, StoredImage
 from ticket_archive.table import TicketItem
 
 _HERE = Path(__file__).parent
@@ -40,38 +41,47 @@ _FACTS: Mapping[str, tuple[str, ...]] = {
     "Issued": ("document_issuing_date",),
     "Expires": ("document_expiration_date",),
 }
-"""What a reviewer compares with the pictures, by the names that the vendor's SDK uses for it."""
+"""What a reviewer compares with the images, by the names that the vendor's SDK uses."""
 
 _NATIVE = "native_fields"
+_SHOWN = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
+"""Content types that every current browser shows; others are downloads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class TicketSection:
     """One ticket of several. `remarks` and `faults` are sentences about it."""
 
     item: TicketItem
-    pieces: Sequence[Piece]
+    files: Sequence[TicketFile]
     remarks: Sequence[str] = ()
     faults: Sequence[str] = ()
 
 
-def page(item: TicketItem, pieces: Sequence[Piece]) -> bytes:
-    """One ticket. `pieces` are those of `ops.contents`, whose faults are shown where the content would be."""
-    details = _details(pieces)
-    content = (*_faults(pieces), *_facts(details, 2), *_pictures(item, pieces, 2), *_hint(pieces), *_all(details))
+def ticket_page(item: TicketItem, files: Sequence[TicketFile], manifests: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return the page of one ticket. A file's fault is shown in its place. `manifests` are the ticket's versions."""
+    details = _details(files)
+    content = (
+        *_faults(files),
+        *_facts(details, 2),
+        *_images(item, files, 2),
+        *_hint(files),
+        *_versions(item, manifests),
+        *_all(details),
+    )
     return _page(f"Ticket {item.ticket}", _header(item, 1), tag("main", *content))
 
 
-def album(title: str, lead: str, sheets: Sequence[Sheet]) -> bytes:
-    """Several tickets, one below the other."""
+def gallery_page(title: str, lead: str, sections: Sequence[TicketSection]) -> bytes:
+    """Return a page of several tickets, one below the other."""
     articles = []
-    for sheet in sheets:
-        header = _header(sheet.item, 2)
-        header.extend(tag("p", remark) for remark in sheet.remarks)
-        header.extend(tag("p", fault, {"class": "fault"}) for fault in sheet.faults)
-        facts = _facts(_details(sheet.pieces), 3)
-        articles.append(tag("article", header, *_faults(sheet.pieces), *facts, *_pictures(sheet.item, sheet.pieces, 3)))
-    hint = _hint([piece for sheet in sheets for piece in sheet.pieces])
+    for section in sections:
+        item, files = section.item, section.files
+        header = _header(item, 2)
+        header.extend(tag("p", remark) for remark in section.remarks)
+        header.extend(tag("p", fault, {"class": "fault"}) for fault in section.faults)
+        articles.append(tag("article", header, *_faults(files), *_facts(_details(files), 3), *_images(item, files, 3)))
+    hint = _hint([file for section in sections for file in section.files])
     return _page(title, tag("header", tag("h1", title), tag("p", lead)), tag("main", *hint, *articles))
 
 
@@ -93,8 +103,8 @@ def _page(title: str, *content: Element) -> bytes:
     return document(tag("html", head, tag("body", *content, _dialog(), tag("script", script)), lang="en"))
 
 
-def _details(pieces: Iterable[Piece]) -> Mapping[str, Any] | None:
-    return next((piece.value for piece in pieces if piece.value is not None), None)
+def _details(files: Iterable[TicketFile]) -> Mapping[str, Any] | None:
+    return next((file.value for file in files if file.value is not None), None)
 
 
 def _header(item: TicketItem, level: int) -> Element:
@@ -105,6 +115,7 @@ def _header(item: TicketItem, level: int) -> Element:
         "Disposition": item.attributes.get("disposition"),
         "Risk code": item.attributes.get("risk_code"),
         "Confidence": item.attributes.get("confidence_score"),
+        "Version": item.version and item.version[:12],
         "Last error": item.attributes.get("last_error"),
     }
     return tag(
@@ -115,15 +126,15 @@ def _header(item: TicketItem, level: int) -> Element:
     )
 
 
-def _faults(pieces: Iterable[Piece]) -> Iterator[Element]:
-    for piece in pieces:
-        if piece.fault is not None and piece.image is None:
-            yield tag("p", f"{piece.name}: {piece.fault}", {"class": "fault"})
+def _faults(files: Iterable[TicketFile]) -> Iterator[Element]:
+    for file in files:
+        if file.fault is not None and file.image is None:
+            yield tag("p", f"{file.name}: {file.fault}", {"class": "fault"})
 
 
 def _facts(details: Mapping[str, Any] | None, level: int) -> Iterator[Element]:
     if details is None:
-        yield tag("p", "There are no details to be shown.", {"class": "quiet"})
+        yield tag("p", "No details are stored.", {"class": "quiet"})
         return
     found, native = _find(details)
     facts = [
@@ -136,7 +147,7 @@ def _facts(details: Mapping[str, Any] | None, level: int) -> Iterator[Element]:
 
 
 def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """Scalars by their lower-case names, the shallowest first, and likewise those of every `native_fields`."""
+    """Return scalars by lower-case name, the shallowest first; those under `native_fields` are separate."""
     found: dict[str, str] = {}
     native: dict[str, str] = {}
     waiting: deque[tuple[str, Any]] = deque([("", details)])
@@ -158,31 +169,63 @@ def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     return found, native
 
 
-def _pictures(item: TicketItem, pieces: Sequence[Piece], level: int) -> Iterator[Element]:
-    for kind in (kind for kind in ImageType if kind in item.types):
-        of_kind = [(piece.image, piece) for piece in pieces if piece.image is not None and piece.image.type is kind]
+def _images(item: TicketItem, files: Sequence[TicketFile], level: int) -> Iterator[Element]:
+    missing = missing_parts(item)
+    present = {*item.types, *(file.image.type for file in files if file.image), *(file.unrecognized for file in files)}
+    for kind in (kind for kind in ImageType if kind in present):
+        of_kind = [(file.image, file) for file in files if file.image is not None and file.image.type is kind]
+        bodies = [file for file in files if file.unrecognized is kind]
         yield tag(f"h{level}", _words(kind.value))
         if of_kind:
             figures = [_figure(*shown, number, len(of_kind)) for number, shown in enumerate(of_kind, 1)]
             yield tag("div", {"class": "pictures"}, *figures)
-        elif item.types[kind] is TypeState.FAILED:
-            yield tag("p", "Could not be fetched yet.", {"class": "fault"})
-        else:
+        for file in bodies:
+            if file.body is not None:
+                yield tag("p", "Not recognized as an image: ", _download(file, file.body), {"class": "fault"})
+        if kind.value in missing and not bodies:
+            reason = missing[kind.value]
+            text = "Could not be fetched" + ("." if reason == item.types[kind].value else f": {reason}.")
+            yield tag("p", text, {"class": "fault"})
+        elif not of_kind and not bodies:
             yield tag("p", "The ticket has none.", {"class": "quiet"})
 
 
-def _hint(pieces: Iterable[Piece]) -> Iterator[Element]:
-    if any(piece.image is not None for piece in pieces):
+def _download(file: TicketFile, body: bytes) -> Element:
+    """A link that saves the body: it is never shown as part of the page."""
+    source = f"data:application/octet-stream;base64,{base64.b64encode(body).decode()}"
+    return tag("a", f"{file.name}, {len(body):,} bytes", href=source, download=file.name)
+
+
+def _versions(item: TicketItem, manifests: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
+    if len(manifests) < 2:
+        return
+    rows = [
+        (f"{manifest['version'][:12]}{' (shown)' if manifest['version'] == item.version else ''}", _version(manifest))
+        for manifest in manifests
+    ]
+    yield tag("h2", "Versions")
+    yield _pairs(rows)
+    yield tag("p", "view TICKET --version VERSION shows another one.", {"class": "quiet"})
+
+
+def _version(manifest: Mapping[str, Any]) -> str:
+    return f"{manifest['archived_at']}  {manifest['outcome'] or 'no outcome'}, {len(manifest['images'])} images"
+
+
+def _hint(files: Iterable[TicketFile]) -> Iterator[Element]:
+    if any(file.image is not None for file in files):
         keys = ("Arrow keys choose, ", tag("kbd", "Enter"), " enlarges, ", tag("kbd", "Esc"), " closes.")
         yield tag("p", {"class": "hint quiet"}, *keys)
 
 
-def _figure(image: StoredImage, piece: Piece, number: int, of: int) -> Element:
+def _figure(image: StoredImage, file: TicketFile, number: int, of: int) -> Element:
     title = f"{_words(image.type.value)} {number} of {of}"
-    if piece.body is None:
-        content = tag("div", f"Broken: {piece.fault}", {"class": "fault"})
+    if file.body is None:
+        content = tag("div", f"Broken: {file.fault}", {"class": "fault"})
+    elif image.content_type not in _SHOWN:
+        content = tag("p", _download(file, file.body))
     else:
-        source = f"data:{image.content_type};base64,{base64.b64encode(piece.body).decode()}"
+        source = f"data:{image.content_type};base64,{base64.b64encode(file.body).decode()}"
         picture = tag("img", {"src": source, "alt": title, "data-type": image.content_type})
         content = tag("button", {"type": "button", "aria-haspopup": "dialog"}, picture)
     facts = f"{image.content_type}, {image.bytes:,} bytes, SHA-256 {image.sha256[:16]}…"
@@ -196,7 +239,7 @@ def _all(details: Mapping[str, Any] | None) -> Iterator[Element]:
 
 
 def _tree(value: Any, level: int, nodes: list[int]) -> Element:
-    """Details of whatever form, down to a depth and up to a number that a page can bear."""
+    """Return details of any form as nested lists, up to `_LEVELS` deep and `_NODES` values."""
     nodes[0] -= 1
     if not isinstance(value, Mapping | list):
         return tag("span", _text(value) or "—", dir="auto")

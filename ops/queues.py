@@ -1,4 +1,4 @@
-"""Sending to queues and emptying them: in batches of which single entries may fail, and not faster than asked for."""
+"""Send, receive and delete SQS messages in batches, at a limited rate."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueOutputTypeDef, SendMessageBatchRequestEntryTypeDef
 
-AT_ONCE = 10  # SQS's limits of one batch
-_BYTES_AT_ONCE = 1024 * 1024
-_TRIES = 3
-_HELD_SECONDS = 900
-_POLL_SECONDS = 1  # more than 0 asks all of SQS's servers, so that an empty answer means something
+BATCH = 10  # the limits of one SQS batch
+_BATCH_BYTES = 1024 * 1024
+_ATTEMPTS = 3
+_VISIBILITY_TIMEOUT = 900  # seconds
+_WAIT_SECONDS = 1  # more than 0 asks all of SQS's servers: an empty answer then means something
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message that is in flight. `reason` is the attribute that quarantined messages carry."""
+    """A message in flight. `reason` is an attribute of quarantined messages; `sent_at` is when it was first queued."""
 
     id: str
     body: str = field(repr=False)
@@ -30,7 +30,7 @@ class Received:
 
 
 class Queue:
-    """One queue. The methods that change several messages return the positions of those for which that failed."""
+    """One queue. Methods that change several messages return the positions of those that failed."""
 
     def __init__(self, client: "SQSClient", url: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
@@ -38,18 +38,18 @@ class Queue:
         self._sleep = sleep
 
     def look(self) -> tuple[int, datetime]:
-        """About how many messages wait, and what time it is by the queue's own clock."""
+        """Return the approximate number of visible messages, and the time by SQS's clock."""
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"])
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
         return int(answer["Attributes"]["ApproximateNumberOfMessages"]), now
 
     def send(self, bodies: Sequence[str]) -> set[int]:
-        """Sends messages, and again those that SQS could not take at first."""
+        """Send messages; those that SQS could not take are sent again."""
         failed: set[int] = set()
-        for part in _parts(bodies):
+        for part in _batches(bodies):
             waiting = part
-            for attempt in range(_TRIES):
+            for attempt in range(_ATTEMPTS):
                 if attempt:
                     self._sleep(0.2 * 2**attempt)
                 entries: list[SendMessageBatchRequestEntryTypeDef] = [
@@ -65,12 +65,12 @@ class Queue:
         return failed
 
     def receive(self, at_most: int) -> list[Received]:
-        """Up to `at_most` (10) messages, which nobody else gets for fifteen minutes."""
+        """Receive up to `at_most` (10) messages and hide them from others for 15 minutes."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=at_most,
-            VisibilityTimeout=_HELD_SECONDS,
-            WaitTimeSeconds=_POLL_SECONDS,
+            VisibilityTimeout=_VISIBILITY_TIMEOUT,
+            WaitTimeSeconds=_WAIT_SECONDS,
             MessageAttributeNames=["reason"],
             MessageSystemAttributeNames=["SentTimestamp"],
         )
@@ -86,9 +86,9 @@ class Queue:
         ]
 
     def delete(self, messages: Sequence[Received]) -> set[int]:
-        """Deletes messages that were received."""
+        """Delete received messages."""
         failed: set[int] = set()
-        for part in _parts([""] * len(messages)):
+        for part in _batches([""] * len(messages)):
             answer = self._client.delete_message_batch(
                 QueueUrl=self._url,
                 Entries=[{"Id": str(position), "ReceiptHandle": messages[position].receipt} for position in part],
@@ -97,9 +97,9 @@ class Queue:
         return failed
 
     def release(self, messages: Sequence[Received]) -> set[int]:
-        """Makes messages that were received visible to others at once."""
+        """Make received messages visible again at once."""
         failed: set[int] = set()
-        for part in _parts([""] * len(messages)):
+        for part in _batches([""] * len(messages)):
             answer = self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -112,7 +112,7 @@ class Queue:
 
 
 class Pace:
-    """Holds a loop back to `per_second` pieces of work, in portions of `at_once`."""
+    """Limits a loop to `per_second` messages, in batches of `batch`."""
 
     def __init__(
         self,
@@ -120,14 +120,14 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.at_once = max(1, min(AT_ONCE, int(per_second)))
+        self.batch = max(1, min(BATCH, int(per_second)))
         self._per_second = per_second
         self._clock = clock
         self._sleep = sleep
         self._next = 0.0
 
     def wait(self, count: int) -> None:
-        """Waits until `count` more pieces are due."""
+        """Wait until `count` more messages may be sent."""
         now = self._clock()
         if now < self._next:
             self._sleep(self._next - now)
@@ -138,13 +138,13 @@ def _reason(attributes: Mapping[str, "MessageAttributeValueOutputTypeDef"]) -> s
     return attributes["reason"].get("StringValue") if "reason" in attributes else None
 
 
-def _parts(bodies: Iterable[str]) -> Iterator[list[int]]:
-    """Positions in portions that one call can take, by number and by bytes."""
+def _batches(bodies: Iterable[str]) -> Iterator[list[int]]:
+    """Return positions in batches that respect SQS's limits of number and bytes."""
     part: list[int] = []
     size = 0
     for position, body in enumerate(bodies):
         length = len(body.encode("utf-8", "surrogatepass"))
-        if part and (len(part) == AT_ONCE or size + length > _BYTES_AT_ONCE):
+        if part and (len(part) == BATCH or size + length > _BATCH_BYTES):
             yield part
             part, size = [], 0
         part.append(position)

@@ -1,34 +1,45 @@
-"""When tickets end: never under a legal hold, else by `RetentionDays`; item, events and objects alike."""
+"""When tickets expire: never under a legal hold, else by `RetentionDays`. Item, events and objects always agree."""
 
 import time
-from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops.erase import unsettled
+from ops.context import unknown
+from ops.erase import remaining
+from ops.errors import Failure
 from ops.objects import Objects, prefix_of
-from ops.records import Records
+from ops.parallel import for_each
+from ops.table import OperatorTable
 from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
 from ticket_archive.retention import end_of, is_limited, is_over
 from ticket_archive.table import TicketItem, TicketTable
 
-_AT_ONCE = 16
+Sleep = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A legal hold: since when, and how many object versions and events it reaches."""
+    """A legal hold: since when, and how many object versions and events it covers."""
 
+    ticket: str
     since: str
     object_versions: int
     events: int
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """What one page of tickets came to. `held` are left alone, `over` are those among the others that end at once."""
+class Release:
+    """Whether the ticket was held."""
+
+    ticket: str
+    was_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPage:
+    """What one page of a scan contained. Held tickets are left alone; `over` are those that have expired."""
 
     scanned: int
     tickets: int
@@ -36,101 +47,126 @@ class Ended:
     over: int
 
 
-def hold(
-    ticket: str,
-    table: TicketTable,
-    records: Records,
-    objects: Objects,
-    *,
-    settle: float,
-    now: Callable[[], datetime],
-    sleep: Callable[[float], None] = time.sleep,
-) -> Hold | None:
-    """Stops the end of a ticket; None where it is unknown. May be repeated. Raises TicketErased.
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What holding and releasing work with."""
 
-    The item first: whoever begins on the ticket from then on stores objects that do not end. One that had begun before
-    may still store others: where the last attempt is younger than `settle` seconds, it is done a second time.
+    table: TicketTable
+    records: OperatorTable
+    objects: Objects
+    now: Callable[[], datetime]
+    drain_seconds: float
+    sleep: Sleep = time.sleep
+    done: Callable[[], object] = lambda: None
+
+
+def hold(tickets: Sequence[str], archive: Archive, *, case: str | None, by: str) -> list[Hold | Failure]:
+    """Put a legal hold on tickets; return a Hold or a Failure for each. May be repeated.
+
+    The item is changed first: attempts that begin afterwards store objects that do not expire. An attempt that began
+    less than `drain_seconds` before may still store objects that do, so those tickets are done again when it has ended.
     """
-    since = records.hold(ticket, iso(now()))
-    item = table.get(ticket)
-    if since is None or item is None:
-        return None
-    reached = _apply(ticket, None, records, objects)
-    if (pause := _under_way(item, settle, now())) > 0:
-        sleep(pause)
-        records.hold(ticket, iso(now()))  # its item may have begun anew meanwhile, with an end
-        reached = _apply(ticket, None, records, objects)
-    return Hold(since, *reached)
+    records = archive.records
+
+    def first_pass(ticket: str) -> tuple[Hold, float]:
+        since = records.hold(ticket, iso(archive.now()), case, by)
+        item = archive.table.get(ticket)
+        if since is None or item is None:
+            raise unknown(ticket)
+        return Hold(ticket, since, *_apply(ticket, None, records, archive.objects)), _in_flight(item, archive)
+
+    def second_pass(first: tuple[Hold, float] | Failure) -> Hold:
+        if isinstance(first, Failure):
+            raise first
+        held, pause = first
+        if not pause:
+            return held
+        records.hold(held.ticket, iso(archive.now()), case, by)  # a new item may have replaced the old one meanwhile
+        return Hold(held.ticket, held.since, *_apply(held.ticket, None, records, archive.objects))
+
+    begun = for_each(first_pass, tickets, archive.done)
+    _drain([first[1] for first in begun if not isinstance(first, Failure)], archive)
+    return for_each(second_pass, begun)
 
 
-def release(
-    ticket: str,
-    days: int,
-    table: TicketTable,
-    records: Records,
-    objects: Objects,
-    *,
-    settle: float,
-    now: Callable[[], datetime],
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool | None:
-    """Lets a ticket end again as `days` say; says whether it was held, None where it is unknown. Raises TicketErased.
+def release(tickets: Sequence[str], days: int, archive: Archive) -> list[Release | Failure]:
+    """Remove the legal hold of tickets, which then expire by `days` again; return a Release or a Failure for each.
 
-    The item after the objects: a release that was broken off is seen not to be done, and is repeated. What an attempt
-    that began under the hold still stores does not end: as in `hold`, such a one is waited for and it is done again.
+    The item is changed after its objects, so that an interrupted release still shows as held and is repeated. Attempts
+    that began under the hold are waited for as in `hold`.
     """
-    item = table.get(ticket)
-    if item is None:
-        return None
-    held = item.state is not TicketState.ERASED and "legal_hold" in item.attributes
-    if held:
-        _apply(ticket, _end(item, days), records, objects)
-    was = records.release(ticket, _end(item, days))
-    if held and (pause := _under_way(item, settle, now())) > 0:
-        sleep(pause)
-        _apply(ticket, _end(item, days), records, objects)
-    return was
 
+    def first_pass(ticket: str) -> tuple[Release, TicketItem, float]:
+        item = archive.table.get(ticket)
+        if item is None:
+            raise unknown(ticket)
+        held = item.state is not TicketState.ERASED and "legal_hold" in item.attributes
+        if held:
+            _apply(ticket, _expiry(item, days), archive.records, archive.objects)
+        was_held = archive.records.release(ticket, _expiry(item, days))
+        return Release(ticket, bool(was_held)), item, _in_flight(item, archive) if held else 0.0
 
-def _under_way(item: TicketItem, settle: float, moment: datetime) -> float:
-    """For how many seconds the last attempt may still store something."""
-    begun = item.attributes.get("attempted_at")
-    return unsettled(begun, settle, moment) if begun else 0.0
+    def second_pass(first: tuple[Release, TicketItem, float] | Failure) -> Release:
+        if isinstance(first, Failure):
+            raise first
+        released, item, pause = first
+        if pause:
+            _apply(released.ticket, _expiry(item, days), archive.records, archive.objects)
+        return released
+
+    begun = for_each(first_pass, tickets, archive.done)
+    _drain([first[2] for first in begun if not isinstance(first, Failure)], archive)
+    return for_each(second_pass, begun)
 
 
 def apply_to_all(
-    days: int, records: Records, objects: Objects, *, now: datetime, dry_run: bool
-) -> Generator[Ended, None, None]:
-    """Makes every ticket that is not held end as `days` say, page by page of a scan. May be repeated."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        start = None
-        while True:
-            page = records.scan(None, None, start)
-            items = [item for item in page.items if item.state is not TicketState.ERASED]
-            free = [item for item in items if "legal_hold" not in item.attributes]
-            if not dry_run:
-                list(pool.map(lambda item: _end_at(item, _end(item, days), records, objects), free))
-            over = sum(is_over(_end(item, days), now) for item in free)
-            yield Ended(page.scanned, len(free), len(items) - len(free), over)
-            start = page.start
-            if start is None:
-                return
+    days: int, records: OperatorTable, objects: Objects, *, now: datetime, dry_run: bool
+) -> Generator[AppliedPage, None, None]:
+    """Make every ticket that is not held expire by `days`, page by page of a scan. May be repeated."""
+
+    def apply(item: TicketItem) -> None:
+        _apply(item.ticket, _expiry(item, days), records, objects)
+        records.set_ticket_expiry(item.ticket, _expiry(item, days))
+
+    start = None
+    while True:
+        page = records.scan((), start)
+        items = [item for item in page.items if item.state is not TicketState.ERASED]
+        free = [item for item in items if "legal_hold" not in item.attributes]
+        if not dry_run:
+            for failure in for_each(apply, free):
+                if failure is not None:
+                    raise failure
+        over = sum(is_over(_expiry(item, days), now) for item in free)
+        yield AppliedPage(page.scanned, len(free), len(items) - len(free), over)
+        start = page.start
+        if start is None:
+            return
 
 
-def _end_at(item: TicketItem, end: int | None, records: Records, objects: Objects) -> None:
-    _apply(item.ticket, end, records, objects)
-    records.end_ticket(item.ticket, end)
+def _in_flight(item: TicketItem, archive: Archive) -> float:
+    """Return for how many seconds the last attempt may still store something."""
+    begun = item.attributes.get("attempted_at")
+    return remaining(begun, archive.drain_seconds, archive.now()) if begun else 0.0
 
 
-def _apply(ticket: str, end: int | None, records: Records, objects: Objects) -> tuple[int, int]:
-    """Gives the ticket's events and every version of its objects this end; says how many there are."""
-    versions = sum(objects.limit(version, limited=is_limited(end)) for version in objects.kept(prefix_of(ticket)))
+def _drain(pauses: Sequence[float], archive: Archive) -> None:
+    if pause := max(pauses, default=0.0):
+        archive.sleep(pause)
+
+
+def _apply(ticket: str, expires_at: int | None, records: OperatorTable, objects: Objects) -> tuple[int, int]:
+    """Set the expiry of the ticket's events and of every version of its objects; return how many there are."""
+    versions = sum(
+        objects.set_expiring(version, expiring=is_limited(expires_at))
+        for version in objects.versions(prefix_of(ticket), delete_markers=False)
+    )
     events = 0
     for event in records.events(ticket):
-        records.end_event(ticket, event.record, end)
+        records.set_event_expiry(ticket, event.record, expires_at)
         events += 1
     return versions, events
 
 
-def _end(item: TicketItem, days: int) -> int | None:
+def _expiry(item: TicketItem, days: int) -> int | None:
     return end_of(item.received_at, days) if item.received_at is not None else None

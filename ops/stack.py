@@ -1,4 +1,4 @@
-"""Finding a deployed stack and what belongs to it, on AWS or on this machine."""
+"""Find a deployed stack and its resources, on AWS or on this machine."""
 
 import json
 import os
@@ -13,10 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ops import ROOT
+from ops.action_log import ActionLog
 from ops.errors import Exit, Failure
 from ops.objects import Objects
 from ops.queues import Queue
-from ops.records import Records
+from ops.table import OperatorTable
 from ticket_archive.bucket import Bucket
 from ticket_archive.table import TicketTable
 
@@ -27,63 +28,81 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 LOCAL = ROOT / ".local" / "stack.json"
-"""Where `make up` says what it started."""
+"""The file in which `make up` describes the stack that it started."""
 
-_PATIENCE = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
+_CLIENT_CONFIG = Config(
+    connect_timeout=5, read_timeout=30, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 4}
+)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whose stack: an AWS account, or the emulated one behind `endpoint_url`."""
+    """An AWS account, or the emulator behind `endpoint_url`."""
 
     session: boto3.Session = field(repr=False)
     endpoint_url: str | None = None
     ca_bundle: str | None = None
     webhook_url: str | None = None
-    """The emulator's own; elsewhere the stack's output is right."""
+    """Set for the emulator; on AWS the stack's output is used."""
 
     def client(self, service: Any) -> Any:
-        """A client with time limits."""
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=_PATIENCE)
+        """Return a boto3 client with time-outs and retries."""
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's outputs, and clients of what they name."""
+    """A stack's outputs and parameters, and clients for its resources."""
 
     account: Account
+    name: str
     outputs: Mapping[str, str] = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)
 
     @property
     def webhook_url(self) -> str:
-        """Where webhooks are posted to."""
+        """The webhook endpoint's URL."""
         return self.account.webhook_url or self.output("WebhookUrl")
 
     @property
     def retention_days(self) -> int:
-        """The template's `RetentionDays`; 0 is for ever."""
+        """The parameter `RetentionDays`; 0 means no end."""
         return int(self.parameters.get("RetentionDays", "0"))
 
     @property
     def table(self) -> TicketTable:
-        """The tickets, as the functions use them."""
+        """The ticket table with the functions' operations."""
         return TicketTable(self._dynamodb, self.output("TableName"))
 
     @property
-    def records(self) -> Records:
-        """The same table, as operators use it."""
-        return Records(self._dynamodb, self.output("TableName"))
+    def records(self) -> OperatorTable:
+        """The ticket table with the operators' operations."""
+        return OperatorTable(self._dynamodb, self.output("TableName"))
 
     @property
     def bucket(self) -> Bucket:
-        """The images, as the functions use them."""
+        """The bucket with the functions' operations."""
         return Bucket(self._s3, self.output("BucketName"))
 
     @property
     def objects(self) -> Objects:
-        """The same bucket, as operators use it."""
+        """The bucket with the operators' operations."""
         return Objects(self._s3, self.output("BucketName"))
+
+    @property
+    def actions(self) -> ActionLog:
+        """The log of operators' actions, which is in the bucket."""
+        return ActionLog(self._s3, self.output("BucketName"), lambda: self.caller)
+
+    @property
+    def caller(self) -> str:
+        """The ARN of whoever runs this command."""
+        return str(self.account.client("sts").get_caller_identity()["Arn"])
+
+    def log_group(self, function: str) -> str:
+        """Return the log group of a function."""
+        config = self.account.client("lambda").get_function_configuration(FunctionName=function)
+        return str(config["LoggingConfig"]["LogGroup"])
 
     @property
     def secrets(self) -> "SecretsManagerClient":
@@ -92,16 +111,18 @@ class Stack:
         return client
 
     def queue(self, output: str) -> Queue:
-        """The queue whose URL is in `output`."""
+        """Return the queue whose URL is the output `output`."""
         client: SQSClient = self.account.client("sqs")
         return Queue(client, self.output(output))
 
     def output(self, name: str) -> str:
-        """One output. Raises Failure where the stack is of another kind or age."""
+        """Return an output. Raises Failure if the stack has none of that name."""
         try:
             return self.outputs[name]
         except KeyError:
-            raise Failure(f"the stack has no output {name}: is it a ticket archive, and up to date?") from None
+            raise Failure(
+                f"the stack has no output {name}; check --stack-name, or deploy the current template"
+            ) from None
 
     @property
     def _dynamodb(self) -> "DynamoDBClient":
@@ -115,19 +136,19 @@ class Stack:
 
 
 def aws(profile: str | None, region: str | None) -> Account:
-    """The account of a profile, or of whatever the environment says. Raises botocore's ProfileNotFound."""
+    """Return the account of a profile, or of the environment. Raises botocore's ProfileNotFound."""
     return Account(boto3.Session(profile_name=profile, region_name=region))
 
 
 def local(file: Path = LOCAL) -> Account:
-    """The account that `make up` made. Nothing of the developer's own AWS settings takes part. Raises Failure."""
+    """Return the emulated account of `make up`, without the developer's own AWS settings. Raises Failure."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
         found = {name: str(state[name]) for name in _LOCAL}
     except FileNotFoundError:
-        raise Failure("no local stack is up: run `make up`", Exit.OUT_OF_REACH) from None
+        raise Failure("no local stack is running: run `make up`", Exit.UNREACHABLE) from None
     except (ValueError, KeyError, TypeError):
-        raise Failure(f"{file} is not what `make up` writes: run `make down`, then `make up`") from None
+        raise Failure(f"{file} cannot be read: run `make down`, then `make up`") from None
     settings = {
         "profile": None,
         "ca_bundle": state.get("ca_bundle"),
@@ -149,16 +170,17 @@ _LOCAL = ("endpoint_url", "region", "access_key_id", "secret_access_key", "webho
 
 
 def find(account: Account, name: str) -> Stack:
-    """The stack `name`. Raises Failure where there is none."""
+    """Return the stack `name`. Raises Failure if there is none."""
     try:
         [found] = account.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ValidationError":
             raise
         region = account.session.region_name
-        raise Failure(f"no stack {name} in {region}: say --stack-name, --region or --profile") from None
+        raise Failure(f"no stack {name} in {region}: use --stack-name, --region or --profile") from None
     return Stack(
         account,
+        name,
         {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
         {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())},
     )

@@ -1,4 +1,4 @@
-"""A webhook as the vendor would post it, to try an installation."""
+"""Post a webhook as the vendor would, to test an installation; read the secrets that this needs."""
 
 import json
 import secrets
@@ -8,21 +8,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import requests
+from botocore.exceptions import ClientError
 
+from ops.redrive import OpenWebhook
+from ticket_archive.errors import SettingsError
+from ticket_archive.messages import Webhook
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem, TicketTable
-from ticket_archive.webhook_credentials import WebhookCredentials, WebhookSecret
-from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
+from ticket_archive.webhook_credentials import VendorCredential, WebhookCredentials, WebhookSecret
+from ticket_archive.webhook_encryption import IV_HEADER, decrypt_event, encrypt_event
+from ticket_archive.webhook_event import parse_event
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
-_CONNECT_AND_READ = (5, 30)
+_TIMEOUTS = (5, 30)  # seconds to connect and to read
 _POLL = 1.0
 
 
 class Event(StrEnum):
-    """Which of the vendor's events."""
+    """The vendor's events that can be sent."""
 
     COMPLETED = "completed"
     IN_PROGRESS = "in-progress"
@@ -30,48 +35,74 @@ class Event(StrEnum):
 
 
 def event(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
-    """The event. `mark` makes it another one than any before, or a repeated trial would pass for a duplicate."""
+    """Return an event. `mark` makes it differ from earlier ones, which would make it a duplicate."""
     match kind:
         case Event.COMPLETED:
-            said = {"event": "ticket.verification.completed", "flow_status": "ACCEPTED", "disposition": "PASSED"}
+            content = {"event": "ticket.verification.completed", "flow_status": "ACCEPTED", "disposition": "PASSED"}
         case Event.IN_PROGRESS:
-            said = {
+            content = {
                 "event": "ticket.verification.in_progress",
                 "sub_event": "verification.liveness",
                 "flow_status": "IN_PROGRESS",
                 "disposition": "PASSED",
             }
         case Event.INVITATION:
-            said = {"id": mark, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
-    return {"ticket": ticket, **said, "data": {"trial": mark}}
+            content = {"id": mark, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
+    return {"ticket": ticket, **content, "data": {"trial": mark}}
 
 
-def webhook_secret(client: "SecretsManagerClient", secret_id: str) -> bytes:
-    """Return the current key. Raises ClientError, SettingsError."""
-    return WebhookSecret.read(client.get_secret_value(SecretId=secret_id)["SecretString"]).key
+def webhook_secrets(client: "SecretsManagerClient", secret_id: str) -> list[bytes]:
+    """Return the live webhook secrets, the current one first. Raises SettingsError, ClientError."""
+    current = WebhookSecret.read(_secret(client, secret_id)).key
+    try:
+        previous = WebhookSecret.read(_secret(client, secret_id, "AWSPREVIOUS")).key
+    except (ClientError, SettingsError):
+        return [current]  # never changed, or no webhook secret before
+    return [current, previous]
 
 
-def credentials(client: "SecretsManagerClient", secret_id: str) -> WebhookCredentials:
-    """Return what a webhook must carry. Raises ClientError, SettingsError."""
-    return WebhookCredentials.read(client.get_secret_value(SecretId=secret_id)["SecretString"])
+def vendor_credential(client: "SecretsManagerClient", secret_id: str) -> VendorCredential:
+    """Return the vendor's credential. Raises SettingsError, ClientError."""
+    return VendorCredential.read(_secret(client, secret_id))
+
+
+def request_credentials(client: "SecretsManagerClient", secret_id: str) -> WebhookCredentials:
+    """Return the credentials that webhooks must carry. Raises SettingsError, ClientError."""
+    return WebhookCredentials.read(_secret(client, secret_id))
+
+
+def _secret(client: "SecretsManagerClient", secret_id: str, stage: str = "AWSCURRENT") -> str:
+    return client.get_secret_value(SecretId=secret_id, VersionStage=stage)["SecretString"]
+
+
+def webhook_opener(client: "SecretsManagerClient", secret_id: str) -> OpenWebhook:
+    """Return a function that decrypts webhooks with the live secrets. Raises SettingsError, ClientError."""
+    live = webhook_secrets(client, secret_id)
+
+    def open_webhook(webhook: Webhook) -> dict[str, Any]:
+        if webhook.iv is None:
+            return parse_event(webhook.body)
+        return decrypt_event(webhook.body, webhook.iv, live)
+
+    return open_webhook
 
 
 def post(
     url: str,
-    said: Mapping[str, Any],
+    content: Mapping[str, Any],
     secret: bytes,
-    carried: WebhookCredentials | None = None,
+    credentials: WebhookCredentials | None = None,
     ca_bundle: str | None = None,
 ) -> tuple[int, str]:
-    """Encrypts and posts an event; returns the status and the answer. Raises requests' exceptions."""
-    body, iv = encrypt_event(json.dumps(said).encode(), secret, secrets.token_bytes(16))
+    """Encrypt and post an event; return the status and the body. Raises requests' exceptions."""
+    body, iv = encrypt_event(json.dumps(content).encode(), secret, secrets.token_bytes(16))
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
-    if carried is not None:
-        headers[carried.header] = carried.value.get_secret_value()
-    answer = requests.post(
-        url, data=body, headers=headers, timeout=_CONNECT_AND_READ, allow_redirects=False, verify=ca_bundle or True
+    if credentials is not None:
+        headers[credentials.header] = credentials.value.get_secret_value()
+    response = requests.post(
+        url, data=body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, verify=ca_bundle or True
     )
-    return answer.status_code, answer.text[:500]
+    return response.status_code, response.text[:500]
 
 
 def wait(
@@ -83,7 +114,7 @@ def wait(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> TicketItem | None:
-    """The ticket once it is archived by a fetch that was not there `before`; None where `seconds` do not suffice."""
+    """Wait until the ticket is archived by a newer fetch than `before`; return it, or None after `seconds`."""
     until = clock() + seconds
     known = before.fetched_at if before else None
     while True:

@@ -1,4 +1,4 @@
-"""A page in the browser, and nothing of it left behind."""
+"""Show a page in the browser and remove it afterwards."""
 
 import os
 import select
@@ -15,19 +15,19 @@ from types import FrameType
 from ops.fetch import save
 
 UNATTENDED_SECONDS = 60.0
-"""How long a page stays where nobody can press Enter."""
+"""How long a page is kept if there is no terminal to press Enter at."""
 
 
 @contextmanager
-def passing(page: bytes) -> Iterator[Path]:
-    """The page as a file in a folder of its own that only this user can open, for as long as the block lasts.
+def temporary_page(page: bytes) -> Iterator[Path]:
+    """Keep the page as a file in a folder of its own, readable by this user alone, while the block runs.
 
-    A file and no server on the loopback: an address on a command line can be read by every user of a machine, a folder
-    with mode 0700 cannot. It is on the user's own memory file system where there is one, so no disk ever has it.
+    It is a file and not a server on the loopback, because every user of a machine can read the URL on a command line
+    and connect to it. It is in memory (`XDG_RUNTIME_DIR`) if the system has such a folder.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     parent = runtime if runtime and os.access(runtime, os.W_OK) else None
-    # Ended politely is ended cleanly: the folder is removed first.
+    # SIGTERM and SIGHUP remove the folder before the process ends.
     before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with tempfile.TemporaryDirectory(prefix="ticket-", dir=parent) as folder:
@@ -40,12 +40,12 @@ def passing(page: bytes) -> Iterator[Path]:
 
 
 def show(file: Path, browse: Callable[[str], bool] = webbrowser.open) -> bool:
-    """Opens the file in the browser; says whether there is one."""
+    """Open the file in the browser; return whether there is one."""
     return browse(file.resolve().as_uri())
 
 
 def wait(keep_seconds: float | None) -> None:
-    """Until Enter is pressed, or for so many seconds."""
+    """Wait until Enter is pressed, or for `keep_seconds`."""
     if not sys.stdin.isatty():
         time.sleep(UNATTENDED_SECONDS if keep_seconds is None else keep_seconds)
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from local.gallery import sheet
-from ops.page import page
+from ops.page import ticket_page
 from tests.support.browser import Browser
 from tests.support.journeys import journey
 from tests.support.waiting import eventually
@@ -25,7 +25,7 @@ def main(target: Path) -> None:
     shown = sheet(journey(0, scale=0.6))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "ticket.html"
-        file.write_bytes(page(shown.item, shown.pieces))
+        file.write_bytes(ticket_page(shown.item, shown.files))
         browser = Browser(Path(folder) / "profile")
         try:
             browser.open(file)

@@ -1,4 +1,4 @@
-"""docs/operations.md has every command and every option, and no other."""
+"""docs/operations.md documents every command and every option, and no other."""
 
 import re
 import shlex
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer.main
 
+from ops.app import hoist_common_options
 from ops.cli import app
-from ops.commands import in_front
 
 TEXT = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 GROUP: Any = typer.main.get_command(app)
@@ -44,7 +44,7 @@ def test_every_section_is_of_a_command() -> None:
 
 @pytest.mark.parametrize("example", list(examples()))
 def test_an_example_can_be_typed_as_it_stands(example: str) -> None:
-    arguments = in_front(shlex.split(example.replace("…", "")))
+    arguments = hoist_common_options(shlex.split(example.replace("…", "")))
 
     command = GROUP.commands[arguments[0]]
     context = command.make_context(arguments[0], ["-" if each == "tickets.txt" else each for each in arguments[1:]])

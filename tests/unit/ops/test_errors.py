@@ -1,4 +1,4 @@
-"""Errors: a line that can be acted on, a code that can be scripted, and nothing of what was in the exception."""
+"""Errors become one line and one exit code, without the exception's own text."""
 
 import pytest
 import requests
@@ -26,24 +26,24 @@ def refused(code: str) -> ClientError:
     ("error", "code", "said"),
     [
         (Failure("words", Exit.USAGE), Exit.USAGE, "words"),
-        (refused("AccessDeniedException"), Exit.OUT_OF_REACH, "not allowed: GetItem"),
-        (refused("403"), Exit.OUT_OF_REACH, "not allowed"),
-        (refused("ExpiredTokenException"), Exit.OUT_OF_REACH, "log in again"),
+        (refused("AccessDeniedException"), Exit.UNREACHABLE, "access denied: GetItem"),
+        (refused("403"), Exit.UNREACHABLE, "access denied"),
+        (refused("ExpiredTokenException"), Exit.UNREACHABLE, "log in again"),
         (refused("ResourceNotFoundException"), Exit.FAILED, "GetItem failed: ResourceNotFoundException"),
         (NoRegionError(), Exit.USAGE, "--region"),
         (ProfileNotFound(profile="CANARY"), Exit.USAGE, "profile"),
-        (NoCredentialsError(), Exit.OUT_OF_REACH, "--profile"),
-        (TokenRetrievalError(provider="sso", error_msg="CANARY"), Exit.OUT_OF_REACH, "log in again"),
-        (UnauthorizedSSOTokenError(), Exit.OUT_OF_REACH, "log in again"),
-        (InvalidConfigError(error_msg="CANARY"), Exit.OUT_OF_REACH, "check profile"),
-        (EndpointConnectionError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
-        (ConnectTimeoutError(endpoint_url="https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
-        (requests.ConnectionError("https://CANARY"), Exit.OUT_OF_REACH, "out of reach"),
+        (NoCredentialsError(), Exit.UNREACHABLE, "--profile"),
+        (TokenRetrievalError(provider="sso", error_msg="CANARY"), Exit.UNREACHABLE, "log in again"),
+        (UnauthorizedSSOTokenError(), Exit.UNREACHABLE, "log in again"),
+        (InvalidConfigError(error_msg="CANARY"), Exit.UNREACHABLE, "check the profile"),
+        (EndpointConnectionError(endpoint_url="https://CANARY"), Exit.UNREACHABLE, "could not connect"),
+        (ConnectTimeoutError(endpoint_url="https://CANARY"), Exit.UNREACHABLE, "could not connect"),
+        (requests.ConnectionError("https://CANARY"), Exit.UNREACHABLE, "could not connect"),
         (InvalidRequest("ticket"), Exit.USAGE, "not a ticket id"),
         (InvalidRequest("legal_hold"), Exit.FAILED, "legal hold"),
         (TicketErased(), Exit.FAILED, "erased"),
         (SettingsError("webhook secret: not 32 bytes"), Exit.FAILED, "not 32 bytes"),
-        (RetryableError("webhook_secret"), Exit.OUT_OF_REACH, "webhook_secret"),
+        (RetryableError("webhook_secret"), Exit.UNREACHABLE, "webhook_secret"),
         (PermissionError(13, "Permission denied", "folder"), Exit.FAILED, "folder: Permission denied"),
     ],
 )
@@ -56,7 +56,7 @@ def test_an_error_is_one_line_and_one_code(error: Exception, code: Exit, said: s
     assert "\n" not in str(failure)
 
 
-def test_an_unexpected_error_tells_its_place_and_not_its_text() -> None:
+def test_an_unexpected_error_names_its_place_and_not_its_text() -> None:
     try:
         raise KeyError("CANARY")
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""The bucket as operators use it, against botocore's Stubber."""
+"""The operators' bucket against botocore's Stubber."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def test_versions_and_delete_markers_of_all_pages_are_found(stub: Stub) -> None:
     ]
 
 
-def test_deletions_name_versions_and_go_a_thousand_at_once(stub: Stub) -> None:
+def test_versions_are_deleted_in_batches_of_a_thousand(stub: Stub) -> None:
     versions = [Version(f"k{number}", "v") for number in range(1001)]
     for part in (versions[:1000], versions[1000:]):
         objects = [{"Key": key, "VersionId": version} for key, version in part]
@@ -63,18 +63,18 @@ def test_deletions_name_versions_and_go_a_thousand_at_once(stub: Stub) -> None:
     assert stub.objects.delete(versions) == []
 
 
-def test_what_s3_refuses_to_delete_is_told(stub: Stub) -> None:
+def test_versions_that_s3_does_not_delete_are_returned(stub: Stub) -> None:
     answer = {"Errors": [{"Key": "k", "VersionId": "v", "Code": "AccessDenied", "Message": "m"}]}
     stub.stubber.add_response("delete_objects", answer)
 
     assert stub.objects.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
 
 
-def test_nothing_is_asked_where_nothing_is_to_be_deleted(stub: Stub) -> None:
+def test_deleting_nothing_makes_no_call(stub: Stub) -> None:
     assert stub.objects.delete([]) == []
 
 
-def test_an_object_that_is_not_there_does_not_exist(stub: Stub) -> None:
+def test_a_missing_object_does_not_exist(stub: Stub) -> None:
     stub.stubber.add_response("head_object", {})
     stub.stubber.add_client_error("head_object", "404", http_status_code=404)
 
@@ -82,8 +82,23 @@ def test_an_object_that_is_not_there_does_not_exist(stub: Stub) -> None:
     assert not stub.objects.exists("k")
 
 
-def test_not_being_allowed_to_look_is_no_absence(stub: Stub) -> None:
+def test_access_denied_does_not_mean_missing(stub: Stub) -> None:
     stub.stubber.add_client_error("head_object", "403", http_status_code=403)
 
     with pytest.raises(ClientError):
         stub.objects.exists("k")
+
+
+@pytest.mark.parametrize(("tags", "expiring"), [([], True), ([{"Key": "retention", "Value": "limited"}], False)])
+def test_the_retention_tag_is_changed_and_other_tags_stay(
+    tags: list[dict[str, str]], expiring: bool, stub: Stub
+) -> None:
+    at = {"Bucket": "bucket", "Key": "k", "VersionId": "v"}
+    other = {"Key": "case", "Value": "7"}
+    wanted = [other, {"Key": "retention", "Value": "limited"}] if expiring else [other]
+    stub.stubber.add_response("get_object_tagging", {"TagSet": [other, *tags]}, at)
+    stub.stubber.add_response("put_object_tagging", {}, {**at, "Tagging": {"TagSet": wanted}})
+    stub.stubber.add_client_error("get_object_tagging", "NoSuchVersion")
+
+    assert stub.objects.set_expiring(Version("k", "v"), expiring=expiring) is True
+    assert stub.objects.set_expiring(Version("k", "v"), expiring=expiring) is False

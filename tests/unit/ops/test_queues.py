@@ -1,4 +1,4 @@
-"""The queue adapter against botocore's Stubber: batches, partial failures, limits; and the pace."""
+"""The queue client against botocore's Stubber: batches, partial failures and limits; and the rate."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -135,6 +135,6 @@ def test_the_pace_spreads_work_over_time() -> None:
     assert naps == [0.5, 0.5, 0.5]
 
 
-@pytest.mark.parametrize(("rate", "at_once"), [(0.1, 1), (1, 1), (3.5, 3), (10, 10), (500, 10)])
-def test_a_portion_is_at_most_a_second_of_work_and_a_batch(rate: float, at_once: int) -> None:
-    assert Pace(rate).at_once == at_once
+@pytest.mark.parametrize(("rate", "batch"), [(0.1, 1), (1, 1), (3.5, 3), (10, 10), (500, 10)])
+def test_a_batch_is_at_most_one_second_of_messages(rate: float, batch: int) -> None:
+    assert Pace(rate).batch == batch

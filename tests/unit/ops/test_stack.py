@@ -1,6 +1,7 @@
-"""Finding a stack: on this machine by a file, on AWS by its outputs."""
+"""A stack is found on this machine by a file, on AWS by its outputs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from botocore.stub import Stubber
 from ops import stack
 from ops.errors import Exit, Failure
 from ops.stack import Account, Stack
+from ops.stack_commands import Function
 
 LOCAL = {
     "endpoint_url": "https://127.0.0.1:4566",
@@ -44,9 +46,7 @@ def account() -> OneClient:
     return OneClient(boto3.Session(region_name="eu-central-1"))
 
 
-def test_a_local_stack_takes_all_from_its_file_and_nothing_of_the_developers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text("[unreadable")
@@ -63,15 +63,15 @@ def test_a_local_stack_takes_all_from_its_file_and_nothing_of_the_developers(
     assert "CANARY" not in repr(found)
 
 
-def test_without_a_local_stack_it_says_how_to_get_one(tmp_path: Path) -> None:
+def test_a_missing_local_stack_says_how_to_start_one(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="make up") as failed:
         stack.local(tmp_path / "stack.json")
 
-    assert failed.value.exit_code is Exit.OUT_OF_REACH
+    assert failed.value.exit_code is Exit.UNREACHABLE
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"endpoint_url": "x"}'])
-def test_a_file_that_is_no_stack_is_told(text: str, tmp_path: Path) -> None:
+def test_an_unreadable_stack_file_is_an_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text(text)
 
     with pytest.raises(Failure, match="make up"):
@@ -87,12 +87,12 @@ def test_outputs_and_parameters_are_the_stacks_own() -> None:
     assert found.parameters == {"WebhookCredentialsSecretArn": "arn"}
 
 
-def test_a_stack_of_another_kind_is_told() -> None:
+def test_a_missing_output_is_an_error() -> None:
     with pytest.raises(Failure, match="no output TableName"):
-        _ = Stack(account(), {}, {}).output("TableName")
+        _ = Stack(account(), "s", {}, {}).output("TableName")
 
 
-def test_an_unknown_stack_says_which_options_find_it() -> None:
+def test_an_unknown_stack_names_the_options_to_use() -> None:
     with Stubber(_client) as stubber:
         stubber.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")
         with pytest.raises(Failure, match="no stack s in eu-central-1"):
@@ -102,17 +102,16 @@ def test_an_unknown_stack_says_which_options_find_it() -> None:
 def test_the_emulators_webhook_url_is_its_own() -> None:
     local = Account(boto3.Session(region_name="eu-central-1"), webhook_url="https://127.0.0.1/w")
 
-    assert Stack(local, {"WebhookUrl": "https://w"}, {}).webhook_url == "https://127.0.0.1/w"
+    assert Stack(local, "s", {"WebhookUrl": "https://w"}, {}).webhook_url == "https://127.0.0.1/w"
 
 
-def test_every_output_that_is_asked_for_is_in_the_template() -> None:
+def test_every_output_that_is_used_is_in_the_template() -> None:
     root = Path(__file__).parents[3]
-    template = (root / "template.yaml").read_text()
-    outputs = template.partition("\nOutputs:\n")[2]
+    resources, _, outputs = (root / "template.yaml").read_text().partition("\nOutputs:\n")
     sources = "".join(path.read_text() for path in (root / "ops").glob("*.py"))
+    used = set(re.findall(r'(?:output|queue)\("(\w+)"\)', sources)) | {"DeadLetterQueueUrl", "QuarantineQueueUrl"}
+    used |= {each.output for each in Function}
 
-    for name in ("WebhookUrl", "TableName", "BucketName", "QueueUrl", "DeadLetterQueueUrl", "QuarantineQueueUrl"):
-        assert f'"{name}"' in sources
-        assert f"\n  {name}:\n" in f"\n{outputs}"
-    assert "\n  WebhookSecretArn:\n" in outputs
-    assert "\n  WebhookCredentialsSecretArn:\n" in template.partition("\nOutputs:\n")[0]
+    assert len(used) > 6
+    assert [name for name in used if f"\n  {name}:\n" not in f"\n{outputs}"] == []
+    assert "\n  WebhookCredentialsSecretArn:\n" in resources

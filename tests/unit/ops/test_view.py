@@ -1,4 +1,4 @@
-"""The page that passes: for this user alone, and gone however it ends."""
+"""The temporary page: readable by this user alone, and removed however the command ends."""
 
 import os
 import signal
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ops.view import passing, show
+from ops.view import show, temporary_page
 
 
 def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
-    with passing(b"page") as file:
+    with temporary_page(b"page") as file:
         assert file.read_bytes() == b"page"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -21,23 +21,23 @@ def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
-def test_nothing_is_left_behind(ending: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_removes_the_page(
+    ending: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
-    with pytest.raises(ending), passing(b"page"):
+    with pytest.raises(ending), temporary_page(b"page"):
         raise ending
 
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_nothing_is_left_behind_by_a_polite_end(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signals_remove_the_page(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     before = signal.getsignal(number)  # under nohup it is SIG_IGN
 
-    with pytest.raises(SystemExit) as ended, passing(b"page"):
+    with pytest.raises(SystemExit) as ended, temporary_page(b"page"):
         os.kill(os.getpid(), number)
 
     assert ended.value.code == 128 + number
@@ -45,16 +45,18 @@ def test_nothing_is_left_behind_by_a_polite_end(
     assert signal.getsignal(number) is before
 
 
-def test_without_a_memory_file_system_the_usual_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_memory_file_system_the_temporary_folder_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "not there"))
 
-    with passing(b"page") as file:
+    with temporary_page(b"page") as file:
         assert file.exists()
 
     assert not file.parent.exists()
 
 
-def test_the_browser_gets_the_address_of_the_file(tmp_path: Path) -> None:
+def test_the_browser_opens_the_files_url(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def browse(address: str) -> bool:

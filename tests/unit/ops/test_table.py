@@ -1,4 +1,4 @@
-"""The table as operators use it, against botocore's Stubber: the conditions are what counts."""
+"""The operators' table against botocore's Stubber: what counts are the conditions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import ANY, Stubber
+from botocore.stub import Stubber
 
-from ops.records import EventRecord, Records
+from ops.table import SUMMARY, EventRecord, Filter, OperatorTable
 from ticket_archive.errors import InvalidRequest, TicketErased
-from ticket_archive.models import TicketState
 
 KEY = {"ticket": {"S": "t1"}, "record": {"S": "ticket"}}
+PROJECTION = ", ".join(f"#{name}" for name in SUMMARY)
 NOW = "2026-01-31T12:00:00.000000Z"
 TOMBSTONE = {**KEY, "state": {"S": "erased"}, "erased_at": {"S": "2026-01-01T00:00:00.000000Z"}}
 
@@ -20,7 +20,7 @@ TOMBSTONE = {**KEY, "state": {"S": "erased"}, "erased_at": {"S": "2026-01-01T00:
 class Stub:
     def __init__(self) -> None:
         client = boto3.client("dynamodb", aws_access_key_id="a", aws_secret_access_key="b")
-        self.records = Records(client, "Tickets")
+        self.records = OperatorTable(client, "Tickets")
         self.stubber = Stubber(client)
 
     def refuses(self, operation: str, old: dict[str, Any] | None) -> None:
@@ -66,28 +66,36 @@ def test_a_legal_hold_refuses_the_tombstone(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("method", ["erase", "hold"])
-def test_any_other_refusal_passes_through(stub: Stub, method: str) -> None:
+def test_another_error_is_raised(stub: Stub, method: str) -> None:
     stub.stubber.add_client_error("put_item" if method == "erase" else "update_item", "AccessDeniedException")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        getattr(stub.records, method)("t1", NOW)
+        getattr(stub.records, method)("t1", NOW, *(["C-1", "me"] if method == "hold" else []))
 
 
-def test_a_hold_keeps_its_first_time(stub: Stub) -> None:
+def test_a_hold_keeps_its_first_time_case_and_author(stub: Stub) -> None:
     answer = {"Attributes": {**KEY, "state": {"S": "archived"}, "legal_hold": {"S": "2026-01-01T00:00:00Z"}}}
     asked = {
         "TableName": "Tickets",
         "Key": KEY,
-        "UpdateExpression": "SET legal_hold = if_not_exists(legal_hold, :now), expires_at = :never",
+        "UpdateExpression": "SET legal_hold = if_not_exists(legal_hold, :now), "
+        "legal_hold_by = if_not_exists(legal_hold_by, :by), legal_hold_case = if_not_exists(legal_hold_case, :case), "
+        "expires_at = :never",
         "ConditionExpression": "attribute_exists(#state) AND #state <> :erased",
         "ExpressionAttributeNames": {"#state": "state"},
-        "ExpressionAttributeValues": {":erased": {"S": "erased"}, ":now": {"S": NOW}, ":never": {"N": "253402300799"}},
+        "ExpressionAttributeValues": {
+            ":erased": {"S": "erased"},
+            ":now": {"S": NOW},
+            ":never": {"N": "253402300799"},
+            ":by": {"S": "me"},
+            ":case": {"S": "C-1"},
+        },
         "ReturnValues": "ALL_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
     stub.stubber.add_response("update_item", answer, asked)
 
-    assert stub.records.hold("t1", NOW) == "2026-01-01T00:00:00Z"
+    assert stub.records.hold("t1", NOW, "C-1", "me") == "2026-01-01T00:00:00Z"
 
 
 def ends(record: str, condition: str, changes: str, end: int | None) -> dict[str, Any]:
@@ -104,16 +112,21 @@ def ends(record: str, condition: str, changes: str, end: int | None) -> dict[str
 
 @pytest.mark.parametrize(
     ("end", "changes"),
-    [(7, "SET expires_at = :end REMOVE legal_hold"), (None, "REMOVE legal_hold, expires_at")],
+    [
+        (7, "SET expires_at = :end REMOVE legal_hold, legal_hold_case, legal_hold_by"),
+        (None, "REMOVE legal_hold, legal_hold_case, legal_hold_by, expires_at"),
+    ],
 )
-def test_a_release_gives_the_ticket_its_end_again(stub: Stub, end: int | None, changes: str) -> None:
+def test_a_release_sets_the_expiry_and_removes_the_holds_attributes(stub: Stub, end: int | None, changes: str) -> None:
     stub.stubber.add_response("update_item", {}, ends("ticket", "attribute_exists(legal_hold)", changes, end))
 
     assert stub.records.release("t1", end) is True
 
 
 @pytest.mark.parametrize(("old", "was_held"), [({**KEY, "state": {"S": "archived"}}, False), (None, None)])
-def test_what_is_not_held_keeps_its_end(stub: Stub, old: dict[str, Any] | None, was_held: bool | None) -> None:
+def test_a_ticket_that_is_not_held_keeps_its_expiry(
+    stub: Stub, old: dict[str, Any] | None, was_held: bool | None
+) -> None:
     stub.refuses("update_item", old)
 
     assert stub.records.release("t1", 7) is was_held
@@ -127,36 +140,34 @@ def test_an_erased_ticket_is_not_released(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize(("end", "changes"), [(7, "SET expires_at = :end"), (None, "REMOVE expires_at")])
-def test_an_end_is_set_where_there_is_something_to_end_that_is_not_held(
-    stub: Stub, end: int | None, changes: str
-) -> None:
+def test_an_expiry_is_set_on_existing_items_that_are_not_held(stub: Stub, end: int | None, changes: str) -> None:
     free = "attribute_exists(received_at) AND attribute_not_exists(legal_hold)"
     stub.stubber.add_response("update_item", {}, ends("ticket", free, changes, end))
     stub.stubber.add_response("update_item", {}, ends("event#1#x", "attribute_exists(event_id)", changes, end))
 
-    stub.records.end_ticket("t1", end)
-    stub.records.end_event("t1", "event#1#x", end)
+    stub.records.set_ticket_expiry("t1", end)
+    stub.records.set_event_expiry("t1", "event#1#x", end)
 
 
-def test_what_is_held_or_gone_meanwhile_gets_no_end(stub: Stub) -> None:
+def test_a_held_or_missing_item_gets_no_expiry(stub: Stub) -> None:
     stub.refuses("update_item", {**KEY, "legal_hold": {"S": NOW}})
     stub.refuses("update_item", None)
 
-    stub.records.end_ticket("t1", 7)
-    stub.records.end_event("t1", "event#1#x", 7)
+    stub.records.set_ticket_expiry("t1", 7)
+    stub.records.set_event_expiry("t1", "event#1#x", 7)
 
 
-def test_no_hold_makes_an_unknown_ticket_known(stub: Stub) -> None:
+def test_a_hold_creates_no_ticket(stub: Stub) -> None:
     stub.refuses("update_item", None)
 
-    assert stub.records.hold("t1", NOW) is None
+    assert stub.records.hold("t1", NOW, "C-1", "me") is None
 
 
-def test_an_erased_ticket_takes_no_hold(stub: Stub) -> None:
+def test_an_erased_ticket_is_not_held(stub: Stub) -> None:
     stub.refuses("update_item", TOMBSTONE)
 
     with pytest.raises(TicketErased):
-        stub.records.hold("t1", NOW)
+        stub.records.hold("t1", NOW, "C-1", "me")
 
 
 def test_events_are_read_page_by_page(stub: Stub) -> None:
@@ -174,26 +185,40 @@ def test_events_are_read_page_by_page(stub: Stub) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("state", "day", "condition"),
-    [
-        (TicketState.RECEIVED, None, "#record = :record AND #state = :state"),
-        (None, "2026-01-31", "#record = :record AND begins_with(#archived_at, :day)"),
-    ],
-)
-def test_a_scan_asks_for_ids_and_times_only(
-    stub: Stub, state: TicketState | None, day: str | None, condition: str
-) -> None:
+def test_a_scan_reads_codes_and_times_only(stub: Stub) -> None:
     asked = {
         "TableName": "Tickets",
-        "FilterExpression": condition,
-        "ProjectionExpression": "#ticket, #record, #state, #outcome, #received_at, #archived_at, #legal_hold",
-        "ExpressionAttributeNames": ANY,
-        "ExpressionAttributeValues": ANY,
+        "FilterExpression": "#record = :record AND #state = :state",
+        "ProjectionExpression": PROJECTION,
+        "ExpressionAttributeNames": {f"#{name}": name for name in SUMMARY},
+        "ExpressionAttributeValues": {":record": {"S": "ticket"}, ":state": {"S": "received"}},
         "ExclusiveStartKey": KEY,
     }
     stub.stubber.add_response("scan", {"Items": [{**KEY, "state": {"S": "received"}}], "ScannedCount": 7}, asked)
 
-    page = stub.records.scan(state, day, KEY)
+    page = stub.records.scan([Filter("#state = :state", {":state": {"S": "received"}})], KEY)
 
     assert ([item.ticket for item in page.items], page.scanned, page.start) == (["t1"], 7, None)
+
+
+def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(stub: Stub) -> None:
+    tickets = [f"t{number}" for number in range(101)]
+
+    def key(ticket: str) -> dict[str, Any]:
+        return {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+
+    def asked(*keys: str) -> dict[str, Any]:
+        names = {f"#{name}": name for name in SUMMARY}
+        request = {"Keys": list(map(key, keys)), "ProjectionExpression": PROJECTION, "ExpressionAttributeNames": names}
+        return {"RequestItems": {"Tickets": request}}
+
+    def found(*keys: str) -> dict[str, Any]:
+        return {"Tickets": [{**key(each), "state": {"S": "received"}} for each in keys]}
+
+    unprocessed = {"Tickets": {"Keys": [key("t0")]}}
+    stub.stubber.add_response(
+        "batch_get_item", {"Responses": found(*tickets[1:100]), "UnprocessedKeys": unprocessed}, asked(*tickets[:100])
+    )
+    stub.stubber.add_response("batch_get_item", {"Responses": found("t0")}, asked("t0", "t100"))
+
+    assert [item.ticket for item in stub.records.summaries(tickets)] == tickets[:100]

@@ -1,11 +1,11 @@
-"""HTML as a tree of elements: text in it is text, whatever it holds."""
+"""HTML as a tree of elements. The serializer escapes all text."""
 
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, tostring
 
 
 def tag(name: str, /, *content: "Element | str | Mapping[str, str]", **attributes: str) -> Element:
-    """An element. Content is elements, text, and mappings of attributes whose names are no Python names."""
+    """Return an element. Content is elements, text, and mappings of attributes whose names are not Python names."""
     element = Element(name, attributes)
     for part in content:
         if isinstance(part, Element):
@@ -22,10 +22,10 @@ def tag(name: str, /, *content: "Element | str | Mapping[str, str]", **attribute
 
 
 def document(html: Element) -> bytes:
-    """The tree as a file, in UTF-8."""
+    """Return the tree as a UTF-8 document."""
     return b"<!DOCTYPE html>\n" + tostring(html, encoding="unicode", method="html").encode("utf-8", "replace")
 
 
 def clean(text: str) -> str:
-    """Control characters have no meaning in HTML, and U+0000 is not allowed."""
+    """Replace control characters, which HTML does not allow."""
     return "".join(character if character >= " " or character in "\t\n" else "\ufffd" for character in text)

@@ -1,0 +1,18 @@
+"""A command line on a stack in memory."""
+
+import pytest
+from typer.testing import CliRunner
+
+from ops import stack
+from tests.unit.ops.cli_harness import CliHarness, FakeStack
+
+
+@pytest.fixture
+def fake() -> FakeStack:
+    return FakeStack()
+
+
+@pytest.fixture
+def cli(fake: FakeStack, monkeypatch: pytest.MonkeyPatch) -> CliHarness:
+    monkeypatch.setattr(stack, "find", lambda _account, _name: fake)
+    return CliHarness(fake, CliRunner())

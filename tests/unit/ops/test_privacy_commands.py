@@ -1,0 +1,456 @@
+"""`export`, `audit`, `erase`, `hold`, `release` and `retention`."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ops import erase as erasing
+from ops import retention as retaining
+from ops.erase import DRAIN_SECONDS
+from ops.errors import Exit, Failure
+from ops.objects import Objects, Version
+from ops.table import EventRecord, OperatorTable
+from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack
+from ticket_archive.models import TicketState
+from ticket_archive.retention import NEVER, end_of
+from ticket_archive.table import TicketItem, TicketTable
+
+RECEIVED = "2026-01-31T11:59:00.000000Z"
+NO_DRAIN = ("--drain-seconds", "0")
+
+
+class Clock:
+    """A clock that only `sleep` moves; `meanwhile` runs during a sleep."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.sleeps: list[float] = []
+        self.meanwhile: Callable[[], Any] = lambda: None
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += timedelta(seconds=seconds)
+        self.meanwhile()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def stack(fake: FakeStack) -> FakeStack:
+    fake.parameters = {"RetentionDays": "30"}
+    fake.add_ticket("t1", customer="CANARY")
+    fake.expiring = set(fake.versions("tickets/t1/"))
+    return fake
+
+
+def left(stack: FakeStack, ticket: str = "t1") -> list[Version]:
+    return list(stack.versions(f"tickets/{ticket}/"))
+
+
+def erase(stack: FakeStack, clock: Clock, *tickets: str, drain: float = 70) -> list[erasing.Receipt | Failure]:
+    return erasing.erase(
+        tickets or ("t1",),
+        cast("OperatorTable", stack),
+        cast("Objects", stack),
+        drain_seconds=drain,
+        now=clock,
+        sleep=clock.sleep,
+    )
+
+
+def receipt(stack: FakeStack, clock: Clock, drain: float = 70) -> erasing.Receipt:
+    [found] = erase(stack, clock, drain=drain)
+    assert isinstance(found, erasing.Receipt)
+    return found
+
+
+def archive(stack: FakeStack, clock: Clock) -> retaining.Archive:
+    table, records, objects = cast("TicketTable", stack), cast("OperatorTable", stack), cast("Objects", stack)
+    return retaining.Archive(table, records, objects, clock, DRAIN_SECONDS, clock.sleep)
+
+
+def hold(stack: FakeStack, clock: Clock, *tickets: str) -> list[retaining.Hold | Failure]:
+    return retaining.hold(tickets or ("t1",), archive(stack, clock), case="C-1", by="me")
+
+
+def attempted(stack: FakeStack, seconds_ago: float) -> None:
+    """Let the last attempt at the ticket have begun so long ago."""
+    at = (NOON - timedelta(seconds=seconds_ago)).isoformat()
+    item = stack.items["t1"]
+    stack.items["t1"] = replace(item, attributes={**item.attributes, "attempted_at": at})
+
+
+# ─── erase ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_tombstone_comes_first_then_every_object_version_then_the_events(stack: FakeStack, clock: Clock) -> None:
+    stack.put(left(stack)[0].key, b"another version")
+
+    found = receipt(stack, clock)
+
+    assert stack.calls == ["tombstone set", *["object deleted"] * 4, "event deleted"]
+    assert stack.items["t1"].state is TicketState.ERASED
+    assert (left(stack), list(stack.events("t1"))) == ([], [])
+    assert (found.object_versions, found.events, found.refused) == (4, 1, 0)
+
+
+def test_what_was_in_flight_is_removed_by_the_second_pass(stack: FakeStack, clock: Clock) -> None:
+    def late() -> None:
+        stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
+        stack.events_of["t1"].append(EventRecord("event#2#y", "late", "2026-01-31T12:00:10Z"))
+
+    clock.meanwhile = late
+
+    found = receipt(stack, clock)
+
+    assert (left(stack), list(stack.events("t1"))) == ([], [])
+    assert (found.late_object_versions, found.late_events, found.object_versions) == (1, 1, 4)
+    assert clock.sleeps == [70]
+
+
+def test_an_erasure_can_be_repeated_and_keeps_the_tombstones_time(stack: FakeStack, clock: Clock) -> None:
+    first = receipt(stack, clock)
+    clock.now += timedelta(days=1)
+
+    second = receipt(stack, clock)
+
+    assert second.erased_at == first.erased_at
+    assert (second.object_versions, second.events) == (0, 0)
+    assert clock.sleeps == [70], "nothing can be in flight any more"
+
+
+def test_a_repetition_waits_for_the_rest_of_the_time(stack: FakeStack, clock: Clock) -> None:
+    receipt(stack, clock, drain=0)
+    clock.now += timedelta(seconds=30)
+
+    receipt(stack, clock)
+
+    assert clock.sleeps == [40]
+
+
+def test_a_hundred_tickets_are_erased_with_one_wait(stack: FakeStack, clock: Clock) -> None:
+    tickets = [f"many{number}" for number in range(100)]
+    for ticket in tickets:
+        stack.add_ticket(ticket)
+
+    receipts = erase(stack, clock, *tickets)
+
+    assert [each.ticket for each in receipts if isinstance(each, erasing.Receipt)] == tickets
+    assert clock.sleeps == [70]
+    assert len(left(stack)) == 3, "a ticket that was not named"
+
+
+def test_a_ticket_that_fails_does_not_stop_the_others(stack: FakeStack, clock: Clock) -> None:
+    stack.add_ticket("t2", legal_hold=RECEIVED)
+
+    failed, erased = erase(stack, clock, "t2", "t1")
+
+    assert isinstance(failed, Failure)
+    assert "legal hold" in str(failed)
+    assert isinstance(erased, erasing.Receipt)
+    assert len(left(stack, "t2")) == 3
+
+
+def test_a_ticket_whose_id_begins_alike_is_left_alone(stack: FakeStack, clock: Clock) -> None:
+    stack.add_ticket("t10")
+
+    receipt(stack, clock)
+
+    assert len(left(stack, "t10")) == 3
+
+
+def test_the_receipts_digest_is_of_the_sorted_deleted_versions(stack: FakeStack, clock: Clock) -> None:
+    lines = sorted(f"{key}\t{version}\n" for key, version in left(stack))
+
+    assert receipt(stack, clock).sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_erase_changes_nothing_without_yes(stack: FakeStack, cli: CliHarness) -> None:
+    found = cli.json("erase", "t1")
+
+    assert (found["dry_run"], found["object_versions"], found["events"]) == (True, 3, 1)
+    assert stack.calls == []
+
+
+def test_the_receipt_is_printed_and_kept_without_personal_data(stack: FakeStack, cli: CliHarness) -> None:
+    found = cli.json("erase", "t1", "--yes", *NO_DRAIN, "--reason-code", "gdpr-17")
+
+    assert (found["reason_code"], found["object_versions"], found["refused"]) == ("gdpr-17", 3, 0)
+    [record] = stack.recorded
+    assert (record["command"], record["ticket"], record["reason_code"]) == ("erase", "t1", "gdpr-17")
+    assert record["sha256"] == found["receipts"][0]["sha256"]
+    assert "CANARY" not in json.dumps([found, record])
+
+
+def test_a_customer_is_erased_with_incomplete_tickets(stack: FakeStack, cli: CliHarness) -> None:
+    stack.add_incomplete_ticket("t2", "vendor_unavailable", customer="CANARY")
+    stack.add_ticket("other", customer="another")
+
+    found = cli.json("erase", "--customer", "CANARY", "--yes", *NO_DRAIN)
+
+    assert {each["ticket"] for each in found["receipts"]} == {"t1", "t2"}
+    assert stack.items["other"].state is TicketState.ARCHIVED
+
+
+def test_tickets_are_erased_from_a_file_and_problems_are_named(stack: FakeStack, cli: CliHarness) -> None:
+    stack.add_ticket("t2", legal_hold=RECEIVED)
+
+    result = cli("erase", "--file", "-", "--yes", *NO_DRAIN, "--json", stdin="t1\n# held\nt2\nunknown\n")
+
+    found = json.loads(result.stdout)
+    assert result.exit_code == Exit.FAILED
+    assert ([each["ticket"] for each in found["receipts"]], found["held"], found["unknown"]) == (
+        ["t1"],
+        ["t2"],
+        ["unknown"],
+    )
+
+
+def test_objects_without_an_item_are_erased(fake: FakeStack, cli: CliHarness) -> None:
+    fake.put("tickets/t1/images/DOCUMENT/x.jpg", b"x")
+
+    assert cli.json("erase", "t1", "--yes", *NO_DRAIN)["object_versions"] == 1
+
+
+def test_an_erasure_that_s3_refuses_in_part_exits_1(stack: FakeStack, cli: CliHarness) -> None:
+    stack.undeletable = {left(stack)[0].key}
+
+    result = cli("erase", "t1", "--yes", *NO_DRAIN)
+
+    assert result.exit_code == Exit.FAILED
+    assert "could not be deleted" in result.stderr
+    assert stack.recorded[0]["refused"] == 1
+
+
+@pytest.mark.parametrize("yes", [[], ["--yes"]])
+def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: FakeStack, cli: CliHarness) -> None:
+    assert cli("hold", "t1").exit_code == Exit.OK
+    stack.calls.clear()
+
+    result = cli("erase", "t1", *yes, *NO_DRAIN)
+
+    assert result.exit_code == Exit.FAILED
+    assert "legal hold" in result.stderr
+    assert stack.calls == []
+    assert cli.json("release", "t1")["tickets"] == [{"ticket": "t1", "was_held": True}]
+    assert cli("erase", "t1", *yes, *NO_DRAIN).exit_code == Exit.OK
+
+
+# ─── hold and release ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_hold_stops_the_expiry_of_item_events_and_objects(stack: FakeStack, clock: Clock) -> None:
+    [held] = hold(stack, clock)
+
+    assert held == retaining.Hold("t1", "2026-01-31T12:00:00.000000Z", 3, 1)
+    assert stack.expiring == set()
+    assert stack.items["t1"].expires_at == NEVER
+    assert stack.event_expiry == {"t1 event#1#x": None}
+    assert stack.calls[0] == "held", "attempts that begin now must already see the hold"
+
+
+@pytest.mark.parametrize(("seconds_ago", "sleeps"), [(20, [DRAIN_SECONDS - 20]), (3600, [])])
+def test_a_hold_waits_for_a_recent_attempt_only(
+    seconds_ago: float, sleeps: list[float], stack: FakeStack, clock: Clock
+) -> None:
+    attempted(stack, seconds_ago)
+
+    def late() -> None:
+        stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
+        stack.expiring |= set(stack.versions("tickets/t1/images/DOCUMENT/late.jpg"))
+        stack.items["t1"] = replace(stack.items["t1"], expires_at=end_of(RECEIVED, 30))
+
+    clock.meanwhile = late
+
+    hold(stack, clock)
+
+    assert clock.sleeps == sleeps
+    assert stack.expiring == set()
+    assert stack.items["t1"].expires_at == NEVER
+
+
+def test_a_release_waits_for_an_attempt_that_began_under_the_hold(stack: FakeStack, clock: Clock) -> None:
+    hold(stack, clock)
+    attempted(stack, 20)
+    clock.meanwhile = lambda: stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
+
+    [released] = retaining.release(["t1"], 30, archive(stack, clock))
+
+    assert released == retaining.Release("t1", was_held=True)
+    assert clock.sleeps == [DRAIN_SECONDS - 20]
+    assert stack.expiring == set(stack.versions("tickets/t1/"))
+
+
+@pytest.mark.parametrize("days", [30, 0])
+def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: FakeStack, clock: Clock) -> None:
+    hold(stack, clock)
+
+    retaining.release(["t1"], days, archive(stack, clock))
+
+    assert stack.expiring == (set(stack.versions("tickets/t1/")) if days else set())
+    assert stack.items["t1"].expires_at == end_of(RECEIVED, days)
+    assert stack.event_expiry == {"t1 event#1#x": end_of(RECEIVED, days)}
+    assert stack.calls[-1] == "released", "an interrupted release still shows as held"
+
+
+def test_a_ticket_that_is_not_held_is_not_changed_by_a_release(stack: FakeStack, cli: CliHarness) -> None:
+    before = stack.items["t1"], set(stack.expiring)
+
+    found = cli.json("release", "t1")
+
+    assert found["tickets"] == [{"ticket": "t1", "was_held": False}]
+    assert (stack.items["t1"], stack.expiring, stack.calls) == (*before, [])
+
+
+@pytest.mark.parametrize("command", ["hold", "release"])
+def test_an_erased_ticket_is_neither_held_nor_released(command: str, cli: CliHarness) -> None:
+    cli.stack.items["gone"] = TicketItem("gone", TicketState.ERASED)
+
+    assert cli(command, "gone").exit_code == Exit.FAILED
+
+
+def test_a_customers_tickets_are_held_with_case_author_and_date(stack: FakeStack, cli: CliHarness) -> None:
+    stack.add_incomplete_ticket("t2", "vendor_unavailable", customer="CANARY")
+    stack.add_ticket("t10", customer="another")
+
+    found = cli.json("hold", "--customer", "CANARY", "--case", "C-9")
+
+    assert {each["ticket"] for each in found["tickets"]} == {"t1", "t2"}
+    status = cli.json("status", "t1")
+    assert (status["legal_hold_case"], status["legal_hold_by"]) == ("C-9", stack.caller)
+    assert status["legal_hold"] == found["tickets"][0]["since"]
+    assert "legal_hold" not in stack.items["t10"].attributes
+    assert {(each["command"], each["ticket"], each["case"]) for each in stack.recorded} == {
+        ("hold", "t1", "C-9"),
+        ("hold", "t2", "C-9"),
+    }
+
+
+# ─── retention ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
+    stack: FakeStack, cli: CliHarness
+) -> None:
+    stack.add_ticket("t2", legal_hold=RECEIVED)
+    stack.items["gone"] = TicketItem("gone", TicketState.ERASED)
+
+    found = cli.json("retention")
+    assert (found["dry_run"], found["days"], found["tickets"], found["held"]) == (True, 30, 1, 1)
+    assert stack.items["t1"].expires_at is None
+
+    assert cli.json("retention", "--yes")["dry_run"] is False
+    assert (stack.items["t1"].expires_at, stack.items["t2"].expires_at) == (end_of(RECEIVED, 30), None)
+    assert stack.expiring == set(stack.versions("tickets/t1/"))
+
+
+def test_a_removed_retention_expires_nothing(stack: FakeStack, cli: CliHarness) -> None:
+    stack.parameters = {}
+
+    cli.json("retention", "--yes")
+
+    assert stack.items["t1"].expires_at is None
+    assert stack.expiring == set()
+
+
+def test_retention_counts_what_expires_at_once(
+    stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.privacy_commands.now", lambda: NOON + timedelta(days=31))
+
+    assert cli.json("retention")["over"] == 1
+
+
+# ─── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def names_in(output: Path) -> set[str]:
+    if output.suffix == ".zip":
+        return set(zipfile.ZipFile(output).namelist())
+    return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_an_export_has_every_ticket_with_its_history_and_an_index(
+    name: str, stack: FakeStack, cli: CliHarness, tmp_path: Path
+) -> None:
+    stack.add_version("t1", b'{"flow_status":"REJECTED"}', "REJECTED")
+    stack.items["t1"] = replace(stack.items["t1"], attributes={**stack.items["t1"].attributes, "customer": "CANARY"})
+    stack.add_incomplete_ticket("t2", "vendor_unavailable", customer="CANARY")
+    output = tmp_path / name
+
+    found = cli.json("export", "--customer", "CANARY", "-o", str(output))
+
+    assert (found["tickets"], found["faults"]) == (["t1", "t2"], [])
+    history = f"t1/history/{'a' * 16}"
+    assert names_in(output) == {
+        "index.html",
+        "t1/index.html",
+        "t2/index.html",
+        *(f"t1/{file}" for file in ("details.json", "manifest.json", "SELF_PORTRAITS-0.jpg", "DOCUMENT-0.jpg")),
+        f"{history}/manifest.json",
+        f"{history}/details.json",
+    }
+    assert [(each["command"], each["ticket"]) for each in stack.recorded] == [("export", "t1"), ("export", "t2")]
+    assert output.stat().st_mode & 0o077 == 0 or name.endswith(".zip")
+
+
+def test_an_export_replaces_nothing_and_needs_tickets(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
+    assert cli("export", "--customer", "nobody", "-o", str(tmp_path / "new")).exit_code == Exit.FAILED
+    assert cli("export", "--customer", "CANARY", "-o", str(tmp_path)).exit_code == Exit.FAILED
+    assert stack.recorded == []
+
+
+def test_an_export_names_what_is_missing(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
+    stack.stored[stack.items["t1"].images[0].key] = []
+
+    found = cli.json("export", "--customer", "CANARY", "-o", str(tmp_path / "new"), exit_code=1)
+
+    assert found["faults"] == [{"ticket": "t1", "name": "SELF_PORTRAITS-0.jpg", "fault": "missing in the bucket"}]
+
+
+# ─── audit ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def logs(*messages: str) -> Any:
+    """Return a CloudWatch Logs client whose log group has these messages."""
+    pages = [{"events": [{"message": message} for message in messages]}]
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
+
+
+def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
+    def line(ticket: str, at: str, **facts: Any) -> str:
+        return json.dumps({"timestamp": at, "audit": {"ticket": ticket, "caller": "arn:app", "status": 200, **facts}})
+
+    stack.clients["logs"] = logs(
+        line("t1", "2026-02-01T00:00:00Z", route="GET /tickets/{ticket}/images", urls=2, until="2026-02-01T00:05:00Z"),
+        line("t1", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}/details"),
+        line("t10", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}"),
+        "START RequestId: t1",
+    )
+    cli("fetch", "t1", "-o", str(tmp_path / "t1"))
+
+    found = cli.json("audit", "t1")
+
+    assert [(each["source"], each["what"]) for each in found["accesses"]] == [
+        ("API", "GET /tickets/{ticket}/details"),
+        ("operator", "fetch"),
+        ("API", "GET /tickets/{ticket}/images"),
+    ]
+    assert "2 URLs until 2026-02-01T00:05:00Z" in found["accesses"][2]["result"]
+    assert {"S3 access log", "CloudTrail"} == set(found["others"])
+    assert "tickets/t1/" in found["others"]["S3 access log"]
