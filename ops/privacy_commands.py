@@ -70,9 +70,10 @@ def audit(
     context = context_of(ctx)
     stack = context.stack
     begin = moment(since) or now() - timedelta(days=90)
+    log_group = stack.log_group(stack.output("RetrievalFunctionName"))
     with context.progress("Reading logs", None):
         found = [
-            *auditing.api_accesses(stack.account.client("logs"), stack.log_group(stack.output("RetrievalFunctionName")), ticket, begin),
+            *auditing.api_accesses(stack.account.client("logs"), log_group, ticket, begin),
             *auditing.operator_accesses(stack.actions, ticket),
         ]
     found.sort(key=lambda access: access.at)

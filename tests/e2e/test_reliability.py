@@ -211,7 +211,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
             pace=Pace(10),
         )
         # THEN it is archived, and so is what was on its way during the rotation
-        assert [(each.outcome, each.label.reason) for each in moved] == [(Outcome.MOVED, "undecipherable")]
+        assert [(each.outcome, each.message.reason) for each in moved] == [(Outcome.MOVED, "undecipherable")]
         house.archived(ticket)
         house.archived(before)
     finally:

@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from ops.contents import pieces
-from ops.page import page
+from ops.contents import read_files
+from ops.page import ticket_page
 from tests.support.browser import CHROMIUM, Browser
 from tests.support.waiting import eventually
-from tests.unit.ops.cli_harness import ArchiveHarness
+from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
@@ -31,15 +31,15 @@ def jpeg(colour: str) -> bytes:
 def browser(tmp_path: Path) -> Iterator[Browser]:
     """A ticket with a good picture, one that no browser can show, and one that is gone from the bucket."""
     details = {"user": {"fullname": "AMINA", "native_fields": {"fullname": NAME}, "note": "<script>alert(1)</script>"}}
-    house = ArchiveHarness()
-    item = house.archive(
+    stack = FakeStack()
+    item = stack.add_ticket(
         "t1",
         details=json.dumps(details).encode(),
-        pictures=[jpeg("teal"), b"\xff\xd8 no picture", jpeg("navy"), b"gone"],
+        selfies=[jpeg("teal"), b"\xff\xd8 no picture", jpeg("navy"), b"gone"],
     )
-    house.stored[item.images[-1].key] = []
+    stack.stored[item.images[-1].key] = []
     file = tmp_path / "ticket.html"
-    file.write_bytes(page(item, list(pieces(item, cast("Bucket", house)))))
+    file.write_bytes(ticket_page(item, list(read_files(item, cast("Bucket", stack)))))
     made = Browser(tmp_path / "profile")
     try:
         made.open(file)

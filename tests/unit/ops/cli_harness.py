@@ -94,9 +94,9 @@ class FakeStack:
         if ":day" in values:
             return str(item.archived_at).startswith(values[":day"])
         if ":state" in values:
-            return item.state.value == values[":state"]
+            return not item.attributes.get("complete", True)
         if ":false" in values:
-            return item.attributes.get("complete") is False
+            return item.attributes.get("complete", True) is False
         if ":archived" in values:
             return item.state is TicketState.ARCHIVED and item.outcome is None
         return "legal_hold" in item.attributes
