@@ -23,7 +23,7 @@ from ingest.secrets import RotatingSecret, Secrets
 from ingest.settings import IngestSettings, WebhookSettings
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
-from ingest.vendor.http import Transport
+from ingest.vendor.http import HttpClient
 from ingest.vendor.metrics import VendorCalls
 from ticket_archive import aws, clock
 from ticket_archive.bucket import Bucket
@@ -105,8 +105,9 @@ def sqs() -> SqsDependencies:
     vendor = Preventor(
         settings.vendor_url,
         secrets.vendor_credential,
-        Transport(pool_size=CALLS_AT_ONCE),
+        HttpClient(pool_size=CALLS_AT_ONCE),
         settings.image_hosts,
+        settings.vendor_user_agent,
         observe=VendorCalls(metric_buffer),
     )
     archive = Archive(

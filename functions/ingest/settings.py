@@ -32,6 +32,7 @@ class IngestSettings(Settings):
     quarantine_queue_url: str
     idempotency_table_name: str
     vendor_url: Annotated[str, Field(pattern=_ORIGIN)]  # an http origin only at a private address: the simulator
+    vendor_user_agent: str = "Mozilla/5.0 (compatible; idv-ticket-archive)"
     vendor_credential_secret: str
     webhook_secret: str
     allow_plaintext_webhooks: bool = False

@@ -33,7 +33,7 @@ from cryptography.x509.oid import NameOID
 
 import ingest.vendor.connections
 from ingest.vendor.connections import tls_context
-from ingest.vendor.http import Answer, Transport
+from ingest.vendor.http import HttpClient, Response
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, VendorUnavailable
 
 MB = 1024 * 1024
@@ -243,24 +243,24 @@ def peer() -> Iterator[Callable[..., Peer]]:
 
 
 @pytest.fixture
-def transport(certificates: Certificates) -> Iterator[Transport]:
-    opened = Transport(tls=cache(lambda: tls_context(certificates.ca_bundle)))
+def transport(certificates: Certificates) -> Iterator[HttpClient]:
+    opened = HttpClient(tls=cache(lambda: tls_context(certificates.ca_bundle)))
     yield opened
     opened.close()
 
 
-def send(transport: Transport, url: str, *, within: float = 3.0, max_bytes: int = MB, **options: Any) -> Answer:
+def send(transport: HttpClient, url: str, *, within: float = 3.0, max_bytes: int = MB, **options: Any) -> Response:
     return transport.send(
         "GET",
         url,
         headers={"Authorization": "Bearer canary-token", **options.pop("headers", {})},
-        expires_at=time.monotonic() + within,
+        deadline=time.monotonic() + within,
         max_bytes=max_bytes,
         **options,
     )
 
 
-def error_for_response(transport: Transport, url: str, *, within: float = 3.0, **options: Any) -> str:
+def error_for_response(transport: HttpClient, url: str, *, within: float = 3.0, **options: Any) -> str:
     """How a call ends that must fail: in time, without anything of the request or the answer in the error."""
     began = time.monotonic()
     with pytest.raises(ArchiveError) as raised:
@@ -277,7 +277,7 @@ def error_for_response(transport: Transport, url: str, *, within: float = 3.0, *
 # What arrives
 
 
-def test_an_answer_has_its_status_headers_body_and_media_type(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_an_answer_has_its_status_headers_body_and_media_type(peer: Callable[..., Peer], transport: HttpClient) -> None:
     server = peer(answers(HELLO))
     answer = send(transport, server.url)
     assert (answer.status, answer.body, answer.content_type) == (200, b"hello", "application/json")
@@ -287,7 +287,9 @@ def test_an_answer_has_its_status_headers_body_and_media_type(peer: Callable[...
 @pytest.mark.parametrize(
     "status", [b"200 OK", b"204 No Content", b"400 Bad", b"401 No", b"404 None", b"429 Wait", b"503 Down"]
 )
-def test_any_status_but_a_redirect_is_an_answer(peer: Callable[..., Peer], transport: Transport, status: bytes) -> None:
+def test_any_status_but_a_redirect_is_an_answer(
+    peer: Callable[..., Peer], transport: HttpClient, status: bytes
+) -> None:
     body = b"" if status.startswith(b"204") else b"why"
     server = peer(answers(b"HTTP/1.1 %b\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)))
     answer = send(transport, server.url)
@@ -310,12 +312,12 @@ def test_any_status_but_a_redirect_is_an_answer(peer: Callable[..., Peer], trans
         b"HTTP/1.1 100 Continue\r\n\r\n" + HELLO,
     ],
 )
-def test_every_regular_framing_is_read(peer: Callable[..., Peer], transport: Transport, wire: bytes) -> None:
+def test_every_regular_framing_is_read(peer: Callable[..., Peer], transport: HttpClient, wire: bytes) -> None:
     assert send(transport, peer(then(says(wire))).url).body == b"hello"
 
 
 def test_gzip_is_all_that_is_asked_for_and_nothing_is_added_but_that(
-    peer: Callable[..., Peer], transport: Transport
+    peer: Callable[..., Peer], transport: HttpClient
 ) -> None:
     heads: list[bytes] = []
 
@@ -361,7 +363,7 @@ def test_gzip_is_all_that_is_asked_for_and_nothing_is_added_but_that(
         "dripping chunk size", "dripping trailers", "dripping gzip", "dripping interim answers",
     ],
 )  # fmt: skip
-def test_a_call_ends_at_its_deadline(peer: Callable[..., Peer], transport: Transport, script: Script) -> None:
+def test_a_call_ends_at_its_deadline(peer: Callable[..., Peer], transport: HttpClient, script: Script) -> None:
     assert error_for_response(transport, peer(script).url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
@@ -370,7 +372,7 @@ def test_a_call_ends_at_its_deadline(peer: Callable[..., Peer], transport: Trans
 @pytest.mark.parametrize("read_at_once", [0, 131_072])
 def test_a_peer_that_does_not_read_or_reads_slowly_costs_no_more_than_the_deadline(
     peer: Callable[..., Peer],
-    transport: Transport,
+    transport: HttpClient,
     certificates: Certificates,
     over_tls: bool,
     calls_before: int,
@@ -392,7 +394,7 @@ def test_a_peer_that_does_not_read_or_reads_slowly_costs_no_more_than_the_deadli
     assert server.connections == 1
 
 
-def test_a_full_backlog_costs_no_more_than_the_deadline(transport: Transport) -> None:
+def test_a_full_backlog_costs_no_more_than_the_deadline(transport: HttpClient) -> None:
     with socket.socket() as deaf, contextlib.ExitStack() as held:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -405,7 +407,7 @@ def test_a_full_backlog_costs_no_more_than_the_deadline(transport: Transport) ->
 
 
 def test_a_silence_ends_a_call_before_its_deadline(peer: Callable[..., Peer]) -> None:
-    transport = Transport(read_timeout=0.2)
+    transport = HttpClient(idle_timeout=0.2)
     server = peer(then(says(OK + b"Content-Length: 9\r\n\r\nhel"), Link.stall))
     began = time.monotonic()
     assert error_for_response(transport, server.url, within=5) == "vendor_unavailable: timeout"
@@ -414,14 +416,14 @@ def test_a_silence_ends_a_call_before_its_deadline(peer: Callable[..., Peer]) ->
 
 
 def test_a_body_that_comes_slowly_but_in_time_is_read(peer: Callable[..., Peer]) -> None:
-    transport = Transport(read_timeout=0.3)
+    transport = HttpClient(idle_timeout=0.3)
     server = peer(then(says(OK + b"Content-Length: 20\r\n\r\n"), drips(b"a" * 20)))
     assert send(transport, server.url).body == b"a" * 20
     transport.close()
 
 
 def test_a_resolver_that_hangs_costs_no_more_than_the_deadline_and_leaves_no_thread(
-    transport: Transport, monkeypatch: pytest.MonkeyPatch
+    transport: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
 
@@ -439,7 +441,7 @@ def test_a_resolver_that_hangs_costs_no_more_than_the_deadline_and_leaves_no_thr
     assert threading.active_count() == before
 
 
-def test_a_call_without_time_reaches_nobody(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_call_without_time_reaches_nobody(peer: Callable[..., Peer], transport: HttpClient) -> None:
     server = peer(answers(HELLO))
     with pytest.raises(VendorUnavailable, match="deadline"):
         send(transport, server.url, within=-1.0)
@@ -489,17 +491,17 @@ def test_a_call_without_time_reaches_nobody(peer: Callable[..., Peer], transport
     ],
     ids=lambda value: None if isinstance(value, bytes) else value,
 )
-def test_a_broken_answer_is_no_answer(peer: Callable[..., Peer], transport: Transport, wire: bytes, code: str) -> None:
+def test_a_broken_answer_is_no_answer(peer: Callable[..., Peer], transport: HttpClient, wire: bytes, code: str) -> None:
     assert error_for_response(transport, peer(then(says(wire))).url) == f"vendor_unavailable: {code}"
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20", OK, OK + b"Content-Length: 9\r\n\r\nhel"])
-def test_a_reset_is_no_answer(peer: Callable[..., Peer], transport: Transport, said: bytes) -> None:
+def test_a_reset_is_no_answer(peer: Callable[..., Peer], transport: HttpClient, said: bytes) -> None:
     server = peer(then(says(said), lambda link: time.sleep(0.05), Link.reset))
     assert error_for_response(transport, server.url) == "vendor_unavailable: reset"
 
 
-def test_a_refused_connection_is_no_answer(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_refused_connection_is_no_answer(peer: Callable[..., Peer], transport: HttpClient) -> None:
     server = peer(answers(HELLO))
     server.close()
     assert error_for_response(transport, server.url) == "vendor_unavailable: connect"
@@ -507,7 +509,7 @@ def test_a_refused_connection_is_no_answer(peer: Callable[..., Peer], transport:
 
 @pytest.mark.parametrize("host", ["canary.test", "a" * 64 + ".canary.test"])
 def test_a_name_that_does_not_resolve_is_no_answer(
-    transport: Transport, host: str, monkeypatch: pytest.MonkeyPatch
+    transport: HttpClient, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
 
@@ -521,7 +523,7 @@ def test_a_name_that_does_not_resolve_is_no_answer(
 
 
 def test_a_body_without_a_length_that_is_cut_off_cannot_be_told_from_a_whole_one(
-    peer: Callable[..., Peer], transport: Transport
+    peer: Callable[..., Peer], transport: HttpClient
 ) -> None:
     """The reason why JSON is parsed and images are read to their end marker before anything is stored."""
     server = peer(then(says(OK + b'\r\n{"ticket": ')))
@@ -540,7 +542,7 @@ def test_a_body_without_a_length_that_is_cut_off_cannot_be_told_from_a_whole_one
     ],
 )
 def test_a_declared_length_above_the_cap_is_refused_unread(
-    peer: Callable[..., Peer], transport: Transport, script: Script
+    peer: Callable[..., Peer], transport: HttpClient, script: Script
 ) -> None:
     began = time.monotonic()
     assert error_for_response(transport, peer(script).url, max_bytes=MB) == "invalid_vendor_response: too_large"
@@ -578,7 +580,7 @@ CHUNK = b"10000\r\n" + BLOCK + b"\r\n"
     ],
 )  # fmt: skip
 def test_what_is_beyond_the_cap_is_refused_in_less_than_twice_its_memory(
-    peer: Callable[..., Peer], transport: Transport, script: Script
+    peer: Callable[..., Peer], transport: HttpClient, script: Script
 ) -> None:
     cap = 4 * MB
     url = peer(script).url
@@ -593,7 +595,7 @@ def test_what_is_beyond_the_cap_is_refused_in_less_than_twice_its_memory(
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n", b"", b"Content-Encoding: gzip\r\n"])
 def test_a_body_as_large_as_the_cap_is_read_in_less_than_twice_its_memory(
-    peer: Callable[..., Peer], transport: Transport, framing: bytes
+    peer: Callable[..., Peer], transport: HttpClient, framing: bytes
 ) -> None:
     cap = 8 * MB
     body = bytes(cap)
@@ -610,7 +612,7 @@ def test_a_body_as_large_as_the_cap_is_read_in_less_than_twice_its_memory(
     assert peak < 2 * cap
 
 
-def test_one_byte_above_the_cap_is_too_large(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_one_byte_above_the_cap_is_too_large(peer: Callable[..., Peer], transport: HttpClient) -> None:
     server = peer(then(says(OK + b"\r\n" + b"a" * 1001)))
     assert send(transport, server.url, max_bytes=1001).body == b"a" * 1001
     assert error_for_response(transport, server.url, max_bytes=1000) == "invalid_vendor_response: too_large"
@@ -618,7 +620,7 @@ def test_one_byte_above_the_cap_is_too_large(peer: Callable[..., Peer], transpor
 
 @pytest.mark.parametrize("coding", [b"br", b"zstd", b"compress", b"gzip, gzip", b"gzip, br", b"canary"])
 def test_a_compression_that_was_not_asked_for_is_refused(
-    peer: Callable[..., Peer], transport: Transport, coding: bytes
+    peer: Callable[..., Peer], transport: HttpClient, coding: bytes
 ) -> None:
     server = peer(then(says(OK + b"Content-Encoding: %b\r\nContent-Length: 5\r\n\r\nhello" % coding)))
     assert error_for_response(transport, server.url) == "invalid_vendor_response: encoding"
@@ -629,7 +631,7 @@ def test_a_compression_that_was_not_asked_for_is_refused(
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 305, 307, 308, 399])
 def test_a_redirect_is_refused_and_nobody_is_asked_again(
-    peer: Callable[..., Peer], transport: Transport, status: int
+    peer: Callable[..., Peer], transport: HttpClient, status: int
 ) -> None:
     sentinel = peer(answers(HELLO))
     location = sentinel.url.encode()
@@ -638,7 +640,7 @@ def test_a_redirect_is_refused_and_nobody_is_asked_again(
     assert sentinel.connections == 0
 
 
-def test_a_redirects_body_is_not_read(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_redirects_body_is_not_read(peer: Callable[..., Peer], transport: HttpClient) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /else\r\nContent-Encoding: gzip\r\n\r\n"
     url = peer(then(says(head), for_ever(BOMB))).url
     tracemalloc.start()
@@ -669,15 +671,15 @@ def test_the_environment_has_no_say(peer: Callable[..., Peer], monkeypatch: pyte
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none"))
     monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "none"))
-    transport = Transport()
-    transport.send("GET", server.url, headers={}, expires_at=time.monotonic() + 3, max_bytes=MB)
+    transport = HttpClient()
+    transport.send("GET", server.url, headers={}, deadline=time.monotonic() + 3, max_bytes=MB)
     transport.close()
     assert b"authorization" not in heads[0].lower()
     assert heads[0].startswith(b"GET /canary-path")
     assert sentinel.connections == 0
 
 
-def test_cookies_are_not_kept(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_cookies_are_not_kept(peer: Callable[..., Peer], transport: HttpClient) -> None:
     heads: list[bytes] = []
 
     def script(link: Link) -> None:
@@ -695,7 +697,7 @@ def test_cookies_are_not_kept(peer: Callable[..., Peer], transport: Transport) -
 # Connections
 
 
-def test_a_connection_serves_many_calls(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_connection_serves_many_calls(peer: Callable[..., Peer], transport: HttpClient) -> None:
     empty = b"HTTP/1.1 204 No Content\r\n\r\n"
     chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
     zipped = gzip.compress(b"a")
@@ -718,7 +720,7 @@ def test_a_connection_serves_many_calls(peer: Callable[..., Peer], transport: Tr
     ],
 )
 def test_a_connection_that_failed_serves_no_further_call(
-    peer: Callable[..., Peer], transport: Transport, first: bytes
+    peer: Callable[..., Peer], transport: HttpClient, first: bytes
 ) -> None:
     server = peer(answers(first, OK + b"Content-Length: 5\r\n\r\nstale"))
     error_for_response(transport, server.url, within=DEADLINE)
@@ -728,7 +730,7 @@ def test_a_connection_that_failed_serves_no_further_call(
 
 
 def test_a_connection_that_the_peer_closed_meanwhile_is_replaced(
-    peer: Callable[..., Peer], transport: Transport
+    peer: Callable[..., Peer], transport: HttpClient
 ) -> None:
     server = peer(then(says(HELLO)))
     for _ in range(3):
@@ -737,7 +739,7 @@ def test_a_connection_that_the_peer_closed_meanwhile_is_replaced(
     assert server.connections == 3
 
 
-def test_an_earlier_calls_deadline_does_not_bind_a_later_call(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_an_earlier_calls_deadline_does_not_bind_a_later_call(peer: Callable[..., Peer], transport: HttpClient) -> None:
     def script(link: Link) -> None:
         while link.request():
             time.sleep(0.1)
@@ -761,7 +763,7 @@ def test_32_threads_get_each_its_own_answer_and_its_own_deadline(peer: Callable[
             link.send(OK + b"Content-Length: %d\r\n\r\n" % (len(path) * 1000) + path * 1000)
 
     server = peer(script)
-    transport = Transport(pool_size=32)
+    transport = HttpClient(pool_size=32)
     before = threading.active_count()
 
     def work(number: int) -> list[str]:
@@ -790,14 +792,14 @@ def test_32_threads_get_each_its_own_answer_and_its_own_deadline(peer: Callable[
 def test_neither_building_nor_calling_leaves_a_thread(peer: Callable[..., Peer]) -> None:
     server = peer(answers(HELLO))
     before = threading.active_count()
-    transport = Transport()
+    transport = HttpClient()
     assert threading.active_count() == before
     send(transport, server.url)
     assert threading.active_count() == before + 1  # the peer's, for the connection
     transport.close()
 
 
-def test_closing_ends_the_idle_connections_at_once(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_closing_ends_the_idle_connections_at_once(peer: Callable[..., Peer], transport: HttpClient) -> None:
     ended = threading.Event()
 
     def script(link: Link) -> None:
@@ -816,7 +818,7 @@ def test_closing_ends_the_idle_connections_at_once(peer: Callable[..., Peer], tr
 
 
 def test_nothing_of_a_call_is_logged(
-    peer: Callable[..., Peer], transport: Transport, caplog: pytest.LogCaptureFixture
+    peer: Callable[..., Peer], transport: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = peer(then(says(b"HTTP/1.1 200 OK\r\ncanary header without a colon\r\nContent-Length: 5\r\n\r\nhello")))
@@ -834,7 +836,7 @@ def test_nothing_of_a_call_is_logged(
 
 
 def test_calls_go_over_verified_tls_and_share_a_connection(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates
 ) -> None:
     large = OK + b"Content-Length: %d\r\n\r\n" % MB + b"a" * MB
     server = peer(answers(HELLO, large, HELLO), tls=certificates.server)
@@ -843,20 +845,20 @@ def test_calls_go_over_verified_tls_and_share_a_connection(
 
 
 def test_a_certificate_of_another_authority_is_refused(peer: Callable[..., Peer], certificates: Certificates) -> None:
-    transport = Transport()
+    transport = HttpClient()
     server = peer(answers(HELLO), tls=certificates.server)
     assert error_for_response(transport, server.url) == "vendor_unavailable: tls"
     transport.close()
 
 
 def test_a_certificate_for_another_name_is_refused(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates
 ) -> None:
     server = peer(answers(HELLO), tls=certificates.server)
     assert error_for_response(transport, f"https://localhost:{server.port}/") == "vendor_unavailable: tls"
 
 
-def test_a_peer_that_does_not_speak_tls_is_no_answer(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_peer_that_does_not_speak_tls_is_no_answer(peer: Callable[..., Peer], transport: HttpClient) -> None:
     server = peer(then(says(HELLO)))
     server.script = says(HELLO)
     assert error_for_response(transport, server.url.replace("http:", "https:")) == "vendor_unavailable: tls"
@@ -867,7 +869,7 @@ def test_a_peer_that_does_not_speak_tls_is_no_answer(peer: Callable[..., Peer], 
     [Link.stall, says(b"\x16\x03\x03\x40\x00\x02"), drips(b"\x16\x03\x03\x40\x00\x02" + bytes(99))],
     ids=["silent", "stalled", "dripping"],
 )
-def test_a_handshake_ends_at_the_deadline(peer: Callable[..., Peer], transport: Transport, script: Script) -> None:
+def test_a_handshake_ends_at_the_deadline(peer: Callable[..., Peer], transport: HttpClient, script: Script) -> None:
     def never_ending(link: Link) -> None:
         script(link)
         link.stall()
@@ -890,7 +892,7 @@ def test_a_handshake_ends_at_the_deadline(peer: Callable[..., Peer], transport: 
     ids=["stall", "dripping answer", "dripping body", "dripping to the close", "cut off", "reset"],
 )
 def test_over_tls_a_call_ends_in_time_too(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates, script: Script, code: str
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates, script: Script, code: str
 ) -> None:
     url = peer(script, tls=certificates.server).url
     assert error_for_response(transport, url, within=DEADLINE) == f"vendor_unavailable: {code}"
@@ -916,7 +918,7 @@ def is_public_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_public_call_goes_to_the_address_that_was_judged_and_names_its_host(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentinel, server = peer(answers(HELLO)), peer(answers(HELLO), tls=certificates.server)
     is_public_here(monkeypatch)
@@ -940,7 +942,7 @@ def test_a_public_call_goes_to_the_address_that_was_judged_and_names_its_host(
     ids=",".join,
 )  # fmt: skip
 def test_a_public_call_goes_nowhere_if_any_address_is_not_public(
-    peer: Callable[..., Peer], transport: Transport, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+    peer: Callable[..., Peer], transport: HttpClient, monkeypatch: pytest.MonkeyPatch, addresses: list[str]
 ) -> None:
     sentinel = peer(answers(HELLO))
     resolves_to(monkeypatch, [(address, sentinel.port) for address in addresses])
@@ -953,7 +955,7 @@ def test_a_public_call_goes_nowhere_if_any_address_is_not_public(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "0", "localhost"])
 def test_a_public_call_is_not_fooled_by_another_notation(
-    peer: Callable[..., Peer], transport: Transport, host: str
+    peer: Callable[..., Peer], transport: HttpClient, host: str
 ) -> None:
     sentinel = peer(answers(HELLO))
     assert (
@@ -964,7 +966,7 @@ def test_a_public_call_is_not_fooled_by_another_notation(
 
 
 def test_a_name_that_turns_private_is_judged_again_for_the_next_connection(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentinel = peer(answers(HELLO))
     server = peer(then(says(OK + b"Connection: close\r\n\r\nhello")), tls=certificates.server)
@@ -979,21 +981,21 @@ def test_a_name_that_turns_private_is_judged_again_for_the_next_connection(
 
 
 def test_a_connection_made_without_the_check_does_not_serve_a_public_call(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates
 ) -> None:
     server = peer(answers(HELLO), tls=certificates.server)
     assert send(transport, server.url).body == b"hello"
     assert error_for_response(transport, server.url, public_only=True) == "invalid_vendor_response: address"
 
 
-def test_a_public_call_in_clear_reaches_nobody(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_public_call_in_clear_reaches_nobody(peer: Callable[..., Peer], transport: HttpClient) -> None:
     sentinel = peer(answers(HELLO))
     assert "vendor_" in error_for_response(transport, sentinel.url, public_only=True)
     assert sentinel.connections == 0
 
 
 def test_a_public_call_does_not_follow_a_redirect(
-    peer: Callable[..., Peer], transport: Transport, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    peer: Callable[..., Peer], transport: HttpClient, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentinel = peer(answers(HELLO))
     location = sentinel.url.encode()
@@ -1007,7 +1009,7 @@ def test_a_public_call_does_not_follow_a_redirect(
     assert sentinel.connections == 0
 
 
-def test_a_json_body_survives_the_whole_way(peer: Callable[..., Peer], transport: Transport) -> None:
+def test_a_json_body_survives_the_whole_way(peer: Callable[..., Peer], transport: HttpClient) -> None:
     ticket = {"ticket": "T-1", "name": "María José Ñandú", "native": "محمد"}
     body = json.dumps(ticket, ensure_ascii=False).encode()
     packed = gzip.compress(body)

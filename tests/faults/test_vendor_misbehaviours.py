@@ -17,7 +17,7 @@ import pytest
 from ingest.files.parsing import LinkedImage
 from ingest.vendor import client as client_module
 from ingest.vendor.client import MAX_BYTES, Preventor
-from ingest.vendor.http import Transport
+from ingest.vendor.http import HttpClient
 from local.vendor import FAULTS, Endpoint, Shape, Simulator
 from ticket_archive.errors import ArchiveError, RetryableError
 from ticket_archive.models import ImageType
@@ -59,11 +59,13 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     "bad_request": "invalid_vendor_response: 400",
     "odd_status": "invalid_vendor_response: 299",
     "error_as_200": {
-        TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        TOKEN: "vendor_unavailable: 500",
+        DETAILS: "vendor_unavailable: 500",
+        IMAGES: "vendor_unavailable: 500",
         PICTURE: "unrecognized_response: not_an_image",
     },
+    "not_found_as_200": {DETAILS: "ticket_not_found: 404", IMAGES: NOTHING},
+    "details_of_another_ticket": "unrecognized_response: details_of_no_ticket",
     "unauthorized": "vendor_auth_error: 401",
     "redirect": "invalid_vendor_response: redirect",
     "not_ready": {
@@ -80,28 +82,28 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         IMAGES: NOTHING,
     },
     "empty_body": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
         IMAGES: NOTHING,
         PICTURE: "vendor_unavailable: truncated",
     },
     "partial_list": "1 images",
     "html": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
         IMAGES: "unrecognized_response: not_json",
         PICTURE: "unrecognized_response: not_an_image",
     },
     "html_as_json": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
         IMAGES: "unrecognized_response: not_json",
         PICTURE: "unrecognized_response: not_an_image",
     },
     "json_error_as_image": {
-        TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        TOKEN: "vendor_unavailable: 500",
+        DETAILS: "vendor_unavailable: 500",
+        IMAGES: "vendor_unavailable: 500",
         PICTURE: "unrecognized_response: not_an_image",
     },
     "unknown_shape": {
@@ -120,7 +122,7 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         IMAGES: "unrecognized_response: too_deep",
     },
     "long_number": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_of_no_ticket",
         IMAGES: "unrecognized_response: no_image",
     },
@@ -135,12 +137,12 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         IMAGES: "unrecognized_response: no_image",
     },
     "bad_utf8": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_utf8",
         IMAGES: "unrecognized_response: no_image",
     },
     "invalid_json": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "vendor_unavailable: truncated",
         IMAGES: "vendor_unavailable: truncated",
     },
@@ -161,7 +163,7 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     "hang_up": "vendor_unavailable: reset",
     "cut_off": "vendor_unavailable: truncated",
     "cut_off_unsized": {
-        TOKEN: "invalid_vendor_response: token_not_json",
+        TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "vendor_unavailable: truncated",
         IMAGES: "vendor_unavailable: truncated",
         PICTURE: "vendor_unavailable: truncated",
@@ -216,7 +218,7 @@ def play(case: Case, times: int | None) -> Ending:
         shape = Shape.URLS if endpoint is PICTURE else Shape.DATA_URIS
         vendor.state(ticket, shape=shape, sizes={ImageType.DOCUMENT: [2500, 2500]})
         vendor.script(name, endpoint, times=times)
-        transport = Transport(read_timeout=SILENCE)
+        transport = HttpClient(idle_timeout=SILENCE)
         client = Preventor(vendor.url, Credentials(vendor), transport)
         pause = None
         began = time.monotonic()
@@ -232,14 +234,14 @@ def play(case: Case, times: int | None) -> Ending:
         return Ending(outcome, seconds, len(calls), pause)
 
 
-def ask(client: Preventor, endpoint: Endpoint, ticket: str, expires_at: float) -> str:
+def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> str:
     """What the archive would do up to this endpoint."""
     if endpoint in (TOKEN, DETAILS):
-        return OK if client.details(ticket, expires_at).value["ticket"] == ticket else "other details"
-    images = client.images(ticket, ImageType.DOCUMENT, expires_at)
+        return OK if client.details(ticket, deadline).value["ticket"] == ticket else "other details"
+    images = client.files(ticket, ImageType.DOCUMENT, deadline)
     if not images:
         return NOTHING
-    fetched = [client.linked_image(image, expires_at) if isinstance(image, LinkedImage) else image for image in images]
+    fetched = [client.linked_file(image, deadline) if isinstance(image, LinkedImage) else image for image in images]
     return OK if len(fetched) == 2 else f"{len(fetched)} images"
 
 

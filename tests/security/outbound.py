@@ -18,7 +18,7 @@ from PIL import Image
 from ingest.files.parsing import LinkedImage
 from ingest.vendor.client import Preventor
 from ingest.vendor.connections import tls_context
-from ingest.vendor.http import Transport
+from ingest.vendor.http import HttpClient
 from local import certificate
 from tests.security.enclosure import IMAGE_HOST, PORTS, PRIVATE, VENDOR, Listener, enter
 from tests.unit.ingest.vendor.test_url_policy import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
@@ -61,14 +61,14 @@ def main(folder: Path) -> dict[str, Any]:
     images = Listener(IMAGE_HOST, 443, image_host, tls)
     vendor = Listener(VENDOR, 443, _vendor, tls)
     world = World()
-    transport = Transport(connect_timeout=0.3, tls=cache(lambda: tls_context(str(pem.authority))))
+    transport = HttpClient(connect_timeout=0.3, tls=cache(lambda: tls_context(str(pem.authority))))
 
     def preventor(also: Sequence[str] = ()) -> Preventor:
         return Preventor(ORIGIN, lambda **_: CREDENTIAL, transport, [*ALLOWED, *also], sleep=lambda _: None)
 
     def outcome(url: str, also: Sequence[str] = ()) -> str:
         try:
-            preventor(also).linked_image(LinkedImage(url), time.monotonic() + SECONDS)
+            preventor(also).linked_file(LinkedImage(url), time.monotonic() + SECONDS)
         except ArchiveError as error:
             return str(error)
         return "fetched"
@@ -97,9 +97,9 @@ def main(folder: Path) -> dict[str, Any]:
         world.names[name] = [list(addresses) for addresses in turns]
         results["rebinding"].append([outcome(f"https://{name}/{turn}") for turn in range(len(turns))])
 
-    [link] = preventor().images("T-1", ImageType.DOCUMENT, time.monotonic() + SECONDS)
+    [link] = preventor().files("T-1", ImageType.DOCUMENT, time.monotonic() + SECONDS)
     assert isinstance(link, LinkedImage)
-    results["fetched"] = preventor().linked_image(link, time.monotonic() + SECONDS).content_type
+    results["fetched"] = preventor().linked_file(link, time.monotonic() + SECONDS).content_type
     results["said to the vendor"] = [request.decode("latin-1") for request in vendor.requests]
     results["said to the image host"] = [request.decode("latin-1") for request in images.requests]
     results["sentinels reached"] = [each.name for each in sentinels if each.connections]

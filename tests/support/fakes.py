@@ -283,17 +283,17 @@ class FakeVendor:
     def next(self, part: str, *answers: Any) -> None:
         self.next_answers.setdefault(part, deque()).extend(answers)
 
-    def details(self, ticket: str, expires_at: float) -> Details:
+    def details(self, ticket: str, deadline: float) -> Details:
         with self.effects.around(f"vendor.details {ticket}"):
             details: Details = self._scripted("details", self.details_of.get(ticket, TicketNotFound("404")))
             return details
 
-    def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
-        with self.effects.around(f"vendor.images {ticket} {wanted.value}"):
-            return list(self._scripted(wanted.value, self.images_of.get((ticket, wanted), ())))
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
+        with self.effects.around(f"vendor.files {ticket} {image_type.value}"):
+            return list(self._scripted(image_type.value, self.images_of.get((ticket, image_type), ())))
 
-    def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
-        with self.effects.around(f"vendor.linked_image {link.url}"):
+    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
+        with self.effects.around(f"vendor.linked_file {link.url}"):
             image: InlineImage = self._scripted(link.url, self.links.get(link.url, InvalidVendorResponse("404")))
             return image
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
+from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
 from ingest import dependencies
@@ -18,15 +19,17 @@ from ingest.handlers import webhook as webhook_handler
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
-from ingest.vendor.http import Answer
+from ingest.vendor.http import Response
 from ingest.vendor.metrics import VendorCalls
 from tests.support.archive_harness import ArchiveHarness
 from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
 from ticket_archive.metrics import MetricBuffer
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
+from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive.webhook_encryption import encrypt_event
 
+CREDENTIAL = VendorCredential(api_key=SecretStr("key"), secret=SecretStr("secret"))
 SECRET = b"0123456789abcdef0123456789abcdef"
 # The smallest JPEG that is whole: a frame header (one pixel), a scan, the end.
 JPEG = bytes.fromhex("ffd8 ffc0 000b 08 0001 0001 01 01 11 00 ffda 0008 01 01 00 00 3f 00 ff00 ffd9")
@@ -39,7 +42,7 @@ class Line:
     def __init__(self) -> None:
         self.throttled: set[str] = set()
 
-    def send(self, method: str, url: str, **_: Any) -> Answer:
+    def send(self, method: str, url: str, **_: Any) -> Response:
         if url.endswith("/token"):
             return self._answer(201, {"token": "t", "expires_in": 1200})
         ticket = url.partition("/transactions/")[2].partition("/")[0]
@@ -47,8 +50,8 @@ class Line:
             return self._answer(429, {}, {"Retry-After": "60"})
         return self._answer(200, IMAGES if "/images?" in url else {"flow_status": "ACCEPTED", "ticket": ticket})
 
-    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> Answer:
-        return Answer(status, CaseInsensitiveDict(headers or {}), json.dumps(body).encode(), "application/json")
+    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> Response:
+        return Response(status, CaseInsensitiveDict(headers or {}), json.dumps(body).encode(), "application/json")
 
 
 class Queue(FakeQueue):
@@ -73,7 +76,7 @@ class Installation:
         house = ArchiveHarness(pool=calls)
         vendor = Preventor(
             "https://api.preventor.com",
-            cast("Any", lambda fresh=False: _Credential()),
+            lambda *, fresh=False: CREDENTIAL,
             cast("Any", self.line),
             observe=VendorCalls(self.metric_buffer),
         )
@@ -113,13 +116,6 @@ class Installation:
     def deliver(self) -> None:
         records = [sqs_record(body, message_id=f"id-{place}") for place, body in enumerate(self.queue.bodies)]
         sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
-
-
-class _Credential:
-    """Five values."""
-
-    def __getattr__(self, name: str) -> Any:
-        return type("Value", (), {"get_secret_value": lambda _: "x"})()
 
 
 @contextmanager

@@ -21,15 +21,15 @@ T = TypeVar("T")
 class Vendor(Protocol):
     """Where tickets come from: `ingest.vendor.client.Preventor`."""
 
-    def details(self, ticket: str, expires_at: float) -> Details:
+    def details(self, ticket: str, deadline: float) -> Details:
         """A ticket's details."""
         ...
 
-    def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
         """A ticket's images of one type."""
         ...
 
-    def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
+    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
         """The image behind a URL."""
         ...
 
@@ -120,7 +120,7 @@ class Fetcher:
 
         The last of them, mostly the only one, is stored in this thread: to wake another would take longer.
         """
-        images = self._vendor.images(ticket, kind, expires_at)
+        images = self._vendor.files(ticket, kind, expires_at)
         store = [partial(self._store, ticket, kind, index, image, expires_at) for index, image in enumerate(images)]
         return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
 
@@ -128,7 +128,7 @@ class Fetcher:
         self, ticket: str, kind: ImageType, index: int, image: InlineImage | LinkedImage, expires_at: float
     ) -> StoredImage:
         if isinstance(image, LinkedImage):
-            image = self._vendor.linked_image(image, expires_at)
+            image = self._vendor.linked_file(image, expires_at)
         digest = hashlib.sha256(image.data)
         sha256 = digest.hexdigest()
         key = image_key(ticket, kind, sha256, image.extension)

@@ -1,151 +1,33 @@
-"""The vendor's access token: kept until shortly before it ends, fetched by one thread at a time."""
+"""The vendor's access token: cached until shortly before it expires, fetched by one thread at a time."""
 
 import base64
-import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
 
-_UNKNOWN_LIFE = 300.0  # seconds; shorter than the vendor's twenty minutes
-_SHORTEST_LIFE = 30.0  # seconds; a clock that is off must not turn every call into a token call
-_MARGIN = 60.0  # seconds before the end at which a token counts as old
-_LONGEST_TOKEN = 8192
-_SHORTEST_BRAKE, _LONGEST_BRAKE = 5.0, 60.0
-"""Seconds for which no other token is asked for; twice as long for each refusal without a success in between."""
+_DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
+_MIN_LIFETIME = 30.0  # seconds; with a wrong clock, not every call may become a token call
+_MARGIN = 60.0  # seconds before its expiry at which a token is replaced
+_MAX_LENGTH = 8192
+_MIN_BACKOFF, _MAX_BACKOFF = 5.0, 60.0  # seconds without a new token; doubled by each refusal until a success
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token; `life` is how many seconds it can be used from the moment of the answer."""
+    """A bearer token. `lifetime` is the number of seconds for which it is valid, counted from the response."""
 
     value: str = field(repr=False)
-    life: float
-
-
-def read_token(body: bytes, now: float) -> Token:
-    """The token in an answer of the token endpoint; `now` is epoch seconds. Raises InvalidVendorResponse without one.
-
-    The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelt so); OAuth's `access_token` and `expires_in` are
-    understood as well, and a JWT's own `exp` and `iat`, whose difference does not depend on anybody's clock.
-    """
-    try:
-        answer = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise InvalidVendorResponse("token_not_json") from None
-    value = (answer.get("token") or answer.get("access_token")) if isinstance(answer, dict) else None
-    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or len(value) > _LONGEST_TOKEN:
-        raise InvalidVendorResponse("token_missing")
-    claims = _claims(value)
-    issued = _seconds(claims.get("iat"))
-    ends = (
-        _until(_seconds(answer.get("expiracy")), now),
-        _seconds(answer.get("expires_in")),
-        _until(_seconds(claims.get("exp")), issued if issued is not None else now),
-    )
-    life = next((end for end in ends if end is not None), _UNKNOWN_LIFE)
-    return Token(value, max(life, _SHORTEST_LIFE))
-
-
-class TokenSource:
-    """Hands out the current token. `fetch` calls the vendor and is told the deadline (monotonic seconds)."""
-
-    def __init__(self, fetch: Callable[[float], Token], clock: Callable[[], float] = time.monotonic) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._token: Token | None = None
-        self._old_at = 0.0
-        self._failure: tuple[float, RetryableError] | None = None
-        self._replaced_from = 0.0
-        self._refusals = 0  # in a row
-
-    def get(self, expires_at: float) -> str:
-        """A token that is good for the next minute. Raises what `fetch` raises, or DeadlineExceeded.
-
-        A credential that was refused twice is not tried again at once: until then the refusal is raised again.
-        """
-        asked_at = self._clock()
-        if (token := self._fresh()) is not None:
-            return token
-        if not self._lock.acquire(timeout=max(0.0, expires_at - asked_at)):
-            raise DeadlineExceeded("token")
-        try:
-            if (token := self._fresh()) is not None:
-                return token
-            if (failed := self._failed_since(asked_at)) is not None:  # do not hammer the endpoint
-                raise type(failed)(failed.detail, retry_after=failed.retry_after)
-            try:
-                fetched = self._fetch(expires_at)
-            except RetryableError as error:
-                self._failure = (self._clock(), error)
-                if isinstance(error, VendorAuthError):
-                    self._denied()
-                raise
-            self._old_at = self._clock() + fetched.life - min(_MARGIN, fetched.life / 5)
-            self._token = fetched
-            self._failure = None
-            return fetched.value
-        finally:
-            self._lock.release()
-
-    def reject(self, token: str) -> None:
-        """The vendor answered 401 to `token`: unless it was replaced meanwhile, it is not handed out again."""
-        with self._lock:
-            if self._token is not None and self._token.value == token and self._clock() >= self._replaced_from:
-                self._token = None
-
-    def back_off(self) -> None:
-        """A new token was refused too: another one would not help, so for a while none is asked for."""
-        with self._lock:
-            self._brake()
-
-    def _brake(self) -> None:
-        """Many threads meet one refusal: it counts once."""
-        if self._clock() < self._replaced_from:
-            return
-        self._replaced_from = self._clock() + min(_SHORTEST_BRAKE * 2 ** max(0, self._refusals - 1), _LONGEST_BRAKE)
-        self._refusals += 1
-
-    def reset_backoff(self) -> None:
-        """The vendor answered to the current token: whatever was refused before is over."""
-        self._refusals = 0
-
-    def _denied(self) -> None:
-        """The credential was refused. Once may be an accident; from then on there are pauses."""
-        if self._refusals:
-            self._brake()
-        else:
-            self._refusals = 1
-
-    def _failed_since(self, asked_at: float) -> RetryableError | None:
-        """A failure that holds for who asked then: it came while that thread waited, or it is a refusal that lasts."""
-        if self._failure is None:
-            return None
-        failed_at, error = self._failure
-        lasts = isinstance(error, VendorAuthError) and self._clock() < self._replaced_from
-        return error if lasts or failed_at >= asked_at else None
-
-    def _fresh(self) -> str | None:
-        token = self._token
-        return token.value if token is not None and self._clock() < self._old_at else None
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """A JWT's claims, unverified: they only tell how long to keep it."""
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError, RecursionError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
+    lifetime: float
 
 
 def _seconds(value: object) -> float | None:
-    """A positive number, or one written as text; milliseconds become seconds."""
+    """Parse a positive number, which may be a string; milliseconds become seconds. None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -157,6 +39,149 @@ def _seconds(value: object) -> float | None:
     return number / 1000 if number > 1e11 else number
 
 
-def _until(end: float | None, start: float) -> float | None:
-    """Seconds from `start` to `end`; None where it is past already, so that another source may know better."""
+Seconds = Annotated[float | None, BeforeValidator(_seconds)]
+
+
+class TokenResponse(BaseModel):
+    """The token endpoint's response.
+
+    The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are OAuth's
+    names (RFC 6749, 5.1).
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    token: str | None = None
+    access_token: str | None = None
+    expiracy: Seconds = None
+    expires_in: Seconds = None
+
+
+class Claims(BaseModel):
+    """A JWT's times. They are not verified: they only tell how long to cache the token."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    exp: Seconds = None
+    iat: Seconds = None
+
+
+def read_token(body: bytes, now: float) -> Token:
+    """Return the token in a response of the token endpoint; `now` is epoch seconds.
+
+    Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own claims count; the difference of `exp`
+    and `iat` does not depend on anybody's clock.
+    """
+    try:
+        response = TokenResponse.model_validate_json(body)
+    except ValidationError:
+        response = TokenResponse()
+    value = response.token or response.access_token or ""
+    if not value or not value.isascii() or not value.isprintable() or len(value) > _MAX_LENGTH:
+        raise InvalidVendorResponse("token_missing")
+    claims = _claims(value)
+    lifetimes = (
+        _between(now, response.expiracy),
+        response.expires_in,
+        _between(claims.iat or now, claims.exp),
+        _DEFAULT_LIFETIME,
+    )
+    return Token(value, max(next(lifetime for lifetime in lifetimes if lifetime is not None), _MIN_LIFETIME))
+
+
+class TokenSource:
+    """Caches the current token. `fetch` takes a deadline (monotonic seconds), and returns a new one."""
+
+    def __init__(self, fetch: Callable[[float], Token], clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._replace_at = 0.0
+        self._failure: tuple[float, RetryableError] | None = None
+        self._backoff_until = 0.0
+        self._refusals = 0  # consecutive
+
+    def get(self, deadline: float) -> str:
+        """Return the cached token, or fetch a new one. Raises what `fetch` raises, or DeadlineExceeded.
+
+        Threads that wait for the same fetch share its result. During a back-off after refusals of the credential, the
+        last refusal is raised again.
+        """
+        asked_at = self._clock()
+        if (token := self._cached()) is not None:
+            return token
+        if not self._lock.acquire(timeout=max(0.0, deadline - asked_at)):
+            raise DeadlineExceeded("token")
+        try:
+            if (token := self._cached()) is not None:
+                return token
+            if (failure := self._failure_since(asked_at)) is not None:
+                # A new exception, because the traceback of a shared one grows with each thread.
+                raise type(failure)(failure.detail, retry_after=failure.retry_after)
+            try:
+                fetched = self._fetch(deadline)
+            except RetryableError as error:
+                self._failure = (self._clock(), error)
+                if isinstance(error, VendorAuthError):
+                    self._refused()
+                raise
+            self._replace_at = self._clock() + fetched.lifetime - min(_MARGIN, fetched.lifetime / 5)
+            self._token = fetched
+            self._failure = None
+            return fetched.value
+        finally:
+            self._lock.release()
+
+    def reject(self, token: str) -> None:
+        """Drop `token`, which the vendor answered with 401, unless it was replaced or a back-off lasts."""
+        with self._lock:
+            if self._token is not None and self._token.value == token and self._clock() >= self._backoff_until:
+                self._token = None
+
+    def back_off(self) -> None:
+        """Fetch no token for a while: a new one was refused too."""
+        with self._lock:
+            self._begin_backoff()
+
+    def reset_backoff(self) -> None:
+        """Forget earlier refusals: the vendor accepted the current token."""
+        self._refusals = 0
+
+    def _begin_backoff(self) -> None:
+        if self._clock() < self._backoff_until:  # many threads meet one refusal, which counts once
+            return
+        self._backoff_until = self._clock() + min(_MIN_BACKOFF * 2 ** max(0, self._refusals - 1), _MAX_BACKOFF)
+        self._refusals += 1
+
+    def _refused(self) -> None:
+        """Count a refusal of the credential. The first may be an accident, and costs no back-off."""
+        if self._refusals:
+            self._begin_backoff()
+        else:
+            self._refusals = 1
+
+    def _failure_since(self, asked_at: float) -> RetryableError | None:
+        """Return a failure that came while the caller waited, or a refusal that is backed off from."""
+        if self._failure is None:
+            return None
+        failed_at, error = self._failure
+        backing_off = isinstance(error, VendorAuthError) and self._clock() < self._backoff_until
+        return error if backing_off or failed_at >= asked_at else None
+
+    def _cached(self) -> str | None:
+        token = self._token
+        return token.value if token is not None and self._clock() < self._replace_at else None
+
+
+def _claims(token: str) -> Claims:
+    try:
+        payload = token.split(".")[1]
+        return Claims.model_validate_json(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return Claims()
+
+
+def _between(start: float, end: float | None) -> float | None:
+    """Return the seconds from `start` to `end`; None if it is past, so that another source counts."""
     return end - start if end is not None and end > start else None

@@ -1,23 +1,24 @@
-"""Preventor's API: a token, a ticket's details, its images by type (IDV Tickets; Security)."""
+"""Preventor's API: a token, a ticket's details, its files by image type.
+
+Sources: docs.preventor.com, server/api-reference/security and server/api-reference/idv-tickets.
+"""
 
 import base64
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from ingest.files.parsing import InlineImage, LinkedImage, check_image, read_images
 from ingest.vendor.auth import Token, TokenSource, read_token
-from ingest.vendor.errors import error_for_response
-from ingest.vendor.http import Answer, Transport
-from ingest.vendor.metrics import Call
+from ingest.vendor.errors import Call, error_for_response
+from ingest.vendor.http import HttpClient, Response
 from ingest.vendor.url_policy import check_image_url
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import (
     DeadlineExceeded,
-    InvalidVendorResponse,
     RetryableError,
     TicketNotFound,
     UnrecognizedResponse,
@@ -27,207 +28,190 @@ from ticket_archive.models import ImageType, ticket_id
 from ticket_archive.summary import tells_of
 from ticket_archive.webhook_credentials import VendorCredential
 
-USER_AGENT = "idv-ticket-archive/1"
 MAX_BYTES = 12_000_000
-"""Of one answer, decompressed. API Gateway, behind which the vendor's API stands, lets at most 10 MB through."""
+"""Of one response, decompressed. The vendor's API is behind API Gateway, which allows 10 MB."""
 TOKEN_MAX_BYTES = 64_000
 ATTEMPT_TIMEOUT = 20.0
-"""How long one try may take, from the connection to the last byte."""
+"""Seconds for one attempt, from the connection to the last byte."""
 
-_QUICK_PAUSES = (0.2, 0.6)  # seconds, before the second and the third try; each is drawn from half of it to all of it
-_LEAST_SECONDS = 0.5  # with less time left a call is not begun
+_QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
+_MIN_SECONDS = 0.5  # no call begins with less time left
+_TRANSACTIONS = "/id/v1/identity/transactions/"
 
-_random = random.SystemRandom()  # the copies of a snapshot share all other random state
+_random = random.SystemRandom()  # instances restored from one snapshot share all other random state
 
 T = TypeVar("T")
 
 
 class CredentialReader(Protocol):
-    """Gives the vendor's credential: `ingest.secrets.Secrets.vendor_credential`."""
+    """Returns the vendor's credential: `ingest.secrets.Secrets.vendor_credential`."""
 
     def __call__(self, *, fresh: bool = False) -> VendorCredential:
-        """The credential; `fresh` reads it again."""
-        ...
-
-
-class Observer(Protocol):
-    """Hears of every call: `ingest.vendor.metrics.VendorCalls`."""
-
-    def __call__(self, call: Call, seconds: float, failure: RetryableError | None) -> None:
-        """A call has ended; `failure` is what is wrong with its answer."""
+        """Return the credential; `fresh` bypasses the cache."""
         ...
 
 
 class Preventor:
     """The vendor's API for one customer. Safe to use from many threads.
 
-    Every method takes `expires_at` (monotonic seconds), tries again twice within it where that makes sense, and raises
-    RetryableError or UnrecognizedResponse.
+    Every method takes a deadline (monotonic seconds), retries twice within it where that makes sense, and raises
+    RetryableError or UnrecognizedResponse. `observe` is called after each attempt with its kind, its seconds and its
+    error (`ingest.vendor.metrics.VendorCalls`).
     """
 
     def __init__(
         self,
         origin: str,
         credential: CredentialReader,
-        transport: Transport,
+        http: HttpClient,
         image_hosts: Sequence[str] = (),
+        user_agent: str = "Mozilla/5.0",
+        observe: Callable[[Call, float, RetryableError | None], None] = lambda *_: None,
         sleep: Callable[[float], None] = time.sleep,
-        observe: Observer = lambda *_: None,
     ) -> None:
         self._origin = origin
         self._credential = credential
-        self._transport = transport
+        self._http = http
         self._image_hosts = frozenset(image_hosts)
-        self._sleep = sleep
+        self._user_agent = user_agent
         self._observe = observe
+        self._sleep = sleep
         self._tokens = TokenSource(self._fetch_token)
 
-    def details(self, ticket: str, expires_at: float) -> Details:
-        """The ticket's details. Raises TicketNotFound where the vendor does not know it (yet)."""
-        path = f"/id/v1/identity/transactions/{_segment(ticket)}"
+    def details(self, ticket: str, deadline: float) -> Details:
+        """Return the ticket's details. Raises TicketNotFound if the vendor does not know it (yet)."""
+        url = self._ticket_url(ticket)
 
-        def ask(until: float) -> Details:
-            details = read_details(self._get(Call.DETAILS, path, until).body)
+        def attempt(until: float) -> Details:
+            details = read_details(self._get(Call.DETAILS, url, until).body)
             if not tells_of(details.value, ticket):
                 raise UnrecognizedResponse("details_of_no_ticket", details.raw)
             return details
 
-        return self._persist(ask, expires_at)
+        return self._retry(attempt, deadline)
 
-    def images(self, ticket: str, wanted: ImageType, expires_at: float) -> list[InlineImage | LinkedImage]:
-        """The ticket's images of one type, in the vendor's order; empty where the vendor has none."""
-        path = f"/id/v1/identity/transactions/{_segment(ticket)}/images?type={wanted.value}"
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
+        """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none."""
+        url = f"{self._ticket_url(ticket)}/images?type={image_type.value}"
 
-        def ask(until: float) -> list[InlineImage | LinkedImage]:
-            answer = self._get(Call.IMAGES, path, until)
-            return read_images(answer.body, answer.content_type, wanted)
+        def attempt(until: float) -> list[InlineImage | LinkedImage]:
+            response = self._get(Call.IMAGES, url, until)
+            return read_images(response.body, response.content_type, image_type)
 
         try:
-            return self._persist(ask, expires_at)
+            return self._retry(attempt, deadline)
         except TicketNotFound:
             return []
 
-    def linked_image(self, link: LinkedImage, expires_at: float) -> InlineImage:
-        """The image behind a URL of the vendor's. No token goes there; the address must be one that is allowed."""
+    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
+        """Return the file behind a URL, which must be allowed (`url_policy`). It is fetched without credentials."""
         target = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
 
-        def ask(until: float) -> InlineImage:
-            headers = {"Accept": "image/*", "User-Agent": USER_AGENT}
-            answer = self._send(
-                Call.LINK, "GET", target.url, headers=headers, expires_at=until, public_only=target.public_only
-            )
-            _raise_refusal(Call.LINK, answer)
-            return check_image(answer.body)
+        def attempt(until: float) -> InlineImage:
+            return check_image(self._send(Call.LINK, target.url, until, public_only=target.public_only).body)
 
-        return self._persist(ask, expires_at)
+        return self._retry(attempt, deadline)
 
-    def _persist(self, ask: Callable[[float], T], expires_at: float) -> T:
-        """Asks up to three times while the error says that trying again at once makes sense and time is left."""
+    def _retry(self, attempt: Callable[[float], T], deadline: float) -> T:
+        """Make up to three attempts while the error suggests a quick retry and time is left."""
         for pause in (*_QUICK_PAUSES, None):
-            if expires_at - time.monotonic() < _LEAST_SECONDS:
+            if deadline - time.monotonic() < _MIN_SECONDS:
                 raise DeadlineExceeded("vendor")
             try:
-                return ask(min(expires_at, time.monotonic() + ATTEMPT_TIMEOUT))
+                return attempt(min(deadline, time.monotonic() + ATTEMPT_TIMEOUT))
             except RetryableError as error:
                 wait = _random.uniform(pause / 2, pause) if pause else 0.0
                 asked_to_wait = error.retry_after is not None and error.retry_after > wait
-                no_time_left = time.monotonic() + wait + _LEAST_SECONDS > expires_at
+                no_time_left = time.monotonic() + wait + _MIN_SECONDS > deadline
                 if pause is None or not error.quick or asked_to_wait or no_time_left:
                     raise
             self._sleep(wait)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
-    def _get(self, call: Call, path: str, expires_at: float) -> Answer:
-        """One authenticated GET; a token that is refused is replaced once."""
-        answer = self._send_with(token := self._tokens.get(expires_at), call, path, expires_at)
-        if answer.status == 401:
-            self._tokens.reject(token)
-            renewed = self._tokens.get(expires_at)
-            if renewed != token:
-                answer = self._send_with(renewed, call, path, expires_at)
-                if answer.status == 401:
-                    self._tokens.back_off()
-        _raise_refusal(call, answer)
-        self._tokens.reset_backoff()
-        return answer
-
-    def _send_with(self, token: str, call: Call, path: str, expires_at: float) -> Answer:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "x-api-key": self._credential().api_key.get_secret_value(),
-            "Accept": "application/json, image/*",
-            "User-Agent": USER_AGENT,
-        }
-        return self._send(call, "GET", self._origin + path, headers=headers, expires_at=expires_at)
-
-    def _send(
-        self, call: Call, method: str, url: str, *, headers: Mapping[str, str], expires_at: float, **more: Any
-    ) -> Answer:
-        """One exchange; the observer hears what it took and what its answer means."""
-        began = time.monotonic()
+    def _get(self, call: Call, url: str, deadline: float) -> Response:
+        """Send an authenticated GET; replace a token that is refused with 401 once."""
+        token = self._tokens.get(deadline)
         try:
-            answer = self._transport.send(
-                method, url, headers=headers, expires_at=expires_at, **{"max_bytes": MAX_BYTES, **more}
-            )
-        except RetryableError as error:
-            self._observe(call, time.monotonic() - began, error)
-            raise
-        self._observe(call, time.monotonic() - began, _failure(call, answer))
-        return answer
+            response = self._send(call, url, deadline, token=token)
+        except VendorAuthError as error:
+            if error.detail != "401":
+                raise
+            self._tokens.reject(token)
+            if (renewed := self._tokens.get(deadline)) == token:  # a back-off lasts
+                raise
+            response = self._send_with_new(renewed, call, url, deadline)
+        self._tokens.reset_backoff()
+        return response
 
-    def _fetch_token(self, expires_at: float) -> Token:
-        """A new token. A refused credential is read once more from its secret: it may just have been rotated."""
+    def _send_with_new(self, token: str, call: Call, url: str, deadline: float) -> Response:
+        try:
+            return self._send(call, url, deadline, token=token)
+        except VendorAuthError as error:
+            if error.detail == "401":
+                self._tokens.back_off()
+            raise
+
+    def _fetch_token(self, deadline: float) -> Token:
+        """Fetch a token. If the credential is refused, read its secret again: it may have been rotated."""
         credential = self._credential()
         try:
-            return self._ask_token(credential, expires_at)
+            return self._fetch_token_with(credential, deadline)
         except VendorAuthError:
             renewed = self._credential(fresh=True)
             if renewed == credential:
                 raise
-            return self._ask_token(renewed, expires_at)
+            return self._fetch_token_with(renewed, deadline)
 
-    def _ask_token(self, credential: VendorCredential, expires_at: float) -> Token:
-        pair = f"{credential.api_key.get_secret_value()}:{credential.secret.get_secret_value()}"
-        headers = {
+    def _fetch_token_with(self, credential: VendorCredential, deadline: float) -> Token:
+        url = f"{self._origin}/id/v1/identity/auth/token"
+        return read_token(self._send(Call.TOKEN, url, deadline, credential=credential).body, time.time())
+
+    def _send(
+        self,
+        call: Call,
+        url: str,
+        deadline: float,
+        *,
+        token: str = "",
+        credential: VendorCredential | None = None,
+        public_only: bool = False,
+    ) -> Response:
+        """Send one request, report it to the observer, and raise the error that its response means."""
+        method, max_bytes = ("POST", TOKEN_MAX_BYTES) if call is Call.TOKEN else ("GET", MAX_BYTES)
+        headers = self._headers(token, credential)
+        began = time.monotonic()
+        try:
+            response = self._http.send(
+                method, url, headers=headers, deadline=deadline, max_bytes=max_bytes, public_only=public_only
+            )
+        except RetryableError as error:
+            self._observe(call, time.monotonic() - began, error)
+            raise
+        failure = error_for_response(call, response, now())
+        self._observe(call, time.monotonic() - began, failure)
+        if failure is not None:
+            raise failure
+        return response
+
+    def _headers(self, token: str, credential: VendorCredential | None) -> dict[str, str]:
+        """Return the headers of a token call (with `credential`), a ticket call (with `token`) or a link's (neither)."""
+        common = {"Accept": "application/json, */*", "User-Agent": self._user_agent}
+        if token:
+            return common | {
+                "Authorization": f"Bearer {token}",
+                "x-api-key": self._credential().api_key.get_secret_value(),
+            }
+        if credential is None:
+            return common
+        values = {name: secret.get_secret_value() for name, secret in credential if secret}
+        pair = f"{values.pop('api_key')}:{values.pop('secret')}"
+        return common | {
             "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
             "x-api-key": credential.api_key.get_secret_value(),
-            "x-tenant": credential.tenant.get_secret_value(),
-            "x-env": credential.env.get_secret_value(),
-            "x-banknu": credential.banknu.get_secret_value(),
             "x-interface": "API",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
+            **{f"x-{name}": value for name, value in values.items()},  # tenant, env and banknu, if there are any
         }
-        answer = self._send(
-            Call.TOKEN,
-            "POST",
-            f"{self._origin}/id/v1/identity/auth/token",
-            headers={name: value for name, value in headers.items() if value},
-            expires_at=expires_at,
-            max_bytes=TOKEN_MAX_BYTES,
-        )
-        _raise_refusal(Call.TOKEN, answer)
-        return read_token(answer.body, time.time())
 
-
-def _raise_refusal(call: Call, answer: Answer) -> None:
-    failure = _failure(call, answer)
-    if failure is not None:
-        raise failure
-
-
-def _failure(call: Call, answer: Answer) -> RetryableError | None:
-    """What an answer means that is not what was asked for.
-
-    Elsewhere than at a ticket's own address a 404 says nothing of the ticket, and where no token was sent a 401 or 403
-    (a link that has expired) says nothing of the credential.
-    """
-    error = error_for_response(answer, now())
-    of_no_ticket = call in (Call.TOKEN, Call.LINK) and isinstance(error, TicketNotFound)
-    of_no_credential = call is Call.LINK and isinstance(error, VendorAuthError)
-    return InvalidVendorResponse(error.detail) if error and (of_no_ticket or of_no_credential) else error
-
-
-def _segment(ticket: str) -> str:
-    """The ticket as one path segment. Checked again here, where it meets a URL."""
-    return quote(ticket_id(ticket), safe="")
+    def _ticket_url(self, ticket: str) -> str:
+        """Return the ticket's URL. The id is checked again here, where it becomes a path segment."""
+        return self._origin + _TRANSACTIONS + quote(ticket_id(ticket), safe="")

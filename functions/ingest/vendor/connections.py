@@ -1,12 +1,8 @@
-"""Connections whose every operation ends within the time of the call that they serve.
+"""Connections that stay within the limits of the call they serve: its deadline, idle time, bytes and addresses.
 
-A time-out of urllib3 is for one operation on the socket, so a peer that drips bytes keeps a call for
-ever. Here each operation gets no more than what is left of its call's own deadline. A call runs in one thread, so what
-it may spend is that thread's, and the sockets ask for it: there is no timer and no watching thread to leak, to survive
-a fork, or to fire after a freeze. One call at a time in a thread; a connection may serve another thread's call next.
-
-`PublicHttpsPool` judges the address at the moment of connecting, and connects to that very address: a name that
-answers differently the second time (DNS rebinding) gains nothing. The TLS server name stays the host.
+A timeout of requests or urllib3 bounds one socket operation, so a peer that drips bytes can hold a call for ever. Here
+each operation gets what is left of the call's deadline. The limits belong to the thread that makes the call, because a
+pooled connection serves calls of many threads, one after the other.
 """
 
 import logging
@@ -17,11 +13,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any
 
+import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
+from urllib3.poolmanager import PoolManager
 from urllib3.response import HTTPResponse
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context
@@ -30,163 +29,163 @@ from ingest.vendor.url_policy import is_public
 from ticket_archive.errors import InvalidVendorResponse
 
 
-class _Call(threading.local):
-    """What the call that runs in this thread may still spend: time, patience (seconds of silence), bytes to receive."""
+class _Limits(threading.local):
+    active = False
+    deadline = 0.0
+    idle_timeout = 0.0
+    bytes_left = 0
+    public_only = False
+    reading_headers = False
 
-    running: bool = False
-    expires_at: float = 0.0
-    patience: float = 0.0
-    bytes_left: int = 0
-    awaits_head: bool = False
-
-    def time_left(self, at_most: float | None = None) -> float:
-        """Seconds for the next operation. Raises TimeoutError when there are none."""
-        left = self.expires_at - time.monotonic()
+    def seconds(self, at_most: float | None = None) -> float:
+        """Return the timeout of the next operation. Raises TimeoutError at the deadline."""
+        left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        return min(left, self.patience if at_most is None else at_most)
+        return min(left, self.idle_timeout if at_most is None else at_most)
 
-    def receive(self, count: int) -> None:
-        if count == 0 and self.awaits_head:
-            # http.client takes the end of the connection for the end of the headers: a 200 or 404 that is none.
+    def received(self, count: int) -> None:
+        if count == 0 and self.reading_headers:
+            # http.client accepts the end of the connection as the end of the headers.
             raise ConnectionResetError
         self.bytes_left -= count
         if self.bytes_left < 0:
             raise InvalidVendorResponse("too_large")
 
 
-_call = _Call()
+_limits = _Limits()
 
 
 @contextmanager
-def within(expires_at: float, *, patience: float, bytes_on_wire: int) -> Iterator[None]:
-    """Bounds what this thread does with connections: until `expires_at` (time.monotonic()), at most `patience` seconds
-    between two bytes, at most so many bytes received. Beyond them TimeoutError and InvalidVendorResponse("too_large").
+def limits(deadline: float, *, idle_timeout: float, wire_bytes: int, public_only: bool) -> Iterator[None]:
+    """Limit the connections that this thread uses.
+
+    `deadline` is a value of time.monotonic(), `idle_timeout` the seconds between two bytes, `wire_bytes` how many bytes
+    may be received. With `public_only`, every address of the host must be public.
+
+    Raises TimeoutError, InvalidVendorResponse("too_large") and InvalidVendorResponse("address").
     """
-    _call.running, _call.expires_at, _call.patience, _call.bytes_left = True, expires_at, patience, bytes_on_wire
+    _limits.deadline, _limits.idle_timeout, _limits.bytes_left = deadline, idle_timeout, wire_bytes
+    _limits.public_only, _limits.active = public_only, True
     try:
         yield
     finally:
-        _call.running = False
+        _limits.active = False
 
 
-def keep_quiet() -> None:
-    """Silences urllib3 about bounded calls: it would log URLs, and header lines that it cannot read, as a warning."""
-    for name in ("connection", "connectionpool", "response", "util.retry"):
-        logging.getLogger(f"urllib3.{name}").addFilter(_is_not_of_a_call)
+def _outside_calls(_record: logging.LogRecord) -> bool:
+    return not _limits.active
 
 
-def _is_not_of_a_call(_record: logging.LogRecord) -> bool:
-    return not _call.running
+# urllib3 logs URLs, and header lines that it cannot parse as a warning.
+for _name in ("connection", "connectionpool", "response", "util.retry"):
+    logging.getLogger(f"urllib3.{_name}").addFilter(_outside_calls)
 
 
 def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Verifies against the PEM file `ca_bundle`. To be shared: reading the bundle costs more than a handshake."""
+    """Return a context that trusts the authorities in the PEM file `ca_bundle`."""
     context = create_urllib3_context()
     context.load_verify_locations(ca_bundle)
     context.sslsocket_class = _TlsSocket
     return context
 
 
+@cache
+def default_tls_context() -> ssl.SSLContext:
+    """Return the context for all connections. Reading certifi's bundle takes 20 ms of CPU, so it is read once."""
+    return tls_context(certifi.where())
+
+
 class _Socket(socket.socket):
-    """http.client receives by `recv_into` (through `makefile`) and sends by `sendall`."""
+    """http.client receives with `recv_into` and sends with `sendall`."""
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        self.settimeout(_call.time_left())
+        self.settimeout(_limits.seconds())
         count = super().recv_into(buffer, nbytes or 0, flags)
-        _call.receive(count)
+        _limits.received(count)
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        self.settimeout(_call.time_left())
+        self.settimeout(_limits.seconds())
         super().sendall(data, flags)
 
 
 class _TlsSocket(_Socket, ssl.SSLSocket):
-    """The handshake is one operation for the ssl module: the time-out that the plain socket had bounds all of it."""
+    """The timeout of the connected socket bounds the whole handshake."""
 
 
 class _HttpConnection(HTTPConnection):
-    public_only: ClassVar[bool] = False
-
     def _new_conn(self) -> socket.socket:
-        candidates = _resolve(self._dns_host, self.port)
-        if self.public_only and not all(is_public(address[0]) for *_, address in candidates):
+        """Connect to one of the addresses that were checked, so a second DNS answer has no effect (DNS rebinding)."""
+        addresses = _resolve(self._dns_host, self.port)
+        if _limits.public_only and not all(is_public(address[0]) for *_, address in addresses):
             raise InvalidVendorResponse("address")
-        fault = OSError()
-        for family, kind, protocol, _, address in candidates:
+        failure = OSError()
+        for family, kind, protocol, _, address in addresses:
             connected = _Socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():
                     connected.setsockopt(*option)
-                connected.settimeout(_call.time_left(self.timeout))
+                connected.settimeout(_limits.seconds(self.timeout))
                 connected.connect(address)
-                connected.settimeout(_call.time_left(self.timeout))  # for the handshake
+                connected.settimeout(_limits.seconds(self.timeout))  # for the TLS handshake
             except OSError as error:
                 connected.close()
-                fault = error
+                failure = error
             else:
                 return connected
-        if isinstance(fault, TimeoutError):
-            raise fault
-        raise NewConnectionError(self, "") from fault
+        if isinstance(failure, TimeoutError):
+            raise failure
+        raise NewConnectionError(self, "") from failure
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
-        _call.awaits_head = True
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        _limits.reading_headers = True
         try:
             return super().getresponse()
         finally:
-            _call.awaits_head = False
+            _limits.reading_headers = False
 
 
 class _HttpsConnection(_HttpConnection, HTTPSConnection):
     pass
 
 
-class _PublicHttpsConnection(_HttpsConnection):
-    public_only = True
-
-
-class HttpPool(HTTPConnectionPool):
-    """Connections in clear, to any address."""
-
+class _HttpPool(HTTPConnectionPool):
     ConnectionCls = _HttpConnection
 
 
-class HttpsPool(HTTPSConnectionPool):
-    """Connections over TLS, to any address."""
-
+class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
-class PublicHttpsPool(HTTPSConnectionPool):
-    """Connections over TLS to public addresses alone. Raises InvalidVendorResponse("address") if any of a host's is not."""
-
-    ConnectionCls = _PublicHttpsConnection
+def pool_manager(**settings: Any) -> PoolManager:
+    """Return a PoolManager whose connections stay within the limits of their call."""
+    manager = PoolManager(**settings)
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return manager
 
 
 def _resolve(host: str, port: int) -> list[Any]:
-    """The addresses of a host as socket.getaddrinfo gives them.
+    """Return the host's addresses as socket.getaddrinfo does, or raise its error or TimeoutError.
 
-    The resolver cannot be interrupted and may take far longer than the call has: it runs in a thread of its own, which
-    is left to end by itself when the time is up.
+    getaddrinfo has no timeout and cannot be interrupted, so it runs in a thread, which is abandoned at the deadline.
     """
-    outcome: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
+    results: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
-            outcome.put(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
+            results.put(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
         except OSError as error:
-            outcome.put(error)
-        except UnicodeError:  # a label that is empty or too long
-            outcome.put(socket.gaierror(socket.EAI_NONAME))
+            results.put(error)
+        except UnicodeError:  # a label is empty or too long
+            results.put(socket.gaierror(socket.EAI_NONAME))
 
-    seconds = _call.time_left()
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    timeout = _limits.seconds()
+    threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
-        found = outcome.get(timeout=seconds)
+        result = results.get(timeout=timeout)
     except queue.Empty:
         raise TimeoutError from None
-    if isinstance(found, OSError):
-        raise found
-    return found
+    if isinstance(result, OSError):
+        raise result
+    return result

@@ -1,48 +1,93 @@
-"""What an answer of the vendor's means when it is not what was asked for. Pure: status and headers in, error out."""
+"""What a response means that is not what was asked for. Pure: status, headers and body in, error out."""
 
-import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
 
-from ingest.vendor.http import Answer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ingest.vendor.http import Response
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
+    TicketInProgress,
     TicketNotFound,
     VendorAuthError,
     VendorThrottled,
     VendorUnavailable,
 )
+from ticket_archive.summary import tells_of
 
 RETRY_AFTER_MAX = 900.0
-"""Seconds. An absurd Retry-After must not put a customer off for a day."""
+"""Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
+
+_COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
+_ENVELOPE_MAX_BYTES = 10_000
 
 _NOT_FOUND_CODE = "TCKTNTFND"
-_WHOLE = (200, 201, 203, 204)  # of the other 2xx, 202 says "not yet" and 206 "not all"
+_IN_PROGRESS_CODES = {"PROCESSING", "AWAITING", "PENDING", "IN_PROGRESS"}
+_SUCCESS_CODES = {"SUCCESS", "SUCCESSFUL", "OK", "VERIFIED", "ACCEPTED", "REJECTED", "FAILED"}  # outcomes, too
+_NO_TICKET = "-"  # no ticket's id
 
 
-def error_for_response(answer: Answer, now: datetime) -> RetryableError | None:
-    """None for an answer that is whole, otherwise the error that says what to do next. Its detail is the status."""
-    status = answer.status
+class Call(StrEnum):
+    """The kinds of call. A link is the URL of a file."""
+
+    TOKEN = "token"  # noqa: S105 - no password
+    DETAILS = "details"
+    IMAGES = "images"
+    LINK = "link"
+
+
+class Envelope(BaseModel):
+    """The vendor's body for success and error alike.
+
+    Its members are those of `OnboardingResponse.swift` (github.com/preventorid/button-ios-sdk). Anything else is in
+    `model_extra`.
+    """
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+    status: int | str | None = None
+    code: int | str | None = None
+    message: Any = None
+    token: Any = None
+    expiracy: Any = None
+    user: Any = None
+    ticket: Any = None
+
+
+def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
+    """Return the error that a response means, or None for what was asked for. Its detail is the status.
+
+    A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400.
+    """
+    envelope = _envelope(response.body) if call is not Call.LINK else None
+    status = response.status
+    if status in _COMPLETE:
+        if envelope is None or (told := _error_status(call, envelope)) is None:
+            return None
+        if call is Call.DETAILS and _code(envelope) in _IN_PROGRESS_CODES:
+            return TicketInProgress(str(status))
+        status = told
     detail = str(status)
-    if status in _WHOLE:
-        return None
-    if status == 404 or (400 <= status < 500 and _vendor_code(answer.body) == _NOT_FOUND_CODE):
-        return TicketNotFound(detail)
-    if status in (401, 403):
-        return VendorAuthError(detail)
-    pause = retry_after(answer.headers.get("Retry-After"), now)
+    if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(envelope)):
+        return TicketNotFound(detail) if call in (Call.DETAILS, Call.IMAGES) else InvalidVendorResponse(detail)
+    if status in (401, 403):  # a link is fetched without credentials: its URL has expired
+        return InvalidVendorResponse(detail) if call is Call.LINK else VendorAuthError(detail)
+    wait = retry_after(response.headers.get("Retry-After"), now)
     if status == 429:
-        return VendorThrottled(detail, retry_after=pause)
+        return VendorThrottled(detail, retry_after=wait)
     if status in (408, 425) or status >= 500:
-        return VendorUnavailable(detail, retry_after=pause)
+        return VendorUnavailable(detail, retry_after=wait)
     return InvalidVendorResponse(detail)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which is a number of seconds or a date (RFC 9110, 10.2.3), at most 900.
+    """Return the seconds that a Retry-After header asks for, at most RETRY_AFTER_MAX.
 
-    None for what is missing, malformed, negative or past.
+    It is a number of seconds or a date (RFC 9110, 10.2.3). None if it is missing, malformed, negative or past.
     """
     if value is None:
         return None
@@ -60,11 +105,50 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     return min(seconds, RETRY_AFTER_MAX) if seconds > 0 else None
 
 
-def _vendor_code(body: bytes) -> str | None:
-    """The `code` of the vendor's error body {"status", "code", "message"}; the message is not looked at."""
-    try:
-        error = json.loads(body[:10_000].decode("utf-8"))
-    except (ValueError, RecursionError):
+def _envelope(body: bytes) -> Envelope | None:
+    """Parse a small JSON object. None for everything else: errors are small, details and images need not be."""
+    if body.lstrip()[:1] != b"{" or len(body) > _ENVELOPE_MAX_BYTES:
         return None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) else None
+    try:
+        return Envelope.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _error_status(call: Call, envelope: Envelope) -> int | None:
+    """Return the status of the error in a 200's body, or None if there is none.
+
+    An error has a code that does not mean success, and nothing of what was asked for beside it.
+    """
+    code = _code(envelope)
+    if _is_not_found(envelope):
+        status = 404
+    elif not code or code in _SUCCESS_CODES:
+        return None
+    else:
+        told = (envelope.status, int(code) if code.isdecimal() and code.isascii() and len(code) < 9 else None)
+        status = next(
+            (each for each in told if isinstance(each, int) and 400 <= each < 600), 0 if code.isdecimal() else 400
+        )
+    if not status or _has_content(call, envelope):
+        return None
+    if call is Call.IMAGES and status == 400:
+        return None  # the vendor may always answer a type so: it settles as unrecognized
+    return status
+
+
+def _has_content(call: Call, envelope: Envelope) -> bool:
+    extra = envelope.model_extra or {}
+    if call is Call.TOKEN:
+        return bool(envelope.token or extra.get("access_token"))
+    if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
+        return True
+    return tells_of({"status": envelope.status, **extra}, _NO_TICKET)
+
+
+def _is_not_found(envelope: Envelope) -> bool:
+    return _NOT_FOUND_CODE in (_code(envelope), envelope.status)
+
+
+def _code(envelope: Envelope) -> str:
+    return "" if envelope.code is None else str(envelope.code).strip().upper()

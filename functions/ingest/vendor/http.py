@@ -1,46 +1,44 @@
-"""The one way to the vendor: HTTP calls that end in time, stay within a byte cap and go only where they were sent.
+"""HTTP calls with requests that end by a deadline, stay within a size limit and connect only where they may.
 
-urllib3 keeps the connections; what it leaves open is closed here: a call has one deadline for everything
-(`connections.py`), bodies are decompressed in small steps up to the cap, a redirect is an error. It knows no proxies,
-cookies or credentials of the environment, as `requests` on top of it would. Errors carry short codes: the exceptions of
-the libraries hold URLs and headers, so none of them stays attached.
+`LimitedAdapter` adds to requests what it lacks; the sockets are in `connections.py`. Errors carry short codes and no
+library's exception, because those contain URLs and headers.
 """
 
 import http.client
 import io
-import re
 import socket
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
-import certifi
+import requests
 import urllib3.exceptions
+from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.poolmanager import PoolManager
 from urllib3.response import BaseHTTPResponse
-from urllib3.util import Timeout, parse_url
 
-from ingest.vendor.connections import HttpPool, HttpsPool, PublicHttpsPool, keep_quiet, tls_context, within
+from ingest.vendor.connections import default_tls_context, limits, pool_manager
 from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 
-PIECE = 65_536  # bytes read or decompressed in one step
-FRAMING = 262_144  # bytes on the wire that an answer may have above its body: headers, chunk sizes, trailers
-COMPRESSIONS = ("gzip", "x-gzip", "deflate")
-CLOCK_SLACK = 0.001  # seconds by which a wait may end early
-_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+", re.ASCII | re.IGNORECASE)
+PIECE = 65_536
+"""Bytes that are read or decompressed in one step."""
+
+_FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, beside the body
+_COMPRESSIONS = ("gzip", "x-gzip", "deflate")
+_CLOCK_SLACK = 0.001  # seconds by which a wait may end early
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer of any status but 1xx and 3xx.
+class Response:
+    """A complete response of any status but 1xx and 3xx.
 
-    `headers` is case-insensitive; `body` is decompressed; `content_type` is the media type alone, in lower case, empty
-    if there is none. A body without Content-Length, chunks or compression ends where the peer closes the connection:
-    nothing in HTTP tells then whether it was cut off. Only the content's own end does, of the JSON or of the image.
+    `headers` is case-insensitive, `body` is decompressed, and `content_type` is the media type in lower case, without
+    parameters, empty if there is none. A body without Content-Length, chunks or compression ends where the connection
+    does: only its own format can show that it was cut off.
     """
 
     status: int
@@ -49,36 +47,64 @@ class Answer:
     content_type: str
 
 
-@cache
-def usual_tls() -> ssl.SSLContext:
-    """The vendor's server has a certificate of one of the usual authorities: certifi's. Takes 20 ms of CPU, once."""
-    return tls_context(certifi.where())
+class LimitedAdapter(HTTPAdapter):
+    """Sends requests over limited connections that share one SSLContext. Refuses redirects and interim responses."""
+
+    def __init__(self, tls: Callable[[], ssl.SSLContext], pool_size: int) -> None:
+        self._tls = tls
+        super().__init__(pool_maxsize=pool_size)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **settings: Any) -> None:
+        """Create the pools of limited connections."""
+        self.poolmanager = pool_manager(num_pools=connections, maxsize=maxsize, block=block, **settings)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *_: Any, **__: Any
+    ) -> HTTPConnectionPool:
+        """Return the pool for the request's origin. There are no proxies, and verification is the context's."""
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_url(str(request.url), {"ssl_context": self._tls()})
+        return pool
+
+    def cert_verify(self, *_: Any) -> None:
+        """Do nothing: the context verifies, and requests would have each connection read the CA bundle again."""
+
+    def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:
+        """Return the response with its body unread.
+
+        Redirects are refused here, because requests reads a redirect's body without a limit even if it does not follow.
+        """
+        response = super().send(request, *rest, **options)
+        if 200 <= response.status_code < 300 or response.status_code >= 400:
+            return response
+        response.close()
+        if response.status_code < 200:  # the real response follows, and would be taken for the next call's
+            raise VendorUnavailable("protocol")
+        raise InvalidVendorResponse("redirect")
 
 
-class Transport:
-    """Pooled keep-alive connections for any number of threads, TLS verified.
+class HttpClient:
+    """Sends HTTP requests on pooled connections. Safe to use from many threads.
 
-    Nothing comes from the environment (no proxies, no netrc, no CA bundle), no cookie is kept, nothing is retried.
-    `connect_timeout` (per address) and `read_timeout` (between two bytes) are in seconds and only shorten a call's own
-    deadline. `pool_size` is per host. `tls` gives the context of every connection, always the same one.
+    Takes nothing from the environment (proxies, netrc, CA bundle), keeps no cookies and retries nothing.
+    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds; `pool_size` is the number of
+    idle connections kept per host. `tls` returns the context of every connection, always the same.
     """
 
     def __init__(
         self,
         *,
         connect_timeout: float = 3.05,
-        read_timeout: float = 10.0,
+        idle_timeout: float = 10.0,
         pool_size: int = 32,
-        tls: Callable[[], ssl.SSLContext] = usual_tls,
+        tls: Callable[[], ssl.SSLContext] = default_tls_context,
     ) -> None:
-        # The sockets bound every operation after connecting.
-        self._timeout = Timeout(connect=connect_timeout, read=None)
-        self._read_timeout = read_timeout
-        self._tls = tls
-        self._pools = _pools(pool_size, HttpPool, HttpsPool)
-        # Apart from the other: no connection made without the check is ever used where it is asked for.
-        self._public_pools = _pools(pool_size, PublicHttpsPool)
-        keep_quiet()
+        self._timeout = (connect_timeout, None)  # connections bound each read themselves
+        self._idle_timeout = idle_timeout
+        self._session = _session(
+            {"https://": LimitedAdapter(tls, pool_size), "http://": LimitedAdapter(tls, pool_size)}
+        )
+        # A session of its own: no connection that was made without the check of its address is used with it.
+        self._public_session = _session({"https://": LimitedAdapter(tls, pool_size)})
 
     def send(
         self,
@@ -86,102 +112,81 @@ class Transport:
         url: str,
         *,
         headers: Mapping[str, str],
-        expires_at: float,
+        deadline: float,
         max_bytes: int,
         public_only: bool = False,
-    ) -> Answer:
-        """One exchange, from resolving the name to the last byte of the body.
+    ) -> Response:
+        """Send a request and return the complete response.
 
-        `expires_at` is a value of time.monotonic(); `max_bytes` caps the decompressed body. With `public_only` the URL
-        must be https and every address of its host public.
+        `deadline` (time.monotonic()) covers everything from resolving the name to the last byte. `max_bytes` limits the
+        decompressed body. With `public_only` the URL must be https and every address of its host public.
 
-        Raises VendorUnavailable for what may pass: "deadline", "timeout" (a silence), "dns", "connect", "tls", "reset",
-        "truncated", "encoding" (broken compression), "protocol" (not HTTP as this side knows it).
-        Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression that
-        was not asked for).
+        Raises VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns", "connect", "tls", "reset",
+        "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request that can be sent).
+        Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression
+        that was not requested).
         """
-        pools = self._public_pools if public_only else self._pools
+        session = self._public_session if public_only else self._session
+        wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
         try:
-            with within(expires_at, patience=self._read_timeout, bytes_on_wire=max_bytes + max_bytes // 4 + FRAMING):
-                return self._exchange(pools, method, url, headers, max_bytes)
+            with limits(deadline, idle_timeout=self._idle_timeout, wire_bytes=wire_bytes, public_only=public_only):
+                request = requests.PreparedRequest()
+                request.prepare(method, url, {"Accept-Encoding": "gzip", **headers})
+                with session.send(
+                    request, stream=True, timeout=self._timeout, proxies={}, allow_redirects=False
+                ) as response:
+                    body = _read(response.raw, max_bytes)
+            content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            return Response(response.status_code, response.headers, body, content_type)
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError) as error:
             code = _code(error)
-        if code == "timeout" and time.monotonic() >= expires_at - CLOCK_SLACK:
+        if code == "timeout" and time.monotonic() >= deadline - _CLOCK_SLACK:
             code = "deadline"
-        raise VendorUnavailable(code)  # here, where no exception is being handled that would stay attached
+        raise VendorUnavailable(code)  # outside the handler, so that the library's exception is not its context
 
     def close(self) -> None:
-        """Closes the idle connections at once; urllib3 leaves that to the garbage collector."""
-        for manager in (self._pools, self._public_pools):
-            keys = manager.pools.keys()
-            for pool in filter(None, map(manager.pools.get, keys)):
-                pool.close()
-            manager.clear()
-
-    def _exchange(
-        self, pools: PoolManager, method: str, url: str, headers: Mapping[str, str], max_bytes: int
-    ) -> Answer:
-        target = parse_url(url)
-        # Without a scheme urllib3 would assume one, and it asks the resolver for any host.
-        if target.scheme not in pools.pool_classes_by_scheme or target.auth or not _HOST.fullmatch(target.host or ""):
-            raise VendorUnavailable("protocol")
-        response = pools.connection_from_host(
-            target.host, target.port, target.scheme, {"ssl_context": self._tls()}
-        ).urlopen(
-            method,
-            target.request_uri,
-            headers={"Accept-Encoding": "gzip", **headers},
-            retries=False,
-            redirect=False,
-            timeout=self._timeout,
-            preload_content=False,
-            decode_content=False,
-        )
-        try:
-            if 300 <= response.status < 400:
-                raise InvalidVendorResponse("redirect")
-            if response.status < 200:
-                # An interim answer. The real one follows, and would be taken for the next call's.
-                raise VendorUnavailable("protocol")
-            body = _read(response, max_bytes)
-        except BaseException:
-            response.close()
-            response.release_conn()
-            raise
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Answer(response.status, response.headers, body, media_type)
+        """Close the idle connections."""
+        self._session.close()
+        self._public_session.close()
 
 
-def _pools(pool_size: int, *pools: type[HTTPConnectionPool]) -> PoolManager:
-    manager = PoolManager(maxsize=pool_size)
-    manager.pool_classes_by_scheme = {pool.scheme: pool for pool in pools if pool.scheme}
-    return manager
+def _session(adapters: Mapping[str, HTTPAdapter]) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.adapters.clear()
+    for prefix, adapter in adapters.items():
+        session.mount(prefix, adapter)
+    return session
 
 
 def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """The decompressed body, complete as far as HTTP and gzip can tell."""
-    declared = raw.length_remaining
-    if declared is None and not raw.chunked and "Content-Length" in raw.headers:
+    """Return the decompressed body, complete as far as HTTP and gzip can tell."""
+    length = raw.length_remaining
+    if length is None and not raw.chunked and "Content-Length" in raw.headers:
         raise VendorUnavailable("protocol")
-    if declared is not None and declared > max_bytes:
+    if length is not None and length > max_bytes:
         raise InvalidVendorResponse("too_large")
-    coding = raw.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ("", "identity", *COMPRESSIONS):
+    encoding = raw.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", *_COMPRESSIONS):
         raise InvalidVendorResponse("encoding")
-    inflater = _Inflater() if coding in COMPRESSIONS and declared != 0 else None
-    body = io.BytesIO()  # whose getvalue() is no second copy
+    decoder = _Decoder() if encoding in _COMPRESSIONS and length != 0 else None
+    body = io.BytesIO()  # getvalue() makes no second copy
     for received in raw.stream(PIECE, decode_content=False):
-        for piece in inflater.feed(received) if inflater else (received,):
+        for piece in decoder.feed(received) if decoder else (received,):
             if body.tell() + len(piece) > max_bytes:
                 raise InvalidVendorResponse("too_large")
             body.write(piece)
-    if inflater and not inflater.is_complete:
+    if decoder and not decoder.is_complete:
         raise VendorUnavailable("truncated")
     return body.getvalue()
 
 
-class _Inflater:
-    """gzip, of one member or several, or zlib's deflate, in pieces. urllib3's own takes a cut-off stream for whole."""
+class _Decoder:
+    """Decompresses gzip (one or more members) or deflate in bounded steps.
+
+    urllib3's decoders accept a truncated stream as complete (test_urllib3_accepts_truncated_gzip).
+    """
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(32 + zlib.MAX_WBITS)
@@ -202,8 +207,8 @@ class _Inflater:
                 return
 
 
-# The first kind that is found in an exception or in what caused it, and its code. The order matters: most of Python's
-# own errors are OSErrors too, and a lost connection is an HTTPException as well.
+# The code of the first of these types among an exception and its causes. The order matters: most are OSErrors too, and
+# a lost connection is also an HTTPException.
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "dns"),
     (TimeoutError, "timeout"),

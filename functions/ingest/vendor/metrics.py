@@ -1,7 +1,6 @@
-"""What is told of every call to the vendor: a count and a time, a log line. Ids and codes only."""
+"""A metric, a duration and a log line for every call to the vendor. Ids and codes only."""
 
-from enum import StrEnum
-
+from ingest.vendor.errors import Call
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -13,17 +12,7 @@ from ticket_archive.errors import (
 from ticket_archive.metrics import Metric, MetricBuffer
 from ticket_archive.telemetry import describe, logger
 
-
-class Call(StrEnum):
-    """What is asked for; a link is an image behind a URL."""
-
-    TOKEN = "token"  # noqa: S105 - no password
-    DETAILS = "details"
-    IMAGES = "images"
-    LINK = "link"
-
-
-_TIMES = {
+_DURATIONS = {
     Call.TOKEN: Metric.VENDOR_TOKEN_TIME,
     Call.DETAILS: Metric.VENDOR_DETAILS_TIME,
     Call.IMAGES: Metric.VENDOR_IMAGES_TIME,
@@ -38,20 +27,33 @@ _FAILURES: dict[type[RetryableError], Metric] = {
 }
 
 
+_HINTS = {
+    "401": "The vendor refused the credential or a new token. Check the vendor credential secret.",
+    "403": (
+        "The vendor refused access. Check the vendor credential's permissions, and whether a filter refuses the "
+        "User-Agent: try a browser's in the parameter VendorUserAgent."
+    ),
+}
+
+
 class VendorCalls:
-    """Told of each call when it has ended, by many threads."""
+    """Records each call when it has ended. Safe to use from many threads."""
 
     def __init__(self, metric_buffer: MetricBuffer) -> None:
-        self._tally = metric_buffer
+        self._metric_buffer = metric_buffer
 
-    def __call__(self, call: Call, seconds: float, failure: RetryableError | None) -> None:
-        """`failure` is what the answer, or its absence, means; None where it is what was asked for."""
+    def __call__(self, call: Call, seconds: float, error: RetryableError | None) -> None:
+        """`error` is what the response, or its absence, means; None for what was asked for."""
         milliseconds = round(seconds * 1000)
-        self._tally.add(Metric.VENDOR_CALLS)
-        self._tally.add(_TIMES[call], milliseconds)
-        if failure is not None:
-            self._tally.add(_FAILURES.get(type(failure), Metric.VENDOR_CALLS_MISBEHAVED))
-        told = {"call": call.value, **(describe(failure) if failure else {})}
-        expected = failure is None or isinstance(failure, TicketNotFound)  # which may mean a derived image's absence
-        log = logger.debug if expected else logger.info
-        log("vendor call", extra={**told, "milliseconds": milliseconds})
+        self._metric_buffer.add(Metric.VENDOR_CALLS)
+        self._metric_buffer.add(_DURATIONS[call], milliseconds)
+        keys = {"call": call.value, "milliseconds": milliseconds}
+        if error is not None:
+            self._metric_buffer.add(_FAILURES.get(type(error), Metric.VENDOR_CALLS_MISBEHAVED))
+            keys |= describe(error)
+        if isinstance(error, VendorAuthError):
+            logger.warning("vendor call", extra={**keys, "hint": _HINTS.get(error.detail, "")})
+        elif error is None or isinstance(error, TicketNotFound):  # which is normal for a derived image
+            logger.debug("vendor call", extra=keys)
+        else:
+            logger.info("vendor call", extra=keys)

@@ -3,7 +3,7 @@
 An image URL comes out of an answer, so it is untrusted input that decides where this function connects to. In Lambda
 that reaches further than it looks: the Runtime API on loopback, the credentials' endpoint on 169.254.0.0/16, a VPC.
 The URL is judged here, before anything is resolved; the address that its host resolves to is judged by
-`is_public` when the connection is made (`transport.py`), since a name can answer differently each time.
+`is_public` when the connection is made (`connections.py`), since a name can answer differently each time.
 """
 
 import re

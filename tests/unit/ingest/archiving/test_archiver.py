@@ -108,7 +108,7 @@ class TestAWholeTicket:
     def test_costs_one_call_for_each_thing(self, house: ArchiveHarness) -> None:
         house.run(event())
 
-        assert Counter(vendor_calls(house)) == Counter(["details", *(f"images {kind.value}" for kind in ImageType)])
+        assert Counter(vendor_calls(house)) == Counter(["details", *(f"files {kind.value}" for kind in ImageType)])
 
     def test_costs_three_writes_to_the_table_and_one_put_for_each_object(self, house: ArchiveHarness) -> None:
         house.run(event())
@@ -149,7 +149,7 @@ class TestAWholeTicket:
 
         house.run(event())
 
-        assert vendor_calls(house) == ["details", "images DOCUMENT"]
+        assert vendor_calls(house) == ["details", "files DOCUMENT"]
         assert house.table[TICKET].types == {DOCUMENT: TypeState.STORED}
 
     def test_expires_where_retention_is_configured(self) -> None:
@@ -313,7 +313,7 @@ class TestAnIncompleteTicket:
 
         assert house.run(event()) is Result.ARCHIVED
 
-        assert vendor_calls(house) == [f"images {missing.value}"]
+        assert vendor_calls(house) == [f"files {missing.value}"]
         assert [image.type for image in house.table[TICKET].images] == list(ImageType)
         house.check()
 
@@ -346,7 +346,7 @@ class TestAnIncompleteTicket:
         vendor_calls(house)
 
         assert house.run(request()) is Result.ARCHIVED
-        assert set(vendor_calls(house)) == {f"images {kind.value}" for kind in (PORTRAIT, SIGNATURE, GHOST)}
+        assert set(vendor_calls(house)) == {f"files {kind.value}" for kind in (PORTRAIT, SIGNATURE, GHOST)}
 
     @pytest.mark.parametrize("wanted", [event("e2"), request(force=True)], ids=["another event", "force"])
     def test_is_fetched_as_a_whole_by_another_event_and_by_force(
@@ -669,7 +669,7 @@ class TestAttemptsAtTheSameTime:
         fails(house, event("e1"))
         # WHEN the vendor rejects it, and that event's attempt begins and ends within the first event's next one
         house.effects.hook = lambda when, name: None
-        self.within(house, "vendor.images", event("e2"))
+        self.within(house, "vendor.files", event("e2"))
         house.has("REJECTED")
 
         assert house.run(event("e1")) is Result.SUPERSEDED

@@ -81,7 +81,7 @@ def test_the_vendors_order_is_kept(vendor: FakeVendor, bucket: FakeBucket) -> No
 def test_only_what_is_asked_for_is_fetched(vendor: FakeVendor, bucket: FakeBucket) -> None:
     fetched = fetch(vendor, bucket, DOCUMENT, with_details=False)
 
-    assert vendor.effects.log == [f"vendor.images {TICKET} DOCUMENT"]
+    assert vendor.effects.log == [f"vendor.files {TICKET} DOCUMENT"]
     assert fetched.details is None
     assert fetched.failures == {}
 

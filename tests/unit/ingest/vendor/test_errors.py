@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.vendor.errors import RETRY_AFTER_MAX, error_for_response, retry_after
-from ingest.vendor.http import Answer
+from ingest.vendor.errors import RETRY_AFTER_MAX, Call, error_for_response, retry_after
+from ingest.vendor.http import Response
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -25,8 +25,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOT_FOUND = b'{"status": 400, "code": "TCKTNTFND", "message": "Ticket not found"}'
 
 
-def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
-    return Answer(status, headers or {}, body, "application/json")
+def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
+    return Response(status, headers or {}, body, "application/json")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_status_means_one_error_and_says_when_to_come_back(
     status: int, meaning: type[RetryableError] | None, value: str | None, pause: float | None
 ) -> None:
     # GIVEN / WHEN
-    error = error_for_response(answer(status, {"Retry-After": value} if value else None), NOW)
+    error = error_for_response(Call.DETAILS, answer(status, {"Retry-After": value} if value else None), NOW)
     # THEN
     if meaning is None:
         assert error is None
@@ -78,12 +78,12 @@ def test_a_status_means_one_error_and_says_when_to_come_back(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
 def test_the_vendors_own_code_says_that_a_ticket_is_not_found(status: int) -> None:
-    assert type(error_for_response(answer(status, body=NOT_FOUND), NOW)) is TicketNotFound
+    assert type(error_for_response(Call.DETAILS, answer(status, body=NOT_FOUND), NOW)) is TicketNotFound
 
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_server_error_is_not_about_the_ticket_whatever_its_code(status: int) -> None:
-    assert type(error_for_response(answer(status, body=NOT_FOUND), NOW)) is VendorUnavailable
+    assert type(error_for_response(Call.DETAILS, answer(status, body=NOT_FOUND), NOW)) is VendorUnavailable
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_a_server_error_is_not_about_the_ticket_whatever_its_code(status: int) -
     ],
 )
 def test_another_error_body_changes_nothing(body: bytes) -> None:
-    assert type(error_for_response(answer(400, body=body), NOW)) is InvalidVendorResponse
+    assert type(error_for_response(Call.DETAILS, answer(400, body=body), NOW)) is InvalidVendorResponse
 
 
 @given(st.integers(100, 999), st.binary())
 def test_no_answer_raises_and_no_error_quotes_one(status: int, body: bytes) -> None:
-    error = error_for_response(answer(status, {"Retry-After": "canary"}, b"canary" + body), NOW)
+    error = error_for_response(Call.DETAILS, answer(status, {"Retry-After": "canary"}, b"canary" + body), NOW)
     assert (error is None) is (status in (200, 201, 203, 204))
     assert "canary" not in repr(error)
 
@@ -176,4 +176,7 @@ def test_a_pause_is_none_or_at_most_a_quarter_of_an_hour(value: str, now: dateti
 
 def test_the_vendors_error_is_not_read_beyond_its_beginning() -> None:
     padded: dict[str, Any] = {"message": "x" * 20_000, "code": "TCKTNTFND"}
-    assert type(error_for_response(answer(400, body=json.dumps(padded).encode()), NOW)) is InvalidVendorResponse
+    assert (
+        type(error_for_response(Call.DETAILS, answer(400, body=json.dumps(padded).encode()), NOW))
+        is InvalidVendorResponse
+    )

@@ -16,8 +16,8 @@ import urllib3.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.vendor.connections import within
-from ingest.vendor.http import PIECE, Answer, Transport, _code, _Inflater
+from ingest.vendor.connections import limits
+from ingest.vendor.http import PIECE, HttpClient, Response, _code, _Decoder
 from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 
 
@@ -52,7 +52,7 @@ def test_an_error_has_the_code_of_what_caused_it(error: BaseException, code: str
 
 
 def inflated(wire: bytes, step: int) -> tuple[bytes, bool]:
-    inflater = _Inflater()
+    inflater = _Decoder()
     pieces = [piece for at in range(0, len(wire), step) for piece in inflater.feed(wire[at : at + step])]
     assert all(len(piece) <= PIECE for piece in pieces)
     return b"".join(pieces), inflater.is_complete
@@ -80,12 +80,12 @@ def test_a_body_of_any_size_comes_in_small_pieces(size: int) -> None:
 
 
 def test_an_answers_repr_shows_neither_headers_nor_body() -> None:
-    assert "canary" not in repr(Answer(200, {"canary": "canary"}, b"canary", "text/html"))
+    assert "canary" not in repr(Response(200, {"canary": "canary"}, b"canary", "text/html"))
 
 
 def test_building_a_transport_opens_nothing_and_starts_nothing() -> None:
     before = threading.active_count()
-    transport = Transport()  # sockets are off in these tests
+    transport = HttpClient()  # sockets are off in these tests
     assert threading.active_count() == before
     transport.close()
 
@@ -93,9 +93,9 @@ def test_building_a_transport_opens_nothing_and_starts_nothing() -> None:
 def test_a_call_whose_time_is_over_does_not_even_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: asked.append(arguments))
-    transport = Transport()
+    transport = HttpClient()
     with pytest.raises(VendorUnavailable, match="deadline"):
-        transport.send("GET", "http://canary.test/", headers={}, expires_at=time.monotonic(), max_bytes=1)
+        transport.send("GET", "http://canary.test/", headers={}, deadline=time.monotonic(), max_bytes=1)
     transport.close()
     assert asked == []
 
@@ -112,9 +112,9 @@ def test_a_call_whose_time_is_over_does_not_even_resolve(monkeypatch: pytest.Mon
     ],
 )
 def test_a_request_that_cannot_be_made_says_nothing_of_itself(url: str, headers: dict[str, str]) -> None:
-    transport = Transport()
+    transport = HttpClient()
     with pytest.raises(VendorUnavailable) as raised:
-        transport.send("GET", url, headers=headers, expires_at=time.monotonic() + 1, max_bytes=1)
+        transport.send("GET", url, headers=headers, deadline=time.monotonic() + 1, max_bytes=1)
     transport.close()
     assert str(raised.value) == "vendor_unavailable: protocol"
     assert raised.value.__context__ is raised.value.__cause__ is None
@@ -125,13 +125,13 @@ def test_a_public_call_connects_to_no_other_address(address: str, monkeypatch: p
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     found = [(family, socket.SOCK_STREAM, 6, "", (address, 443))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
-    transport = Transport()
+    transport = HttpClient()
     with pytest.raises(InvalidVendorResponse, match="address"):
         transport.send(
             "GET",
             "https://canary.test/",
             headers={},
-            expires_at=time.monotonic() + 1,
+            deadline=time.monotonic() + 1,
             max_bytes=1,
             public_only=True,
         )
@@ -139,12 +139,12 @@ def test_a_public_call_connects_to_no_other_address(address: str, monkeypatch: p
 
 
 def test_urllib3_is_quiet_inside_a_call_and_only_there(caplog: pytest.LogCaptureFixture) -> None:
-    Transport().close()
+    HttpClient().close()
     caplog.set_level(logging.DEBUG)
     names = {f"urllib3.{name}" for name in ("connection", "connectionpool", "response", "util.retry")}
     for name in names:
         log = logging.getLogger(name)
-        with within(time.monotonic() + 1, patience=1, bytes_on_wire=1):
+        with limits(time.monotonic() + 1, idle_timeout=1, wire_bytes=1, public_only=False):
             log.warning("canary")
         log.warning("outside")
     assert "canary" not in caplog.text
