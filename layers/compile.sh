@@ -1,23 +1,21 @@
 #!/bin/sh
-# Compiles the modules below $1, which will be at $2 in Lambda.
+# usage: compile.sh FOLDER PATH: compile the modules in FOLDER, which Lambda will mount at PATH.
 #
-# /opt and /var/task are read-only there, so a module that comes without its compiled form is compiled again in every
-# cold start: that takes three times as long. Only the runtime's own version of Python can do it; any such interpreter
-# on this machine will. Packaging changes the files' times, so they must not be what counts: hence unchecked hashes.
-#
-# The layer and the functions have this script each: `sam build` gives a Makefile its own folder and no other.
+# /opt and /var/task are read-only in Lambda, so uncompiled modules are compiled again in every cold start, which then
+# takes 2.5 times as long without SnapStart. Only Lambda's own Python version can compile them. Packaging changes files'
+# times, so the compiled files use unchecked hashes instead. functions/compile.sh is a link to this file, because
+# `sam build` gives each Makefile only its own folder.
 set -eu
-folder=$1 there=$2
+folder=$1 path=$2
 version=${LAYER_PYTHON_VERSION:-3.13}
 
-# sam build sets PYTHONPATH and the like for its own interpreter
-run() { env -u PYTHONPATH -u PYTHONHOME "$@"; }
-
-for python in "${PYTHON:-python3}" "python$version" python3 "${HOME:-/nonexistent}/.pyenv/versions/$version".*/bin/python; do
-    if [ "$(run "$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ]; then
-        run "$python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$folder" -p "$there" "$folder"
+for python in "${PYTHON:-python3}" "python$version" "${HOME:-/nonexistent}/.pyenv/versions/$version".*/bin/python; do
+    # sam build sets PYTHONPATH for its own interpreter
+    python="env -u PYTHONPATH -u PYTHONHOME $python"
+    if [ "$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ]; then
+        $python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$folder" -p "$path" "$folder"
         exit
     fi
 done
-echo "There is no Python $version on this machine, so the modules are not compiled: cold starts will take three times" \
-    "as long. Install one, or build with \`sam build --use-container\`." >&2
+echo "No Python $version found, so modules are not compiled and cold starts without SnapStart take 2.5 times as long." \
+    "Install Python $version, or run 'sam build --use-container'." >&2
