@@ -68,7 +68,7 @@ def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
         assert example.outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
         yield example
     finally:
-        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")  # as docs/upgrades.md removes the product
+        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")  # as docs/deploying.md removes the product
 
 
 def deploy(stack: LocalStack) -> None:

@@ -1,7 +1,7 @@
 """An update of a deployed stack keeps what is in it: no table, bucket, key, queue, secret or URL is replaced.
 
 `stateful_resources.json` is what installations have. Where this test fails, an update would lose or strand data: think
-of a migration first (docs/upgrades.md). Only a resource that is new may be written into the record as it is.
+of a migration first (docs/deploying.md). Only a resource that is new may be written into the record as it is.
 """
 
 import copy
