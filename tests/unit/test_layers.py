@@ -1,6 +1,5 @@
-"""What the shared layer installs: exactly what was pinned, from wherever the installer is told to look."""
+"""The build of layer and functions: exactly the pinned packages, for Lambda, on common hosts."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,132 +8,158 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from local import ROOT
+from tests.support.template import SOURCE, nodes
+
 PINNED = [ROOT / "layers" / "requirements.txt", *sorted((ROOT / "requirements").glob("*.txt"))]
-WANTED = (ROOT / "layers" / "requirements.in").read_text()
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def entries(text: str) -> list[str]:
-    """Requirements with their continuation lines, comments left out."""
+    """Return the requirements with their continuation lines, without comments."""
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return "\n".join(lines).replace("\\\n", " ").splitlines()
 
 
-@pytest.mark.parametrize("file", PINNED, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_every_requirement_has_one_version_and_hashes(file: Path) -> None:
-    found = entries(file.read_text())
-    assert found
-    for entry in found:
-        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[^\s;]+( ; .+?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry.strip()), (
-            entry
-        )
+def names(text: str) -> set[str]:
+    return {re.split(r"[\s<>=!~\[#]", entry, maxsplit=1)[0] for entry in entries(text)}
 
 
 @pytest.mark.parametrize("file", PINNED, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_no_index_is_named(file: Path) -> None:
+def test_requirements_are_pinned_with_hashes_and_name_no_index(file: Path) -> None:
     text = file.read_text()
     assert "://" not in text
-    assert not re.search(r"^\s*-(?!-hash)", text, re.MULTILINE), "an option"
-    assert "index-url" not in text
-    assert "trusted-host" not in text
+    assert entries(text)
+    for entry in entries(text):
+        assert re.fullmatch(r"[a-z0-9][a-z0-9._-]*==[^\s;]+( ; .+?)?(\s+--hash=sha256:[0-9a-f]{64})+", entry.strip())
 
 
-def test_everything_that_is_wanted_is_pinned() -> None:
-    wanted = {re.split(r"[\s<>=!~\[#]", entry, maxsplit=1)[0] for entry in entries(WANTED)}
-    pinned = {entry.partition("==")[0] for entry in entries(PINNED[0].read_text())}
+def test_layer_has_what_the_functions_need_and_no_development_tool() -> None:
+    wanted = names((ROOT / "layers" / "requirements.in").read_text())
+    pinned = names(PINNED[0].read_text())
+    assert {"aws-lambda-powertools", "boto3", "cryptography", "filetype", "ijson", "pydantic", "requests"} <= wanted
     assert wanted <= pinned
-    assert {"boto3", "aws-lambda-powertools", "cryptography", "urllib3"} <= wanted
+    assert not pinned & {"pytest", "mypy", "boto3-stubs", "pillow", "rich", "typer"}
 
 
-def test_what_only_development_needs_is_in_no_package() -> None:
-    pinned = {entry.partition("==")[0] for entry in entries(PINNED[0].read_text())}
-    assert not pinned & {"pydantic", "requests", "pytest", "mypy", "boto3-stubs", "pillow", "rich", "typer"}
-
-
-def test_a_compressed_answer_cannot_grow_without_a_bound() -> None:
-    # CVE-2025-66471 and CVE-2026-21441 are mended from 2.6.3 on
+def test_urllib3_bounds_decompression() -> None:
+    """CVE-2025-66471 and CVE-2026-21441 are fixed in 2.6.3."""
     (version,) = re.findall(r"^urllib3==([\d.]+)", PINNED[0].read_text(), re.MULTILINE)
     assert tuple(map(int, version.split("."))) >= (2, 6, 3)
 
 
-def test_layer_and_functions_are_compiled_by_the_same_script() -> None:
-    script = (ROOT / "layers" / "compile.sh").read_text()
-    assert (ROOT / "functions" / "compile.sh").read_text() == script
-    for folder in ("layers", "functions"):
-        assert 'sh compile.sh "$(ARTIFACTS_DIR)"' in (ROOT / folder / "Makefile").read_text()
+# ─── Compiled modules ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def compiled(folder: Path, **environment: str) -> tuple[list[str], str]:
-    """The compiled modules that the script leaves in a folder, and what it says."""
+def compiled(folder: Path, version: str) -> tuple[list[Path], str]:
+    """Run the script on a folder with one module; return the compiled files and stderr."""
     (folder / "module.py").write_text("answer = 42\n")
-    named = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, **environment}
-    script = str(ROOT / "layers" / "compile.sh")
-    done = subprocess.run(["sh", script, str(folder), "/opt"], env=named, capture_output=True, text=True, check=True)
-    return [path.name for path in folder.rglob("*.pyc")], done.stderr
+    environment = {"PATH": os.environ["PATH"], "PYTHON": sys.executable, "LAYER_PYTHON_VERSION": version}
+    script = str(ROOT / "functions" / "compile.sh")
+    done = subprocess.run(
+        ["sh", script, str(folder), "/opt"], env=environment, capture_output=True, text=True, check=True
+    )
+    return list(folder.rglob("*.pyc")), done.stderr
 
 
-def test_modules_are_compiled_for_the_runtimes_python_and_count_whatever_their_times(tmp_path: Path) -> None:
-    # GIVEN this very interpreter as the runtime's WHEN
-    (name,), said = compiled(tmp_path, LAYER_PYTHON_VERSION=f"{sys.version_info.major}.{sys.version_info.minor}")
-    # THEN
-    assert f"cpython-{sys.version_info.major}{sys.version_info.minor}" in name
+def test_modules_are_compiled_with_unchecked_hashes_and_lambdas_path(tmp_path: Path) -> None:
+    """Packaging changes files' times, so that Python must not compare them (PEP 552)."""
+    (file,), said = compiled(tmp_path, THIS_PYTHON)
     assert said == ""
-    (file,) = tmp_path.rglob("*.pyc")
-    assert int.from_bytes(file.read_bytes()[4:8], "little") == 0b01, "a hash, unchecked (PEP 552)"
+    assert f"cpython-{THIS_PYTHON.replace('.', '')}" in file.name
+    assert int.from_bytes(file.read_bytes()[4:8], "little") == 0b01
     assert b"/opt/module.py" in file.read_bytes()
 
 
-def test_without_the_runtimes_python_nothing_is_compiled_and_it_is_said(tmp_path: Path) -> None:
-    names, said = compiled(tmp_path, LAYER_PYTHON_VERSION="3.99")
-    assert names == []
-    assert "no Python 3.99" in said
+def test_build_says_so_when_it_cannot_compile(tmp_path: Path) -> None:
+    files, said = compiled(tmp_path, "3.99")
+    assert files == []
+    assert "No Python 3.99 found" in said
+    assert "2.5 times" in said
 
 
-FAKE_PIP = """#!/bin/sh
+# ─── The Makefiles ────────────────────────────────────────────────────────────────────────────────────────────────
+
+FAKE_PYTHON = """#!/bin/sh
+[ "$1" = -c ] && exec "$REAL" "$@"
 while [ "$1" != --target ]; do echo "$1" >> "$TOLD"; shift; done
-mkdir -p "$2/package/data"
-touch "$2/package/module.py" "$2/package/data/table.json" "$2/package/_compiled.abi3.so" "$2/package/data/libcode.so.3"
+env | grep ^PIP_ >> "$TOLD"
+mkdir -p "$2/package/data" "$2/botocore/data/s3" "$2/botocore/data/ec2" "$2/bin"
+touch "$2/package/module.py" "$2/package/_compiled.abi3.so" "$2/package/data/libcode.so.3"
+touch "$2/botocore/data/endpoints.json"
 """
 
 
-@pytest.mark.parametrize("architecture", ["", "native"])
-def test_the_layer_for_arm64_is_the_machine_code_of_the_same_packages_and_nothing_else(
-    architecture: str, tmp_path: Path
-) -> None:
-    # GIVEN an installer, and the shared layer's build for AWS, or for the local stack
-    installer = tmp_path / "python"
-    installer.write_text(FAKE_PIP)
-    installer.chmod(0o755)
-    named = {"PATH": os.environ["PATH"], "PYTHON": str(installer), "ARTIFACTS_DIR": str(tmp_path / "out")}
-    named |= {"TOLD": str(tmp_path / "told")} | ({"LAYER_ARCHITECTURE": architecture} if architecture else {})
-    # WHEN
-    subprocess.run(["make", "--silent", "-C", str(ROOT / "layers"), "build-Arm64Layer"], env=named, check=True)
-    # THEN
-    files = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+def build(
+    folder: str, target: str, tmp_path: Path, **environment: str
+) -> tuple[set[str], subprocess.CompletedProcess[str]]:
+    """Run a build target as SAM does, with an installer that records its arguments; return the files."""
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    out = tmp_path / "out"
+    named = {"PATH": os.environ["PATH"], "PYTHON": str(python), "REAL": sys.executable, "ARTIFACTS_DIR": str(out)}
+    named |= {"TOLD": str(tmp_path / "told"), "LAYER_PYTHON_VERSION": "3.99"} | environment
+    done = subprocess.run(
+        ["make", "--silent", "-C", str(ROOT / folder), target], env=named, capture_output=True, text=True, check=False
+    )
+    return {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}, done
+
+
+def test_layer_is_installed_for_lambda_by_any_pip(tmp_path: Path) -> None:
+    """Pips before 22.1 lack --root-user-action; those before 24.3 compare Requires-Python with the host's Python."""
+    files, done = build("layers", "build-SharedLayer", tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = set((tmp_path / "told").read_text().split())
+    assert {"manylinux2014_x86_64", "manylinux_2_28_x86_64", "--require-hashes", "--only-binary=:all:", "3.99"} <= told
+    assert {"--no-deps", "--ignore-requires-python", "PIP_ROOT_USER_ACTION=ignore"} <= told
+    assert not [word for word in told if word.startswith("--root-user-action")]
+    assert "python/ticket_archive/table.py" in files
+    assert {"python/package/module.py", "python/botocore/data/endpoints.json"} <= files
+    assert not (tmp_path / "out" / "python" / "botocore" / "data" / "ec2").exists(), "no function calls it"
+    assert (tmp_path / "out" / "python" / "botocore" / "data" / "s3").exists()
+
+
+@pytest.mark.parametrize("architecture", ["x86_64", "native"])
+def test_arm64_layer_holds_compiled_files_only(architecture: str, tmp_path: Path) -> None:
+    files, done = build("layers", "build-Arm64Layer", tmp_path, LAYER_ARCHITECTURE=architecture)
+    assert done.returncode == 0, done.stderr
     assert files == {"python/package/_compiled.abi3.so", "python/package/data/libcode.so.3"}
-    told = (tmp_path / "told").read_text().split()
-    assert {"manylinux2014_aarch64", "manylinux_2_28_aarch64", "--require-hashes", "--only-binary=:all:"} <= set(told)
-    assert not [word for word in told if "x86_64" in word]
+    told = (tmp_path / "told").read_text()
+    assert "manylinux_2_28_aarch64" in told
+    assert "x86_64" not in told
 
 
-def test_the_layer_knows_the_services_that_are_called_and_no_others(tmp_path: Path) -> None:
-    # GIVEN botocore's data
-    for name in ("s3", "sqs", "ec2"):
-        (tmp_path / name).mkdir()
-    listed = {"version": 3, "partitions": [{"partition": "aws", "services": {"s3": {"a": 1}, "ec2": {}, "sqs": {}}}]}
-    (tmp_path / "endpoints.json").write_text(json.dumps(listed))
-    (tmp_path / "_retry.json").write_text("{}")
-    # WHEN
-    subprocess.run([sys.executable, str(ROOT / "layers" / "trim.py"), str(tmp_path), "s3", "sqs"], check=True)
-    # THEN
-    assert {path.name for path in tmp_path.iterdir()} == {"s3", "sqs", "endpoints.json", "_retry.json"}
-    kept = json.loads((tmp_path / "endpoints.json").read_text())
-    assert kept == {"version": 3, "partitions": [{"partition": "aws", "services": {"s3": {"a": 1}, "sqs": {}}}]}
+def test_build_without_a_usable_pip_says_what_to_do(tmp_path: Path) -> None:
+    _, done = build("layers", "build-SharedLayer", tmp_path, REAL="/bin/false")
+    assert done.returncode != 0
+    assert "pip 20.3 or newer" in done.stderr
+    assert "sam build --use-container" in done.stderr
 
 
-def test_every_service_that_a_function_makes_a_client_for_is_in_the_layer() -> None:
+@pytest.mark.parametrize(("function", "package"), [("IngestFunction", "ingest"), ("RetrievalFunction", "retrieval")])
+def test_function_package_holds_all_its_modules_and_nothing_else(function: str, package: str, tmp_path: Path) -> None:
+    files, done = build("functions", f"build-{function}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    source = ROOT / "functions"
+    modules = {str(path.relative_to(source)) for path in (source / package).rglob("*.py")}
+    assert {name for name in files if name.endswith(".py")} == modules
+    assert not [name for name in files if not name.startswith(f"{package}/")]
+
+
+def test_layer_describes_every_service_that_a_function_may_call() -> None:
     (kept,) = re.findall(r"^SERVICES := (.*)$", (ROOT / "layers" / "Makefile").read_text(), re.MULTILINE)
-    sources = [path.read_text() for path in (ROOT / "functions").rglob("*.py")]
-    called = {name for text in sources for name in re.findall(r'client\((?:self\._session, )?"(\w+)"', text)}
-    assert called == {"dynamodb", "s3", "secretsmanager", "sqs"}
-    assert called <= set(kept.split())
+    roles = [SOURCE["Resources"][name] for name in ("IngestRole", "RetrievalRole")]
+    called = {
+        node.partition(":")[0]
+        for node in nodes(roles)
+        if isinstance(node, str) and re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", node)
+    }
+    assert called - {"logs", "xray", "ec2"} - {"sts"} == {
+        "dynamodb",
+        "kms",
+        "s3",
+        "secretsmanager",
+        "sqs",
+    }  # Lambda's own
+    assert {"dynamodb", "kms", "s3", "secretsmanager", "sqs"} <= set(kept.split())
