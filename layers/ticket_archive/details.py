@@ -1,9 +1,9 @@
-"""A ticket's details: the vendor's JSON, kept exactly, wherever there is room for it.
+"""Keep a ticket's details, the vendor's JSON, exactly.
 
 DynamoDB holds most JSON as a native map, but not all of it: numbers have 38 digits, maps 32 levels, items 400 KB
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). What would not come back identical
-is kept as the vendor's own bytes, compressed: in the item while it is small, else in the bucket. "Identical" means the
-same JSON value, each number equal as a decimal; the order of an object's keys has no meaning.
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). JSON that would not come back identical is
+kept as the vendor's own bytes, compressed: in the item while they are small, otherwise in the bucket. "Identical" means the same
+JSON value, with each number equal as a decimal; the order of an object's keys has no meaning.
 """
 
 import gzip
@@ -13,43 +13,59 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, DecimalException
-from typing import Any, NoReturn
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, DecimalException
+from typing import Any
+
+from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
+from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
+from ticket_archive.json_size import has_too_many_parts
 from ticket_archive.keys import details_key
 
 NATIVE_LIMIT = 300_000
-"""Bytes of an item that the map may take; what is left of the 400 KB is for images, names and times."""
+"""Bytes that the map may take in DynamoDB's JSON, which is longer than what the item's 400 KB count."""
 PACKED_LIMIT = 300_000
 """Bytes of an item that the compressed form may take."""
 ANSWER_LIMIT = 1_000_000
-"""Bytes of JSON that a function's answer surely holds: Lambda allows 6 MB, and JSON within JSON grows to sixfold.
-What is larger is an object of its own, so that a URL can lead to it."""
-
-_LEVELS = 30  # of DynamoDB's 32, the item and the attribute take some
-_DIGITS = 38
-_MAGNITUDES = range(-90, 120)  # within what both DynamoDB and boto3's decimal context take at 38 digits
-_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # strings, brackets, a lonely quote
+"""Bytes of JSON that always fit into a function's response: Lambda allows 6 MB, and escaping may multiply JSON by six.
+Larger details are an object of their own, so that a URL can lead to it."""
 
 ATTRIBUTES = ("details", "details_packed", "details_key")
-"""The item's attributes that hold details: exactly one of them is there."""
+"""The item's attributes that hold details. Exactly one of them is present."""
+
+_LEVELS = 30  # of DynamoDB's 32; the item and the attribute take the others
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # strings, brackets, an unclosed quote
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Parsed details. `value` has Decimal for every number; `sha256` is of the canonical form; `raw` as received."""
+    """A ticket's details as received (`raw`), their facts, and the SHA-256 of their canonical form.
 
-    value: dict[str, Any] = field(repr=False)
+    `value` has a Decimal for every number. It is None for JSON of too many parts, which is never parsed as a whole; its digest
+    is that of the bytes. `native` tells whether DynamoDB returns `value` unchanged.
+    """
+
+    value: dict[str, Any] | None = field(repr=False)
     sha256: str
     size: int
     raw: bytes = field(repr=False)
     native: bool
+    facts: TicketFacts = field(repr=False)
+
+    def check_ticket(self, ticket: str) -> None:
+        """Raise UnrecognizedResponse for another ticket's details (`other_ticket`) and for no ticket's (`no_ticket`)."""
+        named = self.facts.ticket
+        if named is not None and named.strip().lower() != ticket.lower():
+            raise UnrecognizedResponse("other_ticket", self.raw)
+        if not self.facts.recognized and self.value is not None and ticket.encode() not in self.raw:
+            raise UnrecognizedResponse("no_ticket", self.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where details go: attributes for the item and, beyond its limits, an object for the bucket."""
+    """Where details go: attributes of the item and, beyond its limits, an object in the bucket."""
 
     attributes: Mapping[str, Any] = field(repr=False)
     key: str | None = None
@@ -57,31 +73,33 @@ class Placement:
 
 
 def read_details(body: bytes) -> Details:
-    """The vendor's answer as Details.
+    """Parse the vendor's response.
 
-    Raises VendorUnavailable where the body is JSON that ends too early, UnrecognizedResponse where it is no JSON object.
+    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
+    `details_not_utf8`, `details_not_json`, `details_too_deep` and `details_not_an_object`.
     """
+    if has_too_many_parts(body):
+        return _read_unparsed(body)
     text = _text(body)
-    doubtful: list[str] = []
+    inexact: list[str] = []  # what Python's values do not hold as it stands in the text
 
     def number(digits: str) -> Decimal | None:
         try:
             return Decimal(digits)
         except DecimalException:
-            doubtful.append("number")
+            inexact.append(digits)
             return None
-
-    def constant(_: str) -> None:
-        doubtful.append("constant")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) != len(items):
-            doubtful.append("duplicate_key")
+            inexact.append("a repeated key")
         return found
 
     try:
-        value = json.loads(text, parse_int=number, parse_float=number, parse_constant=constant, object_pairs_hook=pairs)
+        value = json.loads(
+            text, parse_int=number, parse_float=number, parse_constant=inexact.append, object_pairs_hook=pairs
+        )
     except RecursionError:
         raise UnrecognizedResponse("details_too_deep", body) from None
     except json.JSONDecodeError:
@@ -90,19 +108,18 @@ def read_details(body: bytes) -> Details:
         raise UnrecognizedResponse("details_not_json", body) from None
     if not isinstance(value, dict):
         raise UnrecognizedResponse("details_not_an_object", body)
-    native = not doubtful and _fits(value)
     try:
-        form = body if doubtful else to_json(value)
-    except (RecursionError, UnicodeEncodeError):
-        form = body
-    return Details(value, hashlib.sha256(form).hexdigest(), len(body), body, native)
+        form, native = body if inexact else to_json(value), not inexact and _is_native(value)
+    except (RecursionError, UnicodeEncodeError):  # too deep, or half of a surrogate pair
+        form, native = body, False
+    return Details(value, hashlib.sha256(form).hexdigest(), len(body), body, native, read_facts(scalars_of(value)))
 
 
 def place(ticket: str, details: Details) -> Placement:
-    """Chooses the first of map, compressed attribute, object that holds these details exactly."""
-    if details.native:
+    """Choose the first of map, compressed attribute and object that holds these details exactly."""
+    if details.native and details.value is not None:
         return Placement({"details": details.value})
-    packed = gzip.compress(details.raw, mtime=0)  # without the time the same details are the same object
+    packed = gzip.compress(details.raw, mtime=0)  # without the time, the same details are the same object
     if len(packed) <= PACKED_LIMIT and details.size <= ANSWER_LIMIT:
         return Placement({"details_packed": packed})
     key = details_key(ticket, details.sha256)
@@ -110,21 +127,19 @@ def place(ticket: str, details: Details) -> Placement:
 
 
 def to_json(value: Any) -> bytes:
-    """Canonical UTF-8 JSON: sorted keys, no spaces, exact numbers. Raises UnicodeEncodeError on lone surrogates."""
-    parts: list[str] = []
-    _write(value, parts)
-    return "".join(parts).encode()
+    """Return canonical UTF-8 JSON: sorted keys, no spaces, exact numbers. Raises UnicodeEncodeError on lone surrogates."""
+    return _canonical(value).encode()
 
 
 def unpack(packed: bytes) -> bytes:
-    """The vendor's bytes out of their compressed form. They were capped when they came in, so there is no bomb here."""
+    """Return the vendor's bytes from their compressed form. They were capped when they were received."""
     return zlib.decompress(packed, wbits=31)
 
 
 def cut_off(text: str) -> bool:
-    """Whether `text` begins as JSON and ends before its end: an answer without Content-Length that was cut off.
+    """Return whether `text` begins as JSON and ends before its end, as a response without Content-Length may.
 
-    The last character does not tell: of `{"a": {"b": 1}` only the inner object is closed.
+    The last character does not tell: in `{"a": {"b": 1}` only the inner object is closed.
     """
     if text.lstrip()[:1] not in ("{", "["):
         return False
@@ -138,6 +153,16 @@ def cut_off(text: str) -> bool:
     return True
 
 
+def _read_unparsed(body: bytes) -> Details:
+    """Only the first and the last character are looked at before the facts are streamed: more would take seconds."""
+    ends = body.lstrip()[:1] + body.rstrip()[-1:]
+    if ends != b"{}":
+        if ends[:1] == b"{":
+            raise VendorUnavailable("truncated")
+        raise UnrecognizedResponse("details_not_an_object" if ends == b"[]" else "details_not_json", body)
+    return Details(None, hashlib.sha256(body).hexdigest(), len(body), body, False, stream_facts(body))
+
+
 def _text(body: bytes) -> str:
     try:
         return body.decode("utf-8")  # json.loads would guess UTF-16 from bytes
@@ -147,89 +172,36 @@ def _text(body: bytes) -> str:
         raise UnrecognizedResponse("details_not_utf8", body) from None
 
 
-def _write(value: Any, parts: list[str]) -> None:
+def _canonical(value: Any) -> str:
     if isinstance(value, dict):
-        parts.append("{")
-        for position, key in enumerate(sorted(value)):
-            parts.append(f"{',' if position else ''}{json.dumps(key, ensure_ascii=False)}:")
-            _write(value[key], parts)
-        parts.append("}")
-    elif isinstance(value, list):
-        parts.append("[")
-        for position, element in enumerate(value):
-            if position:
-                parts.append(",")
-            _write(element, parts)
-        parts.append("]")
-    elif isinstance(value, Decimal):
-        parts.append(_number(value))
-    else:
-        parts.append(json.dumps(value, ensure_ascii=False))
+        pairs = sorted(value.items(), key=lambda pair: pair[0])
+        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_canonical(each)}" for key, each in pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    if isinstance(value, Decimal):
+        number = value.normalize(_EXACT)  # 98.0, 98 and 9.8e1 are one number and have one text
+        return f"{number:f}" if -40 < number.adjusted() < 40 else str(number)
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _number(number: Decimal) -> str:
-    """One text per value: 98.0, 98 and 9.8e1 are the same number and have the same digest."""
-    sign, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int):
-        _never(number)
-    text = "".join(map(str, digits)).lstrip("0")
-    if not text:
-        return "-0" if sign else "0"
-    shorter = text.rstrip("0")
-    exponent += len(text) - len(shorter)
-    minus = "-" if sign else ""
-    if 0 <= exponent <= _DIGITS:
-        return f"{minus}{shorter}{'0' * exponent}"
-    if -_DIGITS <= exponent < 0:
-        padded = shorter.rjust(1 - exponent, "0")
-        return f"{minus}{padded[:exponent]}.{padded[exponent:]}"
-    return f"{minus}{shorter}E{exponent}"
-
-
-def _never(value: object) -> NoReturn:
-    raise AssertionError(f"JSON has no such number: {type(value).__name__}")
-
-
-def _fits(root: dict[str, Any]) -> bool:
-    """Whether DynamoDB gives this map back unchanged. Walks without recursion: the input may be deep."""
-    size = 0
-    waiting: list[tuple[Any, int]] = [(root, 1)]
-    while waiting:
-        value, level = waiting.pop()
-        if isinstance(value, dict):
-            if level > _LEVELS or not all(_storable_text(key) and key for key in value):
-                return False
-            size += 3 + sum(1 + len(key.encode()) for key in value)
-            waiting.extend((element, level + 1) for element in value.values())
-        elif isinstance(value, list):
-            if level > _LEVELS:
-                return False
-            size += 3 + len(value)
-            waiting.extend((element, level + 1) for element in value)
-        elif isinstance(value, str):
-            if not _storable_text(value):
-                return False
-            size += len(value.encode())
-        elif isinstance(value, Decimal):
-            if not _storable_number(value):
-                return False
-            size += 21
-        else:
-            size += 1
-        if size > NATIVE_LIMIT:
-            return False
-    return True
-
-
-def _storable_text(text: str) -> bool:
+def _is_native(value: dict[str, Any]) -> bool:
+    """Return whether DynamoDB returns this map unchanged. boto3 refuses the numbers that it would round."""
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        attribute = TypeSerializer().serialize(value)
+    except DecimalException:
         return False
-    return True
+    return _is_storable(value, 1) and len(json.dumps(attribute, ensure_ascii=False).encode()) <= NATIVE_LIMIT
 
 
-def _storable_number(number: Decimal) -> bool:
-    if not number and number.is_signed():
-        return False  # -0 comes back as 0
-    return len(number.as_tuple().digits) <= _DIGITS and number.adjusted() in _MAGNITUDES  # also of 0: there is 0e500
+def _is_storable(value: Any, level: int) -> bool:
+    """No level too many, no empty key, and no -0, which would come back as 0."""
+    if isinstance(value, Decimal):
+        return bool(value) or not value.is_signed()
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return (
+        level <= _LEVELS
+        and not (isinstance(value, dict) and "" in value)
+        and all(_is_storable(each, level + 1) for each in inner)
+    )

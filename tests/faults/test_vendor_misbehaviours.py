@@ -237,7 +237,7 @@ def play(case: Case, times: int | None) -> Ending:
 def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> str:
     """What the archive would do up to this endpoint."""
     if endpoint in (TOKEN, DETAILS):
-        return OK if client.details(ticket, deadline).value["ticket"] == ticket else "other details"
+        return OK if client.details(ticket, deadline).facts.ticket == ticket else "other details"
     images = client.files(ticket, ImageType.DOCUMENT, deadline)
     if not images:
         return NOTHING

@@ -1,0 +1,180 @@
+"""Read the few facts that the archive needs from a ticket's details.
+
+The vendor documents what the details contain but not where (IDV Tickets, Ticket Details). So each fact is looked for under the
+names that the vendor's webhooks and SDK use, at any depth, the shallowest first. One envelope (`data`, …) and an object named
+`status` do not count as depth; a list does. A fact that is not there stays None: nothing is guessed.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+import ijson
+
+from ticket_archive.models import customer_id
+
+MAX_EVENTS = 500_000
+"""Of JSON that is streamed: about half a second. Facts that come later are not read."""
+
+_ENVELOPES = frozenset({"data", "payload", "event", "result", "response"})
+_FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
+_STATUS = "status"
+_OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
+_IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
+_ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", "TCKTNTFND"})  # these tell of the response, not of the ticket
+_TICKET = ("ticket", "ticket_id", "ticketid")
+_DISPOSITION = ("disposition",)
+_CONFIDENCE = ("confidence_score", "confidencescore")
+_RISK = ("risk_code", "riskcode")
+_CUSTOMER = ("cifcode", "cifcod", "cif_code")
+_PERSON = (
+    "fullname", "given_names", "first_name", "surname", "surnames", "date_of_birth", "document_number", "id_number",
+    "documenttype", "document_type", "document_expiration_date", "flow", "flow_type", "flowtype",
+)  # fmt: skip
+_KNOWN = frozenset((*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER, *_PERSON))
+_NAMES = _KNOWN.union(_TICKET, (_STATUS,))
+_TEXT_MAX = 64
+
+Scalar = tuple[Sequence[str], str, Any]
+"""The keys above a scalar (empty for an element of a list), its own key, and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketFacts:
+    """What the ticket item says of the details. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
+
+    `ticket` is the ticket that the details name, at the top or in one envelope. `recognized` is False where nothing
+    but an id tells of a ticket, as in an error that comes as a 200.
+    """
+
+    outcome: str | None = None
+    in_progress: bool = False
+    disposition: str | None = None
+    confidence_score: Decimal | None = None
+    risk_code: str | None = None
+    customer: str | None = field(default=None, repr=False)
+    ticket: str | None = None
+    recognized: bool = False
+
+
+def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
+    """Return the facts among the scalars of a document: those of `scalars_of`."""
+    named = [
+        (_depth(path), len(path), plain, value)
+        for path, name, value in scalars
+        if (plain := name.lower()) in _NAMES and value not in (None, "")
+    ]
+    found: dict[str, list[tuple[int, Any]]] = {}
+    for depth, _, plain, value in sorted(named, key=lambda each: each[:2]):
+        found.setdefault(plain, []).append((depth, value))
+
+    def values_of(names: Sequence[str]) -> list[Any]:
+        return [value for name in names for _, value in found.get(name, ())]
+
+    word = _flow_word(found)
+    tickets = [text for name in _TICKET for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)]
+    return TicketFacts(
+        outcome=None if word in _IN_PROGRESS else word,
+        in_progress=word in _IN_PROGRESS,
+        disposition=next(filter(None, map(_text, values_of(_DISPOSITION))), None),
+        confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
+        risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
+        customer=next(filter(None, (customer_id(_whole(value)) for value in values_of(_CUSTOMER))), None),
+        ticket=next(iter(tickets), None),
+        recognized=not _KNOWN.isdisjoint(found) or word in _OUTCOMES | _IN_PROGRESS,
+    )
+
+
+def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
+    """Yield the scalars that stand under a key of a parsed document. Without recursion: it may be deep."""
+    stack: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while stack:
+        path, node = stack.pop()
+        named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
+        stack.extend(((*path, name), each) for name, each in reversed(named) if isinstance(each, dict | list))
+        yield from ((path, name, each) for name, each in named if name and not isinstance(each, dict | list))
+
+
+def stream_facts(body: bytes) -> TicketFacts:
+    """Return the facts of JSON text without building it: those found before MAX_EVENTS, or before it is invalid."""
+    scalars: list[Scalar] = []
+    with suppress(ijson.JSONError):
+        scalars.extend(_stream(body))
+    return read_facts(scalars)
+
+
+def _stream(body: bytes) -> Iterator[Scalar]:
+    """Yield the scalars with a name that matters. Numbers as C numbers: ijson's parser crashes on an integer of 5,000 digits."""
+    path: list[str] = []
+    name = ""
+    for event, value in islice(ijson.basic_parse(io.BytesIO(body), use_float=True), MAX_EVENTS):
+        if event == "map_key":
+            name = value
+            continue
+        if event in ("start_map", "start_array"):
+            path.append(name)
+        elif event in ("end_map", "end_array"):
+            path.pop()
+        elif name.lower() in _NAMES:
+            yield path[1:], name, value
+        name = ""
+
+
+def _depth(path: Sequence[str]) -> int:
+    names = [name.lower() for name in path]
+    if names and names[0] in _ENVELOPES:
+        del names[0]
+    return len(names) - names.count(_STATUS)
+
+
+def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
+    """Return the word that tells how the ticket stands, the most telling name first.
+
+    Deep down only a known outcome under a flow's own name counts: `status` there is a device's or a step's. A `status` that is
+    not at the top must be a known word too.
+    """
+    for name in (*_FLOW_STATUS, _STATUS):
+        for depth, value in found.get(name, ()):
+            word = (_text(value) or "").upper() if isinstance(value, str) else ""
+            if depth > 1:
+                accepted = name != _STATUS and word in _OUTCOMES
+            elif name == _STATUS:
+                accepted = word in _OUTCOMES | _IN_PROGRESS or (depth == 0 and word not in _ENVELOPE_STATUS)
+            else:
+                accepted = True
+            if word and accepted:
+                return word
+    return None
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number of up to 18 digits as an int; anything else as it is. The size first: 1e9999999 has no int."""
+    whole = (
+        isinstance(value, Decimal)
+        and value.is_finite()
+        and value.adjusted() < 18
+        and value == value.to_integral_value()
+    )
+    return int(value) if whole else value
+
+
+def _text(value: Any) -> str | None:
+    value = _whole(value)
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return text if 0 < len(text) <= _TEXT_MAX and text.isprintable() else None
+
+
+def _number(value: Any) -> Decimal | None:
+    """Return a number that DynamoDB can hold, or None."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value) if isinstance(value, float) else value)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
+    fits = number.is_finite() and len(number.as_tuple().digits) <= 38 and -100 < number.adjusted() < 100
+    return number if fits else None

@@ -1,0 +1,231 @@
+"""The facts that the archive reads from details whose structure nobody has documented."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ticket_archive import facts as module
+from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
+
+
+def facts_of(details: dict[str, Any]) -> TicketFacts:
+    return read_facts(scalars_of(details))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda facts: facts,
+        lambda facts: {"status": 200, "code": "SUCCESS", "data": facts},
+        lambda facts: {"payload": {"ticket": "T-1", "status": facts}},
+        lambda facts: {"Status": facts},
+        lambda facts: {"deep": {"er": [[facts]]}},
+    ],
+)
+def test_facts_are_found_wherever_they_stand(wrap: Any) -> None:
+    facts = {"flow_status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": Decimal("97.5"), "RISK_CODE": "R01"}
+    found = facts_of(wrap({**facts, "user": {"cifCode": "C-1"}}))
+
+    assert (found.outcome, found.disposition, found.confidence_score) == ("ACCEPTED", "PASSED", Decimal("97.5"))
+    assert (found.risk_code, found.customer, found.in_progress, found.recognized) == ("R01", "C-1", False, True)
+
+
+def test_facts_that_are_not_there_are_not_guessed() -> None:
+    assert facts_of({"anything": {"else": [1, None, "ACCEPTED"]}}) == TicketFacts()
+
+
+@pytest.mark.parametrize(
+    ("details", "outcome"),
+    [
+        ({"status": "VERIFIED", "deep": {"flow_status": "REJECTED"}}, "REJECTED"),
+        ({"status": "VERIFIED", "deep": {"flowStatus": "REJECTED"}}, "REJECTED"),
+        ({"status": "VERIFIED", "deep": {"transaction_status": "REJECTED"}}, "REJECTED"),
+        ({"transaction_status": "ACCEPTED", "deep": {"flow_status": "REJECTED"}}, "REJECTED"),
+        ({"deep": {"flow_status": "REJECTED"}, "flow_status": "ACCEPTED"}, "ACCEPTED"),
+        ({"a": [{"flow_status": "REJECTED"}], "b": {"flow_status": "ACCEPTED"}}, "ACCEPTED"),
+        ({"flow_status": "manual review", "status": "VERIFIED"}, "MANUAL REVIEW"),
+        ({"flow_status": " accepted "}, "ACCEPTED"),
+        ({"flow_status": None, "status": "FAILED"}, "FAILED"),
+        ({"status": "EXPIRED"}, "EXPIRED"),
+        ({"status": "OK", "data": {"status": "EXPIRED"}}, "EXPIRED"),
+        ({"status": "SUCCESS", "data": {"result": {"status": "VERIFIED"}}}, "VERIFIED"),
+        ({"device": {"status": "TRUSTED"}}, None),
+        ({"ticket": {"check": {"status": "FAILED"}}}, None),
+        ({"ticket": {"check": {"flow_status": "DONE"}}}, None),
+        ({"status": "OK"}, None),
+        ({"status": Decimal(200)}, None),
+        ({"status": True}, None),
+        ({"status": ""}, None),
+        ({"flow_status": "x" * 65}, None),
+    ],
+)
+def test_the_outcome_is_the_vendors_word_under_the_most_telling_name(
+    details: dict[str, Any], outcome: str | None
+) -> None:
+    assert facts_of(details).outcome == outcome
+
+
+@pytest.mark.parametrize("word", ["IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING", "in_progress"])
+@pytest.mark.parametrize("name", ["flow_status", "status"])
+def test_a_ticket_in_progress_has_no_outcome(name: str, word: str) -> None:
+    for details in ({name: word}, {"data": {name: word}}, {"data": {"status": {name: word}}}):
+        found = facts_of(details)
+        assert (found.outcome, found.in_progress) == (None, True)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"ticket": {"flow": {"flow_status": "IN_PROGRESS"}}},
+        {"ticket": {"device": {"status": "PENDING"}}},
+        {"steps": [{"flow_status": "PROCESSING"}]},
+        {"flow_status": "ACCEPTED", "status": "PENDING"},
+    ],
+)
+def test_a_step_in_progress_does_not_keep_a_ticket_from_being_archived(details: dict[str, Any]) -> None:
+    assert not facts_of(details).in_progress
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        (Decimal("98.0"), Decimal(98)),
+        (Decimal(0), Decimal(0)),
+        ("98.5", Decimal("98.5")),
+        (Decimal("9" * 38), Decimal("9" * 38)),
+        (Decimal("9" * 39), None),
+        (Decimal("1e99"), Decimal("1e99")),
+        (Decimal("1e100"), None),
+        (Decimal("1e-999999999999999999"), None),
+        (Decimal("0e500"), None),
+        ("NaN", None),
+        ("high", None),
+        (True, None),
+    ],
+)
+def test_a_confidence_score_is_a_number_that_dynamodb_holds(value: Any, score: Decimal | None) -> None:
+    assert facts_of({"confidence_score": value}).confidence_score == score
+
+
+def test_a_score_that_is_no_number_does_not_hide_the_next() -> None:
+    assert facts_of({"confidence_score": "high", "a": {"confidence_score": "7"}}).confidence_score == Decimal(7)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (" R01 ", "R01"),
+        (Decimal("12.0"), "12"),
+        (Decimal("12.5"), None),
+        ("x" * 64, "x" * 64),
+        ("x" * 65, None),
+        ("a\nb", None),
+        ("\ud800", None),
+        (True, None),
+    ],
+)
+def test_a_risk_code_is_a_short_printable_text(value: Any, code: str | None) -> None:
+    assert facts_of({"risk_code": value}).risk_code == code
+
+
+@pytest.mark.parametrize("name", ["cifcode", "cifCode", "cifcod", "cif_code", "CIFCODE"])
+@pytest.mark.parametrize(
+    ("value", "customer"),
+    [("C-1", "C-1"), (Decimal(4711), "4711"), (Decimal(10) ** 18, None), ("  ", None), ("x" * 257, None), (True, None)],
+)
+def test_a_customer_code_can_be_an_index_key(name: str, value: Any, customer: str | None) -> None:
+    found = facts_of({"user": {name: value}})
+
+    assert found.customer == customer
+    assert "C-1" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("details", "ticket"),
+    [
+        ({"ticket": "T-1"}, "T-1"),
+        ({"status": 200, "data": {"ticketId": "T-1"}}, "T-1"),
+        ({"related": {"ticket": "T-2"}}, None),
+        ({"tickets": [{"ticket": "T-2"}]}, None),
+        ({"ticket": {"flow_status": "ACCEPTED"}}, None),
+    ],
+)
+def test_the_ticket_is_the_one_named_at_the_top_or_in_one_envelope(details: dict[str, Any], ticket: str | None) -> None:
+    assert facts_of(details).ticket == ticket
+
+
+@pytest.mark.parametrize(
+    ("details", "recognized"),
+    [
+        ({"status": "FAILED"}, True),
+        ({"status": "IN_PROGRESS"}, True),
+        ({"result": [{"riskCode": "R-000"}]}, True),
+        ({"document": {"documentType": "PASSPORT", "document_number": ""}}, True),
+        ({}, False),
+        ({"ticket": "T-1", "code": "TCKTNTFND"}, False),
+        ({"status": 500, "code": "INTRNL", "message": "Internal error"}, False),
+        ({"status": "BAD_REQUEST", "code": "BDRQST"}, False),
+        ({"confidence_score": None, "user": {"given_names": ""}}, False),
+    ],
+)
+def test_details_are_recognized_by_any_fact_but_the_id(details: dict[str, Any], recognized: bool) -> None:
+    assert facts_of(details).recognized is recognized
+
+
+NAMES = ("flow_status", "status", "disposition", "confidence_score", "risk_code", "cifcode", "data", "ticket", "x")
+anything = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**30), 10**30).map(Decimal),
+        st.decimals(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(exclude_categories=())),
+        st.sampled_from(["PENDING", "ACCEPTED", "SUCCESS", "T-1"]),
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), anything))
+@example({name: Decimal("1e999999999999999999") for name in NAMES})
+@example({name: Decimal("0e999999999999999999") for name in NAMES})
+def test_dynamodb_holds_the_facts_of_any_details(details: dict[str, Any]) -> None:
+    found = facts_of(details)
+
+    for fact in (found.outcome, found.disposition, found.confidence_score, found.risk_code, found.customer):
+        TypeSerializer().serialize(fact)
+        assert not isinstance(fact, str) or fact.encode()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**17), 10**17) | st.text() | st.sampled_from(["PENDING", "ACCEPTED"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), json_values))
+def test_streaming_finds_the_same_facts_as_parsing(details: dict[str, Any]) -> None:
+    body = json.dumps(details).encode()
+
+    assert stream_facts(body) == facts_of(json.loads(body, parse_int=Decimal))
+
+
+def test_streaming_ends_at_its_limit_or_at_invalid_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"flow_status": "ACCEPTED", "list": [%s], "risk_code": "R01"}'
+    assert stream_facts(body % b"1").risk_code == "R01"
+
+    monkeypatch.setattr(module, "MAX_EVENTS", 20)
+    for rest in (b",".join([b"1"] * 30), b"NaN", b"9" * 5000, b"1e400", b'"\xff"'):
+        found = stream_facts(body % rest)
+        assert (found.outcome, found.risk_code) == ("ACCEPTED", None)
+
+
+def test_a_streamed_score_is_the_decimal_that_it_looks_like() -> None:
+    assert stream_facts(b'{"confidence_score": 97.1}').confidence_score == Decimal("97.1")
