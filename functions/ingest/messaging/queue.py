@@ -13,9 +13,9 @@ class TicketQueue:
         self._client = client
         self._url = url
 
-    def send(self, body: str) -> str:
-        """Send a message and return its id; the message is durable then."""
-        return self._client.send_message(QueueUrl=self._url, MessageBody=body)["MessageId"]
+    def send(self, body: str, delay: int = 0) -> str:
+        """Send a message and return its id; it is durable then. It is delivered after `delay` seconds (up to 900)."""
+        return self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)["MessageId"]
 
     def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
         """Make a received message visible again after `seconds`."""

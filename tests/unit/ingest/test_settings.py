@@ -1,0 +1,131 @@
+"""Settings of the ingest function."""
+
+import pytest
+
+from ingest.settings import IngestSettings, WebhookSettings
+from ticket_archive.errors import SettingsError
+from ticket_archive.models import ImageType
+
+REQUIRED = {
+    "TABLE_NAME": "tickets",
+    "BUCKET_NAME": "bucket",
+    "QUEUE_URL": "https://sqs/q",
+    "QUARANTINE_QUEUE_URL": "https://sqs/w",
+    "IDEMPOTENCY_TABLE_NAME": "idempotency",
+    "VENDOR_URL": "https://api.preventor.com",
+    "VENDOR_CREDENTIAL_SECRET": "arn:credential",
+    "WEBHOOK_SECRET": "arn:webhook",
+}
+CHOSEN = {
+    "ALLOW_PLAINTEXT_WEBHOOKS": "true",
+    "IMAGE_TYPES": "DOCUMENT,SELF_PORTRAITS,DOCUMENT",
+    "IMAGE_HOSTS": "images.example.com,*.cdn.example.com",
+    "RETENTION_DAYS": "30",
+    "RETRY_DELAY_SECONDS": "60",
+    "MAX_RECEIVES": "5",
+    "REQUEUE_FOR_DAYS": "14",
+    "SETTLE_MINUTES": "20",
+}
+
+
+def test_every_variable_of_the_template_is_read() -> None:
+    settings = IngestSettings.read({**REQUIRED, **CHOSEN})
+
+    assert settings.allow_plaintext_webhooks is True
+    assert settings.image_types == (ImageType.DOCUMENT, ImageType.SELF_PORTRAITS), "each type once"
+    assert settings.image_hosts == ("images.example.com", "*.cdn.example.com")
+    assert (settings.retention_days, settings.requeue_for_days, settings.settle_minutes) == (30, 14, 20)
+    assert (settings.retry_delay_seconds, settings.max_receives) == (60, 5)
+
+
+def test_by_default_everything_is_archived_without_end_and_nothing_is_accepted_in_clear() -> None:
+    settings = IngestSettings.read(REQUIRED)
+
+    assert settings.image_types == tuple(ImageType)
+    assert settings.image_hosts == ()
+    assert (settings.retention_days, settings.settle_minutes) == (0, 10)
+    assert settings.allow_plaintext_webhooks is False
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_variable_that_is_missing_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^settings: {name}$"):
+        IngestSettings.read({**REQUIRED, name: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOW_PLAINTEXT_WEBHOOKS", "canary"),
+        ("IMAGE_TYPES", "canary"),
+        ("IMAGE_TYPES", "DOCUMENT,"),
+        ("IMAGE_TYPES", "document"),
+        ("RETENTION_DAYS", "-1"),
+        ("RETRY_DELAY_SECONDS", "0"),
+        ("RETRY_DELAY_SECONDS", "901"),
+        ("MAX_RECEIVES", "0"),
+        ("REQUEUE_FOR_DAYS", "0"),
+        ("SETTLE_MINUTES", "-1"),
+    ],
+)
+def test_a_malformed_variable_is_named_and_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        IngestSettings.read({**REQUIRED, name: value})
+
+    assert caught.value.detail == name
+    assert "canary" not in repr(caught.value)
+
+
+def test_the_webhook_handler_needs_the_queue_alone() -> None:
+    assert WebhookSettings.read({"QUEUE_URL": "https://sqs/q", "VENDOR_URL": "nonsense"}).queue_url == "https://sqs/q"
+    with pytest.raises(SettingsError, match="QUEUE_URL"):
+        WebhookSettings.read({})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.preventor.com",
+        "https://api-sandbox.preventor.com:8443",
+        "http://localhost:8080",
+        "http://127.0.0.1:9",
+        "http://10.1.2.3:80",
+        "http://172.16.0.1",
+        "http://172.31.0.1:8080",
+        "http://192.168.1.1",
+    ],
+)
+def test_the_vendor_is_an_https_origin_or_a_private_http_one(url: str) -> None:
+    assert IngestSettings.read({**REQUIRED, "VENDOR_URL": url}).vendor_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.preventor.com",
+        "https://api.preventor.com/",
+        "https://api.preventor.com/id",
+        "https://api.preventor.com?x=1",
+        "https://api.preventor.com#x",
+        "https://user@api.preventor.com",
+        "https://user:password@api.preventor.com",
+        "https://api.preventor.com\n",
+        "https://api.preventor.com:",
+        "https://api.preventor.com:123456",
+        "https://ápi.preventor.com",
+        "https://[::1]",
+        "https://",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://10.evil.example",
+        "http://172.32.0.1",
+        "http://172.15.0.1",
+        "http://8.8.8.8",
+        "ftp://api.preventor.com",
+        "api.preventor.com",
+        " https://api.preventor.com",
+    ],
+)
+def test_the_credential_is_sent_to_no_other_url(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"VENDOR_URL"):
+        IngestSettings.read({**REQUIRED, "VENDOR_URL": url})

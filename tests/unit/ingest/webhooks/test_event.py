@@ -1,0 +1,293 @@
+"""Opening a webhook: what is decrypted or parsed, which kind its event is, and why it cannot be read."""
+
+import hashlib
+import json
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
+from ticket_archive.errors import UnreadableWebhook
+from ticket_archive.messages import Webhook
+from ticket_archive.quarantine import Reason
+from ticket_archive.webhook_encryption import encrypt_event
+
+SECRET = b"the-unit-tests-own-secret-of-32b"
+OTHER = b"another-unit-tests-secret-of-32b"
+IV = bytes(range(16))
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
+RECEIVED_AT = "2026-01-15T09:30:00Z"
+COMPLETED = {
+    "ticket": TICKET,
+    "event": "ticket.verification.completed",
+    "flow_status": "ACCEPTED",
+    "confidence_score": 0.97,
+}
+
+
+def encrypted(event: object = COMPLETED, *, secret: bytes = SECRET, iv: bytes = IV) -> Webhook:
+    text = event if isinstance(event, bytes) else json.dumps(event).encode()
+    body, header = encrypt_event(text, secret, iv)
+    return Webhook(body=body, iv=header, content_type="text/plain", received_at=RECEIVED_AT)
+
+
+def plaintext(event: object = COMPLETED, content_type: str | None = "application/json") -> Webhook:
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return Webhook(body=body, content_type=content_type, received_at=RECEIVED_AT)
+
+
+def opened(webhook: Webhook, *, allow_plaintext: bool = True) -> TicketEvent:
+    return open_webhook(webhook, secrets=[SECRET, OTHER], allow_plaintext=allow_plaintext)
+
+
+def outcome(webhook: Webhook, *, allow_plaintext: bool = True) -> str:
+    try:
+        return opened(webhook, allow_plaintext=allow_plaintext).kind.value
+    except UnreadableWebhook as error:
+        return error.detail
+
+
+# ─── Encrypted and in clear ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_encrypted_completion_is_opened() -> None:
+    event = opened(encrypted(), allow_plaintext=False)
+
+    assert event == TicketEvent(
+        ticket=TICKET,
+        kind=EventKind.COMPLETED,
+        event_id=event.event_id,
+        received_at=RECEIVED_AT,
+        encrypted=True,
+        name="ticket.verification.completed",
+    )
+
+
+CONTENT_TYPES = [None, "", "text/plain", "application/json; charset=utf-8", "application/octet-stream", "*/*", "é"]
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+def test_the_content_type_decides_nothing(content_type: str | None) -> None:
+    assert outcome(encrypted().model_copy(update={"content_type": content_type}), allow_plaintext=False) == "completed"
+    assert outcome(plaintext(content_type=content_type)) == "completed"
+    assert outcome(plaintext(content_type=content_type), allow_plaintext=False) == "plaintext_refused"
+
+
+@pytest.mark.parametrize("start", [b"", b" \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf "])
+def test_json_in_clear_may_have_white_space_or_a_byte_order_mark_before_it(start: bytes) -> None:
+    body = start + json.dumps(COMPLETED).encode()
+
+    assert outcome(plaintext(body)) == "completed"
+
+
+@pytest.mark.parametrize("allow", [True, False])
+def test_a_body_that_is_neither_json_nor_has_an_iv_misses_its_iv(allow: bool) -> None:
+    webhook = encrypted().model_copy(update={"iv": None})
+
+    assert outcome(webhook, allow_plaintext=allow) == "iv_missing"
+    assert outcome(plaintext(b"hello"), allow_plaintext=allow) == "iv_missing"
+
+
+def test_an_iv_always_means_encrypted() -> None:
+    assert outcome(plaintext().model_copy(update={"iv": encrypted().iv})) == "body_not_base64"
+
+
+TEXTS = {
+    b'{"ticket": "\xc3("}': "not_utf8",
+    b'{"ticket": "\xed\xa0\x80"}': "not_utf8",
+    b'{"ticket": "' + TICKET.encode(): "not_json",
+    b'{"score": NaN}': "not_json",
+    b'{"score": -Infinity}': "not_json",
+    b'{"score": 1e400}': "not_json",
+    b'{"score": ' + b"9" * 5_000 + b"}": "not_json",
+    b'{"ticket": "a\x00b"}': "not_json",
+    "{}".encode("utf-16-le"): "not_json",
+    b"[]": "not_an_object",
+    b"[" * 100_000 + b"]" * 100_000: "too_deep",
+    b'{"a":' * 50_000 + b"1" + b"}" * 50_000: "too_deep",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), TEXTS.items(), ids=lambda value: str(value[:20]))
+def test_plaintext_that_is_no_json_object_has_its_own_reason(text: bytes, reason: str) -> None:
+    assert outcome(plaintext(text)) == reason
+    assert outcome(encrypted(text)) == "undecipherable"
+
+
+def test_depth_is_refused_in_a_thread_too() -> None:
+    reasons: list[str] = []
+    thread = threading.Thread(target=lambda: reasons.append(outcome(plaintext(b"[" * 100_000))))
+    thread.start()
+    thread.join()
+
+    assert reasons == ["too_deep"]
+
+
+# ─── Tickets ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NO_TICKETS = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, "a\n"]
+
+
+@pytest.mark.parametrize("envelope", ["data", "payload", "event"])
+def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
+    event = opened(encrypted({"id": "x", envelope: COMPLETED}))
+
+    assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
+
+
+@pytest.mark.parametrize("ticket", NO_TICKETS)
+@pytest.mark.parametrize(
+    "event", [COMPLETED, {"event": "ticket.archived"}, {"event": "ticket.verification.in_progress"}]
+)
+def test_an_event_without_a_valid_ticket_id_is_unreadable(event: dict[str, Any], ticket: object) -> None:
+    without = {**event, "ticket": ticket}
+
+    assert outcome(encrypted(without)) == "no_ticket"
+    assert outcome(encrypted({"data": without})) == "no_ticket"
+    assert outcome(encrypted({"data": {"data": COMPLETED}})) == "no_ticket", "two envelopes"
+
+
+def test_the_last_of_equal_keys_counts() -> None:
+    text = b'{"ticket": "another", "event": "verification.completed", "ticket": "%s"}' % TICKET.encode()
+
+    assert opened(plaintext(text)).ticket == TICKET
+
+
+def test_a_lone_surrogate_does_not_keep_a_completion_out() -> None:
+    assert opened(encrypted({**COMPLETED, "full_name": "\ud800"})).ticket == TICKET
+
+
+# ─── Kinds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+INVITATION = {"id": "i-1", "cifcod": "C-1", "full_name": "Jon Doe", "transaction_status": "ACCEPTED", "attempts": 1}
+NEW, OLD, ONBOARDING = "ticket.verification.completed", "verification.completed", "onboarding.completed"
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "name"),
+    [
+        ({"event": NEW, "flow_status": "REJECTED"}, "completed", NEW),
+        ({"event": NEW}, "completed", NEW),
+        ({"event": "ticket.verification.in_progress"}, "in_progress", "ticket.verification.in_progress"),
+        ({"event": OLD, "status": "FAILED"}, "completed", OLD),
+        ({"event": ONBOARDING, "status": "SUCCESSFUL"}, "completed", ONBOARDING),
+        ({"event": ONBOARDING, "status": "AWAITING"}, "in_progress", ONBOARDING),
+        ({"event": ONBOARDING}, "completed", ONBOARDING),
+        ({"event": "anything.else.completed"}, "completed", "other"),
+        ({**INVITATION, "invitation_state": "COMPLETED"}, "completed", "invitation"),
+        ({**INVITATION, "invitation_state": "SENT"}, "unrecognized", "invitation"),
+        ({**INVITATION, "invitation_state": None}, "unrecognized", "other"),
+        ({"flow_status": "IN_PROGRESS"}, "in_progress", "other"),
+        ({"event": "ticket.new", "flow_status": "IN_PROGRESS"}, "in_progress", "other"),
+        ({"event": "ticket.verification.expired"}, "unrecognized", "other"),
+        ({"event": "completed"}, "unrecognized", "other"),
+        ({"event": ["ticket.verification.completed"]}, "unrecognized", "other"),
+        ({"event": "Jon Doe"}, "unrecognized", "other"),
+        ({}, "unrecognized", "other"),
+    ],
+)
+def test_every_form_of_event_has_its_kind_and_name(event: dict[str, object], kind: str, name: str) -> None:
+    found = opened(encrypted({"ticket": TICKET, **event}))
+
+    assert (found.kind, found.name, found.ticket) == (kind, name, TICKET)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(st.characters(categories=["Cs"])),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from([*COMPLETED, "invitation_state", "status", "data", "payload", "x"]), JSON_VALUES
+)
+
+
+@given(event=FIELDS)
+def test_any_json_object_with_a_ticket_has_a_kind(event: dict[str, Any]) -> None:
+    text = (
+        json.dumps({**event, "ticket": TICKET}).replace("NaN", "0").replace("-Infinity", "0").replace("Infinity", "0")
+    )
+
+    assert outcome(encrypted(text.encode())) in set(EventKind)
+
+
+@given(event=FIELDS)
+def test_any_json_object_is_opened_or_has_a_reason(event: dict[str, Any]) -> None:
+    assert outcome(encrypted(event)) in {*EventKind, "undecipherable", "no_ticket"}
+    assert outcome(plaintext(event)) in {*EventKind, "not_json", "no_ticket"}
+
+
+@given(
+    body=st.binary(max_size=200) | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
+    iv=st.none() | st.just(encrypted().iv) | st.text(max_size=30),
+)
+def test_any_request_is_opened_or_has_a_reason(body: bytes, iv: str | None) -> None:
+    assert outcome(Webhook(body=body, iv=iv, received_at=RECEIVED_AT)) in {*EventKind, *Reason}
+
+
+# ─── The event's id ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_id_is_the_hash_of_the_canonical_event() -> None:
+    event = {"ticket": TICKET, "event": "verification.completed", "n": 1.50, "who": "Zoë", "list": [1, None, True]}
+    canonical = (
+        '{"event":"verification.completed","list":[1,null,true],"n":1.5,'
+        '"ticket":"762ebbda-0edb-4e48-86bc-11a280273601","who":"Zoë"}'
+    )
+
+    assert opened(encrypted(event)).event_id == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        encrypted(iv=bytes(16)),
+        encrypted(secret=OTHER),
+        encrypted(dict(reversed(COMPLETED.items()))),
+        encrypted(json.dumps(COMPLETED, indent=4).encode()),
+        encrypted(json.dumps(COMPLETED).replace("0.97", "9.7e-1").encode()),
+        encrypted(json.dumps(COMPLETED).replace("ticket", "\\u0074icket").encode()),
+        plaintext(),
+    ],
+)
+def test_the_same_event_has_the_same_id_however_it_was_sent(again: Webhook) -> None:
+    assert opened(again).event_id == opened(encrypted()).event_id
+
+
+@pytest.mark.parametrize("change", [{"flow_status": "REJECTED"}, {"confidence_score": 0.98}, {"more": None}])
+def test_another_event_has_another_id(change: dict[str, object]) -> None:
+    assert opened(encrypted({**COMPLETED, **change})).event_id != opened(encrypted()).event_id
+
+
+# ─── Nothing leaks ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        encrypted(secret=b"x" * 32),
+        plaintext(b'{"full_name": "Jon Doe" \xff'),
+        plaintext(b'{"full_name": "Jon Doe" oops'),
+        encrypted({**COMPLETED, "ticket": "Jon Doe"}),
+        encrypted().model_copy(update={"iv": "Jon Doe"}),
+        encrypted().model_copy(update={"body": b"Jon Doe"}),
+    ],
+)
+def test_no_error_holds_what_it_was_given(webhook: Webhook) -> None:
+    with pytest.raises(UnreadableWebhook) as caught:
+        opened(webhook)
+    error: BaseException | None = caught.value
+    while error:
+        assert "Jon Doe" not in repr(vars(error)) + str(error)
+        assert "Jon Doe" not in str(getattr(error, "doc", "")) + str(getattr(error, "object", ""))
+        error = error.__context__
+
+
+def test_the_repr_of_a_webhook_shows_neither_body_nor_iv() -> None:
+    shown = repr(Webhook(body=b"Jon Doe", iv="the iv", received_at=RECEIVED_AT))
+
+    assert "Jon Doe" not in shown
+    assert "the iv" not in shown
