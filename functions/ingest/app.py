@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ingest.handlers import schedule, sqs, webhook
 from ticket_archive import snapshot
 from ticket_archive.event_source import REST_API, SCHEDULE_SOURCE, SQS, UnsupportedEvent, event_source
+from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import metrics
 
 snapshot.reseed_after_restore()
@@ -24,6 +25,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         if (event["httpMethod"], event.get("resource")) == ("POST", webhook.RESOURCE):
             return webhook.handle(event)
         source += f" request {event['httpMethod']} {event.get('resource')}"
+    count(Metric.CONFIGURATION_ERRORS)  # something else was given this function as its target
     raise UnsupportedEvent(
         f"ingest does not take this event: {source}. It takes POST {webhook.RESOURCE} of a REST API, "
         f'{SQS} records, and {{"source": "{SCHEDULE_SOURCE}"}}.'

@@ -1,0 +1,311 @@
+"""The webhook handler: 202 once the request is in the queue, and nothing of a request in any log or response."""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import dependencies
+from ingest.handlers import webhook as webhook_handler
+from ingest.webhooks.request import BODY_MAX, RETRY_AFTER, accepted
+from ticket_archive.messages import Webhook, read_message
+from ticket_archive.telemetry import logger, metrics
+from ticket_archive.webhook_credentials import WebhookCredentials
+
+CREDENTIALS = WebhookCredentials.read('{"header": "x-hook-key", "value": "canary-credential"}')
+BODY, IV = "canary-body", "canary-iv"
+MADE_ONCE = dependencies.webhook
+
+
+class Queue:
+    """Keeps what is sent, unless it cannot be reached."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.bodies: list[str] = []
+        self._failure = failure
+
+    def send(self, body: str) -> str:
+        if self._failure is not None:
+            raise self._failure
+        self.bodies.append(body)
+        return f"m{len(self.bodies)}"
+
+
+def unreachable() -> Sequence[WebhookCredentials] | None:
+    raise ConnectionError("canary-credential")
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What is logged, at DEBUG."""
+    written = io.StringIO()
+    (handler,) = logger._logger.handlers
+    before, level = handler.setStream(written), logger.log_level  # type: ignore[attr-defined]
+    logger.setLevel("DEBUG")
+    yield written
+    handler.setStream(before)  # type: ignore[attr-defined]
+    logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
+    metrics.clear_metrics()
+    MADE_ONCE.cache_clear()
+    yield
+    metrics.clear_metrics()
+    MADE_ONCE.cache_clear()
+
+
+Handler = Callable[..., Queue]
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
+    """Give the handler the test's dependencies."""
+
+    def given(queue: Queue, credentials: Callable[[], Sequence[WebhookCredentials] | None] = lambda: None) -> Queue:
+        made = dependencies.WebhookDependencies(queue, credentials)  # type: ignore[arg-type]
+        monkeypatch.setattr(dependencies, "webhook", lambda: made)
+        return queue
+
+    return given
+
+
+def request(body: str = BODY, **headers: str) -> dict[str, Any]:
+    return {
+        "body": body,
+        "isBase64Encoded": False,
+        "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": IV, "User-Agent": "canary-agent", **headers},
+        "path": "/webhooks/tickets",
+        "requestContext": {"identity": {"sourceIp": "canary-address"}},
+    }
+
+
+def counted() -> dict[str, float]:
+    return {name: sum(found["Value"]) for name, found in metrics.metric_set.items()}
+
+
+def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: io.StringIO) -> None:
+    queue = handler(Queue())
+
+    assert webhook_handler.handle(request()) == accepted()
+
+    kept = read_message(queue.bodies[0])
+    assert isinstance(kept, Webhook)
+    assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
+    assert counted() == {"WebhooksAccepted": 1}
+    line = json.loads(log.getvalue())
+    assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "m1", len(BODY))
+
+
+@given(st.text(st.characters(exclude_categories=()), min_size=1))
+def test_the_response_is_the_same_for_every_body(text: str) -> None:
+    queue = Queue()
+    with pytest.MonkeyPatch.context() as patch:
+        made = dependencies.WebhookDependencies(queue, lambda: None)  # type: ignore[arg-type]
+        patch.setattr(dependencies, "webhook", lambda: made)
+        response = webhook_handler.handle(request(text))
+
+    if text.encode("utf-8", "surrogatepass").strip():
+        assert response == accepted()
+        assert queue.bodies[0].isascii(), "SQS accepts every character"
+        assert queue.bodies[0].isprintable()
+
+
+def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
+    queue = handler(Queue())
+
+    assert webhook_handler.handle(request("x" * BODY_MAX))["statusCode"] == 202
+    assert len(queue.bodies[0]) < 1_048_576
+
+
+@pytest.mark.parametrize(
+    "failure", [ConnectionError("canary-failure"), TimeoutError(), KeyError("MessageId"), MemoryError()]
+)
+def test_a_request_that_could_not_be_enqueued_is_answered_with_503(
+    failure: Exception, handler: Handler, log: io.StringIO
+) -> None:
+    handler(Queue(failure))
+
+    response = webhook_handler.handle(request())
+
+    assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, str(RETRY_AFTER))
+    assert counted() == {"WebhooksEnqueueFailed": 1}
+    assert json.loads(log.getvalue())["error"] == type(failure).__name__
+
+
+def test_a_malformed_variable_is_named_in_one_line_and_counted(log: io.StringIO) -> None:
+    response = webhook_handler.handle(request())
+
+    assert response["statusCode"] == 503
+    assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
+    line = json.loads(log.getvalue())
+    assert (line["message"], line["error"], line["detail"]) == ("webhook enqueue failed", "settings", "QUEUE_URL")
+
+
+def test_nobody_is_let_in_while_the_credentials_cannot_be_read(handler: Handler) -> None:
+    queue = handler(Queue(), unreachable)
+
+    response = webhook_handler.handle(request(**{"x-hook-key": "canary-credential"}))
+
+    assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, "30")
+    assert queue.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (" ", {"X-Hook-Key": "canary-credential"}, 400),
+        ("x" * (BODY_MAX + 1), {"X-Hook-Key": "canary-credential"}, 413),
+        (BODY, {}, 401),
+    ],
+)
+def test_a_rejected_request_is_not_enqueued(
+    body: str, headers: dict[str, str], status: int, handler: Handler, log: io.StringIO
+) -> None:
+    queue = handler(Queue(), lambda: [CREDENTIALS])
+
+    response = webhook_handler.handle(request(body, **headers))
+
+    assert (response["statusCode"], queue.bodies) == (status, [])
+    assert counted() == {"WebhooksRejected": 1}
+    assert json.loads(log.getvalue())["status"] == status
+
+
+@pytest.mark.parametrize("credentials", [lambda: None, lambda: [CREDENTIALS], unreachable])
+@pytest.mark.parametrize("queue", [Queue(), Queue(ConnectionError("canary-failure"))])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"X-Hook-Key": "canary-credential"}, {"X-Hook-Key": "canary-wrong"}, {"Content-Type": "canary/type"}],
+)
+def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
+    credentials: Any,
+    queue: Queue,
+    headers: dict[str, str],
+    handler: Handler,
+    log: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    handler(queue, credentials)
+
+    response = webhook_handler.handle(request(**headers))
+
+    shown = log.getvalue() + json.dumps([response, metrics.serialize_metric_set()]) + "".join(capsys.readouterr())
+    assert log.getvalue()
+    assert "canary" not in shown
+    assert base64.b64encode(b"canary").decode()[:7] not in shown
+
+
+# ─── With the dependencies that the settings make ───────────────────────────────────────────────────────────────────
+
+
+def test_a_fault_in_a_variable_of_another_handler_costs_no_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_URL", "https://sqs.example.com/tickets")
+    for name in ("TABLE_NAME", "VENDOR_URL", "WEBHOOK_CREDENTIALS_SECRET"):
+        monkeypatch.setenv(name, "")
+
+    made = dependencies.webhook()
+
+    assert made.credentials() is None
+    assert dependencies.webhook() is made
+
+
+def test_the_longest_wait_for_the_queue_is_shorter_than_api_gateways() -> None:
+    config: Any = dependencies._INTERACTIVE
+    attempts = config.retries["total_max_attempts"]
+    assert attempts * (config.connect_timeout + config.read_timeout) < 29 - 5, "pauses come on top"
+
+
+class SecretsManager:
+    """The credentials' secret: a value, nothing or an error, by stage."""
+
+    def __init__(self, current: object, previous: object = None) -> None:
+        self.values = {None: current, "AWSPREVIOUS": previous}
+        self.reads: list[str | None] = []
+
+    def get_secret_value(self, *, SecretId: str, VersionStage: str | None = None) -> dict[str, Any]:  # noqa: N803
+        assert SecretId == "arn:credentials"
+        self.reads.append(VersionStage)
+        value = self.values[VersionStage]
+        if value is None:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
+        if isinstance(value, Exception):
+            raise value
+        return {"SecretString": json.dumps(value)}
+
+
+Post = Callable[[SecretsManager], Callable[..., int]]
+
+
+@pytest.fixture
+def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
+    """Post to a handler whose credentials come from a secret; returns the status."""
+
+    def made(secret: SecretsManager) -> Callable[..., int]:
+        monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
+        monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
+        monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
+        monkeypatch.setattr(dependencies, "TicketQueue", lambda *_: Queue())
+
+        def post(**headers: str) -> int:
+            status: int = webhook_handler.handle(request(**headers))["statusCode"]
+            return status
+
+        return post
+
+    return made
+
+
+NEW, OLD = {"header": "X-Hook-Key", "value": "new"}, {"username": "preventor", "password": "old"}
+OLD_HEADER = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").decode()}
+
+
+def test_credentials_are_read_from_their_secret_and_cached(post_with: Post) -> None:
+    post = post_with(secret := SecretsManager(NEW))
+
+    assert [post(**{"X-Hook-Key": "new"}) for _ in range(3)] == [202] * 3
+    assert secret.reads == [None]
+
+
+def test_the_previous_credentials_are_accepted_during_a_rotation(post_with: Post) -> None:
+    post = post_with(secret := SecretsManager(NEW, OLD))
+
+    assert [post(**OLD_HEADER), post(**{"X-Hook-Key": "new"}), post(**OLD_HEADER)] == [202] * 3
+    assert post(**{"X-Hook-Key": "old"}) == post() == 401
+    assert secret.reads == [None, "AWSPREVIOUS"]
+
+
+def test_wrong_credentials_cannot_make_the_handler_read_the_secret_again(post_with: Post) -> None:
+    post = post_with(secret := SecretsManager(NEW))
+
+    assert [post(**OLD_HEADER) for _ in range(3)] == [401] * 3
+    assert secret.reads == [None, "AWSPREVIOUS"]
+
+
+def test_a_previous_value_that_was_no_credentials_is_ignored(post_with: Post) -> None:
+    assert post_with(SecretsManager(NEW, {"header": "x", "value": ""}))(x="") == 401
+
+
+def test_the_current_credentials_do_not_wait_for_the_previous_ones(post_with: Post) -> None:
+    post = post_with(SecretsManager(NEW, ConnectionError("canary")))
+
+    assert post(**{"X-Hook-Key": "new"}) == 202
+    assert post(**OLD_HEADER) == 503
+
+
+def test_malformed_credentials_let_nobody_in_and_are_counted(post_with: Post) -> None:
+    assert post_with(SecretsManager({"header": "x"}, OLD))(**OLD_HEADER) == 503
+    assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
+
+
+def test_a_removed_permission_is_logged_with_its_code(post_with: Post, log: io.StringIO) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "canary"}}, "GetSecretValue")
+
+    assert post_with(SecretsManager(denied))() == 503
+    assert json.loads(log.getvalue())["aws_code"] == "AccessDeniedException"

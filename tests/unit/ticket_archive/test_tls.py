@@ -1,0 +1,109 @@
+"""One TLS context for all clients of AWS, while botocore makes one for each connection."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import httpsession
+from botocore.config import Config
+from botocore.exceptions import SSLError
+from cryptography import x509
+from urllib3.util.ssl_ import create_urllib3_context
+
+from local.certificate import Certificate, make
+from tests.support.tls import TlsServer
+from ticket_archive import aws, tls
+from ticket_archive.bucket import Bucket
+
+pytestmark = pytest.mark.loopback
+
+
+@pytest.fixture(autouse=True)
+def _no_context_left() -> Iterator[None]:
+    tls.shared_context.cache_clear()
+    yield
+    tls.shared_context.cache_clear()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return make(tmp_path / "certificate")
+
+
+@pytest.fixture
+def server(certificate: Certificate) -> Iterator[TlsServer]:
+    with TlsServer(certificate) as server:
+        yield server
+
+
+@pytest.fixture
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The files of authorities that were read into any TLS context, each time."""
+    read: list[object] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noting(self: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        read.append(cafile)
+        load(self, cafile, capath, cadata)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noting)
+    return read
+
+
+def client(service: str, server: TlsServer, authority: Path) -> Any:
+    environment = {
+        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "example",
+        "AWS_CA_BUNDLE": str(authority),
+        "AWS_ENDPOINT_URL": server.url,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        aws.session.cache_clear()
+        made = aws.client(service, Config(retries={"total_max_attempts": 1}))
+        aws.session.cache_clear()
+    return made
+
+
+def create_objects(server: TlsServer, certificate: Certificate) -> None:
+    clients = [client(service, server, certificate.authority) for service in ("s3", "s3", "dynamodb")]
+    for s3 in clients[:2]:
+        for number in range(3):
+            assert Bucket(s3, "archive").create(f"tickets/T-{number}", b"image", "image/jpeg")
+    assert server.connections == 6, "the server closes each connection, so that each object has its own"
+
+
+def test_the_authorities_are_read_once_for_all_clients_and_connections(
+    server: TlsServer, certificate: Certificate, files_read: list[object]
+) -> None:
+    create_objects(server, certificate)
+
+    assert files_read == [str(certificate.authority)]
+
+
+def test_botocore_still_reads_the_authorities_for_each_connection(
+    server: TlsServer, certificate: Certificate, files_read: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When this fails, botocore or urllib3 shares contexts: delete ticket_archive/tls.py."""
+    monkeypatch.setattr(httpsession, "create_urllib3_context", create_urllib3_context)
+
+    create_objects(server, certificate)
+
+    assert files_read.count(str(certificate.authority)) >= 6
+
+
+def test_a_server_of_another_authority_is_refused(server: TlsServer, tmp_path: Path) -> None:
+    bucket = Bucket(client("s3", server, make(tmp_path / "other").authority), "archive")
+
+    for _ in range(2):
+        with pytest.raises(SSLError):
+            bucket.create("tickets/T-1", b"image", "image/jpeg")
+
+
+def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
+    certificate = make(tmp_path / "elsewhere", [x509.DNSName("elsewhere.example")])
+    with TlsServer(certificate) as server, pytest.raises(SSLError):
+        Bucket(client("s3", server, certificate.authority), "archive").create("tickets/T-1", b"image", "image/jpeg")
