@@ -30,7 +30,7 @@ def test_an_empty_variable_is_not_set() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
-        Example.read({"TABLE_NAME": "tickets"}).number = 3
+        Example.read({"TABLE_NAME": "tickets"}).number = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("text", ["0", "901", "-1", "1.5", "1e2", "x", "9" * 5000])

@@ -128,7 +128,7 @@ def test_depth_is_refused_in_a_thread_too() -> None:
 
 # ─── Tickets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-NO_TICKETS = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, "a\n"]
+NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, "a\n"]
 
 
 @pytest.mark.parametrize("envelope", ["data", "payload", "event"])
