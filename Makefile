@@ -15,7 +15,7 @@ DEV := $(VENV)/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 SCANNERS := .venv-scan/.installed
-BENCH := .venv-bench/.installed
+BENCH := .venv-bench/.installed .venv-bench-asyncio/.installed
 AWS_CLI := .venv-aws/.installed
 
 SBOM := sbom.json
@@ -51,10 +51,10 @@ test-unit: $(DEV) ## the unit tests alone (ARGS="-k words …")
 soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
 
-bench: setup $(BENCH) ## speed and cost, against marks of the same run; bench/results.json, .svg (ARGS="cold retrieval …")
+bench: setup $(BENCH) ## speed, CPU and memory beside three baselines; bench/results.json, growth.svg (ARGS="cold retrieval …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench $(ARGS)
 
-capacity: $(DEV) ## scale on paper: limits, bursts, outages, costs at three scales (ARGS="--write", "50000 --images 12 …")
+capacity: $(DEV) ## limits, an outage and costs at three scales (ARGS="--write", "--set VendorMaxConcurrency=40")
 	@PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench.capacity $(ARGS)
 
 lint: setup ## ruff and the template's linters
@@ -131,12 +131,13 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/emulator.in -o requirements/emulator.txt
 	$(COMPILE) requirements/sam.in -o requirements/sam.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
+	$(COMPILE) requirements/bench-asyncio.in -o requirements/bench-asyncio.txt
 	$(COMPILE) requirements/scan.in -o requirements/scan.txt
 	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
 clean: ## stop the local stack; remove what was built, and the environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -148,7 +149,13 @@ $(SAM_CLI): requirements/sam.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(SCANNERS): requirements/scan.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
-$(BENCH): requirements/bench.txt requirements/pip.txt
+# Figures are Lambda's only on Lambda's own version of Python.
+LAMBDA_PYTHON := $(shell for p in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python $(PYTHON); do \
+	$$p -c '' >/dev/null 2>&1 && echo $$p && break; done)
+$(BENCH): PYTHON := $(LAMBDA_PYTHON)
+.venv-bench/.installed: requirements/bench.txt requirements/pip.txt layers/requirements.txt
+	$(call environment,$(@D),$<)
+.venv-bench-asyncio/.installed: requirements/bench-asyncio.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 $(AWS_CLI): requirements/aws.txt requirements/pip.txt
 	$(call environment,$(@D),$<)

@@ -1,18 +1,21 @@
-"""Events as AWS hands them to the functions, and the context that comes with them."""
+"""Events as AWS delivers them to the functions, and their context."""
 
 import itertools
 import json
 import os
 import time
+import uuid
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from local import ROOT
+from bench.harness import ROOT
+from bench.stand_in import ARCHIVED
 
+SECRET = b"0" * 32
 _numbers = itertools.count()
-_SECRET = os.environ.get("BENCH_WEBHOOK_SECRET", "0" * 32).encode()
 
 
 class Context(LambdaContext):
@@ -27,39 +30,61 @@ class Context(LambdaContext):
         self._end = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools' is static
-        """As Lambda's."""
+        """Return the milliseconds left."""
         return int((self._end - time.monotonic()) * 1000)
 
 
-def queued(tickets: Iterable[str], *, force: bool = False) -> dict[str, Any]:
-    """An SQS batch that asks for these tickets."""
+def tickets(count: int) -> list[str]:
+    """Return ids that no one has used."""
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def queued(bodies: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return an SQS batch with these message bodies."""
     [template] = json.loads((ROOT / "events" / "queue_ticket_request.json").read_text())["Records"]
-    records = []
-    for ticket in tickets:
-        number = f"00000000-0000-4000-8000-{next(_numbers):012d}"
-        body = json.dumps({"v": 1, "ticket": ticket, "force": force})
-        records.append({**template, "messageId": number, "receiptHandle": number, "body": body})
-    return {"Records": records}
+    numbered = ((f"00000000-0000-4000-8000-{next(_numbers):012d}", body) for body in bodies)
+    return {
+        "Records": [
+            {**template, "messageId": number, "receiptHandle": number, "body": json.dumps(body)}
+            for number, body in numbered
+        ]
+    }
 
 
-def completed(tickets: Iterable[str]) -> dict[str, Any]:
-    """An SQS batch with the webhooks that say that these tickets are complete, in the vendor's encryption."""
-    from ticket_archive.messages import Webhook, webhook_message
-    from ticket_archive.webhook_encryption import encrypt_event
+def requested(ids: Iterable[str]) -> dict[str, Any]:
+    """Return a batch of ticket requests, which any other sender may queue."""
+    return queued({"v": 1, "ticket": ticket} for ticket in ids)
 
-    batch = queued(tickets)
-    for record in batch["Records"]:
-        ticket = json.loads(record["body"])["ticket"]
-        event = {"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}
-        body, iv = encrypt_event(json.dumps(event).encode(), _SECRET, os.urandom(16))
-        record["body"] = webhook_message(
-            Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:30:00.000000Z")
-        )
-    return batch
+
+def completed(ids: Iterable[str]) -> dict[str, Any]:
+    """Return a batch of webhooks that report these tickets as completed, encrypted as the vendor does."""
+    return queued({"v": 1, "webhook": _webhook(ticket)} for ticket in ids)
+
+
+def _webhook(ticket: str) -> dict[str, str]:
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}).encode()
+    padding = 16 - len(event) % 16
+    iv = os.urandom(16)
+    encryptor = Cipher(algorithms.AES(SECRET), modes.CBC(iv)).encryptor()
+    body = encryptor.update(event + bytes([padding]) * padding) + encryptor.finalize()
+    return {
+        "body": b64encode(b64encode(body)).decode(),
+        "iv": b64encode(iv).decode(),
+        "content_type": "text/plain",
+        "received_at": "2026-01-15T09:30:00.000000Z",
+    }
 
 
 def request(name: str, **parameters: str) -> dict[str, Any]:
-    """A proxy event of API Gateway's, from events/, with other path parameters."""
+    """Return an API Gateway proxy event from events/, with other path parameters."""
     event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
     event["pathParameters"] = {**(event.get("pathParameters") or {}), **parameters}
+    event["path"] = event["resource"].format(**event["pathParameters"])
     return event
+
+
+def images_request(images: int) -> dict[str, Any]:
+    """Return a request for the URLs of a ticket that has so many images."""
+    return request("retrieval_images", ticket=f"{ARCHIVED}{images:03d}")

@@ -1,99 +1,81 @@
-"""Point 4: memory over the largest response, and whether it stays flat over a thousand tickets in one warm process.
+"""Memory: a ticket's peak over its largest response, a batch of ten large tickets, and growth over many tickets.
 
-Read from Linux: the resident set, and its highest mark, which is set back before a ticket. The mark is that of the
-whole process, so threads, buffers and fragments count; what a warm process has anyway does not.
+Read from Linux: the resident set and its peak, which is reset before a ticket. Threads, buffers and fragments count.
 """
 
-import base64
-import json
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from statistics import median
 from typing import Any
 
-from bench import tickets as vendor_tickets
-from bench.events import Context, completed
-from bench.figures import Figure
-from bench.harness import Lab
+from bench.events import tickets
+from bench.harness import USUAL, Figure, lab, memory, reset_peak
+from bench.targets import prepare
 
 RESPONSES = (1_000_000, 4_000_000, 9_000_000)
-MEMORY_MB = 1024
-"""What the template gives the ingest function."""
-_SMALL = (30_000,)
+BATCH_MB = 384
+"""The goal for a batch of ten tickets whose every response is as large as the vendor can send."""
+SMALL = {kind: [2_000] for kind in USUAL}
 
 
-def figures(
-    lab: Lab, *, tickets: int = 1000, responses: Sequence[int] = RESPONSES, batch_size: int = 10
-) -> list[Figure]:
-    """Peaks for tickets of which one answer is large and for a batch of which all are, and the growth over many."""
-    [warm] = vendor_tickets.prepare(lab.vendor, 1, start=4000)
+def figures(dry_run: int = 1000) -> list[Figure]:
+    """Return all figures; `dry_run` is how many tickets' messages go through the handlers of one process."""
     found = []
-    for number, size in enumerate(responses):
-        sizes = {**dict.fromkeys(vendor_tickets.USUAL, _SMALL), "DOCUMENT": (size * 3 // 4,)}
-        [ticket] = vendor_tickets.prepare(lab.vendor, 1, 4001 + number, sizes)
-        expected = lab.vendor("expected", ticket=ticket)["images"]["DOCUMENT"]
-        response = sum(len(base64.b64encode(bytes(int(image["bytes"])))) for image in expected)
-        peak = lab.run("memory.peak", warm=warm, ticket=ticket)
-        found.append(
-            Figure(
-                f"memory, peak of a ticket over its largest response ({response / 1e6:.1f} MB)",
-                peak["over_warm_bytes"] / response,
-                goal=3.0,
-                raw={**peak, "response_bytes": response},
-            )
-        )
-    largest = dict.fromkeys(vendor_tickets.USUAL, (max(responses) * 3 // 4,))
-    batch = vendor_tickets.prepare(lab.vendor, batch_size, 4050, largest)
-    peak = lab.run("memory.batch", warm=warm, batch=batch)
-    name = f"memory, resident at the height of a batch of {batch_size}, every answer {max(responses) / 1e6:.0f} MB"
-    found.append(Figure(name, peak["peak_bytes"] / 2**20, unit=" MB", goal=MEMORY_MB, raw=peak))
-    small = vendor_tickets.prepare(lab.vendor, 10, 4100, dict.fromkeys(("SELF_PORTRAITS", "DOCUMENT"), _SMALL))
-    few = lab.having(IMAGE_TYPES="SELF_PORTRAITS,DOCUMENT")
-    held = few.run("memory.held", batch=small, tickets=tickets)
-    fifth = held["resident_bytes"][max(1, len(held["resident_bytes"]) // 5) - 1]
-    growth = held["resident_bytes"][-1] / fifth
-    found.append(Figure(f"memory after {tickets} tickets over that after a fifth of them", growth, goal=1.05, raw=held))
-    return found
+    with lab() as stand_ins:
+        for size in RESPONSES:
+            stand_ins.configure(sizes={**{kind: [30_000] for kind in USUAL}, "DOCUMENT": [size * 3 // 4]})
+            peak = stand_ins.run("memory.peak", count=1)
+            value = (peak["peak_bytes"] - peak["warm_bytes"]) / size
+            found.append(Figure(f"memory of a ticket over a response of {size / 1e6:.0f} MB", value, 3.0, raw=peak))
+        stand_ins.configure(sizes={kind: [max(RESPONSES) * 3 // 4] for kind in USUAL})
+        peak = stand_ins.run("memory.peak", count=10)
+        name = "memory of a batch of ten, every response 9 MB"
+        found.append(Figure(name, peak["peak_bytes"] / 2**20, BATCH_MB, unit=" MB", raw=peak))
+        return found + dry_run_figures(stand_ins.run("memory.many", count=dry_run, sizes=SMALL, url=stand_ins.url))
 
 
-def peak(warm: str, ticket: str) -> dict[str, int]:
-    """Bytes: of the warm process, and how much more at the height of one ticket."""
+def dry_run_figures(found: dict[str, Any]) -> list[Figure]:
+    """Return growth and slowdown between the second tenth of a dry run, when all is warm, and the last."""
+    resident, cpu = found["resident_bytes"], found["cpu_per_ticket"]
+    name = f"{found['tickets']:,} tickets through one process:"
+    half = len(cpu) // 2
+    return [
+        Figure(f"{name} memory at the end over that after a fifth", resident[-1] / resident[1], 1.05, raw=found),
+        Figure(f"{name} CPU of the last half over the first", median(cpu[half:]) / median(cpu[1:half]), 1.05),
+    ]
+
+
+def peak(count: int) -> dict[str, int]:
+    """Return bytes resident in the warm process, and at the peak of one batch."""
     for _ in range(3):
-        _archive([warm])
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
-    _archive([ticket])
-    return {"warm_bytes": before, "over_warm_bytes": _status("VmHWM") - before}
+        prepare("product", tickets(1))()
+    invoke = prepare("product", tickets(count))
+    before = memory("VmRSS")
+    reset_peak()
+    invoke()
+    return {"warm_bytes": before, "peak_bytes": memory("VmHWM")}
 
 
-def batch(warm: str, batch: Sequence[str]) -> dict[str, int]:
-    """Bytes of the process, warm and at the height of a batch."""
-    _archive([warm])
-    before = _status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
-    _archive(batch)
-    return {"warm_bytes": before, "peak_bytes": _status("VmHWM")}
+def many(count: int, sizes: dict[str, list[int]], url: str) -> dict[str, Any]:
+    """Send this many tickets' webhooks through the SQS handler in batches of ten, and look ten times."""
+    from bench.harness import Lab
+
+    Lab({}, url).configure(sizes=sizes)
+    resident, cpu = [], []
+    for _ in range(10):
+        used = 0.0
+        for _ in range(count // 100):
+            invoke = prepare("product", tickets(10))
+            began = time.process_time()
+            invoke()
+            used += time.process_time() - began
+        cpu.append(used / (count // 100 * 10))
+        resident.append(memory("VmRSS"))
+    return {"tickets": count // 100 * 100, "resident_bytes": resident, "cpu_per_ticket": cpu}
 
 
-def held(batch: Sequence[str], tickets: int) -> dict[str, Any]:
-    """The resident set after each tenth of so many tickets, in batches."""
-    resident = []
-    for number in range(tickets // len(batch)):
-        _archive(batch)
-        if (number + 1) % max(1, tickets // len(batch) // 10) == 0:
-            resident.append(_status("VmRSS"))
-    return {"resident_bytes": resident}
+if __name__ == "__main__":
+    import sys
 
-
-def _archive(tickets: Sequence[str]) -> None:
-    from ingest import app
-
-    answer = app.lambda_handler(completed(tickets), Context())
-    if answer["batchItemFailures"]:
-        raise RuntimeError(json.dumps(answer))
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"no {name}: this needs Linux")
+    with lab() as made:
+        for figure in dry_run_figures(made.run("memory.many", count=int(sys.argv[1]), sizes=SMALL, url=made.url)):
+            print(f"{figure.name}: {figure.value:.3f}", figure.raw)

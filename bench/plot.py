@@ -1,41 +1,40 @@
-"""A run as one picture: every figure that has a goal, as a bar whose length is its share of the goal."""
+"""The growth figures as one picture: CPU per ticket by number and by size of images, product beside tutorial."""
 
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
-from bench.figures import Figure
+_WIDTH, _HEIGHT, _MARGIN = 360, 240, 56
+_COLOURS = {"product": "#1565c0", "tutorial": "#c62828"}
 
-_ROW, _LEFT, _WIDTH = 26, 470, 420
 
-
-def svg(figures: Sequence[Figure], title: str) -> str:
-    """The picture. The line is the goal; a bar that stays left of it has reached it, whichever way the goal points."""
-    shown = [figure for figure in figures if figure.goal is not None]
-    height = _ROW * (len(shown) + 2)
-    goal = _LEFT + _WIDTH / 2
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 90}" height="{height + 10}" '
-        'font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="8" y="18" font-weight="bold">{escape(title)}</text>',
-        f'<text x="{goal}" y="18" text-anchor="middle" fill="#555">goal</text>',
+def growth(figures: Sequence[dict[str, Any]]) -> str:
+    """Return an SVG with a panel per figure; both axes begin at zero, so a straight line is linear growth."""
+    panels = [
+        _panel(number * (_WIDTH + _MARGIN), figure["raw"]["points"], figure["name"].partition(":")[0])
+        for number, figure in enumerate(figures)
     ]
-    for number, figure in enumerate(shown):
-        top = _ROW * (number + 1)
-        length = min(_share(figure), 2.0) * _WIDTH / 2
-        colour = "#2e7d32" if figure.reached else "#c62828"
-        value = f"{figure.value:.2f}{figure.unit} ({figure.wanted})"
-        parts += [
-            f'<text x="{_LEFT - 8}" y="{top + 17}" text-anchor="end">{escape(figure.name)}</text>',
-            f'<rect x="{_LEFT}" y="{top + 5}" width="{length:.1f}" height="16" fill="{colour}" opacity="0.75"/>',
-            f'<text x="{_LEFT + 6}" y="{top + 17}">{escape(value)}</text>',
-        ]
-    parts.append(f'<line x1="{goal}" y1="24" x2="{goal}" y2="{height}" stroke="#555" stroke-dasharray="4 3"/>')
-    return "\n".join([*parts, "</svg>", ""])
+    width = len(panels) * (_WIDTH + _MARGIN) + _MARGIN
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT + 2 * _MARGIN}" '
+    return "\n".join([f'{head}font-family="sans-serif" font-size="11">', *panels, "</svg>", ""])
 
 
-def _share(figure: Figure) -> float:
-    """How much of what the goal allows is used: 1 is just reached."""
-    if not figure.goal or not figure.value:
-        return 0.0
-    return figure.goal / figure.value if figure.at_least else figure.value / figure.goal
+def _panel(left: int, points: Sequence[dict[str, Any]], title: str) -> str:
+    megabytes = [each["images"] * each["bytes"] / 1e6 for each in points]
+    top = max(max(each["product"], each["tutorial"]) for each in points)
+    parts = [
+        f'<g transform="translate({left + _MARGIN} {_MARGIN})"><text y="-16" font-weight="bold">{title}</text>',
+        f'<path d="M0 0V{_HEIGHT}H{_WIDTH}" fill="none" stroke="#555"/>',
+        f'<text x="{_WIDTH}" y="{_HEIGHT + 32}" text-anchor="end">MB of images per ticket</text>',
+        f'<text x="-8" y="10" text-anchor="end">{1000 * top:.0f} ms</text>',
+    ]
+    places = [_WIDTH * each / max(megabytes) for each in megabytes]
+    parts += [
+        f'<text x="{x:.0f}" y="{_HEIGHT + 16}" text-anchor="middle">{mb:g}</text>'
+        for x, mb in zip(places, megabytes, strict=True)
+    ]
+    for number, (target, colour) in enumerate(_COLOURS.items()):
+        heights = [_HEIGHT * (1 - each[target] / top) for each in points]
+        line = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(places, heights, strict=True))
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="12" y="{16 + 14 * number}" fill="{colour}">{target}</text>')
+    return "\n".join([*parts, "</g>"])

@@ -1,1 +1,1 @@
-"""Handlers that cold starts are compared with. They are copied out of here: a function has nothing but its own code."""
+"""What other people would write for the same job. Each module says what it leaves out."""

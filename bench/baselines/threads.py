@@ -1,0 +1,82 @@
+"""What a good engineer writes in an afternoon: thread pools over one `requests.Session` and shared boto3 clients.
+
+Ten tickets at a time, and sixteen calls. The token is cached for as long as the process lives. It leaves out what
+`tutorial` leaves out: encryption, duplicates, conditional writes, retries, deadlines, size limits, checks of the
+files, tickets that are not ready yet, and metrics.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import boto3
+import requests
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+from requests.adapters import HTTPAdapter
+
+from bench.baselines import models
+from bench.baselines.models import Credential, Images, Message, Token
+
+CALLS, TICKETS = 16, 10
+
+logger = Logger()
+config = Config(max_pool_connections=CALLS + TICKETS)
+s3 = boto3.client("s3", config=config)
+dynamodb = boto3.client("dynamodb", config=config)
+secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["VENDOR_CREDENTIAL_SECRET"])
+credential = Credential.model_validate_json(secret["SecretString"])
+http = requests.Session()
+for scheme in ("http://", "https://"):
+    http.mount(scheme, HTTPAdapter(pool_maxsize=CALLS))
+calls = ThreadPoolExecutor(CALLS)
+tickets = ThreadPoolExecutor(TICKETS)
+
+
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> Any:
+    """Archive the tickets of an SQS batch side by side."""
+    token()
+    ids = [Message.model_validate_json(record["body"]).ticket for record in event["Records"]]
+    return {"batchItemFailures": [failed for failed in tickets.map(archive, ids) if failed]}
+
+
+@cache
+def token() -> dict[str, str]:
+    """Return the headers of a call with the token."""
+    auth = (credential.api_key, credential.secret)
+    answer = http.post(models.token_url(), auth=auth, headers=credential.headers(), timeout=models.TIMEOUT)
+    answer.raise_for_status()
+    bearer = Token.model_validate_json(answer.content).token
+    return {"Authorization": f"Bearer {bearer}", "x-api-key": credential.api_key, "User-Agent": "baseline"}
+
+
+def archive(ticket: str) -> dict[str, str] | None:
+    url = models.ticket_url(ticket)
+    details = calls.submit(http.get, url, headers=token(), timeout=models.TIMEOUT)
+    images = [calls.submit(store_images, ticket, url, image_type) for image_type in models.TYPES]
+    try:
+        details.result().raise_for_status()
+        stored = [image for each in images for image in each.result()]
+        dynamodb.put_item(**models.item(ticket, details.result().text, stored))
+        s3.put_object(**models.manifest(ticket, stored))
+    except Exception:
+        logger.exception("ticket failed")
+        return {"itemIdentifier": ticket}
+    logger.info("ticket archived", extra={"ticket": ticket})
+    return None
+
+
+def store_images(ticket: str, url: str, image_type: str) -> list[dict[str, Any]]:
+    params = {"type": image_type}
+    answer = http.get(f"{url}/images", params=params, headers=token(), timeout=models.TIMEOUT)
+    if answer.status_code == 404:
+        return []
+    answer.raise_for_status()
+    stored = []
+    for number, data in enumerate(Images.model_validate_json(answer.content).files()):
+        image = models.image_object(ticket, image_type, number, data)
+        s3.put_object(**image)
+        stored.append(models.stored_image(image["Key"], data))
+    return stored

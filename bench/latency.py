@@ -1,0 +1,29 @@
+"""One ticket in a warm function: wall time over its critical path, the calls that must wait for one another."""
+
+import time
+
+from bench.events import tickets
+from bench.harness import Figure, lab, ratio
+from bench.targets import prepare
+
+
+def figures(rounds: int = 9) -> list[Figure]:
+    """Return the ratio with response times as assumed for the vendor and AWS."""
+    with lab(latencies=True) as stand_ins:
+        found = stand_ins.run("latency.alternate", rounds=rounds)
+    name = "one ticket, wall time over its critical path"
+    return [ratio(name, found["product"], found["critical_path"], 1.10, raw=found)]
+
+
+def alternate(rounds: int) -> dict[str, list[float]]:
+    """Return seconds of a ticket and of its bare calls, in turn; the first two of each warm up."""
+    from bench.baselines import critical_path
+
+    found: dict[str, list[float]] = {"product": [], "critical_path": []}
+    for _ in range(rounds + 2):
+        archive = prepare("product", tickets(1))
+        for name, work in (("product", archive), ("critical_path", lambda: critical_path.run(tickets(1)[0]))):
+            began = time.perf_counter()
+            work()
+            found[name].append(time.perf_counter() - began)
+    return {name: seconds[2:] for name, seconds in found.items()}

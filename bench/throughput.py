@@ -1,0 +1,8 @@
+"""Tickets per second and core on the local stack."""
+
+from bench.harness import Figure
+
+
+def figures() -> list[Figure]:
+    """Return nothing yet."""
+    return []
