@@ -172,6 +172,7 @@ def _measure(function: str, given: str, out: str) -> None:
     module, _, name = function.rpartition(".")
     result = getattr(importlib.import_module(f"bench.{module}"), name)(**json.loads(given))
     Path(out).write_text(json.dumps(result))
+    os._exit(0)  # open connections and waiting threads end with the process
 
 
 if __name__ == "__main__":

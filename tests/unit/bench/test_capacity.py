@@ -95,7 +95,7 @@ def test_outage_of_an_hour_makes_no_dead_letter(model: Model) -> None:
 def test_tracing_costs_what_its_traces_cost(model: Model) -> None:
     traced = replace(model, template=replace(model.template, tracing=True))
     saved = sum(traced.cost(100_000).values()) - sum(model.cost(100_000).values())
-    assert saved == pytest.approx(1000 * PRICES["traces"].each, rel=0.01)
+    assert 0.8 * 1000 * PRICES["traces"].each < saved <= 1000 * PRICES["traces"].each
 
 
 def test_cost_at_100_000_a_day_stays_below_the_first_editions(model: Model) -> None:
