@@ -5,7 +5,6 @@ import json
 import os
 import time
 import uuid
-from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,42 +38,30 @@ def tickets(count: int) -> list[str]:
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
-def queued(bodies: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def queued(bodies: Iterable[str]) -> dict[str, Any]:
     """Return an SQS batch with these message bodies."""
     [template] = json.loads((ROOT / "events" / "queue_ticket_request.json").read_text())["Records"]
     numbered = ((f"00000000-0000-4000-8000-{next(_numbers):012d}", body) for body in bodies)
-    return {
-        "Records": [
-            {**template, "messageId": number, "receiptHandle": number, "body": json.dumps(body)}
-            for number, body in numbered
-        ]
-    }
+    return {"Records": [{**template, "messageId": n, "receiptHandle": n, "body": body} for n, body in numbered]}
 
 
 def requested(ids: Iterable[str]) -> dict[str, Any]:
     """Return a batch of ticket requests, which any other sender may queue."""
-    return queued({"v": 1, "ticket": ticket} for ticket in ids)
+    return queued(json.dumps({"v": 1, "ticket": ticket}) for ticket in ids)
 
 
 def completed(ids: Iterable[str]) -> dict[str, Any]:
     """Return a batch of webhooks that report these tickets as completed, encrypted as the vendor does."""
-    return queued({"v": 1, "webhook": _webhook(ticket)} for ticket in ids)
+    from ticket_archive.messages import Webhook, webhook_message
+    from ticket_archive.webhook_encryption import encrypt_event
 
+    def message(ticket: str) -> str:
+        event = {"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}
+        body, iv = encrypt_event(json.dumps(event).encode(), SECRET, os.urandom(16))
+        received_at = "2026-01-15T09:30:00.000000Z"
+        return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=received_at))
 
-def _webhook(ticket: str) -> dict[str, str]:
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
-    event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}).encode()
-    padding = 16 - len(event) % 16
-    iv = os.urandom(16)
-    encryptor = Cipher(algorithms.AES(SECRET), modes.CBC(iv)).encryptor()
-    body = encryptor.update(event + bytes([padding]) * padding) + encryptor.finalize()
-    return {
-        "body": b64encode(b64encode(body)).decode(),
-        "iv": b64encode(iv).decode(),
-        "content_type": "text/plain",
-        "received_at": "2026-01-15T09:30:00.000000Z",
-    }
+    return queued(map(message, ids))
 
 
 def request(name: str, **parameters: str) -> dict[str, Any]:

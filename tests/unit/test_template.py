@@ -910,8 +910,8 @@ def test_every_image_type_is_archived_by_default() -> None:
     assert parameter("ImageTypes")["Default"].split(",") == [each.value for each in ImageType]
 
 
-def test_benchmark_measures_the_functions_memory(template: Template) -> None:
-    assert properties(template, "IngestFunction")["MemorySize"] == memory.MEMORY_MB
+def test_ingest_has_twice_the_memory_that_the_benchmark_allows(template: Template) -> None:
+    assert properties(template, "IngestFunction")["MemorySize"] >= 2 * memory.BATCH_MB
 
 
 @BROKEN.by("KeyAlias/Properties/TargetKeyId/Ref", "Keys")
