@@ -1,4 +1,4 @@
-"""What each answer of the vendor's means, and how long it asks to wait."""
+"""The error that each response means, and the seconds that Retry-After asks for."""
 
 import json
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from ingest.vendor.http import Response
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
+    TicketInProgress,
     TicketNotFound,
     VendorAuthError,
     VendorThrottled,
@@ -61,12 +62,10 @@ def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = 
     ],
 )
 @pytest.mark.parametrize(("value", "pause"), [(None, None), ("7", 7.0), ("soon", None)])
-def test_a_status_means_one_error_and_says_when_to_come_back(
+def test_status_gives_its_error_and_retry_after(
     status: int, meaning: type[RetryableError] | None, value: str | None, pause: float | None
 ) -> None:
-    # GIVEN / WHEN
     error = error_for_response(Call.DETAILS, answer(status, {"Retry-After": value} if value else None), NOW)
-    # THEN
     if meaning is None:
         assert error is None
         return
@@ -77,12 +76,12 @@ def test_a_status_means_one_error_and_says_when_to_come_back(
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 422])
-def test_the_vendors_own_code_says_that_a_ticket_is_not_found(status: int) -> None:
+def test_4xx_with_the_not_found_code_is_ticket_not_found(status: int) -> None:
     assert type(error_for_response(Call.DETAILS, answer(status, body=NOT_FOUND), NOW)) is TicketNotFound
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_server_error_is_not_about_the_ticket_whatever_its_code(status: int) -> None:
+def test_5xx_with_the_not_found_code_is_unavailable(status: int) -> None:
     assert type(error_for_response(Call.DETAILS, answer(status, body=NOT_FOUND), NOW)) is VendorUnavailable
 
 
@@ -100,16 +99,17 @@ def test_a_server_error_is_not_about_the_ticket_whatever_its_code(status: int) -
         b"[" * 10_000,
         b"9" * 5000,
         b" " * 10_000 + NOT_FOUND,
+        b'{"status": 400.5, "code": "TCKTNTFND"}',
     ],
 )
-def test_another_error_body_changes_nothing(body: bytes) -> None:
+def test_400_with_any_other_body_is_invalid_response(body: bytes) -> None:
     assert type(error_for_response(Call.DETAILS, answer(400, body=body), NOW)) is InvalidVendorResponse
 
 
 @given(st.integers(100, 999), st.binary())
-def test_no_answer_raises_and_no_error_quotes_one(status: int, body: bytes) -> None:
+def test_error_never_contains_response_content(status: int, body: bytes) -> None:
     error = error_for_response(Call.DETAILS, answer(status, {"Retry-After": "canary"}, b"canary" + body), NOW)
-    assert (error is None) is (status in (200, 201, 203, 204))
+    assert (error is None) is (status in (200, 201, 203, 204))  # the body is no JSON
     assert "canary" not in repr(error)
 
 
@@ -149,7 +149,7 @@ def test_no_answer_raises_and_no_error_quotes_one(status: int, body: bytes) -> N
         ("Fri, 99 Jan 2026 03:05:05 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+def test_retry_after_reads_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
 
 
@@ -169,14 +169,103 @@ date_like = st.builds(
 
 @given(st.one_of(st.text(), st.integers().map(str), dates, date_like), st.datetimes(timezones=st.just(UTC)))
 @example("Mon, 1 Jan 1 00:00:00 +2359", datetime.max.replace(tzinfo=UTC))
-def test_a_pause_is_none_or_at_most_a_quarter_of_an_hour(value: str, now: datetime) -> None:
+def test_retry_after_is_none_or_at_most_the_maximum(value: str, now: datetime) -> None:
     pause = retry_after(value, now)
     assert pause is None or 0 < pause <= RETRY_AFTER_MAX
 
 
-def test_the_vendors_error_is_not_read_beyond_its_beginning() -> None:
+def test_body_over_the_envelope_limit_is_not_parsed() -> None:
     padded: dict[str, Any] = {"message": "x" * 20_000, "code": "TCKTNTFND"}
     assert (
         type(error_for_response(Call.DETAILS, answer(400, body=json.dumps(padded).encode()), NOW))
         is InvalidVendorResponse
     )
+
+
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
+NOT_FOUND_200 = {"status": 200, "code": "TCKTNTFND", "message": ["Ticket not found"], "ticket": TICKET}
+
+
+def error_in_200(call: Call, body: dict[str, Any]) -> tuple[type[RetryableError], str] | None:
+    error = error_for_response(call, answer(200, body=json.dumps(body).encode()), NOW)
+    return (type(error), error.detail) if error else None
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (NOT_FOUND_200, (TicketNotFound, "404")),
+        (NOT_FOUND_200 | {"token": None, "expiracy": None, "user": None, "success": False}, (TicketNotFound, "404")),
+        (NOT_FOUND_200 | {"data": {}, "images": []}, (TicketNotFound, "404")),
+        ({"status": "TCKTNTFND", "ticket": TICKET}, (TicketNotFound, "404")),
+        ({"code": "tcktntfnd "}, (TicketNotFound, "404")),
+        ({"status": 404, "code": "NTFND", "message": "no"}, (TicketNotFound, "404")),
+        ({"status": 500, "code": "INTRNL", "message": "no"}, (VendorUnavailable, "500")),
+        ({"status": 200, "code": 503, "message": "no"}, (VendorUnavailable, "503")),
+        ({"status": 429, "code": "THRTTL"}, (VendorThrottled, "429")),
+        ({"status": 401, "code": "UNTHRZD"}, (VendorAuthError, "401")),
+        ({"status": 403, "code": "FRBDN"}, (VendorAuthError, "403")),
+    ],
+)
+@pytest.mark.parametrize("call", [Call.DETAILS, Call.IMAGES])
+def test_200_with_an_error_envelope_is_that_error(
+    call: Call, body: dict[str, Any], error: tuple[type[RetryableError], str]
+) -> None:
+    assert error_in_200(call, body) == error
+
+
+@pytest.mark.parametrize(
+    ("body", "of_details"),
+    [
+        ({"status": 400, "code": "BDRQST", "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"status": 200, "code": "CANCELLED_BY_USER", "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "200")),
+    ],
+)
+def test_permanent_error_in_a_200_fails_details_and_lets_an_image_type_settle(
+    body: dict[str, Any], of_details: tuple[type[RetryableError], str]
+) -> None:
+    assert error_in_200(Call.DETAILS, body) == of_details
+    assert error_in_200(Call.IMAGES, body) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": 200, "code": "SUCCESS", "message": "OK", "data": {"ticket": TICKET, "flow_status": "ACCEPTED"}},
+        {"status": 200, "code": "SUCCESS", "ticket": TICKET},
+        {"status": 200, "code": 0, "ticket": TICKET},
+        {"status": 200, "code": "200", "ticket": TICKET},
+        {"status": 200, "code": None, "ticket": TICKET},
+        {"status": "VERIFIED", "code": "A1", "ticket": TICKET},
+        {"ticket": TICKET, "code": "A1", "flow_status": "ACCEPTED"},
+        {"ticket": TICKET, "code": "A1", "fullname": "Jon Doe"},
+        {"ticket": TICKET, "code": "A1", "documents": [{"number": 1}]},
+        {"ticket": TICKET, "code": "A1", "user": {"fullname": "Jon Doe"}},
+        {"ticket": TICKET, "code": ["A1"]},
+        NOT_FOUND_200 | {"flow_status": "ACCEPTED"},
+        {},
+    ],
+)
+def test_details_with_a_code_and_facts_of_a_ticket_are_details(body: dict[str, Any]) -> None:
+    assert error_in_200(Call.DETAILS, body) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"status": 200, "code": "UNTHRZD", "token": "t"}, None),
+        ({"status": 200, "code": "X", "access_token": "t"}, None),
+        ({"status": 200, "code": "X", "token": ""}, (InvalidVendorResponse, "400")),
+        (NOT_FOUND_200, (InvalidVendorResponse, "404")),
+    ],
+)
+def test_token_beside_a_code_is_a_token(body: dict[str, Any], error: tuple[type[RetryableError], str] | None) -> None:
+    assert error_in_200(Call.TOKEN, body) == error
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_link_is_neither_a_ticket_nor_a_credential(status: int) -> None:
+    error = error_for_response(Call.LINK, answer(status, body=NOT_FOUND), NOW)
+    assert (type(error), error and error.detail) == (InvalidVendorResponse, str(status))
+    assert error_in_200(Call.LINK, NOT_FOUND_200) is None
