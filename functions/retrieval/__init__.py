@@ -1,1 +1,1 @@
-"""The retrieval function: what was archived, out by signed URLs."""
+"""The retrieval function: serves archived tickets and presigned URLs of their files."""

@@ -1,168 +1,220 @@
-"""The retrieval API's routes. API Gateway has checked the caller's signature and permission (AWS_IAM) before."""
+"""Entry point and routes of the retrieval API. API Gateway has checked signature and permission (AWS_IAM) before."""
 
 import os
-from collections.abc import Mapping
-from contextvars import copy_context
 from datetime import datetime
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from retrieval import audit, models, params, problems, tickets
-from retrieval.dependencies import Collaborators
-from retrieval.errors import MethodNotAllowed, NotArchivedYet, UnknownRoute
-from retrieval.paths import route_path
+from retrieval import audit, gateway, problems, responses
+from retrieval.dependencies import Dependencies
+from retrieval.models import (
+    AskedDisposition,
+    Cursor,
+    CustomerCode,
+    CustomerTicket,
+    CustomerTickets,
+    ExpiresIn,
+    ImageHash,
+    ImageTypes,
+    Limit,
+    PendingTicket,
+    SignedDetails,
+    SignedImage,
+    SignedImages,
+    Ticket,
+    TicketId,
+    image_types,
+)
+from retrieval.presign import PresignedUrl
 from ticket_archive import snapshot
 from ticket_archive.clock import now
-from ticket_archive.details import to_json
-from ticket_archive.errors import InvalidRequest
+from ticket_archive.details import ANSWER_LIMIT
+from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
+from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.metrics import Metric, count
+from ticket_archive.models import TicketState, TypeState
+from ticket_archive.retention import is_over
+from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
-from ticket_archive.telemetry import append_log_keys, describe, logger, metrics
+from ticket_archive.telemetry import describe, logger, metrics
+
+RETRY_MIN, RETRY_MAX = 5, 900
+"""Bounds of Retry-After, in seconds, for a ticket that is not archived yet."""
 
 snapshot.reseed_after_restore()
 
-app = APIGatewayRestResolver(debug=False)  # debug would print whole events, whatever the environment says
-collaborators = Collaborators(os.environ)
 
-_SOON, _LATE = 5, 900
-"""Seconds after which to ask again for a ticket that is not archived yet."""
-
-
-@app.get("/tickets/<ticket>")
-def get_ticket(ticket: str) -> Response[str]:
-    """What the archive has of a ticket, images without URLs."""
-    return _json(models.ticket(_archived(ticket)))
+def cors(allowed_origins: str) -> CORSConfig | None:
+    """Return the CORS configuration for origins joined by commas; None, which sends no CORS headers, for none."""
+    first, *others = allowed_origins.split(",")
+    return CORSConfig(first, others, expose_headers=["Retry-After"], max_age=600) if first else None
 
 
-@app.get("/tickets/<ticket>/details")
-def get_details(ticket: str) -> Response[str]:
-    """The vendor's JSON, or where it is."""
+# debug prints whole events; it is off here so that no environment variable can turn it on
+app = APIGatewayRestResolver(
+    enable_validation=True, debug=False, cors=cors(os.environ.get("ALLOWED_ORIGINS", "").replace(" ", ""))
+)
+dependencies = Dependencies(os.environ)
+
+
+class NotArchivedYet(Exception):
+    """The ticket is known but not archived."""
+
+    def __init__(self, item: TicketItem) -> None:
+        super().__init__(item.state.value)
+        self.item = item
+
+
+@app.get("/tickets/<ticket>", responses=responses.TICKET, operation_id="get_ticket")
+def get_ticket(ticket: TicketId) -> Ticket:
+    """Return an archived ticket: outcome, times, what is stored and what is not."""
     item = _archived(ticket)
-    if key := tickets.large_details(item):
-        link = collaborators.links.details(key)
-        _issued(1, link.expires_at)
-        return _redirect(link.url, models.signed_details(item, link))
-    return Response(200, content_types.APPLICATION_JSON, tickets.details(item, collaborators.objects).decode())
+    absent = [kind for kind, state in item.types.items() if state is TypeState.ABSENT]
+    return Ticket.of(item, absent=absent)
 
 
-@app.get("/tickets/<ticket>/images")
-def get_images(ticket: str) -> Response[str]:
-    """Signed URLs of a ticket's images."""
-    types = params.image_types(_asked("type"))
-    seconds = params.expires_in(_asked("expires_in"))
+@app.get("/tickets/<ticket>/details", responses=responses.DETAILS, operation_id="get_details")
+def get_details(ticket: TicketId) -> Response[str]:
+    """Return the ticket's details as the vendor sent them."""
     item = _archived(ticket)
-    images = tickets.images(item, types)
-    links = collaborators.links.images(images, seconds) if images else ()
-    _note(types=sorted(types), sha256=[image.sha256 for image in images])
-    if links:
-        _issued(len(links), links[0].expires_at)
-    return _json(models.signed_images(item, images, links))
+    if not item.attributes.keys() & set(DETAILS_ATTRIBUTES):
+        raise ServiceError(404, "no_details")
+    audit.note(details_sha256=item.details_sha256)
+    if item.details_bytes <= ANSWER_LIMIT or "details_key" not in item.attributes:
+        return Response(200, content_types.APPLICATION_JSON, read_details_of(item, dependencies.bucket).decode())
+    signed = dependencies.presigner.details(item.attributes["details_key"])
+    _issued([signed])
+    body = SignedDetails(
+        ticket=ticket,
+        sha256=item.details_sha256,
+        bytes=item.details_bytes,
+        url=signed.url,
+        expires_at=signed.expires_at,
+    )
+    return Response(200, responses.SIGNED_URL_TYPE, body.model_dump_json())
 
 
-@app.get("/tickets/<ticket>/images/<sha256>")
-def get_image(ticket: str, sha256: str) -> Response[str]:
-    """On to an image's signed URL."""
-    wanted = params.sha256(sha256)
-    image = tickets.image(_archived(ticket), wanted)
-    (link,) = collaborators.links.images([image])
-    _note(types=[image.type], sha256=[image.sha256])
-    _issued(1, link.expires_at)
-    return _redirect(link.url, models.signed_image(image, link))
+@app.get("/tickets/<ticket>/images", responses=responses.TICKET, operation_id="get_images")
+def get_images(
+    ticket: TicketId,
+    types: ImageTypes = "ALL",
+    expires_in: ExpiresIn = None,
+    disposition: AskedDisposition = "attachment",
+) -> SignedImages:
+    """Return presigned URLs of a ticket's images."""
+    item = _archived(ticket)
+    wanted = image_types(types)
+    images = [image for image in item.images if image.type in wanted]
+    audit.note(types=sorted(wanted), sha256=[image.sha256 for image in images])
+    signed = dependencies.presigner.images(images, expires_in, disposition) if images else []
+    _issued(signed)
+    return SignedImages.of(item, images=[SignedImage.signed(*pair) for pair in zip(images, signed, strict=True)])
 
 
-@app.get("/customers/<customer>/tickets")
-def get_customer_tickets(customer: str) -> Response[str]:
-    """A customer's tickets, the newest first."""
-    code = params.customer(customer)
-    page = collaborators.tickets.by_customer(code, params.limit(_asked("limit")), params.cursor(_asked("cursor")))
-    answer = models.customer_tickets(code, page)
-    _note(tickets=len(answer["tickets"]))
+@app.get("/tickets/<ticket>/images/<sha256>", responses=responses.TICKET, operation_id="get_image")
+def get_image(
+    ticket: TicketId, sha256: ImageHash, expires_in: ExpiresIn = None, disposition: AskedDisposition = "attachment"
+) -> SignedImage:
+    """Return the presigned URL of one image."""
+    for image in _archived(ticket).images:
+        if image.sha256 == sha256:
+            audit.note(types=[image.type], sha256=[sha256])
+            (signed,) = dependencies.presigner.images([image], expires_in, disposition)
+            _issued([signed])
+            return SignedImage.signed(image, signed)
+    raise ServiceError(404, "unknown_image")
+
+
+@app.get("/customers/<customer>/tickets", responses=responses.COMMON, operation_id="get_customer_tickets")
+def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Cursor = None) -> CustomerTickets:
+    """Return a customer's tickets, newest first."""
+    page = dependencies.tickets.by_customer(customer, limit, cursor)
+    # The index is eventually consistent: it may still list a ticket that was just erased.
+    tickets = [CustomerTicket.of(item) for item in page.items if item.state is not TicketState.ERASED]
+    audit.note(tickets=len(tickets))
     count(Metric.CUSTOMERS_LISTED)
-    return _json(answer)
+    return CustomerTickets(customer=customer, tickets=tickets, cursor=page.cursor)
 
 
-@app.not_found
+@app.exception_handler(NotArchivedYet)
+def pending(error: NotArchivedYet) -> Response[str]:
+    """Return 202 with what is known, and when to ask again."""
+    count(Metric.TICKETS_PENDING)
+    headers: dict[str, Any] = {"Retry-After": str(_retry_after(error.item, now()))}
+    return Response(202, content_types.APPLICATION_JSON, PendingTicket.of(error.item).model_dump_json(), headers)
+
+
+@app.exception_handler(TicketErased)
+def erased(_: TicketErased) -> Response[str]:
+    """Return 410."""
+    return failed(ServiceError(410, TicketErased.code))
+
+
+@app.exception_handler(NotFoundError)
 def no_route(_: NotFoundError) -> Response[str]:
-    """API Gateway lets nothing of the kind through."""
-    raise UnknownRoute if app.current_event.http_method == "GET" else MethodNotAllowed
+    """Return 404 or 405. API Gateway lets no such request through."""
+    is_get = app.current_event.http_method == "GET"
+    return failed(ServiceError(404, "unknown_route") if is_get else ServiceError(405, "method_not_allowed"))
 
 
-def answer(app: APIGatewayRestResolver, next_middleware: NextMiddleware) -> Response[str]:
-    """Every answer, errors among them, is made here: it is not to be stored, and it is audited."""
-    try:
-        response = next_middleware(app)
-    except NotArchivedYet as pending:
-        response = _json(models.pending(pending.item), 202, {"Retry-After": str(_wait(pending.item, now()))})
-        count(Metric.TICKETS_PENDING)
-    except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a problem and the log its description
-        response = problems.answer(error, app.current_event.request_context.request_id)
-        if response.status_code >= 500:
-            logger.error("request_failed", **describe(error))
-        count(Metric.REQUESTS_FAILED if response.status_code >= 500 else Metric.REQUESTS_REFUSED)
-    response.headers["Cache-Control"] = "no-store"
-    audit.write(app.current_event.raw_event, response.status_code, app.context.get("facts", {}))
+@app.exception_handler(Exception)
+def failed(error: Exception) -> Response[str]:
+    """Return a problem for any other exception; log and count it if it is the archive's fault."""
+    response = problems.response(error, app.current_event.request_context.request_id)
+    if response.status_code < 500:
+        count(Metric.REQUESTS_REFUSED)
+        return response
+    logger.error("request failed", **describe(error))
+    count(Metric.REQUESTS_FAILED)
+    if isinstance(error, SettingsError):
+        count(Metric.CONFIGURATION_ERRORS)
     return response
 
 
-app.use([answer])
-
-
-# log_event is off in words, so that no variable can turn it on: an event holds the caller's input and credentials
+# log_event=False, so that no environment variable can turn it on: an event holds the caller's credentials
 @logger.inject_lambda_context(log_event=False, clear_state=True, correlation_id_path=correlation_paths.API_GATEWAY_REST)
-@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers an API Gateway REST proxy event."""
-    return copy_context().run(
-        _answer, event, context
-    )  # what is current_log_keys here is not on the next request's lines
+    """Respond to an API Gateway REST proxy event. Raises UnsupportedEvent for any other event."""
+    gateway.require_rest_event(event)
+    return _respond(event, context)
 
 
-def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return app.resolve({**event, "path": route_path(event)}, context)
+@metrics.log_metrics
+def _respond(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    audit.start()
+    response = app.resolve({**event, "path": gateway.route_path(event)}, context)
+    response["multiValueHeaders"]["Cache-Control"] = ["no-store"]
+    audit.write(event, response["statusCode"])
+    return response
 
 
-def _archived(segment: str) -> TicketItem:
-    ticket = params.ticket(segment)
-    _note(ticket=ticket)
-    append_log_keys(ticket=ticket)
-    item = tickets.archived(collaborators.tickets, ticket)
+def _archived(ticket: str) -> TicketItem:
+    """Return an archived ticket's item. Raises NotArchivedYet, TicketErased, ServiceError (404)."""
+    audit.note(ticket=ticket)
+    logger.append_keys(ticket=ticket)
+    item = dependencies.tickets.get(ticket)
+    if item is None or is_over(item.expires_at, now()):
+        raise ServiceError(404, "unknown_ticket")
+    if item.state is TicketState.ERASED:
+        raise TicketErased
+    if item.state is not TicketState.ARCHIVED:
+        raise NotArchivedYet(item)
     count(Metric.TICKETS_READ)
     return item
 
 
-def _asked(name: str) -> str | None:
-    """A query parameter's only value."""
-    event = app.current_event.raw_event
-    values = (event.get("multiValueQueryStringParameters") or {}).get(name) or []
-    if len(values) > 1:
-        raise InvalidRequest("repeated")
-    return values[0] if values else (event.get("queryStringParameters") or {}).get(name)
+def _issued(urls: list[PresignedUrl]) -> None:
+    if urls:
+        audit.note(urls=len(urls), until=urls[0].expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        count(Metric.URLS_ISSUED, len(urls))
 
 
-def _note(**facts: Any) -> None:
-    app.context.setdefault("facts", {}).update(facts)
-
-
-def _issued(urls: int, until: datetime) -> None:
-    _note(urls=urls, until=models.seconds(until))
-    count(Metric.URLS_ISSUED, urls)
-
-
-def _wait(item: TicketItem, moment: datetime) -> int:
-    """An incomplete ticket's next attempt is known; before that nothing can change."""
+def _retry_after(item: TicketItem, moment: datetime) -> int:
+    """Return the seconds until an incomplete ticket's next attempt; before that nothing changes."""
     retry_at = item.attributes.get("retry_at")
     left = (datetime.fromisoformat(retry_at) - moment).total_seconds() if retry_at else 0
-    return max(_SOON, min(_LATE, int(left) + 1))
-
-
-def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[str]:
-    return Response(status, content_types.APPLICATION_JSON, to_json(body).decode(), headers)
-
-
-def _redirect(url: str, body: Any) -> Response[str]:
-    return _json(body, 307, {"Location": url})
+    return max(RETRY_MIN, min(RETRY_MAX, int(left) + 1))

@@ -1,6 +1,6 @@
-"""The audit: one record for every answer. Who asked for what, which URLs were issued and until when, by ids alone.
+"""The audit log: one record per response, with who asked for which ids and until when the issued URLs live.
 
-A URL is a key to what it leads to, a customer's code names a person: neither is in a record.
+A record holds neither URLs, which grant access, nor customer codes, which identify a person.
 """
 
 from collections.abc import Mapping
@@ -8,23 +8,34 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-# A logger of its own, because LogLevel may silence the other one and never this.
+# A separate logger, because the LogLevel parameter must not silence the audit.
 _logger = Logger(service="ticket-archive-audit", level="INFO", log_uncaught_exceptions=False, utc=True)
+_facts: dict[str, Any] = {}  # of the current request: an execution environment handles one at a time
 
 
-def write(event: Mapping[str, Any], status: int, facts: Mapping[str, Any]) -> None:
-    """Logs the record. `facts` are what the route found out: ticket, types, sha256, urls, until, tickets."""
-    context = event.get("requestContext") or {}
+def start() -> None:
+    """Forget what an earlier request noted."""
+    _facts.clear()
+
+
+def note(**facts: Any) -> None:
+    """Add to the record: ticket, types, sha256, details_sha256, urls, until, tickets."""
+    _facts.update(facts)
+
+
+def write(event: Mapping[str, Any], status: int) -> None:
+    """Log the record of the response to `event`."""
+    context = event["requestContext"]
     identity = context.get("identity") or {}
     _logger.info(
         "answered",
         audit={
             "caller": identity.get("userArn"),
             "account": identity.get("accountId"),
-            "request_id": context.get("requestId"),  # a caller may choose it, by a header; not so the next one
+            "request_id": context.get("requestId"),  # callers can choose it with a header; they cannot choose the next
             "extended_request_id": context.get("extendedRequestId"),
             "route": f"{context.get('httpMethod')} {event.get('resource')}",
             "status": status,
-            **facts,
+            **_facts,
         },
     )

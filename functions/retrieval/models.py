@@ -1,168 +1,194 @@
-"""The API's answers: their shapes, from which docs/openapi.json is made, and how a ticket becomes one of them."""
+"""The API's parameters and responses. Powertools validates them and generates docs/openapi.json from them."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Self
 
-from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from retrieval.presign import Link
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
-from ticket_archive.table import Page, TicketItem
+from retrieval.gateway import PercentDecoded
+from retrieval.presign import Disposition, PresignedUrl
+from retrieval.settings import LIFE_MAX, LIFE_MIN
+from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, customer_id
+from ticket_archive.table import TicketItem
+
+_TYPE = "|".join(["ALL", *ImageType])
 
 
-class Image(TypedDict):
-    """One image: its place within its type, its SHA-256 in hexadecimal, its size in bytes."""
+def _customer(text: str) -> str:
+    code = customer_id(text)
+    if code is None:
+        raise PydanticCustomError("customer", "Value should have 1 to 256 printable characters")
+    return code
+
+
+# ─── Parameters ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TicketId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"), PercentDecoded, Path()]
+ImageHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image in hexadecimal.")]
+CustomerCode = Annotated[
+    str,
+    Field(min_length=1, max_length=256),
+    PercentDecoded,
+    AfterValidator(_customer),
+    Path(description="Percent-encoded."),
+]
+ImageTypes = Annotated[
+    str,
+    Query(
+        alias="type",
+        pattern=f"^({_TYPE})(,({_TYPE}))*$",
+        description="Image types joined by commas without spaces, or ALL. A signed request sends `,` as `%2C`.",
+    ),
+]
+ExpiresIn = Annotated[
+    int | None,
+    Query(ge=LIFE_MIN, le=LIFE_MAX, description="Seconds that URLs shall live; `expires_at` tells when they end."),
+]
+AskedDisposition = Annotated[
+    Disposition,
+    Query(
+        description="`inline` lets browsers display JPEG, PNG, WebP, GIF and AVIF; files of other types remain "
+        "attachments, as `content_disposition` tells."
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(min_length=1, max_length=512, description="`cursor` of the previous page.")]
+
+
+def image_types(text: str) -> list[ImageType]:
+    """Return the types that a valid `type` parameter names, in the archive's order."""
+    names = text.split(",")
+    return [each for each in ImageType if "ALL" in names or each in names]
+
+
+# ─── Responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Model(BaseModel):
+    """Base of the responses."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    @classmethod
+    def of(cls, item: TicketItem, **more: Any) -> Self:
+        """Take the model's fields from `more`, the item and its attributes; what none of them has is null."""
+        known = {name: getattr(item, name) for name in TicketItem.__dataclass_fields__}
+        defaults: dict[str, Any] = dict.fromkeys(cls.model_fields) | {
+            "complete": True,
+            "unrecognized": (),
+            "missing": {},
+        }
+        return cls.model_validate(defaults | item.attributes | known | more)
+
+
+class Image(Model):
+    """A stored image: position within its type from 0, SHA-256 in hexadecimal, size in bytes."""
 
     type: ImageType
     index: int
-    sha256: str
+    sha256: Sha256
     bytes: int
     content_type: str
 
 
 class SignedImage(Image):
-    """One image with a URL that downloads it until `expires_at` (ISO 8601, UTC). Send no Authorization along."""
+    """An image with a URL that downloads it until `expires_at`. Send no Authorization header to that URL."""
 
-    url: str
-    expires_at: str
+    url: Url
+    expires_at: datetime
+    content_disposition: Disposition
 
-
-class Ticket(TypedDict):
-    """An archived ticket. Times are ISO 8601 in UTC; `types` says of each image type what became of it."""
-
-    ticket: str
-    state: TicketState
-    outcome: str | None
-    disposition: str | None
-    confidence_score: Decimal | None
-    risk_code: str | None
-    version: str | None
-    received_at: str | None
-    fetched_at: str | None
-    archived_at: str | None
-    images: list[Image]
-    types: dict[ImageType, TypeState]
+    @classmethod
+    def signed(cls, image: StoredImage, url: PresignedUrl) -> Self:
+        """Combine an image and its URL."""
+        return cls.model_validate(
+            {**asdict(image), "url": url.url, "expires_at": url.expires_at, "content_disposition": url.disposition}
+        )
 
 
-class PendingTicket(TypedDict):
-    """A ticket that is not archived yet: ask again after Retry-After seconds."""
-
-    ticket: str
-    state: TicketState
-    received_at: str | None
-    types: dict[ImageType, TypeState]
-
-
-class SignedImages(TypedDict):
-    """A ticket's images in one version of it."""
+class SignedImages(Model):
+    """Images of one version of a ticket."""
 
     ticket: str
     version: str | None
     images: list[SignedImage]
 
 
-class SignedDetails(TypedDict):
-    """Details too large for an answer: their SHA-256 (of the canonical JSON), size in bytes, and where to get them."""
+class SignedDetails(Model):
+    """Details that exceed a response: SHA-256 of their canonical JSON, size in bytes, and a URL until `expires_at`."""
 
     ticket: str
-    sha256: str | None
+    sha256: Sha256 | None
     bytes: int
-    url: str
-    expires_at: str
+    url: Url
+    expires_at: datetime
 
 
-class CustomerTicket(TypedDict):
-    """A ticket in a customer's list."""
+class UnrecognizedFile(Model):
+    """A file or body that is stored but never served. `type` is an image type, or DETAILS."""
+
+    type: str
+    sha256: Sha256
+    bytes: int
+
+
+class Ticket(Model):
+    """An archived ticket.
+
+    `complete` is true if details and all types are stored or absent. `absent` types have no images at the vendor.
+    """
+
+    ticket: str
+    state: TicketState
+    complete: bool
+    outcome: str | None
+    disposition: str | None
+    confidence_score: float | None
+    risk_code: str | None
+    version: str | None
+    received_at: Timestamp | None
+    fetched_at: Timestamp | None
+    archived_at: Timestamp | None
+    images: list[Image]
+    types: dict[ImageType, TypeState]
+    absent: list[ImageType]
+    unrecognized: list[UnrecognizedFile]
+
+
+class PendingTicket(Model):
+    """A ticket that is not archived yet; ask again after Retry-After seconds.
+
+    `missing` gives the reason for each image type, or DETAILS, that is not there yet: a short code such as `empty`.
+    """
+
+    ticket: str
+    state: TicketState
+    received_at: Timestamp | None
+    types: dict[ImageType, TypeState]
+    missing: dict[str, str]
+
+
+class CustomerTicket(Model):
+    """A ticket in a customer's list, in any state but erased."""
 
     ticket: str
     state: TicketState
     outcome: str | None
     disposition: str | None
     version: str | None
-    archived_at: str | None
+    archived_at: Timestamp | None
 
 
-class CustomerTickets(TypedDict):
-    """A page of a customer's tickets, the newest first. `cursor` is null on the last page."""
+class CustomerTickets(Model):
+    """A page of a customer's tickets, newest first. `cursor` is null on the last page."""
 
     customer: str
     tickets: list[CustomerTicket]
     cursor: str | None
-
-
-def ticket(item: TicketItem) -> Ticket:
-    """An archived ticket, images without URLs."""
-    return Ticket(
-        ticket=item.ticket,
-        state=item.state,
-        outcome=item.outcome,
-        disposition=item.attributes.get("disposition"),
-        confidence_score=item.attributes.get("confidence_score"),
-        risk_code=item.attributes.get("risk_code"),
-        version=item.version,
-        received_at=item.received_at,
-        fetched_at=item.fetched_at,
-        archived_at=item.archived_at,
-        images=[_image(image) for image in item.images],
-        types=dict(item.types),
-    )
-
-
-def pending(item: TicketItem) -> PendingTicket:
-    """A ticket that is on its way."""
-    return PendingTicket(ticket=item.ticket, state=item.state, received_at=item.received_at, types=dict(item.types))
-
-
-def signed_image(image: StoredImage, link: Link) -> SignedImage:
-    """An image and its URL."""
-    return SignedImage(**_image(image), url=link.url, expires_at=seconds(link.expires_at))
-
-
-def signed_images(item: TicketItem, images: Sequence[StoredImage], links: Sequence[Link]) -> SignedImages:
-    """Some of a ticket's images, each with its URL."""
-    signed = [signed_image(image, link) for image, link in zip(images, links, strict=True)]
-    return SignedImages(ticket=item.ticket, version=item.version, images=signed)
-
-
-def signed_details(item: TicketItem, link: Link) -> SignedDetails:
-    """Where large details are."""
-    return SignedDetails(
-        ticket=item.ticket,
-        sha256=item.details_sha256,
-        bytes=item.details_bytes,
-        url=link.url,
-        expires_at=seconds(link.expires_at),
-    )
-
-
-def customer_tickets(customer: str, page: Page) -> CustomerTickets:
-    """One page. The index follows the table with a delay: a ticket erased meanwhile is left out."""
-    shown = [item for item in page.items if item.state is not TicketState.ERASED]
-    return CustomerTickets(customer=customer, tickets=[_customer_ticket(item) for item in shown], cursor=page.cursor)
-
-
-def seconds(moment: datetime) -> str:
-    """ISO 8601 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _image(image: StoredImage) -> Image:
-    return Image(
-        type=image.type,
-        index=image.index,
-        sha256=image.sha256,
-        bytes=image.bytes,
-        content_type=image.content_type,
-    )
-
-
-def _customer_ticket(item: TicketItem) -> CustomerTicket:
-    return CustomerTicket(
-        ticket=item.ticket,
-        state=item.state,
-        outcome=item.outcome,
-        disposition=item.attributes.get("disposition"),
-        version=item.version,
-        archived_at=item.archived_at,
-    )

@@ -1,101 +1,116 @@
-"""What may be signed and for how long: one object per URL, until its time, its policy or its signer is over."""
+"""Presigned S3 URLs: one object each, for a limited time."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Literal
 
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from retrieval.errors import SigningPaused
 from retrieval.settings import LIFE_MIN
 from ticket_archive.clock import now
+from ticket_archive.errors import ArchiveError
 from ticket_archive.models import StoredImage
 
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/webp"})
-"""What a browser may be told that an object is; ingest stores nothing else."""
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+Disposition = Literal["attachment", "inline"]
+
+INLINE_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
+"""Content types that browsers display without running anything in them."""
+
+_PASSIVE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]+|video/[a-z0-9.+-]+|application/pdf")
+"""Other content types that a download may carry; anything else is served as application/octet-stream."""
+
+
+class SigningPaused(ArchiveError):
+    """The signing credentials expire before a URL of the shortest life would."""
+
+    code = "signing_paused"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A signed URL: whoever has it reads the object until `expires_at` (UTC). It belongs into the answer alone."""
+class PresignedUrl:
+    """A URL that downloads one object until `expires_at` (UTC). Whoever holds it has access: never log it."""
 
     url: str = field(repr=False)
     expires_at: datetime
+    disposition: Disposition = "attachment"
 
 
-class Links:
-    """Signs URLs of the bucket's objects. Nothing is sent.
+class Presigner:
+    """Presigns GET requests for the bucket's objects. Sends nothing."""
 
-    By botocore's signer alone: an S3 client gives the same URLs, but making one takes a tenth of the cold start, and
-    having it sign takes most of a warm request.
-    """
-
-    def __init__(self, address: str, region: str, credentials: Credentials, *, usual: int, at_most: int) -> None:
-        """`address` is the bucket's URL, without a slash at its end.
-
-        `usual` and `at_most` are the seconds that a URL lives unless asked otherwise, and whatever is asked.
-        """
-        self._address = address
-        self._region = region
+    def __init__(
+        self, client: "S3Client", bucket: str, credentials: Credentials, *, default_life: int, max_life: int
+    ) -> None:
+        """`credentials` are those of `client`. Lives are in seconds."""
+        self._client = client
+        self._bucket = bucket
         self._credentials = credentials
-        self._usual = usual
-        self._at_most = at_most
+        self._default_life = default_life
+        self._max_life = max_life
 
-    def images(self, images: Sequence[StoredImage], asked: int | None = None) -> Sequence[Link]:
-        """URLs that download images under a plain name, all with one life. Raises SigningPaused."""
-        signer, start, life = self._life(asked)
-        return [self._link(image.key, _as_image(image), signer, start, life) for image in images]
+    def images(
+        self,
+        images: Sequence[StoredImage],
+        expires_in: int | None = None,
+        disposition: Disposition = "attachment",
+    ) -> list[PresignedUrl]:
+        """Return one URL per image, all with the same expiry. Raises SigningPaused.
 
-    def details(self, key: str) -> Link:
-        """A URL of packed details, which HTTP clients unpack by themselves. Raises SigningPaused."""
-        signer, start, life = self._life(None)
-        form = {"response-content-type": "application/json", "response-content-encoding": "gzip"}
-        return self._link(key, form, signer, start, life)
-
-    def _link(self, key: str, form: Mapping[str, str], signer: ReadOnlyCredentials, start: datetime, life: int) -> Link:
-        parameters = {"response-cache-control": "no-store", **form}
-        request = AWSRequest("GET", f"{self._address}/{quote(key)}", params=parameters)
-        S3SigV4QueryAuth(signer, "s3", self._region, expires=life).add_auth(request)
-        return Link(str(request.url), start + timedelta(seconds=life))
-
-    def _life(self, asked: int | None) -> tuple[ReadOnlyCredentials, datetime, int]:
-        """Who signs, when life begins, and how many seconds it has.
-
-        The beginning is read before the signature's own, so that no URL dies before it said it would.
+        `inline` applies to INLINE_TYPES; files of other types remain attachments.
         """
-        signer, end = _frozen(self._credentials)
-        start = now().replace(microsecond=0)  # a signature's time has whole seconds
-        life = min(asked or self._usual, self._at_most)
+        start, life = self._life(expires_in)
+        return [self._image(image, start, life, disposition) for image in images]
+
+    def details(self, key: str) -> PresignedUrl:
+        """Return a URL of gzip-compressed details, which HTTP clients decompress. Raises SigningPaused."""
+        start, life = self._life(None)
+        headers = {"ResponseContentType": "application/json", "ResponseContentEncoding": "gzip"}
+        return PresignedUrl(self._sign(key, life, headers), start + timedelta(seconds=life))
+
+    def _image(self, image: StoredImage, start: datetime, life: int, asked: Disposition) -> PresignedUrl:
+        passive = _PASSIVE_TYPE.fullmatch(image.content_type)
+        disposition: Disposition = asked if image.content_type in INLINE_TYPES else "attachment"
+        name = f"{image.type.value}-{image.index}.{image.key.rpartition('.')[2] if passive else 'bin'}"
+        headers = {
+            "ResponseContentType": image.content_type if passive else "application/octet-stream",
+            "ResponseContentDisposition": f'{disposition}; filename="{name}"',
+        }
+        return PresignedUrl(self._sign(image.key, life, headers), start + timedelta(seconds=life), disposition)
+
+    def _sign(self, key: str, life: int, headers: dict[str, str]) -> str:
+        params = {"Bucket": self._bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}
+        return self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=life)
+
+    def _life(self, asked: int | None) -> tuple[datetime, int]:
+        """Return the start and the seconds of a URL's life: min(asked, policy, what is left of the credentials).
+
+        The start is read before the signature's own time, so no URL expires before it says.
+        """
+        end = self._credentials_end()
+        start = now().replace(microsecond=0)  # signatures have whole seconds
+        life = min(asked or self._default_life, self._max_life)
         if end is not None:
             life = min(life, int((end - start).total_seconds()))
         if life < LIFE_MIN:
             raise SigningPaused
-        return signer, start, life
+        return start, life
 
+    def _credentials_end(self) -> datetime | None:
+        """Return when the signing credentials expire, after giving botocore the chance to renew them; None if unknown.
 
-def _frozen(credentials: Credentials) -> tuple[ReadOnlyCredentials, datetime | None]:
-    """The signing credentials, after botocore had its chance to renew them, and when they end; None where nobody says.
-
-    S3 refuses a URL as soon as the credentials that signed it are over, whatever the URL says
-    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html). With SnapStart they come from an
-    endpoint that tells their end. In an ordinary function they come from the environment, which does not: there the
-    policy alone bounds a URL's life, and its 15 minutes are short beside the hours of such a session.
-    """
-    try:
-        frozen = credentials.get_frozen_credentials()
-    except (BotoCoreError, ClientError, RuntimeError):  # botocore's word for "renewed, and still over" is RuntimeError
-        raise SigningPaused from None
-    return frozen, getattr(credentials, "_expiry_time", None)  # botocore tells it nowhere else
-
-
-def _as_image(image: StoredImage) -> dict[str, str]:
-    known = image.content_type in _IMAGES
-    extension = image.key.rpartition(".")[2] if known else "bin"
-    return {
-        "response-content-type": image.content_type if known else "application/octet-stream",
-        "response-content-disposition": f'attachment; filename="{image.type.value}-{image.index}.{extension}"',
-    }
+        S3 refuses a URL once the credentials that signed it have expired
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html). With SnapStart they come from
+        an endpoint that tells their expiry. Otherwise they come from environment variables, which do not: the policy's
+        15 minutes are short beside the hours that such a session lasts.
+        """
+        try:
+            self._credentials.get_frozen_credentials()
+        except (BotoCoreError, ClientError, RuntimeError):  # botocore raises RuntimeError if renewed ones are expired
+            raise SigningPaused from None
+        return getattr(self._credentials, "_expiry_time", None)  # botocore has no public attribute for it

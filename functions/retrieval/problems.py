@@ -1,96 +1,81 @@
-"""The one place where errors become answers: RFC 9457 problem details.
+"""Error responses: problem details (RFC 9457).
 
-A problem says which rule was broken, in this module's words: neither the caller's input nor an exception's text is ever
-repeated. `code` is stable and meant for programs; `instance` names the request as the logs do.
+A problem names the parameter and the rule that a request breaks. It never repeats input, nor the text of an exception
+that might hold some.
 """
 
-import json
 import re
 from http import HTTPStatus
-from typing import Any, NotRequired
+from typing import Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.exceptions import ServiceError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
-from typing_extensions import TypedDict
+from pydantic import BaseModel
 
-from retrieval import params
-from retrieval.errors import MethodNotAllowed, SigningPaused, UnknownImage, UnknownRoute, UnknownTicket
-from retrieval.settings import LIFE_MAX, LIFE_MIN
-from ticket_archive.errors import ArchiveError, InvalidRequest, TicketErased
+from retrieval.presign import SigningPaused
+from ticket_archive.errors import InvalidRequest
 
 CONTENT_TYPE = "application/problem+json"
 
-_STATUS: dict[type[Exception], HTTPStatus] = {
-    InvalidRequest: HTTPStatus.BAD_REQUEST,
-    UnknownRoute: HTTPStatus.NOT_FOUND,
-    UnknownTicket: HTTPStatus.NOT_FOUND,
-    UnknownImage: HTTPStatus.NOT_FOUND,
-    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
-    TicketErased: HTTPStatus.GONE,
-    SigningPaused: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
-_RULES = {
-    "ticket": "A ticket's id has 1 to 128 of A-Z a-z 0-9 _ - and begins with a letter or a digit.",
-    "customer": "A customer's code has 1 to 256 printable characters, percent-encoded as UTF-8.",
-    "sha256": "An image's hash has 64 hexadecimal digits in lower case.",
-    "type": "type is ALL, or image types joined by commas without spaces.",
-    "expires_in": f"expires_in is a number of seconds from {LIFE_MIN} to {LIFE_MAX}.",
-    "limit": f"limit is a number from {params.LIMIT_MIN} to {params.LIMIT_MAX}.",
-    "cursor": "cursor is what the page before gave, for the same customer.",
-    "repeated": "A parameter may be given once.",
-}
-
-_BUSY = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown", "ThrottlingException"}
-"""What AWS says with a 400 that is not the request's fault; a 5xx says it anyway."""
+_THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown", "ThrottlingException"}
+"""Error codes that AWS may send with status 400 although the request is right; a 5xx needs no code."""
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _RETRY_AFTER = 2
-"""Seconds. Long enough for a throttled partition or a credential's renewal, short enough for somebody who waits."""
+"""Seconds: enough for a throttled partition or for renewed credentials, and short for a waiting person."""
 
 
-class Problem(TypedDict):
-    """Problem details (RFC 9457). `code` is stable; `instance` is the request's id, for support."""
+class Problem(BaseModel):
+    """Problem details (RFC 9457). `code` is stable; `instance` identifies the request in the logs."""
 
-    type: str
+    type: Literal["about:blank"] = "about:blank"
     title: str
     status: int
     code: str
-    detail: NotRequired[str]
-    instance: NotRequired[str]
+    detail: str | None = None
+    instance: str | None = None
 
 
-def answer(error: Exception, request_id: str | None) -> Response[str]:
-    """Any error as an answer to the caller."""
-    status, code = _kind(error)
-    problem = Problem(type="about:blank", title=status.phrase, status=status.value, code=code)
-    if isinstance(error, InvalidRequest) and error.detail in _RULES:
-        problem["detail"] = _RULES[error.detail]
-    if request_id and _UUID.fullmatch(request_id):  # a caller may choose another: it is not repeated
-        problem["instance"] = f"urn:uuid:{request_id}"
-    return Response(status.value, CONTENT_TYPE, json.dumps(problem, separators=(",", ":")), _headers(status))
+def response(error: Exception, request_id: str | None) -> Response[str]:
+    """Return the response to a request that ended in `error`."""
+    status, code, detail = _classify(error)
+    problem = Problem(title=status.phrase, status=status.value, code=code, detail=detail)
+    if request_id and _UUID.fullmatch(request_id):  # callers can choose another one, which is not repeated
+        problem.instance = f"urn:uuid:{request_id}"
+    headers: dict[str, Any] = {}
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(_RETRY_AFTER)
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = "GET"
+    return Response(status.value, CONTENT_TYPE, problem.model_dump_json(exclude_none=True), headers)
 
 
-def _kind(error: Exception) -> tuple[HTTPStatus, str]:
-    status = _STATUS.get(type(error))
-    if status is not None and isinstance(error, ArchiveError):
-        return status, error.code
-    if _busy(error):
-        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"
-    return HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error"
+def _classify(error: Exception) -> tuple[HTTPStatus, str, str | None]:
+    """Return status, code and detail."""
+    match error:
+        case RequestValidationError():
+            return HTTPStatus.BAD_REQUEST, "invalid_request", "; ".join(map(_rule, error.errors()))
+        case InvalidRequest():
+            return HTTPStatus.BAD_REQUEST, error.code, f"{error.detail}: Value should be one that this API returned"
+        case ServiceError():
+            return HTTPStatus(error.status_code), str(error.msg), None
+        case SigningPaused():
+            return HTTPStatus.SERVICE_UNAVAILABLE, error.code, None
+    if _is_unavailable(error):
+        return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", None
+    return HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", None
 
 
-def _busy(error: Exception) -> bool:
-    """Whether AWS did not answer, or answered that it has too much to do."""
+def _rule(error: dict[str, Any]) -> str:
+    """Return parameter and rule; pydantic's message, unlike its `input` and `ctx`, does not quote the value."""
+    return f"{error['loc'][-1]}: {error['msg']}"
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """Tell whether AWS did not answer, or answered that it is busy."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or error.response.get("Error", {}).get("Code") in _BUSY
+        return status >= 500 or error.response.get("Error", {}).get("Code") in _THROTTLED
     return isinstance(error, AwsConnectionError | HTTPClientError)
-
-
-def _headers(status: HTTPStatus) -> dict[str, Any]:
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        return {"Retry-After": str(_RETRY_AFTER)}
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        return {"Allow": "GET"}
-    return {}

@@ -1,4 +1,4 @@
-"""The retrieval function's settings."""
+"""Settings of the retrieval function. The template documents each variable."""
 
 from typing import Annotated
 
@@ -7,15 +7,15 @@ from pydantic import Field
 from ticket_archive.settings import Settings
 
 LIFE_MIN, LIFE_MAX = 60, 900
-"""Seconds that a signed URL may live: the bounds of what is asked for, and of what an installation may set."""
+"""Bounds of a presigned URL's life in seconds, both for callers (`expires_in`) and for the template's parameter."""
 
-_Life = Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX)]
+UrlLife = Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX)]
 
 
 class RetrievalSettings(Settings):
-    """Where tickets are, and how long signed URLs live, in seconds: unless asked otherwise, and at most."""
+    """Where tickets are stored, and how many seconds presigned URLs live: by default, and at most."""
 
     table_name: str
     bucket_name: str
-    url_life_seconds: _Life = 300
-    url_life_max_seconds: _Life = LIFE_MAX
+    url_life_seconds: UrlLife = 300
+    url_life_max_seconds: UrlLife = LIFE_MAX

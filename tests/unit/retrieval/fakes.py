@@ -7,10 +7,13 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from boto3 import Session
 from boto3.dynamodb.types import TypeSerializer
 from botocore.credentials import Credentials
+from botocore.session import get_session
 
-from retrieval.presign import Links
+from retrieval.dependencies import S3_CONFIG
+from retrieval.presign import Presigner
 from ticket_archive.models import ImageType
 from ticket_archive.table import Page, TicketItem, read_item
 
@@ -108,32 +111,36 @@ class FakeTickets:
             raise self.broken
 
 
-class FakeObjects(dict[str, bytes]):
+class FakeBucket(dict[str, bytes]):
     """A bucket."""
 
     def read(self, key: str) -> bytes:
         return self[key]
 
 
-ADDRESS = f"https://{BUCKET}.s3.eu-central-1.amazonaws.com"
+def presigner(
+    credentials: Credentials | None = None, *, default_life: int = 300, max_life: int = 900, region: str = "eu-central-1"
+) -> Presigner:
+    """A presigner on a client as `retrieval.dependencies` makes it, with these credentials."""
+    signing = credentials or Credentials("AKIAEXAMPLE", "example")
+    session = get_session()
+    session._credentials = signing
+    client: Any = Session(botocore_session=session, region_name=region).client("s3", config=S3_CONFIG)
+    return Presigner(client, BUCKET, signing, default_life=default_life, max_life=max_life)
 
 
 @dataclass
 class World:
-    """What the routes work with, in memory. `links` signs for real, which needs no network."""
+    """What the routes work with, in memory. `presigner` signs for real, which needs no network."""
 
     tickets: FakeTickets = field(default_factory=lambda: FakeTickets(item()))
-    objects: FakeObjects = field(default_factory=FakeObjects)
-    links: Links = field(
-        default_factory=lambda: Links(
-            ADDRESS, "eu-central-1", Credentials("AKIAEXAMPLE", "example"), usual=300, at_most=900
-        )
-    )
+    bucket: FakeBucket = field(default_factory=FakeBucket)
+    presigner: Presigner = field(default_factory=presigner)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer as the caller gets it. `headers` are those of the proxy answer, one value each."""
+    """A response as the caller gets it, with the log lines and metrics of its request."""
 
     status: int
     headers: dict[str, str]

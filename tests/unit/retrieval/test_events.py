@@ -1,4 +1,4 @@
-"""The sample events of the retrieval function end as their names say."""
+"""Sample events in events/ have the status that their names say."""
 
 import json
 from collections.abc import Callable
@@ -23,12 +23,12 @@ STATUSES = {
 }
 
 
-def test_every_sample_is_tried() -> None:
+def test_every_sample_event_is_tested() -> None:
     assert {path.stem for path in (ROOT / "events").glob("retrieval_*.json")} == STATUSES.keys()
 
 
 @pytest.mark.parametrize("name", STATUSES)
-def test_a_sample_event_ends_as_its_name_says(
+def test_a_sample_event_has_the_status_of_its_name(
     handle: Callable[[dict[str, Any]], Answer], world: World, name: str
 ) -> None:
     from tests.unit.retrieval.test_customers import table

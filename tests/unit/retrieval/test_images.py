@@ -5,18 +5,24 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import time_machine
 
+from retrieval.presign import SigningPaused
 from tests.unit.retrieval.conftest import Call
-from tests.unit.retrieval.fakes import TICKET, World, image, item, sha256_of
+from tests.unit.retrieval.fakes import BUCKET, TICKET, World, image, item, sha256_of
 from ticket_archive.models import ImageType
 
 IMAGES = "/tickets/{ticket}/images"
 IMAGE = "/tickets/{ticket}/images/{sha256}"
 ONE = {"ticket": TICKET}
+EVERY_TYPE = ["SELF_PORTRAITS", "SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT"]
 
 
-def test_every_image_gets_a_url_by_default(call: Call) -> None:
-    with time_machine.travel("2026-01-15T10:00:00Z", tick=False):
-        answer = call(IMAGES, ONE)
+def parameters(url: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+@time_machine.travel("2026-01-15T10:00:00Z", tick=False)
+def test_every_image_has_a_url_and_its_expiry_by_default(call: Call) -> None:
+    answer = call(IMAGES, ONE)
 
     assert (answer.status, answer.json["ticket"], answer.json["version"]) == (200, TICKET, "a" * 64)
     assert [(image["type"], image["index"]) for image in answer.json["images"]] == [
@@ -28,68 +34,94 @@ def test_every_image_gets_a_url_by_default(call: Call) -> None:
     for signed in answer.json["images"]:
         assert signed["sha256"] in signed["url"]
         assert signed["expires_at"] == "2026-01-15T10:05:00Z"
+        assert signed["content_disposition"] == "attachment"
 
 
 @pytest.mark.parametrize(
     ("asked", "types"),
     [
-        ("ALL", ["SELF_PORTRAITS", "SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT"]),
+        ("ALL", EVERY_TYPE),
         ("DOCUMENT", ["DOCUMENT"]),
         ("DOCUMENT,SELF_PORTRAITS", ["SELF_PORTRAITS", "SELF_PORTRAITS", "DOCUMENT"]),
         ("DOCUMENT,DOCUMENT", ["DOCUMENT"]),
+        ("DOCUMENT,ALL", EVERY_TYPE),
         ("DOCUMENT_SIGNATURE", []),
     ],
 )
-def test_the_asked_types_get_urls(call: Call, asked: str, types: list[str]) -> None:
+def test_type_selects_the_images(call: Call, asked: str, types: list[str]) -> None:
     answer = call(IMAGES, ONE, {"type": asked})
 
     assert [image["type"] for image in answer.json["images"]] == types
 
 
-@pytest.mark.parametrize("asked", ["", "PASSPORT", "document", "DOCUMENT, SELF_PORTRAITS", "DOCUMENT,", ",", "ALL,X"])
-def test_an_unknown_type_is_400_and_the_table_is_not_asked(call: Call, world: World, asked: str) -> None:
-    answer = call(IMAGES, ONE, {"type": asked})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("type", text) for text in ("", "PASSPORT", "document", "DOCUMENT, DOCUMENT", "DOCUMENT,", ",", "DOCUMENT\n")),
+        *(("expires_in", text) for text in ("", "0", "59", "901", "86400", "-60", "60.5", "1e2", "x", "9" * 99)),
+        *(("disposition", text) for text in ("", "INLINE", "inline; filename=x")),
+    ],
+)
+@pytest.mark.parametrize("route", [IMAGES, IMAGE])
+def test_an_invalid_parameter_is_400_that_names_it_and_reads_nothing(
+    call: Call, world: World, route: str, name: str, value: str
+) -> None:
+    if route == IMAGE and name == "type":
+        pytest.skip("the route has no such parameter")
+    path = ONE if route == IMAGES else {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}
+
+    answer = call(route, path, {name: value})
 
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert answer.json["detail"].startswith(f"{name}: ")
     assert world.tickets.reads == 0
+
+
+def test_a_repeated_parameter_is_400(call: Call) -> None:
+    answer = call(IMAGES, ONE, {"type": ["DOCUMENT", "ALL"]})
+
+    assert (answer.status, answer.json["detail"]) == (400, "type: Input should be a valid string")
+
+
+def test_several_invalid_parameters_are_all_named(call: Call) -> None:
+    detail = call(IMAGES, ONE, {"type": "x", "expires_in": "1"}).json["detail"]
+
+    assert [rule.partition(":")[0] for rule in detail.split("; ")] == ["type", "expires_in"]
 
 
 @pytest.mark.parametrize(("asked", "end"), [("60", "10:01:00"), ("61", "10:01:01"), ("900", "10:15:00")])
-def test_a_url_lives_as_long_as_it_is_asked_to(call: Call, asked: str, end: str) -> None:
-    with time_machine.travel("2026-01-15T10:00:00Z", tick=False):
-        answer = call(IMAGES, ONE, {"type": "DOCUMENT", "expires_in": asked})
+@time_machine.travel("2026-01-15T10:00:00Z", tick=False)
+def test_a_url_lives_as_long_as_asked(call: Call, asked: str, end: str) -> None:
+    (signed,) = call(IMAGES, ONE, {"type": "DOCUMENT", "expires_in": asked}).json["images"]
 
-    (signed,) = answer.json["images"]
-    assert parse_qs(urlsplit(signed["url"]).query)["X-Amz-Expires"] == [asked]
+    assert parameters(signed["url"])["X-Amz-Expires"] == asked
     assert signed["expires_at"] == f"2026-01-15T{end}Z"
 
 
-@pytest.mark.parametrize(
-    "asked", ["", "0", "59", "901", "86400", "-60", "+60", "60.0", "1e2", " 60", "٦٠", "x", "9" * 99]
-)
-def test_a_life_out_of_bounds_is_400_and_the_table_is_not_asked(call: Call, world: World, asked: str) -> None:
-    answer = call(IMAGES, ONE, {"expires_in": asked})
+def test_inline_applies_to_types_that_browsers_display_safely(call: Call, world: World) -> None:
+    """GIVEN a JPEG and a PDF, WHEN both are asked for inline, THEN the PDF remains an attachment and says so."""
+    pdf = image(ImageType.DOCUMENT, content_type="application/pdf")
+    world.tickets.add(item(images=[image(ImageType.SELF_PORTRAITS), pdf]))
 
-    assert (answer.status, answer.json["detail"]) == (400, "expires_in is a number of seconds from 60 to 900.")
-    assert world.tickets.reads == 0
+    images = call(IMAGES, ONE, {"disposition": "inline"}).json["images"]
 
-
-def test_a_parameter_given_twice_is_400(call: Call) -> None:
-    answer = call(IMAGES, ONE, {"type": ["DOCUMENT", "ALL"]})
-
-    assert (answer.status, answer.json["detail"]) == (400, "A parameter may be given once.")
+    assert [each["content_disposition"] for each in images] == ["inline", "attachment"]
+    for each in images:
+        assert parameters(each["url"])["response-content-disposition"].startswith(f"{each['content_disposition']};")
 
 
-def test_an_image_by_its_hash_is_a_redirect_to_its_url(call: Call) -> None:
-    answer = call(IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)})
+def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) -> None:
+    answer = call(IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}, {"expires_in": "61", "disposition": "inline"})
 
-    assert answer.status == 307
-    url = urlsplit(answer.headers["Location"])
-    assert url.path == f"/tickets/{TICKET}/images/DOCUMENT/{sha256_of(ImageType.DOCUMENT)}.jpg"
-    assert answer.json["url"] == answer.headers["Location"]
+    assert answer.status == 200
+    assert "Location" not in answer.headers
+    assert answer.json["type"] == "DOCUMENT"
+    assert urlsplit(answer.json["url"]).path == f"/tickets/{TICKET}/images/DOCUMENT/{answer.json['sha256']}.jpg"
+    assert parameters(answer.json["url"])["X-Amz-Expires"] == "61"
+    assert answer.json["content_disposition"] == "inline"
 
 
-def test_a_hash_that_the_ticket_has_not_is_404_although_another_ticket_has_it(call: Call, world: World) -> None:
+def test_another_tickets_hash_is_404(call: Call, world: World) -> None:
     theirs = image(ImageType.DOCUMENT, 7)
     world.tickets.add(item(ticket="another", images=[theirs]))
 
@@ -98,8 +130,8 @@ def test_a_hash_that_the_ticket_has_not_is_404_although_another_ticket_has_it(ca
     assert (answer.status, answer.json["code"]) == (404, "unknown_image")
 
 
-@pytest.mark.parametrize("sha256", ["a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "/", "x"])
-def test_a_malformed_hash_is_400_and_the_table_is_not_asked(call: Call, world: World, sha256: str) -> None:
+@pytest.mark.parametrize("sha256", ["a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "/", "x", "a" * 64 + "\n"])
+def test_a_malformed_hash_is_400_and_reads_nothing(call: Call, world: World, sha256: str) -> None:
     answer = call(IMAGE, {**ONE, "sha256": sha256})
 
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
@@ -112,4 +144,16 @@ def test_only_keys_of_the_item_are_signed(call: Call, world: World) -> None:
 
     (signed,) = call(IMAGES, ONE).json["images"]
 
+    assert urlsplit(signed["url"]).netloc.startswith(f"{BUCKET}.")
     assert urlsplit(signed["url"]).path == f"/{elsewhere}"
+
+
+def test_signing_paused_is_503_with_retry_after(call: Call, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pause(*_: object) -> None:
+        raise SigningPaused
+
+    monkeypatch.setattr(world.presigner, "images", pause)
+
+    answer = call(IMAGES, ONE)
+
+    assert (answer.status, answer.headers["Retry-After"], answer.json["code"]) == (503, "2", "signing_paused")

@@ -1,0 +1,81 @@
+"""API Gateway's REST proxy event, as far as Powertools' resolver does not handle it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+NO_ROUTE = "/"
+
+# RFC 3986, section 3.3: the characters of a path segment
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_SERVICE = re.compile(r"aws:[a-z0-9]+")
+
+
+class UnsupportedEvent(Exception):
+    """The event is not an API Gateway REST proxy event. The message names its kind and quotes nothing of it."""
+
+
+def require_rest_event(event: Mapping[str, Any]) -> None:
+    """Raise UnsupportedEvent unless the event is an API Gateway REST proxy event (payload format 1.0)."""
+    context = event.get("requestContext")
+    if "methodArn" in event or not isinstance(context, dict) or not {"resource", "httpMethod"} <= event.keys():
+        raise UnsupportedEvent(
+            f"Received {_kind(event)}; this function takes API Gateway REST proxy events (payload format 1.0)."
+        )
+
+
+def route_path(event: Mapping[str, Any]) -> str:
+    """Return the path that routes are matched with: without a custom domain's base path, parameters percent-encoded.
+
+    API Gateway passes `path` and `pathParameters` as the caller sent them, percent-encoded; SAM local and MiniStack
+    decode them (https://github.com/aws/aws-sam-cli/issues/771). So a segment is encoded unless it already is. Locally
+    one case stays ambiguous: a decoded value that looks encoded itself, such as `50%25`.
+
+    A path with an empty segment matches no route: API Gateway and Powertools ignore a trailing slash, IAM policies
+    do not, so `/tickets/T/details/` would pass a policy that denies `/tickets/*/details`.
+    """
+    path = event.get("path") or NO_ROUTE
+    if path.endswith("/") or "//" in path:
+        return NO_ROUTE
+    resource, values = event.get("resource") or "", event.get("pathParameters") or {}
+    names = _PARAMETER.findall(resource)
+    if names and all(isinstance(values.get(name), str) for name in names):
+        return _PARAMETER.sub(lambda match: _encode(values[match[1]]), resource)
+    return "/".join(map(_encode, path.split("/")))
+
+
+def _encode(segment: str) -> str:
+    # A lone surrogate has no UTF-8 form; it becomes a question mark, which matches nothing.
+    return segment if _ENCODED.fullmatch(segment) else quote(segment, safe="", errors="replace")
+
+
+def _decode(segment: str) -> str:
+    try:
+        return unquote(segment, errors="strict")
+    except UnicodeDecodeError:
+        raise PydanticCustomError("percent_encoding", "Value should be percent-encoded UTF-8") from None
+
+
+PercentDecoded = BeforeValidator(_decode)
+"""Decode a path parameter before its other rules are checked."""
+
+
+def _kind(event: Mapping[str, Any]) -> str:
+    if "methodArn" in event:
+        return "an API Gateway authorizer event"
+    if event.get("version") == "2.0" or "routeKey" in event:
+        return "an API Gateway HTTP API event (payload format 2.0)"
+    if "elb" in (event.get("requestContext") or {}):
+        return "an Application Load Balancer event"
+    if "detail-type" in event:
+        return "an EventBridge event"
+    records = event.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], dict):
+        source = str(records[0].get("eventSource") or records[0].get("EventSource"))
+        return f"{source} records" if _SERVICE.fullmatch(source) else "records of an unknown source"
+    return "an event of an unknown kind"

@@ -1,0 +1,130 @@
+"""API Gateway's event: path encoding, trailing slashes, events of other kinds, CORS."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval import app
+from retrieval.gateway import UnsupportedEvent, route_path
+from tests.unit.retrieval.conftest import CONTEXT, Call
+from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, request, sha256_of
+from ticket_archive.models import ImageType
+
+TICKETS = "/customers/{customer}/tickets"
+ODD = ["a b", "a/b", "a%b", "ä", "客户", "😀", 'a"b', "a+b", "a?b#c", "a\\b", "{customer}", "..", "a;b=c,d", "e\u0301"]
+
+
+def as_decoded(event: dict[str, Any], **values: str) -> dict[str, Any]:
+    """The event as SAM local and MiniStack pass it on."""
+    path = event["resource"]
+    for name, value in values.items():
+        path = path.replace(f"{{{name}}}", value)
+    return {**event, "path": path, "pathParameters": values}
+
+
+@pytest.mark.parametrize("code", ODD)
+def test_a_customer_code_arrives_whether_the_path_is_encoded_or_decoded(
+    call: Call, handle: Any, world: World, code: str
+) -> None:
+    assert call(TICKETS, {"customer": code}).json["customer"] == code
+    assert handle(as_decoded(request(TICKETS, {"customer": "x"}), customer=code)).status == 200
+    assert world.tickets.asked == (code, 20, None)
+
+
+@given(st.text())
+def test_a_route_has_only_characters_of_paths(value: str) -> None:
+    event = {**as_decoded(request(TICKETS, {"customer": "x"}), customer=value), "path": "/x"}
+
+    assert re.fullmatch(r"/customers/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*/tickets", route_path(event))
+
+
+def test_a_path_that_is_not_utf8_is_400(handle: Any) -> None:
+    event = request(TICKETS, {"customer": "x"})
+    answer = handle({**event, "path": "/customers/%FF/tickets", "pathParameters": {"customer": "%FF"}})
+
+    assert (answer.status, answer.json["detail"]) == (400, "customer: Value should be percent-encoded UTF-8")
+
+
+def test_a_custom_domains_base_path_is_ignored(handle: Any) -> None:
+    event = request("/tickets/{ticket}", {"ticket": TICKET})
+
+    assert handle({**event, "path": f"/archive{event['path']}"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("resource", "path"),
+    [
+        ("/tickets/{ticket}", f"/tickets/{TICKET}/"),
+        ("/tickets/{ticket}", f"/tickets//{TICKET}"),
+        ("/tickets/{ticket}/details", f"/tickets/{TICKET}/details/"),
+        ("/tickets/{ticket}/details", f"/tickets/{TICKET}//details"),
+        ("/tickets/{ticket}/details", f"//tickets/{TICKET}/details"),
+        ("/tickets/{ticket}/images", f"/tickets/{TICKET}/images/"),
+        ("/tickets/{ticket}/images/{sha256}", f"/tickets/{TICKET}/images//{sha256_of(ImageType.DOCUMENT)}"),
+        (TICKETS, f"/customers/{CUSTOMER}/tickets//"),
+    ],
+)
+def test_an_empty_path_segment_is_404_although_api_gateway_finds_the_route(
+    handle: Any, world: World, resource: str, path: str
+) -> None:
+    """IAM compares the path as sent: a policy that denies /tickets/*/details lets /tickets/T/details/ through."""
+    values = {"ticket": TICKET, "sha256": sha256_of(ImageType.DOCUMENT), "customer": CUSTOMER}
+    named = {name: value for name, value in values.items() if f"{{{name}}}" in resource}
+
+    answer = handle({**request(resource, named), "path": path})
+
+    assert (answer.status, answer.json["code"]) == (404, "unknown_route")
+    assert world.tickets.reads == 0
+
+
+REST: dict[str, Any] = request("/tickets/{ticket}", {"ticket": TICKET})
+OTHER_EVENTS = {
+    "an API Gateway HTTP API event (payload format 2.0)": {
+        "version": "2.0",
+        "routeKey": "GET /tickets/{ticket}",
+        "rawPath": f"/tickets/{TICKET}",
+        "requestContext": {"http": {"method": "GET"}},
+    },
+    "an API Gateway authorizer event": {**REST, "type": "REQUEST", "methodArn": "arn:aws:execute-api:eu:1:a/v1/GET/x"},
+    "an Application Load Balancer event": {"requestContext": {"elb": {}}, "httpMethod": "GET", "path": "/"},
+    "an EventBridge event": {"detail-type": "Object Created", "source": "aws.s3", "detail": {}},
+    "aws:s3 records": {"Records": [{"eventSource": "aws:s3"}]},
+    "aws:sns records": {"Records": [{"EventSource": "aws:sns"}]},
+    "records of an unknown source": {"Records": [{"eventSource": "canary"}]},
+    "an event of an unknown kind": {"key1": "canary"},
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_EVENTS)
+def test_an_event_of_another_kind_is_one_error_that_names_it(kind: str) -> None:
+    with pytest.raises(UnsupportedEvent) as error:
+        app.lambda_handler(OTHER_EVENTS[kind], CONTEXT)
+
+    assert str(error.value) == (
+        f"Received {kind}; this function takes API Gateway REST proxy events (payload format 1.0)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "sent"),
+    [
+        ("", "https://desk.example", None),
+        ("https://desk.example", "https://desk.example", "https://desk.example"),
+        ("https://a.example,https://desk.example", "https://desk.example", "https://desk.example"),
+        ("https://a.example", "https://desk.example", None),
+    ],
+)
+def test_cors_headers_are_sent_to_allowed_origins_only(
+    handle: Any, monkeypatch: pytest.MonkeyPatch, allowed: str, origin: str, sent: str | None
+) -> None:
+    configured = app.cors(allowed)
+    monkeypatch.setattr(app.app, "_cors", configured)
+    for route in app.app._dynamic_routes:
+        monkeypatch.setattr(route, "cors", configured is not None)
+
+    answer = handle({**REST, "multiValueHeaders": {"Origin": [origin]}})
+
+    assert answer.headers.get("Access-Control-Allow-Origin") == sent
