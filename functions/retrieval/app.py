@@ -35,6 +35,7 @@ from ticket_archive.clock import now
 from ticket_archive.details import ANSWER_LIMIT
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import SettingsError, TicketErased
+from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
 from ticket_archive.models import TicketState, TypeState
 from ticket_archive.retention import is_over
@@ -140,7 +141,6 @@ def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Curs
     return CustomerTickets(customer=customer, tickets=tickets, cursor=page.cursor)
 
 
-@app.exception_handler(NotArchivedYet)
 def pending(error: NotArchivedYet) -> Response[str]:
     """Return 202 with what is known, and when to ask again."""
     count(Metric.TICKETS_PENDING)
@@ -148,20 +148,12 @@ def pending(error: NotArchivedYet) -> Response[str]:
     return Response(202, content_types.APPLICATION_JSON, PendingTicket.of(error.item).model_dump_json(), headers)
 
 
-@app.exception_handler(TicketErased)
-def erased(_: TicketErased) -> Response[str]:
-    """Return 410."""
-    return failed(ServiceError(410, TicketErased.code))
-
-
-@app.exception_handler(NotFoundError)
 def no_route(_: NotFoundError) -> Response[str]:
     """Return 404 or 405. API Gateway lets no such request through."""
     is_get = app.current_event.http_method == "GET"
     return failed(ServiceError(404, "unknown_route") if is_get else ServiceError(405, "method_not_allowed"))
 
 
-@app.exception_handler(Exception)
 def failed(error: Exception) -> Response[str]:
     """Return a problem for any other exception; log and count it if it is the archive's fault."""
     response = problems.response(error, app.current_event.request_context.request_id)
@@ -175,18 +167,26 @@ def failed(error: Exception) -> Response[str]:
     return response
 
 
+app.exception_handler_manager.update_exception_handlers(
+    {NotArchivedYet: pending, NotFoundError: no_route, Exception: failed}
+)
+
+
 # log_event=False, so that no environment variable can turn it on: an event holds the caller's credentials
 @logger.inject_lambda_context(log_event=False, clear_state=True, correlation_id_path=correlation_paths.API_GATEWAY_REST)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Respond to an API Gateway REST proxy event. Raises UnsupportedEvent for any other event."""
-    gateway.require_rest_event(event)
-    return _respond(event, context)
+    source = event_source(event)
+    if source != REST_API:
+        raise UnsupportedEvent(f"retrieval does not take this event: {source}. It takes GET requests of a REST API.")
+    response: dict[str, Any] = _respond(event, context)
+    return response
 
 
 @metrics.log_metrics
 def _respond(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     audit.start()
-    response = app.resolve({**event, "path": gateway.route_path(event)}, context)
+    response: dict[str, Any] = app.resolve({**event, "path": gateway.route_path(event)}, context)
     response["multiValueHeaders"]["Cache-Control"] = ["no-store"]
     audit.write(event, response["statusCode"])
     return response

@@ -22,8 +22,13 @@ _CONFIG = Config(
     read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-# URLs name the bucket's regional host, so that S3 never redirects them.
-S3_CONFIG = _CONFIG.merge(Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"}))
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+def s3_config(addressing_style: str) -> Config:
+    """Return the S3 client's configuration; with `virtual`, URLs name the bucket's regional host and need no redirect."""
+    s3 = {"addressing_style": addressing_style, "us_east_1_regional_endpoint": "regional"}
+    return _CONFIG.merge(Config(signature_version="s3v4", s3=s3))
 
 
 class Dependencies:
@@ -58,7 +63,9 @@ class Dependencies:
 
     @cached_property
     def _s3(self) -> Any:
-        return aws.client("s3", S3_CONFIG)
+        # An endpoint other than AWS's, such as the emulator, does not resolve a bucket's host name.
+        other = any(self._environment.get(name) for name in _ENDPOINTS)
+        return aws.client("s3", s3_config("path" if other else "virtual"))
 
     @cached_property
     def _settings(self) -> RetrievalSettings:

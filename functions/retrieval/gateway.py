@@ -1,4 +1,4 @@
-"""API Gateway's REST proxy event, as far as Powertools' resolver does not handle it."""
+"""Paths of API Gateway REST events, as far as Powertools' resolver does not handle them."""
 
 import re
 from collections.abc import Mapping
@@ -13,20 +13,6 @@ NO_ROUTE = "/"
 # RFC 3986, section 3.3: the characters of a path segment
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 _PARAMETER = re.compile(r"\{(\w+)\}")
-_SERVICE = re.compile(r"aws:[a-z0-9]+")
-
-
-class UnsupportedEvent(Exception):
-    """The event is not an API Gateway REST proxy event. The message names its kind and quotes nothing of it."""
-
-
-def require_rest_event(event: Mapping[str, Any]) -> None:
-    """Raise UnsupportedEvent unless the event is an API Gateway REST proxy event (payload format 1.0)."""
-    context = event.get("requestContext")
-    if "methodArn" in event or not isinstance(context, dict) or not {"resource", "httpMethod"} <= event.keys():
-        raise UnsupportedEvent(
-            f"Received {_kind(event)}; this function takes API Gateway REST proxy events (payload format 1.0)."
-        )
 
 
 def route_path(event: Mapping[str, Any]) -> str:
@@ -63,19 +49,3 @@ def _decode(segment: str) -> str:
 
 PercentDecoded = BeforeValidator(_decode)
 """Decode a path parameter before its other rules are checked."""
-
-
-def _kind(event: Mapping[str, Any]) -> str:
-    if "methodArn" in event:
-        return "an API Gateway authorizer event"
-    if event.get("version") == "2.0" or "routeKey" in event:
-        return "an API Gateway HTTP API event (payload format 2.0)"
-    if "elb" in (event.get("requestContext") or {}):
-        return "an Application Load Balancer event"
-    if "detail-type" in event:
-        return "an EventBridge event"
-    records = event.get("Records")
-    if isinstance(records, list) and records and isinstance(records[0], dict):
-        source = str(records[0].get("eventSource") or records[0].get("EventSource"))
-        return f"{source} records" if _SERVICE.fullmatch(source) else "records of an unknown source"
-    return "an event of an unknown kind"

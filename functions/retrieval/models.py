@@ -85,7 +85,7 @@ class Model(BaseModel):
             "unrecognized": (),
             "missing": {},
         }
-        return cls.model_validate(defaults | item.attributes | known | more)
+        return cls.model_validate({**defaults, **item.attributes, **known, **more})
 
 
 class Image(Model):

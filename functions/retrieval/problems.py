@@ -16,7 +16,7 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 from pydantic import BaseModel
 
 from retrieval.presign import SigningPaused
-from ticket_archive.errors import InvalidRequest
+from ticket_archive.errors import InvalidRequest, TicketErased
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -61,6 +61,8 @@ def _classify(error: Exception) -> tuple[HTTPStatus, str, str | None]:
             return HTTPStatus.BAD_REQUEST, error.code, f"{error.detail}: Value should be one that this API returned"
         case ServiceError():
             return HTTPStatus(error.status_code), str(error.msg), None
+        case TicketErased():
+            return HTTPStatus.GONE, error.code, None
         case SigningPaused():
             return HTTPStatus.SERVICE_UNAVAILABLE, error.code, None
     if _is_unavailable(error):

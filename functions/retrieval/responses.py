@@ -19,6 +19,7 @@ COMMON: dict[int, Any] = {
     200: {"description": "OK"},
     400: _problem("A parameter is invalid; `detail` names it and the rule."),
     403: {"description": "Not signed, or not allowed (from API Gateway).", "content": _FROM_GATEWAY},
+    404: _problem("Unknown ticket or image, or a path with an empty segment."),
     429: {"description": "Too many requests (from API Gateway).", "content": _FROM_GATEWAY},
     500: _problem("The archive failed."),
     502: {"description": "The function gave no response (from API Gateway).", "content": _FROM_GATEWAY},
@@ -30,7 +31,6 @@ TICKET: dict[int, Any] = COMMON | {
         "headers": _RETRY_AFTER,
         "content": {"application/json": {"model": PendingTicket}},
     },
-    404: _problem("Unknown ticket or image."),
     410: _problem("The ticket was erased."),
 }
 DETAILS: dict[int, Any] = TICKET | {

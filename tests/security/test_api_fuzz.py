@@ -43,7 +43,7 @@ class Queue:
 @pytest.fixture(autouse=True)
 def _world(monkeypatch: pytest.MonkeyPatch) -> None:
     """One archived ticket, and logs that nobody reads."""
-    monkeypatch.setattr(app, "collaborators", World())
+    monkeypatch.setattr(app, "dependencies", World())
     door = dependencies.WebhookDependencies(cast("Any", Queue()), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: door)
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())

@@ -12,9 +12,9 @@ from typing import Any
 
 from local.journey import exactly
 from local.vendor.pictures import ImageType
-from retrieval.tickets import details
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
+from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem, TicketTable
 
 
@@ -52,7 +52,7 @@ class Reckoning:
             found.append(f"outcome {item.outcome}")
         if item.attributes.get("customer") != expected["customer"]:
             found.append("another customer")
-        if exactly(details(item, self._bucket)) != expected["details"]:
+        if exactly(read_details_of(item, self._bucket)) != expected["details"]:
             found.append("other details")
         if left := {"incomplete", "retry_at", "resume", "last_error"} & item.attributes.keys():
             found.append(f"left over: {sorted(left)}")

@@ -143,7 +143,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
         monkeypatch.setattr(audit._logger.registered_handler, "stream", told)
         ingest_everything(installation, monkeypatch)
         world = World()
-        monkeypatch.setattr(app, "collaborators", world)
+        monkeypatch.setattr(app, "dependencies", world)
         context = SimpleNamespace(
             function_name="retrieval", memory_limit_in_mb=1, invoked_function_arn="arn", aws_request_id="r"
         )

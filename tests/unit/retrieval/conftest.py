@@ -15,7 +15,7 @@ from tests.unit.retrieval.fakes import Answer, World, request
 from ticket_archive.telemetry import logger
 
 DOCUMENT = json.loads(PATH.read_text(encoding="utf-8"))
-CONTEXT = SimpleNamespace(
+CONTEXT: Any = SimpleNamespace(
     function_name="retrieval",
     memory_limit_in_mb=1024,
     invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:retrieval",

@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 from boto3 import Session
 from boto3.dynamodb.types import TypeSerializer
 from botocore.credentials import Credentials
-from botocore.session import get_session
 
-from retrieval.dependencies import S3_CONFIG
+from retrieval.dependencies import s3_config
 from retrieval.presign import Presigner
 from ticket_archive.models import ImageType
 from ticket_archive.table import Page, TicketItem, read_item
@@ -118,15 +118,17 @@ class FakeBucket(dict[str, bytes]):
         return self[key]
 
 
-def presigner(
-    credentials: Credentials | None = None, *, default_life: int = 300, max_life: int = 900, region: str = "eu-central-1"
-) -> Presigner:
+@cache
+def _s3() -> Any:
+    session = Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
+    return session.client("s3", config=s3_config("virtual"))
+
+
+def presigner(credentials: Credentials | None = None, *, default_life: int = 300, max_life: int = 900) -> Presigner:
     """A presigner on a client as `retrieval.dependencies` makes it, with these credentials."""
     signing = credentials or Credentials("AKIAEXAMPLE", "example")
-    session = get_session()
-    session._credentials = signing
-    client: Any = Session(botocore_session=session, region_name=region).client("s3", config=S3_CONFIG)
-    return Presigner(client, BUCKET, signing, default_life=default_life, max_life=max_life)
+    _s3()._request_signer._credentials = signing  # a client takes a while to make
+    return Presigner(_s3(), BUCKET, signing, default_life=default_life, max_life=max_life)
 
 
 @dataclass

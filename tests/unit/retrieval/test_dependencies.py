@@ -1,4 +1,4 @@
-"""How the function's clients are made: late, only those needed, and so that their URLs work as they are."""
+"""Clients are made on first use only, and their URLs need no redirect."""
 
 import json
 import subprocess
@@ -6,16 +6,15 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.stub import Stubber
 
 from local import ROOT
 from retrieval import app
-from retrieval.dependencies import Collaborators
+from retrieval.dependencies import Dependencies
 from retrieval.settings import RetrievalSettings
 from tests.unit.retrieval.fakes import TICKET, image, request
+from ticket_archive import aws
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType, StoredImage
 
@@ -27,48 +26,43 @@ PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    aws.session.cache_clear()
 
 
-def host(collaborators: Collaborators) -> str:
-    (link,) = collaborators.links.images([PICTURE])
-    return urlsplit(link.url).netloc
-
-
-@pytest.mark.parametrize("region", ["eu-central-1", "us-east-1", "ap-east-1"])
-def test_urls_lead_to_the_bucket_in_its_own_region(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("eu-central-1", "amazonaws.com"),
+        ("us-east-1", "amazonaws.com"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("cn-north-1", "amazonaws.com.cn"),
+    ],
+)
+def test_urls_name_the_buckets_regional_host(monkeypatch: pytest.MonkeyPatch, region: str, suffix: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
 
-    assert host(Collaborators(ENVIRONMENT)) == f"archive-bucket.s3.{region}.amazonaws.com"
+    (link,) = Dependencies(ENVIRONMENT).presigner.images([PICTURE])
 
-
-@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1"])
-def test_urls_lead_where_an_s3_client_would_go(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
-    config = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
-    client = boto3.client("s3", region_name=region, config=config)
-    theirs = client.generate_presigned_url("get_object", Params={"Bucket": "archive-bucket", "Key": PICTURE.key})
-
-    assert host(Collaborators(ENVIRONMENT)) == urlsplit(theirs).netloc
+    assert urlsplit(link.url).netloc == f"archive-bucket.s3.{region}.{suffix}"
 
 
 def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint["AWS_ENDPOINT_URL"])
-    collaborators = Collaborators({**ENVIRONMENT, **endpoint})
+    endpoint = "http://emulator.internal:4566"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
 
-    (link,) = collaborators.links.images([PICTURE])
+    (link,) = Dependencies({**ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}).presigner.images([PICTURE])
 
-    assert link.url.startswith(f"http://127.0.0.1:4566/archive-bucket/{PICTURE.key}?")
+    assert link.url.startswith(f"{endpoint}/archive-bucket/{PICTURE.key}?")
     assert "X-Amz-Signature=" in link.url
 
 
-def test_the_life_of_urls_is_set_by_the_environment() -> None:
-    collaborators = Collaborators({**ENVIRONMENT, "URL_LIFE_SECONDS": "600", "URL_LIFE_MAX_SECONDS": "700"})
+def test_the_environment_sets_the_life_of_urls() -> None:
+    dependencies = Dependencies({**ENVIRONMENT, "URL_LIFE_SECONDS": "600", "URL_LIFE_MAX_SECONDS": "700"})
 
-    (usual,) = collaborators.links.images([PICTURE])
-    (longest,) = collaborators.links.images([PICTURE], 900)
+    (default,) = dependencies.presigner.images([PICTURE])
+    (longest,) = dependencies.presigner.images([PICTURE], 900)
 
-    assert "X-Amz-Expires=600&" in usual.url
+    assert "X-Amz-Expires=600&" in default.url
     assert "X-Amz-Expires=700&" in longest.url
 
 
@@ -80,29 +74,29 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["URL_LIFE_SECONDS", "URL_LIFE_MAX_SECONDS"])
 @pytest.mark.parametrize("value", ["59", "901", "x", "300.5"])
-def test_a_life_out_of_bounds_is_no_setting(name: str, value: str) -> None:
+def test_a_life_out_of_bounds_is_an_invalid_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         RetrievalSettings.read({**ENVIRONMENT, name: value})
 
 
-def test_without_credentials_nothing_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_an_invalid_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
 
     with pytest.raises(SettingsError):
-        _ = Collaborators(ENVIRONMENT).links
+        _ = Dependencies(ENVIRONMENT).presigner
 
 
-def test_a_ticket_is_read_with_one_consistent_call_and_without_s3(monkeypatch: pytest.MonkeyPatch) -> None:
-    collaborators = Collaborators(ENVIRONMENT)
-    monkeypatch.setattr(app, "collaborators", collaborators)
+def test_a_ticket_is_one_consistent_read_and_needs_no_s3_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    dependencies = Dependencies(ENVIRONMENT)
+    monkeypatch.setattr(app, "dependencies", dependencies)
     asked: dict[str, Any] = {
         "TableName": "tickets",
         "Key": {"ticket": {"S": TICKET}, "record": {"S": "ticket"}},
         "ConsistentRead": True,
     }
-    with Stubber(collaborators.tickets._client) as stubber:
+    with Stubber(dependencies.tickets._client) as stubber:
         stubber.add_response("get_item", {}, asked)
         from tests.unit.retrieval.conftest import CONTEXT
 
@@ -110,7 +104,7 @@ def test_a_ticket_is_read_with_one_consistent_call_and_without_s3(monkeypatch: p
         stubber.assert_no_pending_responses()
 
     assert answer["statusCode"] == 404
-    assert "_s3" not in vars(collaborators)
+    assert "_s3" not in vars(dependencies)
 
 
 def test_importing_the_function_makes_no_client_and_reads_no_setting() -> None:
@@ -121,7 +115,7 @@ socket.socket.connect = refuse
 import botocore.session
 botocore.session.Session.create_client = refuse
 from retrieval import app
-assert vars(app.collaborators).keys() == {"_environment"}
+assert vars(app.dependencies).keys() == {"_environment"}
 import sys
 assert "ingest" not in sys.modules
 """

@@ -57,7 +57,10 @@ def test_type_selects_the_images(call: Call, asked: str, types: list[str]) -> No
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("type", text) for text in ("", "PASSPORT", "document", "DOCUMENT, DOCUMENT", "DOCUMENT,", ",", "DOCUMENT\n")),
+        *(
+            ("type", text)
+            for text in ("", "PASSPORT", "document", "DOCUMENT, DOCUMENT", "DOCUMENT,", ",", "DOCUMENT\n")
+        ),
         *(("expires_in", text) for text in ("", "0", "59", "901", "86400", "-60", "60.5", "1e2", "x", "9" * 99)),
         *(("disposition", text) for text in ("", "INLINE", "inline; filename=x")),
     ],
@@ -111,7 +114,9 @@ def test_inline_applies_to_types_that_browsers_display_safely(call: Call, world:
 
 
 def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) -> None:
-    answer = call(IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}, {"expires_in": "61", "disposition": "inline"})
+    answer = call(
+        IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}, {"expires_in": "61", "disposition": "inline"}
+    )
 
     assert answer.status == 200
     assert "Location" not in answer.headers
