@@ -20,6 +20,7 @@ from local.stack import Stack
 PATIENCE = 120.0
 """Seconds until a ticket must be archived: two fresh workers and a machine that is busy otherwise included."""
 
+SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
 POLLS = (0.3, 0.5, 0.8, 1.2)
 COMPLETIONS = ("completed", "invitation", "verification")
 """The events (local/vendor/webhooks.py) that say a ticket is done."""
@@ -120,8 +121,8 @@ def _archived(api: Api, journey: Journey, deadline: float) -> dict[str, Any] | N
 
 def _details(api: Api, journey: Journey) -> None:
     answer = api.get(f"/tickets/{journey.ticket}/details")
-    if answer.status_code == 307:  # too large for an answer
-        answer = api.download(answer.headers["Location"])
+    if answer.headers.get("Content-Type") == SIGNED_URL_TYPE:  # too large for a response
+        answer = api.download(answer.json()["url"])
     body = gzip.decompress(answer.content) if answer.content.startswith(b"\x1f\x8b") else answer.content
     if answer.status_code != 200:
         journey.differences.append(f"the details were answered with {answer.status_code}")
