@@ -27,7 +27,7 @@ _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 def s3_config(addressing_style: str) -> Config:
     """Return the S3 configuration; with `virtual`, URLs name the bucket's regional host and need no redirect."""
-    s3 = {"addressing_style": addressing_style, "us_east_1_regional_endpoint": "regional"}
+    s3: Any = {"addressing_style": addressing_style, "us_east_1_regional_endpoint": "regional"}
     return _CONFIG.merge(Config(signature_version="s3v4", s3=s3))
 
 
