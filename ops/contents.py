@@ -23,6 +23,8 @@ from ticket_archive.table import TicketItem
 
 DETAILS = "details.json"
 MANIFEST = "manifest.json"
+UNRECOGNIZED_DETAILS = "DETAILS"
+"""Stands for the details where an unrecognized body names its image type."""
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 _MISSING = "missing in the bucket"
@@ -34,7 +36,7 @@ class TicketFile:
     """One file of a ticket: its `body`, or the `fault` that keeps it from being shown.
 
     `image` is set for images, `value` for details that could be parsed, `unrecognized` for a vendor's body that is kept
-    but not recognized as an image of its type.
+    but not recognized: an image type, or DETAILS.
     """
 
     name: str
@@ -42,7 +44,7 @@ class TicketFile:
     fault: str | None = None
     image: StoredImage | None = None
     value: dict[str, Any] | None = field(default=None, repr=False)
-    unrecognized: ImageType | None = None
+    unrecognized: str | None = None
 
 
 def file_names(item: TicketItem) -> list[str]:
@@ -62,7 +64,7 @@ def read_files(item: TicketItem, bucket: Bucket) -> Iterator[TicketFile]:
         yield replace(file, image=image)
     for each in _unrecognized(item):
         file = _checked(_unrecognized_name(each), bucket, unrecognized_key(item.ticket, each["sha256"]), each["sha256"])
-        yield replace(file, unrecognized=ImageType(each["type"]))
+        yield replace(file, unrecognized=str(each["type"]))
     if item.version:
         yield _manifest(item, _read(bucket, manifest_key(item.ticket, item.version)))
 
@@ -91,21 +93,21 @@ def at_version(item: TicketItem, bucket: Bucket, version: str) -> TicketItem:
 
 def from_manifest(item: TicketItem, manifest: Mapping[str, Any]) -> TicketItem:
     """Return the ticket as a manifest describes it. Superseded details are objects of their own."""
-    details = manifest["details"]
+    details = manifest["details"]  # null if the vendor never gave usable ones
+    attributes: dict[str, Any] = {"unrecognized": manifest.get("unrecognized", [])}
+    if details is not None:
+        attributes["details_key"] = details_key(item.ticket, details["sha256"])
     return replace(
         item,
         version=manifest["version"],
         previous=manifest["previous"],
         outcome=manifest["outcome"],
         archived_at=manifest["archived_at"],
-        details_sha256=details["sha256"],
-        details_bytes=details["bytes"],
+        details_sha256=details and details["sha256"],
+        details_bytes=details["bytes"] if details else 0,
         images=tuple(StoredImage(**{**image, "type": ImageType(image["type"])}) for image in manifest["images"]),
         types={},
-        attributes={
-            "details_key": details_key(item.ticket, details["sha256"]),
-            "unrecognized": manifest.get("unrecognized", []),
-        },
+        attributes=attributes,
     )
 
 
@@ -141,7 +143,7 @@ def _manifest(item: TicketItem, body: bytes | None) -> TicketFile:
         same = (
             manifest["ticket"] == item.ticket
             and manifest["version"] == item.version
-            and manifest["details"]["sha256"] == item.details_sha256
+            and (manifest["details"] or {}).get("sha256") == item.details_sha256
             and manifest["images"] == [image.as_dict() for image in item.images]
         )
     except (ValueError, KeyError, TypeError):

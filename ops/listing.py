@@ -101,14 +101,12 @@ def line(item: TicketItem) -> dict[str, Any]:
 
 
 def missing_parts(item: TicketItem) -> dict[str, str]:
-    """Return why each image type that is neither stored nor absent is missing: a short code by type."""
+    """Return why parts of the ticket are missing: a short code by image type, or DETAILS."""
+    states = {kind.value: state.value for kind, state in item.types.items()}
+    there = (TypeState.STORED.value, TypeState.ABSENT.value)
+    missing = {kind: state for kind, state in states.items() if state not in there}
     reasons = item.attributes.get("missing") or {}
-    settled = (TypeState.STORED, TypeState.ABSENT)
-    return {
-        kind.value: str(reasons.get(kind.value) or state.value)
-        for kind, state in item.types.items()
-        if state not in settled
-    }
+    return missing | {part: str(reason) for part, reason in reasons.items() if states.get(part) not in there}
 
 
 def columns(listing: Listing) -> tuple[list[str], Sequence[list[str]]]:

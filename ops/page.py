@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ops.contents import TicketFile
+from ops.contents import UNRECOGNIZED_DETAILS, TicketFile
 from ops.html import clean, document, tag
 from ops.listing import missing_parts
 from ticket_archive.models import ImageType, StoredImage
@@ -130,6 +130,8 @@ def _faults(files: Iterable[TicketFile]) -> Iterator[Element]:
     for file in files:
         if file.fault is not None and file.image is None:
             yield tag("p", f"{file.name}: {file.fault}", {"class": "fault"})
+        elif file.unrecognized == UNRECOGNIZED_DETAILS and file.body is not None:
+            yield tag("p", "Not recognized as details: ", _download(file, file.body), {"class": "fault"})
 
 
 def _facts(details: Mapping[str, Any] | None, level: int) -> Iterator[Element]:
@@ -171,10 +173,11 @@ def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _images(item: TicketItem, files: Sequence[TicketFile], level: int) -> Iterator[Element]:
     missing = missing_parts(item)
-    present = {*item.types, *(file.image.type for file in files if file.image), *(file.unrecognized for file in files)}
+    present: set[str | None] = {*item.types, *(file.image.type for file in files if file.image)}
+    present |= {file.unrecognized for file in files}
     for kind in (kind for kind in ImageType if kind in present):
         of_kind = [(file.image, file) for file in files if file.image is not None and file.image.type is kind]
-        bodies = [file for file in files if file.unrecognized is kind]
+        bodies = [file for file in files if file.unrecognized == kind]
         yield tag(f"h{level}", _words(kind.value))
         if of_kind:
             figures = [_figure(*shown, number, len(of_kind)) for number, shown in enumerate(of_kind, 1)]
