@@ -1,4 +1,4 @@
-"""docs/operations.md, as an operator needs it: every alarm, every reason, every code, and queries that find lines."""
+"""Facts of docs/operations.md: alarms, reasons, codes, metrics, numbers, and queries that find log lines."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from ticket_archive.table import IncompleteTicket
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-OF_CLOUDWATCH = "@"  # fields that Logs Insights finds by itself begin so
+OF_CLOUDWATCH = "@"  # the prefix of fields that Logs Insights adds
 
 Line = dict[str, Any]
 
@@ -40,7 +40,7 @@ def sections(text: str) -> dict[str, str]:
 
 
 def first_column(table: str) -> set[str]:
-    """What stands in backquotes at the beginning of a table's rows."""
+    """Return the code in the first cell of a table's rows."""
     return {code for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)}
 
 
@@ -51,21 +51,30 @@ def resources(kind: str) -> dict[str, Any]:
 # ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_alarm_has_a_section_and_every_section_is_of_an_alarm() -> None:
+def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm() -> None:
     assert set(sections(chapter("Alarms"))) == set(resources("AWS::CloudWatch::Alarm"))
 
 
 @pytest.mark.parametrize("name", sorted(resources("AWS::CloudWatch::Alarm")))
-def test_an_alarms_section_says_what_to_do_next(name: str) -> None:
-    section = sections(chapter("Alarms"))[name]
-    command = re.search(r"^    (\./ticket-archive|aws) ", section, re.MULTILINE)
-    assert command or re.search(r"\]\(#", section), "a command, or a query to run"
+def test_a_runbook_begins_with_a_step_and_has_a_command_or_a_query(name: str) -> None:
+    lines = sections(chapter("Alarms"))[name].splitlines()
+    assert lines[2].startswith("1. ")
+    text = "\n".join(lines)
+    assert re.search(r"^ {4,8}(\./ticket-archive|aws) ", text, re.MULTILINE) or re.search(r"\]\(#", text)
 
 
-def test_the_numbers_are_the_templates() -> None:
+@pytest.mark.parametrize(
+    "name", ["WebhookEnqueueFailedAlarm", "Webhook4xxAlarm", "Webhook5xxAlarm", "WebhookSilenceAlarm"]
+)
+def test_a_runbook_for_lost_webhooks_asks_the_vendor_and_backfills(name: str) -> None:
+    assert "](#lost-webhooks)" in sections(chapter("Alarms"))[name]
+    assert "./ticket-archive backfill --file" in TEXT.partition("### Lost webhooks")[2].partition("\n## ")[0]
+
+
+def test_the_numbers_are_those_of_the_template() -> None:
     redrive = TEMPLATE["Resources"]["TicketQueue"]["Properties"]["RedrivePolicy"]
     assert redrive["maxReceiveCount"] == 9
-    assert "delivered nine times" in chapter("Alarms")
+    assert "9 deliveries" in sections(chapter("Alarms"))["DeadLettersAlarm"]
     assert TEMPLATE["Parameters"]["RetryDelaySeconds"]["Default"] == 20
     assert 60 * 60 < sum(20 * 2**delivery for delivery in range(8)) < 2 * 60 * 60
     alarm = TEMPLATE["Resources"]["QuarantineAlarm"]["Properties"]
@@ -88,18 +97,18 @@ def codes(kind: type[errors.ArchiveError]) -> Iterator[str]:
 
 def test_every_code_that_a_ticket_can_fail_with_is_explained() -> None:
     ends = {errors.SettingsError.code, errors.TicketErased.code, errors.UnrecognizedResponse.code}
-    assert first_column(sections(chapter("Logs"))["What the codes mean"]) == {*codes(errors.RetryableError), *ends}
+    assert first_column(sections(chapter("Logs"))["Error codes"]) == {*codes(errors.RetryableError), *ends}
 
 
 def test_every_metric_that_is_named_is_written() -> None:
     named = set(re.findall(r"`((?:Webhooks|Tickets|Messages|Vendor|Bodies|Urls|Objects)[A-Z]\w+)`", TEXT))
-    others = {*resources("AWS::CloudWatch::Alarm"), "VendorMaxConcurrency", "VendorCredential"}
+    others = {*resources("AWS::CloudWatch::Alarm"), *TEMPLATE["Parameters"], "VendorCredential"}
     others |= set(TEMPLATE["Outputs"])
     assert named - others - set(Metric) == set()
     assert named & set(Metric)
 
 
-def test_every_link_within_the_page_leads_somewhere() -> None:
+def test_every_link_within_the_page_has_a_target() -> None:
     headings = re.findall(r"^#{1,3} (.+)$", TEXT, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
@@ -122,7 +131,7 @@ class Queue:
 
 
 class Late:
-    """One ticket that is due."""
+    """A table with one ticket that is due."""
 
     def incomplete(self, limit: int) -> list[IncompleteTicket]:
         return [IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
@@ -138,7 +147,7 @@ class Broken:
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
-    """What both functions log on a day on which everything happens."""
+    """Return what both functions log when everything happens."""
     with log_lines() as told, installed(monkeypatch, 4) as installation:
         monkeypatch.setattr(audit._logger.registered_handler, "stream", told)
         ingest_everything(installation, monkeypatch)
@@ -171,7 +180,7 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
 
 
 def value(line: Line, field: str) -> Any:
-    """A field as Logs Insights finds it in JSON: dots lead inside."""
+    """Return a field as Logs Insights finds it in JSON: dots separate levels."""
     found: Any = line
     for name in field.split("."):
         found = found.get(name) if isinstance(found, dict) else None
@@ -179,7 +188,7 @@ def value(line: Line, field: str) -> Any:
 
 
 def finds(query: str, lines: list[Line]) -> list[Line]:
-    """The lines that pass the query's filters: equalities and `ispresent`, joined by `and`."""
+    """Return the lines that pass the query's filters: equalities and `ispresent`, joined by `and`."""
     for condition in (part for text in re.findall(r"filter (.+)", query) for part in text.split(" and ")):
         if present := re.fullmatch(r"ispresent\(([\w.]+)\)", condition):
             lines = [line for line in lines if value(line, present[1]) is not None]
@@ -196,7 +205,7 @@ def fields(query: str) -> set[str]:
     return {name for name in names if not name.startswith(OF_CLOUDWATCH)} - {"5m", "15m", "m"}
 
 
-OF_THE_PLATFORM = {"Time and memory of the function"}  # REPORT lines, which Lambda itself writes
+OF_THE_PLATFORM = {"Time and memory"}  # REPORT lines, which Lambda itself writes
 
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
@@ -204,12 +213,12 @@ def test_a_query_finds_lines_that_the_code_writes(name: str, lines: list[Line]) 
     assert finds(QUERIES[name], lines)
 
 
-# Where the day of the test does not have it: another service's errors, whose keys `describe` makes.
+# Keys of errors of other services, which the fixture does not cause.
 OF_ERRORS = {"aws_code", "aws_operation", "detail"}
 
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
-def test_a_querys_fields_are_keys_of_the_lines_that_it_finds(name: str, lines: list[Line]) -> None:
+def test_a_querys_fields_are_keys_of_the_lines_it_finds(name: str, lines: list[Line]) -> None:
     found = finds(QUERIES[name], lines)
     if name == "Follow one ticket":  # from the first line to the last, whatever became of it
         found = lines
@@ -219,14 +228,14 @@ def test_a_querys_fields_are_keys_of_the_lines_that_it_finds(name: str, lines: l
     assert missing - OF_ERRORS == set()
 
 
-def test_the_keys_of_others_errors_are_as_the_queries_call_them() -> None:
+def test_the_keys_of_other_services_errors_are_those_of_the_code() -> None:
     source = (ROOT / "layers" / "ticket_archive" / "telemetry.py").read_text()
     for key in OF_ERRORS:
         assert f'"{key}"' in source
 
 
-def test_a_query_with_a_misspelt_field_or_message_is_noticed(lines: list[Line]) -> None:
-    query = QUERIES["What is put off, by cause"]
+def test_a_misspelt_field_or_message_is_found(lines: list[Line]) -> None:
+    query = QUERIES["Retries by cause"]
     assert not finds(query.replace("retry scheduled", "message put of"), lines)
     misspelt = fields(query.replace("ticket)", "tickt)"))
     assert [field for field in misspelt if all(value(line, field) is None for line in lines)]
@@ -235,4 +244,4 @@ def test_a_query_with_a_misspelt_field_or_message_is_noticed(lines: list[Line]) 
 def test_every_key_that_is_explained_is_written(lines: list[Line]) -> None:
     explained = first_column(chapter("Logs").partition("\n### ")[0])
     written = {key for line in lines for key in line}
-    assert explained - written - OF_ERRORS - {"xray_trace_id"} == set()
+    assert explained - written - OF_ERRORS == set()
