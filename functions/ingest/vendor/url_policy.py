@@ -1,9 +1,9 @@
-"""Where an image may be fetched from: the rules on URLs and on network addresses, without any I/O.
+"""Where a file may be fetched from: rules on URLs and network addresses, without I/O.
 
-An image URL comes out of an answer, so it is untrusted input that decides where this function connects to. In Lambda
-that reaches further than it looks: the Runtime API on loopback, the credentials' endpoint on 169.254.0.0/16, a VPC.
-The URL is judged here, before anything is resolved; the address that its host resolves to is judged by
-`is_public` when the connection is made (`connections.py`), since a name can answer differently each time.
+A file's URL comes from a response, so it is untrusted input that decides where this function connects to. In Lambda that
+includes the Runtime API on loopback, the credentials' endpoint in 169.254.0.0/16, and a VPC. The URL is checked here
+before its host is resolved; its addresses are checked with `is_public` at each connection (`connections.py`), because a
+name can resolve differently each time.
 """
 
 import re
@@ -16,19 +16,19 @@ from ticket_archive.errors import InvalidVendorResponse
 MAX_URL_LENGTH = 4096
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# One strict grammar instead of a parser that repairs: what two parsers could read differently is not read at all. There
-# is no userinfo, and neither an authority nor a host can contain one of the characters that parsers disagree on.
+# A strict grammar instead of a lenient parser, because two parsers may read one URL differently. It has no userinfo and
+# none of the characters that parsers disagree on.
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?(?P<target>[/?][^#]*)?(?:#.*)?",
     re.ASCII | re.IGNORECASE,
 )
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# A name's last label begins with a letter. Whatever else resolvers take for an address (decimal, octal, hexadecimal,
-# shortened) ends in a number, so none of those is a name. Internationalised names arrive as their xn-- form.
+# The last label does not begin with a digit. Everything that resolvers accept as an address (decimal, octal, hexadecimal,
+# shortened) ends in a number, so it is not a name. Internationalized names must be in their xn-- form.
 _NAME = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]){_LABEL}", re.ASCII)
 
-# https://www.iana.org/assignments/iana-ipv4-special-registry: all that is not globally reachable, with multicast, the
-# former class E and the 6to4 relays. Spelt out, since `ipaddress.is_global` differs between patch releases of Python.
+# https://www.iana.org/assignments/iana-ipv4-special-registry: what is not globally reachable, plus multicast, the
+# former class E and the 6to4 relays. Listed here because `ipaddress.is_global` differs between patch releases of Python.
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(block)
     for block in (
@@ -49,29 +49,30 @@ _NOT_PUBLIC_4 = tuple(
         "240.0.0.0/4",
     )
 )
-# https://www.iana.org/assignments/ipv6-unicast-address-assignments: what is in use lies in 2000::/3. Of it are not
-# public: the protocol assignments with Teredo (2001::/23), documentation, and 6to4, whose relays are gone.
+# https://www.iana.org/assignments/ipv6-unicast-address-assignments: only 2000::/3 is in use. Not public
+# in it: protocol assignments with Teredo (2001::/23), documentation, and 6to4, whose relays are gone.
 _GLOBAL_UNICAST_6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
-# An IPv6-only subnet reaches the public IPv4 internet through this prefix (RFC 6052): the embedded address decides.
+# An IPv6-only subnet reaches the public IPv4 internet through this prefix (RFC 6052), so the embedded
+# address decides.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageUrl:
-    """A URL that may be fetched. `public_only`: the address that it resolves to has yet to pass `is_public`."""
+    """A URL that may be fetched; with `public_only`, only from addresses that pass `is_public`."""
 
     url: str = field(repr=False)
     public_only: bool
 
 
 def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[str]) -> ImageUrl:
-    """The URL in the form in which it is to be fetched: lower-case host, without fragment.
+    """Return the URL to fetch, with a lower-case host and without a fragment.
 
-    Allowed are two kinds: https on port 443 at a host of `allowed_hosts` ("images.example.com", or "*.example.com" for
-    every name below example.com), and the origin (scheme, host, port) of `vendor_origin`, whatever it is.
+    Allowed are https URLs on port 443 at a host of `allowed_hosts` ("images.example.com", or "*.example.com" for every
+    name below example.com), and every URL of the origin (scheme, host, port) `vendor_origin`.
 
-    Raises InvalidVendorResponse("image_url") for everything else, relative URLs and addresses instead of names included.
+    Raises InvalidVendorResponse("image_url") for everything else, including relative URLs and addresses instead of names.
     """
     parts = _split(url)
     if parts is None:
@@ -87,10 +88,10 @@ def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[s
 
 
 def is_public(address: str | IPv4Address | IPv6Address) -> bool:
-    """Whether the address belongs to the public internet: one host, reachable from everywhere.
+    """Return whether the address is one host on the public internet.
 
-    False also for text that is not an address in its canonical form, and for the IPv6 forms that carry an IPv4 address
-    (mapped, 6to4, Teredo, NAT64) unless it is the well-known NAT64 prefix or a mapping of a public one.
+    False for text that is not an address in canonical form, and for IPv6 forms that contain an IPv4 address (6to4,
+    Teredo, other NAT64 prefixes); of a mapped address or one with the well-known NAT64 prefix, the IPv4 address decides.
     """
     try:
         ip = ip_address(address)
@@ -105,7 +106,7 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
 
 
 def _split(url: str) -> tuple[str, str, int, str] | None:
-    """Scheme, host, port and request target (path and query) of an absolute URL; None where it is not a plain one."""
+    """Return scheme, host, port and target (path and query) of an absolute URL, or None if the grammar refuses it."""
     if len(url) > MAX_URL_LENGTH or "\\" in url or not url.isprintable() or any(map(str.isspace, url)):
         return None
     match = _URL.fullmatch(url)
