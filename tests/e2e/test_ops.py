@@ -80,11 +80,20 @@ def test_a_ticket_from_backfill_to_erasure(
     )
     assert ops("view", ticket, "--no-open", "-o", str(tmp_path / "page.html"))["faults"] == []
 
+    # AND an audit shows who was given URLs, and who fetched
+    stack.api.get(f"/tickets/{ticket}/images")
+    accesses = ops("audit", ticket)["accesses"]
+    assert {(each["source"], each["what"]) for each in accesses} >= {
+        ("API", "GET /tickets/{ticket}/images"),
+        ("operator", "fetch"),
+        ("operator", "view"),
+    }
+
     # WHEN it is erased, which a hold refuses first
-    ops("hold", ticket)
+    ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "0")
     refused = ops.run("erase", ticket, "--yes")
     assert (refused.returncode, "legal hold" in refused.stderr) == (1, True)
-    ops("release", ticket)
+    ops("release", ticket, "--drain-seconds", "0")
     planned = ops("erase", ticket)
     receipt = ops("erase", ticket, "--yes", "--drain-seconds", "2")
 
@@ -103,11 +112,15 @@ def test_a_ticket_from_backfill_to_erasure(
     kept = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
     assert not kept.get("Versions")
     assert not kept.get("DeleteMarkers")
-    assert ops("erase", ticket, "--yes", "--drain-seconds", "2")["erased_at"] == receipt["erased_at"]
+    again = ops("erase", ticket, "--yes", "--drain-seconds", "2")
+    assert again["receipts"][0]["erased_at"] == receipt["receipts"][0]["erased_at"]
+    # AND everything that operators did is on record, the erasure's receipt too
+    done = [each["what"] for each in ops("audit", ticket)["accesses"] if each["source"] == "operator"]
+    assert done == ["fetch", "view", "hold", "release", "erase", "erase"]
     assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
 
 
-def test_quarantined_webhooks_are_redriven_once_the_secret_is_mended(
+def test_quarantined_webhooks_are_redriven_once_the_secret_is_corrected(
     stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str]
 ) -> None:
     # GIVEN webhooks under a secret that the stack does not have, and junk beside them
@@ -147,7 +160,7 @@ def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(
 
 
 @pytest.mark.parametrize("event", ["completed", "invitation"])
-def test_an_installation_can_be_tried(event: str, ops: Ops, ticket_at: Callable[[int], str]) -> None:
+def test_a_test_webhook_archives_its_ticket(event: str, ops: Ops, ticket_at: Callable[[int], str]) -> None:
     ticket = ticket_at(4)
 
     for _ in range(2):  # a repeated trial is an event of its own
@@ -155,7 +168,7 @@ def test_an_installation_can_be_tried(event: str, ops: Ops, ticket_at: Callable[
         assert (found["status"], found["state"]) == (202, "archived")
 
 
-def test_a_trial_without_a_ticket_leaves_nothing_behind(stack: LocalStack, ops: Ops) -> None:
+def test_a_test_webhook_without_a_ticket_archives_nothing(stack: LocalStack, ops: Ops) -> None:
     found = ops("send-test-webhook")
 
     assert (found["status"], found["event"]) == (202, "in-progress")
@@ -163,7 +176,7 @@ def test_a_trial_without_a_ticket_leaves_nothing_behind(stack: LocalStack, ops: 
     assert ops.run("status", found["ticket"]).returncode == 1
 
 
-def test_what_is_not_allowed_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None:
+def test_access_denied_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None:
     state = json.loads((stack.state / "stack.json").read_text())
     stack.iam.create_user(UserName="onlooker")
     key = stack.iam.create_access_key(UserName="onlooker")["AccessKey"]
@@ -174,7 +187,7 @@ def test_what_is_not_allowed_is_exit_code_3(stack: LocalStack, tmp_path: Path) -
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("not allowed: DescribeStacks")
+    assert done.stderr.startswith("access denied: DescribeStacks")
     assert done.stderr.count("\n") == 1
 
 
@@ -207,3 +220,36 @@ def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
         yield
     finally:
         enter(stack.at.webhook_secret)
+
+
+def test_a_customers_tickets_are_exported_held_and_erased(
+    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str], tmp_path: Path
+) -> None:
+    ticket = ticket_at(5)
+    ops("backfill", ticket)
+    archived(ops, ticket)
+    key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+    item = stack.dynamodb.get_item(TableName=stack.at.table, Key=key, ConsistentRead=True)["Item"]
+    customer = item["customer"]["S"]
+
+    exported = ops("export", "--customer", customer, "-o", str(tmp_path / "export.zip"))
+    held = ops("hold", "--customer", customer, "--case", "CASE-2", "--drain-seconds", "0")
+
+    assert ticket in exported["tickets"]
+    assert {each["ticket"] for each in held["tickets"]} == set(exported["tickets"])
+    assert ticket in {line["ticket"] for line in ops("list", "--state", "held")["tickets"]}
+    assert ops("erase", "--customer", customer, "--yes", exit_code=1)["held"] == exported["tickets"]
+    ops("release", "--customer", customer, "--drain-seconds", "0")
+    receipts = ops("erase", "--customer", customer, "--yes", "--drain-seconds", "1")["receipts"]
+    assert {each["ticket"] for each in receipts} == set(exported["tickets"])
+
+
+def test_an_alias_is_rolled_back_and_an_installation_is_checked(ops: Ops) -> None:
+    planned = ops.run("--json", "rollback")
+    assert planned.returncode in (0, 1), planned.stderr
+    assert planned.returncode == 0 or "has no version before" in planned.stderr
+
+    names = {check["name"]: check["ok"] for check in json.loads(ops.run("--json", "doctor").stdout)["checks"]}
+    assert names["webhook secret"]
+    assert names["vendor credential"]
+    assert names["queue consumer"]

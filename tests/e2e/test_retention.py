@@ -1,6 +1,6 @@
-"""With `RetentionDays`, item, events and every object end together, and under a legal hold none of them does.
+"""With `RetentionDays`, item, events and objects expire together; under a legal hold none of them does.
 
-What ends them, DynamoDB's time to live and S3's rules, the emulator does not run: what they go by is looked at.
+The emulator runs neither DynamoDB's time to live nor S3's lifecycle rules: the tests check what these look at.
 """
 
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
     eventually(lambda: manifests(stack, ticket) == before + 1 or None, "the new state")
 
 
-def test_everything_of_a_ticket_ends_together_but_for_a_legal_hold(limited: LocalStack) -> None:
+def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limited: LocalStack) -> None:
     ticket = str(limited.vendor("tickets", count=1, start=1)[0]["ticket"])
     limited.post(ticket)
     archived(limited, ticket)
@@ -78,8 +78,8 @@ def test_everything_of_a_ticket_ends_together_but_for_a_legal_hold(limited: Loca
     assert ends(limited, ticket) == ({end}, end)
 
     # WHEN it is held, and changes THEN nothing of it ends, whatever is stored from then on
-    held = ops(limited, "hold", ticket, "--drain-seconds", "3")
-    assert held["object_versions"] == len(tags(limited, ticket))
+    held = ops(limited, "hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
+    assert held["tickets"][0]["object_versions"] == len(tags(limited, ticket))
     becomes(limited, ticket, "REJECTED", 1)
     assert all(tag == [] for tag in tags(limited, ticket).values())
     assert ends(limited, ticket)[0] == {NEVER, None}
@@ -87,12 +87,12 @@ def test_everything_of_a_ticket_ends_together_but_for_a_legal_hold(limited: Loca
     assert all(tag == [] for tag in tags(limited, ticket).values())
 
     # WHEN it is released THEN all of it has its end again
-    assert ops(limited, "release", ticket)["was_held"] is True
+    assert ops(limited, "release", ticket)["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
 
-def test_a_changed_retention_reaches_tickets_from_before(limited: LocalStack) -> None:
+def test_a_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
     """GIVEN a ticket of a time when nothing ended, WHEN the retention is applied, THEN it ends as the others do."""
     ticket = str(limited.vendor("tickets", count=1, start=2)[0]["ticket"])
     limited.post(ticket)
@@ -116,7 +116,7 @@ def test_a_changed_retention_reaches_tickets_from_before(limited: LocalStack) ->
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
 
-def test_a_ticket_whose_time_is_over_is_unknown_and_can_come_anew(limited: LocalStack) -> None:
+def test_an_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
     """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
     ticket = str(limited.vendor("tickets", count=1, start=3)[0]["ticket"])
     limited.post(ticket)
