@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from ingest.archiving.archiver import Archive
+from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.messaging.idempotency import EventIdempotency
@@ -110,19 +110,22 @@ def sqs() -> SqsDependencies:
         settings.vendor_user_agent,
         observe=VendorCalls(metric_buffer),
     )
-    archive = Archive(
+    archive = Archiver(
         fetcher=Fetcher(vendor, bucket, calls),
         table=TicketTable(dynamodb, settings.table_name),
         bucket=bucket,
-        pool=calls,
         clock=clock.now,
         image_types=settings.image_types,
         retention_days=settings.retention_days,
+        settle_time=timedelta(minutes=settings.settle_minutes),
+        retry_delay=settings.retry_delay_seconds,
     )
+    queue = TicketQueue(queues, settings.queue_url)
     idempotency = EventIdempotency(dynamodb, settings.idempotency_table_name)
     processor = MessageProcessor(
         archive=archive,
         idempotency=idempotency,
+        queue=queue,
         quarantine=QuarantineQueue(queues, settings.quarantine_queue_url),
         webhook_secrets=secrets.webhook_secrets,
         allow_plaintext=settings.allow_plaintext_webhooks,
@@ -131,7 +134,7 @@ def sqs() -> SqsDependencies:
     return SqsDependencies(
         processor=processor,
         idempotency=idempotency,
-        queue=TicketQueue(queues, settings.queue_url),
+        queue=queue,
         calls=calls,
         retry_delay=settings.retry_delay_seconds,
         max_receives=settings.max_receives,
@@ -147,7 +150,9 @@ def schedule() -> ScheduleDependencies:
     if settings.retention_days:  # a ticket whose retention is about to end must not be fetched again
         max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERIES)
     return ScheduleDependencies(
-        TicketTable(_client("dynamodb"), settings.table_name), TicketQueue(_client("sqs"), settings.queue_url), max_age
+        TicketTable(_client("dynamodb"), settings.table_name),
+        TicketQueue(_client("sqs"), settings.queue_url),
+        max_age,
     )
 
 

@@ -1,23 +1,24 @@
-"""Every way in which the archive refuses or postpones work. Leaves differ by what the caller does next.
+"""Every reason why the archive rejects or postpones work. Subclasses differ in what the caller does next.
 
     ArchiveError
     ├── SettingsError              fix the configuration: nothing can run
     ├── InvalidRequest             the caller's input breaks a rule: say so, change nothing
     ├── UnreadableWebhook          quarantine the request; a redrive opens it again
-    ├── TicketErased               done: nothing resurrects an erased ticket
-    ├── UnrecognizedResponse              keep the vendor's body as unrecognized; the type is failed
-    └── RetryableError                   back to the queue, at the earliest after `retry_after` seconds
-        ├── DeadlineExceeded              not begun or not finished: the invocation is about to end
-        ├── VendorThrottled        the vendor asked for a pause
-        ├── VendorUnavailable      5xx, time-out, reset, cut-off answer
-        ├── InvalidVendorResponse       an answer that is refused: too large, redirected, a forbidden address
-        ├── VendorAuthError     401 with a fresh token, or 403: somebody must look at the credential
+    ├── TicketErased               done: nothing restores an erased ticket
+    ├── UnrecognizedResponse       keep the vendor's body; ask again until the answer settles
+    └── RetryableError             back to the queue, at the earliest after `retry_after` seconds
+        ├── DeadlineExceeded       not begun or not finished: the invocation is about to end
+        ├── VendorThrottled        429
+        ├── VendorUnavailable      5xx, time-out, reset, truncated response
+        ├── InvalidVendorResponse  a response that is refused: too large, a redirect, a forbidden address
+        ├── VendorAuthError        401 with a fresh token, or 403: check the credential
         ├── TicketNotFound         the vendor does not know the ticket (yet)
         ├── TicketInProgress       the vendor's details say that the ticket is not final yet
-        ├── TicketIncomplete       something is still missing after this attempt
-        └── WriteConflict             another attempt changed the ticket meanwhile: look again
+        ├── TicketIncomplete       details or image types are missing after this attempt
+        ├── RecentlyFetched        the ticket was fetched less than a minute ago
+        └── WriteConflict          a concurrent attempt changed the ticket: look again
 
-An error carries codes and identifiers only, never content: it may be logged as it is.
+An error carries codes and identifiers, never content: it may be logged as it is.
 """
 
 from collections.abc import Collection
@@ -25,7 +26,7 @@ from typing import ClassVar
 
 
 class ArchiveError(Exception):
-    """The root. `code` is stable and may be counted; `detail` is a short code or number, never content."""
+    """Base class. `code` is stable and may be counted; `detail` is a short code or number, never content."""
 
     code: ClassVar[str] = "archive_error"
 
@@ -35,7 +36,7 @@ class ArchiveError(Exception):
 
 
 class SettingsError(ArchiveError):
-    """The environment or a secret does not fit. `detail` names the settings, never their values."""
+    """The environment or a secret is invalid. `detail` names the settings, never their values."""
 
     code = "settings"
 
@@ -47,7 +48,7 @@ class InvalidRequest(ArchiveError):
 
 
 class UnreadableWebhook(ArchiveError):
-    """A webhook that could not be opened. `detail` is the reason that goes with it into quarantine."""
+    """A webhook that could not be decrypted or parsed. `detail` is the reason it is quarantined with."""
 
     code = "unreadable_webhook"
 
@@ -59,7 +60,7 @@ class TicketErased(ArchiveError):
 
 
 class UnrecognizedResponse(ArchiveError):
-    """A vendor body in a shape that nobody has described. It carries the body to be kept: never log `body`."""
+    """A vendor response of unknown form. It carries the body, which is kept in the bucket: never log `body`."""
 
     code = "unrecognized_response"
 
@@ -69,10 +70,10 @@ class UnrecognizedResponse(ArchiveError):
 
 
 class RetryableError(ArchiveError):
-    """Nothing is wrong for ever: the same work may succeed later.
+    """The same work may succeed later.
 
-    `retry_after` is in seconds, None where the vendor did not ask for any. `quick` tells whether trying again within
-    the same second makes sense.
+    `retry_after` is in seconds, None if no pause is asked for. `quick` tells whether retrying within the same second
+    makes sense.
     """
 
     code = "retryable"
@@ -96,20 +97,20 @@ class VendorThrottled(RetryableError):
 
 
 class VendorUnavailable(RetryableError):
-    """5xx, a time-out, a connection that broke, an answer that was cut off."""
+    """5xx, a time-out, a broken connection, a truncated response."""
 
     code = "vendor_unavailable"
     quick = True
 
 
 class InvalidVendorResponse(RetryableError):
-    """An answer that is refused for its form: beyond the byte cap, a redirect, an address that is not allowed."""
+    """A response that is refused: over the byte cap, a redirect, an address that is not allowed, another 4xx."""
 
     code = "invalid_vendor_response"
 
 
 class VendorAuthError(RetryableError):
-    """401 in spite of a fresh token, or 403."""
+    """401 despite a fresh token, or 403."""
 
     code = "vendor_auth_error"
 
@@ -121,13 +122,13 @@ class TicketNotFound(RetryableError):
 
 
 class TicketInProgress(RetryableError):
-    """The webhook was ahead of the vendor's own details."""
+    """The webhook arrived before the vendor's own details changed."""
 
     code = "ticket_in_progress"
 
 
 class TicketIncomplete(RetryableError):
-    """Details or an image type are still missing; what came is kept. `causes` are the codes of all that failed."""
+    """Details or image types are still missing; what came is kept. `causes` are the codes of all that failed."""
 
     code = "ticket_incomplete"
 
@@ -136,6 +137,12 @@ class TicketIncomplete(RetryableError):
     ) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.causes = frozenset(causes)
+
+
+class RecentlyFetched(RetryableError):
+    """The ticket was fetched a moment ago; a newer event is fetched after `retry_after`."""
+
+    code = "recently_fetched"
 
 
 class WriteConflict(RetryableError):

@@ -1,19 +1,22 @@
-"""The archive's words: tickets, image types, states, and what is kept of an image."""
+"""Types that every part shares: ticket and customer ids, states, stored images and unrecognized files."""
 
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from ticket_archive.errors import InvalidRequest
 
-TICKET_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
-_TICKET = re.compile(TICKET_PATTERN, re.ASCII)
+TICKET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
+DETAILS: Final = "DETAILS"
+"""The part of a ticket that is not an image type: stands for the details in `UnrecognizedFile.type` and `missing`."""
+
+_TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 _CUSTOMER_MAX = 256
 
 
 class ImageType(StrEnum):
-    """The vendor's image types, spelt as its `type` parameter wants them (IDV Tickets, Images)."""
+    """The values of the vendor's `type` parameter (IDV Tickets, Images)."""
 
     SELF_PORTRAITS = "SELF_PORTRAITS"
     DOCUMENT = "DOCUMENT"
@@ -23,12 +26,12 @@ class ImageType(StrEnum):
 
     @property
     def uploaded(self) -> bool:
-        """Whether the user sent it, so that it must exist; the others are cut from the document, where it has them."""
+        """Whether the user uploads images of this type. The vendor cuts the other types out of the document."""
         return self in (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
 
 
 class TicketState(StrEnum):
-    """Where a ticket stands in the archive. ERASED is final."""
+    """The state of a ticket. ERASED is final."""
 
     RECEIVED = "received"
     INCOMPLETE = "incomplete"
@@ -37,16 +40,17 @@ class TicketState(StrEnum):
 
 
 class TypeState(StrEnum):
-    """What became of one image type of a ticket."""
+    """The state of one image type of a ticket. FAILED: the vendor has not given an answer that counts yet."""
 
     STORED = "stored"
     ABSENT = "absent"
+    UNRECOGNIZED = "unrecognized"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """One image in the bucket. `index` counts from 0 within its type, in the vendor's order; `sha256` is in hex."""
+    """An image in the bucket. `index` is its position within its type, from 0; `sha256` is hexadecimal."""
 
     type: ImageType
     index: int
@@ -56,15 +60,28 @@ class StoredImage:
     content_type: str
 
     def as_dict(self) -> dict[str, Any]:
-        """As the table and the manifest spell it."""
+        """Return the form that the table and the manifest use."""
         return {**asdict(self), "type": self.type.value}
 
 
-def ticket_id(text: object) -> str:
-    """`text` itself where it can be a ticket's id: 1 to 128 of A-Z a-z 0-9 _ -, not beginning with a sign.
+@dataclass(frozen=True, slots=True)
+class UnrecognizedFile:
+    """A file or response body that is kept but never served. `type` is an image type, or DETAILS."""
 
-    The id becomes part of a URL, of object keys and of log lines; nothing else may get that far.
-    Raises InvalidRequest.
+    type: str
+    key: str
+    sha256: str
+    bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form that the table uses."""
+        return {**asdict(self), "type": str(self.type)}
+
+
+def ticket_id(text: object) -> str:
+    """Return `text` if it is a valid ticket id: 1 to 128 of A-Z a-z 0-9 _ -, beginning with a letter or digit.
+
+    Ids become part of URLs, object keys and log lines, so nothing else may pass. Raises InvalidRequest.
     """
     if not isinstance(text, str) or not _TICKET.fullmatch(text):
         raise InvalidRequest("ticket")
@@ -72,7 +89,7 @@ def ticket_id(text: object) -> str:
 
 
 def customer_id(text: object) -> str | None:
-    """The customer's code (`cifcode`) where it can be an index key: 1 to 256 printable characters; else None."""
+    """Return the customer code (`cifcode`) if it can be an index key: 1 to 256 printable characters; else None."""
     if isinstance(text, int) and not isinstance(text, bool):
         text = str(text)
     if not isinstance(text, str):

@@ -1,21 +1,27 @@
-"""The table: one item per ticket (`record` = "ticket") and one per accepted event, written under conditions.
+"""The ticket table: one item per ticket (`record` = "ticket") and one per accepted event.
 
-The conditions are the last authority on what happened: they hold when queues repeat, functions crash and caches forget.
+Writes are conditional. The conditions decide what happened, whatever queues repeat, functions crash or caches forget:
+a newer fetch wins, an archived ticket stays archived, and neither a tombstone nor a legal hold is ever overwritten.
+
+The sparse index `incomplete` has two partitions: incomplete tickets ("yes"), and archived tickets of which something is
+absent or unrecognized and that will be asked for again ("recheck"). Its sort key `retry_at` is when that is due.
 """
 
 import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from ticket_archive.attributes import from_attribute, to_attribute
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -23,16 +29,35 @@ if TYPE_CHECKING:
 TICKET_RECORD = "ticket"
 BY_CUSTOMER = "by-customer"
 INCOMPLETE = "incomplete"
-_INCOMPLETE_MARK = "yes"  # the sparse index's only partition: items without the attribute are not in it
+"""The index, its partition key, and (below) the partitions."""
+_INCOMPLETE, _RECHECK = "yes", "recheck"
+
 _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
+_NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
+_NOT_HELD = "attribute_not_exists(#legal_hold)"
+_NAME = re.compile(r"#(\w+)")
+_OF_AN_INCOMPLETE_TICKET = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending"})
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
+
+_to_attribute = TypeSerializer().serialize
+_from_attribute = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """An answer that may still change: the vendor gave it since `since`, and none that counts since `first`."""
+
+    answer: str
+    since: str
+    first: str
 
 
 @dataclass(frozen=True, slots=True)
 class TicketItem:
-    """A ticket as the table knows it. Times are ISO 8601 UTC; `attributes` is the whole item, details included.
+    """A ticket's item. Times are ISO 8601 in UTC; `attributes` is the whole item, details included.
 
-    `expires_at` is in epoch seconds: see `ticket_archive.retention`.
+    `complete` is whether details and every type are stored or absent and nothing is unrecognized. `missing` has a short
+    code for each part (an image type or DETAILS) that is not there. `expires_at` is in epoch seconds.
     """
 
     ticket: str
@@ -47,6 +72,10 @@ class TicketItem:
     details_bytes: int = 0
     images: tuple[StoredImage, ...] = ()
     types: Mapping[ImageType, TypeState] = field(default_factory=dict)
+    complete: bool = False
+    unrecognized: tuple[UnrecognizedFile, ...] = ()
+    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
     resume: str | None = None
     attempts: int = 0
     requeues: int = 0
@@ -56,17 +85,18 @@ class TicketItem:
 
 @dataclass(frozen=True, slots=True)
 class IncompleteTicket:
-    """An incomplete ticket, as the sparse index lists it."""
+    """An entry of the index of incomplete tickets. `recheck`: the ticket is archived, and will be asked for again."""
 
     ticket: str
     retry_at: str
     received_at: str
     requeues: int
+    recheck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a customer's tickets, and where the next one begins."""
+    """One page of a customer's tickets, and the cursor of the next one."""
 
     items: Sequence[TicketItem]
     cursor: str | None
@@ -79,41 +109,37 @@ class TicketTable:
         self._client = client
         self._name = name
 
-    def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem:
-        """Counts an attempt, makes the ticket known if it was not, and returns it. Raises TicketErased.
+    def get(self, ticket: str) -> TicketItem | None:
+        """Return the ticket, or None if it is unknown.
 
-        `expires_at` is the end of a ticket that has none yet: the first one counts.
+        The read is strongly consistent: a consumer that was told by a manifest finds its state.
         """
-        sets = {
-            "received_at": ("if_not_exists(#received_at, :received_at)", now),
-            "state": ("if_not_exists(#state, :state)", TicketState.RECEIVED.value),
-            "attempts": ("if_not_exists(#attempts, :zero) + :attempts", 1),
-            "attempted_at": (":attempted_at", now),
-        }
-        if expires_at is not None:
-            sets["expires_at"] = ("if_not_exists(#expires_at, :expires_at)", expires_at)
+        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True)
+        return read_item(answer["Item"]) if "Item" in answer else None
+
+    def begin(self, ticket: str, now: str) -> TicketItem | None:
+        """Record an attempt on a known ticket and return the item; None if there is none. Raises TicketErased."""
         try:
             answer = self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket),
-                UpdateExpression="SET " + ", ".join(f"#{name} = {text}" for name, (text, _) in sets.items()),
-                ConditionExpression="attribute_not_exists(#state) OR #state <> :erased",
-                ExpressionAttributeNames={f"#{name}": name for name in sets},
-                ExpressionAttributeValues={
-                    ":zero": {"N": "0"},
-                    ":erased": {"S": TicketState.ERASED.value},
-                    **{f":{name}": to_attribute(value) for name, (_, value) in sets.items()},
-                },
+                UpdateExpression="SET attempted_at = :now ADD attempts :one",
+                ConditionExpression="attribute_exists(#state) AND #state <> :erased",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues=_values({":now": now, ":one": 1, ":erased": TicketState.ERASED.value}),
                 ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if _refused(error):
+            if not _refused(error):
+                raise
+            if error.response.get("Item"):
                 raise TicketErased from None
-            raise
+            return None
         return read_item(answer["Attributes"])
 
     def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
-        """Remembers that an event was accepted. The same event again is the same record."""
+        """Record an accepted event. The same event again is the same record."""
         record = {
             "ticket": ticket,
             "record": f"event#{received_at}#{event_id}",
@@ -122,84 +148,93 @@ class TicketTable:
             "received_at": received_at,
         }
         if expires_at is not None:
-            self._put({**record, "expires_at": expires_at})
-        else:
-            self._put(record)
+            record["expires_at"] = expires_at  # type: ignore[assignment]  # the one number among strings
+        self._client.put_item(TableName=self._name, Item=_values(record))
 
-    def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None:
-        """Makes `changes` the ticket's archived state, if it is still in the version of `item` and no newer fetch won.
+    def archive(
+        self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
+    ) -> None:
+        """Make `changes` the ticket's archived state, if it still has the version of `item` and no newer fetch won.
 
-        Raises TicketErased, or WriteConflict where a concurrent attempt was first.
+        `first` are attributes that are set only where they are missing. `recheck_at` puts the ticket on the list of
+        tickets to ask for again. Raises TicketErased, or WriteConflict if a concurrent attempt was first.
         """
-        as_read = "#version = :was" if item.version else "attribute_not_exists(#version)"
-        condition = f"{as_read} AND #state <> :erased AND {_NEWEST_FETCH}"
-        removed = {"incomplete", "retry_at", "resume", "last_error", *DETAILS_ATTRIBUTES}
-        if not any(name in changes for name in DETAILS_ATTRIBUTES):
-            removed -= set(DETAILS_ATTRIBUTES)
+        condition = [
+            "#version = :was" if item.version else "attribute_not_exists(#version)",
+            _NOT_ERASED,
+            _NEWEST_FETCH,
+            *([_NOT_HELD] if changes.get("expires_at") is not None else []),
+        ]
+        recheck = {INCOMPLETE: _RECHECK, "retry_at": recheck_at} if recheck_at else {}
         self._update(
             item.ticket,
-            {**changes, "state": TicketState.ARCHIVED.value},
-            removed,
-            condition,
-            {":was": item.version} if item.version else {},
+            {**changes, **recheck, "state": TicketState.ARCHIVED.value},
+            _OF_AN_INCOMPLETE_TICKET | _replaced_details(changes),
+            " AND ".join(condition),
+            {":was": item.version, ":erased": TicketState.ERASED.value},
+            first,
         )
 
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
-        """Keeps what an attempt brought of a ticket that was never archived yet, and lists it as incomplete.
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str, first: Mapping[str, Any]) -> None:
+        """Keep what an attempt fetched of a ticket that was never archived, and list the ticket as incomplete.
 
-        Raises TicketErased, or WriteConflict where the ticket is archived already or a newer fetch was first.
+        Raises TicketErased, or WriteConflict if the ticket is archived already or a newer fetch was first.
         """
-        condition = f"#state IN (:was_received, :was_incomplete) AND {_NEWEST_FETCH}"
-        removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
-        values = {"state": TicketState.INCOMPLETE.value, "incomplete": _INCOMPLETE_MARK, "retry_at": retry_at}
+        listed = {"state": TicketState.INCOMPLETE.value, INCOMPLETE: _INCOMPLETE, "retry_at": retry_at}
+        # The sort key of the index by customer: without one, a customer's incomplete tickets would be in no list.
+        listed["archived_at"] = changes["fetched_at"]
         self._update(
             ticket,
-            {**changes, **values},
-            removed,
-            condition,
+            {**changes, **listed},
+            _replaced_details(changes),
+            f"(attribute_not_exists(#state) OR #state IN (:was_received, :was_incomplete)) AND {_NEWEST_FETCH}",
             {":was_received": TicketState.RECEIVED.value, ":was_incomplete": TicketState.INCOMPLETE.value},
+            first,
         )
 
-    def get(self, ticket: str) -> TicketItem | None:
-        """The ticket, or None where it is unknown. Strongly consistent: a reader told by a manifest finds its state."""
-        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True)
-        return read_item(answer["Item"]) if "Item" in answer else None
+    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
+        """Keep the pending answers of an archived ticket that is being fetched again."""
+        self._update(
+            ticket,
+            {"pending": dict(pending) or None, "state": TicketState.ARCHIVED.value},
+            frozenset(),
+            "#state = :was_archived",
+            {":was_archived": TicketState.ARCHIVED.value},
+        )
+
+    def expire(self, ticket: str, expires_at: int) -> None:
+        """Let an incomplete ticket that the vendor does not know end at `expires_at`, unless it is held."""
+        self._update(
+            ticket,
+            {"expires_at": expires_at},
+            {INCOMPLETE, "retry_at"},
+            f"#state = :was_incomplete AND {_NOT_HELD}",
+            {":was_incomplete": TicketState.INCOMPLETE.value},
+        )
 
     def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        """At most `limit` incomplete tickets, the one that is due first in front."""
-        answer = self._client.query(
-            TableName=self._name,
-            IndexName=INCOMPLETE,
-            KeyConditionExpression="incomplete = :mark",
-            ExpressionAttributeValues={":mark": {"S": _INCOMPLETE_MARK}},
-            Limit=limit,
-        )
-        return [
-            IncompleteTicket(
-                item["ticket"]["S"],
-                item["retry_at"]["S"],
-                item["received_at"]["S"],
-                int(item.get("requeues", {"N": "0"})["N"]),
-            )
-            for item in answer["Items"]
-        ]
+        """Return at most `limit` incomplete tickets, earliest due first."""
+        return self._listed(_INCOMPLETE, limit)
 
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
-        """Claims a due ticket for one more requeue and sets its next time; None takes it off the list for good.
+    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
+        """Return at most `limit` archived tickets that will be asked for again, earliest due first."""
+        return self._listed(_RECHECK, limit)
 
-        Says False where it was claimed, archived or erased meanwhile.
+    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
+        """Claim a due ticket and set when it is due next; None removes it from the list.
+
+        Returns False if it was claimed, archived or erased meanwhile.
         """
-        values: dict[str, Any] = {"requeues": waiting.requeues + 1, "retry_at": retry_at}
-        if retry_at is None:
-            values["incomplete"] = None
+        changes: dict[str, Any] = {"requeues": due.requeues + 1, "retry_at": retry_at}
+        removed = set() if retry_at else {INCOMPLETE, "retry_at"}
         try:
-            self._update(waiting.ticket, values, set(), "#retry_at = :was", {":was": waiting.retry_at})
+            self._update(due.ticket, changes, removed, "#retry_at = :was", {":was": due.retry_at})
         except (WriteConflict, TicketErased):
             return False
         return True
 
     def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
-        """A customer's archived tickets, the newest first. Raises InvalidRequest for a cursor that is not ours."""
+        """Return a customer's tickets in any state, newest first. Raises InvalidRequest for an invalid cursor."""
         start = {"ExclusiveStartKey": _read_cursor(cursor, customer)} if cursor else {}
         answer = self._client.query(
             TableName=self._name,
@@ -213,30 +248,58 @@ class TicketTable:
         last = answer.get("LastEvaluatedKey")
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
-    def _put(self, item: Mapping[str, Any]) -> None:
-        self._client.put_item(TableName=self._name, Item={name: to_attribute(value) for name, value in item.items()})
+    def _listed(self, partition: str, limit: int) -> Sequence[IncompleteTicket]:
+        answer = self._client.query(
+            TableName=self._name,
+            IndexName=INCOMPLETE,
+            KeyConditionExpression="incomplete = :partition",
+            ExpressionAttributeValues={":partition": {"S": partition}},
+            Limit=limit,
+        )
+        return [
+            IncompleteTicket(
+                item["ticket"]["S"],
+                item["retry_at"]["S"],
+                item["received_at"]["S"],
+                int(item.get("requeues", {"N": "0"})["N"]),
+                partition == _RECHECK,
+            )
+            for item in answer["Items"]
+        ]
 
     def _update(
-        self, ticket: str, sets: Mapping[str, Any], removes: set[str], condition: str, values: Mapping[str, Any]
+        self,
+        ticket: str,
+        changes: Mapping[str, Any],
+        removed: AbstractSet[str],
+        condition: str,
+        values: Mapping[str, Any],
+        first: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """`values` are the condition's own: none may have the name of an attribute that is set (`:incomplete`)."""
-        present = {name: value for name, value in sets.items() if value is not None}
-        removes = (removes | {name for name, value in sets.items() if value is None}) - present.keys()
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in present)
-        if removes:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in sorted(removes))
-        every = {f":{name}": value for name, value in present.items()} | dict(values)
-        if ":erased" in condition:
-            every[":erased"] = TicketState.ERASED.value
-        names = {*present, *removes, *(("version",) if "#version" in condition else ())}
+        """Set and remove attributes under a condition. None as a value removes; `first` is set only where missing.
+
+        `values` belong to the condition: none may have the name of an attribute that is set. Raises TicketErased or
+        WriteConflict if the condition fails.
+        """
+        present = {name: value for name, value in changes.items() if value is not None}
+        defaults = {name: value for name, value in first.items() if value is not None and name not in changes}
+        removed = (removed | {name for name, value in changes.items() if value is None}) - present.keys()
+        expression = "SET " + ", ".join(
+            [f"#{name} = :{name}" for name in present]
+            + [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]
+        )
+        if removed:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in sorted(removed))
+        every = {f":{name}": value for name, value in {**present, **defaults}.items()}
+        every |= {name: value for name, value in values.items() if name in condition}
         try:
             self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket),
                 UpdateExpression=expression,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{name}": name for name in names},
-                ExpressionAttributeValues={name: to_attribute(value) for name, value in every.items()},
+                ExpressionAttributeNames={f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")},
+                ExpressionAttributeValues=_values(every),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -249,21 +312,30 @@ class TicketTable:
 
 
 def read_item(attributes: Mapping[str, Any]) -> TicketItem:
-    """An item in DynamoDB's own notation as a TicketItem."""
-    item = {name: from_attribute(value) for name, value in attributes.items()}
+    """Return an item in DynamoDB's notation as a TicketItem."""
+    item = {name: _plain(_from_attribute(value)) for name, value in attributes.items()}
+    state = TicketState(item["state"])
+    archived = state is TicketState.ARCHIVED
     return TicketItem(
         ticket=item["ticket"],
-        state=TicketState(item["state"]),
+        state=state,
         version=item.get("version"),
         previous=item.get("previous"),
         outcome=item.get("outcome"),
         received_at=item.get("received_at"),
         fetched_at=item.get("fetched_at"),
-        archived_at=item.get("archived_at"),
+        archived_at=item.get("archived_at") if archived else None,
         details_sha256=item.get("details_sha256"),
         details_bytes=int(item.get("details_bytes", 0)),
         images=tuple(_read_image(image) for image in item.get("images", ())),
-        types={ImageType(name): TypeState(state) for name, state in item.get("types", {}).items()},
+        types={ImageType(name): TypeState(each) for name, each in item.get("types", {}).items()},
+        complete=bool(item.get("complete", archived)),
+        unrecognized=tuple(
+            UnrecognizedFile(file["type"], file["key"], file["sha256"], int(file["bytes"]))
+            for file in item.get("unrecognized", ())
+        ),
+        pending={part: PendingAnswer(**pending) for part, pending in item.get("pending", {}).items()},
+        missing=item.get("missing", {}),
         resume=item.get("resume"),
         attempts=int(item.get("attempts", 0)),
         requeues=int(item.get("requeues", 0)),
@@ -283,6 +355,19 @@ def _read_image(image: Mapping[str, Any]) -> StoredImage:
     )
 
 
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Binary) else value
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _to_attribute(value) for name, value in values.items()}
+
+
+def _replaced_details(changes: Mapping[str, Any]) -> frozenset[str]:
+    """Details are in one attribute only: new ones replace the old ones, wherever those were."""
+    return frozenset(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else frozenset()
+
+
 def _key(ticket: str) -> dict[str, dict[str, str]]:
     return {"ticket": {"S": ticket}, "record": {"S": TICKET_RECORD}}
 
@@ -297,12 +382,12 @@ def _write_cursor(last: Mapping[str, Any]) -> str:
 
 
 def _read_cursor(cursor: str, customer: str) -> dict[str, dict[str, str]]:
-    """The index key that a cursor stands for. The customer comes from the request: a cursor cannot reach another's."""
+    """Return the index key of a cursor. The customer comes from the request: no cursor leads to another customer."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode("ascii")
     except ValueError:
         raise InvalidRequest("cursor") from None
-    # not json.loads: what it lets through (depth, surrogates, empty strings) would fail further on, as our own fault
+    # A pattern instead of json.loads: depth, surrogates or empty strings would fail later as an error of ours.
     found = _CURSOR.fullmatch(text)
     if found is None:
         raise InvalidRequest("cursor")

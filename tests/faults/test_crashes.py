@@ -15,7 +15,7 @@ import pytest
 
 from ingest import dependencies
 from ingest.archiving.processor import MessageProcessor
-from ingest.files.parsing import LinkedImage
+from ingest.files.parsing import LinkedFile
 from ingest.handlers import sqs as sqs_handler
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
@@ -27,7 +27,7 @@ from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-LINK = LinkedImage("https://images.example.com/front.jpg")
+LINK = LinkedFile("https://images.example.com/front.jpg")
 DELIVERIES = 12
 """More than any of these crashes needs."""
 
@@ -98,6 +98,7 @@ class Stack:
             work = MessageProcessor(
                 archive=self.house.archive(calls),
                 idempotency=once,
+                queue=self.queue,
                 quarantine=self.queue,
                 webhook_secrets=lambda: [SECRET],
                 allow_plaintext=False,

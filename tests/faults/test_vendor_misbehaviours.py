@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from ingest.files.parsing import LinkedImage
+from ingest.files.parsing import LinkedFile
 from ingest.vendor import client as client_module
 from ingest.vendor.client import MAX_BYTES, Preventor
 from ingest.vendor.http import HttpClient
@@ -241,7 +241,7 @@ def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> 
     images = client.files(ticket, ImageType.DOCUMENT, deadline)
     if not images:
         return NOTHING
-    fetched = [client.linked_file(image, deadline) if isinstance(image, LinkedImage) else image for image in images]
+    fetched = [client.linked_file(image, deadline) if isinstance(image, LinkedFile) else image for image in images]
     return OK if len(fetched) == 2 else f"{len(fetched)} images"
 
 

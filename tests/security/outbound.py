@@ -15,7 +15,7 @@ import requests
 from cryptography import x509
 from PIL import Image
 
-from ingest.files.parsing import LinkedImage
+from ingest.files.parsing import LinkedFile
 from ingest.vendor.client import Preventor
 from ingest.vendor.connections import tls_context
 from ingest.vendor.http import HttpClient
@@ -68,7 +68,7 @@ def main(folder: Path) -> dict[str, Any]:
 
     def outcome(url: str, also: Sequence[str] = ()) -> str:
         try:
-            preventor(also).linked_file(LinkedImage(url), time.monotonic() + SECONDS)
+            preventor(also).linked_file(LinkedFile(url), time.monotonic() + SECONDS)
         except ArchiveError as error:
             return str(error)
         return "fetched"
@@ -98,7 +98,7 @@ def main(folder: Path) -> dict[str, Any]:
         results["rebinding"].append([outcome(f"https://{name}/{turn}") for turn in range(len(turns))])
 
     [link] = preventor().files("T-1", ImageType.DOCUMENT, time.monotonic() + SECONDS)
-    assert isinstance(link, LinkedImage)
+    assert isinstance(link, LinkedFile)
     results["fetched"] = preventor().linked_file(link, time.monotonic() + SECONDS).content_type
     results["said to the vendor"] = [request.decode("latin-1") for request in vendor.requests]
     results["said to the image host"] = [request.decode("latin-1") for request in images.requests]

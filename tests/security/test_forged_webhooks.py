@@ -29,6 +29,7 @@ class CliHarness:
         self._work = MessageProcessor(
             archive=house.archive(),
             idempotency=EventIdempotency(cast("Any", FakeIdempotencyTable()), "idempotency"),
+            queue=self.queue,
             quarantine=self.queue,
             webhook_secrets=lambda: [KEY],
             allow_plaintext=False,

@@ -122,6 +122,7 @@ class CliHarness:
         work = MessageProcessor(
             archive=self.house.archive(),
             idempotency=once,
+            queue=self.queue,
             quarantine=self.queue,
             webhook_secrets=lambda: [key],
             allow_plaintext=False,

@@ -7,6 +7,7 @@ Every call passes through `Effects`, under a name: there a test watches the call
 import hashlib
 import itertools
 import json
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -15,21 +16,22 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from boto3.dynamodb.types import TypeSerializer
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from ingest.files.parsing import InlineImage, LinkedImage
-from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
+from ingest.files.formats import JPEG
+from ingest.files.parsing import InlineFile, LinkedFile
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import InvalidVendorResponse, TicketErased, TicketNotFound, WriteConflict
+from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import IncompleteTicket, TicketItem, read_item
+from ticket_archive.table import TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
 
 _serialise = TypeSerializer().serialize
+_deserialise = TypeDeserializer().deserialize
 
 
 class Effects:
@@ -140,124 +142,172 @@ class FakeBucket:
         return [json.loads(self.objects[key]) for key in self.keys("manifests") if key.startswith(f"tickets/{ticket}/")]
 
 
-class FakeTickets:
-    """`ticket_archive.table.TicketTable`, with the conditions of its expressions.
+class FakeDynamoDB:
+    """The part of DynamoDB's client that `TicketTable` uses, in memory: it evaluates the expressions that it is given.
 
-    tests/support/ticket_table_cases.py holds both to the same rules.
+    `records` holds plain values by ticket and sort key.
     """
 
-    def __init__(self, effects: Effects | None = None) -> None:
-        self.effects = effects or Effects()
-        self.items: dict[str, dict[str, Any]] = {}
-        self.events: dict[tuple[str, str], dict[str, Any]] = {}
-        self.history: dict[str, list[str]] = {}
-        """The versions that each ticket was archived in, one after another."""
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], dict[str, Any]] = {}
         self._lock = threading.Lock()
 
-    def __contains__(self, ticket: str) -> bool:
-        return ticket in self.items
+    def get_item(self, **call: Any) -> dict[str, Any]:
+        record = self.records.get(_record_key(call["Key"]))
+        return {"Item": _attributes(record)} if record else {}
 
-    def __len__(self) -> int:
-        return len(self.items)
+    def put_item(self, **call: Any) -> dict[str, Any]:
+        with self._lock:
+            self.records[_record_key(call["Item"])] = _plain(call["Item"])
+        return {}
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        names, values = call.get("ExpressionAttributeNames", {}), _plain(call["ExpressionAttributeValues"])
+        with self._lock:
+            old = self.records.get(_record_key(call["Key"]), {})
+            if not _holds(call["ConditionExpression"], old, names, values):
+                error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+                raise ClientError({**error, **({"Item": _attributes(old)} if old else {})}, "UpdateItem")
+            new = {**_plain(call["Key"]), **old}
+            for verb, clause in re.findall(r"(SET|REMOVE|ADD) (.*?)(?= REMOVE | ADD |$)", call["UpdateExpression"]):
+                for action in re.split(r", (?![^(]*\))", clause):
+                    _act(verb, action, new, names, values)
+            self.records[_record_key(call["Key"])] = new
+            return {"Attributes": _attributes(new)}
+
+    def query(self, **call: Any) -> dict[str, Any]:
+        [wanted] = _plain(call["ExpressionAttributeValues"]).values()
+        partition, sort = {"incomplete": ("incomplete", "retry_at"), "by-customer": ("customer", "archived_at")}[
+            call["IndexName"]
+        ]
+        with self._lock:
+            found = [each for each in self.records.values() if each.get(partition) == wanted and sort in each]
+        found.sort(key=lambda record: str(record[sort]), reverse=not call.get("ScanIndexForward", True))
+        return {"Items": [_attributes(record) for record in found[: call["Limit"]]]}
+
+
+class _Missing:
+    """An attribute that is not there: every comparison with it is false."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, _: object) -> bool:
+        return False
+
+    __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __eq__  # type: ignore[assignment]
+
+
+_MISSING = _Missing()
+_OPERATORS = {"AND": "and", "OR": "or", "<>": "!=", "=": "==", "IN": "in"}
+
+
+def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    def translate(token: re.Match[str]) -> str:
+        text = token[0]
+        if text.startswith("#"):
+            return f"item({names[text]!r})"
+        return f"values[{text!r}]" if text.startswith(":") else _OPERATORS[text]
+
+    python = re.sub(r"#\w+|:\w+|\bAND\b|\bOR\b|\bIN\b|<>|=", translate, condition)
+    scope = {
+        "item": lambda name: item.get(name, _MISSING),
+        "values": values,
+        "attribute_exists": lambda value: value is not _MISSING,
+        "attribute_not_exists": lambda value: value is _MISSING,
+    }
+    return bool(eval(python, {"__builtins__": {}}, scope))
+
+
+def _act(verb: str, action: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    name, _, value = (part.strip() for part in action.partition("=" if verb == "SET" else " "))
+    name = names.get(name, name)
+    if verb == "REMOVE":
+        item.pop(name, None)
+    elif verb == "ADD":
+        item[name] = item.get(name, 0) + values[value]
+    elif found := re.fullmatch(r"if_not_exists\(#\w+, (:\w+)\)", value):
+        item.setdefault(name, values[found[1]])
+    else:
+        item[name] = values[value]
+
+
+def _record_key(key: Mapping[str, Any]) -> tuple[str, str]:
+    return key["ticket"]["S"], key["record"]["S"]
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: _deserialise(value) for name, value in values.items()}
+    return {name: value.value if isinstance(value, Binary) else value for name, value in plain.items()}
+
+
+def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _serialise(value) for name, value in values.items()}
+
+
+class FakeTickets(TicketTable):
+    """`TicketTable` over `FakeDynamoDB`. `history` has the versions that each ticket was archived in, in order."""
+
+    def __init__(self, effects: Effects | None = None) -> None:
+        self.dynamodb = FakeDynamoDB()
+        super().__init__(cast("Any", self.dynamodb), "tickets")
+        self.effects = effects or Effects()
+        self.history: dict[str, list[str]] = {}
+
+    def __contains__(self, ticket: str) -> bool:
+        return (ticket, "ticket") in self.dynamodb.records
 
     def __getitem__(self, ticket: str) -> TicketItem:
-        return self._read(self.items[ticket])
+        return read_item(_attributes(self.items[ticket]))
 
-    def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem:
-        with self.effects.around(f"table.register {ticket}"), self._lock:
-            item = dict(self.items.get(ticket, {}))
-            if item.get("state") == TicketState.ERASED:
-                raise TicketErased
-            item.setdefault("received_at", now)
-            item.setdefault("state", TicketState.RECEIVED.value)
-            if expires_at is not None:
-                item.setdefault("expires_at", expires_at)
-            item |= {"attempts": item.get("attempts", 0) + 1, "attempted_at": now}
-            self._keep(ticket, item)
-            return self._read(self.items[ticket])
+    @property
+    def items(self) -> dict[str, dict[str, Any]]:
+        """Every ticket's item as plain values, by ticket, to look at and to change in place."""
+        return {key[0]: record for key, record in self.dynamodb.records.items() if key[1] == "ticket"}
+
+    @property
+    def events(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {key: record for key, record in self.dynamodb.records.items() if key[1] != "ticket"}
+
+    def erase(self, ticket: str) -> None:
+        """What the operators' command leaves of a ticket."""
+        tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
+        self.dynamodb.records[ticket, "ticket"] = tombstone
+
+    def get(self, ticket: str) -> TicketItem | None:
+        with self.effects.around(f"table.get {ticket}"):
+            return super().get(ticket)
+
+    def begin(self, ticket: str, now: str) -> TicketItem | None:
+        with self.effects.around(f"table.begin {ticket}"):
+            return super().begin(ticket, now)
 
     def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
-        with self.effects.around(f"table.event {ticket} {event_id}"), self._lock:
-            record = {"event_id": event_id, "event": name, "received_at": received_at}
-            if expires_at is not None:
-                record["expires_at"] = str(expires_at)
-            self.events[ticket, f"event#{received_at}#{event_id}"] = dict(record)
+        with self.effects.around(f"table.event {ticket} {event_id}"):
+            super().put_event(ticket, event_id, received_at, name, expires_at)
 
-    def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None:
-        removed = {"incomplete", "retry_at", "resume", "last_error", *DETAILS_ATTRIBUTES}
-        if not any(name in changes for name in DETAILS_ATTRIBUTES):
-            removed -= set(DETAILS_ATTRIBUTES)
-        with self.effects.around(f"table.archive {item.ticket}"), self._lock:
-            old = self._old(item.ticket)
-            same_version = old.get("version") == item.version
-            if not same_version or not _is_newer(changes, old):
-                raise WriteConflict("ticket")
-            self._change(item.ticket, {**changes, "state": TicketState.ARCHIVED.value}, removed)
+    def archive(
+        self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
+    ) -> None:
+        with self.effects.around(f"table.archive {item.ticket}"):
+            super().archive(item, changes, first, recheck_at)
             history = self.history.setdefault(item.ticket, [])
             if history[-1:] != [changes["version"]]:
                 history.append(changes["version"])
 
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
-        removed = set(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else set()
-        values = {"state": TicketState.INCOMPLETE.value, "incomplete": "yes", "retry_at": retry_at}
-        with self.effects.around(f"table.mark_incomplete {ticket}"), self._lock:
-            old = self._old(ticket)
-            if old.get("state") not in (TicketState.RECEIVED, TicketState.INCOMPLETE) or not _is_newer(changes, old):
-                raise WriteConflict("ticket")
-            self._change(ticket, {**changes, **values}, removed)
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str, first: Mapping[str, Any]) -> None:
+        with self.effects.around(f"table.mark_incomplete {ticket}"):
+            super().mark_incomplete(ticket, changes, retry_at, first)
 
-    def get(self, ticket: str) -> TicketItem | None:
-        with self.effects.around(f"table.get {ticket}"), self._lock:
-            return self._read(self.items[ticket]) if ticket in self.items else None
+    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
+        with self.effects.around(f"table.keep_pending {ticket}"):
+            super().keep_pending(ticket, pending)
 
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        with self._lock:
-            listed = [(name, item) for name, item in self.items.items() if "incomplete" in item]
-        listed.sort(key=lambda entry: str(entry[1]["retry_at"]))
-        return [
-            IncompleteTicket(name, item["retry_at"], item["received_at"], item.get("requeues", 0))
-            for name, item in listed
-        ][:limit]
-
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
-        values: dict[str, Any] = {"requeues": waiting.requeues + 1, "retry_at": retry_at}
-        if retry_at is None:
-            values["incomplete"] = None
-        with self._lock:
-            if self.items.get(waiting.ticket, {}).get("retry_at") != waiting.retry_at:
-                return False
-            self._change(waiting.ticket, values, set())
-            return True
-
-    def erase(self, ticket: str) -> None:
-        """What the operators' command leaves of a ticket."""
-        with self._lock:
-            self.items[ticket] = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
-
-    def _old(self, ticket: str) -> dict[str, Any]:
-        old = self.items.get(ticket, {})
-        if old.get("state") == TicketState.ERASED:
-            raise TicketErased
-        return old
-
-    def _change(self, ticket: str, sets: Mapping[str, Any], removes: set[str]) -> None:
-        present = {name: value for name, value in sets.items() if value is not None}
-        gone = (removes | {name for name, value in sets.items() if value is None}) - present.keys()
-        old = self.items.get(ticket, {})
-        self._keep(ticket, {**{name: value for name, value in old.items() if name not in gone}, **present})
-
-    def _keep(self, ticket: str, item: Mapping[str, Any]) -> None:
-        self.items[ticket] = {**item, "ticket": ticket, "record": "ticket"}
-
-    def _read(self, item: Mapping[str, Any]) -> TicketItem:
-        return read_item({name: _serialise(value) for name, value in item.items()})
+    def expire(self, ticket: str, expires_at: int) -> None:
+        with self.effects.around(f"table.expire {ticket}"):
+            super().expire(ticket, expires_at)
 
 
-def _is_newer(changes: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    return "fetched_at" not in old or bool(old["fetched_at"] < changes["fetched_at"])
-
-
-Images = Sequence[InlineImage | LinkedImage]
+Images = Sequence[InlineFile | LinkedFile]
 
 
 class FakeVendor:
@@ -271,7 +321,7 @@ class FakeVendor:
         self.effects = effects or Effects()
         self.details_of: dict[str, Details] = {}
         self.images_of: dict[tuple[str, ImageType], Images] = {}
-        self.links: dict[str, InlineImage] = {}
+        self.links: dict[str, InlineFile] = {}
         self.next_answers: dict[str, deque[Any]] = {}
 
     def becomes(self, ticket: str, details: Details, images: Mapping[ImageType, Images]) -> None:
@@ -288,13 +338,13 @@ class FakeVendor:
             details: Details = self._scripted("details", self.details_of.get(ticket, TicketNotFound("404")))
             return details
 
-    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
         with self.effects.around(f"vendor.files {ticket} {image_type.value}"):
             return list(self._scripted(image_type.value, self.images_of.get((ticket, image_type), ())))
 
-    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
+    def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
         with self.effects.around(f"vendor.linked_file {link.url}"):
-            image: InlineImage = self._scripted(link.url, self.links.get(link.url, InvalidVendorResponse("404")))
+            image: InlineFile = self._scripted(link.url, self.links.get(link.url, InvalidVendorResponse("404")))
             return image
 
     def _scripted(self, part: str, standing: Any) -> Any:
@@ -307,9 +357,9 @@ class FakeVendor:
         return answer
 
 
-def picture(text: str) -> InlineImage:
+def picture(text: str) -> InlineFile:
     """An image for code that does not look into it."""
-    return InlineImage(b"\xff\xd8\xff" + text.encode(), "image/jpeg", "jpg")
+    return InlineFile(b"\xff\xd8\xff" + text.encode(), JPEG)
 
 
 def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
@@ -325,7 +375,7 @@ class FakeQueue:
         self.quarantined: list[tuple[str, str]] = []
         self.sent: list[str] = []
 
-    def send(self, body: str) -> str:
+    def send(self, body: str, delay: int = 0) -> str:
         with self.effects.around("queue.send"):
             self.sent.append(body)
             return f"message-{len(self.sent)}"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
 from ingest import dependencies
-from ingest.archiving.archiver import Archive
+from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.handlers import sqs as sqs_handler
@@ -61,7 +61,7 @@ class Queue(FakeQueue):
         super().__init__()
         self.bodies: list[str] = []
 
-    def send(self, body: str) -> str:
+    def send(self, body: str, delay: int = 0) -> str:
         self.bodies.append(body)
         return f"id-{len(self.bodies) - 1}"
 
@@ -80,11 +80,10 @@ class Installation:
             cast("Any", self.line),
             observe=VendorCalls(self.metric_buffer),
         )
-        archive = Archive(
+        archive = Archiver(
             fetcher=Fetcher(vendor, house.bucket, calls),
             table=house.table,
             bucket=house.bucket,
-            pool=calls,
             clock=house.clock,
             image_types=tuple(ImageType),
             retention_days=0,
@@ -94,6 +93,7 @@ class Installation:
         work = MessageProcessor(
             archive=archive,
             idempotency=once,
+            queue=self.queue,
             quarantine=self.queue,
             webhook_secrets=lambda: [SECRET],
             allow_plaintext=False,

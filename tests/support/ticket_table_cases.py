@@ -1,34 +1,25 @@
-"""The rules that the table keeps, as cases for any table that has TicketTable's methods: the fake in memory, and the
-real one on an emulator. Each case makes tickets of its own, so that one table serves them all.
+"""The table's rules as test cases: they run over the client in memory that evaluates expressions, and on the emulator.
 
-`erase` is how the operators' command leaves a ticket: for the real table, its item with the state "erased" alone.
+Each case makes tickets of its own, so that one table serves them all. `erase` leaves a ticket as the operators' command
+does: its item with the state "erased" alone.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from ticket_archive.errors import TicketErased, WriteConflict
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
-from ticket_archive.table import IncompleteTicket, TicketItem
-
-
-class Tickets(Protocol):
-    def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem: ...
-    def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None: ...
-    def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None: ...
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None: ...
-    def get(self, ticket: str) -> TicketItem | None: ...
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]: ...
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool: ...
-
+from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.table import IncompleteTicket, PendingAnswer, TicketItem, TicketTable
 
 Erase = Callable[[str], None]
-Case = Callable[[Tickets, Erase], None]
+Case = Callable[[TicketTable, Erase], None]
+
+FIRST = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
 
 T0, T1, T2, T3 = (f"2026-01-15T09:3{minute}:00.000000Z" for minute in range(4))
 
@@ -51,7 +42,7 @@ def _state(version: str, fetched_at: str, **more: Any) -> dict[str, Any]:
         "details_bytes": 42,
         "images": [IMAGE.as_dict()],
         "types": {"DOCUMENT": "stored", "DOCUMENT_SIGNATURE": "absent"},
-        "expires_at": None,
+        "complete": True,
         **more,
     }
 
@@ -60,47 +51,61 @@ def _part(fetched_at: str, **more: Any) -> dict[str, Any]:
     return {"fetched_at": fetched_at, "resume": "e1", "last_error": "vendor_unavailable", "images": [], **more}
 
 
-def _archived(table: Tickets, fetched_at: str = T1, version: str = "v1") -> TicketItem:
-    item = table.register(_new(), T0, None)
-    table.archive(item, _state(version, fetched_at))
+def _unseen() -> TicketItem:
+    return TicketItem(_new(), TicketState.RECEIVED)
+
+
+def _archived(table: TicketTable, fetched_at: str = T1, version: str = "v1", **more: Any) -> TicketItem:
+    item = _unseen()
+    table.archive(item, _state(version, fetched_at, **more), FIRST)
     return _known(table, item.ticket)
 
 
-def _known(table: Tickets, ticket: str) -> TicketItem:
+def _known(table: TicketTable, ticket: str) -> TicketItem:
     item = table.get(ticket)
     assert item is not None
     return item
 
 
-def _listed(table: Tickets, ticket: str, expected: IncompleteTicket | None) -> bool:
-    """Whether the list of incomplete tickets comes to say so: an index follows its table a little later."""
+def _listed(table: TicketTable, ticket: str, expected: IncompleteTicket | None) -> bool:
+    """Return whether a list comes to say so: an index follows its table a little later."""
     for _ in range(50):
-        found = next((waiting for waiting in table.incomplete(1000) if waiting.ticket == ticket), None)
+        listed = [*table.incomplete(1000), *table.rechecks(1000)]
+        found = next((waiting for waiting in listed if waiting.ticket == ticket), None)
         if found == expected:
             return True
         time.sleep(0.1)
     return False
 
 
-def an_unknown_ticket_is_none(table: Tickets, erase: Erase) -> None:
+def an_unknown_ticket_is_none(table: TicketTable, erase: Erase) -> None:
     assert table.get(_new()) is None
 
 
-def the_first_registration_makes_a_ticket_known(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, 1_800_000_000)
-    assert (item.state, item.received_at, item.attempts, item.version) == (TicketState.RECEIVED, T0, 1, None)
-    assert item.attributes["expires_at"] == 1_800_000_000
-    assert _known(table, item.ticket) == item
+def the_first_write_makes_a_ticket_known_and_later_ones_keep_its_first_times(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1), T2, {**FIRST, "expires_at": 1_800_000_000})
+    table.archive(item, _state("v1", T2), {**FIRST, "received_at": T3, "expires_at": 1_900_000_000})
+    archived = _known(table, item.ticket)
+    assert (archived.received_at, archived.expires_at, archived.attempts) == (T0, 1_800_000_000, 1)
 
 
-def later_registrations_only_count(table: Tickets, erase: Erase) -> None:
+def an_attempt_on_a_known_ticket_is_counted(table: TicketTable, erase: Erase) -> None:
     archived = _archived(table)
-    again = table.register(archived.ticket, T3, 1_900_000_000)
-    assert (again.state, again.received_at, again.attempts) == (TicketState.ARCHIVED, T0, 2)
+    again = table.begin(archived.ticket, T3)
+    assert again == _known(table, archived.ticket)
+    assert again is not None
+    assert (again.state, again.attempts, again.attributes["attempted_at"]) == (TicketState.ARCHIVED, 2, T3)
     assert (again.version, again.fetched_at, again.images) == ("v1", T1, (IMAGE,))
 
 
-def an_archived_item_reads_back_as_it_was_written(table: Tickets, erase: Erase) -> None:
+def an_attempt_on_an_unknown_ticket_writes_nothing(table: TicketTable, erase: Erase) -> None:
+    ticket = _new()
+    assert table.begin(ticket, T3) is None
+    assert table.get(ticket) is None
+
+
+def an_archived_item_reads_back_as_it_was_written(table: TicketTable, erase: Erase) -> None:
     item = _archived(table)
     assert (item.state, item.version, item.previous, item.outcome) == (TicketState.ARCHIVED, "v1", None, "ACCEPTED")
     assert (item.details_sha256, item.details_bytes, item.images) == ("dd", 42, (IMAGE,))
@@ -109,151 +114,208 @@ def an_archived_item_reads_back_as_it_was_written(table: Tickets, erase: Erase) 
     assert "expires_at" not in item.attributes
 
 
-def an_item_is_archived_from_the_version_that_was_read(table: Tickets, erase: Erase) -> None:
-    stale = table.register(_new(), T0, None)
-    table.archive(stale, _state("v1", T1))
+def unrecognized_files_and_what_is_missing_read_back(table: TicketTable, erase: Erase) -> None:
+    file = UnrecognizedFile("DOCUMENT", "tickets/T/unrecognized/bb", "bb", 7)
+    item = _archived(table, complete=False, unrecognized=[file.as_dict()], missing={"DOCUMENT": "html"})
+    assert (item.complete, item.unrecognized, item.missing) == (False, (file,), {"DOCUMENT": "html"})
+
+
+def pending_answers_read_back_until_the_ticket_is_archived(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    pending = {"answer": "empty", "since": T1, "first": T0}
+    table.mark_incomplete(item.ticket, _part(T1, pending={"DOCUMENT": pending}), T3, FIRST)
+    assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
+    table.archive(item, _state("v1", T2), FIRST)
+    assert _known(table, item.ticket).pending == {}
+    table.keep_pending(item.ticket, {"DOCUMENT": pending})
+    assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
+
+
+def an_archived_ticket_may_be_listed_to_be_asked_for_again(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.archive(item, _state("v1", T1), FIRST, T3)
+    due = IncompleteTicket(item.ticket, T3, T0, 0, recheck=True)
+    assert _listed(table, item.ticket, due)
+    assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
+    assert table.postpone(due, None)
+    assert _listed(table, item.ticket, None)
+
+
+def a_customers_tickets_are_listed_in_every_state(table: TicketTable, erase: Erase) -> None:
+    customer = _new()
+    archived = _archived(table, customer=customer)
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T2, customer=customer), T3, FIRST)
+    for _ in range(50):
+        if len(found := table.by_customer(customer, 10, None).items) == 2:
+            break
+        time.sleep(0.1)
+    assert [(each.ticket, each.archived_at) for each in found] == [(item.ticket, None), (archived.ticket, T1)]
+
+
+def a_ticket_that_the_vendor_does_not_know_ends(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
+    table.expire(item.ticket, 1_800_000_000)
+    assert _known(table, item.ticket).expires_at == 1_800_000_000
+    assert _listed(table, item.ticket, None)
+
+
+def a_legal_hold_is_not_lifted(table: TicketTable, erase: Erase) -> None:
+    item = _archived(table, legal_hold=T1, expires_at=253_402_300_799)
     with pytest.raises(WriteConflict):
-        table.archive(stale, _state("v2", T2))
-    table.archive(_known(table, stale.ticket), _state("v2", T2, previous="v1"))
+        table.archive(item, _state("v2", T2, expires_at=1), FIRST)
+    with pytest.raises(WriteConflict):
+        table.expire(item.ticket, 1)
+    table.archive(item, _state("v2", T2), {**FIRST, "expires_at": 1})
+    assert _known(table, item.ticket).expires_at == 253_402_300_799
+
+
+def an_item_is_archived_from_the_version_that_was_read(table: TicketTable, erase: Erase) -> None:
+    stale = _unseen()
+    table.archive(stale, _state("v1", T1), FIRST)
+    with pytest.raises(WriteConflict):
+        table.archive(stale, _state("v2", T2), FIRST)
+    table.archive(_known(table, stale.ticket), _state("v2", T2, previous="v1"), FIRST)
     assert _known(table, stale.ticket).version == "v2"
 
 
-def an_older_fetch_changes_nothing(table: Tickets, erase: Erase) -> None:
+def an_older_fetch_changes_nothing(table: TicketTable, erase: Erase) -> None:
     item = _archived(table, T2)
     with pytest.raises(WriteConflict):
-        table.archive(item, _state("v2", T1))
+        table.archive(item, _state("v2", T1), FIRST)
     assert _known(table, item.ticket) == item
 
 
-def an_equally_old_fetch_changes_nothing(table: Tickets, erase: Erase) -> None:
+def an_equally_old_fetch_changes_nothing(table: TicketTable, erase: Erase) -> None:
     item = _archived(table, T2)
     with pytest.raises(WriteConflict):
-        table.archive(item, _state("v2", T2))
+        table.archive(item, _state("v2", T2), FIRST)
     assert _known(table, item.ticket) == item
 
 
-def an_older_whole_fetch_does_not_replace_a_newer_part(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T2), T3)
+def an_older_whole_fetch_does_not_replace_a_newer_part(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
     with pytest.raises(WriteConflict):
-        table.archive(item, _state("v1", T1))
+        table.archive(item, _state("v1", T1), FIRST)
     assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
 
-def archiving_ends_incompleteness(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1), T3)
-    table.archive(item, _state("v1", T2))
+def archiving_ends_incompleteness(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1), T3, FIRST)
+    table.archive(item, _state("v1", T2), FIRST)
     archived = _known(table, item.ticket)
     assert archived.state is TicketState.ARCHIVED
     assert not {"incomplete", "retry_at", "resume", "last_error"} & archived.attributes.keys()
     assert _listed(table, item.ticket, None)
 
 
-def details_that_are_not_among_the_changes_stay(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3)
+def details_that_are_not_among_the_changes_stay(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3, FIRST)
     changes = {
         name: value
         for name, value in _state("v1", T2).items()
         if name not in ("details", "details_sha256", "details_bytes")
     }
-    table.archive(item, changes)
+    table.archive(item, changes, FIRST)
     archived = _known(table, item.ticket)
     assert archived.attributes["details"] == {"a": "b"}
     assert (archived.details_sha256, archived.details_bytes) == ("kept", 9)
 
 
-def details_in_a_new_place_leave_the_old_one(table: Tickets, erase: Erase) -> None:
+def details_in_a_new_place_leave_the_old_one(table: TicketTable, erase: Erase) -> None:
     item = _archived(table)
     changes = {name: value for name, value in _state("v2", T2).items() if name != "details"}
-    table.archive(item, {**changes, "details_packed": b"\x1f\x8b\x00"})
+    table.archive(item, {**changes, "details_packed": b"\x1f\x8b\x00"}, FIRST)
     archived = _known(table, item.ticket)
     assert archived.attributes["details_packed"] == b"\x1f\x8b\x00"
     assert not {"details", "details_key"} & archived.attributes.keys()
 
 
-def a_part_reads_back_and_is_listed(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[IMAGE.as_dict()]), T3)
+def a_part_reads_back_and_is_listed(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[IMAGE.as_dict()]), T3, FIRST)
     kept = _known(table, item.ticket)
     assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
     assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}
     assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
 
 
-def a_newer_part_replaces_an_older_one(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2)
-    table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3)
+def a_newer_part_replaces_an_older_one(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2, FIRST)
+    table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3, FIRST)
     kept = _known(table, item.ticket)
     assert (kept.resume, kept.fetched_at, kept.details_sha256) == ("e2", T2, None)
     assert "details" not in kept.attributes
 
 
-def an_older_or_equal_part_changes_nothing(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T2), T3)
+def an_older_or_equal_part_changes_nothing(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
     kept = _known(table, item.ticket)
     for fetched_at in (T1, T2):
         with pytest.raises(WriteConflict):
-            table.mark_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3)
+            table.mark_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3, FIRST)
     assert _known(table, item.ticket) == kept
 
 
-def an_archived_ticket_never_becomes_incomplete(table: Tickets, erase: Erase) -> None:
+def an_archived_ticket_never_becomes_incomplete(table: TicketTable, erase: Erase) -> None:
     item = _archived(table, T1)
     with pytest.raises(WriteConflict):
-        table.mark_incomplete(item.ticket, _part(T2), T3)
+        table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
     assert _known(table, item.ticket) == item
 
 
-def an_erased_ticket_takes_nothing(table: Tickets, erase: Erase) -> None:
+def an_erased_ticket_takes_nothing(table: TicketTable, erase: Erase) -> None:
     item = _archived(table, T1)
     erase(item.ticket)
     with pytest.raises(TicketErased):
-        table.register(item.ticket, T3, None)
+        table.begin(item.ticket, T3)
     with pytest.raises(TicketErased):
-        table.archive(item, _state("v2", T3))
+        table.archive(item, _state("v2", T3), FIRST)
     with pytest.raises(TicketErased):
-        table.mark_incomplete(item.ticket, _part(T3), T3)
+        table.mark_incomplete(item.ticket, _part(T3), T3, FIRST)
     erased = _known(table, item.ticket)
     assert erased.state is TicketState.ERASED
     assert erased.attributes.keys() == {"ticket", "record", "state"}
 
 
-def a_due_ticket_is_claimed_once(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1), T2)
+def a_due_ticket_is_claimed_once(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
     waiting = IncompleteTicket(item.ticket, T2, T0, 0)
     assert table.postpone(waiting, T3)
     assert not table.postpone(waiting, T3)
     assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 1))
 
 
-def a_ticket_that_is_given_up_is_off_the_list(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
-    table.mark_incomplete(item.ticket, _part(T1), T2)
+def a_ticket_that_is_given_up_is_off_the_list(table: TicketTable, erase: Erase) -> None:
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
     assert table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), None)
     assert _listed(table, item.ticket, None)
     assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
 
-def an_archived_or_erased_ticket_is_not_claimed(table: Tickets, erase: Erase) -> None:
+def an_archived_or_erased_ticket_is_not_claimed(table: TicketTable, erase: Erase) -> None:
     for erased in (False, True):
-        item = table.register(_new(), T0, None)
-        table.mark_incomplete(item.ticket, _part(T1), T2)
+        item = _unseen()
+        table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
         if erased:
             erase(item.ticket)
         else:
-            table.archive(item, _state("v1", T2))
+            table.archive(item, _state("v1", T2), FIRST)
         before = _known(table, item.ticket)
         assert not table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), T3)
         assert _known(table, item.ticket) == before
 
 
-def an_event_is_one_record_however_often_it_is_noted(table: Tickets, erase: Erase) -> None:
-    item = table.register(_new(), T0, None)
+def an_event_is_one_record_however_often_it_is_noted(table: TicketTable, erase: Erase) -> None:
+    item = _archived(table)
     for _ in range(2):
         table.put_event(item.ticket, "e1", T0, "ticket.verification.completed", 1_800_000_000)
     assert _known(table, item.ticket) == item
@@ -261,9 +323,16 @@ def an_event_is_one_record_however_often_it_is_noted(table: Tickets, erase: Eras
 
 CASES: Sequence[Case] = (
     an_unknown_ticket_is_none,
-    the_first_registration_makes_a_ticket_known,
-    later_registrations_only_count,
+    the_first_write_makes_a_ticket_known_and_later_ones_keep_its_first_times,
+    an_attempt_on_a_known_ticket_is_counted,
+    an_attempt_on_an_unknown_ticket_writes_nothing,
     an_archived_item_reads_back_as_it_was_written,
+    unrecognized_files_and_what_is_missing_read_back,
+    pending_answers_read_back_until_the_ticket_is_archived,
+    an_archived_ticket_may_be_listed_to_be_asked_for_again,
+    a_customers_tickets_are_listed_in_every_state,
+    a_ticket_that_the_vendor_does_not_know_ends,
+    a_legal_hold_is_not_lifted,
     an_item_is_archived_from_the_version_that_was_read,
     an_older_fetch_changes_nothing,
     an_equally_old_fetch_changes_nothing,

@@ -1,45 +1,53 @@
-"""The use case: make the archive hold a ticket's newest state, and say so exactly once per state.
+"""Archive a ticket: fetch what is missing, store it, and announce each new state exactly once.
 
-The order is what keeps it safe against crashes: images, then the item, then the manifest. Each step may be repeated.
-Whoever finds a state in the item may write its manifest, which is the same bytes under the same name each time.
+The order keeps it safe against crashes: files, then the item (conditional), then the manifest. Each step may be
+repeated: a manifest is the same bytes under the same key each time, and any attempt that finds a state in the item may
+write its manifest.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
+import gzip
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from ingest.archiving.fetcher import Fetched, Fetcher, Store
+from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
 from ingest.messaging.backoff import pause_before_requeue
 from ticket_archive.bucket import ExpiringBucket
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.details import Placement, place
-from ticket_archive.errors import ArchiveError, RetryableError, TicketIncomplete, TicketInProgress, WriteConflict
-from ticket_archive.keys import manifest_key
-from ticket_archive.manifest import version_of, write_manifest
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.details import place, to_json
+from ticket_archive.errors import (
+    RecentlyFetched,
+    RetryableError,
+    TicketErased,
+    TicketIncomplete,
+    TicketInProgress,
+    TicketNotFound,
+    WriteConflict,
+)
+from ticket_archive.keys import details_key, manifest_key
+from ticket_archive.manifest import state_of, version_of, write_manifest
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 from ticket_archive.retention import end_of, is_limited, is_over
-from ticket_archive.summary import Summary, summarise
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3
-"""How often a lost race is looked at again before the message goes back to the queue."""
+"""How often a lost race is tried again before the message goes back to the queue."""
 
-_OF_DETAILS = (
-    "outcome",
-    "disposition",
-    "confidence_score",
-    "risk_code",
-    "customer",
-    "details_sha256",
-    "details_bytes",
-    *DETAILS_ATTRIBUTES,
-)
+_REFETCH = timedelta(minutes=1)
+_FIRST_RECHECK = timedelta(hours=1)
+_MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
+_SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
+_UNKNOWN_LEFT_FOR = timedelta(days=1)
+
+_FACTS = ("outcome", "disposition", "confidence_score", "risk_code", "customer")
+_DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
 
 
 class Result(StrEnum):
@@ -49,14 +57,17 @@ class Result(StrEnum):
     UNCHANGED = "unchanged"
     ALREADY_ARCHIVED = "already_archived"
     SUPERSEDED = "superseded"
+    PENDING = "pending"
+    UNKNOWN_TICKET = "unknown_ticket"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRequest:
-    """A ticket to archive. `event_id` and `event` are None where no event but a person or a schedule asked.
+    """A request to archive a ticket. `event_id` and `event` are None if no event but a message asks for it.
 
-    `patience` is for how many seconds the queue goes on by itself if this attempt leaves the ticket incomplete: the
-    schedule door waits at least that long.
+    `patience` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits at least
+    that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized. The types
+    in `settle` are taken as the vendor answers them now; with all of them, the details are too.
     """
 
     ticket: str
@@ -65,29 +76,56 @@ class ArchiveRequest:
     event_id: str | None = None
     event: str | None = None
     force: bool = False
+    recheck: bool = False
+    settle: Collection[ImageType] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveResult:
+    """What became of a request. `complete` and `has_outcome` describe the archived ticket.
+
+    For PENDING, the ticket is to be asked for again in `retry_in` seconds by a message of its own, with `force` as
+    given: the message that was processed is done, so that waiting uses up none of its receives.
+    """
+
+    result: Result
+    complete: bool = True
+    has_outcome: bool = True
+    retry_in: int | None = None
+    force: bool = False
 
 
 class Tickets(Protocol):
-    """The table, as far as the use case needs it: `ticket_archive.table.TicketTable`."""
+    """The table: `ticket_archive.table.TicketTable`."""
 
-    def register(self, ticket: str, now: str, expires_at: int | None) -> TicketItem:
-        """Counts an attempt and returns the ticket."""
+    def get(self, ticket: str) -> TicketItem | None:
+        """Return the ticket."""
+        ...
+
+    def begin(self, ticket: str, now: str) -> TicketItem | None:
+        """Record an attempt on a known ticket."""
         ...
 
     def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
-        """Remembers an event."""
+        """Record an accepted event."""
         ...
 
-    def archive(self, item: TicketItem, changes: Mapping[str, Any]) -> None:
-        """Moves the ticket to an archived state."""
+    def archive(
+        self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
+    ) -> None:
+        """Move the ticket to an archived state."""
         ...
 
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str) -> None:
-        """Keeps what came of an unfinished ticket."""
+    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str, first: Mapping[str, Any]) -> None:
+        """Keep what was fetched of an unfinished ticket."""
         ...
 
-    def get(self, ticket: str) -> TicketItem | None:
-        """The ticket as it is now."""
+    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
+        """Keep the pending answers of an archived ticket."""
+        ...
+
+    def expire(self, ticket: str, expires_at: int) -> None:
+        """Let an unknown ticket end."""
         ...
 
 
@@ -97,28 +135,49 @@ class Objects(Store, Protocol):
     def create(
         self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
     ) -> bool:
-        """Stores an object unless its key is taken; `limited` says that it ends."""
+        """Store an object unless its key is taken; `limited` says that it expires."""
         ...
 
     def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Stores an object that ends over itself."""
+        """Store an object that expires, over itself."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
-    """A ticket's whole content, be it fetched now or partly kept from an earlier attempt."""
+class _Attempt:
+    """One attempt. `item` is the ticket as it was read, `kept` the same if the attempt continues what it holds."""
 
-    outcome: str | None
-    details_sha256: str
-    details_bytes: int
-    images: tuple[StoredImage, ...]
-    types: Mapping[ImageType, TypeState]
-    changes: Mapping[str, Any] = field(repr=False)
+    request: ArchiveRequest
+    now: datetime
+    item: TicketItem
+    kept: TicketItem | None
+    renewed: bool
+    expires_at: int | None
+
+    @property
+    def fetched_at(self) -> str:
+        """When the oldest part of the content was fetched, which decides whether a write is newer.
+
+        An attempt that continues an earlier one uses that one's time plus 1 µs: newer than what it continues, older
+        than anything else that was fetched meanwhile.
+        """
+        if self.kept is None or self.kept.fetched_at is None:
+            return iso(self.now)
+        return iso(datetime.fromisoformat(self.kept.fetched_at) + timedelta(microseconds=1))
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The attributes that only the first write sets."""
+        now = iso(self.now)
+        return {"received_at": now, "expires_at": self.expires_at, "attempts": 1, "attempted_at": now}
+
+    @property
+    def never_seen(self) -> bool:
+        return self.item.fetched_at is None and self.item.attempts == 0
 
 
-class Archive:
-    """Archives tickets. `clock` gives the time that counts for "newer fetch wins"."""
+class Archiver:
+    """Archives tickets. `clock` gives the time that decides which fetch is newer."""
 
     def __init__(
         self,
@@ -126,231 +185,370 @@ class Archive:
         fetcher: Fetcher,
         table: Tickets,
         bucket: Objects,
-        pool: Executor,
         clock: Callable[[], datetime],
         image_types: Iterable[ImageType],
         retention_days: int,
+        settle_time: timedelta = timedelta(minutes=10),
+        unknown_after: timedelta = timedelta(hours=1),
+        retry_delay: float = 20.0,
     ) -> None:
         self._fetcher = fetcher
         self._table = table
         self._bucket = bucket
-        self._pool = pool
         self._clock = clock
         self._image_types = tuple(image_types)
         self._retention_days = retention_days
+        self._settle_time = settle_time
+        self._unknown_after = unknown_after
+        self._retry_delay = retry_delay
+        self._refetch = min(_REFETCH, settle_time / 10)
 
-    def archive(self, wanted: ArchiveRequest, expires_at: float) -> Result:
-        """Fetches what is missing and stores it; `expires_at` (monotonic seconds) bounds the calls to the vendor.
+    def archive(self, request: ArchiveRequest, deadline: float) -> ArchiveResult:
+        """Fetch what is missing of a ticket and archive it. `deadline` (monotonic seconds) bounds the vendor calls.
 
-        Raises TicketErased, TicketInProgress, TicketIncomplete (with what is missing first in its detail), WriteConflict;
-        whatever else the table or the bucket raises passes through. All of them leave a state from which the next
-        attempt goes on.
+        Raises TicketErased, TicketIncomplete (with the code of what is missing first as its detail), TicketNotFound,
+        RecentlyFetched, WriteConflict, and whatever the table or the bucket raises. Each leaves a state from which the
+        next attempt continues.
         """
-        fetched_at = iso(self._clock())
-        ends = end_of(fetched_at, self._retention_days)
-        item = self._table.register(wanted.ticket, fetched_at, ends)
-        begun: Mapping[str, Any] = {}
-        if is_over(item.expires_at, datetime.fromisoformat(fetched_at)):
-            # DynamoDB and S3 are about to remove what there is: all of it is fetched and stored as if they had. The
-            # version stays, since the item's condition needs it, and the new manifest a name of its own.
-            begun = {"received_at": fetched_at, "expires_at": ends}
-            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None)
-        else:
-            ends = item.expires_at
-        if item.state is TicketState.ARCHIVED and wanted.event_id is None and not wanted.force and not begun:
-            self._publish(item)
-            return Result.ALREADY_ARCHIVED
-        noting = self._pool.submit(self._note_event, wanted, ends)
-        kept = item if _resumes(item, wanted) and not begun else None
-        missing = [kind for kind in self._image_types if kept is None or kept.types.get(kind) is not TypeState.STORED]
-        with_details = kept is None or kept.details_sha256 is None
-        bucket = ExpiringBucket(self._bucket) if is_limited(ends) else self._bucket
-        fetched = self._fetcher.into(bucket).fetch(wanted.ticket, missing, expires_at, with_details=with_details)
-        noting.result()
-
-        summary = summarise(fetched.details.value) if fetched.details else None
-        if summary is not None and summary.in_progress:
-            # Nothing of a ticket that is not final is kept, now or from before: its pictures may still be taken again.
-            fetched = Fetched(None, failures={"details": TicketInProgress(), **fetched.failures})
-            kept = None
-        placement = place(wanted.ticket, fetched.details) if fetched.details else None
-        if placement is not None and placement.key is not None:
-            bucket.create(placement.key, placement.body, "application/gzip")
-        content = _content(kept, fetched, summary, placement, self._image_types)
-        times = {"fetched_at": _age(kept, fetched_at), **begun}
-        if fetched.failures:
-            self._mark_incomplete(wanted, item, content, times, fetched.failures)
-        return self._commit(wanted, item, content, {**times, "event_id": wanted.event_id})
+        now = self._clock()
+        item = self._table.get(request.ticket)
+        if item is not None:
+            done = self._without_fetch(request, item, now)
+            if done is not None:
+                return done
+            item = self._table.begin(request.ticket, iso(now))
+        attempt = self._attempt(request, item, now)
+        fetched = self._fetch(attempt, deadline)
+        if isinstance(fetched.errors.get(DETAILS), TicketNotFound):
+            unknown = self._unknown(attempt, fetched)
+            if unknown is not None:
+                return unknown
+        if request.event_id is not None and request.event is not None:
+            self._table.put_event(
+                request.ticket, request.event_id, request.received_at, request.event, attempt.expires_at
+            )
+        if isinstance(fetched.errors.get(DETAILS), TicketInProgress):
+            # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
+            attempt = replace(attempt, kept=None)
+            fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
+        settlement = self._settle(attempt, fetched)
+        changes = self._changes(attempt, fetched, settlement)
+        if settlement.waiting:
+            return self._mark_incomplete(attempt, fetched, settlement, changes)
+        return self._commit(attempt, {**changes, "event_id": request.event_id})
 
     def is_latest(self, ticket: str, event_id: str) -> bool:
-        """Whether the ticket's state is what came of this very event, so that the event again would change nothing."""
+        """Return whether the ticket's state came of this event, so that the event again would change nothing."""
         item = self._table.get(ticket)
         return item is not None and item.attributes.get("event_id") == event_id
 
-    def _commit(self, wanted: ArchiveRequest, item: TicketItem, content: _Content, times: Mapping[str, Any]) -> Result:
-        """Writes the item, then the manifest. A lost race is looked at again: only a newer fetch ends it."""
-        for _ in range(_ROUNDS):
-            changes, result = self._next_state(item, content, times)
-            try:
-                if item.version and item.version != changes["version"]:
-                    self._publish(item)  # the state that is about to be left: its writer may have died before this
-                self._table.archive(item, changes)
-            except WriteConflict:
-                current = self._table.get(wanted.ticket)
-                if current is None:
-                    raise
-                if current.fetched_at is not None and current.fetched_at >= times["fetched_at"]:
-                    if current.state is not TicketState.ARCHIVED:
-                        raise  # newer, but not whole: as long as it is not, this is no reason to call anything done
-                    self._publish(current)
-                    return Result.SUPERSEDED
-                item = current
-                continue
-            self._publish_state(wanted.ticket, changes, content, changes.get("expires_at", item.expires_at))
-            return result
-        raise WriteConflict("ticket")
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        return (DETAILS, *self._image_types)
 
-    def _next_state(
-        self, item: TicketItem, content: _Content, times: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], Result]:
-        same = (
-            item.version is not None
-            and item.details_sha256 == content.details_sha256
-            and item.outcome == content.outcome
-            and item.images == content.images
+    def _without_fetch(self, request: ArchiveRequest, item: TicketItem, now: datetime) -> ArchiveResult | None:
+        """Return the result of a request that needs no call to the vendor, or None.
+
+        An event that was received before the ticket's last fetch changes nothing. A newer one is fetched, but at most
+        once a minute for each ticket, whatever is replayed. Raises TicketErased and RecentlyFetched.
+        """
+        if item.state is TicketState.ERASED:
+            raise TicketErased
+        if is_over(item.expires_at, now) or request.force:
+            return None
+        if request.event_id is None:
+            if item.state is not TicketState.ARCHIVED or request.recheck:
+                return None
+            return self._already(item, Result.ALREADY_ARCHIVED)
+        if request.received_at <= (item.fetched_at or ""):
+            if item.state is TicketState.ARCHIVED:
+                return self._already(item, Result.SUPERSEDED)
+            return None if item.resume == request.event_id else ArchiveResult(Result.SUPERSEDED)
+        attempted_at = item.attributes.get("attempted_at")
+        if attempted_at is not None:
+            wait = datetime.fromisoformat(attempted_at) + self._refetch - now
+            if wait > timedelta(0):
+                raise RecentlyFetched(retry_after=wait.total_seconds())
+        return None
+
+    def _already(self, item: TicketItem, result: Result) -> ArchiveResult:
+        self._publish(item)
+        return ArchiveResult(result)
+
+    def _attempt(self, request: ArchiveRequest, item: TicketItem | None, now: datetime) -> _Attempt:
+        expires_at = end_of(iso(now), self._retention_days)
+        if item is None:
+            return _Attempt(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, False, expires_at)
+        if is_over(item.expires_at, now):
+            # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
+            # version stays, because the condition on the item needs it; the new manifest has a key of its own.
+            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending={})
+            return _Attempt(request, now, item, None, True, expires_at)
+        continues = _continues(item, request)
+        return _Attempt(request, now, item, item if continues else None, False, item.expires_at)
+
+    def _fetch(self, attempt: _Attempt, deadline: float) -> Fetched:
+        kept = attempt.kept
+        types = [kind for kind in self._image_types if kept is None or kept.types.get(kind) is not TypeState.STORED]
+        # Details without an outcome may have been too early.
+        with_details = kept is None or kept.details_sha256 is None or kept.outcome is None
+        return self._fetcher.into(self._store(attempt.expires_at)).fetch(
+            attempt.request.ticket, types, deadline, with_details=with_details, details_first=attempt.never_seen
         )
-        if same:
-            state = {"version": item.version, "previous": item.previous, "archived_at": item.archived_at}
-        else:
-            version = version_of(item.version, content.details_sha256, content.images, content.outcome)
-            previous = item.version if item.archived_at is not None else None
-            state = {"version": version, "previous": previous, "archived_at": iso(self._clock())}
-        return {**content.changes, **times, **state}, Result.UNCHANGED if same else Result.ARCHIVED
+
+    def _store(self, expires_at: int | None) -> Store:
+        return ExpiringBucket(self._bucket) if is_limited(expires_at) else self._bucket
+
+    def _unknown(self, attempt: _Attempt, fetched: Fetched) -> ArchiveResult | None:
+        """The vendor does not know the ticket: try again for an hour, rarely, and leave no item behind.
+
+        Returns None if the archive holds details of the ticket, or has an item that must keep what came.
+        """
+        item, request = attempt.item, attempt.request
+        if item.details_sha256 is not None and attempt.kept is not None:
+            return None
+        since = min(filter(None, (request.received_at, item.received_at)))
+        age = attempt.now - datetime.fromisoformat(since)
+        if age >= self._unknown_after:
+            if item.state is TicketState.INCOMPLETE:
+                with suppress(WriteConflict):
+                    self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_LEFT_FOR).timestamp()))
+            self._publish(item)
+            return ArchiveResult(Result.UNKNOWN_TICKET)
+        if attempt.never_seen:
+            pause = min(3 * age, self._unknown_after - age)
+            raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
+        return None
+
+    def _settle(self, attempt: _Attempt, fetched: Fetched) -> Settlement:
+        item, request = attempt.item, attempt.request
+        at_once = {str(kind) for kind in request.settle}
+        if set(request.settle) >= set(self._image_types):
+            at_once.add(DETAILS)
+        if item.state is TicketState.ARCHIVED:  # what was settled before need not settle again
+            at_once |= {
+                part
+                for part, observation in fetched.observed.items()
+                if part != DETAILS
+                and observation.state in (TypeState.ABSENT, TypeState.UNRECOGNIZED)
+                and item.types.get(ImageType(part)) is observation.state
+            }
+        observed = {part: fetched.observed.get(part, Observation(TypeState.STORED)) for part in self._parts}
+        if request.recheck and attempt.kept is not None:
+            observed = {part: self._rechecked(part, observed[part], attempt.kept) for part in observed}
+            at_once |= observed.keys()
+        return settle(observed, item.pending, attempt.now, self._settle_time, at_once)
+
+    @staticmethod
+    def _rechecked(part: str, observation: Observation, kept: TicketItem) -> Observation:
+        """A recheck that fails leaves the part as it is."""
+        if observation.state is not TypeState.FAILED:
+            return observation
+        if part == DETAILS:
+            return Observation(TypeState.STORED if kept.details_sha256 else TypeState.FAILED)
+        return Observation(kept.types.get(ImageType(part), TypeState.FAILED))
+
+    def _changes(self, attempt: _Attempt, fetched: Fetched, settlement: Settlement) -> dict[str, Any]:
+        """Return the item's attributes: what an earlier attempt kept, and what this one fetched."""
+        kept = attempt.kept
+        asked = {
+            part
+            for part, observation in fetched.observed.items()
+            if not (attempt.request.recheck and kept is not None and observation.state is TypeState.FAILED)
+        }
+        images = [image for image in kept.images if image.type not in asked] if kept else []
+        unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
+        images += fetched.images
+        unrecognized += fetched.unrecognized
+        images.sort(key=lambda image: (self._image_types.index(image.type), image.index))
+        unrecognized.sort(key=lambda file: self._parts.index(file.type))
+        changes: dict[str, Any] = {
+            "images": [image.as_dict() for image in images],
+            "types": {kind.value: settlement.states[kind].value for kind in self._image_types},
+            "unrecognized": [file.as_dict() for file in unrecognized] or None,
+            "missing": _missing(fetched, settlement) or None,
+            "pending": {
+                part: {"answer": each.answer, "since": each.since, "first": each.first}
+                for part, each in settlement.pending.items()
+            }
+            or None,
+            "fetched_at": attempt.fetched_at,
+        }
+        if attempt.renewed:
+            changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at}
+        if kept is None:  # details of an earlier event must not be taken for this one's
+            changes |= dict.fromkeys(_DETAILS)
+        if fetched.details is not None and fetched.summary is not None:
+            placement = place(attempt.request.ticket, fetched.details)
+            if placement.key is not None:
+                self._store(attempt.expires_at).create(placement.key, placement.body, "application/gzip")
+            changes |= {name: getattr(fetched.summary, name) for name in _FACTS}
+            changes |= {
+                "details_sha256": fetched.details.sha256,
+                "details_bytes": fetched.details.size,
+                **placement.attributes,
+            }
+        return changes
 
     def _mark_incomplete(
-        self,
-        wanted: ArchiveRequest,
-        item: TicketItem,
-        content: _Content,
-        times: Mapping[str, Any],
-        failures: Mapping[str, ArchiveError],
-    ) -> NoReturn:
-        """Keeps what came, then raises what is missing. An archived ticket stays until all the new is there."""
-        for part, failure in failures.items():
-            logger.info("part missing", extra={"part": part, **describe(failure)})
-        first = next(iter(failures.values()))
-        pauses = [
-            error.retry_after for error in failures.values() if isinstance(error, RetryableError) and error.retry_after
-        ]
-        changes = {**content.changes, **times, "resume": wanted.event_id or "", "last_error": first.code}
-        patience = max(wanted.patience, pause_before_requeue(item.requeues))
-        retry_at = iso(self._clock() + timedelta(seconds=patience))
-        with suppress(
-            WriteConflict
-        ):  # archived before, or a newer fetch knows more: nothing to keep, still all to fetch
-            self._table.mark_incomplete(wanted.ticket, changes, retry_at)
-        self._publish(item)  # its writer may have died before this, and who knows when the new will be whole
-        causes = {failure.code for failure in failures.values()}
-        raise TicketIncomplete(first.code, retry_after=max(pauses, default=None), causes=causes) from first
+        self, attempt: _Attempt, fetched: Fetched, settlement: Settlement, changes: dict[str, Any]
+    ) -> ArchiveResult:
+        """Keep what came. Return PENDING if waiting is enough, or raise TicketIncomplete.
 
-    def _note_event(self, wanted: ArchiveRequest, ends: int | None) -> None:
-        if wanted.event_id is not None and wanted.event is not None:
-            self._table.put_event(wanted.ticket, wanted.event_id, wanted.received_at, wanted.event, ends)
+        An archived ticket stays as it is until everything new is there.
+        """
+        request, item = attempt.request, attempt.item
+        for part, error in fetched.errors.items():
+            logger.info("part missing", extra={"part": str(part), **describe(error)})
+        pending = settlement.only_pending
+        delay = self._delay(settlement, attempt.now)
+        retry_in = delay + _SCHEDULE_MARGIN if pending else max(request.patience, pause_before_requeue(item.requeues))
+        failed = [
+            error
+            for part, error in fetched.errors.items()
+            if part in settlement.waiting and part not in settlement.pending
+        ]
+        code = failed[0].code if failed else "pending"
+        with suppress(WriteConflict):  # a newer fetch knows more: nothing to keep
+            if item.state is TicketState.ARCHIVED:
+                self._table.keep_pending(request.ticket, changes["pending"] or {})
+            else:
+                self._table.mark_incomplete(
+                    request.ticket,
+                    {**changes, "complete": False, "resume": request.event_id or item.resume or "", "last_error": code},
+                    iso(self._clock() + timedelta(seconds=retry_in)),
+                    attempt.first,
+                )
+        self._publish(item)  # the attempt that wrote this state may have died before its manifest
+        if pending:
+            return ArchiveResult(Result.PENDING, retry_in=math.ceil(delay), force=item.state is TicketState.ARCHIVED)
+        pauses = [error.retry_after for error in failed if isinstance(error, RetryableError) and error.retry_after]
+        raise TicketIncomplete(
+            code, retry_after=max(pauses, default=None), causes={error.code for error in fetched.errors.values()}
+        )
+
+    def _delay(self, settlement: Settlement, now: datetime) -> float:
+        """Return the seconds until pending answers are asked for again: doubled each time, exact at the settle time."""
+        if settlement.settles_at is None:
+            return self._retry_delay
+        since = min(datetime.fromisoformat(each.first) for each in settlement.pending.values())
+        left = (settlement.settles_at - now).total_seconds()
+        return min(max(self._retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
+
+    def _commit(self, attempt: _Attempt, changes: Mapping[str, Any]) -> ArchiveResult:
+        """Write the item, then the manifest. After a lost race, look again: only a newer fetch ends the attempt."""
+        item, ticket = attempt.item, attempt.request.ticket
+        for _ in range(_ROUNDS):
+            state = self._next_state(attempt, item, changes)
+            result = Result.UNCHANGED if state.version == item.version else Result.ARCHIVED
+            if attempt.request.recheck and result is Result.UNCHANGED:
+                self._publish(item)
+                return _described(result, item)
+            written = {
+                **changes,
+                "version": state.version,
+                "previous": state.previous,
+                "archived_at": state.archived_at,
+                "complete": state.complete,
+            }
+            recheck_at = self._recheck_at(attempt, item, state)
+            if result is Result.ARCHIVED:
+                written["requeues"] = 0
+            try:
+                if result is Result.ARCHIVED:
+                    self._publish(item)  # the attempt that wrote this state may have died before its manifest
+                    self._keep_superseded_details(item, state)
+                self._table.archive(item, written, attempt.first, recheck_at)
+            except WriteConflict:
+                current = self._table.get(ticket)
+                if current is None:
+                    raise
+                if current.fetched_at is not None and current.fetched_at >= changes["fetched_at"]:
+                    if current.state is not TicketState.ARCHIVED:
+                        raise  # newer, but incomplete: as long as it is, nothing here counts as done
+                    return self._already(current, Result.SUPERSEDED)
+                item = current
+                continue
+            self._publish(state)
+            return _described(result, state)
+        raise WriteConflict("ticket")
+
+    def _next_state(self, attempt: _Attempt, item: TicketItem, changes: Mapping[str, Any]) -> TicketItem:
+        """Return the archived state that `changes` make of an item."""
+        kept = attempt.kept
+        types = {ImageType(name): TypeState(state) for name, state in changes["types"].items()}
+        unrecognized = tuple(UnrecognizedFile(**file) for file in changes["unrecognized"] or ())
+        sha256 = changes.get("details_sha256", kept.details_sha256 if kept else None)
+        settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
+        state = replace(
+            item,
+            state=TicketState.ARCHIVED,
+            outcome=changes.get("outcome", kept.outcome if kept else None),
+            details_sha256=sha256,
+            details_bytes=changes.get("details_bytes", kept.details_bytes if kept else None) or 0,
+            images=tuple(StoredImage(**{**image, "type": ImageType(image["type"])}) for image in changes["images"]),
+            types=types,
+            complete=settled and sha256 is not None and not unrecognized,
+            unrecognized=unrecognized,
+            missing=changes["missing"] or {},
+            expires_at=attempt.expires_at,
+        )
+        if item.version is not None and item.archived_at is not None and state_of(item) == state_of(state):
+            return state
+        previous = item.version if item.archived_at is not None else None
+        version = version_of(state, item.version)
+        return replace(state, version=version, previous=previous, archived_at=iso(self._clock()))
+
+    def _recheck_at(self, attempt: _Attempt, item: TicketItem, state: TicketItem) -> str | None:
+        """Return when the schedule asks once more for what is absent though uploaded, or unrecognized."""
+        absent = any(kind.uploaded and each is TypeState.ABSENT for kind, each in state.types.items())
+        if state.complete and not absent:
+            return None
+        if attempt.request.recheck or state.version == item.version:
+            return item.attributes.get("retry_at")
+        return iso(attempt.now + _FIRST_RECHECK)
+
+    def _keep_superseded_details(self, item: TicketItem, state: TicketItem) -> None:
+        """Store the details of the version that is about to be replaced, so that every version stays readable."""
+        if item.version is None or not item.details_sha256 or item.details_sha256 == state.details_sha256:
+            return
+        attributes = item.attributes
+        if "details" in attributes:
+            body = gzip.compress(to_json(attributes["details"]), mtime=0)
+        elif "details_packed" in attributes:
+            body = attributes["details_packed"]
+        else:
+            return
+        key = details_key(item.ticket, item.details_sha256)
+        self._store(item.expires_at).create(key, body, "application/gzip")
 
     def _publish(self, item: TicketItem) -> None:
-        """Writes the manifest of the state that the item is in, if it is not there yet."""
-        if item.version is None or item.details_sha256 is None or item.archived_at is None:
+        """Write the manifest of the item's state unless it exists."""
+        if item.version is None or item.archived_at is None:
             return
-        self._put_manifest(
-            item.expires_at,
-            ticket=item.ticket,
-            version=item.version,
-            previous=item.previous,
-            outcome=item.outcome,
-            archived_at=item.archived_at,
-            details_sha256=item.details_sha256,
-            details_bytes=item.details_bytes,
-            images=item.images,
-            types=item.types,
-        )
-
-    def _publish_state(self, ticket: str, state: Mapping[str, Any], content: _Content, ends: int | None) -> None:
-        self._put_manifest(
-            ends,
-            ticket=ticket,
-            version=state["version"],
-            previous=state["previous"],
-            outcome=content.outcome,
-            archived_at=state["archived_at"],
-            details_sha256=content.details_sha256,
-            details_bytes=content.details_bytes,
-            images=content.images,
-            types=content.types,
-        )
-
-    def _put_manifest(self, ends: int | None, **state: Any) -> None:
-        body, key = write_manifest(**state), manifest_key(state["ticket"], state["version"])
-        if self._bucket.create(key, body, "application/json", limited=is_limited(ends)):
-            logger.info("manifest written", extra={"ticket": state["ticket"], "version": state["version"]})
+        key = manifest_key(item.ticket, item.version)
+        if self._bucket.create(key, write_manifest(item), "application/json", limited=is_limited(item.expires_at)):
+            logger.info("manifest written", extra={"ticket": item.ticket, "version": item.version})
 
 
-def _resumes(item: TicketItem, wanted: ArchiveRequest) -> bool:
-    """Whether what an earlier attempt kept may be built upon: the same event again, or nobody's event.
+def _continues(item: TicketItem, request: ArchiveRequest) -> bool:
+    """Return whether the attempt may build on what the item holds.
 
-    Another event means that the vendor has something newer, so all of it is fetched.
+    An event that is newer than the last fetch means that the vendor has something newer, so everything is fetched.
     """
-    if item.state is not TicketState.INCOMPLETE or wanted.force:
+    if item.state is TicketState.ARCHIVED:
+        return request.recheck
+    if item.state is not TicketState.INCOMPLETE or request.force:
         return False
-    return wanted.event_id is None or item.resume == wanted.event_id
+    return request.event_id is None or request.received_at <= (item.fetched_at or "")
 
 
-def _age(kept: TicketItem | None, fetched_at: str) -> str:
-    """When the oldest part of a content was fetched: what counts for "newer fetch wins".
-
-    Of what builds on an earlier attempt that is the earlier attempt's time. With the tick on top the table takes it
-    after what it builds on, and refuses it after anything else that was written meanwhile.
-    """
-    if kept is None or kept.fetched_at is None:
-        return fetched_at
-    return iso(datetime.fromisoformat(kept.fetched_at) + timedelta(microseconds=1))
+def _missing(fetched: Fetched, settlement: Settlement) -> dict[str, str]:
+    """Return a short code for each part that is not there, such as `empty`, `not_json` or `403`."""
+    missing = {str(part): error.detail or error.code for part, error in fetched.errors.items()}
+    missing |= {str(part): EMPTY for part in settlement.waiting if str(part) not in missing}
+    return missing
 
 
-def _content(
-    kept: TicketItem | None,
-    fetched: Fetched,
-    summary: Summary | None,
-    placement: Placement | None,
-    wanted: Iterable[ImageType],
-) -> _Content:
-    """Joins what an earlier attempt kept and what this one fetched, as changes to the item."""
-    details = fetched.details
-    images: list[StoredImage] = []
-    types: dict[ImageType, TypeState] = {}
-    for kind in wanted:
-        if kept is not None and kept.types.get(kind) is TypeState.STORED:
-            types[kind] = TypeState.STORED
-            images.extend(image for image in kept.images if image.type is kind)
-        else:
-            types[kind] = fetched.state_of(kind)
-            images.extend(fetched.images.get(kind, ()))
-    changes: dict[str, Any] = {
-        "images": [image.as_dict() for image in images],
-        "types": {kind.value: state.value for kind, state in types.items()},
-    }
-    outcome = kept.outcome if kept else None
-    sha256, size = (kept.details_sha256 or "", kept.details_bytes) if kept else ("", 0)
-    if kept is None:  # what an earlier event's attempt left must not be taken for this one's
-        changes |= dict.fromkeys(_OF_DETAILS)
-    if details is not None and summary is not None and placement is not None:
-        outcome, sha256, size = summary.outcome, details.sha256, details.size
-        changes |= {
-            "outcome": summary.outcome,
-            "disposition": summary.disposition,
-            "confidence_score": summary.confidence_score,
-            "risk_code": summary.risk_code,
-            "customer": summary.customer,
-            "details_sha256": details.sha256,
-            "details_bytes": details.size,
-            **placement.attributes,
-        }
-    return _Content(outcome, sha256, size, tuple(images), types, changes)
+def _described(result: Result, item: TicketItem) -> ArchiveResult:
+    return ArchiveResult(result, complete=item.complete, has_outcome=item.outcome is not None)

@@ -1,65 +1,74 @@
-"""Brings a ticket from the vendor: details and every missing image type at once, each image stored as it arrives."""
+"""Fetch a ticket from the vendor: details and image types in parallel; each file is stored as soon as it arrives."""
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from ingest.files.parsing import InlineImage, LinkedImage
+from ingest.archiving.settling import EMPTY, Observation
+from ingest.files.parsing import InlineFile, LinkedFile
 from ticket_archive.details import Details
-from ticket_archive.errors import ArchiveError, DeadlineExceeded, TicketIncomplete, UnrecognizedResponse
+from ticket_archive.errors import (
+    ArchiveError,
+    DeadlineExceeded,
+    InvalidVendorResponse,
+    TicketInProgress,
+    TicketNotFound,
+    UnrecognizedResponse,
+    VendorUnavailable,
+)
 from ticket_archive.keys import image_key, unrecognized_key
-from ticket_archive.models import ImageType, StoredImage, TypeState
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
+from ticket_archive.summary import Summary, summarise
 
 T = TypeVar("T")
+StoredFile = StoredImage | UnrecognizedFile
+
+STORE_SECONDS = 4.0
+"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does."""
 
 
 class Vendor(Protocol):
-    """Where tickets come from: `ingest.vendor.client.Preventor`."""
+    """The vendor's API: `ingest.vendor.client.Preventor`."""
 
     def details(self, ticket: str, deadline: float) -> Details:
-        """A ticket's details."""
+        """Return a ticket's details."""
         ...
 
-    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
-        """A ticket's images of one type."""
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
+        """Return a ticket's files of one type; an empty list if the vendor has none."""
         ...
 
-    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
-        """The image behind a URL."""
+    def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
+        """Return the file behind a URL."""
         ...
 
 
 class Store(Protocol):
-    """Where objects go: `ticket_archive.bucket.Bucket`."""
+    """Where objects are stored: `ticket_archive.bucket.Bucket`."""
 
     def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
-        """Stores an object unless its key is taken."""
+        """Store an object unless its key is taken."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fetched:
-    """What one attempt brought. `failures` are in the order of importance: the details' own first."""
+    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for)."""
 
-    details: Details | None
-    images: Mapping[ImageType, Sequence[StoredImage]] = field(default_factory=dict)
-    absent: Collection[ImageType] = ()
-    failures: Mapping[str, ArchiveError] = field(default_factory=dict)
-
-    def state_of(self, kind: ImageType) -> TypeState:
-        """What became of one type that was asked for."""
-        if kind in self.images:
-            return TypeState.STORED
-        return TypeState.ABSENT if kind in self.absent else TypeState.FAILED
+    details: Details | None = None
+    summary: Summary | None = None
+    images: list[StoredImage] = field(default_factory=list)
+    unrecognized: list[UnrecognizedFile] = field(default_factory=list)
+    observed: dict[str, Observation] = field(default_factory=dict)
+    errors: dict[str, ArchiveError] = field(default_factory=dict)
 
 
 class Fetcher:
-    """Runs the calls of one ticket on a pool of threads that all tickets of an invocation share."""
+    """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
 
     def __init__(self, vendor: Vendor, bucket: Store, pool: Executor) -> None:
         self._vendor = vendor
@@ -67,101 +76,139 @@ class Fetcher:
         self._pool = pool
 
     def into(self, bucket: Store) -> "Fetcher":
-        """The same, storing elsewhere."""
+        """Return a fetcher that stores in another bucket."""
         return Fetcher(self._vendor, bucket, self._pool)
 
-    def fetch(self, ticket: str, types: Iterable[ImageType], expires_at: float, *, with_details: bool) -> Fetched:
-        """Asks for the details and for each of `types`, all at once, and stores the images.
+    def fetch(
+        self, ticket: str, types: Iterable[ImageType], deadline: float, *, with_details: bool, details_first: bool
+    ) -> Fetched:
+        """Fetch the details and the image types, and store the files.
 
-        A failure of one part never costs another part: it is in the result. Raises what the bucket raises.
+        `details_first` asks for no image before the vendor has said that it knows the ticket, so that an event for an
+        invented ticket costs one call. The error of one part never affects another part; it is in the result. When
+        this returns or raises, no thread stores anything for the ticket any more. Raises what the bucket raises.
         """
-        wanted = list(types)
-        asked = self._pool.submit(self._vendor.details, ticket, expires_at) if with_details else None
-        answers = {kind: self._pool.submit(self._images, ticket, kind, expires_at) for kind in wanted}
-        failures: dict[str, ArchiveError] = {}
-        storing: dict[ImageType, list[Future[StoredImage]]] = {}
-        absent: set[ImageType] = set()
-
-        details = self._outcome("details", ticket, asked, expires_at, failures) if asked else None
+        fetched = Fetched()
+        details = self._pool.submit(self._vendor.details, ticket, deadline) if with_details else None
+        if details and details_first:
+            self._read_details(ticket, details, fetched)
+            if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
+                return fetched
+        answers = {kind: self._pool.submit(self._files, ticket, kind, deadline) for kind in types}
+        wait(answers.values())
+        wait(future for answer in answers.values() if answer.exception() is None for future in answer.result())
+        if details and not details_first:
+            self._read_details(ticket, details, fetched)
         for kind, answer in answers.items():
-            images = self._outcome(kind.value, ticket, answer, expires_at, failures)
-            if images:
-                storing[kind] = images
-            elif images is not None and kind.uploaded:
-                failures[kind.value] = TicketIncomplete("images_not_ready")
-            elif images is not None:
-                absent.add(kind)
-        stored = self._stored(ticket, storing, expires_at, failures)
-        if any(kind.uploaded and kind.value in failures for kind in wanted):
-            # The derived images are cut from the uploaded ones: while those are not there, nothing is known of these.
-            for kind in absent:
-                failures[kind.value] = TicketIncomplete("images_not_ready")
-            absent = set()
-        return Fetched(details, stored, absent, failures)
+            self._read_files(ticket, kind, answer, fetched)
+        return fetched
 
-    def _stored(
-        self,
-        ticket: str,
-        storing: Mapping[ImageType, Sequence[Future[StoredImage]]],
-        expires_at: float,
-        failures: dict[str, ArchiveError],
-    ) -> dict[ImageType, Sequence[StoredImage]]:
-        """The types of which every image is stored."""
-        stored: dict[ImageType, Sequence[StoredImage]] = {}
-        for kind, futures in storing.items():
-            images = [self._outcome(kind.value, ticket, future, expires_at, failures) for future in futures]
-            complete = [image for image in images if image is not None]
-            if len(complete) == len(futures):
-                stored[kind] = complete
-        return stored
+    def _read_details(self, ticket: str, future: Future[Details], fetched: Fetched) -> None:
+        try:
+            details = future.result()
+            fetched.summary = summarise(details.value)
+            if fetched.summary.in_progress:
+                raise TicketInProgress
+        except ArchiveError as error:
+            self._note_error(ticket, DETAILS, error, fetched)
+        else:
+            fetched.details = details
+            fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
-    def _images(self, ticket: str, kind: ImageType, expires_at: float) -> list[Future[StoredImage]]:
-        """One type's images on their way into the bucket, which begins before the other types have answered.
+    def _read_files(
+        self, ticket: str, kind: ImageType, answer: Future[list[Future[StoredFile]]], fetched: Fetched
+    ) -> None:
+        try:
+            files = [future.result() for future in answer.result()]
+        except ArchiveError as error:
+            self._note_error(ticket, kind, error, fetched)
+            return
+        images = [file for file in files if isinstance(file, StoredImage)]
+        unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
+        fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
+        fetched.unrecognized += unrecognized
+        if unrecognized:
+            fetched.errors[kind] = UnrecognizedResponse("file", b"")
+            fetched.observed[kind] = Observation(
+                TypeState.UNRECOGNIZED, _digest("".join(file.sha256 for file in files))
+            )
+        elif images:
+            fetched.observed[kind] = Observation(TypeState.STORED)
+        else:
+            fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
 
-        The last of them, mostly the only one, is stored in this thread: to wake another would take longer.
+    def _note_error(self, ticket: str, part: str, error: ArchiveError, fetched: Fetched) -> None:
+        """Record a part's error. A body that is not recognized is kept, and listed."""
+        fetched.errors[part] = error
+        fetched.observed[part] = Observation(TypeState.FAILED)
+        if isinstance(error, UnrecognizedResponse):
+            file = self._keep_unrecognized(ticket, part, error.body)
+            fetched.unrecognized.append(file)
+            fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
+        elif isinstance(error, InvalidVendorResponse) and part != DETAILS:
+            # Too large, redirected, or another 4xx: an answer, and as final as one that is not recognized.
+            fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
+
+    def _files(self, ticket: str, kind: ImageType, deadline: float) -> list[Future[StoredFile]]:
+        """Fetch one type's files and begin to store them, before the other types have answered.
+
+        The last file, usually the only one, is stored in this thread: waking another one would take longer.
         """
-        images = self._vendor.files(ticket, kind, expires_at)
-        store = [partial(self._store, ticket, kind, index, image, expires_at) for index, image in enumerate(images)]
+        files = self._vendor.files(ticket, kind, deadline)
+        if any(isinstance(file, InlineFile) and not file.complete for file in files):
+            again = self._vendor.files(ticket, kind, deadline)
+            if again != files and any(isinstance(file, InlineFile) and not file.complete for file in again):
+                raise VendorUnavailable("truncated")
+            files = again
+        store = [partial(self._store, ticket, kind, index, file, deadline) for index, file in enumerate(files)]
         return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
 
     def _store(
-        self, ticket: str, kind: ImageType, index: int, image: InlineImage | LinkedImage, expires_at: float
-    ) -> StoredImage:
-        if isinstance(image, LinkedImage):
-            image = self._vendor.linked_file(image, expires_at)
-        digest = hashlib.sha256(image.data)
-        sha256 = digest.hexdigest()
-        key = image_key(ticket, kind, sha256, image.extension)
-        self._bucket.create(key, image.data, image.content_type, digest.digest())
-        return StoredImage(kind, index, key, sha256, len(image.data), image.content_type)
+        self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
+    ) -> StoredFile:
+        if isinstance(file, LinkedFile):
+            try:
+                file = self._linked_file(file, deadline)
+            except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
+                return self._keep_unrecognized(ticket, kind, file.url.encode())
+        if time.monotonic() > deadline + STORE_SECONDS:
+            raise DeadlineExceeded(kind.value)
+        if file.format is None:
+            return self._keep_unrecognized(ticket, kind, file.data)
+        digest = hashlib.sha256(file.data)
+        key = image_key(ticket, kind, digest.hexdigest(), file.format.extension)
+        self._bucket.create(key, file.data, file.format.content_type, digest.digest())
+        return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
 
-    def _outcome(
-        self, part: str, ticket: str, future: Future[T], expires_at: float, failures: dict[str, ArchiveError]
-    ) -> T | None:
-        """A part's result, or None with its failure noted. A body that nobody understands is kept for a person."""
-        try:
-            return future.result(timeout=max(0.0, expires_at - time.monotonic()))
-        except FutureTimeout:
-            future.cancel()
-            failures[part] = DeadlineExceeded(part)
-        except UnrecognizedResponse as error:
-            self._bucket.create(
-                unrecognized_key(ticket, hashlib.sha256(error.body).hexdigest()), error.body, "application/octet-stream"
-            )
-            failures[part] = error
-        except ArchiveError as error:
-            failures[part] = error
-        return None
+    def _linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
+        """Return the file behind a link; one that looks cut off is fetched again, and taken if it stays the same."""
+        file = self._vendor.linked_file(link, deadline)
+        if file.complete:
+            return file
+        again = self._vendor.linked_file(link, deadline)
+        if not again.complete and again != file:
+            raise VendorUnavailable("truncated")
+        return again
+
+    def _keep_unrecognized(self, ticket: str, part: str, body: bytes) -> UnrecognizedFile:
+        sha256 = hashlib.sha256(body).hexdigest()
+        key = unrecognized_key(ticket, sha256)
+        self._bucket.create(key, body, "application/octet-stream")
+        return UnrecognizedFile(str(part), key, sha256, len(body))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _done(work: Callable[[], T]) -> Future[T]:
-    """As if another thread had done it."""
+    """Run `work` in this thread and return its result as a future."""
     future: Future[T] = Future()
     try:
         future.set_result(work())
-    except Exception as error:  # noqa: BLE001 - whoever asks for the result hears of it
+    except Exception as error:  # noqa: BLE001 - raised again when the result is asked for
         future.set_exception(error)
     try:
         return future
     finally:
-        del future, work  # the error knows this frame, and would keep the image as long as itself
+        del future, work  # the error refers to this frame, and would keep the file in memory

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from ingest.archiving.archiver import Archive, ArchiveRequest
+from ingest.archiving.archiver import Archiver, ArchiveRequest, Result
+from ingest.archiving.requeue import RECHECK, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
-from ticket_archive.messages import TicketRequest, read_message, webhook_message
+from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
 from ticket_archive.telemetry import append_log_keys
 
 QUARANTINED = "quarantined"
@@ -32,7 +33,7 @@ class Message:
 class ProcessingResult:
     """What became of a message. `result` is a code that may be counted; `received_at` is when its webhook arrived.
 
-    `kind` is the event's name, or who requested the ticket.
+    `kind` is the event's name, or who requested the ticket. `incomplete` and `without_outcome` describe a new version.
     """
 
     result: str
@@ -42,10 +43,20 @@ class ProcessingResult:
     reason: str | None = None
     received_at: str | None = None
     unrecognized: bool = False
+    incomplete: bool = False
+    without_outcome: bool = False
 
     def codes(self) -> dict[str, Any]:
         """Return the fields that are set, for a log line: codes and identifiers only."""
         return {name: value for name, value in asdict(self).items() if value}
+
+
+class Queue(Protocol):
+    """`ingest.messaging.queue.TicketQueue`."""
+
+    def send(self, body: str, delay: int = 0) -> str:
+        """Send a message that is delivered after `delay` seconds."""
+        ...
 
 
 class Quarantine(Protocol):
@@ -62,8 +73,9 @@ class MessageProcessor:
     def __init__(
         self,
         *,
-        archive: Archive,
+        archive: Archiver,
         idempotency: EventIdempotency,
+        queue: Queue,
         quarantine: Quarantine,
         webhook_secrets: Callable[[], Sequence[bytes]],
         allow_plaintext: bool,
@@ -71,6 +83,7 @@ class MessageProcessor:
     ) -> None:
         self._archive = archive
         self._idempotency = idempotency
+        self._queue = queue
         self._quarantine = quarantine
         self._webhook_secrets = webhook_secrets
         self._allow_plaintext = allow_plaintext
@@ -107,34 +120,55 @@ class MessageProcessor:
             event.ticket, event.received_at, self._patience(message), event_id=event.event_id, event=event.name
         )
 
+        hint = event.kind is EventKind.UNRECOGNIZED
+        done = replace(done, received_at=event.received_at, unrecognized=hint)
+        results: list[ProcessingResult] = []
+
         def archive() -> str:
-            return self._archived(request, deadline, hint=event.kind is EventKind.UNRECOGNIZED)
+            results.append(self._archived(done, request, deadline, hint=hint))
+            return results[-1].result
 
         result = self._idempotency.run(event.event_id, archive)
         if result == DUPLICATE and not self._archive.is_latest(event.ticket, event.event_id):
-            result = archive()  # a ticket that returns to an earlier state may be announced in the very same words
-        return replace(
-            done,
-            result=result,
-            received_at=event.received_at,
-            unrecognized=event.kind is EventKind.UNRECOGNIZED,
-        )
+            archive()  # a ticket that returns to an earlier state may be announced in the very same words
+        return results[-1] if results else replace(done, result=result)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
         append_log_keys(ticket=request.ticket)
-        wanted = ArchiveRequest(request.ticket, message.sent_at, self._patience(message), force=request.force)
-        return ProcessingResult(self._archived(wanted, deadline), request.ticket, kind=request.kind)
+        wanted = ArchiveRequest(
+            request.ticket,
+            message.sent_at,
+            self._patience(message),
+            force=request.force,
+            recheck=request.kind == RECHECK,
+            settle=request.settle,
+        )
+        return self._archived(ProcessingResult("", request.ticket, kind=request.kind), wanted, deadline)
 
-    def _archived(self, request: ArchiveRequest, deadline: float, *, hint: bool = False) -> str:
-        """Return the code of the archive's result. A hint about a ticket in progress is done."""
+    def _archived(
+        self, done: ProcessingResult, request: ArchiveRequest, deadline: float, *, hint: bool = False
+    ) -> ProcessingResult:
+        """Archive the ticket. A hint about a ticket in progress is done.
+
+        A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
+        """
         try:
-            return self._archive.archive(request, deadline).value
+            archived = self._archive.archive(request, deadline)
         except TicketErased:
-            return ERASED
+            return replace(done, result=ERASED)
         except TicketIncomplete as error:
             if hint and TicketInProgress.code in error.causes:
-                return IN_PROGRESS
+                return replace(done, result=IN_PROGRESS)
             raise
+        if archived.retry_in is not None:
+            self._queue.send(ticket_message(request.ticket, kind=SETTLE, force=archived.force), archived.retry_in)
+        new = archived.result is Result.ARCHIVED
+        return replace(
+            done,
+            result=archived.result.value,
+            incomplete=new and not archived.complete,
+            without_outcome=new and not archived.has_outcome,
+        )
 
     def _patience(self, message: Message) -> float:
         """Return generously the seconds until the queue's next delivery has had its turn."""

@@ -1,4 +1,7 @@
-"""The schedule door's use case: tickets that stay incomplete are queued again, at growing intervals, up to an age."""
+"""Queue incomplete tickets again, at growing intervals, and ask once more for what was absent or unrecognized.
+
+A ticket that is older than the age limit is queued to be archived with what there is: nothing leaves the list silently.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,32 +11,41 @@ from typing import Protocol
 from ingest.messaging.backoff import pause_before_requeue
 from ticket_archive.clock import iso
 from ticket_archive.messages import ticket_message
+from ticket_archive.models import ImageType
 from ticket_archive.table import IncompleteTicket
 from ticket_archive.telemetry import logger
 
-KIND = "schedule"
+SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
+"""The `kind` of the messages for an incomplete ticket, an archived one that is asked for again, and a pending one."""
+
 _LIMIT = 1000
 _LATE = timedelta(hours=1)
+_SECOND_RECHECK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """What one look at the incomplete tickets did; `late` were received over an hour ago."""
+    """What one tick did. `exhausted` tickets were over the age limit; `late` were received over an hour ago."""
 
     tickets: int
-    given_up: int
+    exhausted: int
+    rechecks: int
     late: int
 
 
 class Tickets(Protocol):
-    """The table, as far as this use case needs it."""
+    """The table: `ticket_archive.table.TicketTable`."""
 
     def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        """The incomplete tickets."""
+        """Return the incomplete tickets."""
         ...
 
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
-        """Claims one of them."""
+    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
+        """Return the archived tickets to ask for again."""
+        ...
+
+    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
+        """Claim one of them."""
         ...
 
 
@@ -41,22 +53,33 @@ class Queue(Protocol):
     """The ticket queue."""
 
     def send(self, body: str) -> str:
-        """Queues a message."""
+        """Queue a message."""
         ...
 
 
-def requeue(table: Tickets, queue: Queue, now: datetime, keep_for: timedelta) -> Requeued:
-    """Queues every due ticket again. Claimed first, sent second: a crash in between costs an interval, no ticket."""
-    waiting = table.incomplete(_LIMIT)
-    sent = given_up = 0
-    for ticket in waiting:
-        if ticket.retry_at > iso(now):
+def requeue(table: Tickets, queue: Queue, now: datetime, max_age: timedelta) -> Requeued:
+    """Queue every due ticket. Each is claimed before it is sent: a crash in between costs an interval, no ticket."""
+    incomplete = table.incomplete(_LIMIT)
+    sent = exhausted = rechecked = 0
+    for ticket in (each for each in incomplete if each.retry_at <= iso(now)):
+        over = ticket.received_at < iso(now - max_age)
+        interval = timedelta(seconds=pause_before_requeue(ticket.requeues + 1))
+        if not table.postpone(ticket, iso(now + interval)):
             continue
-        if ticket.received_at < iso(now - keep_for):
-            given_up += table.postpone(ticket, None)
-        elif table.postpone(ticket, iso(now + timedelta(seconds=pause_before_requeue(ticket.requeues + 1)))):
-            message_id = queue.send(ticket_message(ticket.ticket, kind=KIND))
-            logger.info("ticket queued again", extra={"ticket": ticket.ticket, "correlation_id": message_id})
+        _send(queue, ticket_message(ticket.ticket, kind=SCHEDULE, settle=tuple(ImageType) if over else ()), ticket)
+        if over:
+            exhausted += 1
+            logger.warning("requeue exhausted", extra={"ticket": ticket.ticket})
+        else:
             sent += 1
-    late = sum(ticket.received_at < iso(now - _LATE) for ticket in waiting)
-    return Requeued(sent, given_up, late)
+    for ticket in (each for each in table.rechecks(_LIMIT) if each.retry_at <= iso(now)):
+        if table.postpone(ticket, iso(now + _SECOND_RECHECK) if ticket.requeues == 0 else None):
+            _send(queue, ticket_message(ticket.ticket, kind=RECHECK), ticket)
+            rechecked += 1
+    late = sum(ticket.received_at < iso(now - _LATE) for ticket in incomplete)
+    return Requeued(sent, exhausted, rechecked, late)
+
+
+def _send(queue: Queue, body: str, ticket: IncompleteTicket) -> None:
+    message_id = queue.send(body)
+    logger.info("ticket queued again", extra={"ticket": ticket.ticket, "correlation_id": message_id})

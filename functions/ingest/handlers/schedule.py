@@ -20,8 +20,8 @@ def handle() -> dict[str, Any]:
         raise
     done = requeue(resources.table, resources.queue, now(), resources.max_age)
     count(Metric.TICKETS_REQUEUED, done.tickets)
-    count(Metric.REQUEUE_EXHAUSTED, done.given_up)
+    count(Metric.REQUEUE_EXHAUSTED, done.exhausted)
     count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done.late)
-    counts = {"requeued": done.tickets, "given_up": done.given_up, "late": done.late}
+    counts = {"requeued": done.tickets, "exhausted": done.exhausted, "rechecks": done.rechecks, "late": done.late}
     logger.info("incomplete tickets", extra=counts)
     return counts

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ingest import dependencies
 from ingest.archiving.archiver import Result
 from ingest.archiving.processor import ERASED, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
-from ingest.archiving.requeue import KIND as SCHEDULE
+from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import TICKETS_AT_ONCE, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE
@@ -103,6 +103,10 @@ def _report(resources: SqsDependencies, result: ProcessingResult) -> None:
     add(_METRICS.get(result.result, Metric.EVENTS_IGNORED))
     if result.unrecognized:
         add(Metric.UNRECOGNIZED_EVENTS)
+    if result.incomplete:
+        add(Metric.ARCHIVED_INCOMPLETE)
+    if result.without_outcome:
+        add(Metric.ARCHIVED_WITHOUT_OUTCOME)
     codes = result.codes()
     if result.result == Result.ARCHIVED and result.kind == SCHEDULE:
         add(Metric.TICKETS_RECOVERED)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
-from ingest.files.parsing import InlineImage, LinkedImage, check_image, read_images
+from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
 from ingest.vendor.auth import Token, TokenSource, read_token
 from ingest.vendor.errors import Call, error_for_response
 from ingest.vendor.http import HttpClient, Response
@@ -90,25 +90,25 @@ class Preventor:
 
         return self._retry(attempt, deadline)
 
-    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineImage | LinkedImage]:
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
         """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none."""
         url = f"{self._ticket_url(ticket)}/images?type={image_type.value}"
 
-        def attempt(until: float) -> list[InlineImage | LinkedImage]:
+        def attempt(until: float) -> list[InlineFile | LinkedFile]:
             response = self._get(Call.IMAGES, url, until)
-            return read_images(response.body, response.content_type, image_type)
+            return parse_files(response.body, response.content_type, image_type)
 
         try:
             return self._retry(attempt, deadline)
         except TicketNotFound:
             return []
 
-    def linked_file(self, link: LinkedImage, deadline: float) -> InlineImage:
+    def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
         """Return the file behind a URL, which must be allowed (`url_policy`). It is fetched without credentials."""
         target = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
 
-        def attempt(until: float) -> InlineImage:
-            return check_image(self._send(Call.LINK, target.url, until, public_only=target.public_only).body)
+        def attempt(until: float) -> InlineFile:
+            return inline_file(self._send(Call.LINK, target.url, until, public_only=target.public_only).body)
 
         return self._retry(attempt, deadline)
 

@@ -291,17 +291,7 @@ class FakeStack:
 
 
 def manifest_of(item: TicketItem) -> bytes:
-    return write_manifest(
-        ticket=item.ticket,
-        version=str(item.version),
-        previous=item.previous,
-        outcome=item.outcome,
-        archived_at=str(item.archived_at),
-        details_sha256=str(item.details_sha256),
-        details_bytes=item.details_bytes,
-        images=item.images,
-        types=item.types,
-    )
+    return write_manifest(item)
 
 
 class CliHarness(NamedTuple):

@@ -1,125 +1,184 @@
-"""The manifest says that a state is complete, in the same bytes each time, and nothing about a person."""
+"""The manifest: its content, its version, and docs/manifest.schema.json, which is generated from its model."""
 
+import copy
 import json
-from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from ticket_archive.keys import details_key, image_key, manifest_key, unrecognized_key
-from ticket_archive.manifest import SCHEMA, version_of, write_manifest
-from ticket_archive.models import ImageType, StoredImage, TypeState
+from ticket_archive.manifest import Manifest, version_of, write_manifest
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.table import TicketItem
 
-TICKET = "T-1"
-SELFIE = StoredImage(ImageType.SELF_PORTRAITS, 0, "tickets/T-1/images/SELF_PORTRAITS/aa.jpg", "aa", 3, "image/jpeg")
-FRONT = StoredImage(ImageType.DOCUMENT, 0, "tickets/T-1/images/DOCUMENT/bb.png", "bb", 4, "image/png")
-BACK = replace(FRONT, index=1, sha256="cc", key="tickets/T-1/images/DOCUMENT/cc.png")
-TYPES = {
-    ImageType.SELF_PORTRAITS: TypeState.STORED,
-    ImageType.DOCUMENT: TypeState.STORED,
-    ImageType.DOCUMENT_PORTRAIT: TypeState.FAILED,
-    ImageType.DOCUMENT_SIGNATURE: TypeState.ABSENT,
-    ImageType.DOCUMENT_GHOST_PORTRAIT: TypeState.ABSENT,
+DOCUMENTED = Path(__file__).parents[3] / "docs" / "manifest.schema.json"
+TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
+
+
+def sha(digit: str) -> str:
+    return digit * 64
+
+
+def image(kind: ImageType, index: int, digit: str) -> StoredImage:
+    return StoredImage(kind, index, image_key(TICKET, kind, sha(digit), "jpg"), sha(digit), 3, "image/jpeg")
+
+
+SELFIE, FRONT = image(ImageType.SELF_PORTRAITS, 0, "a"), image(ImageType.DOCUMENT, 0, "b")
+ITEM = TicketItem(
+    TICKET,
+    TicketState.ARCHIVED,
+    version=sha("2"),
+    previous=sha("1"),
+    outcome="ACCEPTED",
+    archived_at="2026-01-31T09:30:00.000000Z",
+    details_sha256=sha("d"),
+    details_bytes=4211,
+    images=(SELFIE, FRONT),
+    types={
+        ImageType.SELF_PORTRAITS: TypeState.STORED,
+        ImageType.DOCUMENT: TypeState.STORED,
+        ImageType.DOCUMENT_PORTRAIT: TypeState.UNRECOGNIZED,
+        ImageType.DOCUMENT_SIGNATURE: TypeState.ABSENT,
+        ImageType.DOCUMENT_GHOST_PORTRAIT: TypeState.ABSENT,
+    },
+    complete=False,
+    unrecognized=(UnrecognizedFile("DOCUMENT_PORTRAIT", unrecognized_key(TICKET, sha("e")), sha("e"), 7),),
+)
+GOLDEN: dict[str, Any] = {
+    "schema": "idv-ticket-archive/manifest/v1",
+    "ticket": TICKET,
+    "version": sha("2"),
+    "outcome": "ACCEPTED",
+    "archived_at": "2026-01-31T09:30:00.000000Z",
+    "complete": False,
+    "details": {"sha256": sha("d"), "bytes": 4211},
+    "images": [
+        {
+            "type": kind,
+            "index": 0,
+            "key": f"tickets/{TICKET}/images/{kind}/{sha(digit)}.jpg",
+            "sha256": sha(digit),
+            "bytes": 3,
+            "content_type": "image/jpeg",
+        }
+        for kind, digit in (("SELF_PORTRAITS", "a"), ("DOCUMENT", "b"))
+    ],
+    "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
+    "unrecognized": [{"type": "DOCUMENT_PORTRAIT", "sha256": sha("e"), "bytes": 7}],
+    "previous": sha("1"),
 }
+"""Manifests are kept for years: as long as the schema is called v1, this one must be valid."""
 
 
-def manifest(types: Mapping[ImageType, TypeState] = TYPES, previous: str | None = None) -> bytes:
-    return write_manifest(
-        ticket=TICKET,
-        version="v2",
-        previous=previous,
-        outcome="ACCEPTED",
-        archived_at="2026-01-02T03:04:05.000000Z",
-        details_sha256="dd",
-        details_bytes=17,
-        images=[SELFIE, FRONT],
-        types=types,
-    )
-
-
-def test_a_manifest_holds_exactly_what_is_promised() -> None:
-    assert json.loads(manifest(previous="v1")) == {
-        "schema": "idv-ticket-archive/manifest/v1",
-        "ticket": "T-1",
-        "version": "v2",
-        "outcome": "ACCEPTED",
-        "archived_at": "2026-01-02T03:04:05.000000Z",
-        "details": {"sha256": "dd", "bytes": 17},
-        "images": [
-            {
-                "type": "SELF_PORTRAITS",
-                "index": 0,
-                "key": "tickets/T-1/images/SELF_PORTRAITS/aa.jpg",
-                "sha256": "aa",
-                "bytes": 3,
-                "content_type": "image/jpeg",
-            },
-            {
-                "type": "DOCUMENT",
-                "index": 0,
-                "key": "tickets/T-1/images/DOCUMENT/bb.png",
-                "sha256": "bb",
-                "bytes": 4,
-                "content_type": "image/png",
-            },
-        ],
-        "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
-        "previous": "v1",
-    }
-    assert SCHEMA == "idv-ticket-archive/manifest/v1"
+def test_a_manifest_holds_exactly_what_is_documented() -> None:
+    assert json.loads(write_manifest(ITEM)) == GOLDEN
 
 
 def test_the_same_state_is_the_same_bytes_however_its_types_are_ordered() -> None:
-    assert manifest(dict(reversed(TYPES.items()))) == manifest()
+    assert write_manifest(replace(ITEM, types=dict(reversed(list(ITEM.types.items()))))) == write_manifest(ITEM)
 
 
-def test_the_first_manifest_has_no_previous() -> None:
-    assert json.loads(manifest())["previous"] is None
+def test_the_first_manifest_has_no_previous_version() -> None:
+    assert json.loads(write_manifest(replace(ITEM, previous=None)))["previous"] is None
 
 
-BASE: dict[str, Any] = {"previous": None, "details_sha256": "d", "images": [SELFIE, FRONT], "outcome": "ACCEPTED"}
-
-
-def test_a_version_is_64_hexadecimal_digits_and_repeatable() -> None:
-    version = version_of(**BASE)
-    assert version == version_of(**BASE)
-    assert len(bytes.fromhex(version)) == 32
+def test_details_that_the_vendor_never_gave_are_null() -> None:
+    unrecognized = (UnrecognizedFile(DETAILS, unrecognized_key(TICKET, sha("f")), sha("f"), 0),)
+    manifest = json.loads(write_manifest(replace(ITEM, details_sha256=None, outcome=None, unrecognized=unrecognized)))
+    assert (manifest["details"], manifest["unrecognized"][0]["type"]) == (None, "DETAILS")
+    Manifest.model_validate(manifest)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"previous": "v1"},
-        {"details_sha256": "e"},
+        {"details_sha256": sha("e")},
         {"outcome": "REJECTED"},
         {"outcome": None},
-        {"images": []},
-        {"images": [FRONT, SELFIE]},
-        {"images": [SELFIE, replace(FRONT, sha256="ee")]},
-        {"images": [SELFIE, replace(FRONT, index=1)]},
-        {"images": [SELFIE, replace(FRONT, type=ImageType.DOCUMENT_PORTRAIT)]},
-        {"images": [SELFIE, FRONT, BACK]},
+        {"images": ()},
+        {"images": (FRONT, SELFIE)},
+        {"images": (SELFIE, replace(FRONT, sha256=sha("c")))},
+        {"images": (SELFIE, replace(FRONT, index=1))},
+        {"images": (SELFIE, replace(FRONT, type=ImageType.DOCUMENT_PORTRAIT))},
+        {"complete": True},
+        {"types": {}},
+        {"unrecognized": ()},
+        {"unrecognized": (replace(ITEM.unrecognized[0], sha256=sha("f")),)},
     ],
+    ids=str,
 )
-def test_every_part_of_a_state_takes_part_in_its_version(change: dict[str, Any]) -> None:
-    assert version_of(**{**BASE, **change}) != version_of(**BASE)
+def test_every_part_of_a_state_changes_its_version(change: dict[str, Any]) -> None:
+    assert version_of(replace(ITEM, **change), None) != version_of(ITEM, None)
 
 
-def test_a_ticket_that_goes_back_to_an_earlier_state_has_three_versions() -> None:
-    # GIVEN a ticket that is accepted, rejected, accepted again, with the same details each time it is the same
-    accepted = {"details_sha256": "a", "images": [SELFIE], "outcome": "ACCEPTED"}
-    rejected = {"details_sha256": "r", "images": [SELFIE], "outcome": "REJECTED"}
-    # WHEN its versions are chained
-    first = version_of(None, **accepted)  # type: ignore[arg-type]
-    second = version_of(first, **rejected)  # type: ignore[arg-type]
-    third = version_of(second, **accepted)  # type: ignore[arg-type]
-    # THEN each has a manifest of its own
-    assert len({manifest_key(TICKET, version) for version in (first, second, third)}) == 3
+def test_a_version_is_64_hexadecimal_digits_and_repeatable() -> None:
+    version = version_of(ITEM, None)
+    assert version == version_of(ITEM, None)
+    assert len(bytes.fromhex(version)) == 32
 
 
-def test_the_buckets_layout_is_the_documented_one() -> None:
+def test_a_ticket_that_returns_to_an_earlier_state_has_three_versions() -> None:
+    first = version_of(ITEM, None)
+    second = version_of(replace(ITEM, outcome="REJECTED"), first)
+    third = version_of(ITEM, second)
+    assert len({first, second, third}) == 3
+
+
+def test_the_keys_of_the_bucket_are_the_documented_ones() -> None:
     assert image_key("T-1", ImageType.DOCUMENT, "ab", "jpg") == "tickets/T-1/images/DOCUMENT/ab.jpg"
     assert details_key("T-1", "ab") == "tickets/T-1/details/ab.json.gz"
     assert unrecognized_key("T-1", "ab") == "tickets/T-1/unrecognized/ab"
     assert manifest_key("T-1", "ab") == "tickets/T-1/manifests/ab.json"
+
+
+def test_the_documented_schema_is_the_models_own() -> None:
+    """Regenerate it: json.dumps(Manifest.model_json_schema(mode="serialization"), indent=2)."""
+    assert json.loads(DOCUMENTED.read_text(encoding="utf-8")) == Manifest.model_json_schema(mode="serialization")
+
+
+def test_the_golden_manifest_and_one_with_more_keys_are_valid() -> None:
+    validator = Draft202012Validator(json.loads(DOCUMENTED.read_text(encoding="utf-8")))
+    for manifest in (GOLDEN, {**GOLDEN, "more": 1}):
+        validator.validate(manifest)
+        Manifest.model_validate(manifest)
+
+
+SPOILED: list[tuple[str, Any]] = [
+    ("schema", "idv-ticket-archive/manifest/v2"),
+    ("ticket", "../762ebbda"),
+    ("version", "5e1f"),
+    ("version", sha("F")),
+    ("previous", ""),
+    ("outcome", 1),
+    ("archived_at", "2026-01-31 09:30"),
+    ("complete", "no"),
+    ("details/sha256", sha("x")),
+    ("details/bytes", -1),
+    ("images", {}),
+    ("images/0/type", "PASSPORT"),
+    ("images/0/index", -1),
+    ("images/0/key", "tickets/762ebbda/details/x.json.gz"),
+    ("images/0/sha256", "77ab"),
+    ("images/0/bytes", 0),
+    ("images/0/content_type", "text/html"),
+    ("absent", ["PASSPORT"]),
+    ("unrecognized/0/sha256", "e"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), SPOILED)
+def test_a_spoiled_field_is_invalid(path: str, value: Any) -> None:
+    manifest = copy.deepcopy(GOLDEN)
+    *way, last = path.split("/")
+    container: Any = manifest
+    for step in way:
+        container = container[int(step) if step.isdigit() else step]
+    container[last] = value
+    assert not Draft202012Validator(json.loads(DOCUMENTED.read_text(encoding="utf-8"))).is_valid(manifest)
+    if value != "no":  # pydantic reads it as false
+        with pytest.raises(ValidationError):
+            Manifest.model_validate(manifest)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.archiving.archiver import ArchiveRequest, Result
-from ingest.files.parsing import LinkedImage
+from ingest.files.parsing import LinkedFile
 from tests.support.archive_harness import (
     DOCUMENT,
     GHOST,
@@ -84,7 +84,7 @@ class TestAWholeTicket:
             GHOST: TypeState.ABSENT,
         }
         assert [house.bucket[image.key] for image in item.images] == [
-            image.data for images in pictures().values() for image in images if not isinstance(image, LinkedImage)
+            image.data for images in pictures().values() for image in images if not isinstance(image, LinkedFile)
         ]
         house.check()
 

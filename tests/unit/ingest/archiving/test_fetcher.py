@@ -1,33 +1,38 @@
-"""Fetching a ticket: everything at once, nothing at another part's cost, each image stored as it arrives."""
+"""One attempt to fetch a ticket: what is stored, what each part was observed as, and what it costs."""
 
-import gc
-import hashlib
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from hashlib import sha256
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from ingest.archiving.fetcher import Fetched, Fetcher, _done
-from ingest.files.parsing import LinkedImage
+from ingest.archiving.fetcher import STORE_SECONDS, Fetched, Fetcher
+from ingest.archiving.settling import Observation
+from ingest.files.formats import JPEG
+from ingest.files.parsing import InlineFile, LinkedFile
 from tests.support.archive_harness import DOCUMENT, GHOST, PORTRAIT, SELFIES, SIGNATURE, TICKET, pictures
 from tests.support.fakes import AtOnce, FakeBucket, FakeVendor, details, picture
 from ticket_archive.errors import (
     ArchiveError,
+    DeadlineExceeded,
     InvalidVendorResponse,
-    TicketIncomplete,
+    RetryableError,
+    TicketInProgress,
     TicketNotFound,
     UnrecognizedResponse,
-    VendorThrottled,
+    VendorAuthError,
     VendorUnavailable,
-    WriteConflict,
 )
-from ticket_archive.models import ImageType, StoredImage, TypeState
+from ticket_archive.models import DETAILS, ImageType, TypeState
 
-LINK = LinkedImage("https://images.example.com/1.jpg")
+LINK = LinkedFile("https://images.example.com/1.jpg")
+CUT_OFF = InlineFile(b"\xff\xd8\xffcut off", JPEG, complete=False)
+WHOLE = picture("whole")
+SVG = InlineFile(b"<svg onload=alert(1)>", None)
 
 
 @pytest.fixture
@@ -42,243 +47,217 @@ def bucket() -> FakeBucket:
     return FakeBucket()
 
 
-def fetch(vendor: FakeVendor, bucket: FakeBucket, *types: ImageType, with_details: bool = True) -> Fetched:
-    return Fetcher(vendor, bucket, AtOnce()).fetch(
-        TICKET, types or tuple(ImageType), time.monotonic() + 5, with_details=with_details
+def fetch(
+    vendor: FakeVendor,
+    bucket: FakeBucket,
+    types: tuple[ImageType, ...] = tuple(ImageType),
+    *,
+    with_details: bool = True,
+    details_first: bool = False,
+    pool: Any = None,
+    seconds: float = 5.0,
+) -> Fetched:
+    fetcher = Fetcher(vendor, bucket, pool or AtOnce())
+    return fetcher.fetch(
+        TICKET, types, time.monotonic() + seconds, with_details=with_details, details_first=details_first
     )
 
 
-def test_a_whole_ticket_has_details_images_and_absent_types(vendor: FakeVendor, bucket: FakeBucket) -> None:
+def state_of(fetched: Fetched, part: str) -> TypeState:
+    return fetched.observed[part].state
+
+
+def test_everything_that_the_vendor_has_is_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
     fetched = fetch(vendor, bucket)
-
-    assert fetched.details == vendor.details_of[TICKET]
-    assert {kind: len(images) for kind, images in fetched.images.items()} == {SELFIES: 2, DOCUMENT: 2, PORTRAIT: 1}
-    assert set(fetched.absent) == {SIGNATURE, GHOST}
-    assert fetched.failures == {}
-
-
-def test_an_image_is_stored_under_its_hash_with_the_type_of_its_bytes(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    fetched = fetch(vendor, bucket)
-
-    image = picture("back")
-    sha256 = hashlib.sha256(image.data).hexdigest()
-    key = f"tickets/{TICKET}/images/DOCUMENT/{sha256}.jpg"
-    assert fetched.images[DOCUMENT][1] == StoredImage(DOCUMENT, 1, key, sha256, len(image.data), "image/jpeg")
-    assert bucket[key] == image.data
-    assert bucket.content_types[key] == "image/jpeg"
-
-
-def test_the_vendors_order_is_kept(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    many = [picture(f"{index}") for index in range(9)]
-    vendor.images_of[TICKET, SELFIES] = many
-
-    fetched = fetch(vendor, bucket)
-
-    assert [bucket[image.key] for image in fetched.images[SELFIES]] == [image.data for image in many]
-    assert [image.index for image in fetched.images[SELFIES]] == list(range(9))
+    assert fetched.details == details()
+    assert [(image.type, image.index) for image in fetched.images] == [
+        (SELFIES, 0), (SELFIES, 1), (DOCUMENT, 0), (DOCUMENT, 1), (PORTRAIT, 0),
+    ]  # fmt: skip
+    assert [bucket[image.key] for image in fetched.images] == [
+        file.data for files in pictures().values() for file in files if isinstance(file, InlineFile)
+    ]
+    assert {part: each.state for part, each in fetched.observed.items()} == {
+        DETAILS: TypeState.STORED,
+        SELFIES: TypeState.STORED,
+        DOCUMENT: TypeState.STORED,
+        PORTRAIT: TypeState.STORED,
+        SIGNATURE: TypeState.ABSENT,
+        GHOST: TypeState.ABSENT,
+    }
+    assert fetched.errors == {}
 
 
-def test_only_what_is_asked_for_is_fetched(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    fetched = fetch(vendor, bucket, DOCUMENT, with_details=False)
+def test_an_image_is_stored_under_its_digest_with_the_type_of_its_bytes(vendor: FakeVendor, bucket: FakeBucket) -> None:
+    [image] = fetch(vendor, bucket, (PORTRAIT,)).images
+    digest = sha256(picture("portrait").data).hexdigest()
+    assert (image.sha256, image.key) == (digest, f"tickets/{TICKET}/images/DOCUMENT_PORTRAIT/{digest}.jpg")
+    assert bucket.content_types[image.key] == image.content_type == "image/jpeg"
 
+
+def test_only_the_parts_that_are_asked_for_are_fetched(vendor: FakeVendor, bucket: FakeBucket) -> None:
+    fetched = fetch(vendor, bucket, (DOCUMENT,), with_details=False)
     assert vendor.effects.log == [f"vendor.files {TICKET} DOCUMENT"]
-    assert fetched.details is None
-    assert fetched.failures == {}
+    assert fetched.observed.keys() == {DOCUMENT}
 
 
-def test_a_linked_image_is_stored_like_any_other(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    vendor.images_of[TICKET, DOCUMENT] = [LINK, picture("back")]
-    vendor.links[LINK.url] = picture("front")
-
-    fetched = fetch(vendor, bucket)
-
-    assert [bucket[image.key] for image in fetched.images[DOCUMENT]] == [picture("front").data, picture("back").data]
-
-
-@pytest.mark.parametrize("failing", ["details", *ImageType])
-@pytest.mark.parametrize(
-    "error", [VendorUnavailable("500"), VendorThrottled("429", retry_after=7.0), TicketNotFound("404")]
-)
-def test_one_parts_failure_costs_no_other_part(
-    vendor: FakeVendor, bucket: FakeBucket, failing: str, error: ArchiveError
-) -> None:
-    vendor.next(str(failing), error)
-
-    fetched = fetch(vendor, bucket)
-
-    assert fetched.failures[str(failing)] is error
-    assert (fetched.details is None) == (failing == "details")
-    assert set(fetched.images) == {SELFIES, DOCUMENT, PORTRAIT} - {failing}
-
-
-def test_one_image_that_cannot_be_had_fails_its_type_and_keeps_the_others(
-    vendor: FakeVendor, bucket: FakeBucket
-) -> None:
+def test_a_linked_file_is_fetched_and_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
     vendor.images_of[TICKET, DOCUMENT] = [picture("front"), LINK]
-    vendor.next(LINK.url, InvalidVendorResponse("image_url"))
-
-    fetched = fetch(vendor, bucket)
-
-    assert set(fetched.images) == {SELFIES, PORTRAIT}
-    assert fetched.failures[DOCUMENT].detail == "image_url"
-    assert fetched.state_of(DOCUMENT) is TypeState.FAILED
+    vendor.links[LINK.url] = picture("back")
+    assert [bucket[image.key] for image in fetch(vendor, bucket, (DOCUMENT,)).images] == [
+        picture("front").data,
+        picture("back").data,
+    ]
 
 
-@pytest.mark.parametrize("part", ["details", DOCUMENT, LINK.url])
-def test_a_body_that_is_not_understood_is_kept_for_a_person_and_the_neighbours_are_stored(
-    vendor: FakeVendor, bucket: FakeBucket, part: str
+@pytest.mark.parametrize("error", [VendorUnavailable("503"), VendorAuthError("403"), DeadlineExceeded("vendor")])
+@pytest.mark.parametrize("part", ["details", DOCUMENT.value, LINK.url])
+def test_one_parts_error_costs_no_other_part(
+    vendor: FakeVendor, bucket: FakeBucket, part: str, error: ArchiveError
 ) -> None:
     vendor.images_of[TICKET, DOCUMENT] = [LINK]
-    vendor.links[LINK.url] = picture("front")
-    vendor.next(str(part), UnrecognizedResponse("no_image", b"<html>Good day</html>"))
-
+    vendor.links[LINK.url] = WHOLE
+    vendor.next(part, error)
     fetched = fetch(vendor, bucket)
-
-    [key] = bucket.keys("unrecognized")
-    assert key == f"tickets/{TICKET}/unrecognized/{hashlib.sha256(b'<html>Good day</html>').hexdigest()}"
-    assert bucket[key] == b"<html>Good day</html>"
-    assert bucket.content_types[key] == "application/octet-stream"
-    failed = "details" if part == "details" else DOCUMENT
-    assert [part for part, error in fetched.failures.items() if error.code == "unrecognized_response"] == [failed]
-    assert set(fetched.images) >= {SELFIES, PORTRAIT}
+    failed = DETAILS if part == "details" else DOCUMENT
+    assert fetched.errors == {failed: error}
+    assert [each for each, seen in fetched.observed.items() if seen.state is TypeState.FAILED] == [failed]
 
 
-@pytest.mark.parametrize("kind", [SELFIES, DOCUMENT])
-def test_uploaded_images_that_are_not_there_are_not_there_yet(
-    vendor: FakeVendor, bucket: FakeBucket, kind: ImageType
-) -> None:
-    vendor.images_of[TICKET, kind] = ()
-
-    fetched = fetch(vendor, bucket)
-
-    assert isinstance(fetched.failures[kind], TicketIncomplete)
-    assert fetched.failures[kind].detail == "images_not_ready"
-    assert fetched.state_of(kind) is TypeState.FAILED
-
-
-@pytest.mark.parametrize("kind", [SELFIES, DOCUMENT])
-@pytest.mark.parametrize("how", ["empty", "failed"])
-def test_derived_types_are_not_called_absent_while_uploaded_ones_are_missing(
-    vendor: FakeVendor, bucket: FakeBucket, kind: ImageType, how: str
-) -> None:
-    vendor.next(kind, () if how == "empty" else VendorUnavailable("500"))
-
-    fetched = fetch(vendor, bucket)
-
-    assert not fetched.absent
-    assert {fetched.state_of(derived) for derived in (SIGNATURE, GHOST)} == {TypeState.FAILED}
-    assert fetched.state_of(PORTRAIT) is TypeState.STORED
-
-
-def test_derived_types_are_absent_where_uploaded_ones_are_not_asked_for(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    fetched = fetch(vendor, bucket, SIGNATURE, PORTRAIT)
-
-    assert set(fetched.absent) == {SIGNATURE}
-
-
-def test_the_details_failure_comes_first(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    vendor.next("details", VendorUnavailable("502"))
+@pytest.mark.parametrize("first", [True, False])
+def test_the_details_error_comes_first(vendor: FakeVendor, bucket: FakeBucket, first: bool) -> None:
+    vendor.next("details", VendorUnavailable("503"))
     vendor.next(SELFIES, VendorUnavailable("503"))
-
-    fetched = fetch(vendor, bucket)
-
-    assert next(iter(fetched.failures)) == "details"
+    assert list(fetch(vendor, bucket, details_first=first).errors) == [DETAILS, SELFIES]
 
 
-def test_a_bucket_that_fails_is_an_error_of_the_whole_attempt(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    class Broken(FakeBucket):
-        def create(
-            self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
-        ) -> bool:
-            raise ConnectionError
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(TicketNotFound("404"), TicketNotFound), (details("IN_PROGRESS"), TicketInProgress)],
+    ids=["unknown", "in progress"],
+)
+def test_details_first_asks_for_no_image_of_a_ticket_that_is_unknown_or_in_progress(
+    vendor: FakeVendor, bucket: FakeBucket, answer: Any, code: type[RetryableError]
+) -> None:
+    vendor.next("details", answer)
+    fetched = fetch(vendor, bucket, details_first=True)
+    assert isinstance(fetched.errors[DETAILS], code)
+    assert vendor.effects.named("vendor.files") == []
+    assert len(bucket) == 0
 
-    with pytest.raises(ConnectionError):
-        fetch(vendor, Broken())
 
-
-def test_another_writer_of_the_same_object_is_a_failure_of_that_type_alone(
+def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(
     vendor: FakeVendor, bucket: FakeBucket
 ) -> None:
-    class Contended(FakeBucket):
-        def create(
-            self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
-        ) -> bool:
-            if "/DOCUMENT/" in key:
-                raise WriteConflict("object")
-            return super().create(key, body, content_type)
-
-    fetched = fetch(vendor, Contended())
-
-    assert set(fetched.images) == {SELFIES, PORTRAIT}
-    assert fetched.failures[DOCUMENT].code == "superseded"
+    vendor.next("details", VendorUnavailable("503"))
+    assert len(fetch(vendor, bucket, details_first=True).images) == 5
 
 
-class TestOnThreads:
+class TestUnrecognized:
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_body_is_kept_and_listed(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
+        vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
+        fetched = fetch(vendor, bucket)
+        [file] = fetched.unrecognized
+        assert (file.type, file.bytes, bucket[file.key]) == (part, 6, b"<html>")
+        assert file.key == f"tickets/{TICKET}/unrecognized/{sha256(b'<html>').hexdigest()}"
+        assert bucket.content_types[file.key] == "application/octet-stream"
+        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
+
+    def test_a_file_among_images_is_kept_beside_them(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
+        vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("back")]
+        fetched = fetch(vendor, bucket, (DOCUMENT,))
+        assert [(image.index, bucket[image.key]) for image in fetched.images] == [(0, picture("back").data)]
+        assert [bucket[file.key] for file in fetched.unrecognized] == [SVG.data]
+        assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
+
+    def test_a_link_to_a_forbidden_address_is_kept_as_its_text(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
+        vendor.images_of[TICKET, DOCUMENT] = [LinkedFile("https://10.0.0.1/x")]
+        vendor.next("https://10.0.0.1/x", InvalidVendorResponse("address"))
+        [file] = fetch(vendor, bucket, (DOCUMENT,)).unrecognized
+        assert bucket[file.key] == b"https://10.0.0.1/x"
+
+    def test_a_refused_response_is_an_answer_for_images_and_a_failure_for_details(
+        self, vendor: FakeVendor, bucket: FakeBucket
+    ) -> None:
+        vendor.next("details", InvalidVendorResponse("302"))
+        vendor.next(DOCUMENT, InvalidVendorResponse("302"))
+        fetched = fetch(vendor, bucket)
+        assert state_of(fetched, DETAILS) is TypeState.FAILED
+        assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
+
+
+class TestCutOffFiles:
+    @pytest.mark.parametrize("linked", [True, False])
+    @pytest.mark.parametrize(
+        ("second", "stored"),
+        [(CUT_OFF, CUT_OFF), (WHOLE, WHOLE), (InlineFile(b"\xff\xd8\xffother", JPEG, complete=False), None)],
+        ids=["same bytes", "whole", "other bytes"],
+    )
+    def test_are_fetched_again_and_stored_if_they_stay_the_same(
+        self, vendor: FakeVendor, bucket: FakeBucket, linked: bool, second: InlineFile, stored: InlineFile | None
+    ) -> None:
+        if linked:
+            vendor.images_of[TICKET, DOCUMENT] = [LINK]
+            vendor.next(LINK.url, CUT_OFF, second)
+        else:
+            vendor.next(DOCUMENT, [CUT_OFF], [second])
+        fetched = fetch(vendor, bucket, (DOCUMENT,), with_details=False)
+        assert [bucket[image.key] for image in fetched.images] == ([stored.data] if stored else [])
+        assert state_of(fetched, DOCUMENT) is (TypeState.STORED if stored else TypeState.FAILED)
+
+
+class TestThreads:
     @pytest.fixture
     def pool(self) -> Iterator[ThreadPoolExecutor]:
-        with ThreadPoolExecutor(16) as pool:
+        with ThreadPoolExecutor(8) as pool:
             yield pool
 
-    def test_every_call_is_under_way_at_the_same_time(
+    def test_all_parts_are_asked_for_at_the_same_time(
         self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor
     ) -> None:
         together = threading.Barrier(6, timeout=5)
 
-        def meet(when: str, name: str) -> None:
-            if when == "before" and name.startswith("vendor."):
+        def hook(when: str, _: str) -> None:
+            if when == "before":
                 together.wait()
 
-        vendor.effects.hook = meet
+        vendor.effects.hook = hook
+        assert len(fetch(vendor, bucket, pool=pool).images) == 5
 
-        fetched = Fetcher(vendor, bucket, pool).fetch(TICKET, ImageType, time.monotonic() + 5, with_details=True)
+    def test_a_store_is_not_begun_when_its_time_is_over(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
+        fetched = fetch(vendor, bucket, (PORTRAIT,), with_details=False, seconds=-STORE_SECONDS - 1)
+        assert isinstance(fetched.errors[PORTRAIT], DeadlineExceeded)
+        assert len(bucket) == 0
 
-        assert fetched.failures == {}
-
-    def test_an_image_is_stored_while_another_type_is_still_on_its_way(
-        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor
+    @pytest.mark.parametrize("broken", [True, False])
+    def test_no_store_outlives_the_fetch(
+        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, broken: bool
     ) -> None:
-        stored = threading.Event()
-        vendor.next(DOCUMENT, lambda: [picture("front")] if stored.wait(5) else VendorUnavailable("waited in vain"))
-        bucket.effects.hook = lambda when, name: stored.set() if when == "after" and SELFIES in name else None
+        """GIVEN a slow PUT, and perhaps another one that fails, WHEN the fetch ends, THEN nothing is stored after it."""
 
-        fetched = Fetcher(vendor, bucket, pool).fetch(TICKET, ImageType, time.monotonic() + 10, with_details=True)
+        def hook(when: str, name: str) -> None:
+            if when == "before" and "SELF_PORTRAITS" in name:
+                time.sleep(0.2)
+            if broken and when == "before" and "DOCUMENT_PORTRAIT" in name:
+                raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 
-        assert fetched.failures == {}
-
-    @pytest.mark.parametrize("stalled", ["details", *ImageType])
-    def test_what_stalls_ends_with_the_deadline_and_costs_no_other_part(
-        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, stalled: str
-    ) -> None:
-        release = threading.Event()
-        vendor.next(str(stalled), lambda: release.wait(5) and VendorUnavailable("late"))
-        began = time.monotonic()
+        bucket.effects.hook = hook
         try:
-            fetched = Fetcher(vendor, bucket, pool).fetch(TICKET, ImageType, began + 0.25, with_details=True)
-            took = time.monotonic() - began
-        finally:
-            release.set()
-
-        assert took < 2
-        assert fetched.failures[str(stalled)].code == "deadline_exceeded"
-        assert set(fetched.images) == {SELFIES, DOCUMENT, PORTRAIT} - {stalled}
-        assert (fetched.details is None) == (stalled == "details")
+            fetch(vendor, bucket, pool=pool, seconds=0.1)
+        except ClientError:
+            assert broken
+        before = len(bucket)
+        time.sleep(0.3)
+        assert len(bucket) == before
 
 
-def test_a_failure_to_store_does_not_keep_the_image() -> None:
-    """The queue door does without garbage collection until its first batch is done."""
+def test_the_buckets_error_is_raised(vendor: FakeVendor, bucket: FakeBucket) -> None:
+    error: Any = ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject")
 
-    class Image:
-        pass
+    def hook(when: str, _: str) -> None:
+        if when == "before":
+            raise error
 
-    def store(_: Image) -> None:
-        raise ValueError
-
-    image = Image()
-    gone = weakref.ref(image)
-    gc.disable()
-    try:
-        failed = _done(partial(store, image))
-        del image, failed
-        assert gone() is None
-    finally:
-        gc.enable()
+    bucket.effects.hook = hook
+    with pytest.raises(ClientError):
+        fetch(vendor, bucket)

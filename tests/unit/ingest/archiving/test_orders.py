@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from ingest.archiving.archiver import ArchiveRequest
-from ingest.files.parsing import InlineImage
+from ingest.files.parsing import InlineFile
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, Pictures, event, request
 from tests.support.fakes import picture
 from tests.support.steps import Attempt, Killed, Steps
@@ -267,7 +267,7 @@ class Tickets(RuleBasedStateMachine):
             image.data
             for kind in ImageType
             for image in self.house.vendor.images_of[TICKET, kind]
-            if isinstance(image, InlineImage)
+            if isinstance(image, InlineFile)
         ]
 
     def _come_to(self, delivery: Delivery, place: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from urllib3 import HTTPHeaderDict
 
-from ingest.files.parsing import InlineImage, LinkedImage
+from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.vendor import client
 from ingest.vendor import client as client_module
 from ingest.vendor.client import ATTEMPT_TIMEOUT, MAX_BYTES, TOKEN_MAX_BYTES, Preventor
@@ -160,11 +160,11 @@ class Vendor:
 
     def images(
         self, kind: ImageType = ImageType.SELF_PORTRAITS, seconds: float = 10.0, ticket: str = TICKET
-    ) -> list[InlineImage | LinkedImage]:
+    ) -> list[InlineFile | LinkedFile]:
         return self.api.files(ticket, kind, time.monotonic() + seconds)
 
-    def linked(self, url: str = "https://images.example.com/1.jpg", seconds: float = 10.0) -> InlineImage:
-        return self.api.linked_file(LinkedImage(url), time.monotonic() + seconds)
+    def linked(self, url: str = "https://images.example.com/1.jpg", seconds: float = 10.0) -> InlineFile:
+        return self.api.linked_file(LinkedFile(url), time.monotonic() + seconds)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ class TestTheCalls:
     def test_for_images_ask_for_one_type(self, vendor: Vendor, kind: ImageType) -> None:
         [image] = vendor.images(kind)
 
-        assert isinstance(image, InlineImage)
+        assert isinstance(image, InlineFile)
         assert image.data == JPEG
         [call] = vendor.transport.to(IMAGES_PATH)
         assert parse_qs(urlsplit(call.url).query) == {"type": [kind.value]}

@@ -1,0 +1,107 @@
+"""Decide when a ticket is final: which answers of the vendor count, and which are asked for again. Pure: no I/O.
+
+An empty answer for an uploaded type, and an answer that is unrecognized, may mean "not ready yet". They are asked for
+again until the vendor has given the same answer for the settle time; then they are taken as they are. An answer that
+changes each time (an HTML page with a time in it) is taken after twice the settle time. The vendor cuts derived types
+out of uploaded ones: while an uploaded type is missing, an empty answer for a derived type says nothing.
+
+Only FAILED (no answer: 5xx, time-out, 429) has no end here. The schedule ends it after `RequeueForDays`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ticket_archive.clock import iso
+from ticket_archive.models import DETAILS, ImageType, TypeState
+from ticket_archive.table import PendingAnswer
+
+EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The vendor's answer for one part of a ticket, now. `answer` identifies it: EMPTY, or a digest of what came."""
+
+    state: TypeState
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The parts' states. `waiting` are those that keep the ticket incomplete; their state is FAILED.
+
+    `pending` are the answers to compare later ones with. `settles_at` is when the next of them settles.
+    """
+
+    states: Mapping[str, TypeState]
+    waiting: Collection[str] = ()
+    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
+    settles_at: datetime | None = None
+
+    @property
+    def only_pending(self) -> bool:
+        """Whether all that is missing will settle by itself: no part has failed."""
+        return (
+            bool(self.waiting)
+            and self.settles_at is not None
+            and all(part in self.pending or _is_derived(part) for part in self.waiting)
+        )
+
+
+def settle(
+    observed: Mapping[str, Observation],
+    earlier: Mapping[str, PendingAnswer],
+    now: datetime,
+    settle_time: timedelta,
+    at_once: Collection[str] = (),
+) -> Settlement:
+    """Return the state of each observed part (an image type or DETAILS).
+
+    `earlier` is what earlier attempts left as `pending`. Parts in `at_once` are taken as they are, even failed ones.
+    """
+    states = {part: observation.state for part, observation in observed.items()}
+    pending: dict[str, PendingAnswer] = {}
+    waiting: set[str] = set()
+    ends: list[datetime] = []
+    for part, observation in observed.items():
+        before = earlier.get(part)
+        if part in at_once:
+            continue
+        if observation.state is TypeState.FAILED:
+            waiting.add(part)
+            if before:
+                pending[part] = before
+        elif observation.state is TypeState.UNRECOGNIZED or (
+            observation.state is TypeState.ABSENT and not _is_derived(part)
+        ):
+            answer = _pending(observation.answer, before, now)
+            end = _end(answer, settle_time)
+            if end > now:
+                waiting.add(part)
+                pending[part] = answer
+                ends.append(end)
+    if any(part in waiting for part in observed if part != DETAILS and not _is_derived(part)):
+        waiting |= {
+            part
+            for part, state in states.items()
+            if state is TypeState.ABSENT and _is_derived(part) and part not in at_once
+        }
+    states |= dict.fromkeys(waiting, TypeState.FAILED)
+    return Settlement(states, waiting, pending, min(ends, default=None))
+
+
+def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> PendingAnswer:
+    if before is None:
+        return PendingAnswer(answer, iso(now), iso(now))
+    return before if before.answer == answer else PendingAnswer(answer, iso(now), before.first)
+
+
+def _end(answer: PendingAnswer, settle_time: timedelta) -> datetime:
+    same = datetime.fromisoformat(answer.since) + settle_time
+    changing = datetime.fromisoformat(answer.first) + 2 * settle_time
+    return min(same, changing)
+
+
+def _is_derived(part: str) -> bool:
+    return part != DETAILS and not ImageType(part).uploaded
