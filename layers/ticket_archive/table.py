@@ -356,7 +356,7 @@ def _read_image(image: Mapping[str, Any]) -> StoredImage:
 
 
 def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Binary) else value
+    return bytes(value) if isinstance(value, Binary) else value
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def main(folder: Path) -> dict[str, Any]:
 
     [link] = preventor().files("T-1", ImageType.DOCUMENT, time.monotonic() + SECONDS)
     assert isinstance(link, LinkedFile)
-    results["fetched"] = preventor().linked_file(link, time.monotonic() + SECONDS).content_type
+    fetched = preventor().linked_file(link, time.monotonic() + SECONDS)
+    results["fetched"] = fetched.format.content_type if fetched.format else None
     results["said to the vendor"] = [request.decode("latin-1") for request in vendor.requests]
     results["said to the image host"] = [request.decode("latin-1") for request in images.requests]
     results["sentinels reached"] = [each.name for each in sentinels if each.connections]

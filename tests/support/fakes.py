@@ -167,7 +167,9 @@ class FakeDynamoDB:
             old = self.records.get(_record_key(call["Key"]), {})
             if not _holds(call["ConditionExpression"], old, names, values):
                 error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
-                raise ClientError({**error, **({"Item": _attributes(old)} if old else {})}, "UpdateItem")
+                if old:
+                    error["Item"] = _attributes(old)
+                raise ClientError(error, "UpdateItem")
             new = {**_plain(call["Key"]), **old}
             for verb, clause in re.findall(r"(SET|REMOVE|ADD) (.*?)(?= REMOVE | ADD |$)", call["UpdateExpression"]):
                 for action in re.split(r", (?![^(]*\))", clause):
@@ -237,7 +239,7 @@ def _record_key(key: Mapping[str, Any]) -> tuple[str, str]:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: _deserialise(value) for name, value in values.items()}
-    return {name: value.value if isinstance(value, Binary) else value for name, value in plain.items()}
+    return {name: bytes(value) if isinstance(value, Binary) else value for name, value in plain.items()}
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:

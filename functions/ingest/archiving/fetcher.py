@@ -167,10 +167,11 @@ class Fetcher:
         self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
     ) -> StoredFile:
         if isinstance(file, LinkedFile):
+            link = file
             try:
-                file = self._linked_file(file, deadline)
+                file = self._linked_file(link, deadline)
             except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
-                return self._keep_unrecognized(ticket, kind, file.url.encode())
+                return self._keep_unrecognized(ticket, kind, link.url.encode())
         if time.monotonic() > deadline + STORE_SECONDS:
             raise DeadlineExceeded(kind.value)
         if file.format is None:
