@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -356,7 +356,7 @@ def _read_image(image: Mapping[str, Any]) -> StoredImage:
 
 
 def _plain(value: Any) -> Any:
-    return bytes(value) if isinstance(value, Binary) else value
+    return cast("Any", value).value if isinstance(value, Binary) else value
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:

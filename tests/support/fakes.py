@@ -196,7 +196,7 @@ class _Missing:
     def __eq__(self, _: object) -> bool:
         return False
 
-    __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __eq__  # type: ignore[assignment]
+    __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __eq__
 
 
 _MISSING = _Missing()
@@ -239,7 +239,7 @@ def _record_key(key: Mapping[str, Any]) -> tuple[str, str]:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: _deserialise(value) for name, value in values.items()}
-    return {name: bytes(value) if isinstance(value, Binary) else value for name, value in plain.items()}
+    return {name: cast("Any", value).value if isinstance(value, Binary) else value for name, value in plain.items()}
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
