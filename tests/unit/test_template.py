@@ -502,18 +502,10 @@ def recorded() -> list[dict[str, Any]]:
     client: Any = Recorder()
     table = TicketTable(client, "Tickets")
     table.put_event("T-1", "e1", "2026", "x", 1_900_000_000)
-<<<<<<< HEAD
     table.incomplete(1)
     table.by_customer("C-1", 1, None)
     calls: list[dict[str, Any]] = client.calls
     return calls
-=======
-    table.expire("T-1", 1_900_000_000)
-    # WHEN / THEN
-    attribute = time_to_live(template, "Tickets")
-    assert recorder.written[attribute] == {"N": "1900000000"}
-    assert f"#{attribute}" in recorder.asked[0]["UpdateExpression"]
->>>>>>> e94ff7c (Settle every ticket and archive it with what there is)
 
 
 @BROKEN.by("Tickets/Properties/TimeToLiveSpecification/AttributeName", "expiry")

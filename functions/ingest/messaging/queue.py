@@ -14,11 +14,7 @@ class TicketQueue:
         self._url = url
 
     def send(self, body: str, delay: int = 0) -> str:
-<<<<<<< HEAD
         """Send a message and return its id; it is durable then. It is delivered after `delay` seconds (up to 900)."""
-=======
-        """Send a message and return its id; the message is durable then. It is delivered after `delay` (0 to 900) seconds."""
->>>>>>> e94ff7c (Settle every ticket and archive it with what there is)
         return self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)["MessageId"]
 
     def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
