@@ -63,7 +63,7 @@ lint: setup ## ruff and the template's linters
 	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 
 typecheck: $(DEV) ## mypy, strict
-	$(BIN)/mypy $(wildcard layers functions local ops tests bench tools examples/*/code)
+	$(BIN)/mypy $(wildcard layers functions clients/python local ops tests bench tools examples/*/code)
 
 fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to each route (ARGS="--count N --seed N")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)

@@ -115,7 +115,7 @@ def archived(stack: LocalStack) -> dict[str, str]:
     }
 
 
-GOOD = {"ticket": 200, "details": 200, "images": 200, "image": 307, "customer": 200}
+GOOD = {"ticket": 200, "details": 200, "images": 200, "image": 200, "customer": 200}
 
 
 @pytest.mark.parametrize("name", MAY)
@@ -127,6 +127,9 @@ def test_a_principal_reads_what_its_policy_names_and_nothing_else(
     assert {route: answer.status_code for route, answer in answered.items()} == {
         route: GOOD[route] if route in may else 403 for route in ROUTES
     }
+    for route in ROUTES:
+        for slashed in (f"{archived[route]}/", archived[route].replace("/", "//", 2)[1:]):
+            assert principals[name].api.get(slashed).status_code in (403, 404), slashed
     for route in {*ROUTES} - may:
         assert archived["sha256"] not in answered[route].text
         assert archived["id"] not in answered[route].json().get("ticket", "")
@@ -299,16 +302,13 @@ def test_the_example_resource_policy_gives_the_one_it_names_images_and_leaves_th
 def test_an_example_policy_names_routes_that_there_are(file: str) -> None:
     """Each ARN ends in a method and a path of the API's, a parameter's place held by a star."""
     api = json.loads((ROOT / "docs" / "openapi.json").read_text())
-    known = {re.sub(r"\{\w+\}", "*", path) for path in api["paths"]} | {
-        "/webhooks/tickets",
-        "/tickets/*",
-        "/*",
-        "/customers/*",
-    }
+    known = {re.sub(r"\{\w+\}", "*", path) for path in api["paths"]} | {"/*", "/customers/*"}
     for statement in json.loads((POLICIES / file).read_text())["Statement"]:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert statement["Action"] == "execute-api:Invoke"
         for resource in resources:
             match = re.fullmatch(r"arn:aws:execute-api:REGION:ACCOUNT:API/v1/(GET|POST)(/.*)", resource)
             assert match, resource
-            assert match[2] in known, resource
+            # a trailing star of a denial covers a trailing slash as well
+            path = match[2].removesuffix("*") if statement["Effect"] == "Deny" else match[2]
+            assert match[2] in known or path in known, resource

@@ -62,9 +62,9 @@ class Archive:
         answer = self._get(f"{self._api_url}/tickets/{state.ticket}/images/{picture.sha256}", signed=True)
         if answer.status_code in (404, 410):
             return None
-        if answer.status_code != 307:
+        if answer.status_code != 200:
             raise ArchiveError(f"the retrieval API answered {answer.status_code}")
-        self._check(picture, self._get(answer.headers["Location"], signed=False))
+        self._check(picture, self._get(json.loads(answer.content)["url"], signed=False))
         return picture.sha256
 
     def _check(self, picture: Picture, answer: AWSResponse) -> None:

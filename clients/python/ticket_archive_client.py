@@ -1,0 +1,215 @@
+"""Client of the ticket archive's retrieval API. One module to copy; it needs boto3, requests and pydantic."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+from urllib.parse import quote, urlencode
+
+import boto3
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from pydantic import BaseModel
+
+SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
+
+
+class ArchiveApiError(Exception):
+    """A response other than 200. `code` is the problem's stable code; None if API Gateway or S3 sent the response."""
+
+    def __init__(self, status: int, code: str | None = None, detail: str | None = None) -> None:
+        super().__init__(f"{status} {code or ''} {detail or ''}".strip())
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class TicketPending(ArchiveApiError):
+    """The ticket is not archived yet. `missing` gives reasons; ask again after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int, missing: dict[str, str]) -> None:
+        super().__init__(202, "pending")
+        self.retry_after = retry_after
+        self.missing = missing
+
+
+class CorruptDownload(Exception):
+    """The downloaded bytes do not have the hash that the archive stored."""
+
+
+class Image(BaseModel):
+    """A stored image: position within its type from 0, SHA-256 in hexadecimal, size in bytes."""
+
+    type: str
+    index: int
+    sha256: str
+    bytes: int
+    content_type: str
+
+
+class SignedImage(Image):
+    """An image with a URL that is valid until `expires_at`. The URL grants access: do not log it."""
+
+    url: str
+    expires_at: datetime
+    content_disposition: Literal["attachment", "inline"]
+
+
+class UnrecognizedFile(BaseModel):
+    """A file that is stored but never served."""
+
+    type: str
+    sha256: str
+    bytes: int
+
+
+class Ticket(BaseModel):
+    """An archived ticket."""
+
+    ticket: str
+    state: str
+    complete: bool
+    outcome: str | None
+    disposition: str | None
+    confidence_score: float | None
+    risk_code: str | None
+    version: str | None
+    received_at: datetime | None
+    fetched_at: datetime | None
+    archived_at: datetime | None
+    images: list[Image]
+    types: dict[str, str]
+    absent: list[str]
+    unrecognized: list[UnrecognizedFile]
+
+
+class CustomerTicket(BaseModel):
+    """A ticket in a customer's list, in any state."""
+
+    ticket: str
+    state: str
+    outcome: str | None
+    disposition: str | None
+    version: str | None
+    archived_at: datetime | None
+
+
+class TicketArchive:
+    """Calls the API with the credentials and the region of a boto3 session. Use one instance per thread.
+
+    Methods with `wait` ask again for up to that many seconds while a ticket is not archived yet, then raise
+    TicketPending. Any other failure is an ArchiveApiError.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        session: boto3.Session | None = None,
+        *,
+        http: requests.Session | None = None,
+        timeout: float = 10,
+    ) -> None:
+        """`api_url` is the stack's output ApiUrl; `timeout` is in seconds for each request."""
+        self._api_url = api_url.rstrip("/")
+        self._session = session or boto3.Session()
+        self._http = http or requests.Session()
+        self._timeout = timeout
+
+    def ticket(self, ticket: str, *, wait: float = 0) -> Ticket:
+        """Return an archived ticket."""
+        return Ticket.model_validate_json(self._get(f"/tickets/{quote(ticket, safe='')}", wait=wait).content)
+
+    def details(self, ticket: str, *, wait: float = 0) -> Any:
+        """Return the vendor's details as parsed JSON, numbers with fractions as Decimal."""
+        response = self._get(f"/tickets/{quote(ticket, safe='')}/details", wait=wait)
+        if response.headers["Content-Type"] == SIGNED_URL_TYPE:
+            response = self._download(response.json()["url"])
+        return json.loads(response.content, parse_float=Decimal)
+
+    def images(
+        self,
+        ticket: str,
+        types: Sequence[str] = ("ALL",),
+        *,
+        expires_in: int | None = None,
+        disposition: Literal["attachment", "inline"] = "attachment",
+        wait: float = 0,
+    ) -> list[SignedImage]:
+        """Return a ticket's images with presigned URLs that live `expires_in` seconds (60 to 900) or less."""
+        query = {"type": ",".join(types), "expires_in": expires_in, "disposition": disposition}
+        response = self._get(f"/tickets/{quote(ticket, safe='')}/images", query, wait=wait)
+        return [SignedImage.model_validate(image) for image in response.json()["images"]]
+
+    def image(self, ticket: str, sha256: str) -> SignedImage:
+        """Return one image by its hash, with a presigned URL."""
+        response = self._get(f"/tickets/{quote(ticket, safe='')}/images/{quote(sha256, safe='')}")
+        return SignedImage.model_validate_json(response.content)
+
+    def download(self, image: SignedImage) -> bytes:
+        """Return an image's bytes. Raises CorruptDownload if their hash differs."""
+        body = self._download(image.url).content
+        if hashlib.sha256(body).hexdigest() != image.sha256:
+            raise CorruptDownload(f"{image.type} {image.index}")
+        return body
+
+    def customer_tickets(self, customer: str, *, page_size: int = 100) -> Iterator[CustomerTicket]:
+        """Yield all tickets of a customer, newest first."""
+        cursor: str | None = None
+        while True:
+            query = {"limit": page_size, "cursor": cursor}
+            page = self._get(f"/customers/{quote(customer, safe='')}/tickets", query).json()
+            yield from map(CustomerTicket.model_validate, page["tickets"])
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _get(self, path: str, query: dict[str, Any] | None = None, *, wait: float = 0) -> requests.Response:
+        deadline = time.monotonic() + wait
+        # SigV4 covers the encoded query: a comma must be sent as %2C, a space as %20
+        text = urlencode({name: each for name, each in (query or {}).items() if each is not None}, quote_via=quote)
+        url = f"{self._api_url}{path}{'?' if text else ''}{text}"
+        while True:
+            response = self._send(url)
+            if response.status_code == 200:
+                return response
+            if response.status_code != 202:
+                raise _error(response)
+            pause = int(response.headers["Retry-After"])
+            if time.monotonic() + pause > deadline:
+                raise TicketPending(pause, response.json()["missing"])
+            time.sleep(pause)
+
+    def _send(self, url: str) -> requests.Response:
+        request = AWSRequest("GET", url)
+        credentials: Any = self._session.get_credentials()  # without any, SigV4Auth raises NoCredentialsError
+        SigV4Auth(credentials, "execute-api", self._session.region_name).add_auth(request)
+        headers = dict(request.headers.items())
+        return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
+
+    def _download(self, url: str) -> requests.Response:
+        """Get a presigned URL. It carries its own signature: S3 refuses a second one."""
+        response = self._http.get(url, timeout=self._timeout, allow_redirects=False)
+        if response.status_code != 200:
+            raise ArchiveApiError(response.status_code)
+        return response
+
+
+def _error(response: requests.Response) -> ArchiveApiError:
+    if response.headers.get("Content-Type") != "application/problem+json":
+        return ArchiveApiError(response.status_code)
+    problem = response.json()
+    return ArchiveApiError(response.status_code, problem["code"], problem.get("detail"))

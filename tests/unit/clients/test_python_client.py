@@ -1,0 +1,156 @@
+"""clients/python/ticket_archive_client.py against the retrieval function itself and docs/openapi.json."""
+
+import gzip
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import boto3
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+import ticket_archive_client as client
+from retrieval import app
+from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
+from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
+from ticket_archive.details import ANSWER_LIMIT
+from ticket_archive.models import ImageType
+
+API = "https://api.example/v1"
+
+
+class Api(BaseAdapter):
+    """Passes signed requests to the function, and others to `objects` by their path, as S3 would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.objects: dict[str, bytes] = {}
+        self.sent: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.sent.append(request)
+        response = requests.Response()
+        response.url = str(request.url)
+        url = urlsplit(response.url)
+        if url.hostname == "api.example":
+            assert "Authorization" in request.headers
+            answer = app.lambda_handler(event(url.path.removeprefix("/v1"), parse_qs(url.query)), CONTEXT)
+            response.status_code, response._content = answer["statusCode"], answer["body"].encode()
+            response.headers.update({name: each[0] for name, each in answer["multiValueHeaders"].items()})
+        else:
+            assert not [name for name in request.headers if name.lower().startswith(("authorization", "x-amz-"))]
+            response.status_code = 200 if url.path in self.objects else 404
+            response._content = self.objects.get(url.path, b"")
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def event(path: str, query: dict[str, list[str]]) -> dict[str, Any]:
+    """The event of a path: its segments at odd positions are parameters."""
+    parts = path.split("/")[1:]
+    for resource in DOCUMENT["paths"]:
+        template = resource.split("/")[1:]
+        if len(template) == len(parts) and all(
+            a == b or a.startswith("{") for a, b in zip(template, parts, strict=True)
+        ):
+            named = {a.strip("{}"): unquote(b) for a, b in zip(template, parts, strict=True) if a.startswith("{")}
+            return request(resource, named, query)
+    raise AssertionError(path)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    monkeypatch.setattr(app, "dependencies", world)
+    return world
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+def archive(api: Api, world: World) -> client.TicketArchive:
+    http = requests.Session()
+    http.mount("https://", api)
+    session = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
+    return client.TicketArchive(API, session, http=http)
+
+
+@pytest.mark.parametrize("model", [client.Image, client.SignedImage, client.Ticket, client.CustomerTicket])
+def test_a_model_has_the_documented_fields(model: Any) -> None:
+    documented = DOCUMENT["components"]["schemas"][model.__name__]
+
+    assert model.model_json_schema()["properties"].keys() == documented["properties"].keys()
+    assert set(model.model_json_schema()["required"]) == set(documented["required"])
+
+
+def test_ticket_and_details_are_returned(archive: client.TicketArchive) -> None:
+    assert archive.ticket(TICKET).outcome == "ACCEPTED"
+    assert archive.details(TICKET) == json.loads(json.dumps(DETAILS, default=float), parse_float=Decimal)
+
+
+def test_large_details_are_downloaded(archive: client.TicketArchive, world: World, api: Api) -> None:
+    key = f"tickets/{TICKET}/details/{'d' * 64}.json.gz"
+    world.bucket[key] = gzip.compress(b"{}")
+    world.tickets.add(item(details=None, details_key=key, details_bytes=ANSWER_LIMIT + 1))
+    api.objects[f"/{key}"] = b'{"a": 1.10}'
+
+    assert archive.details(TICKET) == {"a": Decimal("1.10")}
+
+
+def test_an_image_is_downloaded_without_the_signature_and_its_hash_is_checked(
+    archive: client.TicketArchive, world: World, api: Api
+) -> None:
+    sha256 = hashlib.sha256(b"picture").hexdigest()
+    world.tickets.add(item(images=[image(ImageType.DOCUMENT, key="k", sha256=sha256)]))
+    (listed,) = archive.images(TICKET, ["DOCUMENT", "SELF_PORTRAITS"], expires_in=60, disposition="inline")
+    assert archive.image(TICKET, sha256).sha256 == listed.sha256
+
+    api.objects["/k"] = b"picture"
+    assert archive.download(listed) == b"picture"
+    api.objects["/k"] = b"another"
+    with pytest.raises(client.CorruptDownload):
+        archive.download(listed)
+
+
+def test_a_pending_ticket_is_asked_for_again_after_retry_after(
+    archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tickets.add(incomplete(retry_at=None))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.tickets.add(item())
+
+    monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
+
+    with pytest.raises(client.TicketPending):
+        archive.ticket(TICKET)
+    assert slept == []
+    assert archive.ticket(TICKET, wait=60).state == "archived"
+    assert slept == [5]
+
+
+def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive, world: World) -> None:
+    world.tickets.next_cursor = "next"
+    tickets = archive.customer_tickets(CUSTOMER, page_size=1)
+    assert next(tickets).ticket == TICKET
+    world.tickets.next_cursor = None
+
+    assert [each.ticket for each in tickets] == [TICKET]
+    assert world.tickets.asked == (CUSTOMER, 1, "next")
+
+
+def test_a_problem_is_an_error_with_its_code(archive: client.TicketArchive) -> None:
+    with pytest.raises(client.ArchiveApiError) as error:
+        archive.image(TICKET, sha256_of(ImageType.DOCUMENT, 9))
+
+    assert (error.value.status, error.value.code) == (404, "unknown_image")
