@@ -121,7 +121,7 @@ def copy():
         if {function == "ingest.app"}:
             from ingest.vendor import client
             from ingest.handlers import sqs as sqs_handler
-            drawn += [preventor._random.random(), sqs_handler._random.random()]
+            drawn += [client._random.random(), sqs_handler._random.random()]
         os.write(theirs, json.dumps(drawn).encode())
         os._exit(0)
     os.wait()

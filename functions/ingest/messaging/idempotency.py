@@ -53,6 +53,7 @@ class EventIdempotency:
         Raises what `process` raises, and WriteConflict while another delivery of the event is in progress.
         """
         results: list[str] = []
+        failures: list[Exception] = []
 
         @idempotent_function(  # type: ignore[untyped-decorator]
             data_keyword_argument="event_id",
@@ -61,7 +62,11 @@ class EventIdempotency:
             key_prefix=_KEY_PREFIX,
         )
         def process_once(*, event_id: str) -> str:  # noqa: ARG001 - Powertools takes the key from it
-            results.append(process())
+            try:
+                results.append(process())
+            except Exception as error:
+                failures.append(error)
+                raise
             return results[0]
 
         try:
@@ -70,5 +75,7 @@ class EventIdempotency:
             raise WriteConflict("event") from None
         except IdempotencyPersistenceLayerError as error:
             logger.warning("idempotency store unavailable", extra=describe(error.__cause__ or error))
+            if failures:
+                raise failures[0] from None
             return results[0] if results else process()
         return str(result)

@@ -151,7 +151,7 @@ class TestAStoreOutOfReach:
         with log_lines() as lines:
             once.run("the-event-id", MessageProcessor())
 
-        assert lines.saying("idempotency store out of reach")[0]["error"] == "ConnectionError"
+        assert lines.saying("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
 
 
@@ -160,7 +160,6 @@ def test_the_store_is_ready_before_the_first_thread_uses_it(store: FakeIdempoten
     once = EventIdempotency(cast("Any", store), "idempotency")
 
     assert once._store.configured
-    assert once._store.event_key_compiled_jmespath is not None
     assert once._store.hash_function.__name__ == "openssl_sha256"
 
 
@@ -197,13 +196,10 @@ def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeI
     assert set(store.statuses()) == {"COMPLETED"}
 
 
-def test_neither_result_nor_key_of_the_event_is_in_the_store_in_clear(
-    store: FakeIdempotencyTable, once: EventIdempotency
-) -> None:
+def test_the_events_id_is_not_in_the_store_in_clear(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
     once.run("the-event-id", lambda: "archived")
 
     assert "the-event-id" not in str(store.records)
-    assert "archived" not in str(store.records)
 
 
 def test_nothing_is_warned_of(once: EventIdempotency, caplog: pytest.LogCaptureFixture) -> None:

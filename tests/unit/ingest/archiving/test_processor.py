@@ -1,0 +1,314 @@
+"""From a queue message to what it asks for."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult, Quarantine
+from ingest.messaging.backoff import pause_before_delivery
+from ingest.messaging.idempotency import EventIdempotency
+from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
+from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue
+from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
+from ticket_archive.models import TicketState
+from ticket_archive.webhook_encryption import encrypt_event
+
+SECRET, OTHER = b"0123456789abcdef0123456789abcdef", b"fedcba9876543210fedcba9876543210"
+COMPLETED = {
+    "ticket": TICKET,
+    "event": "ticket.verification.completed",
+    "flow_status": "ACCEPTED",
+    "disposition": "PASSED",
+    "data": {"full_name": "Jane Doe"},
+}
+
+
+UNRECOGNIZED = [
+    {"ticket": TICKET, "event": "ticket.verification.expired"},
+    {"data": {"ticket": TICKET, "event": "something.new"}},
+    {"ticket": TICKET},
+]
+
+
+class ProcessorHarness:
+    """A MessageProcessor among fakes. `secrets` are the live webhook secrets, or what reading them raises."""
+
+    def __init__(self) -> None:
+        self.house = ArchiveHarness()
+        self.house.has()
+        self.queue = FakeQueue(self.house.effects)
+        self.store = FakeIdempotencyTable(self.house.effects)
+        self.secrets: Sequence[bytes] | Exception = [SECRET]
+        self.plaintext = False
+        self.idempotency = EventIdempotency(cast("Any", self.store), "idempotency")
+        self.idempotency.begin_invocation(cast("Any", FakeContext()))
+        self.quarantine: Quarantine = self.queue
+
+    def do(self, body: str, receives: int = 1) -> ProcessingResult:
+        work = MessageProcessor(
+            archive=self.house.archive(),
+            idempotency=self.idempotency,
+            quarantine=self.quarantine,
+            webhook_secrets=self._secrets,
+            allow_plaintext=self.plaintext,
+            retry_delay=20.0,
+        )
+        return work.process(Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives), time.monotonic() + 5)
+
+    def _secrets(self) -> Sequence[bytes]:
+        if isinstance(self.secrets, Exception):
+            raise self.secrets
+        return self.secrets
+
+
+@pytest.fixture
+def harness() -> ProcessorHarness:
+    return ProcessorHarness()
+
+
+def webhook(event: object = COMPLETED, secret: bytes = SECRET, iv: bytes = bytes(16)) -> str:
+    body, header = encrypt_event(json.dumps(event).encode(), secret, iv)
+    return webhook_message(Webhook(body=body, iv=header, content_type="text/plain", received_at=RECEIVED_AT))
+
+
+def plain(event: object = COMPLETED) -> str:
+    return webhook_message(
+        Webhook(body=json.dumps(event).encode(), iv=None, content_type="application/json", received_at=RECEIVED_AT)
+    )
+
+
+class TestACompletion:
+    def test_is_archived(self, harness: ProcessorHarness) -> None:
+        done = harness.do(webhook())
+
+        assert (done.result, done.ticket, done.kind) == ("archived", TICKET, "ticket.verification.completed")
+        assert harness.house.table[TICKET].state is TicketState.ARCHIVED
+        harness.house.check()
+
+    def test_is_noted_under_the_time_when_it_came_in(self, harness: ProcessorHarness) -> None:
+        done = harness.do(webhook())
+
+        assert list(harness.house.table.events) == [(TICKET, f"event#{RECEIVED_AT}#{done.event_id}")]
+
+    def test_that_comes_again_is_recognised_without_asking_the_vendor(self, harness: ProcessorHarness) -> None:
+        harness.do(webhook())
+        harness.house.effects.log.clear()
+
+        again = harness.do(webhook(iv=b"another vector.."))
+
+        assert again.result == "duplicate"
+        assert harness.house.effects.named("vendor") == []
+        assert harness.house.effects.named("table") == [f"table.get {TICKET}"], "one look, no write"
+
+    def test_that_comes_in_the_same_words_when_the_ticket_is_back_in_an_earlier_state_is_archived(
+        self, harness: ProcessorHarness
+    ) -> None:
+        # GIVEN a ticket that was accepted, then rejected
+        harness.do(webhook())
+        harness.house.has("REJECTED")
+        harness.do(webhook({**COMPLETED, "flow_status": "REJECTED", "disposition": "FAILED"}))
+        # WHEN it is accepted again, and the vendor says so as it did the first time
+        harness.house.has("ACCEPTED")
+        again = harness.do(webhook())
+        # THEN that is a state of its own, and the event is recognised from then on
+        assert again.result == "archived"
+        assert harness.do(webhook()).result == "duplicate"
+        assert harness.house.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
+        harness.house.check()
+
+    def test_that_comes_again_changes_nothing_where_the_store_was_lost(self, harness: ProcessorHarness) -> None:
+        harness.do(webhook())
+        harness.store.records.clear()
+
+        assert harness.do(webhook()).result == "unchanged"
+        harness.house.check()
+
+    def test_that_is_not_ready_is_not_remembered_as_done(self, harness: ProcessorHarness) -> None:
+        harness.house.vendor.next("DOCUMENT", ())
+        with pytest.raises(TicketIncomplete):
+            harness.do(webhook())
+        assert harness.store.records == {}
+
+        assert harness.do(webhook()).result == "archived"
+
+    def test_in_clear_is_archived_where_that_is_allowed(self, harness: ProcessorHarness) -> None:
+        harness.plaintext = True
+
+        assert harness.do(plain()).result == "archived"
+
+    def test_opens_with_any_of_the_live_secrets(self, harness: ProcessorHarness) -> None:
+        harness.secrets = [OTHER, SECRET]
+
+        assert harness.do(webhook()).result == "archived"
+
+    def test_leaves_an_incomplete_ticket_to_the_queue_until_that_has_had_its_turn(
+        self, harness: ProcessorHarness
+    ) -> None:
+        harness.house.vendor.next("DOCUMENT", VendorUnavailable("503"))
+
+        with pytest.raises(TicketIncomplete):
+            harness.do(webhook(), receives=8)
+
+        [waiting] = harness.house.table.incomplete(1)
+        longest = pause_before_delivery(9, 20.0, None, 1.0)
+        registered = str(harness.house.table[TICKET].attributes["attempted_at"])
+        assert _seconds(waiting.retry_at) - _seconds(registered) > longest
+
+
+class TestOtherEvents:
+    def test_an_event_in_progress_is_done_at_once(self, harness: ProcessorHarness) -> None:
+        event = {**COMPLETED, "event": "ticket.verification.in_progress", "flow_status": "IN_PROGRESS"}
+
+        assert harness.do(webhook(event)).result == "in_progress"
+        assert harness.house.effects.log == []
+
+    @pytest.mark.parametrize("event", UNRECOGNIZED)
+    def test_an_unrecognized_event_is_a_hint_to_ask_the_vendor(self, harness: ProcessorHarness, event: object) -> None:
+        done = harness.do(webhook(event))
+
+        assert (done.result, done.ticket, done.kind, done.unrecognized) == ("archived", TICKET, "other", True)
+        assert harness.do(webhook(event)).result == "duplicate"
+
+    @pytest.mark.parametrize("event", UNRECOGNIZED)
+    def test_a_hint_about_a_ticket_in_progress_is_done(self, harness: ProcessorHarness, event: object) -> None:
+        harness.house.has("IN_PROGRESS")
+
+        done = harness.do(webhook(event))
+
+        assert (done.result, done.unrecognized) == ("in_progress", True)
+        assert harness.house.bucket.manifests(TICKET) == []
+
+    def test_a_completion_of_a_ticket_in_progress_is_retried(self, harness: ProcessorHarness) -> None:
+        harness.house.has("IN_PROGRESS")
+
+        with pytest.raises(TicketIncomplete):
+            harness.do(webhook())
+
+
+class TestATicketRequest:
+    def test_is_archived_without_an_event(self, harness: ProcessorHarness) -> None:
+        done = harness.do(ticket_message(TICKET, kind="backfill"))
+
+        assert done == ProcessingResult("archived", TICKET, kind="backfill")
+        assert harness.house.table.events == {}
+        assert harness.house.effects.named("once") == []
+
+    def test_for_an_archived_ticket_asks_nobody(self, harness: ProcessorHarness) -> None:
+        harness.do(ticket_message(TICKET))
+        harness.house.effects.log.clear()
+
+        assert harness.do(ticket_message(TICKET)).result == "already_archived"
+        assert harness.house.effects.named("vendor") == []
+
+    def test_by_force_asks_again(self, harness: ProcessorHarness) -> None:
+        harness.do(ticket_message(TICKET))
+
+        assert harness.do(ticket_message(TICKET, force=True)).result == "unchanged"
+
+
+class TestWhatCannotBeRead:
+    @pytest.mark.parametrize(
+        ("body", "reason"),
+        [
+            ("junk", "message_malformed"),
+            ("[]", "message_malformed"),
+            ('{"v": 2, "ticket": "T-1"}', "message_version"),
+            ('{"ticket": "../../etc/passwd"}', "ticket_malformed"),
+            (plain(), "plaintext_refused"),
+            (webhook(secret=OTHER), "undecipherable"),
+            (webhook({**COMPLETED, "ticket": "../T"}), "no_ticket"),
+        ],
+    )
+    def test_goes_to_quarantine_at_once_as_it_came_with_a_reason(
+        self, harness: ProcessorHarness, body: str, reason: str
+    ) -> None:
+        assert harness.do(body) == ProcessingResult("quarantined", reason=reason)
+
+        [(kept, why)] = harness.queue.quarantined
+        assert why == reason
+        assert kept == body or json.loads(kept)["webhook"].pop("quarantined") is True
+        assert harness.house.effects.named("table") == []
+        assert harness.house.effects.named("vendor") == []
+
+    def test_counts_once_however_often_it_is_redriven(self, harness: ProcessorHarness) -> None:
+        harness.do(webhook(secret=OTHER))
+        (redriven, _) = harness.queue.quarantined.pop()
+
+        assert harness.do(redriven) == ProcessingResult("quarantined_again", reason="undecipherable")
+        assert harness.queue.quarantined == [(redriven, "undecipherable")], "the very same message"
+
+    def test_is_told_from_a_malformed_secret_which_means_a_retry(self, harness: ProcessorHarness) -> None:
+        harness.secrets = SettingsError("webhook secret: not 32 bytes")
+
+        with pytest.raises(SettingsError):
+            harness.do(webhook())
+        assert harness.queue.quarantined == []
+
+    def test_is_archived_when_it_comes_back_and_the_secret_is_right(self, harness: ProcessorHarness) -> None:
+        harness.secrets = [OTHER]
+        harness.do(webhook())
+        harness.secrets = [SECRET]
+
+        assert harness.do(harness.queue.quarantined[0][0]).result == "archived"
+
+    def test_comes_back_where_quarantine_fails(self, harness: ProcessorHarness) -> None:
+        class Full(FakeQueue):
+            def quarantine(self, body: str, reason: str) -> None:
+                raise ConnectionError
+
+        harness.quarantine = Full()
+
+        with pytest.raises(ConnectionError):
+            harness.do("junk")
+
+    def test_is_told_from_a_secret_that_cannot_be_read_which_means_a_retry(self, harness: ProcessorHarness) -> None:
+        harness.secrets = ConnectionError()
+
+        with pytest.raises(ConnectionError):
+            harness.do(webhook())
+        assert harness.queue.quarantined == []
+
+
+@pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET), ticket_message(TICKET, force=True)])
+def test_an_erased_ticket_is_done(harness: ProcessorHarness, body: str) -> None:
+    harness.house.table.erase(TICKET)
+
+    done = harness.do(body)
+    assert (done.result, done.ticket) == ("erased", TICKET)
+    assert harness.house.effects.named("vendor") == []
+
+
+@pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET)])
+def test_what_storage_raises_passes_through(harness: ProcessorHarness, body: str) -> None:
+    def broken(when: str, name: str) -> None:
+        if name.startswith("table.archive"):
+            raise ConnectionError
+
+    harness.house.effects.hook = broken
+
+    with pytest.raises(ConnectionError):
+        harness.do(body)
+
+
+def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
+    assert ProcessingResult("archived", TICKET, "e1", "other").codes() == {
+        "result": "archived",
+        "ticket": TICKET,
+        "event_id": "e1",
+        "kind": "other",
+    }
+    assert "Jane" not in repr(Message('{"name": "Jane"}', "m1", RECEIVED_AT))
+
+
+def test_an_unreadable_webhooks_reason_is_a_code() -> None:
+    assert str(UnreadableWebhook("not_json")) == "unreadable_webhook: not_json"
+
+
+def _seconds(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()

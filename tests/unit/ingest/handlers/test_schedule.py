@@ -1,0 +1,105 @@
+"""The schedule handler: queue what is due, and count it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingest import dependencies
+from ingest.handlers import schedule as schedule_handler
+from ticket_archive.clock import iso, now
+from ticket_archive.errors import SettingsError
+from ticket_archive.table import IncompleteTicket
+from ticket_archive.telemetry import metrics
+
+ENVIRONMENT = {
+    "TABLE_NAME": "tickets",
+    "BUCKET_NAME": "bucket",
+    "QUEUE_URL": "https://sqs.example.com/tickets",
+    "QUARANTINE_QUEUE_URL": "https://sqs.example.com/quarantine",
+    "IDEMPOTENCY_TABLE_NAME": "idempotency",
+    "VENDOR_URL": "https://api.preventor.com",
+    "VENDOR_CREDENTIAL_SECRET": "arn:credential",
+    "WEBHOOK_SECRET": "arn:webhook",
+    "REQUEUE_FOR_DAYS": "3",
+}
+
+
+MADE_ONCE = dependencies.schedule
+
+
+class Tickets:
+    """One ticket that is due, one that is late too, one that is too old."""
+
+    def incomplete(self, limit: int) -> list[IncompleteTicket]:
+        due = iso(now() - timedelta(minutes=1))
+        ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
+        return [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
+
+    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
+        return True
+
+
+class Queue:
+    def __init__(self) -> None:
+        self.bodies: list[str] = []
+
+    def send(self, body: str) -> str:
+        self.bodies.append(body)
+        return "m"
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    MADE_ONCE.cache_clear()
+    metrics.clear_metrics()
+    yield
+    MADE_ONCE.cache_clear()
+    metrics.clear_metrics()
+
+
+def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN
+    tickets: Any = Tickets()
+    queue: Any = Queue()
+    made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
+    monkeypatch.setattr(dependencies, "schedule", lambda: made)
+    # WHEN
+    answer = schedule_handler.handle()
+    # THEN
+    assert answer == {"requeued": 2, "given_up": 1, "late": 2}
+    assert len(queue.bodies) == 2
+    assert {name: sum(found["Value"]) for name, found in metrics.metric_set.items()} == {
+        "TicketsRequeued": 2,
+        "RequeueExhausted": 1,
+        "TicketsIncompleteForAnHour": 2,
+    }
+
+
+def test_its_dependencies_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    door = dependencies.schedule()
+    assert door.max_age == timedelta(days=3)
+    assert dependencies.schedule() is door
+
+
+@pytest.mark.parametrize(("retention", "hours"), [("0", 168), ("30", 168), ("3", 70), ("1", 22)])
+def test_a_ticket_near_the_end_of_its_retention_is_not_queued(
+    retention: str, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetching an expired ticket would begin its retention again."""
+    for variable, value in {**ENVIRONMENT, "REQUEUE_FOR_DAYS": "7", "RETENTION_DAYS": retention}.items():
+        monkeypatch.setenv(variable, value)
+
+    assert dependencies.schedule().max_age == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("name", ["QUEUE_URL", "TABLE_NAME"])
+def test_a_missing_variable_is_named_and_counted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other, value in {**ENVIRONMENT, name: ""}.items():
+        monkeypatch.setenv(other, value)
+    with pytest.raises(SettingsError, match=name):
+        schedule_handler.handle()
+    assert {metric: sum(found["Value"]) for metric, found in metrics.metric_set.items()} == {"ConfigurationErrors": 1}

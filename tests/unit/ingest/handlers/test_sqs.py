@@ -1,0 +1,413 @@
+"""A batch from the queue: what fails goes back alone, when it makes sense, and nobody reads anything in the logs."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from ingest import dependencies
+from ingest.archiving.processor import MessageProcessor
+from ingest.handlers import sqs as sqs_handler
+from ingest.handlers.sqs import SOON
+from ingest.messaging.idempotency import EventIdempotency
+from ingest.threads import ContextThreadPool
+from tests.support.archive_harness import DOCUMENT, RECEIVED_AT, SELFIES, ArchiveHarness
+from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
+from tests.support.logs import Lines, log_lines
+from ticket_archive.errors import (
+    ArchiveError,
+    DeadlineExceeded,
+    RetryableError,
+    SettingsError,
+    TicketIncomplete,
+    UnrecognizedResponse,
+    VendorAuthError,
+    VendorThrottled,
+    VendorUnavailable,
+    WriteConflict,
+)
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
+from ticket_archive.metrics import MetricBuffer
+from ticket_archive.models import TicketState
+from ticket_archive.telemetry import metrics
+from ticket_archive.webhook_encryption import encrypt_event
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+TICKETS = [f"T-{number}" for number in range(10)]
+MAX_RECEIVES = 9
+CANARY = "CANARY-Jane-Doe-1984-06-04"
+
+
+class SqsHarness:
+    """The queue door's collaborators as fakes; every ticket of TICKETS is ACCEPTED."""
+
+    def __init__(self, calls: ContextThreadPool) -> None:
+        self.house = ArchiveHarness(pool=calls)
+        for ticket in TICKETS:
+            self.house.has(ticket=ticket)
+        self.queue = FakeQueue(self.house.effects)
+        self.metric_buffer = MetricBuffer()
+        self.store = FakeIdempotencyTable(self.house.effects)
+        self.once = EventIdempotency(cast("Any", self.store), "idempotency")
+        work = MessageProcessor(
+            archive=self.house.archive(),
+            idempotency=self.once,
+            quarantine=self.queue,
+            webhook_secrets=lambda: [SECRET],
+            allow_plaintext=False,
+            retry_delay=20.0,
+        )
+        self.resources = dependencies.SqsDependencies(
+            work, self.once, cast("Any", self.queue), calls, 20.0, MAX_RECEIVES, self.metric_buffer
+        )
+
+    def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
+        """The identifiers that go back."""
+        answer = sqs_handler.handle({"Records": list(records)}, cast("Any", FakeContext(seconds)))
+        assert answer.keys() == {"batchItemFailures"}
+        assert all(failure.keys() == {"itemIdentifier"} for failure in answer["batchItemFailures"])
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsHarness]:
+    with ContextThreadPool(16, "call") as calls:
+        harness = SqsHarness(calls)
+        monkeypatch.setattr(dependencies, "sqs", lambda: harness.resources)
+        monkeypatch.setattr("ingest.handlers.sqs._random.random", lambda: 0.5)
+        metrics.clear_metrics()
+        yield harness
+        metrics.clear_metrics()
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    with log_lines() as lines:
+        yield lines
+
+
+def fails_with(harness: SqsHarness, ticket: str, error: Exception) -> None:
+    """Whatever is done for this ticket ends so."""
+
+    def hook(when: str, name: str) -> None:
+        if when == "before" and name == f"table.register {ticket}":
+            raise error
+
+    harness.house.effects.hook = hook
+
+
+def counted() -> dict[str, float]:
+    return {name: sum(entry["Value"]) for name, entry in metrics.metric_set.items()}
+
+
+def sealed(event: object) -> str:
+    body, iv = encrypt_event(json.dumps(event).encode(), SECRET, bytes(16))
+    return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
+
+
+class TestABatch:
+    def test_that_succeeds_gives_nothing_back(self, harness: SqsHarness) -> None:
+        assert harness.handle(*(sqs_record(ticket_message(ticket)) for ticket in TICKETS)) == []
+
+        assert {harness.house.table[ticket].state for ticket in TICKETS} == {TicketState.ARCHIVED}
+        assert harness.queue.pauses == {}
+        for ticket in TICKETS:
+            harness.house.check(ticket)
+
+    def test_is_worked_on_at_the_same_time(self, harness: SqsHarness) -> None:
+        together = threading.Barrier(len(TICKETS), timeout=5)
+        harness.house.effects.hook = lambda when, name: (
+            cast("None", together.wait()) if when == "before" and name.startswith("table.register") else None
+        )
+
+        assert harness.handle(*(sqs_record(ticket_message(ticket)) for ticket in TICKETS)) == []
+
+    def test_gives_back_exactly_what_failed(self, harness: SqsHarness) -> None:
+        broken = {"T-2": ConnectionError("x"), "T-5": VendorUnavailable("503"), "T-9": ValueError("y")}
+
+        def hook(when: str, name: str) -> None:
+            if when == "before" and name.startswith("table.register") and (error := broken.get(name.split()[1])):
+                raise error
+
+        harness.house.effects.hook = hook
+
+        failed = harness.handle(*(sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS))
+
+        assert failed == ["m-T-2", "m-T-5", "m-T-9"]
+        assert {ticket for ticket in harness.house.table.items if ticket not in broken} == {*TICKETS} - {*broken}
+        assert set(harness.queue.pauses) == {f"receipt-{message_id}" for message_id in failed}
+
+    @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
+    def test_with_a_poison_message_loses_no_neighbour_and_does_not_see_it_again(
+        self, harness: SqsHarness, body: str
+    ) -> None:
+        assert (
+            harness.handle(sqs_record(ticket_message("T-0")), sqs_record(body), sqs_record(ticket_message("T-1"))) == []
+        )
+
+        assert len(harness.queue.quarantined) == 1
+        assert harness.queue.quarantined[0][0] == body
+        assert {"T-0", "T-1"} == set(harness.house.table.items)
+
+    def test_with_a_stalled_ticket_loses_no_neighbour(self, harness: SqsHarness) -> None:
+        release = threading.Event()
+
+        def hook(when: str, name: str) -> None:
+            if when == "before" and name.startswith("vendor.") and "T-0" in name:
+                release.wait(10)
+
+        harness.house.effects.hook = hook
+        threading.Timer(1.0, release.set).start()
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sqs_handler, "LEAST_FOR_A_TICKET", 0.0)
+            failed = harness.handle(
+                *(sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS),
+                seconds=sqs_handler.LEFT_FOR_STORING + 0.5,
+            )
+
+        assert failed == ["m-T-0"]
+        assert {harness.house.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
+
+    def test_that_is_begun_too_late_goes_back_untouched(self, harness: SqsHarness) -> None:
+        seconds = sqs_handler.LEFT_FOR_STORING + sqs_handler.LEAST_FOR_A_TICKET - 0.1
+
+        records = [sqs_record(ticket_message(ticket)) for ticket in TICKETS]
+        failed = harness.handle(*records, seconds=seconds)
+
+        assert failed == [record["messageId"] for record in records]
+        assert harness.house.effects.named("table") == []
+        assert harness.house.effects.named("vendor") == []
+        assert set(harness.queue.pauses.values()) == {SOON}
+
+    def test_with_the_same_event_twice_archives_it_once(self, harness: SqsHarness) -> None:
+        body = sealed({"ticket": "T-0", "event": "ticket.verification.completed"})
+
+        failed = harness.handle(sqs_record(body), sqs_record(body))
+
+        assert len(failed) <= 1, "the second is done already, or comes back while the first is under way"
+        assert harness.handle(sqs_record(body)) == []
+        harness.house.check("T-0")
+        assert harness.house.effects.counts()["vendor.details"] == 1
+
+    def test_that_fails_as_a_whole_is_an_answer_and_no_error(self, harness: SqsHarness) -> None:
+        fails_with(harness, "T-0", ConnectionError("x"))
+
+        assert harness.handle(sqs_record(ticket_message("T-0"), message_id="m1")) == ["m1"]
+
+    def test_with_a_malformed_variable_goes_back_whole_with_one_line_and_a_metric(
+        self, monkeypatch: pytest.MonkeyPatch, lines: Lines
+    ) -> None:
+        def malformed() -> dependencies.SqsDependencies:
+            raise SettingsError("MAX_RECEIVES")
+
+        monkeypatch.setattr(dependencies, "sqs", malformed)
+        records = [sqs_record(ticket_message(ticket)) for ticket in TICKETS]
+
+        answer = sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
+
+        assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == [
+            record["messageId"] for record in records
+        ]
+        [line] = lines.saying("batch not processed")
+        assert (line["error"], line["detail"]) == ("settings", "MAX_RECEIVES")
+        assert counted() == {"ConfigurationErrors": 1}
+        metrics.clear_metrics()
+
+    def test_answers_after_its_last_store_has_ended(self, harness: SqsHarness) -> None:
+        """GIVEN a slow PUT that nobody waits for, THEN no thread goes on after the answer."""
+        ended = threading.Event()
+
+        def slow() -> None:
+            time.sleep(0.3)
+            ended.set()
+
+        harness.resources.calls.submit(slow)
+
+        assert harness.handle(sqs_record(ticket_message("T-0"))) == []
+        assert ended.is_set()
+
+
+class TestAPause:
+    def after(self, harness: SqsHarness, error: Exception, receives: int) -> int:
+        fails_with(harness, "T-0", error)
+        record = sqs_record(ticket_message("T-0"), receives=receives)
+        harness.handle(record)
+        return harness.queue.pauses[record["receiptHandle"]]
+
+    def test_grows_with_each_delivery(self, harness: SqsHarness) -> None:
+        pauses = [self.after(harness, VendorUnavailable("503"), receives) for receives in range(1, MAX_RECEIVES)]
+
+        assert pauses == [20, 40, 80, 160, 320, 640, 1280, 2560]
+
+    def test_is_never_shorter_than_what_the_vendor_asked_for(self, harness: SqsHarness) -> None:
+        assert self.after(harness, VendorThrottled("429", retry_after=300.0), 1) == 300
+        assert self.after(harness, TicketIncomplete("vendor_throttled", retry_after=300.0), 2) == 300
+        assert self.after(harness, VendorThrottled("429", retry_after=1.0), 1) == 20
+
+    @pytest.mark.parametrize("error", [VendorThrottled("429", retry_after=300.0), WriteConflict("event"), ValueError()])
+    def test_is_none_after_the_last_receive(self, harness: SqsHarness, error: Exception) -> None:
+        # It is a dead letter then: the sooner somebody is told, the better.
+        assert self.after(harness, error, MAX_RECEIVES) == 0
+        assert self.after(harness, error, MAX_RECEIVES + 1) == 0
+
+    @pytest.mark.parametrize("error", [DeadlineExceeded("not_begun"), WriteConflict("event")])
+    def test_is_short_at_first_where_only_luck_was_missing(self, harness: SqsHarness, error: Exception) -> None:
+        pauses = [self.after(harness, error, receives) for receives in range(1, MAX_RECEIVES)]
+
+        assert pauses == [2, 4, 8, 16, 32, 64, 128, 256]
+        assert sum(pauses) > 360, "an attempt that died is over before its duplicate is a dead letter"
+
+    @pytest.mark.parametrize(
+        "error", [ConnectionError("x"), SettingsError("VENDOR_URL"), RetryableError("webhook_secret")]
+    )
+    def test_is_set_for_every_kind_of_failure(self, harness: SqsHarness, error: Exception) -> None:
+        assert self.after(harness, error, 1) == 20
+
+    def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, harness: SqsHarness, lines: Lines) -> None:
+        class Deaf(FakeQueue):
+            def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
+                raise ConnectionError(CANARY)
+
+        harness.resources = replace(harness.resources, queue=cast("Any", Deaf()))
+        fails_with(harness, "T-0", VendorUnavailable("503"))
+
+        records = [sqs_record(ticket_message("T-0"), message_id="m0"), sqs_record(ticket_message("T-1"))]
+        assert harness.handle(*records) == ["m0"]
+        [record] = lines.saying("visibility timeout not set")
+        assert (record["correlation_id"], record["error"]) == ("m0", "ConnectionError")
+        assert "CANARY" not in lines.getvalue()
+
+
+class TestWhatIsCounted:
+    def test_of_a_batch(self, harness: SqsHarness) -> None:
+        harness.house.table.erase("T-3")
+        harness.handle(sqs_record(ticket_message("T-0")))
+        metrics.clear_metrics()
+
+        harness.handle(
+            sqs_record(ticket_message("T-0")),
+            sqs_record(ticket_message("T-1")),
+            sqs_record(ticket_message("T-2", kind="schedule")),
+            sqs_record(ticket_message("T-3")),
+            sqs_record("junk"),
+            sqs_record(sealed({"ticket": "T-4", "event": "ticket.verification.in_progress"})),
+            sqs_record(sealed({"ticket": "T-5", "event": "something.new"})),
+        )
+
+        found = counted()
+        assert found.pop("ArchiveLatency") > 0
+        assert found == {
+            "MessagesProcessed": 7,
+            "TicketsArchived": 3,
+            "UnrecognizedEvents": 1,
+            "TicketsUnchanged": 1,
+            "TicketsRecovered": 1,
+            "RequestsForErasedTickets": 1,
+            "WebhooksQuarantined": 1,
+            "EventsIgnored": 1,
+        }
+
+    @pytest.mark.parametrize(
+        ("error", "name"),
+        [
+            (VendorAuthError("401"), "VendorAuthErrors"),
+            (UnrecognizedResponse("no_image", b"x"), "UnrecognizedResponses"),
+            (SettingsError("vendor credential: malformed"), "ConfigurationErrors"),
+        ],
+    )
+    def test_is_what_a_person_must_see_wherever_it_stands_among_the_causes(
+        self, harness: SqsHarness, error: ArchiveError, name: str
+    ) -> None:
+        harness.house.vendor.next(SELFIES, ())
+        harness.house.vendor.next(DOCUMENT, error)
+
+        harness.handle(sqs_record(ticket_message("T-0")))
+
+        assert counted() == {"MessagesRetried": 1, name: 1}
+
+    def test_is_storage_that_fails(self, harness: SqsHarness) -> None:
+        fails_with(harness, "T-0", ConnectionError("x"))
+
+        harness.handle(sqs_record(ticket_message("T-0")))
+
+        assert counted() == {"MessagesRetried": 1, "StorageErrors": 1}
+
+    def test_is_no_alarm_for_what_passes(self, harness: SqsHarness) -> None:
+        fails_with(harness, "T-0", VendorUnavailable("503"))
+
+        harness.handle(sqs_record(ticket_message("T-0")))
+
+        assert counted() == {"MessagesRetried": 1}
+
+
+class TestTheLog:
+    """At DEBUG, and that of every library, holds identifiers and codes only."""
+
+    @pytest.fixture
+    def everything(self, lines: Lines, caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
+        with caplog.at_level(logging.DEBUG):
+            yield lambda: lines.getvalue() + caplog.text + "".join(str(vars(record)) for record in caplog.records)
+
+    def test_of_a_success_names_ticket_and_result(self, harness: SqsHarness, lines: Lines) -> None:
+        harness.handle(sqs_record(ticket_message("T-0"), message_id="m0"))
+
+        [record] = lines.saying("message processed")
+        assert (record["correlation_id"], record["ticket"], record["result"]) == ("m0", "T-0", "archived")
+
+    def test_of_a_failure_names_code_pause_and_count(self, harness: SqsHarness, lines: Lines) -> None:
+        fails_with(harness, "T-0", VendorUnavailable("503"))
+
+        harness.handle(sqs_record(ticket_message("T-0"), message_id="m0", receives=2))
+
+        [record] = lines.saying("retry scheduled")
+        shown = ("correlation_id", "error", "detail", "pause", "receives")
+        assert [record[name] for name in shown] == ["m0", "vendor_unavailable", "503", 40, 2]
+
+    def test_holds_nothing_of_the_tickets_details_images_or_customer(
+        self, harness: SqsHarness, everything: Any
+    ) -> None:
+        harness.house.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
+
+        harness.handle(sqs_record(sealed({"ticket": "T-0", "event": "verification.completed", "name": CANARY})))
+
+        assert harness.house.table["T-0"].attributes["customer"] == CANARY
+        assert "CANARY" not in everything()
+
+    @pytest.mark.parametrize("body", [CANARY, json.dumps({"ticket": CANARY + "/"}), json.dumps({"name": CANARY})])
+    def test_holds_nothing_of_a_message_that_cannot_be_read(
+        self, harness: SqsHarness, everything: Any, body: str
+    ) -> None:
+        harness.handle(sqs_record(body))
+
+        assert "CANARY" not in everything()
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            ValueError(CANARY),
+            KeyError(CANARY),
+            ConnectionError(f"https://vendor/{CANARY}"),
+            UnrecognizedResponse("no_image", CANARY.encode()),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    @pytest.mark.parametrize(
+        "place", ["table.register", "vendor.details", "vendor.files T-0 DOCUMENT", "bucket.create"]
+    )
+    def test_holds_nothing_of_what_an_exception_quotes(
+        self, harness: SqsHarness, everything: Any, error: Exception, place: str
+    ) -> None:
+        def hook(when: str, name: str) -> None:
+            if when == "before" and name.startswith(place):
+                raise error
+
+        harness.house.effects.hook = hook
+
+        assert harness.handle(sqs_record(ticket_message("T-0"), message_id="m0")) == ["m0"]
+        assert "CANARY" not in everything()
