@@ -52,6 +52,7 @@ class ProcessorHarness:
         work = MessageProcessor(
             archive=self.house.archive(),
             idempotency=self.idempotency,
+            queue=self.queue,
             quarantine=self.quarantine,
             webhook_secrets=self._secrets,
             allow_plaintext=self.plaintext,

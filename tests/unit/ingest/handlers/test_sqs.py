@@ -57,6 +57,7 @@ class SqsHarness:
         work = MessageProcessor(
             archive=self.house.archive(),
             idempotency=self.once,
+            queue=self.queue,
             quarantine=self.queue,
             webhook_secrets=lambda: [SECRET],
             allow_plaintext=False,
