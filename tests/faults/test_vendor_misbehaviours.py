@@ -1,8 +1,7 @@
-"""Everything that the vendor simulator can do wrong, at each of its endpoints, against the real client over loopback.
+"""Every fault of the vendor simulator at each of its endpoints, against the real client over loopback.
 
-Each ends in its declared outcome, in time and within the memory that the byte cap allows: once when the vendor does
-nothing else, and once when it does so a single time. Deadlines are short here; `test_transport_on_sockets.py` has the
-byte by byte of it.
+Each ends in its declared outcome, by its deadline and within twice the byte limit of memory: once with the fault in every
+response, and once with the fault in the first only. `test_transport_on_sockets.py` tests the wire byte by byte.
 """
 
 import itertools
@@ -23,13 +22,13 @@ from ticket_archive.errors import ArchiveError, RetryableError
 from ticket_archive.models import ImageType
 from ticket_archive.webhook_credentials import VendorCredential
 
-SECONDS = 2.0
-ATTEMPT_TIMEOUT = 0.7
-SILENCE = 0.4
+SECONDS = 3.0
+ATTEMPT_TIMEOUT = 1.0
+SILENCE = 0.6
 CAP = 2_000_000
 GRACE = 0.5
 AT_ONCE = 6
-"""More would have them wait for each other, not for the vendor."""
+"""With more, the cases would wait for each other instead of for the vendor."""
 
 TOKEN, DETAILS, IMAGES, PICTURE = Endpoint
 OK = "ok"
@@ -182,21 +181,20 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     "bad_length": "vendor_unavailable: protocol",
     "garbage": "vendor_unavailable: protocol",
 }
-"""As the client's error says it, `code: detail`. What a body that nobody understands and an empty list mean for the
-ticket is the archive's to say (`ingest.archiving.fetcher`)."""
+"""`code: detail` of the client's error. `ingest.archiving` decides what an unrecognized body and an empty list mean."""
 
 PAUSES: Mapping[str, float] = {"throttled_seconds": 1, "throttled_absurd": 900, "unavailable_retry_after": 1}
-"""Seconds that the vendor asks for, capped. A date is told by its own test; what is malformed or past asks for none."""
+"""Seconds that the vendor asks for, capped. None for a malformed or past value; a date is tested on its own."""
 
 BIG = ("gzip_bomb", "endless_body", "huge_body", "huge_header", "too_deep")
 
 REPLACED = ("unauthorized", "token_without_expiry", "token_expired")
-"""A token that opens nothing, though it was good for all that this side could know: it is replaced, once."""
+"""Faults of a token that looks valid: it is replaced once."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """`pause` is what the error hands on of Retry-After; `calls` counts those of the endpoint in question."""
+    """`pause` is the error's `retry_after`; `calls` counts those of the endpoint."""
 
     outcome: str
     seconds: float
@@ -211,7 +209,7 @@ CASES: list[Case] = [
 
 
 def play(case: Case, times: int | None) -> Ending:
-    """One call through a vendor of its own, which plays one fault so many times; None: each time."""
+    """Make one call to a simulator that plays one fault `times` times; None means every time."""
     name, endpoint = case
     with Simulator(pause=0.05, patience=5) as vendor:
         ticket = vendor.ids(1)[0]
@@ -235,7 +233,7 @@ def play(case: Case, times: int | None) -> Ending:
 
 
 def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> str:
-    """What the archive would do up to this endpoint."""
+    """Call the endpoints up to this one, as the archive does."""
     if endpoint in (TOKEN, DETAILS):
         return OK if client.details(ticket, deadline).facts.ticket == ticket else "other details"
     images = client.files(ticket, ImageType.DOCUMENT, deadline)
@@ -258,11 +256,11 @@ Endings = Mapping[Case, Ending]
 
 @pytest.fixture(scope="module")
 def endings() -> Iterator[tuple[Endings, Endings]]:
-    """Of every case: with the fault each time, and with the fault once."""
+    """Return every case's ending with the fault in every response, and with the fault once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client_module, "ATTEMPT_TIMEOUT", ATTEMPT_TIMEOUT)
         patch.setattr(client_module, "MAX_BYTES", CAP)
-        play(("gzip_bomb", DETAILS), 1)  # packs the bomb, once for all
+        play(("gzip_bomb", DETAILS), 1)  # compresses the bomb
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for_ever = pool.map(play, CASES, itertools.repeat(None))
             once = pool.map(play, CASES, itertools.repeat(1))
@@ -275,7 +273,7 @@ def declared(case: Case) -> str:
     return outcome if isinstance(outcome, str) else outcome[endpoint]
 
 
-def test_every_misbehaviour_has_its_declared_outcome() -> None:
+def test_every_fault_has_a_declared_outcome() -> None:
     assert OUTCOMES.keys() == FAULTS.keys()
     for endpoint in (TOKEN, DETAILS, IMAGES):
         assert len([case for case in CASES if case[1] is endpoint]) >= 40
@@ -284,7 +282,7 @@ def test_every_misbehaviour_has_its_declared_outcome() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
-def test_what_the_vendor_keeps_doing_wrong_ends_as_declared(case: Case, endings: tuple[Endings, Endings]) -> None:
+def test_lasting_fault_ends_as_declared(case: Case, endings: tuple[Endings, Endings]) -> None:
     ending = endings[0][case]
     assert ending.outcome == declared(case)
     assert ending.seconds < SECONDS + GRACE
@@ -293,9 +291,7 @@ def test_what_the_vendor_keeps_doing_wrong_ends_as_declared(case: Case, endings:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
-def test_what_the_vendor_does_wrong_once_costs_a_quick_try_or_ends_the_same(
-    case: Case, endings: tuple[Endings, Endings]
-) -> None:
+def test_single_fault_costs_a_retry_or_ends_as_declared(case: Case, endings: tuple[Endings, Endings]) -> None:
     ending, lasting = endings[1][case], declared(case)
     quick = lasting.startswith("vendor_unavailable") and case[0] not in PAUSES
     assert ending.outcome == (OK if quick or case[0] in REPLACED else lasting)
@@ -303,7 +299,7 @@ def test_what_the_vendor_does_wrong_once_costs_a_quick_try_or_ends_the_same(
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "thrott" in case[0] or "unavail" in case[0]], ids=str)
-def test_the_vendors_own_pause_is_handed_on_capped(case: Case, endings: tuple[Endings, Endings]) -> None:
+def test_retry_after_is_in_the_error_and_capped(case: Case, endings: tuple[Endings, Endings]) -> None:
     pause = endings[0][case].pause
     if case[0] == "throttled_date":
         assert pause is not None
@@ -313,10 +309,10 @@ def test_the_vendors_own_pause_is_handed_on_capped(case: Case, endings: tuple[En
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[0] in BIG], ids=str)
-def test_no_answer_takes_more_memory_than_twice_the_cap(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The simulator's own memory, which is in the same process, counts too."""
+def test_no_response_takes_more_than_twice_the_limit_of_memory(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator is in the same process, so its memory counts too."""
     monkeypatch.setattr(client_module, "MAX_BYTES", MAX_BYTES)  # the real one
-    play(case, 1)  # what is made once for all: the bomb, modules
+    play(case, 1)  # the bomb, modules
     tracemalloc.start()
     try:
         ending = play(case, 1)

@@ -1,4 +1,4 @@
-"""Preventor's API as this side uses it: one token for all, few and quick tries, and the token nowhere else."""
+"""Preventor: calls and their headers, the shared token, retries, and what each response means."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ from ticket_archive.errors import (
 from ticket_archive.models import ImageType
 from ticket_archive.webhook_credentials import VendorCredential
 
-ORIGIN = "https://api.client_module.com"
+ORIGIN = "https://api.preventor.com"
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 TOKEN_PATH = "/id/v1/identity/auth/token"
 DETAILS_PATH = f"/id/v1/identity/transactions/{TICKET}"
@@ -73,7 +73,7 @@ def refused(status: int, code: str = "", **headers: str) -> Response:
 
 
 @dataclass
-class FakeTransport:
+class FakeHttpClient:
     """Answers by path. `next` (by path) come first, and once."""
 
     calls: list[Call] = field(default_factory=list)
@@ -148,17 +148,22 @@ class Vendor:
     """A Preventor on a fake transport. `pauses` are those that it would have slept."""
 
     def __init__(self, origin: str = ORIGIN, image_hosts: tuple[str, ...] = ("images.example.com",)) -> None:
-        self.transport = FakeTransport()
+        self.http = FakeHttpClient()
         self.credentials = Credentials()
         self.pauses: list[float] = []
         self.api = Preventor(
-            origin, self.credentials, cast("HttpClient", self.transport), image_hosts, sleep=self.pauses.append
+            origin,
+            self.credentials,
+            cast("HttpClient", self.http),
+            image_hosts,
+            "Mozilla/5.0 (test)",
+            sleep=self.pauses.append,
         )
 
     def details(self, seconds: float = 10.0, ticket: str = TICKET) -> Any:
         return self.api.details(ticket, time.monotonic() + seconds).value
 
-    def images(
+    def files(
         self, kind: ImageType = ImageType.SELF_PORTRAITS, seconds: float = 10.0, ticket: str = TICKET
     ) -> list[InlineFile | LinkedFile]:
         return self.api.files(ticket, kind, time.monotonic() + seconds)
@@ -172,19 +177,19 @@ def vendor() -> Vendor:
     return Vendor()
 
 
-class TestTheCalls:
-    def test_for_details_that_are_an_error_or_nothing_are_not_understood(self, vendor: Vendor) -> None:
+class TestCalls:
+    def test_details_without_facts_of_a_ticket_are_unrecognized(self, vendor: Vendor) -> None:
         for body in ({}, {"status": 200, "code": "SUCCESS", "message": "ok"}):
-            vendor.transport.answers(DETAILS_PATH, answer(200, body))
+            vendor.http.answers(DETAILS_PATH, answer(200, body))
 
             with pytest.raises(UnrecognizedResponse) as raised:
                 vendor.details()
             assert (raised.value.detail, json.loads(raised.value.body)) == ("details_of_no_ticket", body)
 
-    def test_for_details(self, vendor: Vendor) -> None:
+    def test_details_are_fetched_with_token_and_key(self, vendor: Vendor) -> None:
         assert vendor.details() == {"flow_status": "ACCEPTED"}
 
-        [call] = vendor.transport.to(DETAILS_PATH)
+        [call] = vendor.http.to(DETAILS_PATH)
         assert (call.method, call.url, call.max_bytes, call.public_only) == (
             "GET",
             ORIGIN + DETAILS_PATH,
@@ -195,19 +200,19 @@ class TestTheCalls:
         assert call.headers["x-api-key"] == "key"
 
     @pytest.mark.parametrize("kind", list(ImageType))
-    def test_for_images_ask_for_one_type(self, vendor: Vendor, kind: ImageType) -> None:
-        [image] = vendor.images(kind)
+    def test_files_are_requested_by_type(self, vendor: Vendor, kind: ImageType) -> None:
+        [image] = vendor.files(kind)
 
         assert isinstance(image, InlineFile)
         assert image.data == JPEG
-        [call] = vendor.transport.to(IMAGES_PATH)
+        [call] = vendor.http.to(IMAGES_PATH)
         assert parse_qs(urlsplit(call.url).query) == {"type": [kind.value]}
         assert call.headers["Authorization"] == "Bearer token-1"
 
-    def test_for_a_token_carry_the_whole_credential(self, vendor: Vendor) -> None:
+    def test_token_call_sends_the_whole_credential(self, vendor: Vendor) -> None:
         vendor.details()
 
-        [call] = vendor.transport.to(TOKEN_PATH)
+        [call] = vendor.http.to(TOKEN_PATH)
         assert (call.method, call.max_bytes) == ("POST", TOKEN_MAX_BYTES)
         assert call.headers["Authorization"] == "Basic " + base64.b64encode(b"key:secret").decode()
         assert [call.headers[f"x-{name}"] for name in ("api-key", "tenant", "env", "banknu")] == [
@@ -217,50 +222,57 @@ class TestTheCalls:
             "B1",
         ]
 
-    def test_for_a_token_leave_out_what_the_credential_does_not_have(self, vendor: Vendor) -> None:
+    def test_every_call_has_the_configured_user_agent(self, vendor: Vendor) -> None:
+        vendor.details()
+        vendor.files()
+        vendor.linked()
+
+        assert [call.headers["User-Agent"] for call in vendor.http.calls] == ["Mozilla/5.0 (test)"] * 4
+
+    def test_token_call_omits_empty_values(self, vendor: Vendor) -> None:
         vendor.credentials.current = VendorCredential(api_key="key", secret="secret")
 
         vendor.details()
 
-        assert not {"x-tenant", "x-env", "x-banknu"} & vendor.transport.to(TOKEN_PATH)[0].headers.keys()
+        assert not {"x-tenant", "x-env", "x-banknu"} & vendor.http.to(TOKEN_PATH)[0].headers.keys()
 
-    def test_end_with_the_deadline_or_their_own_limit(self, vendor: Vendor) -> None:
+    def test_attempt_ends_at_the_deadline_or_after_its_timeout(self, vendor: Vendor) -> None:
         began = time.monotonic()
 
         vendor.details(seconds=3.0)
         vendor.details(seconds=300.0)
 
-        short, long = vendor.transport.to(DETAILS_PATH)
+        short, long = vendor.http.to(DETAILS_PATH)
         assert short.deadline - began == pytest.approx(3.0, abs=0.5)
         assert long.deadline - began == pytest.approx(ATTEMPT_TIMEOUT, abs=0.5)
 
     @pytest.mark.parametrize(
         "ticket", ["", "../T", "a/b", "a?b", "a#b", "a%2fb", "a b", "a\r\nX: y", "é", "-a", "a" * 129, ".", "a\x00"]
     )
-    def test_are_never_made_for_what_cannot_be_a_tickets_id(self, vendor: Vendor, ticket: str) -> None:
-        for ask in (vendor.details, vendor.images):
+    def test_invalid_ticket_id_is_never_sent(self, vendor: Vendor, ticket: str) -> None:
+        for ask in (vendor.details, vendor.files):
             with pytest.raises(InvalidRequest):
                 ask(ticket=ticket)
 
-        assert vendor.transport.calls == []
+        assert vendor.http.calls == []
 
 
-class TestTheToken:
-    def test_is_fetched_once_for_many_calls(self, vendor: Vendor) -> None:
+class TestToken:
+    def test_token_is_fetched_once_for_many_calls(self, vendor: Vendor) -> None:
         for _ in range(3):
             vendor.details()
-            vendor.images()
+            vendor.files()
 
-        assert len(vendor.transport.to(TOKEN_PATH)) == 1
+        assert len(vendor.http.to(TOKEN_PATH)) == 1
 
-    def test_is_fetched_once_for_many_threads(self, vendor: Vendor) -> None:
+    def test_token_is_fetched_once_for_many_threads(self, vendor: Vendor) -> None:
         together = threading.Barrier(8, timeout=5)
 
         def slow(call: Call) -> Response:
             time.sleep(0.05)
             return answer(200, {"token": "slow", "expiracy": int(time.time()) + 1200})
 
-        vendor.transport.answers(TOKEN_PATH, slow)
+        vendor.http.answers(TOKEN_PATH, slow)
 
         def ask() -> Any:
             together.wait()
@@ -269,129 +281,129 @@ class TestTheToken:
         with ThreadPoolExecutor(8) as pool:
             [future.result() for future in [pool.submit(ask) for _ in range(8)]]
 
-        assert len(vendor.transport.to(TOKEN_PATH)) == 1
-        assert {call.headers["Authorization"] for call in vendor.transport.to(DETAILS_PATH)} == {"Bearer slow"}
+        assert len(vendor.http.to(TOKEN_PATH)) == 1
+        assert {call.headers["Authorization"] for call in vendor.http.to(DETAILS_PATH)} == {"Bearer slow"}
 
-    def test_that_is_refused_is_replaced_once_and_the_call_repeated_at_once(self, vendor: Vendor) -> None:
+    def test_refused_token_is_replaced_and_the_call_repeated_at_once(self, vendor: Vendor) -> None:
         vendor.details()
-        vendor.transport.good = lambda header: header != "Bearer token-1"
+        vendor.http.good = lambda header: header != "Bearer token-1"
 
         vendor.details()
 
-        assert len(vendor.transport.to(TOKEN_PATH)) == 2
-        assert [call.headers["Authorization"] for call in vendor.transport.to(DETAILS_PATH)][1:] == [
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
+        assert [call.headers["Authorization"] for call in vendor.http.to(DETAILS_PATH)][1:] == [
             "Bearer token-1",
             "Bearer token-2",
         ]
         assert vendor.pauses == []
 
-    def test_that_is_refused_twice_is_access_denied(self, vendor: Vendor) -> None:
-        vendor.transport.good = lambda _header: False
+    def test_new_token_refused_is_an_auth_error(self, vendor: Vendor) -> None:
+        vendor.http.good = lambda _header: False
 
         with pytest.raises(VendorAuthError) as raised:
             vendor.details()
 
         assert raised.value.detail == "401"
-        assert len(vendor.transport.to(TOKEN_PATH)) == 2
-        assert len(vendor.transport.to(DETAILS_PATH)) == 2
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
+        assert len(vendor.http.to(DETAILS_PATH)) == 2
         assert vendor.pauses == []
 
-    def test_that_is_refused_for_good_does_not_hammer_the_token_endpoint(self, vendor: Vendor) -> None:
-        vendor.transport.good = lambda _header: False
+    def test_tokens_refused_for_good_are_not_fetched_again_and_again(self, vendor: Vendor) -> None:
+        vendor.http.good = lambda _header: False
 
         for _ in range(6):
             with pytest.raises(VendorAuthError):
                 vendor.details()
 
-        assert len(vendor.transport.to(TOKEN_PATH)) == 2
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
 
-    def test_that_many_threads_see_refused_is_replaced_once(self, vendor: Vendor) -> None:
+    def test_token_refused_to_many_threads_is_replaced_once(self, vendor: Vendor) -> None:
         vendor.details()
-        vendor.transport.good = lambda header: header != "Bearer token-1"
+        vendor.http.good = lambda header: header != "Bearer token-1"
         together = threading.Barrier(6, timeout=5)
 
         def meet(call: Call) -> Response:
             together.wait()
             return refused(401)
 
-        vendor.transport.answers(IMAGES_PATH, *[meet] * 6)
+        vendor.http.answers(IMAGES_PATH, *[meet] * 6)
         with ThreadPoolExecutor(6) as pool:
-            results = [future.result() for future in [pool.submit(vendor.images) for _ in range(6)]]
+            results = [future.result() for future in [pool.submit(vendor.files) for _ in range(6)]]
 
         assert all(len(images) == 1 for images in results)
-        assert len(vendor.transport.to(TOKEN_PATH)) == 2
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
 
-    def test_is_not_asked_for_again_for_a_403(self, vendor: Vendor) -> None:
-        vendor.transport.answers(DETAILS_PATH, refused(403))
+    def test_403_does_not_replace_the_token(self, vendor: Vendor) -> None:
+        vendor.http.answers(DETAILS_PATH, refused(403))
 
         with pytest.raises(VendorAuthError):
             vendor.details()
-        assert len(vendor.transport.calls) == 2
+        assert len(vendor.http.calls) == 2
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_that_is_denied_has_the_credential_read_again_once(self, vendor: Vendor, status: int) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(status))
+    def test_refused_credential_is_read_again_once(self, vendor: Vendor, status: int) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(status))
 
         with pytest.raises(VendorAuthError):
             vendor.details()
 
         assert vendor.credentials.fresh_reads == 1
-        assert len(vendor.transport.calls) == 1, "the same credential is not tried twice"
+        assert len(vendor.http.calls) == 1, "the same credential is not tried twice"
 
-    def test_that_is_denied_now_and_then_costs_no_pause(self, vendor: Vendor) -> None:
+    def test_single_refusals_of_the_credential_cost_no_backoff(self, vendor: Vendor) -> None:
         """GIVEN two accidents with a success between them, WHEN it is asked for again at once, THEN it is fetched."""
         for _ in range(2):
-            vendor.transport.answers(TOKEN_PATH, refused(401))
+            vendor.http.answers(TOKEN_PATH, refused(401))
             with pytest.raises(VendorAuthError):
                 vendor.details()
             vendor.details()
-            vendor.transport.good = lambda header: header == f"Bearer token-{vendor.transport.tokens}"
-            vendor.transport.tokens += 1  # the token that is known here is none any more
+            vendor.http.good = lambda header: header == f"Bearer token-{vendor.http.tokens}"
+            vendor.http.tokens += 1  # the token that is known here is none any more
 
-    def test_is_asked_for_with_a_credential_that_was_rotated(self, vendor: Vendor) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(401))
+    def test_rotated_credential_is_used_at_once(self, vendor: Vendor) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(401))
         vendor.credentials.newer = Credentials.made("new-key", "new-secret")
 
         vendor.details()
 
-        assert [call.headers["x-api-key"] for call in vendor.transport.calls] == ["key", "new-key", "new-key"]
+        assert [call.headers["x-api-key"] for call in vendor.http.calls] == ["key", "new-key", "new-key"]
         assert vendor.credentials.fresh_reads == 1
 
-    def test_that_is_denied_to_the_rotated_credential_too_is_access_denied(self, vendor: Vendor) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(401), refused(401))
+    def test_rotated_credential_refused_is_an_auth_error(self, vendor: Vendor) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(401), refused(401))
         vendor.credentials.newer = Credentials.made("new-key", "new-secret")
 
         with pytest.raises(VendorAuthError):
             vendor.details()
 
         assert vendor.credentials.fresh_reads == 1
-        assert len(vendor.transport.to(TOKEN_PATH)) == 2
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
 
     @pytest.mark.parametrize("code", ["", "TCKTNTFND"])
-    def test_whose_address_is_not_found_says_nothing_of_a_ticket(self, vendor: Vendor, code: str) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(404, code), refused(404, code))
+    def test_404_of_the_token_endpoint_is_not_ticket_not_found(self, vendor: Vendor, code: str) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(404, code), refused(404, code))
 
-        for ask in (vendor.details, vendor.images):
+        for ask in (vendor.details, vendor.files):
             with pytest.raises(InvalidVendorResponse):
                 ask()
 
     @pytest.mark.parametrize(
         "body", [b"<html>", b"{}", b'{"token": ""}', b'{"token": "a\\nb"}', b"[]", b'{"token": 7}']
     )
-    def test_that_is_none_is_misbehaviour(self, vendor: Vendor, body: bytes) -> None:
-        vendor.transport.answers(TOKEN_PATH, answer(200, body))
+    def test_unusable_token_is_an_invalid_response(self, vendor: Vendor, body: bytes) -> None:
+        vendor.http.answers(TOKEN_PATH, answer(200, body))
 
         with pytest.raises(InvalidVendorResponse):
             vendor.details()
 
-    def test_is_tried_for_quickly_like_any_other_call(self, vendor: Vendor) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(503), VendorUnavailable("reset"))
+    def test_token_call_is_retried(self, vendor: Vendor) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(503), VendorUnavailable("reset"))
 
         vendor.details()
 
-        assert len(vendor.transport.to(TOKEN_PATH)) == 3
+        assert len(vendor.http.to(TOKEN_PATH)) == 3
 
-    def test_is_not_hammered_for_by_many_threads(self, vendor: Vendor) -> None:
+    def test_failed_token_call_is_shared_by_many_threads(self, vendor: Vendor) -> None:
         together = threading.Barrier(8, timeout=5)
         vendor.api._sleep = lambda seconds: cast("None", together.wait())
 
@@ -399,7 +411,7 @@ class TestTheToken:
             time.sleep(0.05)
             return refused(503)
 
-        vendor.transport.answers(TOKEN_PATH, *[fail] * 100)
+        vendor.http.answers(TOKEN_PATH, *[fail] * 100)
 
         def ask() -> None:
             together.wait()
@@ -409,45 +421,45 @@ class TestTheToken:
         with ThreadPoolExecutor(8) as pool:
             [future.result() for future in [pool.submit(ask) for _ in range(8)]]
 
-        assert len(vendor.transport.to(TOKEN_PATH)) < 12, "about one for each of three rounds, not eight"
+        assert len(vendor.http.to(TOKEN_PATH)) < 12, "about one for each of three rounds, not eight"
 
 
 QUICK = [refused(500), refused(502), refused(503), refused(504), refused(408), VendorUnavailable("truncated")]
 
 
-class TestTryingAgain:
+class TestRetries:
     @pytest.mark.parametrize("failure", QUICK, ids=lambda reply: str(getattr(reply, "status", reply)))
-    def test_happens_twice_with_growing_pauses(self, vendor: Vendor, failure: Reply) -> None:
-        vendor.transport.answers(DETAILS_PATH, failure, failure)
+    def test_failure_is_retried_twice_with_growing_pauses(self, vendor: Vendor, failure: Reply) -> None:
+        vendor.http.answers(DETAILS_PATH, failure, failure)
 
         vendor.details()
 
-        assert len(vendor.transport.to(DETAILS_PATH)) == 3
+        assert len(vendor.http.to(DETAILS_PATH)) == 3
         first, second = vendor.pauses
         assert 0.1 <= first <= 0.2
         assert 0.3 <= second <= 0.6
 
     @pytest.mark.parametrize("failure", QUICK, ids=lambda reply: str(getattr(reply, "status", reply)))
-    def test_ends_after_three_tries(self, vendor: Vendor, failure: Reply) -> None:
-        vendor.transport.answers(DETAILS_PATH, failure, failure, failure, failure)
+    def test_third_failure_is_raised(self, vendor: Vendor, failure: Reply) -> None:
+        vendor.http.answers(DETAILS_PATH, failure, failure, failure, failure)
 
         with pytest.raises(VendorUnavailable):
             vendor.details()
 
-        assert len(vendor.transport.to(DETAILS_PATH)) == 3
+        assert len(vendor.http.to(DETAILS_PATH)) == 3
         assert len(vendor.pauses) == 2
 
-    def test_happens_for_an_answer_that_was_cut_off(self, vendor: Vendor) -> None:
-        vendor.transport.answers(DETAILS_PATH, answer(200, b'{"flow_status": "ACCE'))
-        vendor.transport.answers(IMAGES_PATH, answer(200, b'{"images": ["data:image/jpeg;base64,/9j/'))
+    def test_truncated_response_is_retried(self, vendor: Vendor) -> None:
+        vendor.http.answers(DETAILS_PATH, answer(200, b'{"flow_status": "ACCE'))
+        vendor.http.answers(IMAGES_PATH, answer(200, b'{"images": ["data:image/jpeg;base64,/9j/'))
 
         vendor.details()
-        vendor.images()
+        vendor.files()
 
         assert len(vendor.pauses) == 2
 
-    def test_happens_for_a_linked_image(self, vendor: Vendor) -> None:
-        vendor.transport.answers("/1.jpg", refused(503), Response(200, {}, JPEG[:-2], "image/jpeg"))
+    def test_linked_file_is_retried(self, vendor: Vendor) -> None:
+        vendor.http.answers("/1.jpg", refused(503), Response(200, {}, JPEG[:-2], "image/jpeg"))
 
         assert vendor.linked().data == JPEG
         assert len(vendor.pauses) == 2
@@ -465,17 +477,17 @@ class TestTryingAgain:
         ],
         ids=["429", "429 with a pause", "400", "404", "403", "HTML", "too large"],
     )
-    def test_does_not_happen_where_that_makes_no_sense(self, vendor: Vendor, failure: Reply) -> None:
-        vendor.transport.answers(DETAILS_PATH, failure)
+    def test_permanent_failure_is_not_retried(self, vendor: Vendor, failure: Reply) -> None:
+        vendor.http.answers(DETAILS_PATH, failure)
 
         with pytest.raises((RetryableError, UnrecognizedResponse)):
             vendor.details()
 
-        assert len(vendor.transport.to(DETAILS_PATH)) == 1
+        assert len(vendor.http.to(DETAILS_PATH)) == 1
         assert vendor.pauses == []
 
-    def test_does_not_happen_before_the_vendor_wants_it(self, vendor: Vendor) -> None:
-        vendor.transport.answers(DETAILS_PATH, refused(503, Retry_After="30"))
+    def test_retry_after_prevents_quick_retries(self, vendor: Vendor) -> None:
+        vendor.http.answers(DETAILS_PATH, refused(503, Retry_After="30"))
 
         with pytest.raises(VendorUnavailable) as raised:
             vendor.details()
@@ -483,47 +495,45 @@ class TestTryingAgain:
         assert raised.value.retry_after == 30
         assert vendor.pauses == []
 
-    def test_does_not_happen_where_no_time_is_left(self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pause_beyond_the_deadline_is_not_begun(self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client_module, "_QUICK_PAUSES", (60.0, 60.0))
-        vendor.transport.answers(DETAILS_PATH, refused(503))
+        vendor.http.answers(DETAILS_PATH, refused(503))
 
         with pytest.raises(VendorUnavailable):
             vendor.details(seconds=10.0)
 
         assert vendor.pauses == []
 
-    def test_does_not_happen_after_a_try_that_took_all_the_time(
-        self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_slow_attempt_leaves_no_time_for_a_retry(self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(client_module, "_QUICK_PAUSES", (0.8, 0.8))
 
         def slow(call: Call) -> Response:
             time.sleep(0.6)
             return refused(503)
 
-        vendor.transport.answers(DETAILS_PATH, slow)
+        vendor.http.answers(DETAILS_PATH, slow)
 
         with pytest.raises(VendorUnavailable):
             vendor.details(seconds=1.5)
 
         assert vendor.pauses == [], "a pause that no try could follow"
 
-    def test_is_not_even_begun_without_time(self, vendor: Vendor) -> None:
-        for ask in (vendor.details, vendor.images, vendor.linked):
+    def test_call_without_time_is_not_begun(self, vendor: Vendor) -> None:
+        for ask in (vendor.details, vendor.files, vendor.linked):
             with pytest.raises(DeadlineExceeded):
                 ask(seconds=0.1)
 
-        assert vendor.transport.calls == []
+        assert vendor.http.calls == []
 
-    def test_hands_on_what_a_429_asks_for(self, vendor: Vendor) -> None:
-        vendor.transport.answers(IMAGES_PATH, refused(429, Retry_After="120"))
+    def test_429_raises_its_retry_after(self, vendor: Vendor) -> None:
+        vendor.http.answers(IMAGES_PATH, refused(429, Retry_After="120"))
 
         with pytest.raises(VendorThrottled) as raised:
-            vendor.images()
+            vendor.files()
 
         assert raised.value.retry_after == 120
 
-    def test_leaves_a_fault_of_ours_alone(self, vendor: Vendor) -> None:
+    def test_settings_error_is_not_retried(self, vendor: Vendor) -> None:
         def malformed(*, fresh: bool = False) -> VendorCredential:
             raise SettingsError("vendor credential: malformed")
 
@@ -531,65 +541,65 @@ class TestTryingAgain:
 
         with pytest.raises(SettingsError):
             vendor.details()
-        assert vendor.transport.calls == []
+        assert vendor.http.calls == []
 
 
 class TestNotFound:
     @pytest.mark.parametrize("reply", [refused(404), refused(404, "TCKTNTFND"), refused(400, "TCKTNTFND")])
-    def test_of_details_is_the_ticket(self, vendor: Vendor, reply: Response) -> None:
-        vendor.transport.answers(DETAILS_PATH, reply)
+    def test_details_not_found_is_ticket_not_found(self, vendor: Vendor, reply: Response) -> None:
+        vendor.http.answers(DETAILS_PATH, reply)
 
         with pytest.raises(TicketNotFound):
             vendor.details()
 
     @pytest.mark.parametrize("reply", [refused(404), refused(404, "TCKTNTFND"), answer(200, {"images": []})])
-    def test_of_images_is_none_of_that_type(self, vendor: Vendor, reply: Response) -> None:
-        vendor.transport.answers(IMAGES_PATH, reply)
+    def test_images_not_found_is_an_empty_list(self, vendor: Vendor, reply: Response) -> None:
+        vendor.http.answers(IMAGES_PATH, reply)
 
-        assert vendor.images() == []
+        assert vendor.files() == []
 
-    def test_of_images_is_not_what_a_token_that_cannot_be_had_means(self, vendor: Vendor) -> None:
-        vendor.transport.answers(TOKEN_PATH, refused(404))
+    def test_missing_token_is_not_an_empty_list(self, vendor: Vendor) -> None:
+        vendor.http.answers(TOKEN_PATH, refused(404))
 
         with pytest.raises(InvalidVendorResponse):
-            vendor.images()
+            vendor.files()
 
-    def test_of_a_link_is_misbehaviour(self, vendor: Vendor) -> None:
-        vendor.transport.answers("/1.jpg", refused(404, "TCKTNTFND"))
+    def test_link_not_found_is_an_invalid_response(self, vendor: Vendor) -> None:
+        vendor.http.answers("/1.jpg", refused(404, "TCKTNTFND"))
 
         with pytest.raises(InvalidVendorResponse):
             vendor.linked()
 
     @pytest.mark.parametrize("status", [401, 403])
-    def test_or_expired_of_a_link_says_nothing_of_the_credential(self, vendor: Vendor, status: int) -> None:
-        vendor.transport.answers("/1.jpg", refused(status))
+    def test_expired_link_is_not_an_auth_error(self, vendor: Vendor, status: int) -> None:
+        vendor.http.answers("/1.jpg", refused(status))
 
         with pytest.raises(InvalidVendorResponse):
             vendor.linked()
 
 
-class TestALinkedImage:
-    def test_is_fetched_without_token_key_or_cookie(self, vendor: Vendor) -> None:
+class TestLinkedFile:
+    def test_linked_file_is_fetched_without_credentials(self, vendor: Vendor) -> None:
         vendor.details()
 
         vendor.linked()
 
-        call = vendor.transport.calls[-1]
+        call = vendor.http.calls[-1]
         assert call.url == "https://images.example.com/1.jpg"
         assert {name.lower() for name in call.headers} == {"accept", "user-agent"}
         assert "token-1" not in str(call.headers)
 
-    def test_is_fetched_without_them_from_the_vendor_too(self, vendor: Vendor) -> None:
+    def test_linked_file_of_the_vendor_is_fetched_without_credentials(self, vendor: Vendor) -> None:
         vendor.linked(f"{ORIGIN}/files/1.jpg")
 
-        [call] = vendor.transport.calls
+        [call] = vendor.http.calls
         assert {name.lower() for name in call.headers} == {"accept", "user-agent"}
 
-    def test_comes_from_public_addresses_alone(self, vendor: Vendor) -> None:
+    def test_linked_file_comes_from_public_addresses_only(self, vendor: Vendor) -> None:
         vendor.linked()
 
-        assert vendor.transport.calls[-1].public_only
-        assert vendor.transport.calls[-1].max_bytes == MAX_BYTES
+        assert vendor.http.calls[-1].public_only
+        assert vendor.http.calls[-1].max_bytes == MAX_BYTES
 
     @pytest.mark.parametrize(
         "url",
@@ -601,23 +611,23 @@ class TestALinkedImage:
             "https://images.example.com:8443/1.jpg",
         ],
     )
-    def test_elsewhere_is_refused_before_anything_is_sent(self, vendor: Vendor, url: str) -> None:
+    def test_forbidden_url_is_refused_before_anything_is_sent(self, vendor: Vendor, url: str) -> None:
         with pytest.raises(InvalidVendorResponse) as raised:
             vendor.linked(url)
 
-        assert vendor.transport.calls == []
+        assert vendor.http.calls == []
         assert url not in str(raised.value)
 
-    def test_that_is_none_is_not_understood(self, vendor: Vendor) -> None:
-        vendor.transport.answers("/1.jpg", answer(200, b"<html>Good day</html>"))
+    def test_linked_html_is_unrecognized(self, vendor: Vendor) -> None:
+        vendor.http.answers("/1.jpg", answer(200, b"<html>Good day</html>"))
 
         with pytest.raises(UnrecognizedResponse) as raised:
             vendor.linked()
         assert raised.value.body == b"<html>Good day</html>"
 
 
-def test_nothing_secret_shows(vendor: Vendor) -> None:
-    vendor.transport.good = lambda _header: False
+def test_repr_and_errors_show_no_secret(vendor: Vendor) -> None:
+    vendor.http.good = lambda _header: False
 
     with pytest.raises(VendorAuthError) as raised:
         vendor.details()
@@ -627,5 +637,5 @@ def test_nothing_secret_shows(vendor: Vendor) -> None:
     assert "'secret'" not in shown
 
 
-def test_the_caps_fit_what_the_vendors_gateway_lets_through() -> None:
+def test_limit_is_above_that_of_api_gateway() -> None:
     assert client.MAX_BYTES >= 10 * 1024 * 1024
