@@ -1,4 +1,4 @@
-"""Run as a process of its own: every way to lead the client astray, tried within an enclosure. Prints what happened."""
+"""Run in a process of its own: try every way to lead the client astray in a network namespace, and print the outcomes."""
 
 import io
 import json
@@ -41,7 +41,7 @@ REBINDING: Sequence[Sequence[Sequence[str]]] = (
     [["2002:7f00:1::"]], [[IMAGE_HOST, "127.0.0.1"]], [["127.0.0.1", IMAGE_HOST]], [[IMAGE_HOST, "::1"]],
     [[IMAGE_HOST], ["127.0.0.1"]], [[IMAGE_HOST], ["169.254.169.254"]], [[IMAGE_HOST], [IMAGE_HOST], ["10.0.0.5"]],
 )  # fmt: skip
-"""What a name means, look-up by look-up."""
+"""The addresses that a name resolves to, look-up by look-up."""
 
 
 def main(folder: Path) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def main(folder: Path) -> dict[str, Any]:
         return "fetched"
 
     results: dict[str, Any] = {}
-    # The proof that the sentinels can be reached at all: an ordinary client is led to them at once.
+    # An ordinary client reaches the sentinels, so they can be reached.
     requests.get("http://2130706433/", timeout=2)
     requests.get("http://[::1]:9001/", timeout=2)
     requests.get("http://169.254.169.254/", timeout=2)
@@ -111,7 +111,7 @@ FORMS = (("https", ""), ("https", ":443"), ("http", ""), ("http", ":9001"))
 
 
 class World:
-    """The names that there are. Numbers, in whatever notation, mean what the system says."""
+    """The names that resolve. Addresses in any notation are left to the system."""
 
     def __init__(self) -> None:
         self.names = {HOST: [[IMAGE_HOST]], "api.preventor.com": [[VENDOR]]}

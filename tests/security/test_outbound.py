@@ -1,8 +1,7 @@
-"""Where the client can be led to: nowhere but to the vendor and to public addresses of the hosts that are allowed.
+"""The client connects to nobody but the vendor and public addresses of allowed hosts (threat 40).
 
-The real client in a network of its own, with sentinels on the loopback, on Lambda's Runtime API, on the addresses of
-credentials and metadata and on private ones. The tables of URLs are those of the unit tests of `ingest.vendor.url_policy`; what
-a transport does with addresses and redirects stands in tests/faults/test_transport_on_sockets.py too.
+The real client runs in a network namespace with sentinels on the loopback, on Lambda's Runtime API, on the addresses of
+credentials and metadata, and on private addresses. The URLs are those of tests/unit/ingest/vendor/test_url_policy.py.
 """
 
 import json
@@ -36,11 +35,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_an_ordinary_client_is_led_to_the_sentinels(seen: dict[str, Any]) -> None:
+def test_ordinary_client_reaches_the_sentinels(seen: dict[str, Any]) -> None:
     assert seen["an ordinary client"] == 3
 
 
-def test_no_sentinel_is_ever_reached(seen: dict[str, Any]) -> None:
+def test_no_sentinel_is_reached(seen: dict[str, Any]) -> None:
     assert seen["sentinels reached"] == []
 
 
@@ -49,13 +48,13 @@ def test_every_url_in_another_form_is_refused(seen: dict[str, Any]) -> None:
     assert {url: how for url, how in seen["urls"].items() if how != "invalid_vendor_response: image_url"} == {}
 
 
-def test_a_redirect_is_followed_nowhere(seen: dict[str, Any]) -> None:
+def test_redirect_is_not_followed(seen: dict[str, Any]) -> None:
     assert seen["redirects"] == dict.fromkeys(REDIRECTS, "invalid_vendor_response: redirect")
 
 
 @pytest.mark.parametrize("number", range(len(REBINDING)))
-def test_a_name_that_means_a_private_address_is_refused_whenever_it_does(seen: dict[str, Any], number: int) -> None:
-    """GIVEN a name that is public at first or in part, THEN it is fetched only while it is nothing else."""
+def test_name_with_a_private_address_is_refused_at_each_look_up(seen: dict[str, Any], number: int) -> None:
+    """A name is fetched only while all of its addresses are public."""
     public = [
         all(address.startswith("93.184.216.") for address in addresses) for addresses in REBINDING[number]
     ]  # one look-up each
@@ -63,7 +62,7 @@ def test_a_name_that_means_a_private_address_is_refused_whenever_it_does(seen: d
     assert seen["rebinding"][number] == expected
 
 
-def test_the_token_goes_to_the_vendor_and_to_nobody_else(seen: dict[str, Any]) -> None:
+def test_token_goes_to_the_vendor_only(seen: dict[str, Any]) -> None:
     assert seen["fetched"] == "image/png"
     to_vendor, to_images = "".join(seen["said to the vendor"]), "".join(seen["said to the image host"])
     assert "Bearer canary-token" in to_vendor

@@ -137,19 +137,16 @@ class Preventor:
             if error.detail != "401":
                 raise
             self._tokens.reject(token)
-            if (renewed := self._tokens.get(deadline)) == token:  # a back-off lasts
+            if (renewed := self._tokens.get(deadline)) == token:  # during a back-off
                 raise
-            response = self._send_with_new(renewed, call, url, deadline)
+            try:
+                response = self._send(call, url, deadline, token=renewed)
+            except VendorAuthError as again:
+                if again.detail == "401":
+                    self._tokens.back_off()
+                raise
         self._tokens.reset_backoff()
         return response
-
-    def _send_with_new(self, token: str, call: Call, url: str, deadline: float) -> Response:
-        try:
-            return self._send(call, url, deadline, token=token)
-        except VendorAuthError as error:
-            if error.detail == "401":
-                self._tokens.back_off()
-            raise
 
     def _fetch_token(self, deadline: float) -> Token:
         """Fetch a token. If the credential is refused, read its secret again: it may have been rotated."""

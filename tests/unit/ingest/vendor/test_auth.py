@@ -1,4 +1,4 @@
-"""The vendor's token: every spelling of its life, one call for many threads, never one that is about to end."""
+"""The token: its lifetime in every known form, one call for many threads, replacement, back-off."""
 
 import base64
 import json
@@ -50,14 +50,14 @@ def jwt(**claims: Any) -> str:
         (json.dumps({"token": jwt(exp=NOW + 1200)}).encode(), 1200),
         (json.dumps({"token": jwt(exp=500, iat=100)}).encode(), 400),
         (json.dumps({"token": jwt(exp=int(NOW + 1200) * 1000, iat=int(NOW) * 1000)}).encode(), 1200),
-        # the vendor's own word counts before the JWT's
+        # the response counts before the JWT
         (json.dumps({"token": jwt(exp=NOW + 60), "expiracy": NOW + 1200}).encode(), 1200),
-        # one that is past, or says nothing, leaves the word to the next
+        # a past or unusable value leaves it to the next
         (body(expiracy=NOW - 5, expires_in=1200), 1200),
         (body(expiracy=NOW, expires_in=1200), 1200),
         (json.dumps({"token": jwt(exp=NOW + 900, iat=NOW), "expiracy": NOW - 5}).encode(), 900),
         *((body(expiracy=wrong, expires_in=1200), 1200) for wrong in NO_TIMES),
-        # nothing to go by
+        # no usable value: the default
         (body(), 300),
         (body(expiracy=NOW - 5), 300),
         (json.dumps({"token": jwt(exp=100, iat=500)}).encode(), 300),
@@ -65,12 +65,12 @@ def jwt(**claims: Any) -> str:
         (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"[1]").decode() + ".c"}).encode(), 300),
         (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"\xff\xff").decode() + ".c"}).encode(), 300),
         (json.dumps({"token": "a." + base64.urlsafe_b64encode(b"[" * 5000).decode() + ".c"}).encode(), 300),
-        # a clock that is far off must not turn every call into a token call
+        # a wrong clock must not turn every call into a token call
         (body(expiracy=NOW + 2), 30),
         (body(expires_in=1), 30),
     ],
 )
-def test_a_tokens_life_is_read_from_every_known_spelling(answer: bytes, life: float) -> None:
+def test_lifetime_is_read_from_every_known_field(answer: bytes, life: float) -> None:
     token = read_token(answer, NOW)
     assert token.lifetime == pytest.approx(life, abs=1)
 
@@ -98,7 +98,7 @@ def test_a_tokens_life_is_read_from_every_known_spelling(answer: bytes, life: fl
         (b'{"token": "%s"}' % (b"x" * 8193), "token_missing"),
     ],
 )
-def test_an_answer_without_a_usable_token_is_the_vendors_mistake(answer: bytes, detail: str) -> None:
+def test_response_without_a_usable_token_is_invalid(answer: bytes, detail: str) -> None:
     with pytest.raises(InvalidVendorResponse) as refusal:
         read_token(answer, NOW)
     assert refusal.value.detail == detail
@@ -113,12 +113,12 @@ VALUES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text
 )
 @example({"expiracy": 10**400}, {})
 @example({}, {"exp": 10**400, "iat": -(10**400)})
-def test_whatever_an_answer_says_a_tokens_life_is_sane(answer: dict[str, Any], claims: dict[str, Any]) -> None:
+def test_lifetime_is_within_bounds_for_any_response(answer: dict[str, Any], claims: dict[str, Any]) -> None:
     token = read_token(json.dumps({"token": jwt(**claims), **answer}).encode(), NOW)
     assert 30 <= token.lifetime < 1e12
 
 
-def test_a_tokens_repr_does_not_show_it() -> None:
+def test_repr_does_not_show_the_token() -> None:
     assert "canary" not in repr(read_token(b'{"token": "canary"}', NOW))
 
 
@@ -149,7 +149,7 @@ class Vendor:
         return Token(f"t{self.calls}", self.life)
 
 
-def test_a_token_is_fetched_once_and_kept() -> None:
+def test_token_is_fetched_once_and_cached() -> None:
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
     assert [source.get(FAR) for _ in range(3)] == ["t1"] * 3
@@ -157,7 +157,7 @@ def test_a_token_is_fetched_once_and_kept() -> None:
 
 
 @pytest.mark.parametrize(("life", "old_after"), [(1200.0, 1140.0), (300.0, 240.0), (60.0, 48.0), (30.0, 24.0)])
-def test_a_token_is_renewed_before_it_ends(life: float, old_after: float) -> None:
+def test_token_is_replaced_before_it_expires(life: float, old_after: float) -> None:
     # GIVEN
     vendor, clock = Vendor(life), Clock()
     source = TokenSource(vendor, clock)
@@ -169,13 +169,13 @@ def test_a_token_is_renewed_before_it_ends(life: float, old_after: float) -> Non
     assert source.get(FAR) == "t2"
 
 
-def test_a_rejected_token_is_replaced() -> None:
+def test_rejected_token_is_replaced() -> None:
     source = TokenSource(Vendor(), Clock())
     source.reject(source.get(FAR))
     assert source.get(FAR) == "t2"
 
 
-def test_after_a_new_token_was_refused_too_none_is_asked_for_during_five_seconds() -> None:
+def test_new_token_refused_stops_token_calls_for_five_seconds() -> None:
     # GIVEN a vendor that refuses every token
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
@@ -194,7 +194,7 @@ def test_after_a_new_token_was_refused_too_none_is_asked_for_during_five_seconds
 
 
 @pytest.mark.parametrize("at_the_token", [False, True])
-def test_a_refusal_that_lasts_is_asked_about_ever_more_seldom(at_the_token: bool) -> None:
+def test_lasting_refusal_doubles_the_backoff_up_to_a_minute(at_the_token: bool) -> None:
     """GIVEN a vendor that refuses all tokens, or the credential itself, WHEN a second's calls go on for ten minutes."""
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
@@ -219,7 +219,7 @@ def test_a_refusal_that_lasts_is_asked_about_ever_more_seldom(at_the_token: bool
     assert set(pauses[5:]) == {60}
 
 
-def test_many_threads_that_meet_one_refusal_are_one_refusal() -> None:
+def test_refusal_met_by_many_threads_counts_once() -> None:
     now = 0.0
     source = TokenSource(lambda _: Token("t", 1200.0), clock=lambda: now)
     token = source.get(1e9)
@@ -233,7 +233,7 @@ def test_many_threads_that_meet_one_refusal_are_one_refusal() -> None:
     assert source._token is None, "the pause was the first one's"
 
 
-def test_the_vendors_first_answer_ends_the_pauses() -> None:
+def test_success_resets_the_backoff() -> None:
     # GIVEN a credential that was refused three times
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
@@ -257,7 +257,7 @@ def test_the_vendors_first_answer_ends_the_pauses() -> None:
     assert source.get(FAR)
 
 
-def test_rejecting_a_token_that_was_replaced_already_changes_nothing() -> None:
+def test_rejecting_a_replaced_token_has_no_effect() -> None:
     # GIVEN two calls that were refused with the same token, the first of which has brought a new one
     vendor = Vendor()
     source = TokenSource(vendor, Clock())
@@ -271,7 +271,7 @@ def test_rejecting_a_token_that_was_replaced_already_changes_nothing() -> None:
     assert vendor.calls == 2
 
 
-def test_a_failure_is_not_remembered() -> None:
+def test_failure_is_not_cached() -> None:
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
     vendor.failure = VendorUnavailable("503")
@@ -283,7 +283,7 @@ def test_a_failure_is_not_remembered() -> None:
 
 
 @pytest.mark.parametrize("failure", [ValueError("x"), DeadlineExceeded("x")])
-def test_after_a_failure_the_next_thread_is_let_in(failure: Exception) -> None:
+def test_failure_releases_the_lock(failure: Exception) -> None:
     vendor, clock = Vendor(), Clock()
     source = TokenSource(vendor, clock)
     vendor.failure = failure
@@ -313,7 +313,7 @@ def in_threads(count: int, work: Callable[[], str]) -> list[str | Exception]:
 
 
 @pytest.mark.parametrize("failure", [None, VendorUnavailable("503", retry_after=7.0)])
-def test_many_threads_make_one_call_and_share_what_came_of_it(failure: RetryableError | None) -> None:
+def test_many_threads_share_one_call_and_its_result(failure: RetryableError | None) -> None:
     # GIVEN a vendor that answers when eight threads have asked for a token
     asking: set[int] = set()
     vendor = Vendor()
@@ -341,7 +341,7 @@ def test_many_threads_make_one_call_and_share_what_came_of_it(failure: Retryable
     assert len(set(map(id, results))) == 8, "an exception belongs to one thread: its traceback grows with each raise"
 
 
-def test_a_thread_does_not_wait_beyond_its_own_deadline() -> None:
+def test_thread_waits_no_longer_than_its_deadline() -> None:
     # GIVEN a call for a token that takes long
     inside, leave = threading.Event(), threading.Event()
 
