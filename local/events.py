@@ -142,7 +142,11 @@ def _webhook_door(secret: str, ticket: str) -> dict[str, Event]:
         "onboarding_awaiting": encrypted(
             "webhook_onboarding_awaiting.json", _older(ticket, "onboarding.completed", "AWAITING")
         ),
-        "unknown_event": encrypted("webhook_unknown_event.json", {"ticket": ticket, "event": "ticket.archived"}),
+        "unrecognized_event": encrypted(
+            "webhook_unrecognized_event.json", {"ticket": ticket, "event": "ticket.verification.expired"}
+        ),
+        "envelope": encrypted("webhook_envelope.json", {"data": done}),
+        "no_ticket": encrypted("webhook_no_ticket.json", {"event": "ticket.verification.completed"}),
         "malformed_ticket": encrypted("webhook_malformed_ticket.json", _completed("../../another")),
         "odd_content_type": encrypted(
             "webhook_odd_content_type.json", done, content_type="application/json; charset=utf-8"
@@ -153,7 +157,8 @@ def _webhook_door(secret: str, ticket: str) -> dict[str, Event]:
         "repeated_iv": _posted(body, text | {IV_HEADER: iv}, repeated=IV_HEADER),
         "junk": _posted(b"hello", text | {IV_HEADER: iv}),
         "empty": _posted(b"", text | {IV_HEADER: iv}),
-        "wrong_content_type": _posted(body, {"Content-Type": "application/xml", IV_HEADER: iv}),
+        "other_content_type": _posted(body, {"Content-Type": "application/xml", IV_HEADER: iv}),
+        "no_content_type": _posted(body, {IV_HEADER: iv}),
         "binary": _posted(body, text | {IV_HEADER: iv}, binary=True),
     }
     return {f"webhook_{what}.json": event for what, event in cases.items()}

@@ -94,8 +94,12 @@ WEBHOOKS = {
     "webhook_invitation_encrypted.json": "completed invitation",
     "webhook_older_generation.json": "completed verification.completed",
     "webhook_onboarding_awaiting.json": "in_progress onboarding.completed",
-    "webhook_unknown_event.json": "unknown other",
-    "webhook_malformed_ticket.json": "ticket_malformed",
+    "webhook_unrecognized_event.json": "unrecognized other",
+    "webhook_envelope.json": COMPLETED,
+    "webhook_no_ticket.json": "no_ticket",
+    "webhook_other_content_type.json": COMPLETED,
+    "webhook_no_content_type.json": COMPLETED,
+    "webhook_malformed_ticket.json": "no_ticket",
     "webhook_odd_content_type.json": COMPLETED,
     "webhook_wrong_key.json": "undecipherable",
     "webhook_missing_iv.json": "iv_missing",
@@ -106,7 +110,6 @@ WEBHOOKS = {
 }
 REFUSED = {
     "webhook_empty.json": HTTPStatus.BAD_REQUEST,
-    "webhook_wrong_content_type.json": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 
 
