@@ -113,11 +113,10 @@ def _identify(head: bytes) -> FileFormat | None:
 
 
 def _iso_media(head: bytes) -> FileFormat | None:
-    """By the major brand, then by the compatible ones: an AVIF may call itself `mif1`, which any HEIF may."""
+    """By the major brand, then by the compatible ones: but any HEIF, an AVIF too, may call itself `mif1`."""
     length = min(int.from_bytes(head[:4]), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
-    if brands[0] in (b"mif1", b"msf1", b"mif2"):
-        brands = [*brands[1:], brands[0]]
+    brands.sort(key=lambda brand: brand.startswith(_BRANDS[HEIF]))
     for brand in brands:
         for found, known in _BRANDS.items():
             if brand.startswith(known):
@@ -186,15 +185,18 @@ def _iso_media_complete(data: bytes) -> bool:
 
 
 def _matroska_complete(data: bytes) -> bool:
-    at = 0
+    """Whether the elements, of which the header is the first, end where the file does."""
+    at = elements = 0
     while at < len(data):
-        at += 9 - data[at].bit_length()  # the element's id, whose first byte tells its length
+        at += 9 - data[at].bit_length()  # the element's id, whose first byte tells its length, as its size's does
         length = 9 - data[at].bit_length()
-        size, unknown = int.from_bytes(data[at : at + length]) & (1 << 7 * length) - 1, (1 << 7 * length) - 1
+        unknown = (1 << 7 * length) - 1
+        size = int.from_bytes(data[at : at + length]) & unknown
         if size == unknown:
             return True  # a live recording
         at += length + size
-    return at == len(data)
+        elements += 1
+    return at == len(data) and elements > 1
 
 
 def _marker_near_end(marker: bytes) -> Callable[[bytes], bool]:

@@ -34,7 +34,7 @@ class Label:
 UNLABELLED = Label()
 
 _NOISE = re.compile(
-    r"\d+|[\W_]+|(?:base64|b64|image|img|photo|picture|file|url|uri|link|data|content|scan|capture|video|side|jpe?g|png|pdf)s?"
+    r"\d+|[\W_]+|(?:base64|b64|image|img|photo|picture|file|url|uri|link|data|content|scan|capture|video|side|jpe?g|png|pdf)(?:s(?!elf|ign|ide))?"
 )
 _TYPES = {
     "selfie": ImageType.SELF_PORTRAITS,

@@ -21,6 +21,7 @@ from ingest.files.formats import FileFormat, identify, looks_complete
 from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_of, may_hold_files
 from ingest.files.old_parsing import InlineImage, LinkedImage, check_image, read_images
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
+from ticket_archive.json_size import has_too_many_parts
 from ticket_archive.models import ImageType
 
 __all__ = [
@@ -29,9 +30,6 @@ __all__ = [
 
 MAX_FILES = 50
 """Of one type: a document has two sides, and a flow asks for a few selfies."""
-
-MAX_PARTS = 100_000
-"""Opening brackets and commas of a JSON text, counted before it is parsed: small parts take many times their size as memory."""
 
 _HEAD = 4096  # characters that show what a text is
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
@@ -42,6 +40,7 @@ _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*")
 _MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
+_WHITE_SPACE = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +72,16 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not recognized.
 
     Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for `html`,
-    `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `too_complex` (over MAX_PARTS),
+    `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with
+    content but no file), `too_complex` (see `json_size`),
     `too_deep` (for Python's JSON parser), and `too_many` (over MAX_FILES).
     """
     try:
-        return _distinct(_files(body, content_type, wanted))
+        return _distinct(_files(body, wanted))
     except UnrecognizedResponse as error:
         code = error.detail
+    if code == "not_json" and content_type.lower().startswith(("image/", "video/")):
+        code = "unknown_format"
     raise UnrecognizedResponse(code, body)  # here, because the traceback of `error` holds the parsed JSON
 
 
@@ -91,7 +93,7 @@ def _distinct(files: Iterable[InlineFile | LinkedFile]) -> list[InlineFile | Lin
     return found
 
 
-def _files(body: bytes, content_type: str, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
+def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
     if not body or body.isspace():
         return
     head = body[:_HEAD]
@@ -103,8 +105,6 @@ def _files(body: bytes, content_type: str, wanted: ImageType) -> Iterator[Inline
         return
     if _MARKUP.match(head.decode("latin-1")):
         raise UnrecognizedResponse("html" if _HTML.search(head) else "xml", b"")
-    if content_type.lower().startswith(("image/", "video/")) and head.lstrip()[:1] not in b'{["':
-        raise UnrecognizedResponse("unknown_format", b"")
     texts = _select(_Survey(_parse(body)), wanted)
     if len(texts) > MAX_FILES:
         raise UnrecognizedResponse("too_many", b"")
@@ -118,7 +118,7 @@ def _parse(body: bytes) -> Any:
 
     Read as Latin-1, which takes one byte a character: as UTF-8 one emoji in a name would make the text four times as large.
     """
-    if sum(map(body.count, (b"[", b"{", b","))) > MAX_PARTS:
+    if has_too_many_parts(body):
         raise UnrecognizedResponse("too_complex", b"")
     text = body.decode("latin-1")
     try:
@@ -202,7 +202,8 @@ def _is_file(head: str, key: str) -> bool:
         return True
     place = may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
-        data = _decode(digits[0][: len(digits[0]) // 4 * 4]) or b""
+        plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
+        data = a2b_base64(plain[: len(plain) // 4 * 4])
         return bool(identify(data)) or data.startswith(b"data:") or (place and digits.end() == len(head) > _LONG)
     return place and bool(_MARKUP.match(head))
 
@@ -218,30 +219,15 @@ def _read(text: str) -> InlineFile | LinkedFile:
             return inline_file(unquote_to_bytes(text))
     elif _MARKUP.match(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
-    data = _decode(text)
-    if data is None:
-        return InlineFile(text.encode("latin-1", "replace"), None, complete=False)
-    if data.startswith(b"data:"):
-        return _read(data.decode("latin-1"))
-    return inline_file(data)
-
-
-def _decode(text: str) -> bytes | None:
-    """Return the bytes of base64 in either alphabet, with or without padding and white space; None if it is none.
-
-    `a2b_base64` reads the text where it stands; `base64.b64decode` would copy it first.
-    """
     try:
-        return a2b_base64(text, strict_mode=True)
+        data = a2b_base64(text, strict_mode=True)  # reads the text where it stands; `base64` would copy it first
     except ValueError:
         digits = text.encode("latin-1", "replace")
-    del text
-    digits = digits.translate(_STANDARD, delete=b" \t\r\n")
-    if not digits.endswith(b"="):
-        digits = (
-            digits[:-1] if len(digits) % 4 == 1 else digits + b"=" * (-len(digits) % 4)
-        )  # one digit more is a cut-off text
-    try:
-        return a2b_base64(digits, strict_mode=True)
-    except ValueError:
-        return None
+        del text
+        digits = digits.translate(_STANDARD, delete=_WHITE_SPACE)
+        missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
+        try:  # a single digit over makes no byte: there the text was cut off
+            data = a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True)
+        except ValueError:
+            return InlineFile(digits, None, complete=False)
+    return _read(data.decode("latin-1")) if data.startswith(b"data:") else inline_file(data)

@@ -1,0 +1,80 @@
+"""Small real files of every format that is stored: by Pillow, and by hand where Pillow writes none."""
+
+import random
+import struct
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from ingest.files import formats
+from ingest.files.formats import FileFormat
+
+
+def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options: Any) -> bytes:
+    """Return an image of noise, so that a file with any byte missing or changed is another."""
+    noise = random.Random(seed).randbytes(size[0] * size[1] * 3)
+    file = BytesIO()
+    Image.frombytes("RGB", size, noise).save(file, kind, **options)
+    return file.getvalue()
+
+
+def box(name: bytes, content: bytes = b"") -> bytes:
+    """Return an ISO base media box."""
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def iso_media(brand: bytes, *compatible: bytes, meta: bytes = b"moov") -> bytes:
+    """Return a file of the brand, with an empty description and some media."""
+    return box(b"ftyp", brand + bytes(4) + b"".join(compatible)) + box(meta, bytes(30)) + box(b"mdat", bytes(50))
+
+
+def matroska(kind: bytes, size: int = 40) -> bytes:
+    """Return an EBML header with the document type, and a segment of `size` bytes that may be declared as unknown (-1)."""
+    header = b"\x42\x82" + bytes([0x80 | len(kind)]) + kind
+    declared = b"\x01" + b"\xff" * 7 if size < 0 else bytes([0x80 | size])
+    return (
+        b"\x1a\x45\xdf\xa3"
+        + bytes([0x80 | len(header)])
+        + header
+        + b"\x18\x53\x80\x67"
+        + declared
+        + bytes(max(size, 5))
+    )
+
+
+FILES: dict[str, tuple[bytes, FileFormat]] = {
+    "jpeg": (drawn("JPEG"), formats.JPEG),
+    "jpeg progressive": (drawn("JPEG", progressive=True), formats.JPEG),
+    "jpeg restart": (drawn("JPEG", restart_marker_blocks=1), formats.JPEG),
+    "png": (drawn("PNG"), formats.PNG),
+    "png animated": (drawn("PNG", save_all=True, append_images=[Image.new("RGB", (24, 16))]), formats.PNG),
+    "webp": (drawn("WEBP"), formats.WEBP),
+    "webp lossless": (drawn("WEBP", lossless=True), formats.WEBP),
+    "webp extended": (drawn("WEBP", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"), formats.WEBP),
+    "gif": (drawn("GIF"), formats.GIF),
+    "avif": (drawn("AVIF"), formats.AVIF),
+    "avif sequence": (iso_media(b"avis", b"mif1"), formats.AVIF),
+    "avif as mif1": (iso_media(b"mif1", b"avif", meta=b"meta"), formats.AVIF),
+    "tiff": (drawn("TIFF"), formats.TIFF),
+    "tiff big-endian": (b"MM\0*\0\0\0\x08" + bytes(20), formats.TIFF),
+    "bmp": (drawn("BMP"), formats.BMP),
+    "heic": (iso_media(b"heic", b"mif1", b"heic", meta=b"meta"), formats.HEIC),
+    "heic as mif1": (iso_media(b"mif1", b"mif1", b"heic", meta=b"meta"), formats.HEIC),
+    "heic of ten bits": (iso_media(b"heix", meta=b"meta"), formats.HEIC),
+    "heif": (iso_media(b"mif1", b"mif1", meta=b"meta"), formats.HEIF),
+    "jpeg 2000": (drawn("JPEG2000"), formats.JP2),
+    "jpeg 2000 codestream": (drawn("JPEG2000", no_jp2=True), formats.JP2),
+    "pdf": (drawn("PDF"), formats.PDF),
+    "mp4": (iso_media(b"isom", b"isom", b"mp42"), formats.MP4),
+    "mp4 fragmented": (iso_media(b"iso5", b"iso6", b"dash"), formats.MP4),
+    "m4v": (iso_media(b"M4V ", b"mp42"), formats.MP4),
+    "3gp": (iso_media(b"3gp4", b"3gp4"), formats.THREE_GP),
+    "quicktime": (iso_media(b"qt  ", b"qt  "), formats.QUICKTIME),
+    "quicktime without ftyp": (box(b"moov", bytes(30)) + box(b"mdat", bytes(50)), formats.QUICKTIME),
+    "webm": (matroska(b"webm"), formats.WEBM),
+    "webm live": (matroska(b"webm", -1), formats.WEBM),
+    "matroska": (matroska(b"matroska"), formats.MATROSKA),
+}
+HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
