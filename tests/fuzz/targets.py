@@ -5,8 +5,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest.files.old_formats import check_image
-from ingest.files.old_parsing import read_images
+from ingest.files.parsing import inline_file, parse_files
 from ingest.webhooks.event import open_webhook
 from tests.support.fakes import picture
 from ticket_archive.errors import UnreadableWebhook, UnrecognizedResponse, VendorUnavailable
@@ -44,9 +43,8 @@ def webhook(data: bytes) -> None:
 
 
 def image(data: bytes) -> None:
-    """As an image, and as an answer in each of the forms that hold images."""
-    with suppress(UnrecognizedResponse, VendorUnavailable):
-        check_image(data)
+    """As a file, and as a response in each of the forms that hold files."""
+    inline_file(data)  # raises nothing
     encoded = b64encode(data)
     for body, content_type in (
         (data, "image/jpeg"),
@@ -56,7 +54,7 @@ def image(data: bytes) -> None:
         (b'["data:image/png;base64,' + encoded + b'"]', "application/json"),
     ):
         with suppress(UnrecognizedResponse, VendorUnavailable):
-            read_images(body, content_type, ImageType.DOCUMENT)
+            parse_files(body, content_type, ImageType.DOCUMENT)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"webhook": webhook, "image": image}

@@ -20,9 +20,9 @@ from ticket_archive.errors import (
     UnrecognizedResponse,
     VendorUnavailable,
 )
+from ticket_archive.facts import TicketFacts
 from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
-from ticket_archive.summary import Summary, summarise
 
 T = TypeVar("T")
 StoredFile = StoredImage | UnrecognizedFile
@@ -60,7 +60,7 @@ class Fetched:
     """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for)."""
 
     details: Details | None = None
-    summary: Summary | None = None
+    summary: TicketFacts | None = None
     images: list[StoredImage] = field(default_factory=list)
     unrecognized: list[UnrecognizedFile] = field(default_factory=list)
     observed: dict[str, Observation] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Fetcher:
     def _read_details(self, ticket: str, future: Future[Details], fetched: Fetched) -> None:
         try:
             details = future.result()
-            fetched.summary = summarise(details.value)
+            fetched.summary = details.facts
             if fetched.summary.in_progress:
                 raise TicketInProgress
         except ArchiveError as error:

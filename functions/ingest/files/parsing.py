@@ -19,14 +19,9 @@ from urllib.parse import unquote_to_bytes
 
 from ingest.files.formats import FileFormat, identify, looks_complete
 from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_of, may_hold_files
-from ingest.files.old_parsing import InlineImage, LinkedImage, check_image, read_images
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_size import has_too_many_parts
 from ticket_archive.models import ImageType
-
-__all__ = [
-    "InlineFile", "InlineImage", "LinkedFile", "LinkedImage", "check_image", "inline_file", "parse_files", "read_images",
-]  # fmt: skip
 
 MAX_FILES = 50
 """Of one type: a document has two sides, and a flow asks for a few selfies."""

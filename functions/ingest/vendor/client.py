@@ -21,11 +21,9 @@ from ticket_archive.errors import (
     DeadlineExceeded,
     RetryableError,
     TicketNotFound,
-    UnrecognizedResponse,
     VendorAuthError,
 )
 from ticket_archive.models import ImageType, ticket_id
-from ticket_archive.summary import tells_of
 from ticket_archive.webhook_credentials import VendorCredential
 
 MAX_BYTES = 12_000_000
@@ -84,8 +82,7 @@ class Preventor:
 
         def attempt(until: float) -> Details:
             details = read_details(self._get(Call.DETAILS, url, until).body)
-            if not tells_of(details.value, ticket):
-                raise UnrecognizedResponse("details_of_no_ticket", details.raw)
+            details.check_ticket(ticket)
             return details
 
         return self._retry(attempt, deadline)

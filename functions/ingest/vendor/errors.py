@@ -17,7 +17,7 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.summary import tells_of
+from ticket_archive.facts import read_facts, scalars_of
 
 RETRY_AFTER_MAX = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
@@ -28,7 +28,6 @@ _ENVELOPE_MAX_BYTES = 10_000
 _NOT_FOUND_CODE = "TCKTNTFND"
 _IN_PROGRESS_CODES = {"PROCESSING", "AWAITING", "PENDING", "IN_PROGRESS"}
 _SUCCESS_CODES = {"SUCCESS", "SUCCESSFUL", "OK", "VERIFIED", "ACCEPTED", "REJECTED", "FAILED"}  # outcomes, too
-_NO_TICKET = "-"  # no ticket's id
 
 
 class Call(StrEnum):
@@ -143,7 +142,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
         return bool(envelope.token or extra.get("access_token"))
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True
-    return tells_of({"status": envelope.status, **extra}, _NO_TICKET)
+    return read_facts(scalars_of({"status": envelope.status, **extra})).recognized
 
 
 def _is_not_found(envelope: Envelope) -> bool:
