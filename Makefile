@@ -23,7 +23,7 @@ SBOM := sbom.json
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda sam-standalone events
+.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## this list
@@ -110,9 +110,6 @@ sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (A
 
 sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
-
-sam-standalone: setup $(BUILT) ## hand a webhook to the door on its own: no stack, no queue, no network (EVENT=… ARGS="…")
-	@$(BIN)/python -m local sam standalone $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
 	$(BIN)/python -m local.openapi

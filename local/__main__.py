@@ -98,13 +98,6 @@ def invoke_all(context: typer.Context) -> None:
     raise typer.Exit(bool(failed))
 
 
-@sam_app.command(context_settings=_PASSED_ON)
-def standalone(context: typer.Context, event: Annotated[str, typer.Argument(help="Of events, or a file.")]) -> None:
-    """Hand an event to the webhook door on its own: no stack, no queue, no network."""
-    arguments = sam.invoke(sam.event_file(event, sam.SAMPLES), context.args)
-    raise typer.Exit(sam.run(arguments, sam.ALONE, account=None))
-
-
 def _sam(arguments: list[str]) -> None:
     running = stack.open_to_containers(STATE, Steps(console))
     raise typer.Exit(sam.run(arguments, STATE / sam.SETTINGS, running.account))

@@ -23,8 +23,7 @@ SETTINGS, EVENTS = "sam-env.json", "events"
 
 FUNCTIONS = ("IngestFunction", "RetrievalFunction")
 SAMPLES = ROOT / "events"
-ALONE = ROOT / "local" / "sam-standalone.json"
-"""Settings with which the webhook door works on its own: no queue, no stack, no network."""
+
 
 _WARM = ("--warm-containers", "LAZY")
 

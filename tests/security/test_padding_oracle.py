@@ -1,10 +1,11 @@
-"""Nobody deciphers a webhook by asking: the whole attack, against the real doors, for 20 keys.
+"""Nobody deciphers a webhook by asking: the whole attack against the real handlers, for 3 keys, or 20 with ALL_ORACLE_KEYS=1.
 
 CBC without a MAC is open to it wherever a right padding can be told from a wrong one, by an answer or by its time. The
 webhook door deciphers nothing, so its time cannot tell either.
 """
 
 import json
+import os
 import random
 from base64 import b64encode
 from collections.abc import Hashable, Iterator, Sequence
@@ -28,7 +29,7 @@ from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.telemetry import metrics
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
-KEYS = [random.Random(seed).randbytes(32) for seed in range(20)]
+KEYS = [random.Random(seed).randbytes(32) for seed in range(20 if os.environ.get("ALL_ORACLE_KEYS") else 3)]
 EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.completed"}).encode()
 
 
