@@ -251,17 +251,6 @@ def test_start_api_serves_curl_from_the_webhook_to_the_picture(opened: LocalStac
         assert told.stdout.count(about) >= 2
 
 
-def test_the_webhook_door_works_on_its_own_without_a_queue_or_a_stack(built: Path) -> None:
-    answer, log = invoke(sam.SAMPLES / "webhook_completed_encrypted.json", sam.ALONE, None, built)
-    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"status": "accepted"})
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith('{"level"')]
-    assert [(line["message"], line.get("result")) for line in lines] == [
-        ("ticket not archived", None),
-        ("webhook accepted", "failed"),
-    ]
-    assert lines[0]["detail"] == "VENDOR_CREDENTIAL_SECRET, WEBHOOK_SECRET"
-
-
 def test_without_a_queue_the_door_archives_at_once(opened: LocalStack, built: Path, tmp_path: Path) -> None:
     # GIVEN the stack's settings without its queues and without its memory of finished events
     settings = json.loads((opened.state / sam.SETTINGS).read_text(encoding="utf-8"))

@@ -56,12 +56,6 @@ def test_a_stacks_events_are_the_samples_but_for_secret_and_ticket(tmp_path: Pat
     assert written == {path.name: json.loads(path.read_text()) for path in sam.SAMPLES.iterdir()}
 
 
-def test_alone_nothing_is_named_that_a_network_would_be_needed_for() -> None:
-    settings = json.loads(sam.ALONE.read_text())["IngestFunction"]
-    assert {"QUEUE_URL", "WEBHOOK_SECRET", "VENDOR_CREDENTIAL_SECRET", "WEBHOOK_CREDENTIALS_SECRET"} <= settings.keys()
-    assert not any(settings.values())
-
-
 def test_alone_there_is_no_key_of_the_developers() -> None:
     alone = sam.credentials(None)
     assert alone.keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
@@ -73,7 +67,7 @@ def test_every_make_target_that_is_documented_exists(page: str) -> None:
     named = set(re.findall(r"(?:`|^)make ([a-z-]+[a-z])(?![-a-z])", (ROOT / page).read_text(), re.MULTILINE))
     assert named
     assert named <= targets
-    assert {f"sam-{what}" for what in ("invoke", "invoke-all", "api", "lambda", "standalone")} <= targets
+    assert {f"sam-{what}" for what in ("invoke", "invoke-all", "api", "lambda")} <= targets
 
 
 def test_what_is_started_hears_ctrl_c_even_where_a_script_started_all_of_it_in_the_background() -> None:
