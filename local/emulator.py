@@ -54,7 +54,14 @@ def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> St
     if not PYTHON.exists():
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`")
     # By Hypercorn and not by the `ministack` command: that one would take port 443 too where it may.
-    command: list[str | Path] = [PYTHON, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "hypercorn",
+        f"{ROOT / 'local' / 'front' / 's3_front.py'}:app",
+        "--workers",
+        "0",
+    ]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]
     command += ["--certfile", certificate.certificate, "--keyfile", certificate.key]
     return start("emulator", command, environment=environment(port, certificate, temporary), log=log)

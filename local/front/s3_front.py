@@ -1,0 +1,46 @@
+"""MiniStack behind the rules for presigned URLs that S3 enforces and MiniStack does not. Hypercorn loads this file.
+
+A folder of its own, because Hypercorn puts it on the path of the emulator, which has another environment than `local`.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def refusal(scope: Mapping[str, Any]) -> tuple[int, str, str] | None:
+    """Return status, code and message with which S3 refuses a request with a presigned URL; None for any other."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    if scope["type"] != "http" or "X-Amz-Signature" not in query:
+        return None
+    names = {name.decode("latin-1").lower() for name, _ in scope["headers"]}
+    if "authorization" in names:
+        return 400, "InvalidArgument", "Only one auth mechanism allowed"
+    signed = set(query.get("X-Amz-SignedHeaders", [""])[0].split(";"))
+    if {name for name in names if name.startswith("x-amz-")} - signed:
+        return 403, "AccessDenied", "There were headers present in the request which were not signed"
+    return None
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse the request as S3 would, or pass it to MiniStack."""
+    refused = refusal(scope)
+    if refused is None:
+        await _ministack()(scope, receive, send)
+        return
+    status, code, message = refused
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+    headers = [(b"content-type", b"application/xml"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@cache
+def _ministack() -> Asgi:
+    made: Asgi = import_module("ministack.app").app
+    return made
