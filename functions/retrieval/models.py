@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from retrieval.gateway import PercentDecoded
 from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, customer_id
+from ticket_archive.models import TICKET_PATTERN, ImageType, StoredImage, TicketState, TypeState, customer_id
 from ticket_archive.table import TicketItem
 
 _TYPE = "|".join(["ALL", *ImageType])
@@ -26,7 +26,7 @@ def _customer(text: str) -> str:
 
 # ─── Parameters ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-TicketId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"), PercentDecoded, Path()]
+TicketId = Annotated[str, Field(pattern=TICKET_PATTERN), PercentDecoded, Path()]
 ImageHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image in hexadecimal.")]
 CustomerCode = Annotated[
     str,
