@@ -459,7 +459,7 @@ class TestRetries:
         assert len(vendor.pauses) == 2
 
     def test_linked_file_is_retried(self, vendor: Vendor) -> None:
-        vendor.http.answers("/1.jpg", refused(503), Response(200, {}, JPEG[:-2], "image/jpeg"))
+        vendor.http.answers("/1.jpg", refused(503), VendorUnavailable("truncated"))
 
         assert vendor.linked().data == JPEG
         assert len(vendor.pauses) == 2
@@ -618,12 +618,15 @@ class TestLinkedFile:
         assert vendor.http.calls == []
         assert url not in str(raised.value)
 
-    def test_linked_html_is_unrecognized(self, vendor: Vendor) -> None:
-        vendor.http.answers("/1.jpg", answer(200, b"<html>Good day</html>"))
+    @pytest.mark.parametrize(("body", "known"), [(b"<html>Good day</html>", False), (JPEG[:-2], True)])
+    def test_linked_file_says_whether_it_can_be_served_and_is_complete(
+        self, vendor: Vendor, body: bytes, known: bool
+    ) -> None:
+        vendor.http.answers("/1.jpg", answer(200, body))
 
-        with pytest.raises(UnrecognizedResponse) as raised:
-            vendor.linked()
-        assert raised.value.body == b"<html>Good day</html>"
+        file = vendor.linked()
+
+        assert (file.data, file.format is not None, file.complete) == (body, known, not known)
 
 
 def test_repr_and_errors_show_no_secret(vendor: Vendor) -> None:
