@@ -82,7 +82,7 @@ def ticket_message(
 ) -> str:
     """Return the queue message that requests a ticket. Raises InvalidRequest that names the argument at fault."""
     options = {"kind": kind, "force": force, "settle": tuple(settle)}
-    given = {name: value for name, value in options.items() if value}
+    given = {name: value for name, value in options.items() if value or value == ""}
     try:
         message = _Message.model_validate({"v": 1, "ticket": ticket, **given})
     except ValidationError as error:
