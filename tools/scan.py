@@ -1,8 +1,8 @@
-"""The gates: scanners that need no network. Each gives its findings; one finding, and the gate is shut.
+"""The scans: linters and scanners that need no network. A scan fails with the first finding.
 
-`python -m tools.scan` runs them over this repository. A finding that is not a fault is acknowledged with its reason:
-checkov's and cfn-lint's in the template's Metadata, bandit's beside the line (`# nosec`), and a text that only looks
-like a secret in .secrets.baseline (`make secrets` writes it again). An acknowledgement that nothing needs is a finding.
+`python -m tools.scan` runs them over this repository. A finding that is no fault is accepted in the scanner's own
+format, with its reason: checkov's in Metadata and in .checkov.yaml, cfn-lint's in Metadata, bandit's beside
+the line (`# nosec`), and what only looks like a secret in .secrets.baseline (`make secrets` writes it).
 """
 
 import json
@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SCANNERS = ROOT / ".venv-scan" / "bin"
 BASELINE = ROOT / ".secrets.baseline"
 PRODUCT = ("layers", "functions", "ops")
-REGION = "eu-central-1"
+REGIONS = ("eu-central-1", "us-east-1", "ap-southeast-2", "sa-east-1", "us-gov-west-1", "cn-north-1")
 
 _SAMPLES = ("tests/", "events/", "bench/", "examples/")
-_GUESSING = ("KeywordDetector", "HexHighEntropyString", "Base64HighEntropyString", "BasicAuthDetector")
-"""Detectors that go by the look of a name or of letters. Samples are full of what looks so; keys of a known form
-(AWS, private keys, tokens of services) are looked for everywhere."""
+_HEURISTIC = ("KeywordDetector", "HexHighEntropyString", "Base64HighEntropyString", "BasicAuthDetector")
+"""detect-secrets' detectors that guess from a name or from entropy. Samples are full of such text; keys of a known form
+(AWS's, private keys, services' tokens) are searched for everywhere."""
 
 
 @cache
@@ -45,61 +45,65 @@ def expand(*templates: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def expansion(template: Path) -> list[str]:
-    """Resources that SAM's transform leaves: no scanner sees what they become."""
-    [expanded] = expand(yaml_parse(template.read_text(encoding="utf-8")))
-    left = expanded["Resources"]
+    """Return the resources that SAM's transform leaves unexpanded, which no scanner can check."""
     return [
-        f"{name} is still {each['Type']}" for name, each in left.items() if each["Type"].startswith("AWS::Serverless")
+        f"{name} is still {each['Type']}"
+        for name, each in _expand_file(template)["Resources"].items()
+        if each["Type"].startswith("AWS::Serverless")
     ]
 
 
 def cfn_lint(template: Path) -> list[str]:
-    """cfn-lint on the template and on what it expands to, of which the template alone shows little."""
+    """Run cfn-lint for every region of `REGIONS` on the template and on what it expands to."""
     with tempfile.TemporaryDirectory() as folder:
-        expanded = _expanded(template, Path(folder))
-        command: list[str | Path] = [
-            Path(sys.executable).parent / "cfn-lint",
-            "--format",
-            "json",
-            "--regions",
-            REGION,
-            "--",
-        ]
-        done = _run([*command, template, expanded])
-    found = _parsed(done)
+        expanded = _write(_expand_file(template), Path(folder))
+        command = [Path(sys.executable).parent / "cfn-lint", "--format", "json", "--regions", *REGIONS, "--"]
+        found = _parsed(_run([*command, template, expanded]))
     return [f"{each['Rule']['Id']} {each['Message']}" for each in found]
 
 
 def checkov(template: Path) -> list[str]:
-    """Failed checks of checkov's on the expanded template, but for those that its Metadata acknowledges."""
+    """Run checkov on the expanded template."""
     with tempfile.TemporaryDirectory() as folder:
-        expanded = _expanded(template, Path(folder))
-        command: list[str | Path] = [
-            SCANNERS / "checkov",
-            "--file",
-            expanded,
-            "--framework",
-            "cloudformation",
-            "--skip-download",
-        ]
-        done = _run([*command, "--compact", "--quiet", "--output", "json"])
-    told = _parsed(done)
+        expanded = _write(_expand_file(template), Path(folder))
+        command = [SCANNERS / "checkov", "--file", expanded, "--config-file", ROOT / ".checkov.yaml"]
+        told = _parsed(_run([*command, "--compact", "--quiet", "--output", "json"]))
     report = told[0] if isinstance(told, list) else told
-    if "results" not in report or report["summary"]["parsing_errors"]:
-        return ["checkov could not read the expanded template"]
-    failed = {(each["check_id"], each["resource"].rpartition(".")[2]) for each in report["results"]["failed_checks"]}
-    names = {each["check_id"]: each["check_name"] for each in report["results"]["failed_checks"]}
-    metadata = yaml_parse(template.read_text(encoding="utf-8")).get("Metadata", {})
-    known: dict[str, dict[str, str]] = metadata.get("Acknowledged", {}).get("checkov", {})
-    acknowledged = {(check, name) for check, resources in known.items() for name in resources}
-    return [
-        *(f"{check} {resource}: {names[check]}" for check, resource in sorted(failed - acknowledged)),
-        *(f"{check} {resource}: acknowledged, and not found" for check, resource in sorted(acknowledged - failed)),
+    if "results" not in report:
+        return (
+            []
+            if report.get("passed") and not report.get("failed")
+            else ["checkov could not read the expanded template"]
+        )
+    found = [
+        f"{each['check_id']} {each['resource'].rpartition('.')[2]}: {each['check_name']}"
+        for each in report["results"]["failed_checks"]
     ]
+    return found + ["checkov could not read the expanded template"] * report["summary"]["parsing_errors"]
+
+
+def policies(template: Path, examples: Sequence[Path] = ()) -> list[str]:
+    """Return actions and condition keys of the IAM statements that AWS's service definitions do not know."""
+    documents: list[tuple[str, Any]] = [(file.name, json.loads(file.read_text(encoding="utf-8"))) for file in examples]
+    for name, resource in _expand_file(template)["Resources"].items():
+        properties = resource.get("Properties", {})
+        for key in ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument"):
+            documents += [(name, properties[key])] if key in properties else []
+        documents += [(name, each["PolicyDocument"]) for each in properties.get("Policies", [])]
+    statements = [
+        {"where": f"{name} {statement.get('Sid', '')}".strip(), "statement": statement}
+        for name, document in documents
+        for each in document["Statement"]
+        for statement in (each["Fn::If"][1:] if "Fn::If" in each else [each])
+        if "Action" in statement
+    ]
+    command = [SCANNERS / "python", "-W", "ignore", ROOT / "tools" / "policies.py"]
+    found: list[str] = _parsed(_run(command, stdin=json.dumps(statements)))
+    return found
 
 
 def bandit(folders: Sequence[Path]) -> list[str]:
-    """Findings of bandit's of medium severity and above."""
+    """Return bandit's findings of medium severity and above."""
     done = _run([SCANNERS / "bandit", "--quiet", "--recursive", "-ll", "--format", "json", *folders])
     report = _parsed(done)
     found = [f"{each['test_id']} {each['filename']}:{each['line_number']}" for each in report["results"]]
@@ -107,7 +111,7 @@ def bandit(folders: Sequence[Path]) -> list[str]:
 
 
 def detect_secrets(files: Sequence[Path], *, root: Path = ROOT, baseline: Path | None = BASELINE) -> list[str]:
-    """Texts that look like secrets, but for those of the baseline. Names in it are relative to `root`."""
+    """Return texts that look like secrets and are not in the baseline, whose names are relative to `root`."""
     known = json.loads(baseline.read_text(encoding="utf-8"))["results"] if baseline else {}
     acknowledged = {(name, each["type"], each["hashed_secret"]) for name, found in known.items() for each in found}
     return [
@@ -119,12 +123,12 @@ def detect_secrets(files: Sequence[Path], *, root: Path = ROOT, baseline: Path |
 
 
 def secrets(files: Sequence[Path], root: Path = ROOT) -> dict[str, Any]:
-    """What detect-secrets finds in the files, which lie in `root`."""
+    """Return what detect-secrets finds in files below `root`."""
     names = [str(file.relative_to(root)) for file in files]
     samples = [name for name in names if name.startswith(_SAMPLES)]
     others = [name for name in names if not name.startswith((*_SAMPLES, "requirements/"))]
     found: dict[str, Any] = {}
-    for chosen, without in ((others, ()), (samples, _GUESSING)):
+    for chosen, without in ((others, ()), (samples, _HEURISTIC)):
         if chosen:
             quiet = [option for name in without for option in ("--disable-plugin", name)]
             command: list[str | Path] = [SCANNERS / "detect-secrets", "scan", "--no-verify", "--all-files"]
@@ -133,25 +137,26 @@ def secrets(files: Sequence[Path], root: Path = ROOT) -> dict[str, Any]:
 
 
 def tracked() -> list[Path]:
-    """The repository's files, of those that are texts of ours; hashes of requirements are no secrets."""
+    """Return the repository's text files; the hashes in requirements are no secrets."""
     listed = _run(["git", "ls-files", "-z"]).stdout.decode().split("\0")
     skipped = (".txt", ".png", ".jpg", ".svg", ".secrets.baseline")
     return [ROOT / name for name in listed if name and not name.endswith(skipped) and (ROOT / name).is_file()]
 
 
-GATES: dict[str, Callable[[], list[str]]] = {
+SCANS: dict[str, Callable[[], list[str]]] = {
     "expansion": lambda: expansion(ROOT / "template.yaml"),
     "cfn-lint": lambda: cfn_lint(ROOT / "template.yaml"),
     "checkov": lambda: checkov(ROOT / "template.yaml"),
+    "policies": lambda: policies(ROOT / "template.yaml", sorted((ROOT / "examples" / "policies").rglob("*.json"))),
     "bandit": lambda: bandit([ROOT / name for name in PRODUCT]),
     "detect-secrets": lambda: detect_secrets(tracked()),
 }
 
 
 def main() -> None:
-    """Runs every gate. Instead, `--write-baseline` keeps today's look-alikes of secrets as known; `--expand` prints."""
+    """Run every scan; or print the expanded template (`--expand`), or write .secrets.baseline (`--write-baseline`)."""
     if "--expand" in sys.argv:
-        print(json.dumps(expand(yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8")))[0], indent=1))
+        print(json.dumps(_expand_file(ROOT / "template.yaml"), indent=1))
         return
     if "--write-baseline" in sys.argv:
         found = {
@@ -160,26 +165,32 @@ def main() -> None:
         }
         BASELINE.write_text(json.dumps({"results": found}, indent=1) + "\n", encoding="utf-8")
         return
-    shut = False
-    for name, gate in GATES.items():
-        findings = gate()
-        shut = shut or bool(findings)
-        print(f"{name}: {'open' if not findings else ''}", *findings, sep="\n  " if findings else "")
-    sys.exit(shut)
+    failed = False
+    for name, scan in SCANS.items():
+        findings = scan()
+        failed = failed or bool(findings)
+        print(f"{name}: {'passed' if not findings else ''}", *findings, sep="\n  " if findings else "")
+    sys.exit(failed)
 
 
-def _expanded(template: Path, folder: Path) -> Path:
+def _expand_file(template: Path) -> dict[str, Any]:
+    return expand(yaml_parse(template.read_text(encoding="utf-8")))[0]
+
+
+def _write(template: dict[str, Any], folder: Path) -> Path:
     file = folder / "expanded.json"
-    file.write_text(json.dumps(expand(yaml_parse(template.read_text(encoding="utf-8")))[0], indent=1), encoding="utf-8")
+    file.write_text(json.dumps(template, indent=1), encoding="utf-8")
     return file
 
 
-def _run(command: Sequence[str | Path], folder: Path = ROOT) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, check=False)
+def _run(command: Sequence[str | Path], folder: Path = ROOT, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [str(part) for part in command], cwd=folder, input=stdin.encode(), capture_output=True, check=False
+    )
 
 
 def _parsed(done: subprocess.CompletedProcess[bytes]) -> Any:
-    """A scanner's JSON. What it did not print, it did not find out: that is no open gate."""
+    """Return a scanner's JSON report. Without a report nothing was checked, so its absence is an error."""
     try:
         return json.loads(done.stdout)
     except ValueError:
