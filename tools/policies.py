@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
-from policy_sentry.querying.actions import get_action_data, get_actions_for_service
-from policy_sentry.querying.conditions import get_condition_keys_for_service
+from policy_sentry.querying.actions import get_action_data, get_actions_for_service  # type: ignore[import-not-found]
+from policy_sentry.querying.conditions import get_condition_keys_for_service  # type: ignore[import-not-found]
 
 
 @cache

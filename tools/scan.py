@@ -57,8 +57,14 @@ def cfn_lint(template: Path) -> list[str]:
     """Run cfn-lint for every region of `REGIONS` on the template and on what it expands to."""
     with tempfile.TemporaryDirectory() as folder:
         expanded = _write(_expand_file(template), Path(folder))
-        command = [Path(sys.executable).parent / "cfn-lint", "--format", "json", "--regions", *REGIONS, "--"]
-        found = _parsed(_run([*command, template, expanded]))
+        command: list[str | Path] = [
+            Path(sys.executable).parent / "cfn-lint",
+            "--format",
+            "json",
+            "--regions",
+            *REGIONS,
+        ]
+        found = _parsed(_run([*command, "--", template, expanded]))
     return [f"{each['Rule']['Id']} {each['Message']}" for each in found]
 
 
@@ -66,7 +72,7 @@ def checkov(template: Path) -> list[str]:
     """Run checkov on the expanded template."""
     with tempfile.TemporaryDirectory() as folder:
         expanded = _write(_expand_file(template), Path(folder))
-        command = [SCANNERS / "checkov", "--file", expanded, "--config-file", ROOT / ".checkov.yaml"]
+        command: list[str | Path] = [SCANNERS / "checkov", "--file", expanded, "--config-file", ROOT / ".checkov.yaml"]
         told = _parsed(_run([*command, "--compact", "--quiet", "--output", "json"]))
     report = told[0] if isinstance(told, list) else told
     if "results" not in report:
@@ -97,7 +103,7 @@ def policies(template: Path, examples: Sequence[Path] = ()) -> list[str]:
         for statement in (each["Fn::If"][1:] if "Fn::If" in each else [each])
         if "Action" in statement
     ]
-    command = [SCANNERS / "python", "-W", "ignore", ROOT / "tools" / "policies.py"]
+    command: list[str | Path] = [SCANNERS / "python", "-W", "ignore", ROOT / "tools" / "policies.py"]
     found: list[str] = _parsed(_run(command, stdin=json.dumps(statements)))
     return found
 
