@@ -33,6 +33,8 @@ AT_ONCE = 6
 TOKEN, DETAILS, IMAGES, PICTURE = Endpoint
 OK = "ok"
 NOTHING = "no images"
+UNSERVED = "a file that is never served"
+CUT_OFF = "a file that is not complete"
 
 Outcomes = Mapping[Endpoint, str]
 
@@ -61,10 +63,10 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         TOKEN: "vendor_unavailable: 500",
         DETAILS: "vendor_unavailable: 500",
         IMAGES: "vendor_unavailable: 500",
-        PICTURE: "unrecognized_response: not_an_image",
+        PICTURE: UNSERVED,
     },
     "not_found_as_200": {DETAILS: "ticket_not_found: 404", IMAGES: NOTHING},
-    "details_of_another_ticket": "unrecognized_response: details_of_no_ticket",
+    "details_of_another_ticket": "unrecognized_response: other_ticket",
     "unauthorized": "vendor_auth_error: 401",
     "redirect": "invalid_vendor_response: redirect",
     "not_ready": {
@@ -84,36 +86,36 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
         IMAGES: NOTHING,
-        PICTURE: "vendor_unavailable: truncated",
+        PICTURE: UNSERVED,
     },
     "partial_list": "1 images",
     "html": {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
-        IMAGES: "unrecognized_response: not_json",
-        PICTURE: "unrecognized_response: not_an_image",
+        IMAGES: "unrecognized_response: html",
+        PICTURE: UNSERVED,
     },
     "html_as_json": {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_json",
-        IMAGES: "unrecognized_response: not_json",
-        PICTURE: "unrecognized_response: not_an_image",
+        IMAGES: "unrecognized_response: html",
+        PICTURE: UNSERVED,
     },
     "json_error_as_image": {
         TOKEN: "vendor_unavailable: 500",
         DETAILS: "vendor_unavailable: 500",
         IMAGES: "vendor_unavailable: 500",
-        PICTURE: "unrecognized_response: not_an_image",
+        PICTURE: UNSERVED,
     },
     "unknown_shape": {
         TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        DETAILS: "unrecognized_response: no_ticket",
+        IMAGES: "unrecognized_response: no_file",
     },
     "scalar": {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_an_object",
-        IMAGES: "unrecognized_response: no_image",
+        IMAGES: "unrecognized_response: no_file",
     },
     "too_deep": {
         TOKEN: "invalid_vendor_response: too_large",
@@ -122,23 +124,23 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     },
     "long_number": {
         TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        DETAILS: "unrecognized_response: no_ticket",
+        IMAGES: "unrecognized_response: no_file",
     },
     "not_a_number": {
         TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        DETAILS: "unrecognized_response: no_ticket",
+        IMAGES: "unrecognized_response: no_file",
     },
     "lone_surrogate": {
         TOKEN: "invalid_vendor_response: token_missing",
-        DETAILS: "unrecognized_response: details_of_no_ticket",
-        IMAGES: "unrecognized_response: no_image",
+        DETAILS: "unrecognized_response: no_ticket",
+        IMAGES: "unrecognized_response: no_file",
     },
     "bad_utf8": {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "unrecognized_response: details_not_utf8",
-        IMAGES: "unrecognized_response: no_image",
+        IMAGES: "unrecognized_response: no_file",
     },
     "invalid_json": {
         TOKEN: "invalid_vendor_response: token_missing",
@@ -146,11 +148,11 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         IMAGES: "vendor_unavailable: truncated",
     },
     "mislabelled": OK,
-    "truncated_image": "vendor_unavailable: truncated",
-    "html_as_image": "unrecognized_response: not_an_image",
-    "svg_as_image": "unrecognized_response: type_svg",
-    "empty_image": "vendor_unavailable: truncated",
-    "bad_base64": "unrecognized_response: base64",
+    "truncated_image": CUT_OFF,
+    "html_as_image": UNSERVED,
+    "svg_as_image": UNSERVED,
+    "empty_image": {IMAGES: NOTHING, PICTURE: UNSERVED},
+    "bad_base64": "1 images",
     "private_url": "invalid_vendor_response: image_url",
     "token_missing": "invalid_vendor_response: token_missing",
     "token_without_expiry": "vendor_auth_error: 401",
@@ -165,7 +167,7 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
         TOKEN: "invalid_vendor_response: token_missing",
         DETAILS: "vendor_unavailable: truncated",
         IMAGES: "vendor_unavailable: truncated",
-        PICTURE: "vendor_unavailable: truncated",
+        PICTURE: CUT_OFF,
     },
     "cut_off_chunked": "vendor_unavailable: truncated",
     "drip_body": "vendor_unavailable: deadline",
@@ -240,6 +242,10 @@ def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> 
     if not images:
         return NOTHING
     fetched = [client.linked_file(image, deadline) if isinstance(image, LinkedFile) else image for image in images]
+    if any(file.format is None for file in fetched):
+        return UNSERVED
+    if not all(file.complete for file in fetched):
+        return CUT_OFF
     return OK if len(fetched) == 2 else f"{len(fetched)} images"
 
 
