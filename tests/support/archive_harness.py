@@ -103,7 +103,7 @@ class ArchiveHarness:
         Raises the last error if the message is received `receives` times.
         """
         received = 0
-        while True:
+        for _ in range(200):
             received += 1
             try:
                 result = self.attempt(wanted)
@@ -117,6 +117,7 @@ class ArchiveHarness:
             self.clock.pass_by(result.retry_in)
             wanted = replace(request(wanted.ticket, force=result.force), received_at=iso(self.clock()))
             received = 0
+        raise AssertionError("the ticket never settles")
 
     def outcomes(self, ticket: str = TICKET) -> list[str]:
         """The outcome of each manifest, in the order of their events."""

@@ -77,9 +77,9 @@ def settle(
         ):
             answer = _pending(observation.answer, before, now)
             end = _end(answer, settle_time)
+            pending[part] = answer  # kept once it has settled too: another part may make the ticket wait longer
             if end > now:
                 waiting.add(part)
-                pending[part] = answer
                 ends.append(end)
     if any(part in waiting for part in observed if part != DETAILS and not _is_derived(part)):
         waiting |= {

@@ -1,0 +1,298 @@
+"""Every ticket settles: whatever the vendor answers, and whenever, it ends archived with what there was."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.archiving.archiver import Result
+from ingest.archiving.settling import EMPTY, Observation, settle
+from ingest.files.formats import FORMATS
+from ingest.files.parsing import InlineFile
+from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, event, request
+from tests.support.fakes import details, picture
+from ticket_archive.clock import iso
+from ticket_archive.errors import (
+    RecentlyFetched,
+    RetryableError,
+    TicketNotFound,
+    UnrecognizedResponse,
+    VendorUnavailable,
+)
+from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.stored_details import read_details_of
+
+NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+MINUTES = timedelta(minutes=10)
+ABSENT, STORED = Observation(TypeState.ABSENT, EMPTY), Observation(TypeState.STORED)
+FAILED, HTML = Observation(TypeState.FAILED), Observation(TypeState.UNRECOGNIZED, "aa")
+
+
+class TestTheRule:
+    @pytest.mark.parametrize("observation", [ABSENT, HTML])
+    def test_the_same_answer_settles_after_the_settle_time(self, observation: Observation) -> None:
+        first = settle({DOCUMENT: observation}, {}, NOW, MINUTES)
+        assert (first.waiting, first.settles_at, first.only_pending) == ({DOCUMENT}, NOW + MINUTES, True)
+        almost = settle({DOCUMENT: observation}, first.pending, NOW + MINUTES - timedelta(seconds=1), MINUTES)
+        assert almost.waiting
+        last = settle({DOCUMENT: observation}, almost.pending, NOW + MINUTES, MINUTES)
+        assert (last.waiting, last.states[DOCUMENT]) == (set(), observation.state)
+
+    def test_another_answer_waits_anew_but_not_for_ever(self) -> None:
+        pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
+        for minute in range(1, 20):
+            answer = Observation(TypeState.UNRECOGNIZED, str(minute))
+            settled = settle({DOCUMENT: answer}, pending, NOW + timedelta(minutes=minute), MINUTES)
+            assert settled.waiting
+            pending = settled.pending
+        assert not settle({DOCUMENT: HTML}, pending, NOW + 2 * MINUTES, MINUTES).waiting
+
+    def test_a_failure_in_between_does_not_wait_anew(self) -> None:
+        pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
+        failed = settle({DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
+        assert (failed.waiting, failed.only_pending) == ({DOCUMENT}, False)
+        assert not settle({DOCUMENT: ABSENT}, failed.pending, NOW + MINUTES, MINUTES).waiting
+
+    @pytest.mark.parametrize(
+        ("uploaded", "state"), [(STORED, TypeState.ABSENT), (FAILED, TypeState.FAILED), (ABSENT, TypeState.FAILED)]
+    )
+    def test_an_empty_derived_type_is_absent_once_the_uploaded_ones_are_settled(
+        self, uploaded: Observation, state: TypeState
+    ) -> None:
+        assert settle({DOCUMENT: uploaded, PORTRAIT: ABSENT}, {}, NOW, MINUTES).states[PORTRAIT] is state
+
+    @pytest.mark.parametrize("observation", [ABSENT, HTML, FAILED])
+    def test_a_part_may_be_settled_at_once(self, observation: Observation) -> None:
+        settled = settle({DOCUMENT: observation, SELFIES: ABSENT}, {}, NOW, MINUTES, at_once=[DOCUMENT])
+        assert (settled.waiting, settled.states[DOCUMENT]) == ({SELFIES}, observation.state)
+
+
+FLOWS = {"both": {SELFIES, DOCUMENT}, "document": {DOCUMENT}, "selfie": {SELFIES}, "nothing": set[ImageType]()}
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.extension)
+@pytest.mark.parametrize("ready_after", [0, 240, None], ids=["at once", "late", "never"])
+@pytest.mark.parametrize("flow", FLOWS)
+def test_every_flow_ends_archived_within_the_settle_time(flow: str, ready_after: int | None, form: Any) -> None:
+    harness = ArchiveHarness()
+    began = harness.clock()
+    file = InlineFile(b"content of " + form.extension.encode(), form)
+
+    def answer(kind: ImageType) -> Callable[[], Sequence[InlineFile]]:
+        def files() -> Sequence[InlineFile]:
+            ready = ready_after is not None and harness.clock() >= began + timedelta(seconds=ready_after)
+            return [file] if kind in FLOWS[flow] and ready else []
+
+        return files
+
+    harness.has(images={})
+    for kind in ImageType:
+        harness.vendor.images_of[TICKET, kind] = answer(kind)  # type: ignore[assignment]
+    assert harness.deliver(event(), receives=3).result is Result.ARCHIVED
+    item = harness.table[TICKET]
+    assert item.complete
+    stored = set() if ready_after is None else FLOWS[flow]
+    assert {image.type for image in item.images} == stored
+    assert all(harness.bucket[image.key] == file.data for image in item.images)
+    [manifest] = harness.bucket.manifests(TICKET)
+    assert (manifest["complete"], manifest["absent"]) == (True, [kind for kind in ImageType if kind not in stored])
+    assert harness.clock() - began < MINUTES + timedelta(seconds=60)
+    harness.check()
+
+
+answers: st.SearchStrategy[Any] = st.one_of(
+    st.just([]),
+    st.binary(max_size=3).map(lambda mark: [picture(mark.hex())]),
+    st.binary(max_size=3).map(lambda mark: [picture("a"), InlineFile(b"<svg>" + mark, None)]),
+    st.binary(max_size=3).map(lambda body: UnrecognizedResponse("html", body)),
+    st.just(VendorUnavailable("503")),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.fixed_dictionaries({kind: st.lists(answers, max_size=12) for kind in (SELFIES, DOCUMENT, PORTRAIT)}),
+    st.lists(
+        st.just(UnrecognizedResponse("details_not_json", b"<html>")) | st.just(VendorUnavailable("503")), max_size=4
+    ),
+    st.fixed_dictionaries(
+        {kind: answers.filter(lambda each: not isinstance(each, VendorUnavailable)) for kind in ImageType}
+    ),
+    st.booleans(),
+)
+def test_whatever_the_vendor_answers_the_ticket_is_archived_and_reads_back(
+    first: dict[ImageType, list[Any]], first_details: list[Exception], then: dict[ImageType, Any], no_details: bool
+) -> None:
+    harness = ArchiveHarness()
+    harness.has(images={})
+    for kind, sequence in first.items():
+        harness.vendor.next(kind, *sequence)
+    harness.vendor.next("details", *first_details)
+    for kind in ImageType:
+        harness.vendor.images_of[TICKET, kind] = lambda kind=kind: then[kind]  # type: ignore[assignment]
+    if no_details:
+        harness.vendor.details_of[TICKET] = lambda: UnrecognizedResponse("details_not_json", b"<p>")  # type: ignore[assignment]
+    harness.deliver(event(), receives=30)
+    item = harness.table[TICKET]
+    assert item.state is TicketState.ARCHIVED
+    for image in item.images:
+        assert harness.bucket[image.key].startswith(b"\xff\xd8\xff")
+    for file in item.unrecognized:
+        assert len(harness.bucket[file.key]) == file.bytes
+    if item.details_sha256:
+        assert json.loads(read_details_of(item, harness.bucket)) == {"flow_status": "ACCEPTED"}  # type: ignore[arg-type]
+    assert item.complete is (not item.unrecognized and item.details_sha256 is not None)
+    harness.check()
+
+
+class TestEnds:
+    def test_an_unrecognized_type_settles_and_the_rest_is_archived(self) -> None:
+        harness = ArchiveHarness()
+        harness.has()
+        harness.vendor.images_of[TICKET, PORTRAIT] = lambda: UnrecognizedResponse("html", b"<html>")  # type: ignore[assignment]
+        result = harness.deliver(event())
+        assert (result.result, result.complete) == (Result.ARCHIVED, False)
+        item = harness.table[TICKET]
+        assert (item.types[PORTRAIT], item.missing) == (TypeState.UNRECOGNIZED, {PORTRAIT: "html"})
+        assert [file.type for file in item.unrecognized] == [PORTRAIT]
+
+    def test_a_pending_ticket_says_what_is_missing_and_why(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={SELFIES: [picture("s")]})
+        assert harness.run(event()) is Result.PENDING
+        item = harness.table[TICKET]
+        assert item.state is TicketState.INCOMPLETE
+        assert item.missing[DOCUMENT] == EMPTY
+        assert item.types[DOCUMENT] is TypeState.FAILED
+
+    @pytest.mark.parametrize("parts", [tuple(ImageType), (DOCUMENT,)])
+    def test_an_operator_settles_a_ticket_at_once(self, parts: tuple[ImageType, ...]) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={SELFIES: [picture("s")]})
+        harness.run(event())
+        assert harness.run(request(settle=parts)) is Result.ARCHIVED
+        assert harness.table[TICKET].types[DOCUMENT] is TypeState.ABSENT
+
+    def test_a_settled_ticket_with_failures_is_archived_incomplete_even_without_details(self) -> None:
+        harness = ArchiveHarness()
+        harness.vendor.details_of[TICKET] = VendorUnavailable("503")  # type: ignore[assignment]
+        harness.vendor.images_of[TICKET, DOCUMENT] = lambda: VendorUnavailable("503")  # type: ignore[assignment]
+        with pytest.raises(RetryableError):
+            harness.run(event())
+        result = harness.attempt(request(settle=tuple(ImageType)))
+        assert (result.result, result.complete, result.has_outcome) == (Result.ARCHIVED, False, False)
+        [manifest] = harness.bucket.manifests(TICKET)
+        assert (manifest["details"], manifest["complete"]) == (None, False)
+
+    def test_a_recheck_archives_what_has_appeared_as_a_new_version(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.deliver(event())
+        [due] = harness.table.rechecks(10)
+        assert due.retry_at > iso(harness.clock() + timedelta(minutes=59))
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        assert list(harness.table.rechecks(10)) == [due]
+        harness.vendor.images_of[TICKET, SELFIES] = [picture("s")]
+        assert harness.run(request(recheck=True)) is Result.ARCHIVED
+        assert len(harness.bucket.manifests(TICKET)) == 2
+        assert list(harness.table.rechecks(10)) == []
+        harness.check()
+
+    def test_a_recheck_that_fails_changes_nothing(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.deliver(event())
+        harness.vendor.next(SELFIES, VendorUnavailable("503"))
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+
+
+class TestCostsOfStrangers:
+    def test_an_unknown_ticket_ends_within_an_hour_after_few_calls_and_leaves_no_item(self) -> None:
+        harness = ArchiveHarness()
+        began = harness.clock()
+        arrived = replace(event(), received_at=iso(began))
+        assert harness.deliver(arrived).result is Result.UNKNOWN_TICKET
+        assert harness.clock() - began < timedelta(minutes=70)
+        assert len(harness.effects.named("vendor.")) <= 8
+        assert TICKET not in harness.table
+        assert len(harness.table.events) == 0
+
+    def test_an_unknown_ticket_with_an_item_gets_an_end(self) -> None:
+        harness = ArchiveHarness()
+        harness.vendor.next("details", VendorUnavailable("503"))
+        with pytest.raises(RetryableError):
+            harness.run(event())
+        harness.clock.pass_by(3700)
+        assert harness.run(event()) is Result.UNKNOWN_TICKET
+        assert harness.table[TICKET].expires_at is not None
+        assert list(harness.table.incomplete(10)) == []
+
+    def test_an_event_received_before_the_last_fetch_asks_nothing(self) -> None:
+        harness = ArchiveHarness()
+        harness.has()
+        harness.attempt(event("e1"))
+        harness.effects.log.clear()
+        assert harness.attempt(event("e2")).result is Result.SUPERSEDED
+        assert harness.effects.named("vendor.") == []
+
+    def test_replayed_events_cost_one_fetch_a_minute_and_a_newer_state_still_arrives(self) -> None:
+        harness = ArchiveHarness()
+        harness.has("ACCEPTED")
+        harness.run(event("e1"))
+        harness.has("REJECTED")
+        waiting = [replace(event(f"r{number}"), received_at=iso(harness.clock())) for number in range(20)]
+        harness.effects.log.clear()
+        for each in waiting:
+            with pytest.raises(RecentlyFetched) as raised:
+                harness.attempt(each)
+        assert 0 < (raised.value.retry_after or 0) <= 60
+        harness.clock.pass_by(60)
+        results = [harness.attempt(each).result for each in waiting]
+        assert results == [Result.ARCHIVED] + [Result.SUPERSEDED] * 19
+        assert len(harness.effects.named("vendor.details")) == 1
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
+
+
+def test_details_without_an_outcome_are_fetched_again_on_resume() -> None:
+    harness = ArchiveHarness()
+    harness.has()
+    harness.vendor.next("details", replace(details(), value={"customer": "x"}))
+    harness.vendor.next(DOCUMENT, VendorUnavailable("503"))
+    with pytest.raises(RetryableError):
+        harness.run(event())
+    assert harness.run(event()) is Result.ARCHIVED
+    assert harness.table[TICKET].outcome == "ACCEPTED"
+
+
+def test_superseded_details_stay_readable() -> None:
+    harness = ArchiveHarness()
+    old = harness.has("ACCEPTED")
+    harness.run(event("e1"))
+    harness.has("REJECTED")
+    harness.run(event("e2"))
+    key = f"tickets/{TICKET}/details/{old.sha256}.json.gz"
+    stored = replace(harness.table[TICKET], attributes={"details_key": key})
+
+    class Reader:
+        def read(self, key: str) -> bytes:
+            return harness.bucket[key]
+
+    assert json.loads(read_details_of(stored, Reader())) == {"flow_status": "ACCEPTED"}
+
+
+def test_a_customers_incomplete_ticket_is_listed() -> None:
+    harness = ArchiveHarness()
+    harness.has(cifcode="C-1", images={})
+    harness.run(event())
+    [item] = harness.table.by_customer("C-1", 10, None).items
+    assert (item.ticket, item.state, item.archived_at) == (TICKET, TicketState.INCOMPLETE, None)
+
+
+def test_an_unknown_ticket_is_retried_first() -> None:
+    with pytest.raises(TicketNotFound):
+        ArchiveHarness().attempt(replace(event(), received_at="2026-01-15T09:29:59.000000Z"))
