@@ -618,8 +618,11 @@ def test_bucket_policy_denies_old_tls_old_signatures_other_keys_and_overwrites(t
             "requests without the header get the bucket's default"
         )
     unconditional = {"Null": {"s3:if-none-match": "true"}}
-    assert conditions["DenyOverwritingManifests"] == unconditional
-    assert found["DenyOverwritingManifests"]["Resource"] == {"Fn::Sub": "${Bucket.Arn}/tickets/*/manifests/*"}
+    assert conditions["DenyOverwritingRecords"] == unconditional
+    assert found["DenyOverwritingRecords"]["Resource"] == [
+        {"Fn::Sub": "${Bucket.Arn}/tickets/*/manifests/*"},
+        {"Fn::Sub": "${Bucket.Arn}/operations/*"},
+    ]
     assert conditions["DenyOverwritingObjects"] == {
         **unconditional,
         "StringNotEquals": {f"s3:RequestObjectTag/{TAG_KEY}": TAG_VALUE},
