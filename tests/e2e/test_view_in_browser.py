@@ -1,7 +1,9 @@
-"""The gallery page in a real browser."""
+"""The page of a ticket in a real browser."""
 
+import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import cast
@@ -15,9 +17,11 @@ from tests.support.browser import CHROMIUM, Browser
 from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
+from ticket_archive.keys import unrecognized_key
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
 
+HTML = b"<script>alert(1)</script>"
 NAME = "أمينة الحداد"
 
 
@@ -29,7 +33,7 @@ def jpeg(colour: str) -> bytes:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A ticket with a good picture, one that no browser can show, and one that is gone from the bucket."""
+    """A ticket of two versions with good images, a broken one, a missing one, a PDF and an unrecognized body."""
     details = {"user": {"fullname": "AMINA", "native_fields": {"fullname": NAME}, "note": "<script>alert(1)</script>"}}
     stack = FakeStack()
     item = stack.add_ticket(
@@ -38,8 +42,16 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         selfies=[jpeg("teal"), b"\xff\xd8 no picture", jpeg("navy"), b"gone"],
     )
     stack.stored[item.images[-1].key] = []
+    kept = {"type": "DOCUMENT", "key": "", "sha256": hashlib.sha256(HTML).hexdigest(), "bytes": len(HTML)}
+    stack.put(unrecognized_key("t1", kept["sha256"]), HTML)
+    pdf = replace(item.images[0], index=9, content_type="application/pdf")
+    item = replace(item, images=(*item.images, pdf), attributes={**item.attributes, "unrecognized": [kept]})
+    manifests = [
+        {"version": version, "archived_at": "2026-01-31T12:00:00Z", "outcome": outcome, "images": []}
+        for version, outcome in ((item.version, "ACCEPTED"), ("b" * 64, "REJECTED"))
+    ]
     file = tmp_path / "ticket.html"
-    file.write_bytes(ticket_page(item, list(read_files(item, cast("Bucket", stack)))))
+    file.write_bytes(ticket_page(item, list(read_files(item, cast("Bucket", stack))), manifests))
     made = Browser(tmp_path / "profile")
     try:
         made.open(file)
@@ -52,7 +64,7 @@ FOCUSED = "document.activeElement.querySelector?.('img')?.alt"
 ENLARGED = "document.querySelector('dialog').open ? document.querySelector('dialog img').alt : null"
 
 
-def test_pictures_load_and_broken_ones_say_so(browser: Browser) -> None:
+def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
     loaded = "[...document.querySelectorAll('figure img')].filter(i => i.complete && i.naturalWidth === 320).length"
     faults = "[...document.querySelectorAll('figure .fault')].map(fault => fault.textContent)"
 
@@ -64,7 +76,7 @@ def test_pictures_load_and_broken_ones_say_so(browser: Browser) -> None:
     assert browser.complaints == [], "the page's own policy lets the page work, and nothing else was tried"
 
 
-def test_a_name_from_right_to_left_is_laid_out_so_and_stays_beside_its_label(browser: Browser) -> None:
+def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> None:
     found = browser.js(
         f"""(() => {{
             const name = [...document.querySelectorAll('dd')].find(each => each.textContent === {json.dumps(NAME)});
@@ -80,7 +92,7 @@ def test_a_name_from_right_to_left_is_laid_out_so_and_stays_beside_its_label(bro
     assert 0 <= found["gap"] < 100
 
 
-def test_the_keyboard_reaches_every_picture(browser: Browser) -> None:
+def test_the_keyboard_reaches_every_image(browser: Browser) -> None:
     eventually(lambda: True if browser.js("document.querySelectorAll('figure button').length") == 2 else None, "faults")
     first, last = (str(browser.js(f"[...document.querySelectorAll('figure img')].at({at}).alt")) for at in (0, -1))
     assert first != last
@@ -113,3 +125,20 @@ def test_nothing_is_loaded_from_anywhere(browser: Browser) -> None:
 
     assert result["result"]["value"] == "refused"
     assert any("Content Security Policy" in complaint for complaint in browser.complaints)
+
+
+def test_unrecognized_bodies_and_documents_are_downloads_and_versions_are_listed(browser: Browser) -> None:
+    links = browser.js("[...document.querySelectorAll('a[download]')].map(a => [a.download, a.href.slice(0, 37)])")
+    scheme = "data:application/octet-stream;base64,"
+    digest = hashlib.sha256(HTML).hexdigest()[:8]
+
+    assert links == [["SELF_PORTRAITS-9.jpg", scheme], [f"DOCUMENT-unrecognized-{digest}.bin", scheme]]
+    assert browser.js("[...document.querySelectorAll('dt')].map(d => d.textContent).filter(t => t.startsWith('bbbb'))")
+    assert browser.complaints == []
+
+
+def test_a_printed_page_has_the_images_and_no_hints(browser: Browser) -> None:
+    browser.call("Emulation.setEmulatedMedia", media="print")
+
+    assert browser.js("getComputedStyle(document.querySelector('.hint')).display") == "none"
+    assert browser.js("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
