@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -42,11 +42,12 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         selfies=[jpeg("teal"), b"\xff\xd8 no picture", jpeg("navy"), b"gone"],
     )
     stack.stored[item.images[-1].key] = []
-    kept = {"type": "DOCUMENT", "key": "", "sha256": hashlib.sha256(HTML).hexdigest(), "bytes": len(HTML)}
-    stack.put(unrecognized_key("t1", kept["sha256"]), HTML)
+    digest = hashlib.sha256(HTML).hexdigest()
+    kept = {"type": "DOCUMENT", "key": "", "sha256": digest, "bytes": len(HTML)}
+    stack.put(unrecognized_key("t1", digest), HTML)
     pdf = replace(item.images[0], index=9, content_type="application/pdf")
     item = replace(item, images=(*item.images, pdf), attributes={**item.attributes, "unrecognized": [kept]})
-    manifests = [
+    manifests: list[dict[str, Any]] = [
         {"version": version, "archived_at": "2026-01-31T12:00:00Z", "outcome": outcome, "images": []}
         for version, outcome in ((item.version, "ACCEPTED"), ("b" * 64, "REJECTED"))
     ]

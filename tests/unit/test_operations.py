@@ -136,6 +136,9 @@ class Late:
     def incomplete(self, limit: int) -> list[IncompleteTicket]:
         return [IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
 
+    def rechecks(self, limit: int) -> list[IncompleteTicket]:
+        return []
+
     def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         return True
 
