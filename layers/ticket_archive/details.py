@@ -55,12 +55,12 @@ class Details:
     facts: TicketFacts = field(repr=False)
 
     def check_ticket(self, ticket: str) -> None:
-        """Raise UnrecognizedResponse for another ticket's details (`other_ticket`) and for no ticket's (`details_of_no_ticket`)."""
+        """Raise UnrecognizedResponse for another ticket's details (`other_ticket`) and for no ticket's (`no_ticket`)."""
         named = self.facts.ticket
         if named is not None and named.strip().lower() != ticket.lower():
             raise UnrecognizedResponse("other_ticket", self.raw)
         if not self.facts.recognized and self.value is not None and ticket.encode() not in self.raw:
-            raise UnrecognizedResponse("details_of_no_ticket", self.raw)
+            raise UnrecognizedResponse("no_ticket", self.raw)
 
 
 @dataclass(frozen=True, slots=True)

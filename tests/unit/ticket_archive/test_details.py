@@ -486,8 +486,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, time.monotonic
         (b'{"flow_status": "ACCEPTED", "previous": {"ticket": "T-2"}}', None),
         (b'{"ticket": "T-2", "flow_status": "ACCEPTED"}', "other_ticket"),
         (b'{"status": 200, "data": {"ticket": "T-2", "flow_status": "ACCEPTED"}}', "other_ticket"),
-        (b"{}", "details_of_no_ticket"),
-        (b'{"status": 500, "message": "Internal error"}', "details_of_no_ticket"),
+        (b"{}", "no_ticket"),
+        (b'{"status": 500, "message": "Internal error"}', "no_ticket"),
     ],
 )
 def test_details_must_be_those_of_the_ticket(body: bytes, error: str | None) -> None:

@@ -184,7 +184,7 @@ class TestCalls:
 
             with pytest.raises(UnrecognizedResponse) as raised:
                 vendor.details()
-            assert (raised.value.detail, json.loads(raised.value.body)) == ("details_of_no_ticket", body)
+            assert (raised.value.detail, json.loads(raised.value.body)) == ("no_ticket", body)
 
     def test_details_are_fetched_with_token_and_key(self, vendor: Vendor) -> None:
         assert vendor.details() == {"flow_status": "ACCEPTED"}
