@@ -24,11 +24,12 @@ class ListState(StrEnum):
     HELD = "held"
 
 
+_ARCHIVED = {":archived": {"S": TicketState.ARCHIVED.value}}
 _CONDITIONS = {
-    ListState.NOT_COMPLETE: Filter("#complete = :false", {":false": {"BOOL": False}}),
-    ListState.NO_OUTCOME: Filter(
-        "#state = :archived AND attribute_not_exists(#outcome)", {":archived": {"S": TicketState.ARCHIVED.value}}
+    ListState.NOT_COMPLETE: Filter(
+        "#state = :archived AND #complete = :false", {**_ARCHIVED, ":false": {"BOOL": False}}
     ),
+    ListState.NO_OUTCOME: Filter("#state = :archived AND attribute_not_exists(#outcome)", _ARCHIVED),
     ListState.HELD: Filter("attribute_exists(#legal_hold)"),
 }
 

@@ -94,7 +94,7 @@ class FakeStack:
         if ":day" in values:
             return str(item.archived_at).startswith(values[":day"])
         if ":state" in values:
-            return not item.attributes.get("complete", True)
+            return item.state is TicketState.ARCHIVED and not item.attributes.get("complete", True)
         if ":false" in values:
             return item.attributes.get("complete", True) is False
         if ":archived" in values:

@@ -124,6 +124,7 @@ def test_conditions_are_found_by_a_scan(
     state: str, attributes: dict[str, Any], outcome: str | None, cli: CliHarness
 ) -> None:
     cli.stack.add_ticket("other")
+    cli.stack.add_incomplete_ticket("incomplete", "vendor_unavailable", complete=False)
     item = cli.stack.add_ticket("wanted", **attributes)
     cli.stack.items["wanted"] = replace(item, outcome=outcome)
 
