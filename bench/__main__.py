@@ -17,14 +17,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import batch, cold_start, cpu, growth, latency, memory, plot, retrieval, snapshot, throughput, webhook
+from bench import batch, cold_start, growth, latency, memory, plot, retrieval, snapshot, throughput, webhook
 from bench.harness import PYTHON, ROOT, Figure
 
 HERE = Path(__file__).parent
 PARTS: Mapping[str, Callable[[], list[Figure]]] = {
     "latency": latency.figures,
     "batch": batch.figures,
-    "cpu": cpu.figures,
     "memory": memory.figures,
     "webhook": webhook.figures,
     "retrieval": retrieval.figures,
