@@ -163,7 +163,8 @@ class Model:
         Waiting of different tickets overlaps; Python's own work does not, at the CPU share of the memory size.
         """
         vendor, aws = VENDOR_SECONDS, AWS_SECONDS
-        path = 5 * aws["dynamodb"] + max(vendor["details"], vendor["images"] + aws["s3"]) + aws["s3"]
+        # An unknown ticket's details come before its images (Fetcher.fetch).
+        path = 5 * aws["dynamodb"] + vendor["details"] + vendor["images"] + 2 * aws["s3"]
         calls = vendor["details"] + 5 * vendor["images"] + sum(map(len, USUAL.values())) * aws["s3"] + aws["dynamodb"]
         cpu = tickets * CPU_SECONDS / min(1.0, self.template.memory_mb / MB_PER_CPU)
         return max(path, tickets * calls / 16) + cpu
@@ -218,6 +219,7 @@ class Model:
             "Lambda requests": ("lambda_requests", 1 + 1 / size),
             "SQS": ("queue", counted.of("sqs.SendMessage") + 2 / size),  # to receive and to delete a batch
             "DynamoDB": ("table_writes", counted.units() + 1),
+            "DynamoDB reads": ("table_reads", counted.of("tickets.GetItem", "idempotency.GetItem")),
             "S3": ("puts", puts),
             "EventBridge": ("events", puts if self.template.eventbridge else 0.0),
             "KMS": ("kms", puts / 100 + 5 / 300 / rate),  # five data keys, used for five minutes each
@@ -325,6 +327,7 @@ def _savings(model: Model) -> list[Row]:
     rows = [
         ("tracing off", -saved(tracing=True), "the default since the second edition"),
         ("one event a ticket instead of one an object", 1000 * (puts - 1) * event, "open: " + EVENTS),
+        ("details and images side by side", _details_first(model), "open: details come first for a ticket never seen"),
         ("arm64", saved(arm=True), "parameter Architecture"),
         ("512 MB for ingest", saved(memory_mb=512), "open: wants a batch of ten under 384 MB, and a longer time-out"),
         ("batches of three", 1000 * _batched(model, 3), "open: a batching window of two seconds delays every ticket"),
@@ -338,6 +341,12 @@ def _savings(model: Model) -> list[Row]:
         ),
     ]
     return [(name, f"{dollars:.4f}", state) for name, dollars, state in rows]
+
+
+def _details_first(model: Model) -> float:
+    """Return the dollars for 1,000 tickets whose details are awaited before their images are asked for."""
+    gb_seconds = VENDOR_SECONDS["details"] * model.template.memory_mb / 1024
+    return 1000 * gb_seconds * PRICES["lambda_arm" if model.template.arm else "lambda_x86"].each
 
 
 def _batched(model: Model, size: int) -> float:

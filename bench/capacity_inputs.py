@@ -31,6 +31,7 @@ PRICES: Mapping[str, Price] = {
     "lambda_arm": Price(13.3334, 1e6, "GB-seconds, arm64"),
     "queue": Price(0.40, 1e6, "requests to SQS"),
     "table_writes": Price(0.625, 1e6, "write units on demand", "third-party guide of 2025"),
+    "table_reads": Price(0.125, 1e6, "read units on demand", "third-party guide of 2025"),
     "puts": Price(5.00, 1e6, "PUT requests to S3"),
     "events": Price(1.00, 1e6, "S3 events to EventBridge", "AWS pricing page (that they are charged); a guide of 2026"),
     "kms": Price(0.03, 1e4, "requests to KMS"),

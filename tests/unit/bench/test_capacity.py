@@ -35,10 +35,10 @@ def test_ticket_puts_each_image_and_the_manifest_once(counted: Counted) -> None:
     assert counted.of("s3.PUT") == 8
 
 
-def test_ticket_writes_five_times_to_the_tables_and_reads_never(counted: Counted) -> None:
+def test_new_ticket_makes_at_most_five_writes_and_one_read_in_dynamodb(counted: Counted) -> None:
     writes = ("idempotency.PutItem", "idempotency.UpdateItem", "tickets.PutItem", "tickets.UpdateItem")
     assert counted.of(*writes) <= 5
-    assert counted.of("tickets.GetItem", "idempotency.GetItem") == 0
+    assert counted.of("tickets.GetItem", "idempotency.GetItem") <= 1
 
 
 def test_warm_batch_reads_no_secret_and_fetches_no_token(counted: Counted) -> None:
