@@ -94,9 +94,9 @@ class FakeStack:
         if ":day" in values:
             return str(item.archived_at).startswith(values[":day"])
         if ":state" in values:
-            return item.state is TicketState.ARCHIVED and not item.attributes.get("complete", True)
+            return item.state.value == str(values[":state"])
         if ":false" in values:
-            return item.attributes.get("complete", True) is False
+            return item.state is TicketState.ARCHIVED and not item.attributes.get("complete", True)
         if ":archived" in values:
             return item.state is TicketState.ARCHIVED and item.outcome is None
         return "legal_hold" in item.attributes
