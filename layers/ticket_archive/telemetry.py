@@ -11,6 +11,7 @@ is set (LogLevel, Lambda's own, a variable of Powertools', a call), lets that th
 """
 
 import logging
+import os
 import traceback
 from typing import Any
 
@@ -45,8 +46,11 @@ def silence_library_debug_logs() -> None:
 
 silence_library_debug_logs()
 
-logger = Logger(service="ticket-archive", log_uncaught_exceptions=False, utc=True)
-metrics = Metrics(namespace="TicketArchive", service="ticket-archive")
+_SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ticket-archive")
+"""The stack's name, so that the metrics of two stacks in an account are apart."""
+
+logger = Logger(service=_SERVICE, log_uncaught_exceptions=False, utc=True)
+metrics = Metrics(namespace="TicketArchive", service=_SERVICE)
 
 
 def append_log_keys(**identifiers: str) -> None:

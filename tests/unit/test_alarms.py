@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -71,6 +74,14 @@ def test_code_writes_every_metric_of_the_catalogue() -> None:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Metric":
                 used.add(node.attr)
     assert used == set(Metric.__members__)
+
+
+def test_metrics_have_the_stacks_name_as_service() -> None:
+    """The template sets POWERTOOLS_SERVICE_NAME to the stack's name, the dimension that the alarms name."""
+    program = "from ticket_archive.telemetry import metrics; print(metrics.service)"
+    environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "stack-2", "PYTHONPATH": str(ROOT / "layers")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "stack-2"
 
 
 @BROKEN.by("ConfigurationErrorsAlarm/Properties/MetricName", "SettingsFaults")
