@@ -34,16 +34,22 @@ PARTS: Mapping[str, Callable[[], list[Figure]]] = {
 }
 
 
-def run(parts: list[str]) -> None:
-    """Measure these parts, and replace them in results.json."""
+def run(parts: list[str]) -> int:
+    """Measure these parts, and replace them in results.json. Return 1 if one of them failed."""
     console, began = Console(), time.monotonic()
     environment = _environment()
     console.print("  ".join(f"{name}: {value}" for name, value in environment.items()), style="dim")
     results: dict[str, Any] = json.loads((HERE / "results.json").read_text()) if set(parts) != set(PARTS) else {}
     measured = results.get("parts", {})
+    failed: list[str] = []
     for part in parts:
         started, load = time.monotonic(), os.getloadavg()[0]
-        figures = PARTS[part]()
+        try:
+            figures = PARTS[part]()
+        except Exception:  # noqa: BLE001  # one part that fails must not lose what the others measured
+            console.print_exception()
+            failed.append(part)
+            continue
         lasted = round(time.monotonic() - started)
         measured[part] = {
             **environment,
@@ -56,6 +62,9 @@ def run(parts: list[str]) -> None:
     (HERE / "results.json").write_text(json.dumps({"parts": measured}, indent=1) + "\n")
     (HERE / "growth.svg").write_text(plot.growth(measured["growth"]["figures"]) if "growth" in measured else "")
     console.print(f"{time.monotonic() - began:.0f} s; all numbers are in {HERE / 'results.json'}")
+    if failed:
+        console.print(f"failed: {', '.join(failed)}", style="red")
+    return 1 if failed else 0
 
 
 def _table(part: str, figures: list[Figure]) -> Table:
@@ -86,4 +95,4 @@ def _environment() -> dict[str, Any]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="part")
-    run(parser.parse_args().parts or list(PARTS))
+    raise SystemExit(run(parser.parse_args().parts or list(PARTS)))
