@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 CPU_SECONDS = 0.054
-"""One CPU's time per ticket in a batch of ten, as `make bench` measured it (bench/results.json)."""
+"""One CPU\'s time per ticket in a batch of ten: the first edition\'s, on an idle machine. To be measured again."""
 GUIDES = "third-party guides of 2026"
 DOCS = "docs.aws.amazon.com"
 
