@@ -1,4 +1,4 @@
-"""The README's table of settings is the template's."""
+"""README.md is short, documents link to what exists, and docs/deploying.md lists the template's parameters."""
 
 import re
 from pathlib import Path
@@ -7,21 +7,44 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).parents[2]
+from tests.support.documentation import PAGES, ROOT
+
 PARAMETERS: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
-SETTINGS = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2].partition("\n## ")[0]
-ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", SETTINGS, re.MULTILINE))
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", DEPLOYING.partition("\n## Parameters\n")[2].partition("\n## ")[0], re.MULTILINE))
+PROJECT_PAGES = [*PAGES, *(Path(name) for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 
 
-def test_every_parameter_has_its_row_and_every_row_is_of_a_parameter() -> None:
+def test_readme_has_under_200_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+def test_every_parameter_has_a_row() -> None:
     assert set(ROWS) == set(PARAMETERS)
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
-def test_a_default_is_the_templates(name: str) -> None:
+def test_default_is_the_templates(name: str) -> None:
     default = str(PARAMETERS[name]["Default"])
     in_words = {
         "": "none",
         "SELF_PORTRAITS,DOCUMENT,DOCUMENT_PORTRAIT,DOCUMENT_SIGNATURE,DOCUMENT_GHOST_PORTRAIT": "all five",
     }
     assert ROWS[name].strip("`") == in_words.get(default, default)
+
+
+@pytest.mark.parametrize("page", PROJECT_PAGES, ids=str)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    broken = []
+    for target, anchor in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+        file = (ROOT / page).parent / target if target else ROOT / page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in _anchors(file)):
+            broken.append(f"{target}#{anchor}" if anchor else target)
+    assert broken == []
+
+
+def _anchors(file: Path) -> set[str]:
+    """The anchors that GitHub makes of headings."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
