@@ -11,7 +11,8 @@ from tests.support.documentation import PAGES, ROOT
 
 PARAMETERS: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", DEPLOYING.partition("\n## Parameters\n")[2].partition("\n## ")[0], re.MULTILINE))
+TABLE = DEPLOYING.partition("\n## Parameters\n")[2].partition("\n## ")[0]
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", TABLE, re.MULTILINE))
 PROJECT_PAGES = [*PAGES, *(Path(name) for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
 
