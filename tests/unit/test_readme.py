@@ -45,6 +45,14 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert broken == []
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/decisions.md", "CONTRIBUTING.md"])
+def test_named_modules_exist(page: str) -> None:
+    named = re.findall(r"`([\w-]+/[\w./-]+\.\w+)`", (ROOT / page).read_text(encoding="utf-8"))
+    roots = [ROOT, ROOT / "layers"]
+    assert named
+    assert [path for path in named if not any((root / path).exists() for root in roots)] == []
+
+
 def _anchors(file: Path) -> set[str]:
     """The anchors that GitHub makes of headings."""
     headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
