@@ -20,7 +20,7 @@ def for_each(
     def attempt(item: Item) -> Result | Failure:
         try:
             return work(item)
-        except Exception as error:  # noqa: BLE001 - explained to whoever asked for all of them
+        except Exception as error:  # noqa: BLE001 - reported with the other results
             return explain(error)
         finally:
             done()

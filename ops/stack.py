@@ -96,7 +96,7 @@ class Stack:
 
     @property
     def caller(self) -> str:
-        """The ARN of whoever runs this command."""
+        """The ARN of the principal that runs this command."""
         return str(self.account.client("sts").get_caller_identity()["Arn"])
 
     def log_group(self, function: str) -> str:

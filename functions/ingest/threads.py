@@ -1,4 +1,4 @@
-"""A thread pool whose tasks log the identifiers of whoever submitted them."""
+"""A thread pool whose tasks log the identifiers of the thread that submitted them."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait

@@ -34,7 +34,7 @@ class SigningPaused(ArchiveError):
 
 @dataclass(frozen=True, slots=True)
 class PresignedUrl:
-    """A URL that downloads one object until `expires_at` (UTC). Whoever holds it has access: never log it."""
+    """A URL that downloads one object until `expires_at` (UTC). It grants access: never log it."""
 
     url: str = field(repr=False)
     expires_at: datetime

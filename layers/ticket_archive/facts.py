@@ -48,7 +48,7 @@ class TicketFacts:
     """What the ticket item says of the details. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
     `ticket` is the ticket that the details name, at the top or in one envelope. `recognized` is False where nothing
-    but an id tells of a ticket, as in an error that comes as a 200.
+    but an id names a ticket, as in an error that comes as a 200.
     """
 
     outcome: str | None = None

@@ -153,7 +153,7 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     ticket = ticket_at(stack, 2)
     with slow_vendor(stack, details=3000, images=2500):
         assert stack.post(ticket) == 202
-        eventually(lambda: True if items(stack, ticket) else None, "the archive under way")
+        eventually(lambda: True if items(stack, ticket) else None, "the attempt in flight")
 
         receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "7")
 

@@ -146,7 +146,7 @@ def deployed(stack: LocalStack) -> Deployed:
 
 
 def keeps_a_webhook(deployed: Deployed) -> bool:
-    """The webhook door answers 202."""
+    """The webhook handler answers 202."""
     headers = {"Content-Type": "text/plain", IV_HEADER: b64encode(bytes(16)).decode()}
     event = {"httpMethod": "POST", "path": "/webhooks/tickets", "headers": headers, "body": "x", "requestContext": {}}
     status: int = deployed.ingest({**event, "isBase64Encoded": False})["statusCode"]

@@ -17,7 +17,7 @@ from local.vendor.tickets import Tickets
 from local.vendor.webhooks import Form
 from ops.queues import Pace, Queue
 from ops.redrive import Outcome, quarantined, redrive
-from tests.support.consistency_checks import Reckoning
+from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import PICTURE_BYTES, Sender, WebhookRequest
 from tests.support.log_reader import Told
@@ -40,7 +40,7 @@ class ArchiveHarness:
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
-        self.reckoning = Reckoning(stack)
+        self.checks = ConsistencyChecks(stack)
         about = stack.vendor("tickets", count=200, start=FIRST)
         self._new = (each["ticket"] for each in about if all(each["images"].values()))
 
@@ -50,7 +50,7 @@ class ArchiveHarness:
         return ticket
 
     def event(self, ticket: str, **changes: Any) -> webhooks.Webhook:
-        """A completion, enciphered; `changes` are to the event."""
+        """An encrypted completion; `changes` are to the event."""
         content = {**webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), **changes}
         return webhooks.encrypted(content, self.stack.at.webhook_secret)
 
@@ -64,7 +64,7 @@ class ArchiveHarness:
         assert len(answer["Successful"]) == len(bodies)
 
     def item(self, ticket: str) -> TicketItem | None:
-        return self.reckoning.table.get(ticket)
+        return self.checks.table.get(ticket)
 
     def until(self, ticket: str, found: Callable[[TicketItem], bool], what: str) -> TicketItem:
         def look() -> TicketItem | None:
@@ -97,13 +97,13 @@ def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_fo
         kept = {image.key for image in waiting.images}
         assert waiting.types[ImageType.DOCUMENT] == "failed"
         assert len(kept) == 4
-        assert house.reckoning.manifests(ticket) == []
+        assert house.checks.manifests(ticket) == []
 
         archived = house.archived(ticket)
         assert kept < {image.key for image in archived.images}
         assert house.calls(ticket) == ONCE_EACH + Counter(DOCUMENT=2)
-        assert house.reckoning.differences(ticket) == []
-        eventually(lambda: consumer.keys(ticket) == house.reckoning.manifests(ticket) or None, "one event")
+        assert house.checks.differences(ticket) == []
+        eventually(lambda: consumer.keys(ticket) == house.checks.manifests(ticket) or None, "one event")
 
 
 def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: ArchiveHarness) -> None:
@@ -140,7 +140,7 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: Ar
     # THEN it is archived, from what was kept of it
     house.archived(ticket)
     assert house.calls(ticket) == ONCE_EACH + Counter(details=1)
-    assert house.reckoning.differences(ticket) == []
+    assert house.checks.differences(ticket) == []
 
 
 def test_sixteen_of_the_same_event_at_once_are_one(house: ArchiveHarness) -> None:
@@ -150,8 +150,8 @@ def test_sixteen_of_the_same_event_at_once_are_one(house: ArchiveHarness) -> Non
         house.post(*[one, other] * 8)
         eventually(lambda: told.look().done[ticket] >= 16 or None, "sixteen messages done")
         assert house.calls(ticket) == ONCE_EACH
-        assert house.reckoning.differences(ticket) == []
-        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+        assert house.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == house.checks.manifests(ticket)
     assert told.results == Counter(archived=1, duplicate=15)
 
 
@@ -160,8 +160,8 @@ def test_different_events_of_one_ticket_at_once_are_one_state(house: ArchiveHarn
     with downstream(house.stack) as consumer, ThreadPoolExecutor(8) as pool:
         list(pool.map(house.post, [house.event(ticket, remaining_attempts=number) for number in range(8)]))
         eventually(lambda: told.look().done[ticket] >= 8 or None, "eight messages done")
-        assert house.reckoning.differences(ticket) == []
-        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+        assert house.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == house.checks.manifests(ticket)
 
 
 def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: ArchiveHarness) -> None:
@@ -176,14 +176,14 @@ def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: A
             seen.add(item.version or "")
 
         eventually(lambda: len(consumer.keys(ticket)) >= 3 or None, "three events")
-        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
-    assert house.reckoning.differences(ticket, states=3) == []
+        assert consumer.keys(ticket) == house.checks.manifests(ticket)
+    assert house.checks.differences(ticket, states=3) == []
 
 
 def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(house: ArchiveHarness) -> None:
     stack, ticket = house.stack, house.ticket()
     secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
-    # GIVEN a vendor that enciphers with a secret that nobody entered here
+    # GIVEN a vendor that encrypts with a secret that nobody entered here
     new = uuid4().hex
     sealed = webhooks.encrypted(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
     house.post(sealed)
@@ -200,7 +200,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
     try:
         _forget_secrets(stack)
         before = house.ticket()
-        house.post(house.event(before))  # still enciphered with the secret of before
+        house.post(house.event(before))  # still encrypted with the previous secret
         moved = redrive(
             Queue(stack.sqs, stack.at.quarantine_queue_url),
             Queue(stack.sqs, stack.at.queue_url),
@@ -217,7 +217,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
     finally:
         stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": stack.at.webhook_secret}))
         _forget_secrets(stack)
-    assert house.reckoning.differences(ticket) == []
+    assert house.checks.differences(ticket) == []
 
 
 def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
@@ -229,7 +229,7 @@ def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
     house.ask(*[body for pair in zip(poison, map(ticket_message, good), strict=True) for body in pair])
     for ticket in good:
         house.archived(ticket)
-        assert house.reckoning.differences(ticket) == []
+        assert house.checks.differences(ticket) == []
 
     def reasons() -> dict[str, str | None] | None:
         found = messages(stack, stack.at.quarantine_queue_url)
@@ -251,7 +251,7 @@ def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(hou
     house.post(*map(house.event, tickets))
     for ticket in tickets:
         house.archived(ticket)
-        assert house.reckoning.differences(ticket) == []
+        assert house.checks.differences(ticket) == []
     assert told.look().set_visibility_timeout == Counter()
 
 
@@ -272,8 +272,8 @@ def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: ArchiveH
         again = house.item(ticket)
         assert again is not None
         assert again.version == first.version
-        assert house.reckoning.differences(ticket) == []
-        assert consumer.keys(ticket) == house.reckoning.manifests(ticket)
+        assert house.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == house.checks.manifests(ticket)
 
 
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:

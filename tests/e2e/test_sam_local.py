@@ -107,7 +107,7 @@ def event(stack: LocalStack, name: str) -> dict[str, Any]:
 
 
 def expected(name: str) -> int | None:
-    """The status that an event's answer has; None for the doors that give none."""
+    """Return the status of a response; None for handlers that return none."""
     if name.startswith("webhook_"):
         return WEBHOOKS_REJECTED.get(name, 202)
     return RETRIEVAL.get(name, 200) if name.startswith("retrieval_") else None

@@ -273,7 +273,7 @@ def test_another_event_between_a_crash_and_the_next_delivery_ends_with_the_newes
         stack.house.check()
         told.add(tuple(stack.house.outcomes()))
 
-    assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is told of first"
+    assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
 
 
 def test_the_stories_have_every_kind_of_call_in_them() -> None:

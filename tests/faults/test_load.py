@@ -18,7 +18,7 @@ import pytest
 from local.vendor.faults import FAULTS
 from ops.queues import Pace, Queue, Received
 from ops.redrive import Outcome, dead_letter, redrive
-from tests.support.consistency_checks import Reckoning
+from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
 from tests.support.log_reader import Told
@@ -73,7 +73,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
     stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
     first = parcels(stuck, stack.at.webhook_secret, doubled=0, junk=0, seed=SEED)
     rest = parcels(well, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
-    told, reckoning = Told(stack), Reckoning(stack)
+    told, checks = Told(stack), ConsistencyChecks(stack)
     bodies = {parcel.webhook.body for parcel in rest if parcel.reason} | {parcel.webhook.body for parcel in first}
 
     sender = Sender(stack)
@@ -83,14 +83,14 @@ def load(stack: LocalStack) -> Iterator[Load]:
             _wait(told, rest)
         finally:
             stack.vendor("rate", share=0.0)
-        before = _differences(reckoning, well)
+        before = _differences(checks, well)
         with dead_letters_after(stack, RECEIVES):
             refused += sender.post(first)
             dead = eventually(lambda: _of(stack.at.dead_letter_queue_url, stack, bodies, STUCK), "dead letters", 60)
-        before |= _differences(reckoning, stuck)
-        _redrive(stack, reckoning, dead)
+        before |= _differences(checks, stuck)
+        _redrive(stack, checks, dead)
         _wait(told, [*first, *rest])
-        after = {ticket: reckoning.differences(ticket) if before[ticket] else [] for ticket in wanted}
+        after = {ticket: checks.differences(ticket) if before[ticket] else [] for ticket in wanted}
         yield Load(
             sent=[*first, *rest],
             stuck=stuck,
@@ -101,7 +101,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
             dead_after=_of(stack.at.dead_letter_queue_url, stack, bodies, 0) or [],
             quarantined=_of(stack.at.quarantine_queue_url, stack, bodies, 0) or [],
             events=consumer.look(),
-            manifests={ticket: reckoning.manifests(ticket) for ticket in wanted},
+            manifests={ticket: checks.manifests(ticket) for ticket in wanted},
             counts=stack.vendor("counts"),
             told=told,
             personal=set().union(*(personal_data(stack.vendor("expected", ticket=ticket)) for ticket in wanted[:50])),
@@ -172,13 +172,13 @@ def _wait(told: Told, sent: list[WebhookRequest]) -> None:
 
     ends_at = time.monotonic() + 150
     while not told.look().done >= wanted:
-        assert time.monotonic() < ends_at, f"not done: {wanted - told.done}; put off: {told.set_visibility_timeout}"
+        assert time.monotonic() < ends_at, f"not done: {wanted - told.done}; retried: {told.set_visibility_timeout}"
         time.sleep(0.5)
 
 
-def _differences(reckoning: Reckoning, wanted: list[str]) -> dict[str, list[str]]:
+def _differences(checks: ConsistencyChecks, wanted: list[str]) -> dict[str, list[str]]:
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip(wanted, pool.map(reckoning.differences, wanted), strict=True))
+        return dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
 
 
 def _of(queue_url: str, stack: LocalStack, bodies: set[bytes], least: int) -> list[Received] | None:
@@ -187,12 +187,12 @@ def _of(queue_url: str, stack: LocalStack, bodies: set[bytes], least: int) -> li
     return found if len(found) >= least else None
 
 
-def _redrive(stack: LocalStack, reckoning: Reckoning, dead: list[Received]) -> None:
+def _redrive(stack: LocalStack, checks: ConsistencyChecks, dead: list[Received]) -> None:
     ids = {message.id for message in dead}
     moved = redrive(
         Queue(stack.sqs, stack.at.dead_letter_queue_url),
         Queue(stack.sqs, stack.at.queue_url),
-        dead_letter(reckoning.table),
+        dead_letter(checks.table),
         wanted=lambda label: label.id in ids,
         limit=None,
         dry_run=False,

@@ -268,7 +268,7 @@ def ask_for_everything(journey: Journey, ticket: str) -> list[str]:
     """Every route, well and badly; returns the URLs that were issued, and their signatures."""
     assert journey.get("/tickets/{ticket}", {"ticket": ticket})["statusCode"] == 200
     details = journey.get("/tickets/{ticket}/details", {"ticket": ticket})
-    assert marked.mark(13) in details["body"], "the marked values are there, for whoever may ask"
+    assert marked.mark(13) in details["body"], "the marked values are there, for callers with permission"
     images = json.loads(journey.get("/tickets/{ticket}/images", {"ticket": ticket})["body"])["images"]
     one = journey.get("/tickets/{ticket}/images/{sha256}", {"ticket": ticket, "sha256": images[0]["sha256"]})
     assert one["statusCode"] == 200

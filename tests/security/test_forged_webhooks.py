@@ -1,6 +1,6 @@
 """A webhook is only a hint where to look: what it says is no fact, and bent on its way it moves nothing.
 
-CBC has no MAC: whoever sees one can flip any bit of the first block through the IV, without the key.
+CBC has no MAC: anyone who sees one can flip any bit of the first block through the IV, without the key.
 """
 
 import json
@@ -67,7 +67,7 @@ def test_what_an_event_says_is_no_fact() -> None:
 
 @pytest.mark.parametrize("bit", range(128))
 def test_an_event_that_was_bent_through_its_iv_moves_no_ticket(bit: int) -> None:
-    """GIVEN a recorded webhook with one bit of its IV flipped, THEN it is unreadable, or tells of nobody's ticket."""
+    """GIVEN a recorded webhook with one bit of its IV flipped, THEN it is unreadable, or names no existing ticket."""
     house = ArchiveHarness()
     house.has("REJECTED")
     office = CliHarness(house)

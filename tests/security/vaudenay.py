@@ -1,4 +1,4 @@
-"""Vaudenay's attack on CBC: whoever learns of any ciphertext whether its padding was right, learns the plaintext.
+"""Vaudenay's attack on CBC: anyone who learns of any ciphertext whether its padding was right learns the plaintext.
 
 Source: S. Vaudenay, Security Flaws Induced by CBC Padding, EUROCRYPT 2002.
 """

@@ -74,7 +74,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         ("quarantined", _told(result.quarantined)),
         ("duplicates suppressed", str(suppressed)),
         ("manifests, events", f"{result.manifests}, {result.events}"),
-        ("put off", _told(result.set_visibility_timeout)),
+        ("retries", _told(result.set_visibility_timeout)),
         ("vendor calls", f"{calls}, {faults.total()} of them faulty; in the storm {per_ticket:.1f} per ticket"),
         ("faults", _told(faults)),
         ("workers killed", f"{result.killed}, {result.interrupted} batches ended with one"),

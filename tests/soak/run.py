@@ -1,4 +1,4 @@
-"""The phases of a soak: storm, redrive, second states, outage; and then the reckoning."""
+"""The phases of a soak: storm, redrive, second states, outage; and then the consistency checks."""
 
 import json
 import random
@@ -19,7 +19,7 @@ from ops.queues import Pace, Queue
 from ops.redrive import dead_letter, redrive
 from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
-from tests.support.consistency_checks import Reckoning
+from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import Downstream, downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
 from tests.support.log_reader import Told
@@ -96,7 +96,7 @@ class Soak:
     def __init__(self, stack: LocalStack, options: Options, tell: Tell) -> None:
         self.stack, self.options, self.tell = stack, options, tell
         self.result = Result()
-        self.told, self.reckoning = Told(stack), Reckoning(stack)
+        self.told, self.checks = Told(stack), ConsistencyChecks(stack)
         self.workers = Workers(stack.state, options.seed)
         self.permissions = Permissions(stack, WITHHELD)
         self.sender = Sender(stack)
@@ -126,7 +126,7 @@ class Soak:
                 self._second_states(first)
             with self._phase("outage"):
                 self._outage(late)
-            with self._phase("reckoning"):
+            with self._phase("checks"):
                 self._reckon(known, consumer)
         return result
 
@@ -227,7 +227,7 @@ class Soak:
             moved = redrive(
                 queue,
                 Queue(self.stack.sqs, self.stack.at.queue_url),
-                dead_letter(self.reckoning.table),
+                dead_letter(self.checks.table),
                 wanted=lambda _: True,
                 limit=None,
                 dry_run=False,
@@ -243,12 +243,12 @@ class Soak:
     def _count_dead(self, into: Counter[str]) -> None:
         for message in messages(self.stack, self.stack.at.dead_letter_queue_url):
             ticket = self._tickets_of.get(body_of(message))
-            item = self.reckoning.table.get(ticket) if ticket else None
+            item = self.checks.table.get(ticket) if ticket else None
             into[str(item.attributes.get("last_error", item.state.value)) if item else "unknown"] += 1
 
     def _archived(self, wanted: Sequence[str]) -> int:
         with ThreadPoolExecutor(4) as pool:
-            items = pool.map(self.reckoning.table.get, wanted)
+            items = pool.map(self.checks.table.get, wanted)
             return sum(item is not None and item.state == "archived" for item in items)
 
     def _reckon(self, wanted: Sequence[str], consumer: Downstream) -> None:
@@ -256,12 +256,12 @@ class Soak:
         result, stack = self.result, self.stack
         stack.vendor("rate", share=0.0)
         with ThreadPoolExecutor(4) as pool:
-            found = pool.map(lambda ticket: self.reckoning.differences(ticket, self._states[ticket] or 1), wanted)
+            found = pool.map(lambda ticket: self.checks.differences(ticket, self._states[ticket] or 1), wanted)
             for at, (ticket, differences) in enumerate(zip(wanted, found, strict=True), 1):
                 self.tell("", at, len(wanted))
                 result.archived += not differences
                 result.problems += [f"{ticket}: {each}" for each in differences]
-            manifests = [key for keys in pool.map(self.reckoning.manifests, wanted) for key in keys]
+            manifests = [key for keys in pool.map(self.checks.manifests, wanted) for key in keys]
         events = Counter(key for (key, _), count in consumer.look().items() for _ in range(count))
         result.tickets, result.manifests, result.events = len(wanted), len(manifests), events.total()
         if events != Counter(manifests):

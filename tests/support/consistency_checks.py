@@ -1,4 +1,4 @@
-"""The reckoning after a load: what the archive holds of a ticket against what the vendor has, byte by byte.
+"""Consistency checks after a load: what the archive holds of a ticket against what the vendor has, byte by byte.
 
 Read straight from the table and the bucket, and compared with the simulator: nothing that the archive says of itself
 counts.
@@ -18,7 +18,7 @@ from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem, TicketTable
 
 
-class Reckoning:
+class ConsistencyChecks:
     """Compares tickets; safe to use from many threads."""
 
     def __init__(self, stack: LocalStack) -> None:
@@ -99,7 +99,7 @@ class Reckoning:
                 [image.as_dict() for image in item.images],
                 item.details_sha256,
             ):
-                found.append("the manifest tells of another state")
+                found.append("the manifest has another state")
             version, newest = manifest["previous"], False
         return [*found, *(["a manifest that is not in the chain"] if keys else [])]
 

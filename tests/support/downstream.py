@@ -35,7 +35,7 @@ class Downstream:
 
 @contextmanager
 def downstream(stack: LocalStack) -> Iterator[Downstream]:
-    """Hears of every manifest from now on."""
+    """Receives every manifest from now on."""
     name = f"manifests-{uuid4().hex[:8]}"
     queue_url = stack.sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = stack.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -49,7 +49,7 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
 
 
 def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[WebhookRequest]:
-    """A completion of every ticket; of the share `doubled` a second one, the very same bytes or enciphered anew; and
+    """A completion of every ticket; of the share `doubled` a second one, the very same bytes or encrypted again; and
     for the share `junk` of them a request that nobody can read. In an order that the seed draws.
     """
     dice = random.Random(seed)

@@ -20,7 +20,7 @@ def messages(stack: LocalStack, queue_url: str) -> list[Received]:
 
 
 def body_of(message: Received) -> bytes:
-    """The request's own body, of a message of the webhook door's; empty for another."""
+    """Return the webhook's body in a message; empty for a message of another sender."""
     try:
         kept = json.loads(message.body)["webhook"]
     except (ValueError, KeyError, TypeError):

@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 
 class Attempt:
-    """MessageProcessor that is under way. `at` names the call that it stands before, None once it has ended."""
+    """MessageProcessor that is in flight. `at` names the call that it stands before, None once it has ended."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.at: str | None = "the beginning"
@@ -79,7 +79,7 @@ class Attempt:
         try:
             self._die_if_killed()
             self.result = self._work()
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever looks at the attempt
+        except BaseException as error:  # noqa: BLE001 - it is reported where the attempt is looked at
             self.error = error
         self.at = None
         self._stopped.release()
@@ -105,7 +105,7 @@ class Steps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends what is still under way."""
+        """Ends what is still in flight."""
         for attempt in self._attempts.values():
             if not attempt.done:
                 attempt.kill()

@@ -84,7 +84,7 @@ def test_what_cannot_be_a_secret_or_ticket_is_refused_and_not_shown(
     assert not (tmp_path / "events").exists()
 
 
-# ─── The webhook door ───────────────────────────────────────────────────────────────────────────────────────────────
+# ─── Webhook handler ────────────────────────────────────────────────────────────────────────────────────────────────
 
 COMPLETED = "completed ticket.verification.completed"
 WEBHOOKS = {
@@ -182,7 +182,7 @@ def test_every_route_of_the_retrieval_api_has_an_event() -> None:
     }
 
 
-# ─── The queue door and the schedule door ───────────────────────────────────────────────────────────────────────────
+# ─── SQS handler and schedule handler ───────────────────────────────────────────────────────────────────────────────
 
 
 def read(body: str) -> str:

@@ -12,7 +12,7 @@ from local.processes import Ledger, end, start
 from local.stack import Stack, down, reachable, up
 from local.terminal import silent
 
-# The contract with whoever reads stack.json.
+# The contract of stack.json.
 KEYS = {
     "webhook_url",
     "webhook_secret",

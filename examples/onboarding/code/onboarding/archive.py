@@ -33,7 +33,7 @@ class Archive:
         self._http = URLLib3Session(verify=trusted, timeout=SECONDS)
 
     def manifest(self, key: str) -> State | None:
-        """The state that the manifest `key` tells of; None where it is gone."""
+        """Return the state in the manifest `key`; None if it is gone."""
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:

@@ -559,7 +559,7 @@ class TestAttemptsAtTheSameTime:
 
         def hook(when: str, name: str) -> None:
             if when == "before" and name.startswith(moment) and not results:
-                results.append("under way")
+                results.append("in flight")
                 if fault is not None:
                     house.vendor.next(fault, FAULT)
                 try:
@@ -722,7 +722,7 @@ class TestRetention:
 
         item = house.table[TICKET]
         assert house.bucket.keys("manifests") == [before, manifest_key(TICKET, str(item.version))]
-        assert item.previous is None, "the manifest of before is about to be removed, too"
+        assert item.previous is None, "the previous manifest is about to be removed too"
         assert item.received_at == item.fetched_at
         assert item.received_at is not None
         assert item.expires_at == end_of(item.received_at, 30)

@@ -44,7 +44,7 @@ CANARY = "CANARY-Jane-Doe-1984-06-04"
 
 
 class SqsHarness:
-    """The queue door's collaborators as fakes; every ticket of TICKETS is ACCEPTED."""
+    """The SQS handler's collaborators as fakes; every ticket of TICKETS is ACCEPTED."""
 
     def __init__(self, calls: ContextThreadPool) -> None:
         self.house = ArchiveHarness(pool=calls)
@@ -191,7 +191,7 @@ class TestABatch:
 
         failed = harness.handle(sqs_record(body), sqs_record(body))
 
-        assert len(failed) <= 1, "the second is done already, or comes back while the first is under way"
+        assert len(failed) <= 1, "the second is done already, or comes back while the first is in flight"
         assert harness.handle(sqs_record(body)) == []
         harness.house.check("T-0")
         assert harness.house.effects.counts()["vendor.details"] == 1

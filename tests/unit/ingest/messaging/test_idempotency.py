@@ -171,14 +171,14 @@ def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotency
         try:
             return once.run("e1", work)
         except WriteConflict:
-            return "put off"
+            return "retried"
 
     with ThreadPoolExecutor(8) as pool:
         results = [future.result() for future in [pool.submit(deliver) for _ in range(8)]]
 
     assert work.times == 1
     assert results.count("archived") == 1
-    assert set(results) <= {"archived", "put off", DUPLICATE}
+    assert set(results) <= {"archived", "retried", DUPLICATE}
 
 
 def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeIdempotencyTable) -> None:
