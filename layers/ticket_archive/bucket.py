@@ -1,4 +1,4 @@
-"""The bucket: objects that are created once under names that say what is in them, and read back by those names."""
+"""The bucket. Objects are content-addressed and created once."""
 
 import base64
 import hashlib
@@ -18,17 +18,17 @@ _RACE = {"ConditionalRequestConflict", "409"}
 
 
 class Renewing(Protocol):
-    """What `ExpiringBucket` needs of a bucket."""
+    """The part of Bucket that ExpiringBucket uses."""
 
     def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Stores an object over itself."""
+        """Store an object, replacing it."""
         ...
 
 
 class Bucket:
-    """Creates and reads the archive's objects. Signing URLs is the retrieval function's own business.
+    """Creates and reads objects.
 
-    `on_put` hears of every object that is sent, whether its key is free or not: S3 bills both.
+    `on_put` is called for every PutObject request, whether the key is free or not: S3 bills both.
     """
 
     def __init__(self, client: "S3Client", name: str, on_put: Callable[[], None] = lambda: None) -> None:
@@ -39,14 +39,13 @@ class Bucket:
     def create(
         self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
     ) -> bool:
-        """Stores `body` under `key` unless something is there already; says whether it did.
+        """Store an object unless its key is taken; return whether it was stored.
 
-        `sha256` is the body's digest where it is known already, `limited` whether the object ends with its ticket.
+        `sha256` is the body's digest if it is known already. `limited` objects expire with their ticket.
 
-        S3 compares the SHA-256 that is sent along with what arrives, and If-None-Match makes the second writer of the
-        same content a no-op: no second version, no second event
-        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
-        Raises WriteConflict where another writer is at it this very moment, botocore's ClientError otherwise.
+        S3 verifies the SHA-256, and If-None-Match makes a second write of the same content a no-op: no second version,
+        no second event (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+        Raises WriteConflict if another write of the key is in flight, and otherwise ClientError.
         """
         try:
             self._put(key, body, content_type, sha256, limited=limited, IfNoneMatch="*")
@@ -60,9 +59,9 @@ class Bucket:
         return True
 
     def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Stores an object that ends with its ticket, over the same one if that is there: its age begins anew.
+        """Store an object that expires, replacing an existing one so that its lifecycle age restarts.
 
-        The bucket counts from when an object was stored. One that is only found there would end before its ticket.
+        S3 counts from when an object was stored: an object that is only reused would expire before its ticket.
         """
         self._put(key, body, content_type, sha256, limited=True)
 
@@ -82,17 +81,17 @@ class Bucket:
         )
 
     def read(self, key: str) -> bytes:
-        """The object's bytes. Raises botocore's ClientError (NoSuchKey) where there is none."""
+        """Return an object's bytes. Raises ClientError with code NoSuchKey if there is none."""
         return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
 
 
 class ExpiringBucket:
-    """The bucket as a ticket's images and details see it that come to an end: whatever is stored begins its age."""
+    """Stores the files and details of a ticket that expires: overwrites objects, so that their lifecycle age restarts."""
 
     def __init__(self, bucket: "Renewing") -> None:
         self._bucket = bucket
 
     def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
-        """Stores `body` under `key`, over the same one if that is there."""
+        """Store an object, replacing an existing one; return True."""
         self._bucket.overwrite(key, body, content_type, sha256)
         return True

@@ -1,19 +1,19 @@
-"""Times as the archive writes them, and deadlines as it keeps them."""
+"""Timestamps and deadlines."""
 
 import time
 from datetime import UTC, datetime
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds and a Z: its alphabetical order is the order of time."""
+    """Return ISO 8601 in UTC with microseconds and a Z. Alphabetical order is chronological order."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def now() -> datetime:
-    """The present, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def monotonic_in(seconds: float) -> float:
-    """The moment that is `seconds` from now, on the clock that nobody can set back."""
+    """Return the monotonic time that is `seconds` from now."""
     return time.monotonic() + seconds

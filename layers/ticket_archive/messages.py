@@ -74,7 +74,8 @@ class _Message(_Model):
 
 def webhook_message(webhook: Webhook) -> str:
     """Return the queue message of a webhook request."""
-    return _Message(v=1, webhook=webhook).model_dump_json(exclude_unset=True)
+    # ASCII, because SQS refuses U+FFFE and U+FFFF, which a header may hold.
+    return _Message(v=1, webhook=webhook).model_dump_json(exclude_unset=True, ensure_ascii=True)
 
 
 def ticket_message(

@@ -1,7 +1,7 @@
-"""Every metric that the functions write, and the ways to write it.
+"""Every metric that the functions write.
 
-Alarms, dashboard and docs/operations.md name these metrics and no others: tests compare. All have one dimension,
-`service`, with the value `ticket-archive`.
+Alarms, dashboard and docs/operations.md name these metrics and no others; tests compare. All have one dimension,
+`service`: the stack's name.
 """
 
 import threading
@@ -13,14 +13,14 @@ from ticket_archive.telemetry import metrics
 
 
 class Metric(StrEnum):
-    """Counts, and times in milliseconds: those that have Time in their name."""
+    """Counts, and durations in milliseconds."""
 
-    # The webhook door
+    # Webhook handler
     WEBHOOKS_ACCEPTED = "WebhooksAccepted"
     WEBHOOKS_REJECTED = "WebhooksRejected"
     WEBHOOKS_ENQUEUE_FAILED = "WebhooksEnqueueFailed"
 
-    # The queue door: what became of a message
+    # SQS handler: results of messages
     MESSAGES_PROCESSED = "MessagesProcessed"
     MESSAGES_RETRIED = "MessagesRetried"
     TICKETS_ARCHIVED = "TicketsArchived"
@@ -36,13 +36,13 @@ class Metric(StrEnum):
     ARCHIVED_INCOMPLETE = "ArchivedIncomplete"
     ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to its manifest
 
-    # The queue door: what a person must look at, once for each delivery
+    # SQS handler: errors that need a person, once for each delivery
     VENDOR_AUTH_ERRORS = "VendorAuthErrors"
     UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"
     CONFIGURATION_ERRORS = "ConfigurationErrors"
     STORAGE_ERRORS = "StorageErrors"
 
-    # Calls to the vendor, each try for itself, and to the bucket
+    # Calls to the vendor (each attempt), and to the bucket
     VENDOR_CALLS = "VendorCalls"
     VENDOR_TOKEN_TIME = "VendorTokenTime"  # noqa: S105 - no password
     VENDOR_DETAILS_TIME = "VendorDetailsTime"
@@ -55,7 +55,7 @@ class Metric(StrEnum):
     VENDOR_CALLS_MISBEHAVED = "VendorCallsInvalid"
     OBJECTS_PUT = "ObjectsPut"
 
-    # The schedule door
+    # Schedule handler
     TICKETS_REQUEUED = "TicketsRequeued"
     REQUEUE_EXHAUSTED = "RequeueExhausted"
     TICKETS_INCOMPLETE_FOR_AN_HOUR = "TicketsIncompleteForAnHour"
@@ -70,7 +70,7 @@ class Metric(StrEnum):
 
     @property
     def unit(self) -> MetricUnit:
-        """As CloudWatch knows it."""
+        """Return the CloudWatch unit."""
         return MetricUnit.Milliseconds if self in _DURATIONS else MetricUnit.Count
 
 
@@ -84,28 +84,28 @@ _DURATIONS = {
 
 
 def count(metric: Metric, value: float = 1) -> None:
-    """Adds to what is written at the invocation's end. For its own thread only: Powertools' metrics know no locks."""
+    """Add a value, written at the end of the invocation. Main thread only: Powertools' metrics are not thread-safe."""
     metrics.add_metric(metric.value, metric.unit, value)
 
 
 class MetricBuffer:
-    """What many threads have to count, until the invocation's own thread hands it over."""
+    """Collects values from any thread until the main thread writes them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._noted: list[tuple[Metric, float]] = []
+        self._values: list[tuple[Metric, float]] = []
 
     def add(self, metric: Metric, value: float = 1) -> None:
-        """Notes a value; any thread may."""
+        """Add a value."""
         with self._lock:
-            self._noted.append((metric, value))
+            self._values.append((metric, value))
 
     def flush(self) -> None:
-        """Counts what was noted since the last time. A call that outlives its invocation is counted by the next."""
+        """Write the values that were added since the last flush."""
         with self._lock:
-            noted, self._noted = self._noted, []
+            values, self._values = self._values, []
         counts: dict[Metric, float] = {}
-        for metric, value in noted:
+        for metric, value in values:
             if metric.unit is MetricUnit.Count:
                 counts[metric] = counts.get(metric, 0) + value
             else:

@@ -1,13 +1,11 @@
-"""The logger and the metrics of both functions, and the one way to log somebody else's exception.
+"""The logger and the metrics of both functions.
 
-Every line from a webhook to its manifest has the key `correlation_id`: the id of the message that the queue gave the
-webhook, which both ends of the queue know. A request to the retrieval API has its own: API Gateway's request id.
+Every line from a webhook to its manifest has the key `correlation_id`: the id of the webhook's SQS message. For a
+request to the retrieval API it is API Gateway's request id.
 
-Logs hold identifiers and codes. An exception of another library may quote what it was given (a name, a URL, a whole
-item), so its text is never logged: its type, its AWS error code and the line where it rose tell enough.
-
-What libraries say at DEBUG is worse: botocore prints bodies and headers, urllib3 prints URLs. No log level, wherever it
-is set (LogLevel, Lambda's own, a variable of Powertools', a call), lets that through: warnings are all that passes.
+Logs hold identifiers and codes. Exceptions of libraries may quote their input (a name, a URL, a whole item), so their
+text is never logged: type, AWS error code and place are. At DEBUG, botocore logs bodies and headers, and urllib3 logs
+URLs, so records of libraries below WARNING are dropped whatever the log level is.
 """
 
 import logging
@@ -23,7 +21,7 @@ LIBRARIES = ("asyncio", "aws_lambda_powertools", "boto3", "botocore", "requests"
 
 
 class _Warnings(logging.Handler):
-    """Hands warnings on to whoever listens to everything."""
+    """Passes warnings to the root logger."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -33,38 +31,38 @@ class _Warnings(logging.Handler):
 
 
 def silence_library_debug_logs() -> None:
-    """Cuts the libraries' loggers off from the root's handlers, but for warnings.
+    """Drop the libraries' records below WARNING.
 
-    Their level alone would not do: it can be set again, and so can that of any logger below.
+    Setting their level is not enough: it can be set again, as can that of any child logger.
     """
     for name in LIBRARIES:
         library = logging.getLogger(name)
-        library.handlers = [_Warnings()]  # Powertools brings one along that prints, where POWERTOOLS_DEBUG says so
+        library.handlers = [_Warnings()]  # Powertools adds one that prints if POWERTOOLS_DEBUG is set
         library.propagate = False
         library.setLevel(logging.WARNING)
 
 
 silence_library_debug_logs()
 
-_SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ticket-archive")
-"""The stack's name, so that the metrics of two stacks in an account are apart."""
+SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ticket-archive")
+"""The stack's name: the dimension `service` of every metric, by which two stacks in one account are told apart."""
 
-logger = Logger(service=_SERVICE, log_uncaught_exceptions=False, utc=True)
-metrics = Metrics(namespace="TicketArchive", service=_SERVICE)
+logger = Logger(service=SERVICE, log_uncaught_exceptions=False, utc=True)
+metrics = Metrics(namespace="TicketArchive", service=SERVICE)
 
 
 def append_log_keys(**identifiers: str) -> None:
-    """Puts identifiers on every line that is logged from here on, in this context: `contextvars`, not only a thread."""
+    """Add keys to every line that is logged from here on in this context (`contextvars`)."""
     logger.thread_safe_append_keys(**identifiers)
 
 
 def current_log_keys() -> dict[str, str]:
-    """The identifiers that are on every line in this context."""
+    """Return the keys that are on every line in this context."""
     return dict(logger.thread_safe_get_current_keys())
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """An exception as log keys that cannot hold personal data."""
+    """Return an exception as log keys that cannot hold personal data."""
     if isinstance(error, ArchiveError):
         return {"error": error.code, "detail": error.detail}
     described: dict[str, Any] = {"error": type(error).__name__}

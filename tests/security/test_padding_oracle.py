@@ -16,14 +16,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from ingest import dependencies
-from ingest.archiving.processor import MessageProcessor
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers import webhook as webhook_handler
-from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
 from tests.security.vaudenay import BLOCK, attack
 from tests.support.archive_harness import RECEIVED_AT, ArchiveHarness
-from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
+from tests.support.fakes import FakeContext, sqs_record
 from tests.support.logs import log_lines
 from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.telemetry import metrics
@@ -101,35 +99,25 @@ def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
     """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
     iv = random.Random(key).randbytes(BLOCK)
     with ContextThreadPool(1, "call") as calls:
-        office = CliHarness(key, calls)
-        monkeypatch.setattr(dependencies, "sqs", lambda: office.door)
+        oracle = SqsOracle(key, calls)
+        monkeypatch.setattr(dependencies, "sqs", lambda: oracle.sqs)
 
-        assert attack(sealed(key, iv), iv, office.ask) == b""
+        assert attack(sealed(key, iv), iv, oracle.ask) == b""
 
-        answer, quarantined = office.seen.popitem()
-        assert office.seen == {}
+        answer, quarantined = oracle.seen.popitem()
+        assert oracle.seen == {}
         assert json.loads(str(answer)) == {"batchItemFailures": []}
         assert quarantined == ("undecipherable",)
 
 
-class CliHarness:
-    """The queue door with this key as its secret, and what it lets be seen of each message."""
+class SqsOracle:
+    """The SQS handler with this key as its secret, and what can be observed of each message."""
 
     def __init__(self, key: bytes, calls: ContextThreadPool) -> None:
-        self.house = ArchiveHarness()
-        self.queue = FakeQueue(self.house.effects)
+        house = ArchiveHarness()
+        self.queue = house.queue
         self.seen: dict[str, tuple[str, ...]] = {}
-        once = EventIdempotency(cast("Any", FakeIdempotencyTable()), "idempotency")
-        work = MessageProcessor(
-            archive=self.house.archive(),
-            idempotency=once,
-            queue=self.queue,
-            quarantine=self.queue,
-            webhook_secrets=lambda: [key],
-            allow_plaintext=False,
-            retry_delay=20.0,
-        )
-        self.door = dependencies.SqsDependencies(work, once, cast("Any", self.queue), calls, 20.0, 9)
+        self.sqs = house.sqs_dependencies(calls, house.processor(secrets=lambda: [key]))
 
     def ask(self, asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
         """Message by message what is answered and quarantined; in batches, as Lambda brings them."""
@@ -150,9 +138,10 @@ class CliHarness:
             answer = json.dumps(
                 sqs_handler.handle({"Records": [sqs_record(body) for body in bodies]}, cast("Any", FakeContext()))
             )
-            reasons = dict(self.queue.quarantined[before:])
+            reasons = {json.loads(body)["webhook"]["body"]: reason for body, reason in self.queue.quarantined[before:]}
             for body in bodies:
-                reason = (reasons[body],) if body in reasons else ()
+                content = json.loads(body)["webhook"]["body"]
+                reason = (reasons[content],) if content in reasons else ()
                 self.seen[answer] = tuple(sorted({*self.seen.get(answer, ()), *reason}))
                 seen.append((answer, reason))
         metrics.clear_metrics()

@@ -1,24 +1,47 @@
-"""An archiver among fakes, in simulated time, and the guarantees that hold for it whatever happens."""
+"""The ingest function's core among fakes, in simulated time, and the guarantees that always hold."""
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from ingest.archiving.archiver import Archiver, ArchiveRequest, ArchiveResult, Result
-from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.fetcher import Fetcher, Vendor
+from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult, Quarantine
+from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
-from tests.support.fakes import AtOnce, Effects, FakeBucket, FakeClock, FakeTickets, FakeVendor, details, picture
+from ingest.messaging.idempotency import EventIdempotency
+from ingest.threads import ContextThreadPool
+from tests.support.fakes import (
+    AtOnce,
+    Effects,
+    FakeBucket,
+    FakeClock,
+    FakeContext,
+    FakeIdempotencyTable,
+    FakeQueue,
+    FakeTickets,
+    FakeVendor,
+    details,
+    picture,
+)
 from ticket_archive.clock import iso
 from ticket_archive.details import Details
 from ticket_archive.errors import RetryableError
+from ticket_archive.messages import Webhook, webhook_message
+from ticket_archive.metrics import MetricBuffer
 from ticket_archive.models import ImageType
+from ticket_archive.webhook_encryption import encrypt_event
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 RECEIVED_AT = "2026-01-15T09:00:00.000000Z"
+SECRET = b"0123456789abcdef0123456789abcdef"
+COMPLETED = {"ticket": TICKET, "event": "ticket.verification.completed"}
+RETRY_DELAY = 20.0
+MAX_RECEIVES = 9
 
 SELFIES, DOCUMENT, PORTRAIT, SIGNATURE, GHOST = ImageType
 
@@ -33,6 +56,14 @@ def request(ticket: str = TICKET, **options: Any) -> ArchiveRequest:
     return ArchiveRequest(ticket, RECEIVED_AT, 60.0, **options)
 
 
+def webhook(
+    event: object = COMPLETED, secret: bytes = SECRET, iv: bytes = bytes(16), received_at: str = RECEIVED_AT
+) -> str:
+    """Return the queue message of an encrypted webhook."""
+    body, header = encrypt_event(json.dumps(event).encode(), secret, iv)
+    return webhook_message(Webhook(body=body, iv=header, content_type="text/plain", received_at=received_at))
+
+
 def pictures(mark: str = "") -> Pictures:
     """Two selfies, two sides of a document, a portrait; signature and ghost portrait are absent."""
     return {
@@ -44,7 +75,7 @@ def pictures(mark: str = "") -> Pictures:
 
 @dataclass
 class ArchiveHarness:
-    """`archive()` belongs to one process; table, bucket and vendor outlive it."""
+    """`archive()` and `processor()` belong to one process; everything else outlives it."""
 
     image_types: Sequence[ImageType] = tuple(ImageType)
     retention_days: int = 0
@@ -52,6 +83,8 @@ class ArchiveHarness:
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
     arrivals: dict[str, str] = field(default_factory=dict)
+    follow_ups: list[ArchiveRequest] = field(default_factory=list)
+    """Requests that pending tickets left."""
     broken: list[str] = field(default_factory=list)
     """Guarantees that were broken when a manifest appeared."""
 
@@ -59,6 +92,9 @@ class ArchiveHarness:
         self.table = FakeTickets(self.effects)
         self.bucket = FakeBucket(self.effects)
         self.vendor = FakeVendor(self.effects)
+        self.queue = FakeQueue(self.effects)
+        self.store = FakeIdempotencyTable(self.effects)
+        self.idempotency = EventIdempotency(cast("Any", self.store), "idempotency")
         self.bucket.on_create = self._inspect
 
     def has(
@@ -69,10 +105,9 @@ class ArchiveHarness:
         self.vendor.becomes(ticket, found, pictures() if images is None else images)
         return found
 
-    def archive(self, pool: Executor | None = None) -> Archiver:
-        pool = pool or self.pool
+    def archive(self, pool: Executor | None = None, vendor: Vendor | None = None) -> Archiver:
         return Archiver(
-            fetcher=Fetcher(self.vendor, self.bucket, pool),
+            fetcher=Fetcher(vendor or self.vendor, self.bucket, pool or self.pool),
             table=self.table,
             bucket=self.bucket,
             clock=self.clock,
@@ -80,12 +115,44 @@ class ArchiveHarness:
             retention_days=self.retention_days,
         )
 
-    def new_event(self, event_id: str = "e1") -> ArchiveRequest:
-        """An event that arrives now, and more than a minute after the last fetch."""
-        self.clock.pass_by(61)
-        return event(event_id, received_at=iso(self.clock()))
+    def processor(
+        self,
+        pool: Executor | None = None,
+        vendor: Vendor | None = None,
+        secrets: Callable[[], Sequence[bytes]] = lambda: [SECRET],
+        quarantine: Quarantine | None = None,
+        *,
+        allow_plaintext: bool = False,
+    ) -> MessageProcessor:
+        self.idempotency.begin_invocation(cast("Any", FakeContext()))
+        return MessageProcessor(
+            archive=self.archive(pool, vendor),
+            idempotency=self.idempotency,
+            queue=self.queue,
+            quarantine=quarantine or self.queue,
+            webhook_secrets=secrets,
+            allow_plaintext=allow_plaintext,
+            retry_delay=RETRY_DELAY,
+        )
+
+    def sqs_dependencies(
+        self,
+        calls: ContextThreadPool,
+        processor: MessageProcessor | None = None,
+        metric_buffer: MetricBuffer | None = None,
+    ) -> SqsDependencies:
+        return SqsDependencies(
+            processor or self.processor(calls),
+            self.idempotency,
+            cast("Any", self.queue),
+            calls,
+            RETRY_DELAY,
+            MAX_RECEIVES,
+            metric_buffer or MetricBuffer(),
+        )
 
     def attempt(self, wanted: ArchiveRequest, seconds: float = 5.0) -> ArchiveResult:
+        """Process a request once, as it is."""
         return self.archive().archive(wanted, time.monotonic() + seconds)
 
     def run(self, wanted: ArchiveRequest) -> Result:
@@ -95,12 +162,15 @@ class ArchiveHarness:
                 self.clock.pass_by(61)
                 self.arrivals[wanted.event_id] = iso(self.clock())
             wanted = replace(wanted, received_at=self.arrivals[wanted.event_id])
-        return self.attempt(wanted).result
+        result = self.attempt(wanted)
+        if result.retry_in is not None:
+            self.follow_ups.append(request(wanted.ticket, force=result.force))
+        return result.result
 
-    def deliver(self, wanted: ArchiveRequest, receives: int = 9) -> ArchiveResult:
+    def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ArchiveResult:
         """Deliver a message as the queue does, in simulated time, until it and its follow-ups are done.
 
-        Raises the last error if the message is received `receives` times.
+        Raises the last error if a message is received `receives` times.
         """
         received = 0
         for _ in range(200):
@@ -110,7 +180,7 @@ class ArchiveHarness:
             except RetryableError as error:
                 if received == receives:
                     raise
-                self.clock.pass_by(pause_before_delivery(received, 20.0, error.retry_after, 0.5))
+                self.clock.pass_by(pause_before_delivery(received, RETRY_DELAY, error.retry_after, 0.5))
                 continue
             if result.retry_in is None:
                 return result
@@ -119,8 +189,28 @@ class ArchiveHarness:
             received = 0
         raise AssertionError("the ticket never settles")
 
+    def deliver_message(self, body: str, processor: MessageProcessor) -> ProcessingResult:
+        """Deliver a queue message in simulated time until it and the messages that it sends are done."""
+        result = None
+        for _ in range(200):
+            receives, sent_at = 0, iso(self.clock())
+            while True:
+                receives += 1
+                try:
+                    result = processor.process(Message(body, "m1", sent_at, receives), time.monotonic() + 5)
+                    break
+                except RetryableError as error:
+                    if receives == MAX_RECEIVES:
+                        raise
+                    self.clock.pass_by(pause_before_delivery(receives, RETRY_DELAY, error.retry_after, 0.5))
+            if not self.queue.sent:
+                return result
+            body, delay = self.queue.sent.pop(0)
+            self.clock.pass_by(delay)
+        raise AssertionError("the ticket never settles")
+
     def outcomes(self, ticket: str = TICKET) -> list[str]:
-        """The outcome of each manifest, in the order of their events."""
+        """Return the outcome of each manifest, in the order of their events."""
         return [manifest["outcome"] for manifest in self.bucket.manifests(ticket)]
 
     def check(self, ticket: str = TICKET) -> None:

@@ -1,7 +1,6 @@
-"""The archive's surroundings in memory: table, bucket, vendor, idempotency store, queue, clock, and a pool that runs
-things at once. They keep the rules of the real ones, are safe under threads, and tell what happened to them.
+"""In-memory table, bucket, vendor, idempotency store, queue and clock, with the rules of the real ones; thread-safe.
 
-Every call passes through `Effects`, under a name: there a test watches the calls, counts them, and breaks them.
+Every call passes through `Effects` under a name, where a test can watch it, count it, or make it fail.
 """
 
 import hashlib
@@ -35,7 +34,7 @@ _deserialise = TypeDeserializer().deserialize
 
 
 class Effects:
-    """What was done, in order: `log` holds the names of the calls that took effect. `hook` sees both ends of each."""
+    """Calls in order: `log` has the names of those that took effect. `hook` is called before and after each."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -54,12 +53,12 @@ class Effects:
         return [name for name in self.log if name.startswith(prefix)]
 
     def counts(self) -> Counter[str]:
-        """How often each kind of call was made: what stands before the first space of its name."""
+        """Return how often each kind of call (the first word of its name) was made."""
         return Counter(name.partition(" ")[0] for name in self.log)
 
 
 class FakeClock:
-    """A time that is later at every look: by `tick`, or by nothing while that is zero."""
+    """A clock that advances by `tick` whenever it is read."""
 
     def __init__(self, tick: timedelta = timedelta(seconds=1)) -> None:
         self.tick = tick
@@ -77,7 +76,7 @@ class FakeClock:
 
 
 class AtOnce(Executor):
-    """A pool whose work is done when `submit` returns: tests without threads have one order only."""
+    """An executor that runs each call within `submit`."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -89,9 +88,9 @@ class AtOnce(Executor):
 
 
 class FakeBucket:
-    """`ticket_archive.bucket.Bucket`. `created` has every key once, in the order of creation: the events that S3 sends.
+    """`ticket_archive.bucket.Bucket`. `created` has every key once, in the order of S3's events.
 
-    `on_create` is told of each new object before anybody else can see it.
+    `on_create` is called with each new object before it is visible.
     """
 
     def __init__(self, effects: Effects | None = None) -> None:
@@ -138,7 +137,7 @@ class FakeBucket:
         return [key for key in self.created if f"/{part}/" in key]
 
     def manifests(self, ticket: str) -> list[dict[str, Any]]:
-        """A ticket's manifests in the order in which their events went out."""
+        """Return a ticket's manifests in the order of their S3 events."""
         return [json.loads(self.objects[key]) for key in self.keys("manifests") if key.startswith(f"tickets/{ticket}/")]
 
 
@@ -271,7 +270,7 @@ class FakeTickets(TicketTable):
         return {key: record for key, record in self.dynamodb.records.items() if key[1] != "ticket"}
 
     def erase(self, ticket: str) -> None:
-        """What the operators' command leaves of a ticket."""
+        """Leave a tombstone, as the operators' command does."""
         tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
         self.dynamodb.records[ticket, "ticket"] = tombstone
 
@@ -315,8 +314,8 @@ Images = Sequence[InlineFile | LinkedFile]
 class FakeVendor:
     """`ingest.vendor.client.Preventor`, scripted.
 
-    What a ticket is stands in `details` and `images`; what is in `next_answers` (by "details", an image type or a URL)
-    comes first, and once: an exception is raised, anything else returned.
+    `details_of`, `images_of` and `links` are standing answers. Those in `next_answers` (by "details", an image type or
+    a URL) come first, once each. Exceptions are raised, callables called.
     """
 
     def __init__(self, effects: Effects | None = None) -> None:
@@ -327,7 +326,7 @@ class FakeVendor:
         self.next_answers: dict[str, deque[Any]] = {}
 
     def becomes(self, ticket: str, details: Details, images: Mapping[ImageType, Images]) -> None:
-        """The ticket's new state, all at once."""
+        """Replace all standing answers of a ticket."""
         self.details_of[ticket] = details
         for kind in ImageType:
             self.images_of[ticket, kind] = images.get(kind, ())
@@ -360,7 +359,7 @@ class FakeVendor:
 
 
 def picture(text: str) -> InlineFile:
-    """An image for code that does not look into it."""
+    """Return a file that nothing decodes."""
     return InlineFile(b"\xff\xd8\xff" + text.encode(), JPEG)
 
 
@@ -369,17 +368,20 @@ def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
 
 
 class FakeQueue:
-    """`ingest.messaging.queue.TicketQueue`: `pauses` by receipt handle, `quarantined` with their reasons, `sent` bodies."""
+    """TicketQueue and QuarantineQueue. `sent` has bodies with their delays, `quarantined` bodies with their reasons.
+
+    `pauses` are visibility timeouts by receipt handle.
+    """
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.effects = effects or Effects()
         self.pauses: dict[str, int] = {}
         self.quarantined: list[tuple[str, str]] = []
-        self.sent: list[str] = []
+        self.sent: list[tuple[str, int]] = []
 
     def send(self, body: str, delay: int = 0) -> str:
         with self.effects.around("queue.send"):
-            self.sent.append(body)
+            self.sent.append((body, delay))
             return f"message-{len(self.sent)}"
 
     def quarantine(self, body: str, reason: str) -> None:
@@ -392,10 +394,7 @@ class FakeQueue:
 
 
 class FakeIdempotencyTable:
-    """The DynamoDB client that Powertools' idempotency is given: its four calls, with its one condition.
-
-    `offline` makes every call fail as one that found nobody.
-    """
+    """The part of DynamoDB's client that Powertools' idempotency uses. `offline` makes every call fail."""
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.effects = effects or Effects()
@@ -407,7 +406,7 @@ class FakeIdempotencyTable:
         return [record["status"]["S"] for record in self.records.values()]
 
     def attempts_are_over(self) -> None:
-        """Lets the time pass after which an attempt that never ended counts as dead."""
+        """Let the locks of attempts that never ended expire."""
         for record in self.records.values():
             if "in_progress_expiration" in record:
                 record["in_progress_expiration"] = {"N": "0"}
@@ -458,7 +457,7 @@ def _has_ended(record: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
 
 @dataclass
 class FakeContext:
-    """Lambda's context, with some seconds left from when it was made."""
+    """Lambda's context; `seconds` are left when it is made."""
 
     seconds: float = 60.0
     function_name: str = "ingest"
@@ -475,7 +474,7 @@ _message_ids = itertools.count(1)
 
 
 def sqs_record(body: str, receives: int = 1, message_id: str | None = None) -> dict[str, Any]:
-    """A record as Lambda's event source mapping hands it over; its receipt handle is `receipt-` and its id."""
+    """Return a record of an SQS event. Its receipt handle is `receipt-` and its message id."""
     message_id = message_id or f"m{next(_message_ids)}"
     return {
         "messageId": message_id,

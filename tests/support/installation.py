@@ -1,4 +1,4 @@
-"""Both doors of the ingest function with a queue between them, and the vendor at the other end of a line."""
+"""Both handlers of the ingest function with a queue between them, and a vendor that answers HTTP requests."""
 
 import base64
 import json
@@ -11,33 +11,27 @@ from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
 from ingest import dependencies
-from ingest.archiving.archiver import Archiver
-from ingest.archiving.fetcher import Fetcher
-from ingest.archiving.processor import MessageProcessor
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers import webhook as webhook_handler
-from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
 from ingest.vendor.metrics import VendorCalls
-from tests.support.archive_harness import ArchiveHarness
-from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue, sqs_record
+from tests.support.archive_harness import SECRET, ArchiveHarness
+from tests.support.fakes import FakeContext, sqs_record
 from ticket_archive.metrics import MetricBuffer
-from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
 from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive.webhook_encryption import encrypt_event
 
 CREDENTIAL = VendorCredential(api_key=SecretStr("key"), secret=SecretStr("secret"))
-SECRET = b"0123456789abcdef0123456789abcdef"
 # The smallest JPEG that is whole: a frame header (one pixel), a scan, the end.
 JPEG = bytes.fromhex("ffd8 ffc0 000b 08 0001 0001 01 01 11 00 ffda 0008 01 01 00 00 3f 00 ff00 ffd9")
 IMAGES = {"images": ["data:image/jpeg;base64," + base64.b64encode(JPEG).decode()]}
 
 
 class Line:
-    """The vendor at the other end of a line: `throttled` tickets are told to wait."""
+    """The vendor's HTTP API. Requests for `throttled` tickets are answered with 429."""
 
     def __init__(self) -> None:
         self.throttled: set[str] = set()
@@ -54,54 +48,21 @@ class Line:
         return Response(status, CaseInsensitiveDict(headers or {}), json.dumps(body).encode(), "application/json")
 
 
-class Queue(FakeQueue):
-    """The webhook door's end of the queue too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bodies: list[str] = []
-
-    def send(self, body: str, delay: int = 0) -> str:
-        self.bodies.append(body)
-        return f"id-{len(self.bodies) - 1}"
-
-
 class Installation:
-    """Posts webhooks to the one door and delivers what was kept to the other."""
+    """Posts webhooks to the webhook handler and delivers what it queued to the SQS handler."""
 
     def __init__(self, calls: ContextThreadPool) -> None:
         self.line = Line()
-        self.queue = Queue()
-        self.metric_buffer = MetricBuffer()
-        house = ArchiveHarness(pool=calls)
+        self.harness = ArchiveHarness(pool=calls)
+        self.store = self.harness.store
+        buffer = MetricBuffer()
         vendor = Preventor(
             "https://api.preventor.com",
             lambda *, fresh=False: CREDENTIAL,
             cast("Any", self.line),
-            observe=VendorCalls(self.metric_buffer),
+            observe=VendorCalls(buffer),
         )
-        archive = Archiver(
-            fetcher=Fetcher(vendor, house.bucket, calls),
-            table=house.table,
-            bucket=house.bucket,
-            clock=house.clock,
-            image_types=tuple(ImageType),
-            retention_days=0,
-        )
-        self.store = FakeIdempotencyTable(house.effects)
-        once = EventIdempotency(cast("Any", self.store), "idempotency")
-        work = MessageProcessor(
-            archive=archive,
-            idempotency=once,
-            queue=self.queue,
-            quarantine=self.queue,
-            webhook_secrets=lambda: [SECRET],
-            allow_plaintext=False,
-            retry_delay=20.0,
-        )
-        self.door = dependencies.SqsDependencies(
-            work, once, cast("Any", self.queue), calls, 20.0, 9, self.metric_buffer
-        )
+        self.sqs = self.harness.sqs_dependencies(calls, self.harness.processor(calls, vendor), buffer)
 
     def post(self, ticket: str, secret: bytes = SECRET) -> None:
         event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
@@ -114,18 +75,21 @@ class Installation:
         assert webhook_handler.handle(request)["statusCode"] == 202
 
     def deliver(self) -> None:
-        records = [sqs_record(body, message_id=f"id-{place}") for place, body in enumerate(self.queue.bodies)]
+        records = [
+            sqs_record(body, message_id=f"message-{place}")
+            for place, (body, _) in enumerate(self.harness.queue.sent, 1)
+        ]
         sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
 
 
 @contextmanager
 def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Installation]:
-    """Both doors are the installation's, at log level DEBUG, and nothing is left from before or after."""
+    """Give the handlers an installation's dependencies, at log level DEBUG."""
     with ContextThreadPool(16, "call") as calls:
         installation = Installation(calls)
         monkeypatch.setattr(sqs_handler, "TICKETS_AT_ONCE", at_once)
-        monkeypatch.setattr(dependencies, "sqs", lambda: installation.door)
-        made = dependencies.WebhookDependencies(cast("Any", installation.queue), lambda: None)
+        monkeypatch.setattr(dependencies, "sqs", lambda: installation.sqs)
+        made = dependencies.WebhookDependencies(cast("Any", installation.harness.queue), lambda: None)
         monkeypatch.setattr(dependencies, "webhook", lambda: made)
         metrics.clear_metrics()
         logger.clear_state()

@@ -166,6 +166,13 @@ class _Attempt:
         return iso(datetime.fromisoformat(self.kept.fetched_at) + timedelta(microseconds=1))
 
     @property
+    def event_id(self) -> str | None:
+        """The event that the state comes of; that of the attempt which is continued where a message asks for it."""
+        if self.request.event_id is not None or self.kept is None:
+            return self.request.event_id
+        return self.kept.resume or self.kept.attributes.get("event_id")
+
+    @property
     def first(self) -> dict[str, Any]:
         """The attributes that only the first write sets."""
         now = iso(self.now)
@@ -235,7 +242,7 @@ class Archiver:
         changes = self._changes(attempt, fetched, settlement)
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
-        return self._commit(attempt, {**changes, "event_id": request.event_id})
+        return self._commit(attempt, {**changes, "event_id": attempt.event_id})
 
     def is_latest(self, ticket: str, event_id: str) -> bool:
         """Return whether the ticket's state came of this event, so that the event again would change nothing."""
@@ -450,6 +457,7 @@ class Archiver:
                 "previous": state.previous,
                 "archived_at": state.archived_at,
                 "complete": state.complete,
+                "pending": None,
             }
             recheck_at = self._recheck_at(attempt, item, state)
             if result is Result.ARCHIVED:

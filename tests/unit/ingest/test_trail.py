@@ -40,8 +40,8 @@ def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(
     installation.deliver()
     # THEN
     assert [line for line in lines.records if "correlation_id" not in line] == []
-    for place, ticket in enumerate(TICKETS):
-        trail = [line for line in lines.records if line["correlation_id"] == f"id-{place}"]
+    for place, ticket in enumerate(TICKETS, 1):
+        trail = [line for line in lines.records if line["correlation_id"] == f"message-{place}"]
         said = [line["message"] for line in trail]
         assert (said[0], said[-2:]) == ("webhook accepted", ["manifest written", "message processed"])
         assert said.count("vendor call") >= 1 + len(ImageType)
@@ -57,10 +57,10 @@ def test_what_goes_wrong_is_told_with_the_ticket_and_the_part(installation: Inst
     installation.deliver()
 
     (end,) = lines.saying("retry scheduled")
-    assert (end["ticket"], end["correlation_id"], end["pause"]) == ("T-0", "id-0", 60)
+    assert (end["ticket"], end["correlation_id"], end["pause"]) == ("T-0", "message-1", 60)
     missing = lines.saying("part missing")
-    assert {line["part"] for line in missing} == {"details", *(kind.value for kind in ImageType)}
-    assert {(line["error"], line["correlation_id"]) for line in missing} == {("vendor_throttled", "id-0")}
+    assert {line["part"] for line in missing} == {"DETAILS", *(kind.value for kind in ImageType)}
+    assert {(line["error"], line["correlation_id"]) for line in missing} == {("vendor_throttled", "message-1")}
     calls = [line for line in lines.saying("vendor call") if line.get("error")]
     assert {(line["level"], line["detail"], line["ticket"]) for line in calls} == {("INFO", "429", "T-0")}
 
@@ -76,8 +76,8 @@ def test_a_store_out_of_reach_is_told_with_the_ticket(
 
     installation.deliver()
 
-    (line,) = lines.saying("idempotency store out of reach")
-    assert (line["ticket"], line["correlation_id"]) == ("T-0", "id-0")
+    (line,) = lines.saying("idempotency store unavailable")
+    assert (line["ticket"], line["correlation_id"]) == ("T-0", "message-1")
 
 
 def test_one_messages_ids_are_not_on_the_next_ones_lines(installation: Installation, lines: Lines) -> None:

@@ -48,6 +48,14 @@ def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
             '{"v":1,"webhook":{"body":"e30=","iv":null,"content_type":"application/json","received_at":"2026-01-15T09:30:00Z"}}',
             Webhook(body=b"{}", iv=None, content_type="application/json", received_at="2026-01-15T09:30:00Z"),
         ),
+        (
+            '{"v":1,"webhook":{"body":"aGVsbG8","iv":null,"content_type":null,"received_at":"2026-01-15T09:30:00Z"}}',
+            Webhook(body=b"hello", received_at="2026-01-15T09:30:00Z"),
+        ),
+        (
+            '{"v":1,"webhook":{"body":"_-8=","received_at":"2026-01-15T09:30:00Z"}}',
+            Webhook(body=b"\xff\xef", received_at="2026-01-15T09:30:00Z"),
+        ),
         ('{"ticket":"T-1"}', TicketRequest(ticket="T-1")),
         (
             '{"v":1,"ticket":"T-1","kind":"backfill","force":true}',
@@ -81,9 +89,7 @@ ENVELOPE = {
 }
 
 
-@pytest.mark.parametrize(
-    "text", ["", "T-1", "{", "[]", "null", "[" * 100_000, '{"ticket": NaN}'], ids=lambda text: text[:9]
-)
+@pytest.mark.parametrize("text", ["", "T-1", "{", "[]", "null", "[" * 100_000], ids=lambda text: text[:9])
 def test_what_is_no_json_object_is_malformed(text: str) -> None:
     assert error_for_response(text) == "message_malformed"
 
@@ -99,6 +105,7 @@ def test_what_is_no_json_object_is_malformed(text: str) -> None:
         {"v": 1, "webhook": WEBHOOK, "ticket": "T-1"},
         {"v": 1, "webhook": None, "ticket": "T-1"},
         ENVELOPE,
+        {"ticket": None},
         {"ticket": "T-1", "kind": "Back fill"},
         {"ticket": "T-1", "kind": ""},
         {"ticket": "T-1", "kind": "a" * 33},
@@ -122,13 +129,13 @@ def test_a_kind_is_one_line() -> None:
     "spoil",
     [
         {"body": None},
-        {"body": "aGVsbG8"},
+        {"body": "aGVsbG9"},
         {"body": "aGVs bG8="},
         {"body": "!!!!"},
         {"body": "é"},
         {"body": "\ud800"},
         {"iv": 17},
-        {"content_type": None},
+        {"content_type": 17},
         {"received_at": None},
         {"received_at": ""},
         {"received_at": "2026-01-15"},
@@ -145,7 +152,7 @@ def test_each_part_of_a_kept_webhook_has_its_form(spoil: dict[str, object]) -> N
     assert error_for_response({"v": 1, "webhook": {**WEBHOOK, **spoil}}) == "message_malformed"
 
 
-@pytest.mark.parametrize("part", ["body", "content_type", "received_at"])
+@pytest.mark.parametrize("part", ["body", "received_at"])
 def test_no_part_of_a_kept_webhook_may_be_missing(part: str) -> None:
     assert (
         error_for_response({"v": 1, "webhook": {key: value for key, value in WEBHOOK.items() if key != part}})
@@ -153,7 +160,7 @@ def test_no_part_of_a_kept_webhook_may_be_missing(part: str) -> None:
     )
 
 
-@pytest.mark.parametrize("ticket", [None, 17, "", "../..", "a b", "T-1\n", "a" * 129])
+@pytest.mark.parametrize("ticket", [17, "", "../..", "a b", "T-1\n", "a" * 129])
 def test_a_ticket_id_is_checked_before_anything_else_sees_it(ticket: object) -> None:
     assert error_for_response({"ticket": ticket}) == "ticket_malformed"
 
@@ -170,7 +177,7 @@ def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, conte
 
     assert read_message(text) == webhook
     assert text.isascii()
-    assert text.isprintable()  # SQS refuses control characters
+    assert min(text) >= " ", "SQS refuses control characters"
 
 
 @given(

@@ -254,8 +254,8 @@ class Tickets(RuleBasedStateMachine):
         self.house.vendor.next_answers.clear()
         for delivery in list(self.in_flight):
             self._go_on(delivery, 1000)
-        for message in self.queue:
-            self._deliver_until_done(message)
+        while self.queue:
+            self._deliver_until_done(self.queue.pop(0))
         if self.erased:
             self.what_is_erased_stays_so()
             return
@@ -284,6 +284,7 @@ class Tickets(RuleBasedStateMachine):
         if not attempt.done:
             return
         self.in_flight.remove(delivery)
+        self._queue_follow_ups()
         if isinstance(attempt.error, RetryableError | Killed):
             self.queue.append(message)
         elif attempt.error is not None and not (self.erased and isinstance(attempt.error, TicketErased)):
@@ -291,14 +292,20 @@ class Tickets(RuleBasedStateMachine):
 
     def _deliver_until_done(self, message: ArchiveRequest) -> None:
         for _ in range(5):
+            self.house.clock.pass_by(61)  # as long as an event waits that comes soon after a fetch
             try:
                 self.house.run(message)
             except RetryableError:
                 continue
             except TicketErased:
                 assert self.erased
+            self._queue_follow_ups()
             return
         raise AssertionError("never done")
+
+    def _queue_follow_ups(self) -> None:
+        self.queue += self.house.follow_ups
+        self.house.follow_ups.clear()
 
 
 class TicketsThatAreErased(Tickets):

@@ -1,32 +1,22 @@
-"""From a queue message to what it asks for."""
+"""Queue messages: archived, quarantined, or raised again."""
 
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from datetime import datetime, timedelta
 
 import pytest
 
-from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult, Quarantine
+from ingest.archiving.processor import Message, ProcessingResult, Quarantine
 from ingest.messaging.backoff import pause_before_delivery
-from ingest.messaging.idempotency import EventIdempotency
-from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
-from tests.support.fakes import FakeContext, FakeIdempotencyTable, FakeQueue
+from tests.support.archive_harness import COMPLETED, RECEIVED_AT, SECRET, TICKET, ArchiveHarness, webhook
+from tests.support.fakes import FakeQueue
+from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
-from ticket_archive.webhook_encryption import encrypt_event
 
-SECRET, OTHER = b"0123456789abcdef0123456789abcdef", b"fedcba9876543210fedcba9876543210"
-COMPLETED = {
-    "ticket": TICKET,
-    "event": "ticket.verification.completed",
-    "flow_status": "ACCEPTED",
-    "disposition": "PASSED",
-    "data": {"full_name": "Jane Doe"},
-}
-
-
+OTHER = b"fedcba9876543210fedcba9876543210"
 UNRECOGNIZED = [
     {"ticket": TICKET, "event": "ticket.verification.expired"},
     {"data": {"ticket": TICKET, "event": "something.new"}},
@@ -40,25 +30,22 @@ class ProcessorHarness:
     def __init__(self) -> None:
         self.house = ArchiveHarness()
         self.house.has()
-        self.queue = FakeQueue(self.house.effects)
-        self.store = FakeIdempotencyTable(self.house.effects)
+        self.queue = self.house.queue
+        self.store = self.house.store
         self.secrets: Sequence[bytes] | Exception = [SECRET]
         self.plaintext = False
-        self.idempotency = EventIdempotency(cast("Any", self.store), "idempotency")
-        self.idempotency.begin_invocation(cast("Any", FakeContext()))
         self.quarantine: Quarantine = self.queue
 
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
-        work = MessageProcessor(
-            archive=self.house.archive(),
-            idempotency=self.idempotency,
-            queue=self.queue,
-            quarantine=self.quarantine,
-            webhook_secrets=self._secrets,
-            allow_plaintext=self.plaintext,
-            retry_delay=20.0,
+        processor = self.house.processor(
+            secrets=self._secrets, quarantine=self.quarantine, allow_plaintext=self.plaintext
         )
-        return work.process(Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives), time.monotonic() + 5)
+        return processor.process(Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives), time.monotonic() + 5)
+
+    def later(self, event: object = COMPLETED) -> str:
+        """Return a webhook that arrives more than a minute after everything before."""
+        self.house.clock.pass_by(61)
+        return webhook(event, received_at=iso(self.house.clock()))
 
     def _secrets(self) -> Sequence[bytes]:
         if isinstance(self.secrets, Exception):
@@ -69,11 +56,6 @@ class ProcessorHarness:
 @pytest.fixture
 def harness() -> ProcessorHarness:
     return ProcessorHarness()
-
-
-def webhook(event: object = COMPLETED, secret: bytes = SECRET, iv: bytes = bytes(16)) -> str:
-    body, header = encrypt_event(json.dumps(event).encode(), secret, iv)
-    return webhook_message(Webhook(body=body, iv=header, content_type="text/plain", received_at=RECEIVED_AT))
 
 
 def plain(event: object = COMPLETED) -> str:
@@ -103,21 +85,21 @@ class TestACompletion:
 
         assert again.result == "duplicate"
         assert harness.house.effects.named("vendor") == []
-        assert harness.house.effects.named("table") == [f"table.get {TICKET}"], "one look, no write"
+        assert harness.house.effects.named("table") == [f"table.get {TICKET}"], "one read, no write"
 
-    def test_that_comes_in_the_same_words_when_the_ticket_is_back_in_an_earlier_state_is_archived(
+    def test_in_the_same_words_as_an_earlier_one_is_archived_when_the_ticket_returned_to_that_state(
         self, harness: ProcessorHarness
     ) -> None:
         # GIVEN a ticket that was accepted, then rejected
         harness.do(webhook())
         harness.house.has("REJECTED")
-        harness.do(webhook({**COMPLETED, "flow_status": "REJECTED", "disposition": "FAILED"}))
-        # WHEN it is accepted again, and the vendor says so as it did the first time
+        harness.do(harness.later({**COMPLETED, "flow_status": "REJECTED", "disposition": "FAILED"}))
+        # WHEN it is accepted again, and the vendor sends the very same event as the first time
         harness.house.has("ACCEPTED")
-        again = harness.do(webhook())
-        # THEN that is a state of its own, and the event is recognised from then on
+        again = harness.do(harness.later())
+        # THEN that is a version of its own, and a further delivery of the event is a duplicate
         assert again.result == "archived"
-        assert harness.do(webhook()).result == "duplicate"
+        assert harness.do(harness.later()).result == "duplicate"
         assert harness.house.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
         harness.house.check()
 
@@ -125,16 +107,26 @@ class TestACompletion:
         harness.do(webhook())
         harness.store.records.clear()
 
-        assert harness.do(webhook()).result == "unchanged"
+        assert harness.do(webhook()).result == "superseded"
+        assert harness.do(harness.later()).result == "duplicate"
         harness.house.check()
 
-    def test_that_is_not_ready_is_not_remembered_as_done(self, harness: ProcessorHarness) -> None:
-        harness.house.vendor.next("DOCUMENT", ())
+    def test_that_failed_is_not_remembered_as_done(self, harness: ProcessorHarness) -> None:
+        harness.house.vendor.next("DOCUMENT", VendorUnavailable("503"))
         with pytest.raises(TicketIncomplete):
             harness.do(webhook())
         assert harness.store.records == {}
 
         assert harness.do(webhook()).result == "archived"
+
+    def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
+        harness.house.vendor.next("DOCUMENT", ())
+        assert harness.do(webhook()).result == "pending"
+
+        [(body, delay)] = harness.queue.sent
+        assert (json.loads(body)["ticket"], 0 < delay <= 900) == (TICKET, True)
+        assert harness.do(body).result == "archived"
+        harness.house.check()
 
     def test_in_clear_is_archived_where_that_is_allowed(self, harness: ProcessorHarness) -> None:
         harness.plaintext = True
@@ -156,8 +148,8 @@ class TestACompletion:
 
         [waiting] = harness.house.table.incomplete(1)
         longest = pause_before_delivery(9, 20.0, None, 1.0)
-        registered = str(harness.house.table[TICKET].attributes["attempted_at"])
-        assert _seconds(waiting.retry_at) - _seconds(registered) > longest
+        attempted_at = datetime.fromisoformat(str(harness.house.table[TICKET].attributes["attempted_at"]))
+        assert datetime.fromisoformat(waiting.retry_at) - attempted_at > timedelta(seconds=longest)
 
 
 class TestOtherEvents:
@@ -307,9 +299,3 @@ def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
 
 def test_an_unreadable_webhooks_reason_is_a_code() -> None:
     assert str(UnreadableWebhook("not_json")) == "unreadable_webhook: not_json"
-
-
-def _seconds(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text).timestamp()

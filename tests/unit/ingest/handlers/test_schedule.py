@@ -30,12 +30,16 @@ MADE_ONCE = dependencies.schedule
 
 
 class Tickets:
-    """One ticket that is due, one that is late too, one that is too old."""
+    """A due ticket, a due and late one, one over the age limit, and an archived one to ask for again."""
 
     def incomplete(self, limit: int) -> list[IncompleteTicket]:
         due = iso(now() - timedelta(minutes=1))
         ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
         return [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
+
+    def rechecks(self, limit: int) -> list[IncompleteTicket]:
+        due = iso(now() - timedelta(minutes=1))
+        return [IncompleteTicket("T-9", due, due, 0, recheck=True)]
 
     def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         return True
@@ -68,8 +72,8 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     # WHEN
     answer = schedule_handler.handle()
     # THEN
-    assert answer == {"requeued": 2, "given_up": 1, "late": 2}
-    assert len(queue.bodies) == 2
+    assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
+    assert len(queue.bodies) == 4
     assert {name: sum(found["Value"]) for name, found in metrics.metric_set.items()} == {
         "TicketsRequeued": 2,
         "RequeueExhausted": 1,
