@@ -1,6 +1,6 @@
 """A webhook is only a hint where to look: what it says is no fact, and bent on its way it moves nothing.
 
-CBC has no MAC: whoever sees one can flip any bit of the first block through the IV, without the key.
+CBC has no MAC: anybody who sees one can flip any bit of the first block through the IV, without the key.
 """
 
 import json

@@ -167,7 +167,7 @@ class TestABatch:
 
         failed = harness.handle(sqs_record(body), sqs_record(body))
 
-        assert len(failed) <= 1, "the second is done already, or comes back while the first is under way"
+        assert len(failed) <= 1, "the second is done already, or comes back while the first is processed"
         assert harness.handle(sqs_record(body)) == []
         harness.house.check("T-0")
         assert harness.house.effects.counts()["vendor.details"] == 1
