@@ -170,7 +170,7 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.post("T-0")
     installation.post("T-1")
     installation.deliver()
-    installation.queue.bodies.clear()
+    installation.harness.queue.sent.clear()
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
     due: Any = dependencies.ScheduleDependencies(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
@@ -197,7 +197,7 @@ def finds(query: str, lines: list[Line]) -> list[Line]:
             lines = [line for line in lines if value(line, present[1]) is not None]
         else:
             field, wanted = re.fullmatch(r'([\w.]+) = "(.+)"', condition).groups()  # type: ignore[union-attr]
-            example = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("id-0",)}.get(wanted, (wanted,))
+            example = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("message-1",)}.get(wanted, (wanted,))
             lines = [line for line in lines if value(line, field) in example]
     return lines
 
