@@ -67,7 +67,8 @@ class ArchiveRequest:
 
     `patience` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits at least
     that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized. The types
-    in `settle` are taken as the vendor answers them now; with all of them, the details are too.
+    in `settle` are taken as the vendor answers them now; with all of them, the details are too. With `details_first`,
+    a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
     """
 
     ticket: str
@@ -78,6 +79,7 @@ class ArchiveRequest:
     force: bool = False
     recheck: bool = False
     settle: Collection[ImageType] = ()
+    details_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +301,9 @@ class Archiver:
         types = [kind for kind in self._image_types if kept is None or kept.types.get(kind) is not TypeState.STORED]
         # Details without an outcome may have been too early.
         with_details = kept is None or kept.details_sha256 is None or kept.outcome is None
+        details_first = attempt.never_seen and attempt.request.details_first
         return self._fetcher.into(self._store(attempt.expires_at)).fetch(
-            attempt.request.ticket, types, deadline, with_details=with_details, details_first=attempt.never_seen
+            attempt.request.ticket, types, deadline, with_details=with_details, details_first=details_first
         )
 
     def _store(self, expires_at: int | None) -> Store:

@@ -117,7 +117,14 @@ class MessageProcessor:
         if event.kind is EventKind.IN_PROGRESS:
             return done
         request = ArchiveRequest(
-            event.ticket, event.received_at, self._patience(message), event_id=event.event_id, event=event.name
+            event.ticket,
+            event.received_at,
+            self._patience(message),
+            event_id=event.event_id,
+            event=event.name,
+            # Anyone can post an event in plaintext, so an invented ticket must cost one vendor call and not six. An
+            # encrypted event comes from the vendor, or is a replay: its ticket is fetched in parallel at first.
+            details_first=not event.encrypted or message.receives > 1,
         )
 
         hint = event.kind is EventKind.UNRECOGNIZED
@@ -142,6 +149,7 @@ class MessageProcessor:
             force=request.force,
             recheck=request.kind == RECHECK,
             settle=request.settle,
+            details_first=message.receives > 1,
         )
         return self._archived(ProcessingResult("", request.ticket, kind=request.kind), wanted, deadline)
 

@@ -215,8 +215,9 @@ class TestCostsOfStrangers:
     def test_an_unknown_ticket_ends_within_an_hour_after_few_calls_and_leaves_no_item(self) -> None:
         harness = ArchiveHarness()
         began = harness.clock()
-        arrived = replace(event(), received_at=iso(began))
+        arrived = replace(event(), received_at=iso(began), details_first=True)
         assert harness.deliver(arrived).result is Result.UNKNOWN_TICKET
+        assert harness.effects.named("vendor.files") == []
         assert harness.clock() - began < timedelta(minutes=70)
         assert len(harness.effects.named("vendor.")) <= 8
         assert TICKET not in harness.table
