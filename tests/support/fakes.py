@@ -133,6 +133,9 @@ class FakeBucket:
             self.renewed.append(key)
             self.limited.add(key)
 
+    def read(self, key: str) -> bytes:
+        return self.objects[key]
+
     def keys(self, part: str) -> list[str]:
         return [key for key in self.created if f"/{part}/" in key]
 
