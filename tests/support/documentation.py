@@ -1,4 +1,4 @@
-"""What the documentation tells to type: blocks of commands, of Python and the rest, page by page."""
+"""The commands and the code blocks of the documentation, page by page."""
 
 import re
 import shlex
@@ -15,12 +15,12 @@ FENCED = re.compile(r"^( *)```([\w-]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = r"(?:aws|awscurl|curl|docker|export|git|make|npm|pip|producer|python\S*|sam|sed|\./\S+|\.venv\S*)"
 SHELL = {"[", "do", "done", "for", "read", "while"}
 INDENTED = re.compile(rf"(?:^ {{4,8}}{PROGRAMS} .*\n(?:^ {{6,}}--.*\n)*)+", re.MULTILINE)
-"""Output is indented too: only lines that begin with a program's name are commands."""
+"""Output is indented too, so only lines that begin with a program's name are commands."""
 INLINE = re.compile(r"`((?:aws|make|sam|\./ticket-archive) [^`]*)`")
 
 
 class Block(NamedTuple):
-    """`language` is that of the fence; commands that are only indented are `sh` as well."""
+    """A code block. Its language is the fence's; indented commands are `sh` too."""
 
     page: Path
     line: int
@@ -29,12 +29,12 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> list[list[str]]:
-        """Its commands in words, as the shell takes them apart; comments are gone."""
+        """Its commands, split into words as a shell splits them, without comments."""
         return list(_commands(self.text))
 
     @property
     def programs(self) -> set[str]:
-        """The first words, but for the shell's own: its functions, variables and loops."""
+        """The first word of each command, without functions, variables and keywords of the shell."""
         return {words[0] for words in self.commands if "(" not in words[0]} - SHELL
 
     def __str__(self) -> str:
@@ -42,15 +42,15 @@ class Block(NamedTuple):
 
 
 def blocks(language: str) -> list[Block]:
-    """Every block of this language, page by page."""
+    """Return every block of a language."""
     return [block for page in PAGES for block in _blocks(page) if block.language == language]
 
 
 def inline() -> list[list[str]]:
-    """Commands within a sentence, without an end that is left open; `make sam-…` is none."""
+    """Return commands within sentences. An ellipsis is removed; a command that ends in one (`make sam-…`) is left out."""
     pages = (FENCED.sub("", (ROOT / page).read_text(encoding="utf-8")) for page in PAGES)
-    told = [each for page in pages for each in INLINE.findall(page) if not each.endswith("-…")]
-    return [words for each in told for words in _commands(each.replace("…", ""))]
+    found = [each for page in pages for each in INLINE.findall(page) if not each.endswith("-…")]
+    return [words for each in found for words in _commands(each.replace("…", ""))]
 
 
 def _blocks(page: Path) -> Iterator[Block]:
@@ -63,7 +63,8 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 
 def _commands(text: str) -> Iterator[list[str]]:
-    """A quoted text or a backslash goes on in the next line; `&&` and `|` stand between commands."""
+    """Split a shell text into commands. Arithmetic is replaced by a number; `&&` and `|` separate commands."""
+    text = re.sub(r"\$\(\(.*?\)\)", "0", text)
     begun = ""
     for line in text.splitlines():
         begun += line
