@@ -23,7 +23,7 @@ SBOM := sbom.json
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-api sam-lambda events
+.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env sam-check events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## this list
@@ -99,17 +99,27 @@ BUILT := .aws-sam/build/template.yaml
 $(BUILT): $(SAM_CLI) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 	$(BUILD)
 
-sam-invoke: setup $(BUILT) ## hand an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
+sam-invoke: sam-check $(BUILT) ## pass an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
-sam-invoke-all: setup $(BUILT) ## the same for every event, one after the other: several minutes (ARGS="…")
+sam-invoke-all: sam-check $(BUILT) ## the same for every sample event, with its response checked (ARGS="…")
 	@$(BIN)/python -m local sam invoke-all $(ARGS)
 
-sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
+sam-debug: sam-check $(BUILT) ## pass an event to its function under debugpy, which waits for a debugger on 5678 (EVENT=… ARGS="…")
+	@$(BIN)/python -m local sam debug $(or $(EVENT),queue_completed_encrypted) $(ARGS)
+
+sam-api: sam-check $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)
 
-sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
+sam-lambda: sam-check $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
+
+sam-env: setup ## print what `sam local` needs in its environment: eval "$$(make --silent sam-env)"
+	@$(BIN)/python -m local sam env
+
+# The stack and the container engine come before the build, which takes longer than to find out that they are missing.
+sam-check: setup
+	@$(BIN)/python -m local sam check
 
 openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
 	$(BIN)/python -m local.openapi
@@ -157,11 +167,13 @@ $(BENCH): PYTHON := $(LAMBDA_PYTHON)
 $(AWS_CLI): requirements/aws.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
-install = $(1)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r $(2)
+# One line for each package, because the largest take half a minute; it fails unless pip ends well.
+install = $(1)/bin/python -m pip install --progress-bar off --disable-pip-version-check --no-compile --require-hashes -r $(2) | \
+	awk '/^Collecting / {print "  $(1): " $$2; fflush()} /^Successfully installed|^Requirement already/ {ok = 1} END {exit !ok}'
 
 define environment
 @test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
-@echo "$(1): installing $(2), once"
+@echo "$(1): installing $(2), once (about a minute for all of them)"
 @$(PYTHON) -m venv $(1)
 @$(call install,$(1),requirements/pip.txt)
 @$(call install,$(1),$(2))

@@ -1,9 +1,9 @@
-"""What runs on a developer's machine only: the local stack, the vendor simulator, the demo."""
+"""The local stack, the vendor simulator and the demo: code that is never deployed."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The project's folder."""
+"""The repository's root folder."""
 
 STATE = ROOT / ".local"
-"""Where a developer's stack keeps what it needs to be found and stopped; never committed."""
+"""The state of the developer's stack; never committed."""

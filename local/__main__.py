@@ -1,6 +1,7 @@
 """`python -m local`: the local stack's command line."""
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from local import STATE, sam, stack
+from local import STATE, stack
 from local.errors import AlreadyUp, LocalStackError
+from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
 from local.terminal import Steps
 from local.vendor.credential import Credential
 
@@ -20,12 +22,12 @@ console = Console(highlight=False)
 
 @app.command()
 def up(
-    vendor_url: Annotated[str | None, typer.Option(help="A vendor to ask instead of the simulator.")] = None,
+    vendor_url: Annotated[str | None, typer.Option(help="A vendor to call instead of the simulator.")] = None,
     vendor_credential: Annotated[
         Path | None, typer.Option(help="JSON file with api_key, secret, tenant, env and banknu.", exists=True)
     ] = None,
     port: Annotated[int | None, typer.Option(help="The emulator's port; a free one by default.")] = None,
-    docker: Annotated[bool, typer.Option("--docker", help="Open it to this machine's containers, too.")] = False,
+    docker: Annotated[bool, typer.Option("--docker", help="Let this machine's containers reach the stack.")] = False,
 ) -> None:
     """Start the emulator and the vendor simulator, deploy template.yaml, write .local/stack.json."""
     if (vendor_url is None) != (vendor_credential is None):
@@ -43,70 +45,98 @@ def up(
             stack.open_to_containers(STATE, Steps(console))
         raise typer.Exit(1 if vendor or port else 0) from None
     console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
-    console.print(f"Vendor      {running.vendor_url}\nAll of it   {STATE / 'stack.json'}", soft_wrap=True)
+    console.print(f"Vendor      {running.vendor_url}\nDetails     {STATE / 'stack.json'}", soft_wrap=True)
     console.print("\n`make down` stops it.")
 
 
 @app.command()
 def down() -> None:
-    """Stop what `up` started, and nothing else."""
+    """Stop what `up` started."""
     ended = stack.down(STATE)
     console.print(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
 
 
 @app.command()
 def demo() -> None:
-    """From an encrypted webhook to downloaded images, compared byte by byte; leaves nothing running that it started."""
+    """Post encrypted webhooks, download the images and compare every byte; stop what it started."""
     from local.demo import run
 
     raise typer.Exit(run(STATE, console))
 
 
-_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
-sam_app = typer.Typer(help="`sam local` against the stack that is up; what is not known here is handed on to it.")
+EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
+sam_app = typer.Typer(help="`sam local` against the running stack; other options are passed on to it.")
 app.add_typer(sam_app, name="sam", no_args_is_help=True)
 
-
-@sam_app.command(context_settings=_PASSED_ON)
-def invoke(context: typer.Context, event: Annotated[str, typer.Argument(help="Of .local/events, or a file.")]) -> None:
-    """Hand an event to its function, once."""
-    _sam(sam.invoke(sam.event_file(event, STATE / sam.EVENTS), context.args))
+Event = Annotated[str, typer.Argument(help="A sample event of .local/events, or a file.")]
 
 
-@sam_app.command(context_settings=_PASSED_ON)
-def api(context: typer.Context) -> None:
-    """Serve the API's routes on 127.0.0.1:3000."""
-    _sam(sam.start_api(context.args))
+@sam_app.command()
+def check() -> None:
+    """Check that the stack is running and a container engine answers, and let its containers reach the stack."""
+    _sam()
 
 
-@sam_app.command("lambda", context_settings=_PASSED_ON)
-def lambda_(context: typer.Context) -> None:
-    """Serve Lambda's own API on 127.0.0.1:3001."""
-    _sam(sam.start_lambda(context.args))
+@sam_app.command(context_settings=EXTRA)
+def invoke(context: typer.Context, event: Event) -> None:
+    """Pass an event to its function, once."""
+    raise typer.Exit(_sam().invoke(event_file(event, STATE / EVENTS), *context.args))
 
 
-@sam_app.command(context_settings=_PASSED_ON)
+@sam_app.command(context_settings=EXTRA)
 def invoke_all(context: typer.Context) -> None:
-    """Hand every sample event to its function, one after the other."""
-    running = stack.open_to_containers(STATE, Steps(console))
-    failed = []
-    for event in sorted((STATE / sam.EVENTS).glob("*.json")):
-        console.rule(event.stem)
-        if sam.run(sam.invoke(event, context.args), STATE / sam.SETTINGS, running.account):
-            failed.append(event.stem)
-    console.print(f"`sam local invoke` failed for: {', '.join(failed)}" if failed else "Every event had its answer.")
+    """Pass every sample event to its function and check the responses."""
+    failed = 0
+    for name, problem in _sam().invoke_all(STATE / EVENTS, STATE / "logs" / "sam-invoke-all.log", *context.args):
+        console.print(f"[red]✗[/] {name}: {problem}" if problem else f"[green]✓[/] {name}", soft_wrap=True)
+        failed += bool(problem)
+    console.print(f"{failed} events failed." if failed else "Every event had the expected response.")
     raise typer.Exit(bool(failed))
 
 
-def _sam(arguments: list[str]) -> None:
-    running = stack.open_to_containers(STATE, Steps(console))
-    raise typer.Exit(sam.run(arguments, STATE / sam.SETTINGS, running.account))
+@sam_app.command(context_settings=EXTRA)
+def debug(
+    context: typer.Context,
+    event: Event,
+    port: Annotated[int, typer.Option(help="The port that the debugger attaches to.")] = 5678,
+) -> None:
+    """Pass an event to its function under debugpy, which waits for a debugger."""
+    sam = _sam()
+    path = event_file(event, STATE / EVENTS)
+    with Steps(console)("Installing debugpy for the container's Python"):
+        install_debugger(STATE / "cache" / "debugpy")
+    console.print(f"Attach to 127.0.0.1:{port}: in VS Code the configuration “Attach to sam local” (F5).")
+    raise typer.Exit(sam.debug(path, STATE / "cache" / "debugpy", port, *context.args))
+
+
+@sam_app.command(context_settings=EXTRA)
+def api(context: typer.Context) -> None:
+    """Serve the API's routes on 127.0.0.1:3000."""
+    raise typer.Exit(_sam().run("start-api", "--warm-containers", "LAZY", *context.args))
+
+
+@sam_app.command("lambda", context_settings=EXTRA)
+def lambda_(context: typer.Context) -> None:
+    """Serve Lambda's API on 127.0.0.1:3001."""
+    raise typer.Exit(_sam().run("start-lambda", "--warm-containers", "LAZY", *context.args))
+
+
+@sam_app.command()
+def env() -> None:
+    """Print the variables that `sam local` needs, for `eval "$(make --silent sam-env)"`."""
+    for name, value in _sam(quiet=True).variables().items():
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def _sam(*, quiet: bool = False) -> SamLocal:
+    running, engine = stack.open_to_containers(STATE, Steps(Console(quiet=True) if quiet else console))
+    return SamLocal(STATE / SETTINGS, running.account, engine.docker_host)
 
 
 def main() -> None:
-    """Run a command; a LocalStackError is told without a traceback."""
-    # Ended politely is ended cleanly: what was started is stopped first.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Run a command; print a LocalStackError without a traceback."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # stop what was started before this process ends
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     os.umask(0o077)
     try:
         app()

@@ -1,4 +1,4 @@
-"""A certificate for the loopback, made for one run of the local stack and trusted by nobody else."""
+"""Create the TLS certificate of one run of the local stack."""
 
 import datetime as dt
 import ipaddress
@@ -16,7 +16,7 @@ NAMES = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0
 
 
 class Certificate(NamedTuple):
-    """Paths of three PEM files: the server's certificate and key, and the authority that its clients trust."""
+    """Paths of three PEM files: the server's certificate, its key, and the CA certificate that clients trust."""
 
     certificate: Path
     key: Path
@@ -26,8 +26,8 @@ class Certificate(NamedTuple):
 def make(folder: Path, names: Iterable[x509.GeneralName] = NAMES) -> Certificate:
     """Write a server certificate for `names` into `folder`, readable by this user alone.
 
-    The authority's own key is never written, so nothing else can be signed with it. An authority apart from the
-    server's certificate is what strict clients ask for (Python 3.13's VERIFY_X509_STRICT, webpki).
+    The CA's key is never written, so nothing else can be signed with it. Strict clients (Python 3.13's
+    VERIFY_X509_STRICT, webpki) require a CA certificate apart from the server's.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
@@ -75,7 +75,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))  # containers' and virtual machines' clocks lag
+        .not_valid_before(now - dt.timedelta(hours=1))  # the clocks of containers and virtual machines lag
         .not_valid_after(now + LIFE)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)

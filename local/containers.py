@@ -1,98 +1,159 @@
-"""How containers on this machine reach the local stack: at the address of Docker's bridge, once it is opened to them.
+"""Let the containers of `sam local` reach the local stack, which listens on 127.0.0.1 only.
 
-The stack listens on 127.0.0.1 only, and a container's loopback is its own. `--network host` does not help with
-`sam local`, which then cannot find its container's port.
+A forwarder (local/forwarder.py) listens where containers can connect: on Linux at the address of the engine's bridge
+network; where the engine runs in a virtual machine (macOS, Windows, Docker Desktop) on 127.0.0.1, which the machine
+reaches by a name such as host.docker.internal. (`--docker-network host` is no way out: `sam local` then does not find
+its container.)
 """
 
 import ipaddress
 import json
+import platform
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from local import ROOT
 from local.errors import StartFailed
 from local.processes import Started, start
 
-NAME = "way in for containers"
+NAME = "container forwarder"
 READY_SECONDS = 10.0
+LOOPBACK = "127.0.0.1"
 
 
-class Bridge(NamedTuple):
-    """Docker's default network: this machine's address in it, and the network that containers have theirs from."""
+class Engine(NamedTuple):
+    """The container engine, and how its containers reach this machine.
 
-    address: str
+    `docker_host` is the DOCKER_HOST for `sam local`, empty for its default. Containers connect to `host`; the forwarder
+    listens at `listen` and accepts peers of `network`.
+    """
+
+    name: str
+    docker_host: str
+    host: str
+    listen: str
     network: str
 
-
-USUAL = Bridge("172.17.0.1", "172.17.0.0/16")
-"""Docker's own choice where nobody made another."""
-
-
-def bridge() -> Bridge:
-    """The bridge of the Docker engine that runs here. Raises StartFailed where there is none, or none to bind to."""
-    command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except FileNotFoundError:
-        raise StartFailed("no `docker` command was found: `sam local` needs a Docker engine") from None
-    except subprocess.SubprocessError:
-        raise StartFailed("no Docker engine answers: start one, and see that this user may use it") from None
-    return _read(told.stdout)
+    @property
+    def in_virtual_machine(self) -> bool:
+        """Whether containers reach this machine's loopback through a name of the engine's."""
+        return self.listen == LOOPBACK
 
 
-def usual_bridge() -> Bridge:
-    """The same, or Docker's usual one where no engine answers: what would hold once there is one."""
-    try:
-        return bridge()
-    except StartFailed:
-        return USUAL
+def find_engine() -> Engine:
+    """Return the engine that answers: Docker (any context), Podman or Finch. Raises StartFailed if none can be used."""
+    if (info := _ask("docker", "info", "--format", "{{json .}}")) and info.get("ServerVersion"):
+        context = _run("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") or ""
+        name = str(info.get("OperatingSystem", "Docker"))
+        in_vm = "Docker Desktop" in name or _has_virtual_machine()
+        rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
+        label = f"Docker {info['ServerVersion']} ({name})"
+        return _engine(label, context.strip(), "host.docker.internal" if in_vm else None, rootless, "docker")
+    if info := _ask("podman", "info", "--format", "json"):
+        host = info.get("host", {})
+        name = f"Podman {info.get('version', {}).get('Version', '')}".strip()
+        path, reached_as = str(host.get("remoteSocket", {}).get("path", "")), None
+        if _has_virtual_machine():
+            path = _run("podman", "machine", "inspect", "--format", "{{.ConnectionInfo.PodmanSocket.Path}}") or ""
+            reached_as = "host.containers.internal"
+        address = f"unix://{path.strip().removeprefix('unix://')}" if path else ""
+        return _engine(name, address, reached_as, bool(host.get("security", {}).get("rootless")), "podman")
+    if _run("finch", "info") and _has_virtual_machine():
+        return _engine("Finch", "", "192.168.5.2", rootless=False, command="finch")  # Lima's address of its host
+    raise StartFailed(
+        "No container engine answers. Start Docker, Podman or Finch and check that this user may use it: `docker info`."
+    )
 
 
-def begin(bridge: Bridge, ports: Sequence[int], tls_ports: Sequence[int], authority: Path, log: Path) -> Started:
-    """Begin to lead these ports at the bridge's address to the loopback. Raises StartFailed."""
-    _check_address(bridge)
-    command: list[str | Path] = [sys.executable, "-m", "local.forwarder", "--listen", bridge.address]
-    command += ["--network", bridge.network, "--authority", authority]
-    command += [f"--port={port}" for port in ports] + [f"--tls={port}" for port in tls_ports]
-    return start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log)
+def _engine(name: str, docker_host: str, host: str | None, rootless: bool, command: str) -> Engine:
+    if host:
+        return Engine(name, docker_host, host, LOOPBACK, "127.0.0.0/8")
+    if rootless:
+        raise StartFailed(
+            f"{name} runs rootless: its containers cannot reach 127.0.0.1 of this machine. Use a rootful Docker engine."
+        )
+    address, network = _bridge(command)
+    _check_address(name, address)
+    return Engine(name, docker_host, address, address, network)
 
 
-def wait_until_ready(process: Started, bridge: Bridge, ports: Sequence[int], log: Path) -> None:
-    """Return once every port is open; raises StartFailed when one is not within READY_SECONDS."""
+def _bridge(command: str) -> tuple[str, str]:
+    """Return this machine's address in the engine's default network, and that network."""
+    inspected = _run(command, "network", "inspect", "bridge" if command == "docker" else "podman") or "[]"
+    for network in json.loads(inspected):
+        pools = network.get("IPAM", {}).get("Config") or network.get("subnets") or []
+        for pool in pools:
+            subnet = ipaddress.ip_network(pool.get("Subnet") or pool.get("subnet"))
+            if subnet.version == 4:  # some engines leave the gateway out: it is the network's first address
+                gateway = pool.get("Gateway") or pool.get("gateway") or next(subnet.hosts())
+                return str(gateway), str(subnet)
+    raise StartFailed(f"{command}'s default network has no IPv4 address: see `{command} network inspect`.")
+
+
+def _check_address(name: str, address: str) -> None:
+    parsed = ipaddress.ip_address(address)
+    if not parsed.is_private or parsed.is_unspecified:
+        raise StartFailed(f"{name}'s bridge has the address {address}; only a private address is opened.")
+    if problem := _cannot_listen(address, 0):
+        raise StartFailed(f"{name} has its bridge ({address}) on another machine: {problem}. Run both on one machine.")
+
+
+def _cannot_listen(address: str, port: int) -> str | None:
+    """Return why nothing can listen there, or None."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], authority: Path, log: Path) -> Started:
+    """Start to forward `listen port: loopback port`; `tls` ports are forwarded over TLS. Raises StartFailed."""
+    ports = {**plain, **tls}
+    for port in ports:
+        if problem := _cannot_listen(engine.listen, port):
+            raise StartFailed(f"Cannot open {engine.listen}:{port} to containers: {problem}.")
+    command: list[str | Path] = [sys.executable, "-m", "local.forwarder", "--listen", engine.listen]
+    command += ["--network", engine.network, "--authority", authority]
+    command += [f"--port={port}:{target}" for port, target in plain.items()]
+    command += [f"--tls={port}:{target}" for port, target in tls.items()]
+    process = start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log)
     deadline = time.monotonic() + READY_SECONDS
     for port in ports:
         while True:
             try:
-                socket.create_connection((bridge.address, port), timeout=1).close()
+                socket.create_connection((engine.listen, port), timeout=1).close()
                 break
             except OSError:
                 if not process.alive or time.monotonic() > deadline:
-                    raise StartFailed(f"{bridge.address}:{port} could not be opened; see {log}") from None
+                    raise StartFailed(f"The forwarder did not open {engine.listen}:{port}; see {log}.") from None
                 time.sleep(0.05)
+    return process
 
 
-def _read(config: str) -> Bridge:
-    """Some engines name the gateway, others leave it at the network's first address."""
-    for pool in json.loads(config) or []:
-        network = ipaddress.ip_network(pool.get("Subnet", ""))
-        if network.version == 4:
-            return Bridge(pool.get("Gateway") or str(next(network.hosts())), str(network))
-    raise StartFailed("Docker's network `bridge` has no IPv4 address")
+def _has_virtual_machine() -> bool:
+    return platform.system() != "Linux"
 
 
-def _check_address(bridge: Bridge) -> None:
-    address = ipaddress.ip_address(bridge.address)
-    if not address.is_private or address.is_unspecified:
-        raise StartFailed(f"Docker's bridge has the address {bridge.address}: only a private one is opened")
-    with socket.socket() as probe:
-        try:
-            probe.bind((bridge.address, 0))
-        except OSError:
-            raise StartFailed(
-                f"Docker's bridge has the address {bridge.address}, not one of this machine: it runs elsewhere"
-            ) from None
+def _ask(*command: str) -> dict[str, Any]:
+    """Return the command's JSON object; empty if it fails or prints something else."""
+    try:
+        answer = json.loads(_run(*command) or "null")
+    except json.JSONDecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _run(*command: str) -> str | None:
+    """Return what the command prints, or None if it is missing or fails."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -52,7 +52,7 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
         with steps("Deploying template.yaml (sam deploy)"):
             built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
             settled = folder / "build" / "settled.json"  # beside what it leads to
-            settled.write_text(json.dumps(_supported(literals.put_in_place(built, parameters))), encoding="utf-8")
+            settled.write_text(json.dumps(_supported(literals.replace_parameters(built, parameters))), encoding="utf-8")
             command = ["deploy", "--template-file", settled, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]

@@ -1,6 +1,6 @@
-"""MiniStack, the AWS emulator: one process on the loopback, with IAM enforced and TLS.
+"""MiniStack, the AWS emulator: one process on 127.0.0.1, with IAM enforced and TLS.
 
-TLS is not for secrecy here: with IAM enforced the bucket's TLS-only statement is enforced too, and it stays in force.
+TLS keeps the bucket's TLS-only statement in force: the emulator enforces it like every other statement.
 """
 
 import os
@@ -18,18 +18,18 @@ from local.processes import Started, start
 REGION = "eu-central-1"
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 ROOT_KEY = ("test", "test")
-"""The emulator takes this key for the account's root, whatever the signature. Used once: to make the user `local`."""
+"""The emulator treats this key as the account's root, whatever the signature. Used once, to create the user `local`."""
 
 HEALTH_SECONDS = 60.0
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
 def environment(port: int, certificate: Certificate, temporary: Path) -> dict[str, str]:
-    """The emulator's whole environment: nothing of the developer's AWS_* settings, profiles or proxies reaches it.
+    """Return the emulator's whole environment, without the developer's AWS settings and proxies.
 
-    The functions that it runs inherit this, so it names the certificate's authority for their SDK as well.
+    The functions that it runs inherit it, so it names the certificate's authority for their SDK too.
     """
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return kept | {
         "AUTH": "true",
         "AWS_CA_BUNDLE": str(certificate.authority),
@@ -50,41 +50,46 @@ def environment(port: int, certificate: Certificate, temporary: Path) -> dict[st
 
 
 def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> Started:
-    """Begin the emulator on `port`; its temporary files, the unpacked functions among them, are in `temporary`."""
+    """Start the emulator on `port`, with its temporary files in `temporary`. Raises StartFailed."""
     if not PYTHON.exists():
-        raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`")
-    # By Hypercorn and not by the `ministack` command: that one would take port 443 too where it may.
-    command: list[str | Path] = [
-        PYTHON,
-        "-m",
-        "hypercorn",
-        f"{ROOT / 'local' / 'front' / 's3_front.py'}:app",
-        "--workers",
-        "0",
-    ]
+        raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`.")
+    check_port_is_free(port, 'make up ARGS="--port N"')
+    # Hypercorn and not the `ministack` command, which would take port 443 as well.
+    application = f"{ROOT / 'local' / 'front' / 's3_front.py'}:app"
+    command: list[str | Path] = [PYTHON, "-m", "hypercorn", application, "--workers", "0"]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]
     command += ["--certfile", certificate.certificate, "--keyfile", certificate.key]
     return start("emulator", command, environment=environment(port, certificate, temporary), log=log)
 
 
 def wait_until_ready(process: Started, port: int, certificate: Certificate, log: Path) -> None:
-    """Return once the emulator answers; raises StartFailed when it ends, or says nothing for HEALTH_SECONDS."""
+    """Return when the emulator responds. Raises StartFailed if it ends, or after HEALTH_SECONDS."""
     trust = ssl.create_default_context(cafile=str(certificate.authority))
     deadline = time.monotonic() + HEALTH_SECONDS
     while time.monotonic() < deadline:
         if not process.alive:
-            raise StartFailed(f"the emulator ended at once; see {log}")
+            raise StartFailed(f"The emulator stopped at once; see {log}.")
         try:
             with urllib.request.urlopen(f"https://127.0.0.1:{port}/_ministack/ready", timeout=2, context=trust):
                 return
-        except OSError:  # refused, or not ready yet: an HTTP error is an OSError too
+        except OSError:  # refused, or an HTTP error while it starts
             time.sleep(0.1)
-    raise StartFailed(f"the emulator was not ready within {HEALTH_SECONDS:.0f} s; see {log}")
+    raise StartFailed(f"The emulator was not ready within {HEALTH_SECONDS:.0f} s; see {log}.")
 
 
 def free_port() -> int:
-    """A port that nothing listens on now. Should another process take it before it is used, the start fails, loudly."""
+    """Return a port that nothing uses now. If another process takes it first, the start fails and says so."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def check_port_is_free(port: int, remedy: str) -> None:
+    """Raise StartFailed if 127.0.0.1:`port` is in use; `remedy` is the option that chooses another."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.") from None

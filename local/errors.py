@@ -1,17 +1,17 @@
-"""What can go wrong with the local stack, told to a person at a terminal."""
+"""Errors of the local stack. Their text is for a person at a terminal."""
 
 
 class LocalStackError(Exception):
-    """The root: its text says what happened and what to do."""
+    """The base class; the text says what happened and what to do."""
 
 
 class AlreadyUp(LocalStackError):
-    """A stack is up, or half up, in this state folder."""
+    """A stack is running or starting in this state folder."""
 
 
 class NotUp(LocalStackError):
-    """No stack is up in this state folder."""
+    """No stack is running in this state folder."""
 
 
 class StartFailed(LocalStackError):
-    """A process did not start, or a command of the deployment failed; the log named in the text has the rest."""
+    """A process did not start, or a command failed; the text names its log."""

@@ -1,4 +1,4 @@
-"""The demo's gallery: what was downloaded, on the page that operators look at tickets with."""
+"""The demo's gallery: the downloaded files on the operators' ticket page."""
 
 import shutil
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from ticket_archive.table import TicketItem
 
 
 def write(folder: Path, journeys: Iterable[Journey]) -> Path:
-    """Write index.html into `folder`, in place of what was there; returns its path."""
+    """Replace `folder` by one with index.html, and return the page's path."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     shown = list(journeys)
@@ -24,7 +24,7 @@ def write(folder: Path, journeys: Iterable[Journey]) -> Path:
 
 
 def sheet(journey: Journey) -> TicketSection:
-    """What the page needs to know of a ticket, from what came out at the far end."""
+    """Return the page's section on a ticket."""
     about = journey.about
     facts = [str(about["document"]), f"images as {about['shape']}", f"details {about['details']}"]
     remarks = [" · ".join([*facts, f"archived after {journey.seconds:.1f} s"])]

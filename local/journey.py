@@ -1,6 +1,6 @@
-"""One ticket's way through the whole product, compared at every step with what the vendor simulator has.
+"""Archive one ticket through the public interfaces and compare every byte with the vendor simulator's.
 
-Webhook, wait, details, signed URLs, every image: nothing is taken from anywhere but the public interfaces.
+Webhook, poll, details, presigned URLs, every image.
 """
 
 import gzip
@@ -17,18 +17,18 @@ from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
 
-PATIENCE = 120.0
-"""Seconds until a ticket must be archived: two fresh workers and a machine that is busy otherwise included."""
+ARCHIVE_SECONDS = 120.0
+"""Time within which a ticket must be archived, including cold starts on a busy machine."""
 
 SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
-POLLS = (0.3, 0.5, 0.8, 1.2)
+POLL_SECONDS = (0.3, 0.5, 0.8, 1.2)
 COMPLETIONS = ("completed", "invitation", "verification")
-"""The events (local/vendor/webhooks.py) that say a ticket is done."""
+"""The events (local/vendor/webhooks.py) that complete a ticket."""
 
 
 @dataclass
 class Downloaded:
-    """An image that came out at the far end."""
+    """A downloaded image."""
 
     type: str
     index: int
@@ -39,9 +39,9 @@ class Downloaded:
 
 @dataclass
 class Journey:
-    """What became of a ticket; `differences` are sentences, and none of them is what is promised.
+    """A ticket's result. `differences` has one sentence per difference from `expected`.
 
-    `about` is what the simulator says the ticket is like, `expected` what an archive of it must hold.
+    `about` is the simulator's description of the ticket, `expected` what the archive must hold.
     """
 
     ticket: str
@@ -56,7 +56,7 @@ class Journey:
 
 
 def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping[str, Any]]:
-    """A few tickets that are together of every kind: images in every shape, absent types in every way, and so on."""
+    """Choose a few tickets that together have every image shape, every form of absence, and so on."""
     left = list(tickets)
     missing = set().union(*(_traits(each) for each in left))
     chosen: list[Mapping[str, Any]] = []
@@ -69,7 +69,7 @@ def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping
 
 
 def begin(vendor: Simulator, about: Mapping[str, Any]) -> Journey:
-    """A ticket before its webhook. The simulator draws its pictures now, so that no time is lost to that later."""
+    """Prepare a ticket. The simulator generates its images now, so that it costs no time later."""
     expected = exactly(vendor.text("expected", ticket=about["ticket"]))["result"]
     return Journey(about["ticket"], about, expected)
 
@@ -81,19 +81,16 @@ def _traits(ticket: Mapping[str, Any]) -> set[tuple[str, Any]]:
 
 
 def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
-    """Have the vendor post the ticket's event, encrypted; returns what was wrong with the answer, if anything."""
+    """Have the vendor post the encrypted event; return what is wrong with the response, or None."""
     given = {"secret": stack.webhook_secret, "ca_bundle": stack.ca_bundle}
     status = vendor("webhook", ticket=ticket, url=stack.webhook_url, form=form, **given)
-    return None if status == 202 else f"the webhook was answered with {status}, not 202"
+    return None if status == 202 else f"the webhook's status was {status}, not 202"
 
 
-def follow(stack: Stack, journey: Journey, began: float, patience: float = PATIENCE) -> Journey:
-    """Wait for the archive of a ticket whose webhook was posted at `began` (monotonic), then compare everything.
-
-    It must be there `patience` seconds after that.
-    """
+def follow(stack: Stack, journey: Journey, began: float, seconds: float = ARCHIVE_SECONDS) -> Journey:
+    """Wait until the ticket is archived, at most `seconds` after `began` (monotonic), then compare everything."""
     with Api(stack) as api:
-        found = _archived(api, journey, began + patience)
+        found = _archived(api, journey, began + seconds)
         journey.seconds = time.monotonic() - began
         if found:
             journey.outcome = str(found["outcome"])
@@ -104,49 +101,49 @@ def follow(stack: Stack, journey: Journey, began: float, patience: float = PATIE
 
 
 def _archived(api: Api, journey: Journey, deadline: float) -> dict[str, Any] | None:
-    """The ticket's own answer, once it is archived."""
+    """Poll until the ticket is archived, and return it; None if it was not in time."""
     tries = 0
     while True:
-        answer = api.get(f"/tickets/{journey.ticket}")
-        if answer.status_code == 200:
-            found: dict[str, Any] = answer.json()
+        response = api.get(f"/tickets/{journey.ticket}")
+        if response.status_code == 200:
+            found: dict[str, Any] = response.json()
             return found
-        on_its_way = answer.status_code in (202, 404)  # or not even that
-        if not on_its_way or time.monotonic() > deadline:
-            journey.differences.append(f"it was not archived: the last answer was {answer.status_code}")
+        pending = response.status_code in (202, 404)  # 404 until the queue message is processed
+        if not pending or time.monotonic() > deadline:
+            journey.differences.append(f"it was not archived; the last status was {response.status_code}")
             return None
-        time.sleep(POLLS[min(tries, len(POLLS) - 1)] * random.uniform(0.8, 1.2))
+        time.sleep(POLL_SECONDS[min(tries, len(POLL_SECONDS) - 1)] * random.uniform(0.8, 1.2))
         tries += 1
 
 
 def _details(api: Api, journey: Journey) -> None:
-    answer = api.get(f"/tickets/{journey.ticket}/details")
-    if answer.headers.get("Content-Type") == SIGNED_URL_TYPE:  # too large for a response
-        answer = api.download(answer.json()["url"])
-    body = gzip.decompress(answer.content) if answer.content.startswith(b"\x1f\x8b") else answer.content
-    if answer.status_code != 200:
-        journey.differences.append(f"the details were answered with {answer.status_code}")
+    response = api.get(f"/tickets/{journey.ticket}/details")
+    if response.headers.get("Content-Type") == SIGNED_URL_TYPE:  # too large for a response
+        response = api.download(response.json()["url"])
+    body = gzip.decompress(response.content) if response.content.startswith(b"\x1f\x8b") else response.content
+    if response.status_code != 200:
+        journey.differences.append(f"the details' status was {response.status_code}")
         return
     journey.details = exactly(body)
     if journey.details != journey.expected["details"]:
-        journey.differences.append("the details are not those that the vendor has")
+        journey.differences.append("the details differ from the vendor's")
 
 
 def _images(api: Api, journey: Journey) -> None:
-    answer = api.get(f"/tickets/{journey.ticket}/images")
-    if answer.status_code != 200:
-        journey.differences.append(f"the images were answered with {answer.status_code}")
+    response = api.get(f"/tickets/{journey.ticket}/images")
+    if response.status_code != 200:
+        journey.differences.append(f"the images' status was {response.status_code}")
         return
-    listed = answer.json()["images"]
+    listed = response.json()["images"]
     expected = journey.expected["images"]
     journey.absent = [kind for kind, images in expected.items() if not images]
     for kind, images in expected.items():
-        ours = sorted((each for each in listed if each["type"] == kind), key=lambda each: int(each["index"]))
+        found = sorted((each for each in listed if each["type"] == kind), key=lambda each: int(each["index"]))
         properties = ("sha256", "bytes", "content_type")
         _compare(
             journey,
             f"list of {kind}",
-            [{name: each[name] for name in properties} for each in ours],
+            [{name: each[name] for name in properties} for each in found],
             [{name: each[name] for name in properties} for each in images],
         )
     for each in listed:
@@ -154,25 +151,27 @@ def _images(api: Api, journey: Journey) -> None:
 
 
 def _download(api: Api, journey: Journey, image: Mapping[str, Any]) -> None:
-    what = f"{image['type']} {image['index']}"
-    answer = api.download(image["url"])
-    if answer.status_code != 200:
-        journey.differences.append(f"{what}: its URL was answered with {answer.status_code}")
+    name = f"{image['type']} {image['index']}"
+    response = api.download(image["url"])
+    if response.status_code != 200:
+        journey.differences.append(f"{name}: its URL's status was {response.status_code}")
         return
-    digest = hashlib.sha256(answer.content).hexdigest()
-    _compare(journey, f"hash of {what}", digest, image["sha256"])
-    _compare(journey, f"size of {what}", len(answer.content), image["bytes"])
-    _compare(journey, f"content type of {what}", answer.headers.get("Content-Type"), image["content_type"])
+    digest = hashlib.sha256(response.content).hexdigest()
+    _compare(journey, f"hash of {name}", digest, image["sha256"])
+    _compare(journey, f"size of {name}", len(response.content), image["bytes"])
+    _compare(journey, f"content type of {name}", response.headers.get("Content-Type"), image["content_type"])
     unsigned = api.download(image["url"].partition("?")[0])
-    _compare(journey, f"answer to {what} without its signature", unsigned.status_code, 403)
-    journey.images.append(Downloaded(image["type"], int(image["index"]), image["content_type"], digest, answer.content))
+    _compare(journey, f"status of {name} without its signature", unsigned.status_code, 403)
+    journey.images.append(
+        Downloaded(image["type"], int(image["index"]), image["content_type"], digest, response.content)
+    )
 
 
-def _compare(journey: Journey, what: str, found: Any, expected: Any) -> None:
+def _compare(journey: Journey, name: str, found: Any, expected: Any) -> None:
     if found != expected:
-        journey.differences.append(f"the {what} differs")
+        journey.differences.append(f"the {name} differs")
 
 
 def exactly(text: str | bytes) -> Any:
-    """JSON with every digit of its numbers."""
+    """Parse JSON with exact decimals."""
     return json.loads(text, parse_float=Decimal)

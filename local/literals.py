@@ -1,4 +1,4 @@
-"""What the transform AWS::LanguageExtensions does before SAM's on AWS: parameters' values stand in place of references.
+"""Replace references to parameters by their values, as the transform AWS::LanguageExtensions does before SAM's on AWS.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
 """
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def put_in_place(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """The template with the values of its parameters, `given` or by default, in its globals and resources.
+def replace_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the template with parameters (`given` or default, as strings) in its globals and resources.
 
-    All are text, as parameters are. References to lists stay.
+    References to list parameters stay.
     """
     values = {
         name: str(given.get(name, declared.get("Default")))
@@ -18,14 +18,14 @@ def put_in_place(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[
         if declared["Type"] in ("String", "Number")
     }
 
-    def settled(node: Any) -> Any:
+    def replaced(node: Any) -> Any:
         match node:
             case {"Ref": str(name)} if name in values:
                 return values[name]
             case dict():
-                return {key: settled(child) for key, child in node.items()}
+                return {key: replaced(child) for key, child in node.items()}
             case list():
-                return [settled(child) for child in node]
+                return [replaced(child) for child in node]
         return node
 
-    return {**template, **{part: settled(template[part]) for part in ("Globals", "Resources")}}
+    return {**template, **{part: replaced(template[part]) for part in ("Globals", "Resources")}}

@@ -1,6 +1,6 @@
-"""The processes that the local stack started: kept in a file, so that `down` ends exactly those and no other.
+"""The processes that the local stack started, recorded in a file so that `down` stops exactly those.
 
-A process is its id AND the moment it began: ids are reused, and a stranger must never be stopped.
+A process is identified by its id and its start time: ids are reused, and no other process may be stopped.
 """
 
 import json
@@ -13,28 +13,28 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-PATIENCE = 10.0
-"""Seconds between asking a process to end and ending it."""
+TERMINATION_SECONDS = 10.0
+"""Time between SIGTERM and SIGKILL."""
 
 
 class Started(NamedTuple):
-    """A process that we began, in a session of its own, so that its children can be ended with it."""
+    """A process in a session of its own, so that its children can be stopped with it."""
 
     name: str
     pid: int
-    began: str
+    started_at: str
 
     @property
     def alive(self) -> bool:
-        """Whether it is still that process, and running."""
-        return beginning(self.pid) == self.began
+        """Whether the process is still running."""
+        return start_time(self.pid) == self.started_at
 
 
-_children: dict[int, subprocess.Popen[bytes]] = {}  # ours to reap, when the process that starts is the one that ends
+_children: dict[int, subprocess.Popen[bytes]] = {}  # to reap them, if this process stops what it started
 
 
 def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> Started:
-    """Begin `command`, to outlive this process. What it prints goes to `log`."""
+    """Start `command` so that it outlives this process, with its output in `log`."""
     with log.open("ab") as file:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -45,15 +45,15 @@ def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str,
             start_new_session=True,
         )
     _children[process.pid] = process
-    return Started(name, process.pid, beginning(process.pid))
+    return Started(name, process.pid, start_time(process.pid))
 
 
-def beginning(pid: int) -> str:
-    """When process `pid` began, in the system's own words; empty when there is none (a zombie is none)."""
+def start_time(pid: int) -> str:
+    """Return the process's start time in the system's own format, empty for a zombie or an unknown id."""
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         with suppress(OSError):
-            # proc(5): after the command in brackets, which may hold anything, come the state (3) and the start (22).
+            # proc(5): the state (field 3) and the start time (22) follow the command, which is in brackets.
             state, *fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
             return "" if state in "ZX" else fields[18]
         return ""
@@ -63,15 +63,15 @@ def beginning(pid: int) -> str:
 
 
 def end(processes: Iterable[Started]) -> list[Started]:
-    """End those of `processes` that still run, the last begun first, and their children; returns those that ran."""
+    """Stop the running processes, the latest first, and their children; return those that were running."""
     running = [process for process in reversed(list(processes)) if process.alive]
     for process in running:
         _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TERMINATION_SECONDS
     while time.monotonic() < deadline and any(_alive(process) for process in running):
         time.sleep(0.05)
     for process in running:
-        # Also when it has ended: a child may have stayed behind, and as long as one lives the group's id is not reused.
+        # Even if it has ended: a child may be left, and while one lives the group's id is not reused.
         _signal(process, signal.SIGKILL)
         if child := _children.pop(process.pid, None):
             child.wait()
@@ -90,19 +90,19 @@ def _signal(process: Started, number: signal.Signals) -> None:
 
 
 class Ledger:
-    """The file of started processes; written before anything else happens to one, so that a crash leaves no orphan."""
+    """The file of started processes, written right after each start so that a crash leaves no orphan."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> list[Started]:
-        """The processes written down, running or not."""
+        """Return the recorded processes, running or not."""
         if not self._path.exists():
             return []
         return [Started(**entry) for entry in json.loads(self._path.read_text(encoding="utf-8"))]
 
     def add(self, process: Started) -> None:
-        """Write `process` down."""
+        """Record a process."""
         entries = [entry._asdict() for entry in [*self.read(), process]]
         staged = self._path.with_suffix(".new")
         staged.write_text(json.dumps(entries), encoding="utf-8")

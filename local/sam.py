@@ -1,140 +1,280 @@
-"""`sam local` against the local stack: its files, and running it.
-
-`up` writes `sam-env.json`, for `--env-vars`, and `events/`: the sample events, sealed with this stack's secret and
-about a ticket that its vendor knows.
-"""
+"""Run `sam local` against the local stack: settings, sample events, and the responses that the events should have."""
 
 import json
+import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from local import ROOT
 from local.account import Account
-from local.containers import Bridge
 from local.deploy import SAM, tool_environment
-from local.errors import LocalStackError
+from local.emulator import check_port_is_free, free_port
+from local.errors import LocalStackError, StartFailed
 
 SETTINGS, EVENTS = "sam-env.json", "events"
-"""What they are called in the state folder."""
+"""File and folder in the state folder."""
 
-FUNCTIONS = ("IngestFunction", "RetrievalFunction")
-SAMPLES = ROOT / "events"
+INGEST, RETRIEVAL = "IngestFunction", "RetrievalFunction"
+
+SERVERS = {"start-api": 3000, "start-lambda": 3001}
+"""Subcommands of `sam local` that serve, and their default ports."""
+
+READY_SECONDS = 120.0
+STOP_SECONDS = 60.0
+DEBUGPY = "debugpy==1.8.17"
+DEBUGGER_MOUNT = "/tmp/lambci_debug_files"  # noqa: S108 - where `sam local` mounts --debugger-path
+
+STATUSES = {
+    "webhook_empty": 400,
+    "retrieval_bad_cursor": 400,
+    "retrieval_bad_expiry": 400,
+    "retrieval_bad_type": 400,
+    "retrieval_malformed_ticket": 400,
+    "retrieval_image_by_sha256": 404,  # the sample's hash is of no image
+}
+"""The sample events whose HTTP status is not 202 (`webhook_…`) or 200 (`retrieval_…`)."""
 
 
-_WARM = ("--warm-containers", "LAZY")
+@dataclass(frozen=True)
+class SamLocal:
+    """`sam local` with the settings and the credentials of a stack.
+
+    `settings` is the file for --env-vars, `docker_host` the engine's address (empty: the default), `template` the built
+    application (default: the one of `make build`).
+    """
+
+    settings: Path
+    account: Account
+    docker_host: str = ""
+    template: Path | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of `sam local` with these arguments. Raises LocalStackError if SAM is missing."""
+        if not SAM.exists():
+            raise LocalStackError(f"{SAM.relative_to(ROOT)} is missing: run `make setup`.")
+        template = ["--template", str(self.template)] if self.template else []
+        return [str(SAM), "local", *arguments, "--env-vars", str(self.settings), *template]
+
+    def variables(self) -> dict[str, str]:
+        """Return the credentials that `sam local` passes to the functions, and what it needs itself.
+
+        It calls STS with these credentials before each run: at the emulator's endpoint, for AWS does not know them.
+        """
+        account = self.account.settings()
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")
+        variables = {name: account[name] for name in names}
+        variables["AWS_ENDPOINT_URL_STS"] = self.account.endpoint_url
+        return variables | ({"DOCKER_HOST": self.docker_host} if self.docker_host else {})
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
+        """Start `sam local`. Stop it with SIGINT, the one signal on which it removes its containers.
+
+        It ignores SIGHUP, because a closed terminal would end it without that, and does not ignore SIGINT, as the
+        children of a script's background job do.
+        """
+        previous = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        }
+        try:
+            environment = tool_environment(self.variables())
+            return subprocess.Popen(self.command(*arguments), cwd=ROOT, env=environment, **options)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def run(self, *arguments: str) -> int:
+        """Run `sam local` in the foreground and return its exit status; Ctrl-C stops it and its containers."""
+        check_port(arguments)
+        process = self.start(*arguments)
+        with _stopped_at_the_end(process):
+            return process.wait()
+
+    def invoke(self, event: Path, *more: str) -> int:
+        """Pass the event to its function and print the response. Return 1 if the function raised an error."""
+        process = self.start("invoke", function_for(event), "--event", str(event), *more, stdout=subprocess.PIPE)
+        with _stopped_at_the_end(process):
+            printed = process.communicate()[0].decode()
+        sys.stdout.write(printed)
+        error = _function_error(_last_object(printed))
+        if error:
+            print(f"{function_for(event)} failed: {error}", file=sys.stderr)
+        return process.returncode or int(bool(error))
+
+    @contextmanager
+    def serving(self, command: str, log: Path, *more: str) -> Iterator[str]:
+        """Serve in the background, with output to `log`; yield the origin. Raises StartFailed if it does not start."""
+        port = free_port()
+        with log.open("wb") as file:
+            process = self.start(
+                command, "--port", str(port), "--warm-containers", "LAZY", *more,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        with _stopped_at_the_end(process):
+            origin, deadline = f"http://127.0.0.1:{port}", time.monotonic() + READY_SECONDS
+            while f"Running on {origin}" not in log.read_text(encoding="utf-8", errors="replace"):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise StartFailed(f"`sam local {command}` did not start; see {log}.")
+                time.sleep(0.1)
+            yield origin
+
+    def invoke_all(self, folder: Path, log: Path, *more: str) -> Iterator[tuple[str, str | None]]:
+        """Pass every event in the folder to its function, over one server; yield each name and what was wrong."""
+        with self.serving("start-lambda", log, *more) as origin:
+            config = Config(signature_version=UNSIGNED, read_timeout=120, retries={"total_max_attempts": 1})
+            client = self.account.session().client("lambda", endpoint_url=origin, config=config)
+            for event in sorted(folder.glob("*.json")):
+                response = client.invoke(FunctionName=function_for(event), Payload=event.read_bytes())
+                yield event.stem, problem(event.stem, json.loads(response["Payload"].read()))
+            client.close()
+
+    def debug(self, event: Path, debugger: Path, port: int, *more: str) -> int:
+        """Pass the event to its function under debugpy, which waits on 127.0.0.1:`port` for a client to attach."""
+        check_port_is_free(port, 'ARGS="--port N"')
+        listen = f"{DEBUGGER_MOUNT}/debugpy --listen 0.0.0.0:{port} --wait-for-client"
+        options = ["--debug-port", str(port), "--debugger-path", str(debugger), "--debug-args", listen]
+        return self.invoke(event, *options, *more)
 
 
-def write_settings(path: Path, account: Account, stack_name: str, vendor_url: str, bridge: Bridge) -> None:
-    """Write both functions' environment as deployed, with every address on the loopback as a container reaches it.
+@contextmanager
+def _stopped_at_the_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Leave Ctrl-C to a `sam local` of this terminal, which receives it too; stop it if this process ends first."""
+    previous = signal.getsignal(signal.SIGINT)
+    if process.poll() is None and os.getpgid(process.pid) == os.getpgrp():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        signal.signal(signal.SIGINT, previous)
 
-    `sam local` sets only variables that the template names; AWS_ENDPOINT_URL is named there for that reason.
+
+def check_port(arguments: Sequence[str]) -> None:
+    """Raise LocalStackError if the port on which a server would listen is in use."""
+    if (port := SERVERS.get(arguments[0])) is None:
+        return
+    for option, value in pairwise([*arguments, ""]):
+        if option in ("--port", "-p"):
+            port = int(value)
+        elif option.startswith("--port="):
+            port = int(option.partition("=")[2])
+    check_port_is_free(port, 'ARGS="--port N"')
+
+
+def install_debugger(folder: Path) -> None:
+    """Install debugpy for Lambda's Python into `folder`, unless it is there. Raises StartFailed."""
+    if (folder / "debugpy").exists():
+        return
+    command = [str(SAM.with_name("python")), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary", ":all:", "--python-version", "3.13", "--platform", "manylinux_2_34_x86_64"]
+    command += ["--platform", "manylinux2014_x86_64", "--target", str(folder), DEBUGPY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StartFailed(f"Could not install {DEBUGPY}: {done.stderr.strip()}")
+
+
+def function_for(path: Path) -> str:
+    """Return the logical id of the function that takes the event. Raises LocalStackError if neither does."""
+    try:
+        event = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LocalStackError(f"{path} is not a JSON file: {error}.") from None
+    match event:
+        case {"httpMethod": str(), "path": str(where)} if where.lstrip("/").startswith(("tickets/", "customers/")):
+            return RETRIEVAL
+        case {"httpMethod": "POST", "path": str(where)} if where.strip("/") == "webhooks/tickets":
+            return INGEST
+        case {"Records": [{"eventSource": "aws:sqs"}, *_]} | {"source": "ticket-archive.schedule"}:
+            return INGEST
+    raise LocalStackError(
+        f"Neither function takes the event in {path}. Ingest takes POST /webhooks/tickets of a REST API, SQS records "
+        'and {"source": "ticket-archive.schedule"}; retrieval takes GET /tickets/… and /customers/… of a REST API.'
+    )
+
+
+def problem(name: str, response: Any) -> str | None:
+    """Return what is wrong with the response to the sample event `name`, or None."""
+    if error := _function_error(response):
+        return error
+    if name.startswith("queue_"):
+        return None if response == {"batchItemFailures": []} else f"messages failed: {response}"
+    if name.startswith("schedule_"):
+        return None if isinstance(response, dict) and "requeued" in response else f"unexpected response {response}"
+    expected = STATUSES.get(name, 202 if name.startswith("webhook_") else 200)
+    status = response.get("statusCode") if isinstance(response, dict) else None
+    return None if status == expected else f"status {status}, expected {expected}"
+
+
+def _function_error(response: Any) -> str | None:
+    """Return the error in Lambda's response for a function that raised or timed out, or None."""
+    if isinstance(response, dict) and "errorMessage" in response:
+        return f"{response.get('errorType', 'Error')}: {response['errorMessage']}"
+    return None
+
+
+def _last_object(printed: str) -> Any:
+    """Return the JSON object in the last line that has one, or None."""
+    for line in reversed(printed.splitlines()):
+        if line.startswith("{"):
+            try:
+                return json.loads(line)
+            except ValueError:
+                continue
+    return None
+
+
+def write_settings(path: Path, account: Account, stack_name: str, addresses: Mapping[str, str]) -> None:
+    """Write both functions' environment as deployed, with `addresses` (here: in a container) replaced.
+
+    `sam local` sets only variables that the template names; the template names AWS_ENDPOINT_URL for that reason.
     """
     session = account.session()
     cloudformation = session.client("cloudformation", endpoint_url=account.endpoint_url)
     functions = session.client("lambda", endpoint_url=account.endpoint_url)
-    endpoint = from_a_container(account.endpoint_url, bridge, scheme="http")
-    moved = {account.endpoint_url: endpoint, vendor_url: from_a_container(vendor_url, bridge)}
     settings = {}
-    for logical_id in FUNCTIONS:
+    for logical_id in (INGEST, RETRIEVAL):
         found = cloudformation.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
         name = found["StackResourceDetail"]["PhysicalResourceId"]
         variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        for here, there in moved.items():
+        for here, there in addresses.items():
             variables = {key: value.replace(here, there) for key, value in variables.items()}
-        settings[logical_id] = {**variables, "AWS_ENDPOINT_URL": endpoint}
+        settings[logical_id] = {**variables, "AWS_ENDPOINT_URL": addresses[account.endpoint_url]}
     path.touch(mode=0o600)
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def from_a_container(url: str, bridge: Bridge, scheme: str | None = None) -> str:
-    """A URL of the loopback as the forwarder opens it on the bridge, at the same port; another URL as it is."""
-    parts = urlsplit(url)
-    if parts.hostname != "127.0.0.1":
-        return url
-    return parts._replace(scheme=scheme or parts.scheme, netloc=f"{bridge.address}:{parts.port}").geturl()
-
-
-def write_events(folder: Path, secret: str, ticket: str | None) -> None:
-    """The sample events, sealed with `secret` and about `ticket`."""
-    from local import events  # brings the functions' own modules with it
+def write_events(folder: Path, secret: str, ticket: str | None = None, customer: str | None = None) -> None:
+    """Write the sample events, encrypted with `secret`, about this ticket and customer, received now."""
+    from local import events  # imports the functions' modules
 
     folder.mkdir(mode=0o700, exist_ok=True)
-    for name, event in events.events(secret, ticket or events.TICKET).items():
+    made = events.events(secret, ticket or events.TICKET, customer or events.CUSTOMER, datetime.now(UTC))
+    for name, event in made.items():
         (folder / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def event_file(name: str, folder: Path) -> Path:
-    """The event called `name` in `folder`, or the file `name`. Raises LocalStackError where there is neither."""
+    """Return the file of the sample event `name` in `folder`, or the file `name`. Raises LocalStackError."""
     for path in (folder / f"{name}.json", folder / name, Path(name)):
         if path.is_file():
             return path
     known = "\n  ".join(sorted(path.stem for path in folder.glob("*.json")))
-    raise LocalStackError(f"no event {name}. There are:\n  {known}")
-
-
-def function_of(event: Path) -> str:
-    """Events are named after their door: `retrieval_…` or one of ingest's."""
-    return "RetrievalFunction" if event.name.startswith("retrieval_") else "IngestFunction"
-
-
-def invoke(event: Path, more: Sequence[str]) -> list[str]:
-    """The arguments of `sam local` that hand `event` to its function."""
-    return ["invoke", function_of(event), "--event", str(event), *more]
-
-
-def start_api(more: Sequence[str]) -> list[str]:
-    """The arguments that serve the API's routes."""
-    return ["start-api", *_WARM, *more]
-
-
-def start_lambda(more: Sequence[str]) -> list[str]:
-    """The arguments that serve Lambda's own API."""
-    return ["start-lambda", *_WARM, *more]
-
-
-def command(arguments: Sequence[str], settings: Path, template: Path | None) -> list[str]:
-    """`sam local …` with these settings, of the application as built (by default by `make build`)."""
-    given = ["--template", str(template)] if template else []
-    return [str(SAM), "local", *arguments, "--env-vars", str(settings), *given]
-
-
-def run(arguments: Sequence[str], settings: Path, account: Account | None, template: Path | None = None) -> int:
-    """Run it in the foreground with the account's key, or none; returns its exit status.
-
-    Ctrl-C is sam's to hear, which then removes its containers; this process waits for it.
-    """
-    if not SAM.exists():
-        raise LocalStackError(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
-    process = start(command(arguments, settings, template), account, cwd=ROOT)
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:  # this process is being ended
-            process.send_signal(signal.SIGINT)
-            process.wait()
-        signal.signal(signal.SIGINT, heard)
-
-
-def start(command: Sequence[str], account: Account | None, **options: Any) -> "subprocess.Popen[bytes]":
-    """Start it with the account's key. It hears SIGINT, which alone takes its containers with it.
-
-    A process that a script started in the background ignores SIGINT, and so would those that it starts.
-    """
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(command, env=tool_environment(credentials(account)), **options)
-    finally:
-        signal.signal(signal.SIGINT, ours)
-
-
-def credentials(account: Account | None) -> dict[str, str]:
-    """What `sam local` hands on to the functions. Without an account they have none, and nothing to use them on."""
-    if account is None:
-        return {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-central-1"}
-    told = account.settings()
-    return {name: told[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")}
+    raise LocalStackError(f"There is no event {name}: give a file, or one of\n  {known}")

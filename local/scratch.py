@@ -1,6 +1,6 @@
-"""Where the emulator unpacks functions and their layer: some thousand small files for every worker it starts.
+"""The folder into which the emulator unpacks functions and layers: thousands of small files per worker.
 
-In memory where there is room: on a disk that others use too, three workers that start at once took three times as long.
+In memory if there is room: on a busy disk, three workers starting at once took three times as long.
 """
 
 import os
@@ -8,14 +8,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - the one place that Linux has for this
+MEMORY = Path("/dev/shm")  # noqa: S108 - Linux has no other
 ROOM = 2 * 2**30
-"""A worker takes about 100 MB; a container's default of 64 MB in all is no place for them."""
+"""Bytes that must be free. A worker takes about 100 MB; a container's default for /dev/shm is 64 MB."""
 PREFIX = "idv-ticket-archive-"
 
 
 def make(link: Path) -> Path:
-    """A new folder that only this user reads; `link` points to it, or is it."""
+    """Create a folder that only this user can read, and return it; `link` becomes it or a link to it."""
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY))
         link.symlink_to(folder)
@@ -25,7 +25,7 @@ def make(link: Path) -> Path:
 
 
 def remove(link: Path) -> None:
-    """Remove the folder that `link` points to, or is; nothing when there is none."""
+    """Remove the folder that `make` created, if there is one."""
     if link.is_symlink():
         folder = link.readlink()
         if folder.parent == MEMORY and folder.name.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""The vendor simulator as a process of its own, and how it is steered."""
+"""Start the vendor simulator as a process, and call its control interface."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ READY_SECONDS = 30.0
 
 
 class Simulator:
-    """The simulator's control interface at `url`/_sim/."""
+    """A client of the simulator's control interface at `url`/_sim/."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -24,34 +24,34 @@ class Simulator:
         self._http.trust_env = False
 
     def __call__(self, action: str, **given: Any) -> Any:
-        """What `action` (of local/vendor/control.py) gives; raises `requests.HTTPError` when it refuses."""
+        """Return the result of `action` (local/vendor/control.py). Raises requests.HTTPError for a bad argument."""
         return json.loads(self.text(action, **given))["result"]
 
     def text(self, action: str, **given: Any) -> str:
-        """The same as the JSON that came, `{"result": …}`."""
-        answer = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=60)
-        answer.raise_for_status()
-        return answer.text
+        """Return the response's text, `{"result": …}`."""
+        response = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=60)
+        response.raise_for_status()
+        return response.text
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
 
 def begin(port: int, seed: int, credential: Path, log: Path) -> Started:
-    """Begin the simulator of `seed` on `port`; it opens for the credential in that file."""
+    """Start the simulator of `seed` on `port`; it accepts the credential in that file."""
     command: list[str | Path] = [sys.executable, "-m", "local.vendor", "--port", str(port), "--seed", str(seed)]
     command += ["--credential", credential]
     return start("vendor", command, environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, log=log)
 
 
 def wait_until_ready(process: Started, url: str, log: Path) -> None:
-    """Return once the simulator answers; raises StartFailed when it ends, or says nothing for READY_SECONDS."""
+    """Return when the simulator responds. Raises StartFailed if it ends, or after READY_SECONDS."""
     simulator = Simulator(url)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if not process.alive:
-            raise StartFailed(f"the vendor simulator ended at once; see {log}")
+            raise StartFailed(f"The vendor simulator stopped at once; see {log}.")
         try:
             simulator("health")
         except requests.RequestException:
@@ -59,4 +59,4 @@ def wait_until_ready(process: Started, url: str, log: Path) -> None:
         else:
             simulator.close()
             return
-    raise StartFailed(f"the vendor simulator was not ready within {READY_SECONDS:.0f} s; see {log}")
+    raise StartFailed(f"The vendor simulator was not ready within {READY_SECONDS:.0f} s; see {log}.")

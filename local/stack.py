@@ -1,4 +1,4 @@
-"""The local stack as a whole: up, down, and the file that tells others where it is."""
+"""The local stack: start it, stop it, and stack.json, the file that says where it is."""
 
 import fcntl
 import json
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from local import account, certificate, containers, deploy, emulator, sam, scratch, simulator
 from local.account import Account
+from local.containers import Engine
 from local.errors import AlreadyUp, NotUp
 from local.processes import Ledger, end
 from local.terminal import Steps
@@ -20,12 +21,13 @@ from local.vendor.credential import Credential
 NAME = "idv-ticket-archive"
 SEED = 1
 PARAMETERS = {"RetryDelaySeconds": "1", "SettleMinutes": "1", "VendorMaxConcurrency": "2"}
-"""What is not as in production: a developer does not wait twenty seconds for a second attempt, and has few cores."""
+"""Differences from production: a developer does not wait 20 s for a retry, and has few cores."""
+CREDENTIAL = Path("run") / "credential.json"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What stack.json holds: where everything of a stack that is up can be reached."""
+    """The contents of stack.json: the addresses, names and keys of a running stack."""
 
     webhook_url: str
     webhook_secret: str = field(repr=False)
@@ -45,24 +47,19 @@ class Stack:
 
     @property
     def account(self) -> Account:
-        """The emulated account, as the user of the stack's key."""
+        """The emulated account, with the stack's key."""
         return Account(self.endpoint_url, self.ca_bundle, self.region, self.access_key_id, self.secret_access_key)
-
-    @property
-    def has_vendor_here(self) -> bool:
-        """Whether its vendor is on the loopback, as the simulator is."""
-        return urlsplit(self.vendor_url).hostname == "127.0.0.1"
 
     @classmethod
     def load(cls, state: Path) -> "Stack":
-        """The stack that is up in the folder `state`; raises NotUp when there is none."""
+        """Return the running stack of the state folder. Raises NotUp."""
         try:
             return cls(**json.loads((state / "stack.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise NotUp("no local stack is up: run `make up`") from None
+            raise NotUp("No local stack is running: run `make up`.") from None
 
     def save(self, state: Path) -> None:
-        """Write stack.json, whole or not at all, and readable by this user alone."""
+        """Write stack.json atomically, readable by this user alone."""
         staged = state / "stack.json.new"
         staged.touch(mode=0o600)
         staged.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
@@ -71,7 +68,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Vendor:
-    """A vendor that is there already, and our credential with it."""
+    """A vendor to call instead of the simulator, and the credential for it."""
 
     url: str
     credential: Credential
@@ -86,21 +83,22 @@ def up(
     parameters: Mapping[str, str] | None = None,
     docker: bool = False,
 ) -> Stack:
-    """Start the emulator and, unless a `vendor` is given, the simulator; deploy; write `state`/stack.json.
+    """Start the emulator and, without a `vendor`, the simulator; deploy; write `state`/stack.json.
 
-    `parameters` go to the template beside PARAMETERS; `docker` opens it to containers as well. Raises AlreadyUp, or
-    another LocalStackError when something did not start; then nothing is left running.
+    `parameters` are template parameters on top of PARAMETERS; `docker` opens the stack to containers too. Raises
+    AlreadyUp, or another LocalStackError if something did not start; nothing is left running then.
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(state):
+    with _locked(state):
         ledger = Ledger(state / "run" / "processes.json")
         if (state / "stack.json").exists() and all(process.alive for process in ledger.read()):
-            raise AlreadyUp(f"the local stack is up already, see {state / 'stack.json'}")
-        _clear(state, ledger)  # what a start that was killed, or a reboot, left behind
+            raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
+        engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
+        _clear(state, ledger)  # left by a start that was killed, or by a reboot
         try:
             stack = _start(state, ledger, steps, vendor, port or emulator.free_port(), parameters or {})
-            if docker:
-                _open_to_containers(state, ledger, stack, steps)
+            if engine:
+                _open_to_containers(state, ledger, stack, steps, engine)
         except BaseException:
             _clear(state, ledger)
             raise
@@ -108,22 +106,26 @@ def up(
         return stack
 
 
-def open_to_containers(state: Path, steps: Steps) -> Stack:
-    """Let containers on this machine reach the stack that is up, until `down`; nothing to do where they can.
+def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
+    """Let containers reach the running stack until `down`, and write settings and sample events for `sam local`.
 
-    Raises NotUp, or StartFailed where there is no Docker engine.
+    Raises NotUp, or StartFailed if no container engine can be used.
     """
     stack = Stack.load(state)
-    with _alone(state):
-        _open_to_containers(state, Ledger(state / "run" / "processes.json"), stack, steps)
-    return stack
+    engine = containers.find_engine()
+    with _locked(state):
+        ledger = Ledger(state / "run" / "processes.json")
+        if not any(process.name == containers.NAME and process.alive for process in ledger.read()):
+            _open_to_containers(state, ledger, stack, steps, engine)
+    _write_events(state, stack)
+    return stack, engine
 
 
 def down(state: Path) -> list[str]:
-    """End the processes that `up` started, and no other; remove what they left. Returns the names of those that ran."""
+    """Stop the processes that `up` started, remove their files, and return the names of those that were running."""
     if not state.exists():
         return []
-    with _alone(state):
+    with _locked(state):
         return _clear(state, Ledger(state / "run" / "processes.json"))
 
 
@@ -143,13 +145,12 @@ def _start(
         emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
 
-    own_vendor = vendor is None
     if vendor is None:
         with steps("Starting the vendor simulator"):
             vendor_port = emulator.free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.drawn(SEED))
-            vendor.credential.save(run / "credential.json")
-            simulated = simulator.begin(vendor_port, SEED, run / "credential.json", logs / "vendor.log")
+            vendor.credential.save(state / CREDENTIAL)
+            simulated = simulator.begin(vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
             ledger.add(simulated)
             simulator.wait_until_ready(simulated, vendor.url, logs / "vendor.log")
 
@@ -180,45 +181,49 @@ def _start(
         quarantine_queue_url=outputs["QuarantineQueueUrl"],
         ca_bundle=str(loopback.authority),
     )
-    _prepare_sam(state, stack, simulated=own_vendor)
+    _write_events(state, stack)
     return stack
 
 
-def _prepare_sam(state: Path, stack: Stack, *, simulated: bool) -> None:
-    """What `sam local` is given: settings with addresses on Docker's bridge, and events for this stack."""
-    bridge = containers.usual_bridge()
-    sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, stack.vendor_url, bridge)
-    ticket = None
-    if simulated:
+def _write_events(state: Path, stack: Stack) -> None:
+    """Write the sample events, about a ticket that the simulator knows if it is the vendor."""
+    about: dict[str, str] = {}
+    if (state / CREDENTIAL).exists():  # written for the simulator alone
         vendor = simulator.Simulator(stack.vendor_url)
-        ticket = vendor("tickets", count=1)[0]["ticket"]
+        about = vendor("tickets", count=1)[0]
         vendor.close()
-    sam.write_events(state / sam.EVENTS, stack.webhook_secret, ticket)
+    sam.write_events(state / sam.EVENTS, stack.webhook_secret, about.get("ticket"), about.get("customer"))
 
 
-def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps) -> None:
-    if any(process.name == containers.NAME and process.alive for process in ledger.read()):
-        return
-    with steps("Opening the stack to containers on this machine"):
-        bridge = containers.bridge()
+def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps, engine: Engine) -> None:
+    """Start the forwarder, and write sam-env.json with the addresses that containers use.
+
+    On a bridge address the stack's own ports are free. Where containers reach the loopback itself, only the emulator
+    needs a forwarder, on another port, because its certificate does not have the engine's name for this machine.
+    """
+    with steps(f"Opening the stack to the containers of {engine.name}"):
         emulated = urlsplit(stack.endpoint_url).port or 443
-        in_clear = [urlsplit(stack.vendor_url).port or 80] if stack.has_vendor_here else []
+        listen = emulator.free_port() if engine.in_virtual_machine else emulated
+        addresses = {stack.endpoint_url: f"http://{engine.host}:{listen}"}
+        plain: dict[int, int] = {}
+        vendor = urlsplit(stack.vendor_url)
+        if vendor.hostname == containers.LOOPBACK and vendor.port:
+            addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
+            plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
         log = state / "logs" / "containers.log"
-        opened = containers.begin(bridge, in_clear, [emulated], Path(stack.ca_bundle), log)
-        ledger.add(opened)
-        containers.wait_until_ready(opened, bridge, [*in_clear, emulated], log)
-        sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, stack.vendor_url, bridge)
+        ledger.add(containers.forward(engine, plain, {listen: emulated}, Path(stack.ca_bundle), log))
+        sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
 
 
 def reachable(url: str, endpoint: str) -> str:
-    """An API's AWS URL as the emulator's own: `https://{api}.execute-api.…/v1/x` is under its `/_aws/execute-api/`."""
+    """Return the emulator's URL of an API: `https://{api}.execute-api.…/v1/x` is under its `/_aws/execute-api/`."""
     parts = urlsplit(url)
     api = (parts.hostname or "").partition(".")[0]
     return f"{endpoint}/_aws/execute-api/{api}{parts.path}"
 
 
 def _clear(state: Path, ledger: Ledger) -> list[str]:
-    """Logs, the build cache and the demo's gallery stay."""
+    """Stop the processes and remove the state, except logs, the build cache and the demo's gallery."""
     ended = [process.name for process in end(ledger.read())]
     for file in ("stack.json", sam.SETTINGS):
         (state / file).unlink(missing_ok=True)
@@ -229,10 +234,11 @@ def _clear(state: Path, ledger: Ledger) -> list[str]:
 
 
 @contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def _locked(state: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the kernel releases when the process ends. Raises AlreadyUp if it is held."""
     with (state / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyUp("another `up` or `down` is under way") from None
+            raise AlreadyUp("Another `make up`, `make down` or `make sam-…` is changing the stack.") from None
         yield

@@ -1,4 +1,4 @@
-"""What a person sees while the local stack works: one line per step, with its time."""
+"""Progress in the terminal: one line per step, with its duration."""
 
 import time
 from collections.abc import Iterator
@@ -8,24 +8,24 @@ from rich.console import Console
 
 
 class Steps:
-    """Shows steps on a terminal as they go on, and in a log as they end."""
+    """Shows each step: a spinner on a terminal while it runs, one line when it ends."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
 
     @contextmanager
-    def __call__(self, what: str) -> Iterator[None]:
-        """Say that `what` goes on, and in the end how long it took."""
+    def __call__(self, step: str) -> Iterator[None]:
+        """Show the step while the block runs, then its result and duration."""
         began = time.monotonic()
         try:
-            with self.console.status(what):
+            with self.console.status(step):
                 yield
         except BaseException:
-            self.console.print(f"[red]✗[/] {what}")
+            self.console.print(f"[red]✗[/] {step}")
             raise
-        self.console.print(f"[green]✓[/] {what} [dim]{time.monotonic() - began:.1f} s[/]")
+        self.console.print(f"[green]✓[/] {step} [dim]{time.monotonic() - began:.1f} s[/]")
 
 
 def silent() -> Steps:
-    """Steps that nobody sees."""
+    """Return steps that print nothing."""
     return Steps(Console(quiet=True))

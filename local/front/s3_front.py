@@ -1,6 +1,6 @@
-"""MiniStack behind the rules for presigned URLs that S3 enforces and MiniStack does not. Hypercorn loads this file.
+"""An ASGI application in front of MiniStack: S3's rules for presigned URLs, which MiniStack does not enforce.
 
-A folder of its own, because Hypercorn puts it on the path of the emulator, which has another environment than `local`.
+Hypercorn loads this file and adds its folder to the emulator's import path; the folder therefore holds nothing else.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
 """
 
@@ -14,7 +14,7 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def refusal(scope: Mapping[str, Any]) -> tuple[int, str, str] | None:
-    """Return status, code and message with which S3 refuses a request with a presigned URL; None for any other."""
+    """Return the status, code and message with which S3 refuses a presigned request, or None."""
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     if scope["type"] != "http" or "X-Amz-Signature" not in query:
         return None
@@ -42,5 +42,5 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @cache
 def _ministack() -> Asgi:
-    made: Asgi = import_module("ministack.app").app
-    return made
+    application: Asgi = import_module("ministack.app").app
+    return application

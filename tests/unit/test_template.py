@@ -16,7 +16,7 @@ from ingest.messaging.backoff import LONGEST_PAUSE
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.settings import IngestSettings
 from local import ROOT
-from local.literals import put_in_place
+from local.literals import replace_parameters
 from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
 from tests.support.template import (
     NO_VALUE,
@@ -196,7 +196,7 @@ def test_every_caller_invokes_the_alias(template: Template) -> None:
 VARIANTS: dict[str, Template] = {
     "unchanged": SOURCE,
     **{
-        name: put_in_place(SOURCE, {name: value})
+        name: replace_parameters(SOURCE, {name: value})
         for name, value in {
             "none": "",
             "LogLevel": "DEBUG",
@@ -357,7 +357,7 @@ def test_functions_are_traced_on_request_and_the_api_never(template: Template) -
 
 
 def test_gradual_deployment_uses_codedeploy_and_the_default_does_not() -> None:
-    gradual = put_in_place(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
+    gradual = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
     default, canary = expand(SOURCE, gradual)
     kinds = {each["Type"] for each in default["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy")]

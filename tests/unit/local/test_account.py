@@ -7,7 +7,7 @@ from local.account import Account
 ACCOUNT = Account("https://127.0.0.1:4566", "authority.pem", "eu-central-1", "AKIALOCAL", "a secret")
 
 
-def test_a_session_has_nothing_of_the_developers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_ignores_the_developers_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a developer with a profile, another region, another endpoint and another authority
     (tmp_path / "config").write_text("[profile production]\nregion = us-east-1\nendpoint_url = https://example.com\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -18,7 +18,7 @@ def test_a_session_has_nothing_of_the_developers(tmp_path: Path, monkeypatch: py
     session = ACCOUNT.session()
     client = session.client("s3", endpoint_url=ACCOUNT.endpoint_url)
 
-    # THEN it is the account's in everything
+    # THEN it has the account's settings alone
     credentials = session.get_credentials()
     assert credentials is not None
     assert (credentials.access_key, credentials.secret_key) == ("AKIALOCAL", "a secret")
@@ -27,7 +27,7 @@ def test_a_session_has_nothing_of_the_developers(tmp_path: Path, monkeypatch: py
     assert client._endpoint.http_session._verify == "authority.pem"  # type: ignore[attr-defined]
 
 
-def test_a_tool_gets_the_same_as_variables() -> None:
+def test_the_settings_are_environment_variables_for_tools() -> None:
     assert ACCOUNT.settings() == {
         "AWS_ACCESS_KEY_ID": "AKIALOCAL",
         "AWS_CA_BUNDLE": "authority.pem",

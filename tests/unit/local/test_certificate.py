@@ -10,7 +10,7 @@ from local import certificate
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
-    """A TLS handshake in memory; raises what the client's does."""
+    """Do a TLS handshake in memory; raises the client's error."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
         client.wrap_bio(to_client, to_server, server_hostname=name),
@@ -56,14 +56,14 @@ def test_another_host_is_not_covered(made: certificate.Certificate, server: ssl.
         handshake(server, client, "example.com")
 
 
-def test_who_does_not_trust_the_authority_refuses(server: ssl.SSLContext, tmp_path: Path) -> None:
+def test_a_client_that_does_not_trust_the_authority_refuses(server: ssl.SSLContext, tmp_path: Path) -> None:
     another = certificate.make(tmp_path / "another")
 
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(server, ssl.create_default_context(cafile=str(another.authority)), "localhost")
 
 
-def test_it_covers_the_loopback_alone_and_signs_nothing(made: certificate.Certificate) -> None:
+def test_the_certificate_covers_the_loopback_alone_and_is_no_ca(made: certificate.Certificate) -> None:
     server = x509.load_pem_x509_certificate(made.certificate.read_bytes())
 
     names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -72,6 +72,6 @@ def test_it_covers_the_loopback_alone_and_signs_nothing(made: certificate.Certif
     assert not server.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_nobody_else_reads_the_files(made: certificate.Certificate) -> None:
+def test_the_files_are_readable_by_their_owner_alone(made: certificate.Certificate) -> None:
     assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o600] * 3
     assert stat.S_IMODE(made.key.parent.stat().st_mode) == 0o700

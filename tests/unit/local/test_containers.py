@@ -1,7 +1,7 @@
 import ipaddress
 import json
+import platform
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,73 +11,123 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from local import certificate, containers, forwarder
-from local.containers import Bridge
+from local.containers import Engine, find_engine
 from local.emulator import free_port
 from local.errors import StartFailed
 from local.processes import end
-from tests.support.waiting import eventually
 
-HERE = Bridge("127.0.0.2", "127.0.0.0/8")  # stands for the bridge: another address of this machine
+ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
+BRIDGE = Engine("an engine", "", "127.0.0.2", "127.0.0.2", "127.0.0.0/8")  # another address of this machine
+
+DOCKER = {"ServerVersion": "27.1", "OperatingSystem": "Debian GNU/Linux 12", "SecurityOptions": ["name=seccomp"]}
+NETWORK = [{"IPAM": {"Config": [{"Subnet": "fd00::/64"}, {"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}]}}]
+PODMAN = {"host": {"remoteSocket": {"path": "/run/podman/podman.sock"}}, "version": {"Version": "5.2"}}
+PODMAN_NETWORK = [{"subnets": [{"subnet": "10.88.0.0/16", "gateway": "10.88.0.1"}]}]
+ROOTLESS = {"host": {"security": {"rootless": True}}}
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, system: str, **responses: object) -> None:
+    """Let the commands, by the first two words (`docker_info`), print these responses; all others fail."""
+
+    def run(*command: str) -> str | None:
+        response = responses.get("_".join(command[:2]))
+        return response if isinstance(response, str | None) else json.dumps(response)
+
+    monkeypatch.setattr(containers, "_run", run)
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(containers, "_cannot_listen", lambda *_: None)
+
+
+def test_docker_on_linux_is_reached_at_its_bridge_and_by_the_current_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = "unix:///run/docker.sock\n"
+    fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=NETWORK, docker_context=context)
+
+    engine = find_engine()
+
+    assert engine.docker_host == "unix:///run/docker.sock"
+    assert (engine.host, engine.listen, engine.network) == ("172.17.0.1", "172.17.0.1", "172.17.0.0/16")
+    assert "Docker 27.1" in engine.name
+
+
+def test_a_bridge_without_a_gateway_has_its_networks_first_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=[{"IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}])
+
+    assert find_engine().host == "10.9.0.1"
 
 
 @pytest.mark.parametrize(
-    ("config", "bridge"),
+    ("system", "operating_system"),
+    [("Darwin", "Docker Desktop"), ("Darwin", "Alpine Linux"), ("Linux", "Docker Desktop")],
+)
+def test_docker_in_a_virtual_machine_reaches_the_loopback_by_name(
+    monkeypatch: pytest.MonkeyPatch, system: str, operating_system: str
+) -> None:
+    fake(monkeypatch, system, docker_info=DOCKER | {"OperatingSystem": operating_system})
+
+    engine = find_engine()
+
+    assert (engine.host, engine.listen) == ("host.docker.internal", "127.0.0.1")
+    assert engine.in_virtual_machine
+
+
+def test_podman_is_given_to_sam_as_docker_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "Linux", podman_info=PODMAN, podman_network=PODMAN_NETWORK)
+    assert find_engine() == Engine(
+        "Podman 5.2", "unix:///run/podman/podman.sock", "10.88.0.1", "10.88.0.1", "10.88.0.0/16"
+    )
+
+    fake(monkeypatch, "Darwin", docker_info=ROOTLESS, podman_info=PODMAN, podman_machine="/machine/api.sock\n")
+    engine = find_engine()
+    assert (engine.docker_host, engine.host) == ("unix:///machine/api.sock", "host.containers.internal")
+
+
+def test_finch_is_left_to_sam_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "Darwin", finch_info="running")
+
+    assert find_engine() == Engine("Finch", "", "192.168.5.2", "127.0.0.1", "127.0.0.0/8")
+
+
+@pytest.mark.parametrize(
+    ("responses", "said"),
     [
-        ([{"Subnet": "172.17.0.0/16", "Gateway": "172.17.0.1"}], Bridge("172.17.0.1", "172.17.0.0/16")),
-        ([{"Subnet": "172.17.0.0/16"}], Bridge("172.17.0.1", "172.17.0.0/16")),
-        ([{"Subnet": "fd00::/64"}, {"Subnet": "10.9.0.0/24"}], Bridge("10.9.0.1", "10.9.0.0/24")),
+        ({}, "docker info"),
+        ({"docker_info": DOCKER | {"SecurityOptions": ["name=rootless"]}}, "rootless"),
+        ({"podman_info": ROOTLESS}, "rootless"),
+        ({"docker_info": DOCKER, "docker_network": []}, "no IPv4 address"),
+        ({"docker_info": DOCKER, "docker_network": [{"IPAM": {"Config": [{"Subnet": "8.8.8.0/24"}]}}]}, "private"),
     ],
 )
-def test_the_bridge_is_where_docker_says(
-    config: list[dict[str, str]], bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+def test_an_engine_that_cannot_be_used_is_an_error_that_says_why(
+    monkeypatch: pytest.MonkeyPatch, responses: dict[str, object], said: str
 ) -> None:
-    told = subprocess.CompletedProcess[str]([], 0, json.dumps(config))
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: told)
+    fake(monkeypatch, "Linux", **responses)
 
-    assert containers.bridge() == bridge
-
-
-@pytest.mark.parametrize("problem", [FileNotFoundError(), subprocess.CalledProcessError(1, "docker")])
-def test_without_docker_it_is_said_and_the_usual_address_stands(
-    problem: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object, **__: object) -> None:
-        raise problem
-
-    monkeypatch.setattr(subprocess, "run", fails)
-
-    with pytest.raises(StartFailed, match=r"[Dd]ocker"):
-        containers.bridge()
-    assert containers.usual_bridge() == containers.USUAL
+    with pytest.raises(StartFailed, match=said):
+        find_engine()
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "8.8.8.8"])
-def test_nothing_but_a_private_address_is_opened(address: str, tmp_path: Path) -> None:
-    with pytest.raises(StartFailed, match="private"):
-        containers.begin(Bridge(address, "0.0.0.0/0"), [80], [], tmp_path / "authority.pem", tmp_path / "log")
+def test_a_bridge_on_another_machine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=NETWORK)
+    monkeypatch.setattr(containers, "_cannot_listen", lambda *_: "cannot assign")
+
+    with pytest.raises(StartFailed, match="another machine"):
+        find_engine()
 
 
 @pytest.mark.loopback
-def test_peers_of_other_networks_are_turned_away() -> None:
-    network = ipaddress.IPv4Network("172.17.0.0/16")
-
-    assert forwarder._may_come("172.17.0.9", network)
-    assert not forwarder._may_come("192.0.2.77", network)
-
-
-@pytest.mark.loopback
-def test_this_machine_may_come_under_any_of_its_addresses() -> None:
-    assert forwarder._may_come("127.0.0.3", ipaddress.IPv4Network("172.17.0.0/16"))
+@pytest.mark.parametrize(("peer", "allowed"), [("172.17.0.9", True), ("127.0.0.3", True), ("192.0.2.77", False)])
+def test_only_the_network_and_this_machine_may_connect(peer: str, allowed: bool) -> None:
+    assert forwarder.is_allowed(peer, ipaddress.IPv4Network("172.17.0.0/16")) is allowed
 
 
 @pytest.fixture
-def _another_loopback() -> None:
-    socket_allow_hosts(["127.0.0.1", HERE.address])
+def _bridge_address() -> None:
+    socket_allow_hosts(["127.0.0.1", BRIDGE.listen])
 
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    """A server on 127.0.0.1 that says in capitals what it hears, once for each connection."""
+    """Serve on 127.0.0.1, with each connection's first bytes in capitals as the response."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -95,31 +145,28 @@ def echo() -> Iterator[int]:
 
 
 @pytest.mark.loopback
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
-@pytest.mark.usefixtures("_another_loopback")
-def test_a_port_is_led_to_the_loopback_until_its_process_ends(echo: int, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    process = containers.begin(HERE, [echo], [], certificate.make(tmp_path / "tls").authority, log)
+@ON_LINUX
+@pytest.mark.usefixtures("_bridge_address")
+def test_a_port_is_forwarded_to_the_loopback_until_the_process_ends(echo: int, tmp_path: Path) -> None:
+    port, authority = free_port(), certificate.make(tmp_path / "tls").authority
+
+    process = containers.forward(BRIDGE, {port: echo}, {}, authority, tmp_path / "log")
+
     try:
-        containers.wait_until_ready(process, HERE, [echo], log)
-        with socket.create_connection((HERE.address, echo), timeout=5) as connection:
+        with socket.create_connection((BRIDGE.listen, port), timeout=5) as connection:
             connection.sendall(b"hello")
             assert connection.recv(100) == b"HELLO"
             assert connection.recv(100) == b""
     finally:
         end([process])
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection((HERE.address, echo), timeout=5)
+        socket.create_connection((BRIDGE.listen, port), timeout=5)
 
 
 @pytest.mark.loopback
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
-@pytest.mark.usefixtures("_another_loopback")
-def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / "log"
-    with socket.create_server((HERE.address, port)):
-        process = containers.begin(HERE, [port], [], certificate.make(tmp_path / "tls").authority, log)
-        eventually(lambda: None if process.alive else True, "the process at its end")
-    with pytest.raises(StartFailed, match=str(port)):
-        containers.wait_until_ready(process, HERE, [port], log)
-    end([process])
+@ON_LINUX
+@pytest.mark.usefixtures("_bridge_address")
+def test_the_port_that_is_in_use_is_named(tmp_path: Path) -> None:
+    free, taken = free_port(), free_port()
+    with socket.create_server((BRIDGE.listen, taken)), pytest.raises(StartFailed, match=f"{BRIDGE.listen}:{taken} "):
+        containers.forward(BRIDGE, {free: free, taken: taken}, {}, tmp_path / "authority.pem", tmp_path / "log")

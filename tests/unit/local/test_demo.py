@@ -41,11 +41,11 @@ def test_the_demo_has_tickets_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("shown", ["762ebbda", "ACCEPTED", "ghost portrait 0", "JPEG", "1,235 kB", "abababab", "2.5"])
-def test_the_summary_tells_of_every_image(shown: str) -> None:
+def test_the_summary_shows_every_image(shown: str) -> None:
     assert shown in printed(journey())
 
 
-def test_the_summary_tells_which_types_are_absent() -> None:
+def test_the_summary_shows_absent_types() -> None:
     assert re.search(r"signature\s+absent", printed(journey()))
 
 
@@ -53,7 +53,7 @@ def test_a_ticket_without_images_is_in_the_summary() -> None:
     assert "762ebbda" in printed(journey(images=[], absent=[], outcome=""))
 
 
-def test_the_summary_fits_a_terminal() -> None:
+def test_the_summary_fits_80_columns() -> None:
     text = printed(journey())
 
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -64,7 +64,7 @@ def test_numbers_are_compared_with_every_digit() -> None:
     assert exactly('{"score": 0.12345678901234567890}') != exactly('{"score": 0.12345678901234567891}')
 
 
-def test_the_gallery_has_every_image_in_it(tmp_path: Path) -> None:
+def test_the_gallery_embeds_every_image(tmp_path: Path) -> None:
     page = gallery.write(tmp_path / "demo", [journey()]).read_text()
 
     (source,) = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)"', page)
@@ -73,7 +73,7 @@ def test_the_gallery_has_every_image_in_it(tmp_path: Path) -> None:
     assert "https:" not in page
 
 
-def test_the_gallery_tells_of_each_ticket_what_was_found(tmp_path: Path) -> None:
+def test_the_gallery_shows_what_was_found_for_each_ticket(tmp_path: Path) -> None:
     named = journey(details={"user": {"fullname": "أمينة الحداد"}})
     page = gallery.write(tmp_path / "demo", [named, journey(images=[], absent=[], outcome="")]).read_text()
 
@@ -85,7 +85,7 @@ def test_the_gallery_tells_of_each_ticket_what_was_found(tmp_path: Path) -> None
     assert "State in the archive: received" in page
 
 
-def test_the_gallery_says_what_differs_and_escapes_it(tmp_path: Path) -> None:
+def test_the_gallery_shows_differences_escaped(tmp_path: Path) -> None:
     page = gallery.write(tmp_path / "demo", [journey(differences=["<script>"])]).read_text()
 
     assert '<p class="fault">&lt;script&gt;</p>' in page
@@ -93,7 +93,7 @@ def test_the_gallery_says_what_differs_and_escapes_it(tmp_path: Path) -> None:
     assert "Matches" in gallery.write(tmp_path / "demo", [journey()]).read_text()
 
 
-def test_a_gallery_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_a_gallery_replaces_the_previous_one(tmp_path: Path) -> None:
     gallery.write(tmp_path / "demo", [journey()])
 
     gallery.write(tmp_path / "demo", [])

@@ -8,7 +8,7 @@ from local.certificate import Certificate
 CERTIFICATE = Certificate(Path("server.pem"), Path("server.key"), Path("authority.pem"))
 
 
-def test_nothing_of_the_developers_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_developers_settings_do_not_reach_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "HTTPS_PROXY", "PYTHONPATH", "PERSIST_STATE"):
         monkeypatch.setenv(name, "the developer's")
 

@@ -1,8 +1,6 @@
-"""The local stack's stand-in for AWS::LanguageExtensions."""
-
 from typing import Any
 
-from local.literals import put_in_place
+from local.literals import replace_parameters
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {
@@ -16,14 +14,14 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def test_values_are_put_in_place_of_references_as_text() -> None:
-    settled = put_in_place(TEMPLATE, {"Level": "DEBUG"})
-    assert settled["Globals"] == {"Function": {"Environment": {"Variables": {"LEVEL": "DEBUG"}}}}
-    assert settled["Resources"]["A"]["Properties"][0] == "7"
+def test_values_are_replace_parameters_of_references_as_text() -> None:
+    replaced = replace_parameters(TEMPLATE, {"Level": "DEBUG"})
+    assert replaced["Globals"] == {"Function": {"Environment": {"Variables": {"LEVEL": "DEBUG"}}}}
+    assert replaced["Resources"]["A"]["Properties"][0] == "7"
 
 
 def test_lists_resources_and_conditions_stay_references() -> None:
-    settled = put_in_place(TEMPLATE, {"Level": "DEBUG", "Arns": "arn:a,arn:b"})
-    assert settled["Resources"]["A"]["Properties"][1:] == [{"Ref": "Arns"}, {"Ref": "B"}, {"Fn::GetAtt": ["B", "Arn"]}]
-    assert settled["Conditions"] == TEMPLATE["Conditions"]
+    replaced = replace_parameters(TEMPLATE, {"Level": "DEBUG", "Arns": "arn:a,arn:b"})
+    assert replaced["Resources"]["A"]["Properties"][1:] == [{"Ref": "Arns"}, {"Ref": "B"}, {"Fn::GetAtt": ["B", "Arn"]}]
+    assert replaced["Conditions"] == TEMPLATE["Conditions"]
     assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"] == {"LEVEL": {"Ref": "Level"}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import Ledger, Started, beginning, end, start
+from local.processes import Ledger, Started, end, start, start_time
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 WITH_A_CHILD = [
@@ -15,10 +15,10 @@ WITH_A_CHILD = [
     "import subprocess, sys, time; child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
     "print(child.pid, flush=True); time.sleep(60)",
 ]
-DEAF = [
+IGNORES_SIGTERM = [
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)",
 ]
 
 
@@ -29,24 +29,24 @@ def sleeper(tmp_path: Path) -> Iterator[Started]:
     end([process])
 
 
-def said(log: Path) -> str:
+def printed(log: Path) -> str:
     for _ in range(200):
         if log.exists() and (text := log.read_text().strip()):
             return text
         time.sleep(0.05)
-    raise AssertionError("it said nothing")
+    raise AssertionError("it printed nothing")
 
 
 def gone(pid: int) -> bool:
-    """Whether process `pid` is not there any more, or not for long: a killed one is a moment in dying."""
+    """Whether the process ends within two seconds."""
     for _ in range(40):
-        if beginning(pid) == "":
+        if start_time(pid) == "":
             return True
         time.sleep(0.05)
     return False
 
 
-def test_a_process_is_alive_until_it_is_ended(sleeper: Started) -> None:
+def test_a_process_is_alive_until_it_is_stopped(sleeper: Started) -> None:
     before = sleeper.alive
 
     assert end([sleeper]) == [sleeper]
@@ -55,49 +55,49 @@ def test_a_process_is_alive_until_it_is_ended(sleeper: Started) -> None:
     assert end([sleeper]) == []
 
 
-def test_a_stranger_with_the_same_id_is_left_alone(sleeper: Started) -> None:
-    stranger = sleeper._replace(began="some other time")
+def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> None:
+    other = sleeper._replace(started_at="some other time")
 
-    assert not stranger.alive
-    assert end([stranger]) == []
+    assert not other.alive
+    assert end([other]) == []
     assert sleeper.alive
 
 
-def test_a_processs_children_end_with_it(tmp_path: Path) -> None:
+def test_a_processs_children_are_stopped_with_it(tmp_path: Path) -> None:
     process = start("parent", WITH_A_CHILD, environment={}, log=tmp_path / "log")
-    child = int(said(tmp_path / "log"))
+    child = int(printed(tmp_path / "log"))
 
     end([process])
 
     assert gone(child)
 
 
-def test_a_process_that_does_not_listen_is_ended_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.processes.PATIENCE", 0.2)
-    process = start("deaf", DEAF, environment={}, log=tmp_path / "log")
-    said(tmp_path / "log")
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.processes.TERMINATION_SECONDS", 0.2)
+    process = start("stubborn", IGNORES_SIGTERM, environment={}, log=tmp_path / "log")
+    printed(tmp_path / "log")
 
     assert end([process]) == [process]
 
     assert not process.alive
 
 
-def test_it_gets_the_environment_it_is_given_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_the_given_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     command = [sys.executable, "-c", "import os; print('AWS_PROFILE' in os.environ, os.environ['GIVEN'])"]
 
     process = start("env", command, environment={"GIVEN": "this"}, log=tmp_path / "log")
 
-    assert said(tmp_path / "log") == "False this"
+    assert printed(tmp_path / "log") == "False this"
     end([process])
 
 
-def test_no_process_has_no_beginning() -> None:
-    assert beginning(os.getpid()) != ""
-    assert beginning(2**22 + 1) == ""
+def test_an_unknown_process_has_no_start_time() -> None:
+    assert start_time(os.getpid()) != ""
+    assert start_time(2**22 + 1) == ""
 
 
-def test_the_ledger_gives_back_what_was_written_down(tmp_path: Path) -> None:
+def test_the_ledger_returns_the_recorded_processes(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "processes.json")
     assert ledger.read() == []
     processes = [Started("emulator", 10, "100"), Started("vendor", 11, "101")]

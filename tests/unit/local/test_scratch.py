@@ -23,7 +23,7 @@ def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
 
 
-def test_it_is_in_memory_where_there_is_room(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_in_memory_if_it_has_room(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room(monkeypatch, scratch.ROOM + 1)
 
     folder = scratch.make(tmp_path / "link")
@@ -33,7 +33,9 @@ def test_it_is_in_memory_where_there_is_room(memory: Path, tmp_path: Path, monke
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_it_is_on_the_disk_where_there_is_not(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_on_disk_if_memory_has_none(
+    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room(monkeypatch, 64 * 2**20)
 
     folder = scratch.make(tmp_path / "link")
@@ -44,7 +46,7 @@ def test_it_is_on_the_disk_where_there_is_not(memory: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("free", [0, scratch.ROOM * 2])
-def test_nothing_is_left_of_it(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+def test_removal_leaves_nothing(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     room(monkeypatch, free)
     (scratch.make(tmp_path / "link") / "a file").touch()
 

@@ -34,14 +34,14 @@ KEYS = {
 A_STACK = Stack(**{key: f"the {key}" for key in KEYS})
 
 
-def test_stack_json_holds_what_is_promised(tmp_path: Path) -> None:
+def test_stack_json_has_the_documented_keys(tmp_path: Path) -> None:
     A_STACK.save(tmp_path)
 
     assert json.loads((tmp_path / "stack.json").read_text()) == {key: f"the {key}" for key in KEYS}
     assert Stack.load(tmp_path) == A_STACK
 
 
-def test_nobody_else_reads_stack_json(tmp_path: Path) -> None:
+def test_stack_json_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     A_STACK.save(tmp_path)
 
     assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600
@@ -54,42 +54,52 @@ def test_a_stacks_secrets_are_not_in_its_repr() -> None:
     assert "the secret_access_key" not in shown
 
 
-def test_where_no_stack_is_up_there_is_none_to_load(tmp_path: Path) -> None:
+def test_loading_without_a_running_stack_raises_not_up(tmp_path: Path) -> None:
     with pytest.raises(NotUp):
         Stack.load(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/webhooks/tickets"])
-def test_an_apis_url_becomes_the_emulators(path: str) -> None:
+def test_an_api_url_becomes_the_emulators(path: str) -> None:
     found = reachable(f"https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com{path}", "https://127.0.0.1:4566")
 
     assert found == f"https://127.0.0.1:4566/_aws/execute-api/a1b2c3d4{path}"
 
 
-def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN a start that begins a process and then fails
-    begun = []
+def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a start that starts a process and then fails
+    started = []
 
     def fails(state: Path, ledger: Ledger, *_: object) -> Stack:
         (state / "run").mkdir()
         process = start("emulator", [sys.executable, "-c", "input()"], environment={}, log=tmp_path / "log")
-        begun.append(process)
+        started.append(process)
         ledger.add(process)
         raise StartFailed("no")
 
     monkeypatch.setattr(stack, "_start", fails)
 
-    # WHEN the stack is brought up
+    # WHEN the stack is started
     with pytest.raises(StartFailed):
         up(tmp_path, silent(), port=4566)
 
     # THEN the process has ended, and no state is left
-    assert not begun[0].alive
+    assert not started[0].alive
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "stack.json").exists()
 
 
-def test_a_stack_that_is_up_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_for_containers_needs_an_engine_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.containers._run", lambda *_: None)
+    monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started"))
+
+    with pytest.raises(StartFailed, match="No container engine"):
+        up(tmp_path, silent(), docker=True)
+
+
+def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     process = start(
         "emulator", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=tmp_path / "log"
@@ -106,7 +116,7 @@ def test_a_stack_that_is_up_is_not_started_again(tmp_path: Path, monkeypatch: py
     assert not process.alive
 
 
-def test_what_died_with_the_machine_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_whose_processes_died_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN the state of a stack whose process is gone
     (tmp_path / "run").mkdir()
     process = start("emulator", [sys.executable, "-c", "pass"], environment={}, log=tmp_path / "log")
@@ -115,12 +125,12 @@ def test_what_died_with_the_machine_is_started_anew(tmp_path: Path, monkeypatch:
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: A_STACK)
 
-    # WHEN it is brought up THEN it starts
+    # WHEN it is started THEN it runs
     assert up(tmp_path, silent(), port=4566) == A_STACK
     assert not (tmp_path / "run" / "processes.json").exists()
 
 
-def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
+def test_a_second_up_or_down_at_the_same_time_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -130,12 +140,12 @@ def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
             down(tmp_path)
 
 
-def test_taking_down_what_is_not_up_is_no_error(tmp_path: Path) -> None:
+def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:
     assert down(tmp_path) == []
     assert down(tmp_path / "not even a folder") == []
 
 
-def test_logs_and_gallery_outlive_a_stack(tmp_path: Path) -> None:
+def test_logs_and_gallery_survive_down(tmp_path: Path) -> None:
     for folder in ("logs", "demo", "run"):
         (tmp_path / folder).mkdir()
     A_STACK.save(tmp_path)
