@@ -49,11 +49,11 @@ def find_engine() -> Engine:
     """Return the engine that answers: Docker (any context), Podman or Finch. Raises StartFailed if none can be used."""
     if (info := _ask("docker", "info", "--format", "{{json .}}")) and info.get("ServerVersion"):
         context = _run("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") or ""
-        name = str(info.get("OperatingSystem", "Docker"))
-        in_vm = "Docker Desktop" in name or _has_virtual_machine()
+        desktop = "Docker Desktop" in str(info.get("OperatingSystem"))
+        in_vm = desktop or _has_virtual_machine()
         rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
-        label = f"Docker {info['ServerVersion']} ({name})"
-        return _engine(label, context.strip(), "host.docker.internal" if in_vm else None, rootless, "docker")
+        name = f"Docker{' Desktop' if desktop else ''} {info['ServerVersion']}"
+        return _engine(name, context.strip(), "host.docker.internal" if in_vm else None, rootless, "docker")
     if info := _ask("podman", "info", "--format", "json"):
         host = info.get("host", {})
         name = f"Podman {info.get('version', {}).get('Version', '')}".strip()
