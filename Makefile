@@ -96,7 +96,7 @@ validate: setup ## what `sam validate --lint` says of the template
 # What the targets below run is built for Lambda and not for the emulator, and again only when its sources are newer: to
 # build takes the code away from containers that another shell has running. EVENT is one of .local/events, or a file.
 BUILT := .aws-sam/build/template.yaml
-$(BUILT): $(SAM_CLI) template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+$(BUILT): template.yaml $(shell find functions layers -type f -not -path "*/__pycache__/*") | $(SAM_CLI)
 	$(BUILD)
 
 sam-invoke: sam-check $(BUILT) ## pass an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
