@@ -1,7 +1,7 @@
-"""Nobody deciphers a webhook by asking: the whole attack against the real handlers, for 3 keys, or 20 with ALL_ORACLE_KEYS=1.
+"""No response helps to decrypt a webhook: the whole attack against the real handlers, for 3 keys, or 20 with ALL_ORACLE_KEYS=1.
 
 CBC without a MAC is open to it wherever a right padding can be told from a wrong one, by an answer or by its time. The
-webhook door deciphers nothing, so its time cannot tell either.
+webhook handler decrypts nothing, so its time cannot tell either.
 """
 
 import json
@@ -58,7 +58,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Captured:
 
 
 def post(body: bytes, iv: str | None) -> Hashable:
-    """All that a caller sees of the webhook door: status, headers, body."""
+    """All that a caller sees of the webhook handler: status, headers, body."""
     headers = {"Content-Type": "text/plain"} | ({IV_HEADER: iv} if iv is not None else {})
     event = {"body": body.decode("latin-1"), "isBase64Encoded": False, "headers": headers}
     answer = webhook_handler.handle(event)
@@ -83,7 +83,7 @@ def test_the_webhook_door_gives_no_byte_away(key: bytes, queue: Captured) -> Non
 
 
 def test_the_attack_is_a_real_one() -> None:
-    """GIVEN a door that deciphers, and answers padding and content differently, THEN it gives everything away."""
+    """GIVEN a handler that decrypts, and responds to padding and content differently, THEN it reveals everything."""
     key, iv = KEYS[0], bytes(range(BLOCK))
 
     def leaky(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:

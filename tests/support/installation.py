@@ -70,7 +70,7 @@ class Installation:
         request = {
             "body": body.decode(),
             "headers": {"Content-Type": "text/plain", "x-pvt-cipher-iv": iv},
-            "requestContext": {"requestId": "chosen by whoever posts", "extendedRequestId": f"request-{ticket}"},
+            "requestContext": {"requestId": "chosen by the sender", "extendedRequestId": f"request-{ticket}"},
         }
         assert webhook_handler.handle(request)["statusCode"] == 202
 
