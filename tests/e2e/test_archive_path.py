@@ -132,7 +132,7 @@ def test_every_known_form_of_completion_is_archived(stack: LocalStack, form: str
     archived(stack, ticket)
 
 
-def test_a_webhook_that_nodes_crypto_enciphered_is_accepted(stack: LocalStack) -> None:
+def test_a_webhook_encrypted_by_node_is_accepted(stack: LocalStack) -> None:
     node = shutil.which("node")
     assert node, "Node.js is what the vendor's sample is written for; the README asks for it"
     ticket = ticket_at(stack, 120)

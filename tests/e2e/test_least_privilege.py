@@ -158,7 +158,7 @@ def quarantines_junk(deployed: Deployed) -> bool:
     return deployed.work("junk") == []
 
 
-def puts_off_what_fails(deployed: Deployed) -> bool:
+def retries_what_fails(deployed: Deployed) -> bool:
     """The pause of a message that goes back is set; of one that the queue does not know, it hears that."""
     ticket = str(uuid4())
     deployed.work(ticket_message(ticket))
@@ -281,7 +281,7 @@ def an_archived(deployed: Deployed) -> str:
 NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
     ("IngestRole", "SendMessages", "sqs:SendMessage", keeps_a_webhook),
     ("IngestRole", "SendMessages", "sqs:SendMessage", quarantines_junk),
-    ("IngestRole", "ConsumeTicketQueue", "sqs:ChangeMessageVisibility", puts_off_what_fails),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:ChangeMessageVisibility", retries_what_fails),
     ("IngestRole", "WriteTickets", "dynamodb:UpdateItem", archives_a_request),
     ("IngestRole", "WriteTickets", "dynamodb:PutItem", archives_a_webhook),
     ("IngestRole", "WriteTickets", "dynamodb:GetItem", looks_again_after_a_lost_race),

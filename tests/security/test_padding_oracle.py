@@ -66,23 +66,23 @@ def post(body: bytes, iv: str | None) -> Hashable:
     return json.dumps(answer, sort_keys=True)
 
 
-def at_the_webhook_door(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
+def at_the_webhook_handler(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
     return [post(b64encode(ciphertext), b64encode(iv).decode()) for iv, ciphertext in asked]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_the_webhook_door_gives_no_byte_away(key: bytes, queue: Captured) -> None:
+def test_the_webhook_handler_reveals_no_byte(key: bytes, queue: Captured) -> None:
     # GIVEN a webhook that somebody recorded
     iv = random.Random(key).randbytes(BLOCK)
     ciphertext = sealed(key, iv)
     # WHEN
-    recovered = attack(ciphertext, iv, at_the_webhook_door)
+    recovered = attack(ciphertext, iv, at_the_webhook_handler)
     # THEN
     assert recovered == b""
     assert len(queue.bodies) == 256 * len(ciphertext) // BLOCK, "every guess was answered, and kept"
 
 
-def test_the_attack_is_a_real_one() -> None:
+def test_the_attack_works_on_a_vulnerable_handler() -> None:
     """GIVEN a handler that decrypts, and responds to padding and content differently, THEN it reveals everything."""
     key, iv = KEYS[0], bytes(range(BLOCK))
 
@@ -93,9 +93,7 @@ def test_the_attack_is_a_real_one() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_the_queue_door_tells_a_wrong_padding_from_a_wrong_content_nowhere(
-    key: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sqs_handler_treats_bad_padding_and_bad_content_alike(key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
     iv = random.Random(key).randbytes(BLOCK)
     with ContextThreadPool(1, "call") as calls:
@@ -148,7 +146,7 @@ class SqsOracle:
         return seen
 
 
-def test_ten_thousand_bad_bodies_have_one_answer(queue: Captured) -> None:
+def test_ten_thousand_bad_bodies_have_one_response(queue: Captured) -> None:
     """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
     dice = random.Random(8)
     key = KEYS[0]

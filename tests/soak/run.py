@@ -127,7 +127,7 @@ class Soak:
             with self._phase("outage"):
                 self._outage(late)
             with self._phase("checks"):
-                self._reckon(known, consumer)
+                self._check(known, consumer)
         return result
 
     def _scale(self) -> None:
@@ -251,7 +251,7 @@ class Soak:
             items = pool.map(self.checks.table.get, wanted)
             return sum(item is not None and item.state == "archived" for item in items)
 
-    def _reckon(self, wanted: Sequence[str], consumer: Downstream) -> None:
+    def _check(self, wanted: Sequence[str], consumer: Downstream) -> None:
         """Ticket by ticket and byte by byte."""
         result, stack = self.result, self.stack
         stack.vendor("rate", share=0.0)

@@ -44,7 +44,9 @@ def _lines() -> list[tuple[str, str]]:
 
 
 def _uses(word: str, *, ignore_case: bool) -> list[str]:
-    pattern = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE if ignore_case else 0)
+    """Return the places of a word, also as a part of an identifier."""
+    text = re.escape(word).replace(r"\ ", "[ _]")
+    pattern = re.compile(rf"(?<![A-Za-z0-9-]){text}(?![A-Za-z0-9-])", re.IGNORECASE if ignore_case else 0)
     return [place for place, line in _lines() if pattern.search(line)]
 
 

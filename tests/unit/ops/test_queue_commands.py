@@ -282,7 +282,7 @@ def test_a_dead_letter_whose_ticket_was_archived_meanwhile_says_so(fake: FakeSta
     assert describe(fake, ticket_message("t1")).reason == "archived"
 
 
-def test_a_dead_webhook_is_opened_by_whoever_may_read_the_secret(with_secret: CliHarness) -> None:
+def test_a_dead_webhook_is_opened_with_permission_to_read_the_secret(with_secret: CliHarness) -> None:
     with_secret.stack.add_incomplete_ticket("t1", "vendor_auth_error")
     with_secret.stack.queue("DeadLetterQueueUrl").add(webhook("t1"))
 

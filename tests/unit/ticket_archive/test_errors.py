@@ -36,7 +36,7 @@ def test_what_comes_later_can_say_when(kind: type[RetryableError]) -> None:
     assert kind().retry_after is None
 
 
-def test_a_body_that_was_not_understood_shows_in_no_text() -> None:
+def test_an_unrecognized_body_is_in_no_text() -> None:
     error = UnrecognizedResponse("details_not_json", b"Canary Doe")
     assert error.body == b"Canary Doe"
     assert "Canary" not in str(error) + repr(error)

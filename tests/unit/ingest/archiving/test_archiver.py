@@ -337,7 +337,7 @@ class TestAnIncompleteTicket:
 
         assert house.table[TICKET].types[SIGNATURE] is TypeState.STORED
 
-    def test_is_resumed_by_whoever_asks_without_an_event(self, house: ArchiveHarness) -> None:
+    def test_is_resumed_by_a_request_without_an_event(self, house: ArchiveHarness) -> None:
         house.vendor.next(PORTRAIT, FAULT)
         fails(house, event())
         vendor_calls(house)
@@ -525,7 +525,7 @@ class TestACrashBetweenItemAndManifest:
         assert torn.run(event("e1")) is Result.SUPERSEDED
         torn.check()
 
-    def test_is_mended_by_whoever_asks(self, torn: ArchiveHarness) -> None:
+    def test_is_repaired_by_any_request(self, torn: ArchiveHarness) -> None:
         assert torn.run(request()) is Result.ALREADY_ARCHIVED
         torn.check()
 
@@ -713,7 +713,7 @@ class TestRetention:
         assert len(house.bucket.keys("details")) == 1
         assert house.bucket.keys("details")[0] in house.bucket.renewed
 
-    def test_a_ticket_whose_time_is_over_begins_anew(self, house: ArchiveHarness) -> None:
+    def test_an_expired_ticket_is_archived_from_the_start(self, house: ArchiveHarness) -> None:
         """GIVEN an item that DynamoDB is about to remove, WHEN the ticket completes again, THEN it is a new one."""
         images, [before] = house.bucket.keys("images"), house.bucket.keys("manifests")
         house.clock.pass_by(31 * 86_400)

@@ -73,7 +73,7 @@ def test_events_that_come_late_in_any_order_find_the_newest_state_once(order: tu
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_tells_of_it(
+def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_announces_it(
     order: tuple[int, ...],
 ) -> None:
     for deliveries in doubled(order):

@@ -41,7 +41,7 @@ class TestTheRule:
         last = settle({DOCUMENT: observation}, almost.pending, NOW + MINUTES, MINUTES)
         assert (last.waiting, last.states[DOCUMENT]) == (set(), observation.state)
 
-    def test_another_answer_waits_anew_but_not_for_ever(self) -> None:
+    def test_another_answer_starts_the_wait_again_but_not_for_ever(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
         for minute in range(1, 20):
             answer = Observation(TypeState.UNRECOGNIZED, str(minute))
@@ -50,7 +50,7 @@ class TestTheRule:
             pending = settled.pending
         assert not settle({DOCUMENT: HTML}, pending, NOW + 2 * MINUTES, MINUTES).waiting
 
-    def test_a_failure_in_between_does_not_wait_anew(self) -> None:
+    def test_a_failure_in_between_does_not_start_the_wait_again(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
         failed = settle({DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
         assert (failed.waiting, failed.only_pending) == ({DOCUMENT}, False)

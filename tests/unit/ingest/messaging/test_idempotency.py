@@ -77,7 +77,7 @@ def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency,
     assert once.run("e1", MessageProcessor()) == "archived"
 
 
-def test_a_second_delivery_is_put_off_while_the_first_is_under_way(
+def test_a_second_delivery_is_retried_while_the_first_is_in_flight(
     store: FakeIdempotencyTable, once: EventIdempotency
 ) -> None:
     second = MessageProcessor()
@@ -95,7 +95,7 @@ def test_a_second_delivery_is_put_off_while_the_first_is_under_way(
     assert seen[0].__cause__ is None
 
 
-def test_an_attempt_that_died_counts_as_under_way_until_its_invocation_must_have_ended(
+def test_a_crashed_attempt_counts_as_in_flight_until_its_invocation_must_have_ended(
     store: FakeIdempotencyTable, once: EventIdempotency
 ) -> None:
     def die() -> str:

@@ -104,7 +104,7 @@ def test_a_rate_draws_only_the_faults_and_endpoints_asked_for() -> None:
     assert names(script, ("a", Endpoint.IMAGES, "DOCUMENT"), 5) == [None] * 5
 
 
-def test_a_patient_client_gets_through_where_the_wrong_answers_are_bounded() -> None:
+def test_retries_succeed_where_faults_are_bounded() -> None:
     script = FaultPlan()
     script.rate(Rate(1.0, most=2))
     assert [fault is None for fault in names(script, DETAILS, 4)] == [False, False, True, True]

@@ -32,7 +32,7 @@ def decrypt(body: bytes, iv: str, secret: str = SECRET) -> Any:
 
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("outcome", Outcome)
-def test_an_enciphered_event_is_the_event_in_clear(form: Form, outcome: Outcome) -> None:
+def test_an_encrypted_event_decrypts_to_the_plain_event(form: Form, outcome: Outcome) -> None:
     content = event(form, of(outcome))
     webhook = encrypted(content, SECRET)
     assert webhook.headers["Content-Type"] == "text/plain"
@@ -109,7 +109,7 @@ def door() -> Iterator[_Door]:
         thread.join()
 
 
-def test_a_webhook_is_posted_enciphered(vendor: Simulator, door: _Door) -> None:
+def test_a_webhook_is_posted_encrypted(vendor: Simulator, door: _Door) -> None:
     [ticket] = vendor.ids(1)
     url = f"http://127.0.0.1:{door.server_port}/webhooks/tickets"
     assert control(vendor, "webhook", ticket=ticket, url=url, secret=SECRET) == 202
