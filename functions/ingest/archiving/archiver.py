@@ -291,7 +291,9 @@ class Archiver:
         if is_over(item.expires_at, now):
             # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
             # version stays, because the condition on the item needs it; the new manifest has a key of its own.
-            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending={})
+            # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
+            pending = item.pending if item.state is TicketState.ARCHIVED else {}
+            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending=pending)
             return _Attempt(request, now, item, None, True, expires_at)
         continues = _continues(item, request)
         return _Attempt(request, now, item, item if continues else None, False, item.expires_at)
@@ -413,11 +415,7 @@ class Archiver:
         pending = settlement.only_pending
         delay = self._delay(settlement, attempt.now)
         retry_in = delay + _SCHEDULE_MARGIN if pending else max(request.patience, pause_before_requeue(item.requeues))
-        failed = [
-            error
-            for part, error in fetched.errors.items()
-            if part in settlement.waiting and part not in settlement.pending
-        ]
+        failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
         with suppress(WriteConflict):  # a newer fetch knows more: nothing to keep
             if item.state is TicketState.ARCHIVED:

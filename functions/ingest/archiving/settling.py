@@ -31,22 +31,20 @@ class Observation:
 class Settlement:
     """The parts' states. `waiting` are those that keep the ticket incomplete; their state is FAILED.
 
-    `pending` are the answers to compare later ones with. `settles_at` is when the next of them settles.
+    `failed` are those among them without an answer. `pending` are the answers to compare later ones with, and
+    `settles_at` is when the next of them settles.
     """
 
     states: Mapping[str, TypeState]
     waiting: Collection[str] = ()
+    failed: Collection[str] = ()
     pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
     settles_at: datetime | None = None
 
     @property
     def only_pending(self) -> bool:
-        """Whether all that is missing will settle by itself: no part has failed."""
-        return (
-            bool(self.waiting)
-            and self.settles_at is not None
-            and all(part in self.pending or _is_derived(part) for part in self.waiting)
-        )
+        """Whether everything that is missing will settle by itself: no part has failed."""
+        return self.settles_at is not None and not self.failed
 
 
 def settle(
@@ -63,6 +61,7 @@ def settle(
     states = {part: observation.state for part, observation in observed.items()}
     pending: dict[str, PendingAnswer] = {}
     waiting: set[str] = set()
+    failed: set[str] = set()
     ends: list[datetime] = []
     for part, observation in observed.items():
         before = earlier.get(part)
@@ -70,6 +69,7 @@ def settle(
             continue
         if observation.state is TypeState.FAILED:
             waiting.add(part)
+            failed.add(part)
             if before:
                 pending[part] = before
         elif observation.state is TypeState.UNRECOGNIZED or (
@@ -88,7 +88,7 @@ def settle(
             if state is TypeState.ABSENT and _is_derived(part) and part not in at_once
         }
     states |= dict.fromkeys(waiting, TypeState.FAILED)
-    return Settlement(states, waiting, pending, min(ends, default=None))
+    return Settlement(states, waiting, failed, pending, min(ends, default=None))
 
 
 def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> PendingAnswer:

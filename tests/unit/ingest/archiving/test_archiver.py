@@ -1,5 +1,6 @@
 """Archiving: the newest state of a ticket, each state said once, whatever is missing, repeated, late or lost."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -24,9 +25,13 @@ from tests.support.fakes import FakeClock, details, picture
 from ticket_archive.clock import iso
 from ticket_archive.details import Details, read_details, unpack
 from ticket_archive.errors import (
+    ArchiveError,
     RetryableError,
+    SettingsError,
     TicketErased,
     TicketIncomplete,
+    UnrecognizedResponse,
+    VendorAuthError,
     VendorThrottled,
     VendorUnavailable,
     WriteConflict,
@@ -407,6 +412,32 @@ class TestAnIncompleteTicket:
 
         assert fails(house, event()).retry_after is None
 
+    @pytest.mark.parametrize("error", [VendorAuthError("401"), FAULT], ids=lambda error: error.code)
+    def test_names_the_error_of_the_details_first(self, house: ArchiveHarness, error: ArchiveError) -> None:
+        house.vendor.next("details", error)
+        house.vendor.next(SELFIES, VendorThrottled("429"))
+
+        assert fails(house, event()).detail == error.code
+
+    def test_has_every_error_as_a_cause(self, house: ArchiveHarness) -> None:
+        house.vendor.next(SELFIES, ())
+        house.vendor.next(DOCUMENT, UnrecognizedResponse("no_file", b"<html>"))
+        house.vendor.next(PORTRAIT, SettingsError("vendor credential: malformed"))
+
+        error = fails(house, event())
+
+        assert (error.detail, error.causes) == ("settings", {"unrecognized_response", "settings"})
+
+    def test_raises_an_error_without_content_of_the_vendor(self, house: ArchiveHarness) -> None:
+        house.vendor.next("details", UnrecognizedResponse("details_not_json", b"Jane Doe, 1984-06-04"))
+        house.vendor.next(SELFIES, UnrecognizedResponse("no_file", b"Jane Doe"))
+        house.vendor.next(DOCUMENT, FAULT)
+
+        error = fails(house, event())
+
+        seen = [str(error), repr(error), repr(error.__cause__), sorted(error.causes), repr(vars(error))]
+        assert "Jane" not in json.dumps(seen)
+
     def test_counts_its_attempts(self, house: ArchiveHarness) -> None:
         house.vendor.next(DOCUMENT, FAULT, FAULT)
         fails(house, event())
@@ -537,6 +568,14 @@ class TestACrashBetweenItemAndManifest:
         assert torn.outcomes() == ["ACCEPTED", "REJECTED"]
         torn.check()
 
+    def test_is_mended_by_an_attempt_that_fails(self, torn: ArchiveHarness) -> None:
+        torn.vendor.next("details", FAULT)
+
+        fails(torn, event("e2"))
+
+        assert torn.outcomes() == ["ACCEPTED"]
+        torn.check()
+
     def test_is_mended_by_an_attempt_that_comes_too_late(self, torn: ArchiveHarness) -> None:
         late = event("e0")
         newer = torn.table[TICKET]
@@ -644,6 +683,53 @@ class TestAttemptsAtTheSameTime:
         assert results == [Result.ARCHIVED]
         house.check()
 
+    def test_a_newer_fetch_follows_the_state_that_an_older_one_wrote_meanwhile(self, house: ArchiveHarness) -> None:
+        house.vendor.next("details", details("REJECTED"))
+
+        def hook(when: str, name: str) -> None:
+            if when == "before" and name.startswith("table.archive"):
+                house.effects.hook = lambda _when, _name: None
+                house.clock.pass_by(-120)  # the other attempt began earlier, and ends now
+                house.attempt(event("e1", received_at=iso(house.clock())))
+                house.clock.pass_by(120)
+
+        house.effects.hook = hook
+
+        assert house.run(event("e2")) is Result.ARCHIVED
+
+        assert house.outcomes() == ["ACCEPTED", "REJECTED"]
+        house.check()
+
+    def test_an_older_whole_fetch_does_not_overwrite_a_newer_part(self, house: ArchiveHarness) -> None:
+        results = self.within(house, "table.archive", event("e2"), fault=DOCUMENT)
+
+        with pytest.raises(WriteConflict):
+            house.run(event("e1"))
+
+        assert results == ["ticket_incomplete"]
+        assert house.table[TICKET].state is TicketState.INCOMPLETE
+        assert house.run(event("e1")) is Result.SUPERSEDED
+        assert house.run(event("e2")) is Result.ARCHIVED
+        house.check()
+
+    def test_a_ticket_that_changes_each_time_goes_back_to_the_queue_after_three_rounds(
+        self, house: ArchiveHarness
+    ) -> None:
+        house.run(event("e1"))
+        house.has("REJECTED")
+        rounds: list[int] = []
+
+        def hook(when: str, name: str) -> None:
+            if when == "before" and name.startswith("table.archive"):
+                rounds.append(1)
+                house.table.items[TICKET]["version"] = f"{len(rounds):064x}"
+
+        house.effects.hook = hook
+        with pytest.raises(WriteConflict):
+            house.run(event("e2"))
+
+        assert len(rounds) == 3
+
     def test_a_lost_race_for_an_object_sends_the_ticket_back(self, house: ArchiveHarness) -> None:
         def contended(when: str, name: str) -> None:
             if when == "before" and "/manifests/" in name:
@@ -740,3 +826,47 @@ class TestRetention:
         assert house.table[TICKET].outcome == "REJECTED"
         assert house.bucket.limited == set()
         assert house.bucket.renewed == []
+
+    def test_an_unrecognized_object_expires(self) -> None:
+        house = ArchiveHarness(retention_days=30)
+        house.has()
+        house.vendor.next("details", UnrecognizedResponse("details_of_no_ticket", b"strange"))
+
+        assert house.run(event()) is Result.PENDING
+
+        [kept] = house.bucket.keys("unrecognized")
+        assert kept in house.bucket.limited
+
+    @pytest.mark.parametrize("whole", [True, False])
+    def test_an_expired_state_is_not_announced_again(self, house: ArchiveHarness, whole: bool) -> None:
+        """GIVEN S3 has deleted the manifest and DynamoDB not yet the item, THEN only the new state is announced."""
+        [before] = house.bucket.keys("manifests")
+        house.clock.pass_by(31 * 86_400)
+        house.bucket.objects.pop(before)
+        house.bucket.created.remove(before)
+        house.has("REJECTED", images=pictures("new") if whole else {**pictures("new"), DOCUMENT: []})
+
+        assert house.run(event("e2")) is (Result.ARCHIVED if whole else Result.PENDING)
+
+        assert before not in house.bucket.keys("manifests")
+        assert len(house.bucket.keys("manifests")) == whole
+
+    def test_an_expired_state_does_not_keep_the_new_one_from_settling(self, house: ArchiveHarness) -> None:
+        house.clock.pass_by(31 * 86_400)
+        house.has("REJECTED", images={**pictures("new"), DOCUMENT: []})
+
+        result = house.deliver(event("e2", received_at=iso(house.clock())))
+
+        assert result.result is Result.ARCHIVED
+        assert house.table[TICKET].types[DOCUMENT] is TypeState.ABSENT
+
+    def test_nothing_of_an_expired_attempt_is_resumed(self) -> None:
+        house = ArchiveHarness(retention_days=1)
+        house.has(images={**pictures(), DOCUMENT: []})
+        assert house.run(event()) is Result.PENDING
+        house.has()
+        house.clock.pass_by(2 * 86_400)
+
+        assert house.run(event()) is Result.ARCHIVED
+
+        assert set(house.bucket.renewed) == {key for key in house.bucket.keys("images") if "/DOCUMENT/" not in key}
