@@ -426,7 +426,7 @@ class TestAnIncompleteTicket:
 
         error = fails(house, event())
 
-        assert (error.detail, error.causes) == ("settings", {"unrecognized_response", "settings"})
+        assert (error.detail, error.causes) == ("settings", frozenset({"unrecognized_response", "settings"}))
 
     def test_raises_an_error_without_content_of_the_vendor(self, house: ArchiveHarness) -> None:
         house.vendor.next("details", UnrecognizedResponse("details_not_json", b"Jane Doe, 1984-06-04"))
