@@ -237,6 +237,7 @@ def test_commands_run_as_they_stand(
         "TICKET": environment["TICKET"],
         "STACK": stack.at.stack_name,
         "QUEUE_ARN": outputs["QueueArn"],
+        "VENDOR_CREDENTIAL_ARN": outputs["VendorCredentialArn"],
         "UUID": mappings[0]["UUID"],
         "VERSION": versions[-1]["Version"],
         "DIR": "fetched",
