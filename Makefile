@@ -65,7 +65,7 @@ lint: setup ## ruff and the template's linters
 typecheck: $(DEV) ## mypy, strict
 	$(BIN)/mypy $(wildcard layers functions clients/python local ops tests bench tools examples/*/code)
 
-fuzz: $(DEV) ## a million bent bodies to each reader, 2,000 bent requests to each route (ARGS="--count N --seed N")
+fuzz: $(DEV) ## a million fuzzed bodies per parser, 2,000 fuzzed requests per route (ARGS="--count N --seed N")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 	FUZZ_REQUESTS=2000 $(BIN)/pytest tests/security/test_api_fuzz.py
 

@@ -158,7 +158,7 @@ def failed(error: Exception) -> Response[str]:
     """Return a problem for any other exception; log and count it if it is the archive's fault."""
     response = problems.response(error, app.current_event.request_context.request_id)
     if response.status_code < 500:
-        count(Metric.REQUESTS_REFUSED)
+        count(Metric.REQUESTS_REJECTED)
         return response
     logger.error("request failed", **describe(error))
     count(Metric.REQUESTS_FAILED)

@@ -17,7 +17,7 @@ _EXISTS = {"PreconditionFailed", "412"}
 _RACE = {"ConditionalRequestConflict", "409"}
 
 
-class Renewing(Protocol):
+class OverwritingStore(Protocol):
     """The part of Bucket that ExpiringBucket uses."""
 
     def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
@@ -88,7 +88,7 @@ class Bucket:
 class ExpiringBucket:
     """Stores the files and details of a ticket that expires: overwrites objects, so that their lifecycle age restarts."""
 
-    def __init__(self, bucket: "Renewing") -> None:
+    def __init__(self, bucket: "OverwritingStore") -> None:
         self._bucket = bucket
 
     def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:

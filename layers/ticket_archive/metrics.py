@@ -26,7 +26,7 @@ class Metric(StrEnum):
     TICKETS_ARCHIVED = "TicketsArchived"
     TICKETS_UNCHANGED = "TicketsUnchanged"
     TICKETS_RECOVERED = "TicketsRecovered"  # archived because the schedule asked again
-    TICKETS_ERASED_ASKED_FOR = "RequestsForErasedTickets"
+    REQUESTS_FOR_ERASED_TICKETS = "RequestsForErasedTickets"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
     WEBHOOKS_QUARANTINED = "WebhooksQuarantined"  # once for each webhook
@@ -52,7 +52,7 @@ class Metric(StrEnum):
     VENDOR_CALLS_NOT_FOUND = "VendorCallsNotFound"
     VENDOR_CALLS_THROTTLED = "VendorCallsThrottled"
     VENDOR_CALLS_UNAVAILABLE = "VendorCallsUnavailable"
-    VENDOR_CALLS_MISBEHAVED = "VendorCallsInvalid"
+    VENDOR_CALLS_INVALID = "VendorCallsInvalid"
     OBJECTS_PUT = "ObjectsPut"
 
     # Schedule handler
@@ -65,7 +65,7 @@ class Metric(StrEnum):
     TICKETS_PENDING = "TicketsPending"
     CUSTOMERS_LISTED = "CustomersListed"
     URLS_ISSUED = "UrlsIssued"
-    REQUESTS_REFUSED = "RequestsRejected"
+    REQUESTS_REJECTED = "RequestsRejected"
     REQUESTS_FAILED = "RequestsFailed"
 
     @property

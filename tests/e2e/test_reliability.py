@@ -20,7 +20,7 @@ from ops.redrive import Outcome, quarantined, redrive
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import PICTURE_BYTES, Sender, WebhookRequest
-from tests.support.log_reader import Told
+from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -144,22 +144,22 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: Ar
 
 
 def test_sixteen_of_the_same_event_at_once_are_one(house: ArchiveHarness) -> None:
-    ticket, told = house.ticket(), Told(house.stack)
+    ticket, log = house.ticket(), LogReader(house.stack)
     one, other = house.event(ticket), house.event(ticket)
     with downstream(house.stack) as consumer:
         house.post(*[one, other] * 8)
-        eventually(lambda: told.look().done[ticket] >= 16 or None, "sixteen messages done")
+        eventually(lambda: log.look().done[ticket] >= 16 or None, "sixteen messages done")
         assert house.calls(ticket) == ONCE_EACH
         assert house.checks.differences(ticket) == []
         assert consumer.keys(ticket) == house.checks.manifests(ticket)
-    assert told.results == Counter(archived=1, duplicate=15)
+    assert log.results == Counter(archived=1, duplicate=15)
 
 
 def test_different_events_of_one_ticket_at_once_are_one_state(house: ArchiveHarness) -> None:
-    ticket, told = house.ticket(), Told(house.stack)
+    ticket, log = house.ticket(), LogReader(house.stack)
     with downstream(house.stack) as consumer, ThreadPoolExecutor(8) as pool:
         list(pool.map(house.post, [house.event(ticket, remaining_attempts=number) for number in range(8)]))
-        eventually(lambda: told.look().done[ticket] >= 8 or None, "eight messages done")
+        eventually(lambda: log.look().done[ticket] >= 8 or None, "eight messages done")
         assert house.checks.differences(ticket) == []
         assert consumer.keys(ticket) == house.checks.manifests(ticket)
 
@@ -236,14 +236,14 @@ def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
         mine = {message.body: message.reason for message in found if mark in message.body}
         return mine if len(mine) == len(poison) else None
 
-    told = ["message_malformed", "message_version", "ticket_malformed", "message_malformed"]
-    assert eventually(reasons, "the poison in quarantine") == dict(zip(poison, told, strict=True))
+    expected = ["message_malformed", "message_version", "ticket_malformed", "message_malformed"]
+    assert eventually(reasons, "the poison in quarantine") == dict(zip(poison, expected, strict=True))
     assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
 def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(house: ArchiveHarness) -> None:
     stack = house.stack
-    before, told = house.ticket(), Told(stack)
+    before, log = house.ticket(), LogReader(stack)
     house.post(house.event(before))
     house.archived(before)
     stack.vendor("revoke_tokens")
@@ -252,22 +252,22 @@ def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(hou
     for ticket in tickets:
         house.archived(ticket)
         assert house.checks.differences(ticket) == []
-    assert told.look().set_visibility_timeout == Counter()
+    assert log.look().set_visibility_timeout == Counter()
 
 
 def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: ArchiveHarness) -> None:
-    stack, ticket, told = house.stack, house.ticket(), Told(house.stack)
+    stack, ticket, log = house.stack, house.ticket(), LogReader(house.stack)
     with downstream(stack) as consumer:
         house.ask(json.dumps({"ticket": ticket}))
         first = house.archived(ticket)
         assert house.calls(ticket) == ONCE_EACH
 
         house.ask(json.dumps({"ticket": ticket, "kind": "onboarding"}))
-        eventually(lambda: told.look().results["already_archived"] or None, "the second request done")
+        eventually(lambda: log.look().results["already_archived"] or None, "the second request done")
         assert house.calls(ticket) == ONCE_EACH
 
         house.ask(json.dumps({"ticket": ticket, "force": True}))
-        eventually(lambda: told.look().results["unchanged"] or None, "the forced request done")
+        eventually(lambda: log.look().results["unchanged"] or None, "the forced request done")
         assert house.calls(ticket) == ONCE_EACH + ONCE_EACH
         again = house.item(ticket)
         assert again is not None

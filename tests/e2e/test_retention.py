@@ -27,7 +27,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
-    """The ends of the ticket's item and events, and the one that its first reception asks for."""
+    """Return when the ticket's item and events expire, and when they should, by the time it was first received."""
     found = stack.dynamodb.query(
         TableName=stack.at.table,
         KeyConditionExpression="ticket = :ticket",

@@ -21,7 +21,7 @@ from ops.redrive import Outcome, dead_letter, redrive
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
-from tests.support.log_reader import Told
+from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -53,7 +53,7 @@ class Load:
     events: Counter[tuple[str, str]]
     manifests: dict[str, list[str]]
     counts: dict[str, Any]
-    told: Told
+    log: LogReader
     personal: set[str]
 
     @property
@@ -73,14 +73,14 @@ def load(stack: LocalStack) -> Iterator[Load]:
     stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
     first = parcels(stuck, stack.at.webhook_secret, doubled=0, junk=0, seed=SEED)
     rest = parcels(well, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
-    told, checks = Told(stack), ConsistencyChecks(stack)
+    log, checks = LogReader(stack), ConsistencyChecks(stack)
     bodies = {parcel.webhook.body for parcel in rest if parcel.reason} | {parcel.webhook.body for parcel in first}
 
     sender = Sender(stack)
     with downstream(stack) as consumer:
         try:
             refused = sender.post(rest)
-            _wait(told, rest)
+            _wait(log, rest)
         finally:
             stack.vendor("rate", share=0.0)
         before = _differences(checks, well)
@@ -89,7 +89,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
             dead = eventually(lambda: _of(stack.at.dead_letter_queue_url, stack, bodies, STUCK), "dead letters", 60)
         before |= _differences(checks, stuck)
         _redrive(stack, checks, dead)
-        _wait(told, [*first, *rest])
+        _wait(log, [*first, *rest])
         after = {ticket: checks.differences(ticket) if before[ticket] else [] for ticket in wanted}
         yield Load(
             sent=[*first, *rest],
@@ -103,7 +103,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
             events=consumer.look(),
             manifests={ticket: checks.manifests(ticket) for ticket in wanted},
             counts=stack.vendor("counts"),
-            told=told,
+            log=log,
             personal=set().union(*(personal_data(stack.vendor("expected", ticket=ticket)) for ticket in wanted[:50])),
         )
 
@@ -166,13 +166,13 @@ def test_no_personal_data_is_in_the_logs_and_the_queues(load: Load) -> None:
     assert [mark for mark in load.personal for form in spelt(mark) if form in text or form in queued] == []
 
 
-def _wait(told: Told, sent: list[WebhookRequest]) -> None:
+def _wait(log: LogReader, sent: list[WebhookRequest]) -> None:
     """Until each of these messages was done, as the functions say: a queue shared with other tests is never empty."""
     wanted = Counter(parcel.ticket or "" for parcel in sent)
 
     ends_at = time.monotonic() + 150
-    while not told.look().done >= wanted:
-        assert time.monotonic() < ends_at, f"not done: {wanted - told.done}; retried: {told.set_visibility_timeout}"
+    while not log.look().done >= wanted:
+        assert time.monotonic() < ends_at, f"not done: {wanted - log.done}; retried: {log.set_visibility_timeout}"
         time.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""A webhook is only a hint where to look: what it says is no fact, and bent on its way it moves nothing.
+"""A webhook is only a hint where to look: what it says is not stored, and an altered one changes nothing.
 
 CBC has no MAC: anybody who sees one can flip any bit of the first block through the IV, without the key.
 """

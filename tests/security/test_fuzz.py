@@ -1,4 +1,4 @@
-"""What strangers send, bent in every way: only what is documented is raised. `make fuzz` runs the full size."""
+"""Fuzzed input raises documented errors only. `make fuzz` runs the full size."""
 
 import pytest
 

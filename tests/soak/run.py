@@ -22,7 +22,7 @@ from tests.soak.workers import Workers
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import Downstream, downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
-from tests.support.log_reader import Told
+from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
 
@@ -96,7 +96,7 @@ class Soak:
     def __init__(self, stack: LocalStack, options: Options, tell: Tell) -> None:
         self.stack, self.options, self.tell = stack, options, tell
         self.result = Result()
-        self.told, self.checks = Told(stack), ConsistencyChecks(stack)
+        self.log, self.checks = LogReader(stack), ConsistencyChecks(stack)
         self.workers = Workers(stack.state, options.seed)
         self.permissions = Permissions(stack, WITHHELD)
         self.sender = Sender(stack)
@@ -201,12 +201,12 @@ class Soak:
             self.result.problems.append(f"{len(refused)} webhooks were never accepted")
 
     def _drain(self, posting: threading.Thread | None = None, *, storm: bool = False, of: int = 0) -> None:
-        idle, kills, begun = 0, 0, sum(self.told.look().done.values())
+        idle, kills, begun = 0, 0, sum(self.log.look().done.values())
         while idle < 3:
             if time.monotonic() > self._ends_at:
                 raise OutOfMinutes
             time.sleep(0.5)
-            done = sum(self.told.look().done.values()) - begun
+            done = sum(self.log.look().done.values()) - begun
             self.workers.measure()
             if storm:
                 self.permissions.tick()
@@ -274,17 +274,17 @@ class Soak:
         if left := messages(stack, stack.at.dead_letter_queue_url):
             result.problems.append(f"{len(left)} dead letters are left")
         self._look_for_personal_data(wanted[:50])
-        self.told.look()
-        result.results, result.set_visibility_timeout = self.told.results, self.told.set_visibility_timeout
+        self.log.look()
+        result.results, result.set_visibility_timeout = self.log.results, self.log.set_visibility_timeout
         result.statuses, result.counts = self.sender.statuses, stack.vendor("counts")
         result.killed, result.withheld = self.workers.killed, self.permissions.moments
-        result.interrupted = self.told.text.count("failed processing SQS batch")
+        result.interrupted = self.log.text.count("failed processing SQS batch")
         result.memory = self.workers.quarters()
         if result.memory[1] > result.memory[0] * MEMORY_GROWTH:
             result.problems.append("the workers' memory grew")
 
     def _look_for_personal_data(self, some: Sequence[str]) -> None:
-        text = self.told.text
+        text = self.log.text
         for ticket in some:
             marks = personal_data(self.stack.vendor("expected", ticket=ticket))
             if any(form in text for mark in marks for form in spelt(mark)):

@@ -1,4 +1,4 @@
-"""What the functions on the stack have said, line by line: which message ended how."""
+"""Read the functions' log: how each message ended."""
 
 import json
 from collections import Counter
@@ -8,8 +8,8 @@ from typing import Any
 from tests.support.stack import LocalStack
 
 
-class Told:
-    """Reads the log from where it ended when this was made."""
+class LogReader:
+    """Reads the log from where it ended at the start."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._path: Path = stack.state / "logs" / "emulator.log"
@@ -21,8 +21,8 @@ class Told:
         self.set_visibility_timeout: Counter[str] = Counter()
         """By what went wrong first."""
 
-    def look(self) -> "Told":
-        """Reads on to the end."""
+    def look(self) -> "LogReader":
+        """Read to the end."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             text = file.read()

@@ -20,6 +20,7 @@ NAMES = [
     "WorkOnTheQueue", "HearsOfRules", "LogsApiRequests", "TellsOfAlarms", "ChecksWebhookCredentials",
     "QueuesTakeTlsOnly", "TicketsErasedAskedFor", "not_understood", "sam-alone", "sam-every", "--skip-bad",
     "broken_lines", "wrong_answers",
+    "Told", "Renewing", "VENDOR_CALLS_MISBEHAVED", "REQUESTS_REFUSED", "TICKETS_ERASED_ASKED_FOR",
 ]  # fmt: skip
 
 PHRASES = [
@@ -28,6 +29,7 @@ PHRASES = [
     "reckon", "reckons", "reckoning", "enciphered", "enciphers", "encipher", "decipher", "deciphers", "deciphered",
     "deciphering", "put off", "puts off", "unrecognised", "is asked for by", "tells of", "hears of", "told of",
     "in all its", "what comes to", "under way", "makes up for",
+    "bent", "mended", "reception",
 ]  # fmt: skip
 
 

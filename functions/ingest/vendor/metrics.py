@@ -21,7 +21,7 @@ _DURATIONS = {
 _FAILURES: dict[type[RetryableError], Metric] = {
     TicketNotFound: Metric.VENDOR_CALLS_NOT_FOUND,
     VendorAuthError: Metric.VENDOR_CALLS_DENIED,
-    InvalidVendorResponse: Metric.VENDOR_CALLS_MISBEHAVED,
+    InvalidVendorResponse: Metric.VENDOR_CALLS_INVALID,
     VendorThrottled: Metric.VENDOR_CALLS_THROTTLED,
     VendorUnavailable: Metric.VENDOR_CALLS_UNAVAILABLE,
 }
@@ -49,7 +49,7 @@ class VendorCalls:
         self._metric_buffer.add(_DURATIONS[call], milliseconds)
         keys = {"call": call.value, "milliseconds": milliseconds}
         if error is not None:
-            self._metric_buffer.add(_FAILURES.get(type(error), Metric.VENDOR_CALLS_MISBEHAVED))
+            self._metric_buffer.add(_FAILURES.get(type(error), Metric.VENDOR_CALLS_INVALID))
             keys |= describe(error)
         if isinstance(error, VendorAuthError):
             logger.warning("vendor call", extra={**keys, "hint": _HINTS.get(error.detail, "")})

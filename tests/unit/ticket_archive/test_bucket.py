@@ -98,7 +98,7 @@ def test_an_object_that_is_not_there_is_botocores_error(s3: Stubber, bucket: Buc
 def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
     renewed: bool, s3: Stubber, bucket: Bucket
 ) -> None:
-    """Renewed, it is put over what is there: a condition would leave the old one, and its age."""
+    """`overwrite` replaces the object: a condition would keep the old one and its age."""
     body = b"picture"
     condition = {} if renewed else {"IfNoneMatch": "*"}
     checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()

@@ -552,7 +552,7 @@ class TestACrashBetweenItemAndManifest:
         assert house.bucket.manifests(TICKET) == []
         return house
 
-    def test_is_mended_by_the_same_event(self, torn: ArchiveHarness) -> None:
+    def test_is_repaired_by_the_same_event(self, torn: ArchiveHarness) -> None:
         assert torn.run(event("e1")) is Result.SUPERSEDED
         torn.check()
 
@@ -568,7 +568,7 @@ class TestACrashBetweenItemAndManifest:
         assert torn.outcomes() == ["ACCEPTED", "REJECTED"]
         torn.check()
 
-    def test_is_mended_by_an_attempt_that_fails(self, torn: ArchiveHarness) -> None:
+    def test_is_repaired_by_an_attempt_that_fails(self, torn: ArchiveHarness) -> None:
         torn.vendor.next("details", FAULT)
 
         fails(torn, event("e2"))
@@ -576,7 +576,7 @@ class TestACrashBetweenItemAndManifest:
         assert torn.outcomes() == ["ACCEPTED"]
         torn.check()
 
-    def test_is_mended_by_an_attempt_that_comes_too_late(self, torn: ArchiveHarness) -> None:
+    def test_is_repaired_by_an_attempt_that_comes_too_late(self, torn: ArchiveHarness) -> None:
         late = event("e0")
         newer = torn.table[TICKET]
         torn.table.items[TICKET] |= {"fetched_at": iso(torn.clock() + timedelta(hours=1))}

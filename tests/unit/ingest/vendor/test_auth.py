@@ -242,7 +242,7 @@ def test_success_resets_the_backoff() -> None:
         clock.time += pause
         with pytest.raises(VendorAuthError):
             source.get(FAR)
-    # WHEN it is mended, and the vendor answers
+    # WHEN it is repaired, and the vendor answers
     vendor.failure = None
     clock.time += 10
     source.get(FAR)
