@@ -145,7 +145,7 @@ def test_every_state_of_a_ticket_is_one_manifest_and_one_event(load: Load) -> No
 
 def test_a_doubled_event_is_recognised(load: Load) -> None:
     doubled = len([parcel for parcel in load.sent if parcel.ticket]) - TICKETS - STUCK
-    results = load.told.results
+    results = load.log.results
     assert results["archived"] == TICKETS + STUCK
     assert results["duplicate"] + results["unchanged"] + results["superseded"] == doubled
     assert results["duplicate"] >= 0.8 * doubled
@@ -160,7 +160,7 @@ def test_junk_is_quarantined_each_with_its_reason_and_sets_off_no_other_alarm(lo
 
 
 def test_no_personal_data_is_in_the_logs_and_the_queues(load: Load) -> None:
-    text = load.told.text
+    text = load.log.text
     queued = b"\n".join([body_of(message) for message in [*load.dead, *load.quarantined]]).decode("utf-8", "replace")
     assert len(load.personal) > 100
     assert [mark for mark in load.personal for form in spelt(mark) if form in text or form in queued] == []

@@ -67,16 +67,16 @@ def _rows(result: Result) -> list[tuple[str, str]]:
     suppressed = results["duplicate"] + results["unchanged"] + results["superseded"]
     return [
         ("tickets", f"{result.tickets}, of which {result.second_states} had a second state"),
-        ("webhooks sent", f"{result.sent}, of which {result.junk} unreadable; answers {_told(result.statuses)}"),
+        ("webhooks sent", f"{result.sent}, of which {result.junk} unreadable; answers {_counts(result.statuses)}"),
         ("archived", f"{result.archived} in the end; {result.archived_before} of the storm's before any redrive"),
-        ("dead letters", f"after the storm {_told(result.dead)}; after the outage {_told(result.dead_in_outage)}"),
+        ("dead letters", f"after the storm {_counts(result.dead)}; after the outage {_counts(result.dead_in_outage)}"),
         ("redriven", str(result.redriven)),
-        ("quarantined", _told(result.quarantined)),
+        ("quarantined", _counts(result.quarantined)),
         ("duplicates suppressed", str(suppressed)),
         ("manifests, events", f"{result.manifests}, {result.events}"),
-        ("retries", _told(result.set_visibility_timeout)),
+        ("retries", _counts(result.set_visibility_timeout)),
         ("vendor calls", f"{calls}, {faults.total()} of them faulty; in the storm {per_ticket:.1f} per ticket"),
-        ("faults", _told(faults)),
+        ("faults", _counts(faults)),
         ("workers killed", f"{result.killed}, {result.interrupted} batches ended with one"),
         ("permissions withheld", f"{result.withheld} times"),
         ("worker memory", f"{result.memory[0]:.0f} MB in the first quarter, {result.memory[1]:.0f} MB in the last"),
@@ -84,7 +84,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
     ]
 
 
-def _told(counts: Counter[str]) -> str:
+def _counts(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"
 
 
