@@ -1,4 +1,4 @@
-# Every command sets up what it needs: run `make` for the list.
+# Every target installs what it needs. Run `make` for the list.
 
 # The first interpreter that works and is new enough; `make PYTHON=…` chooses another.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -26,10 +26,10 @@ export SAM_CLI_TELEMETRY := 0
 .PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env sam-check events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## the three virtual environments (side by side: most of the time goes to waiting for downloads)
+setup: ## create the three virtual environments, in parallel
 	@$(MAKE) --silent --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)
 
 up: setup ## start the local stack and write .local/stack.json (ARGS="--docker --port 4566 …")
@@ -38,59 +38,59 @@ up: setup ## start the local stack and write .local/stack.json (ARGS="--docker -
 down: $(DEV) ## stop what `make up` started
 	@$(BIN)/python -m local down
 
-demo: setup ## from an encrypted webhook to downloaded images, checked byte by byte; leaves nothing running
+demo: setup ## archive tickets on the local stack and compare every byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
 # One worker runs the tests of the local stack, the other everything else beside them.
-test: setup $(SCANNERS) $(AWS_CLI) ## every test (ARGS="-k words tests/unit …")
+test: setup $(SCANNERS) $(AWS_CLI) ## run every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-test-unit: $(DEV) ## the unit tests alone (ARGS="-k words …")
+test-unit: $(DEV) ## run the unit tests (ARGS="-k words …")
 	$(BIN)/pytest -n 2 tests/unit $(ARGS)
 
-soak: setup ## 10,000 tickets while vendor, AWS and workers fail: nothing lost, nothing doubled (ARGS="--tickets 500 …")
+soak: setup ## archive 10,000 tickets while vendor, AWS and workers fail; check that none is lost (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
 
-bench: setup $(BENCH) ## speed, CPU and memory beside three baselines; bench/results.json, growth.svg (ARGS="cold retrieval …")
+bench: setup $(BENCH) ## measure speed, CPU and memory beside three baselines (ARGS="cold retrieval …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench $(ARGS)
 
-capacity: $(DEV) ## limits, an outage and costs at three scales (ARGS="--write", "--set VendorMaxConcurrency=40")
+capacity: $(DEV) ## calculate limits, an outage and costs at three scales (ARGS="--write", "--set VendorMaxConcurrency=40")
 	@PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench.capacity $(ARGS)
 
-lint: setup ## ruff and the template's linters
+lint: setup ## run ruff and cfn-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --extend-exclude '*.md' .
 	$(BIN)/cfn-lint template.yaml examples/*/template.yaml
 
-typecheck: $(DEV) ## mypy, strict
+typecheck: $(DEV) ## run mypy, strict
 	$(BIN)/mypy $(wildcard layers functions clients/python local ops tests bench tools examples/*/code)
 
-fuzz: $(DEV) ## a million fuzzed bodies per parser, 2,000 fuzzed requests per route (ARGS="--count N --seed N")
+fuzz: $(DEV) ## run a million fuzzed bodies per parser, 2,000 fuzzed requests per route (ARGS="--count N --seed N")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 	FUZZ_REQUESTS=2000 $(BIN)/pytest tests/security/test_api_fuzz.py
 
-scan: $(DEV) $(SCANNERS) ## the scanners: the expanded template, the product's code, secrets
+scan: $(DEV) $(SCANNERS) ## scan the expanded template, the code, and the files for secrets
 	@$(BIN)/python -m tools.scan
 
-sbom: $(SCANNERS) ## CycloneDX: what the layer brings into Lambda, with its hashes (SBOM=sbom.json)
+sbom: $(SCANNERS) ## write a CycloneDX bill of the layer's packages, with hashes (SBOM=sbom.json)
 	@.venv-scan/bin/cyclonedx-py requirements layers/requirements.txt --short-PURLs --output-reproducible -o $(SBOM)
 
-audit-deps: $(SCANNERS) ## known vulnerabilities of what the layer brings, by the internet: fails as well where it could not ask
+audit-deps: $(SCANNERS) ## look up known vulnerabilities of the layer's packages; fails without internet
 	@.venv-scan/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r layers/requirements.txt
 
-audit: $(DEV) ## cdk-nag over the expanded template, by npm: docs/security.md answers what it finds
+audit: $(DEV) ## run cdk-nag on the expanded template, from npm; docs/security.md explains the findings
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/audit.mjs "$$folder" && \
 	$(BIN)/python -W ignore -m tools.scan --expand > "$$folder/expanded.json" && cd "$$folder" && \
 	npm install --silent --no-fund --no-audit cdk-nag@2 aws-cdk-lib@2 constructs@10 >/dev/null && \
 	node audit.mjs expanded.json 2>/dev/null
 
-secrets: $(DEV) $(SCANNERS) ## take what looks like a secret today as known: look at the difference before you commit it
+secrets: $(DEV) $(SCANNERS) ## accept what looks like a secret today; review the difference before you commit it
 	@$(BIN)/python -m tools.scan --write-baseline
 
 build: $(SAM_CLI) ## build the application for AWS into .aws-sam
 	$(BUILD)
 
-validate: setup ## what `sam validate --lint` says of the template
+validate: setup ## run `sam validate --lint`
 	$(SAM) validate --lint
 
 # What the targets below run is built for Lambda and not for the emulator, and again only when its sources are newer: to
@@ -121,17 +121,17 @@ sam-env: setup ## print what `sam local` needs in its environment: eval "$$(make
 sam-check: setup
 	@$(BIN)/python -m local sam check
 
-openapi: $(DEV) ## write docs/openapi.json again, the API's description, from the code
+openapi: $(DEV) ## generate docs/openapi.json from the code
 	$(BIN)/python -m local.openapi
 
-events: $(DEV) ## write events/*.json again (ARGS="--secret …")
+events: $(DEV) ## generate events/*.json (ARGS="--secret …")
 	$(BIN)/python -m local.events $(ARGS)
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
 	--allow-unsafe --strip-extras --annotation-style=line \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-requirements: $(DEV) ## pin every requirement again, newest versions, with hashes for all platforms
+requirements: $(DEV) ## pin the newest version of every requirement, with hashes
 	$(COMPILE) requirements/pip.in -o requirements/pip.txt
 	$(COMPILE) layers/requirements.in -o layers/requirements.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
@@ -142,7 +142,7 @@ requirements: $(DEV) ## pin every requirement again, newest versions, with hashe
 	$(COMPILE) requirements/scan.in -o requirements/scan.txt
 	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
-clean: ## stop the local stack; remove what was built, and the environments
+clean: ## stop the local stack; delete builds and environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
