@@ -83,36 +83,38 @@ class ArchiveHarness:
 
 
 @pytest.fixture(scope="module")
-def house(stack: LocalStack) -> ArchiveHarness:
+def harness(stack: LocalStack) -> ArchiveHarness:
     return ArchiveHarness(stack)
 
 
-def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(house: ArchiveHarness) -> None:
+def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(
+    harness: ArchiveHarness,
+) -> None:
     """GIVEN a document that is not ready for two attempts, WHEN its event comes, THEN the third archives it."""
-    ticket = house.ticket()
-    house.stack.vendor("script", fault="not_ready", endpoint="images", ticket=ticket, type="DOCUMENT", times=2)
-    with downstream(house.stack) as consumer:
-        house.post(house.event(ticket))
-        waiting = house.until(ticket, lambda item: item.state is TicketState.INCOMPLETE, "incomplete")
+    ticket = harness.ticket()
+    harness.stack.vendor("script", fault="not_ready", endpoint="images", ticket=ticket, type="DOCUMENT", times=2)
+    with downstream(harness.stack) as consumer:
+        harness.post(harness.event(ticket))
+        waiting = harness.until(ticket, lambda item: item.state is TicketState.INCOMPLETE, "incomplete")
         kept = {image.key for image in waiting.images}
         assert waiting.types[ImageType.DOCUMENT] == "failed"
         assert len(kept) == 4
-        assert house.checks.manifests(ticket) == []
+        assert harness.checks.manifests(ticket) == []
 
-        archived = house.archived(ticket)
+        archived = harness.archived(ticket)
         assert kept < {image.key for image in archived.images}
-        assert house.calls(ticket) == ONCE_EACH + Counter(DOCUMENT=2)
-        assert house.checks.differences(ticket) == []
-        eventually(lambda: consumer.keys(ticket) == house.checks.manifests(ticket) or None, "one event")
+        assert harness.calls(ticket) == ONCE_EACH + Counter(DOCUMENT=2)
+        assert harness.checks.differences(ticket) == []
+        eventually(lambda: consumer.keys(ticket) == harness.checks.manifests(ticket) or None, "one event")
 
 
-def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: ArchiveHarness) -> None:
-    stack, ticket = house.stack, house.ticket()
+def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(harness: ArchiveHarness) -> None:
+    stack, ticket = harness.stack, harness.ticket()
     # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
     stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket)
-    event = house.event(ticket)
+    event = harness.event(ticket)
     with dead_letters_after(stack, 1):
-        house.post(event)
+        harness.post(event)
 
         def dead() -> bool | None:
             return event.body in map(body_of, messages(stack, stack.at.dead_letter_queue_url)) or None
@@ -125,7 +127,7 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: Ar
     ]
     tick = (EVENTS / "schedule_tick.json").read_bytes()
     assert _requeued(stack, function, tick) == 0, "it is not due yet"
-    item = house.item(ticket)
+    item = harness.item(ticket)
     assert item is not None
     assert item.state is TicketState.INCOMPLETE
     stack.dynamodb.update_item(
@@ -138,69 +140,69 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(house: Ar
     assert _requeued(stack, function, tick) >= 1
     assert _requeued(stack, function, tick) == 0
     # THEN it is archived, from what was kept of it
-    house.archived(ticket)
-    assert house.calls(ticket) == ONCE_EACH + Counter(details=1)
-    assert house.checks.differences(ticket) == []
+    harness.archived(ticket)
+    assert harness.calls(ticket) == ONCE_EACH + Counter(details=1)
+    assert harness.checks.differences(ticket) == []
 
 
-def test_sixteen_of_the_same_event_at_once_are_one(house: ArchiveHarness) -> None:
-    ticket, log = house.ticket(), LogReader(house.stack)
-    one, other = house.event(ticket), house.event(ticket)
-    with downstream(house.stack) as consumer:
-        house.post(*[one, other] * 8)
+def test_sixteen_of_the_same_event_at_once_are_one(harness: ArchiveHarness) -> None:
+    ticket, log = harness.ticket(), LogReader(harness.stack)
+    one, other = harness.event(ticket), harness.event(ticket)
+    with downstream(harness.stack) as consumer:
+        harness.post(*[one, other] * 8)
         eventually(lambda: log.look().done[ticket] >= 16 or None, "sixteen messages done")
-        assert house.calls(ticket) == ONCE_EACH
-        assert house.checks.differences(ticket) == []
-        assert consumer.keys(ticket) == house.checks.manifests(ticket)
+        assert harness.calls(ticket) == ONCE_EACH
+        assert harness.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
     assert log.results == Counter(archived=1, duplicate=15)
 
 
-def test_different_events_of_one_ticket_at_once_are_one_state(house: ArchiveHarness) -> None:
-    ticket, log = house.ticket(), LogReader(house.stack)
-    with downstream(house.stack) as consumer, ThreadPoolExecutor(8) as pool:
-        list(pool.map(house.post, [house.event(ticket, remaining_attempts=number) for number in range(8)]))
+def test_different_events_of_one_ticket_at_once_are_one_state(harness: ArchiveHarness) -> None:
+    ticket, log = harness.ticket(), LogReader(harness.stack)
+    with downstream(harness.stack) as consumer, ThreadPoolExecutor(8) as pool:
+        list(pool.map(harness.post, [harness.event(ticket, remaining_attempts=number) for number in range(8)]))
         eventually(lambda: log.look().done[ticket] >= 8 or None, "eight messages done")
-        assert house.checks.differences(ticket) == []
-        assert consumer.keys(ticket) == house.checks.manifests(ticket)
+        assert harness.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
 
 
-def test_accepted_rejected_accepted_are_three_states_with_an_event_each(house: ArchiveHarness) -> None:
-    stack, ticket = house.stack, house.ticket()
+def test_accepted_rejected_accepted_are_three_states_with_an_event_each(harness: ArchiveHarness) -> None:
+    stack, ticket = harness.stack, harness.ticket()
     seen: set[str] = set()
     with downstream(stack) as consumer:
         for number, outcome in enumerate(("ACCEPTED", "REJECTED", "ACCEPTED")):
             stack.vendor("state", ticket=ticket, outcome=outcome)
-            house.post(house.event(ticket, flow_status=outcome, processed=number))
-            item = house.until(ticket, lambda item: (item.version or "") not in {*seen, ""}, f"{outcome}, {number}")
+            harness.post(harness.event(ticket, flow_status=outcome, processed=number))
+            item = harness.until(ticket, lambda item: (item.version or "") not in {*seen, ""}, f"{outcome}, {number}")
             assert item.outcome == outcome
             seen.add(item.version or "")
 
         eventually(lambda: len(consumer.keys(ticket)) >= 3 or None, "three events")
-        assert consumer.keys(ticket) == house.checks.manifests(ticket)
-    assert house.checks.differences(ticket, states=3) == []
+        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
+    assert harness.checks.differences(ticket, states=3) == []
 
 
-def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(house: ArchiveHarness) -> None:
-    stack, ticket = house.stack, house.ticket()
+def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(harness: ArchiveHarness) -> None:
+    stack, ticket = harness.stack, harness.ticket()
     secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
     # GIVEN a vendor that encrypts with a secret that nobody entered here
     new = uuid4().hex
     sealed = webhooks.encrypted(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
-    house.post(sealed)
+    harness.post(sealed)
 
     def held() -> str | None:
         found = messages(stack, stack.at.quarantine_queue_url)
         return next((message.id for message in found if body_of(message) == sealed.body), None)
 
     message = eventually(held, "the webhook in quarantine")
-    assert house.item(ticket) is None
+    assert harness.item(ticket) is None
     assert sealed.body not in map(body_of, messages(stack, stack.at.dead_letter_queue_url))
     # WHEN it is entered, the functions have heard of it, and the quarantine is redriven
     stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": new}))
     try:
         _forget_secrets(stack)
-        before = house.ticket()
-        house.post(house.event(before))  # still encrypted with the previous secret
+        before = harness.ticket()
+        harness.post(harness.event(before))  # still encrypted with the previous secret
         moved = redrive(
             Queue(stack.sqs, stack.at.quarantine_queue_url),
             Queue(stack.sqs, stack.at.queue_url),
@@ -212,24 +214,24 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
         )
         # THEN it is archived, and so is what was on its way during the rotation
         assert [(each.outcome, each.message.reason) for each in moved] == [(Outcome.MOVED, "undecipherable")]
-        house.archived(ticket)
-        house.archived(before)
+        harness.archived(ticket)
+        harness.archived(before)
     finally:
         stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": stack.at.webhook_secret}))
         _forget_secrets(stack)
-    assert house.checks.differences(ticket) == []
+    assert harness.checks.differences(ticket) == []
 
 
-def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
-    stack = house.stack
-    good = [house.ticket() for _ in range(4)]
+def test_poison_in_a_batch_costs_no_neighbour(harness: ArchiveHarness) -> None:
+    stack = harness.stack
+    good = [harness.ticket() for _ in range(4)]
     mark = uuid4().hex
     poison = [f"not json {mark}", f'{{"v": 9, "ticket": "{mark}"}}', f'{{"ticket": "../{mark}"}}', f'["{mark}"]']
     stack.vendor("script", fault="too_deep", endpoint="details", ticket=good[3])
-    house.ask(*[body for pair in zip(poison, map(ticket_message, good), strict=True) for body in pair])
+    harness.ask(*[body for pair in zip(poison, map(ticket_message, good), strict=True) for body in pair])
     for ticket in good:
-        house.archived(ticket)
-        assert house.checks.differences(ticket) == []
+        harness.archived(ticket)
+        assert harness.checks.differences(ticket) == []
 
     def reasons() -> dict[str, str | None] | None:
         found = messages(stack, stack.at.quarantine_queue_url)
@@ -241,39 +243,39 @@ def test_poison_in_a_batch_costs_no_neighbour(house: ArchiveHarness) -> None:
     assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
-def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(house: ArchiveHarness) -> None:
-    stack = house.stack
-    before, log = house.ticket(), LogReader(stack)
-    house.post(house.event(before))
-    house.archived(before)
+def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(harness: ArchiveHarness) -> None:
+    stack = harness.stack
+    before, log = harness.ticket(), LogReader(stack)
+    harness.post(harness.event(before))
+    harness.archived(before)
     stack.vendor("revoke_tokens")
-    tickets = [house.ticket() for _ in range(3)]
-    house.post(*map(house.event, tickets))
+    tickets = [harness.ticket() for _ in range(3)]
+    harness.post(*map(harness.event, tickets))
     for ticket in tickets:
-        house.archived(ticket)
-        assert house.checks.differences(ticket) == []
+        harness.archived(ticket)
+        assert harness.checks.differences(ticket) == []
     assert log.look().set_visibility_timeout == Counter()
 
 
-def test_a_ticket_is_archived_by_request_and_again_only_by_force(house: ArchiveHarness) -> None:
-    stack, ticket, log = house.stack, house.ticket(), LogReader(house.stack)
+def test_a_ticket_is_archived_by_request_and_again_only_by_force(harness: ArchiveHarness) -> None:
+    stack, ticket, log = harness.stack, harness.ticket(), LogReader(harness.stack)
     with downstream(stack) as consumer:
-        house.ask(json.dumps({"ticket": ticket}))
-        first = house.archived(ticket)
-        assert house.calls(ticket) == ONCE_EACH
+        harness.ask(json.dumps({"ticket": ticket}))
+        first = harness.archived(ticket)
+        assert harness.calls(ticket) == ONCE_EACH
 
-        house.ask(json.dumps({"ticket": ticket, "kind": "onboarding"}))
+        harness.ask(json.dumps({"ticket": ticket, "kind": "onboarding"}))
         eventually(lambda: log.look().results["already_archived"] or None, "the second request done")
-        assert house.calls(ticket) == ONCE_EACH
+        assert harness.calls(ticket) == ONCE_EACH
 
-        house.ask(json.dumps({"ticket": ticket, "force": True}))
+        harness.ask(json.dumps({"ticket": ticket, "force": True}))
         eventually(lambda: log.look().results["unchanged"] or None, "the forced request done")
-        assert house.calls(ticket) == ONCE_EACH + ONCE_EACH
-        again = house.item(ticket)
+        assert harness.calls(ticket) == ONCE_EACH + ONCE_EACH
+        again = harness.item(ticket)
         assert again is not None
         assert again.version == first.version
-        assert house.checks.differences(ticket) == []
-        assert consumer.keys(ticket) == house.checks.manifests(ticket)
+        assert harness.checks.differences(ticket) == []
+        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
 
 
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:

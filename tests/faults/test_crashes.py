@@ -76,36 +76,36 @@ class Stack:
     """Everything that outlives a process, and one message in the queue."""
 
     def __init__(self) -> None:
-        self.house = ArchiveHarness()
-        self.effects = self.house.effects
-        self.queue = self.house.queue
-        self.store = self.house.store
+        self.harness = ArchiveHarness()
+        self.effects = self.harness.effects
+        self.queue = self.harness.queue
+        self.store = self.harness.store
         self.message = ""
 
     def process(self, body: str, receives: int) -> list[str]:
         """Deliver a message to a new process. Raises Died."""
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
-            made = replace(self.house.sqs_dependencies(calls, self.house.processor(calls)), max_receives=DELIVERIES)
+            made = replace(self.harness.sqs_dependencies(calls, self.harness.processor(calls)), max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)
             answer = sqs_handler.handle({"Records": [sqs_record(body, receives, "m1")]}, cast("Any", FakeContext()))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
         """Deliver an event, which arrives now, and the messages that it causes until all are done."""
-        self.house.clock.pass_by(61)
-        self.message = webhook(event, received_at=iso(self.house.clock()))
+        self.harness.clock.pass_by(61)
+        self.message = webhook(event, received_at=iso(self.harness.clock()))
         self.deliver_message(self.message, crash)
 
     def deliver_message(self, body: str, crash: Crash | None = None) -> None:
         for receives in range(1, DELIVERIES):
             if self.deliver_once(body, crash, receives):
                 break
-            self.house.clock.pass_by(61)
+            self.harness.clock.pass_by(61)
         else:
             raise AssertionError("never done")
         while self.queue.sent:
             body, delay = self.queue.sent.pop(0)
-            self.house.clock.pass_by(delay)
+            self.harness.clock.pass_by(delay)
             self.deliver_message(body, crash)
 
     def deliver_once(self, body: str, crash: Crash | None = None, receives: int = 1) -> bool:
@@ -124,11 +124,11 @@ class Stack:
 
     def left(self) -> dict[str, Any]:
         """What a crash must not change."""
-        manifests = [{**each, "archived_at": "then"} for each in self.house.bucket.manifests(TICKET)]
+        manifests = [{**each, "archived_at": "then"} for each in self.harness.bucket.manifests(TICKET)]
         return {
-            "item": {name: v for name, v in self.house.table.items[TICKET].items() if name not in PASSING},
-            "events": sorted(self.house.table.events),
-            "objects": {key: body for key, body in self.house.bucket.objects.items() if "/manifests/" not in key},
+            "item": {name: v for name, v in self.harness.table.items[TICKET].items() if name not in PASSING},
+            "events": sorted(self.harness.table.events),
+            "objects": {key: body for key, body in self.harness.bucket.objects.items() if "/manifests/" not in key},
             "manifests": manifests,
             "quarantined": self.queue.quarantined,
         }
@@ -143,8 +143,8 @@ EXACT = b'{"flow_status": "ACCEPTED", "score": 0.1234567890123456789012345678901
 def new(crash: Crash | None) -> Stack:
     """A ticket that is whole at once, one image of it behind a link."""
     stack = Stack()
-    stack.house.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
-    stack.house.vendor.links[LINK.url] = picture("front")
+    stack.harness.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
+    stack.harness.vendor.links[LINK.url] = picture("front")
     stack.deliver(COMPLETED, crash)
     return stack
 
@@ -152,13 +152,13 @@ def new(crash: Crash | None) -> Stack:
 def hard(crash: Crash | None) -> Stack:
     """A ticket whose details go to the bucket, and whose document is not understood at first."""
     stack = Stack()
-    stack.house.vendor.becomes(TICKET, read_details(EXACT), pictures())
+    stack.harness.vendor.becomes(TICKET, read_details(EXACT), pictures())
 
     def document() -> object:
-        understood = stack.house.bucket.keys("unrecognized")
+        understood = stack.harness.bucket.keys("unrecognized")
         return pictures()[DOCUMENT] if understood else UnrecognizedResponse("no_image", b"<html>Good day</html>")
 
-    stack.house.vendor.images_of[TICKET, DOCUMENT] = document  # type: ignore[assignment]
+    stack.harness.vendor.images_of[TICKET, DOCUMENT] = document  # type: ignore[assignment]
     stack.deliver(COMPLETED, crash)
     return stack
 
@@ -166,10 +166,10 @@ def hard(crash: Crash | None) -> Stack:
 def changed(crash: Crash | None) -> Stack:
     """An archived ticket that is rejected later, with new pictures."""
     stack = Stack()
-    stack.house.has("ACCEPTED")
+    stack.harness.has("ACCEPTED")
     stack.deliver(COMPLETED)
     stack.effects.log.clear()
-    stack.house.has("REJECTED", pictures(" again"))
+    stack.harness.has("REJECTED", pictures(" again"))
     stack.deliver(REJECTED, crash)
     return stack
 
@@ -209,7 +209,7 @@ def test_a_crash_changes_nothing_that_stays(
     story: Story, kind: Kind, when: When, late: Callable[[Crash], None]
 ) -> None:
     undisturbed = story(None)
-    undisturbed.house.check()
+    undisturbed.harness.check()
     wanted = undisturbed.left()
 
     for name, nth in boundaries(story):
@@ -220,7 +220,7 @@ def test_a_crash_changes_nothing_that_stays(
 
         assert crash.happened, crash
         assert stack.left() == wanted, crash
-        stack.house.check()
+        stack.harness.check()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -238,7 +238,7 @@ def test_one_more_delivery_after_a_crash_changes_nothing_either(
         stack.deliver_message(stack.message)
 
         assert stack.left() == before, crash
-        stack.house.check()
+        stack.harness.check()
 
 
 @pytest.mark.parametrize("when", WHENS)
@@ -251,20 +251,20 @@ def test_another_event_between_a_crash_and_the_next_delivery_ends_with_the_newes
         crash = Crash(kind, when, name, nth)
         late(crash)
         stack = Stack()
-        stack.house.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
-        stack.house.vendor.links[LINK.url] = picture("front")
+        stack.harness.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
+        stack.harness.vendor.links[LINK.url] = picture("front")
 
-        completed = webhook(COMPLETED, received_at=iso(stack.house.clock()))
+        completed = webhook(COMPLETED, received_at=iso(stack.harness.clock()))
         done = stack.deliver_once(completed, crash)
-        stack.house.has("REJECTED", pictures(" again"))
+        stack.harness.has("REJECTED", pictures(" again"))
         stack.deliver(REJECTED)
         if not done:
             stack.deliver_message(completed)
 
-        assert stack.house.table[TICKET].outcome == "REJECTED", crash
-        assert stack.house.outcomes()[-1] == "REJECTED", crash
-        stack.house.check()
-        told.add(tuple(stack.house.outcomes()))
+        assert stack.harness.table[TICKET].outcome == "REJECTED", crash
+        assert stack.harness.outcomes()[-1] == "REJECTED", crash
+        stack.harness.check()
+        told.add(tuple(stack.harness.outcomes()))
 
     assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
 
@@ -296,9 +296,9 @@ def test_the_stories_have_every_kind_of_call_in_them() -> None:
 
 
 def test_the_undisturbed_runs_are_what_they_are_meant_to_be() -> None:
-    assert new(None).house.outcomes() == ["ACCEPTED"]
-    assert changed(None).house.outcomes() == ["ACCEPTED", "REJECTED"]
+    assert new(None).harness.outcomes() == ["ACCEPTED"]
+    assert changed(None).harness.outcomes() == ["ACCEPTED", "REJECTED"]
     stack = hard(None)
-    assert stack.house.outcomes() == ["ACCEPTED"]
-    assert stack.house.table[TICKET].attempts == 2
-    assert {image.type for image in stack.house.table[TICKET].images} == {SELFIES, DOCUMENT, PORTRAIT}
+    assert stack.harness.outcomes() == ["ACCEPTED"]
+    assert stack.harness.table[TICKET].attempts == 2
+    assert {image.type for image in stack.harness.table[TICKET].images} == {SELFIES, DOCUMENT, PORTRAIT}

@@ -19,10 +19,10 @@ from ticket_archive.webhook_encryption import encrypt_event
 KEY, IV = bytes(range(32)), bytes(range(16))
 
 
-def process(house: ArchiveHarness, body: bytes, iv: str) -> str:
+def process(harness: ArchiveHarness, body: bytes, iv: str) -> str:
     """Return the result of a webhook."""
     text = webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
-    processor = house.processor(secrets=lambda: [KEY])
+    processor = harness.processor(secrets=lambda: [KEY])
     return processor.process(Message(body=text, id="m1", sent_at=RECEIVED_AT), monotonic_in(5)).result
 
 
@@ -34,8 +34,8 @@ def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
 
 def test_what_an_event_says_is_no_fact() -> None:
     """GIVEN an event that calls a rejected ticket accepted, and another's, THEN the vendor's answer alone is kept."""
-    house = ArchiveHarness()
-    house.has("REJECTED")
+    harness = ArchiveHarness()
+    harness.has("REJECTED")
     claims: dict[str, Any] = {
         "flow_status": "ACCEPTED",
         "disposition": "FORGED",
@@ -43,18 +43,22 @@ def test_what_an_event_says_is_no_fact() -> None:
         "cifcode": "FORGED",
     }
 
-    process(house, *sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
+    process(harness, *sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
 
-    assert house.table[TICKET].outcome == "REJECTED"
-    told = [house.table.items, {str(key): event for key, event in house.table.events.items()}, house.bucket.created]
-    assert "FORGED" not in json.dumps([*told, house.bucket.manifests(TICKET)], default=str)
+    assert harness.table[TICKET].outcome == "REJECTED"
+    told = [
+        harness.table.items,
+        {str(key): event for key, event in harness.table.events.items()},
+        harness.bucket.created,
+    ]
+    assert "FORGED" not in json.dumps([*told, harness.bucket.manifests(TICKET)], default=str)
 
 
 @pytest.mark.parametrize("bit", range(128))
 def test_an_event_whose_iv_was_altered_archives_nothing(bit: int) -> None:
     """GIVEN a recorded webhook with one bit of its IV flipped, THEN it is unreadable, or names an unknown ticket."""
-    house = ArchiveHarness()
-    house.has("REJECTED")
+    harness = ArchiveHarness()
+    harness.has("REJECTED")
     body, _ = sealed()
     altered = bytearray(IV)
     altered[bit // 8] ^= 1 << bit % 8
@@ -62,10 +66,10 @@ def test_an_event_whose_iv_was_altered_archives_nothing(bit: int) -> None:
 
     result = ""
     with suppress(TicketNotFound):
-        result = process(house, body, iv)
+        result = process(harness, body, iv)
 
     assert result in ("", QUARANTINED)
-    assert len(house.queue.quarantined) == (result == QUARANTINED)
-    assert house.table.items == {}
-    assert house.table.events == {}
-    assert house.bucket.created == []
+    assert len(harness.queue.quarantined) == (result == QUARANTINED)
+    assert harness.table.items == {}
+    assert harness.table.events == {}
+    assert harness.bucket.created == []

@@ -112,10 +112,10 @@ class SqsOracle:
     """The SQS handler with this key as its secret, and what can be observed of each message."""
 
     def __init__(self, key: bytes, calls: ContextThreadPool) -> None:
-        house = ArchiveHarness()
-        self.queue = house.queue
+        harness = ArchiveHarness()
+        self.queue = harness.queue
         self.seen: dict[str, tuple[str, ...]] = {}
-        self.sqs = house.sqs_dependencies(calls, house.processor(secrets=lambda: [key]))
+        self.sqs = harness.sqs_dependencies(calls, harness.processor(secrets=lambda: [key]))
 
     def ask(self, asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
         """Message by message what is answered and quarantined; in batches, as Lambda brings them."""

@@ -36,12 +36,12 @@ def images(mark: object) -> Pictures:
     return {SELFIES: [picture(f"selfie {mark}")], DOCUMENT: [picture(f"front {mark}"), picture(f"back {mark}")]}
 
 
-def house() -> ArchiveHarness:
+def harness() -> ArchiveHarness:
     return ArchiveHarness(image_types=TYPES)
 
 
-def becomes(house: ArchiveHarness, number: int) -> None:
-    house.has(STATES[number], images(number), serial=number)
+def becomes(harness: ArchiveHarness, number: int) -> None:
+    harness.has(STATES[number], images(number), serial=number)
 
 
 def begin(steps: Steps, archive: ArchiveHarness, number: int) -> Attempt:
@@ -61,7 +61,7 @@ def doubled(order: tuple[int, ...]) -> Iterator[list[int]]:
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_events_that_come_late_in_any_order_find_the_newest_state_once(order: tuple[int, ...]) -> None:
     for deliveries in doubled(order):
-        archive = house()
+        archive = harness()
         becomes(archive, 3)
 
         for number in deliveries:
@@ -77,7 +77,7 @@ def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_ann
     order: tuple[int, ...],
 ) -> None:
     for deliveries in doubled(order):
-        archive = house()
+        archive = harness()
         told: set[int] = set()
 
         for number in deliveries:
@@ -94,7 +94,7 @@ def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_ann
 @pytest.mark.parametrize("moment", ["table.archive", "vendor.details"])
 def test_attempts_that_began_in_order_may_end_in_any_order(order: tuple[int, ...], moment: str) -> None:
     for deliveries in doubled(order):
-        archive = house()
+        archive = harness()
         with Steps(archive.effects) as steps:
             attempts = []
             for number in range(4):
@@ -115,7 +115,7 @@ def test_attempts_that_began_in_order_may_end_in_any_order(order: tuple[int, ...
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_attempts_of_one_event_that_end_in_any_order_make_one_state(order: tuple[int, ...]) -> None:
-    archive = house()
+    archive = harness()
     becomes(archive, 0)
     with Steps(archive.effects) as steps:
         attempts = [begin(steps, archive, 0).until("table.archive") for _ in order]
@@ -130,7 +130,7 @@ def test_attempts_of_one_event_that_end_in_any_order_make_one_state(order: tuple
 def test_attempts_that_are_killed_in_any_order_leave_nothing_that_a_delivery_does_not_mend(
     order: tuple[int, ...],
 ) -> None:
-    archive = house()
+    archive = harness()
     with Steps(archive.effects) as steps:
         for number in order:
             becomes(archive, number)
@@ -160,8 +160,8 @@ class Tickets(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = house()
-        self.steps = Steps(self.house.effects)
+        self.harness = harness()
+        self.steps = Steps(self.harness.effects)
         self.sent: list[ArchiveRequest] = []
         self.queue: list[ArchiveRequest] = []
         self.in_flight: list[Delivery] = []
@@ -175,7 +175,7 @@ class Tickets(RuleBasedStateMachine):
     @rule(state=st.sampled_from([0, 0, 1, 2]))
     def the_vendors_ticket_changes(self, state: int) -> None:
         # Back to an earlier state as often as not; the pictures are those of the state.
-        becomes(self.house, state)
+        becomes(self.harness, state)
         self.sent.append(event(f"e{len(self.sent)}"))
         self.queue.append(self.sent[-1])
 
@@ -193,7 +193,7 @@ class Tickets(RuleBasedStateMachine):
     @rule(which=WHICH, place=PLACES)
     def a_message_is_delivered(self, which: int, place: str) -> None:
         message = self.queue.pop(which % len(self.queue))
-        delivery = message, self.steps.begin(partial(self.house.run, message))
+        delivery = message, self.steps.begin(partial(self.harness.run, message))
         self.in_flight.append(delivery)
         self._come_to(delivery, place)
 
@@ -219,39 +219,39 @@ class Tickets(RuleBasedStateMachine):
         delivery[1].kill()
         self._go_on(delivery, 0)
 
-    @precondition(lambda self: not any(self.house.vendor.next_answers.values()))
+    @precondition(lambda self: not any(self.harness.vendor.next_answers.values()))
     @rule(part=st.sampled_from([DOCUMENT.value, SELFIES.value, "details"]), empty=st.booleans())
     def the_vendor_fails_once(self, part: str, empty: bool) -> None:
-        self.house.vendor.next(part, () if empty and part != "details" else VendorUnavailable("503"))
+        self.harness.vendor.next(part, () if empty and part != "details" else VendorUnavailable("503"))
 
     @precondition(lambda self: self.may_be_erased and not self.erased)
     @rule()
     def the_ticket_is_erased(self) -> None:
-        self.house.table.erase(TICKET)
+        self.harness.table.erase(TICKET)
         self.erased = True
 
     @invariant()
     def no_manifest_speaks_of_what_is_not_there(self) -> None:
-        assert self.house.broken == []
+        assert self.harness.broken == []
 
     @invariant()
     def each_manifest_is_of_a_state_that_was_and_comes_in_its_turn(self) -> None:
-        versions = [manifest["version"] for manifest in self.house.bucket.manifests(TICKET)]
-        assert versions == self.house.table.history.get(TICKET, [])[: len(versions)]
+        versions = [manifest["version"] for manifest in self.harness.bucket.manifests(TICKET)]
+        assert versions == self.harness.table.history.get(TICKET, [])[: len(versions)]
 
     @invariant()
     def each_state_differs_from_the_one_before_it(self) -> None:
-        manifests = self.house.bucket.manifests(TICKET)
+        manifests = self.harness.bucket.manifests(TICKET)
         states = [(each["outcome"], each["details"], each["images"]) for each in manifests]
         assert all(one != next_one for one, next_one in pairwise(states))
 
     @invariant()
     def what_is_erased_stays_so(self) -> None:
         if self.erased:
-            assert self.house.table.items[TICKET].keys() == {"ticket", "record", "state"}
+            assert self.harness.table.items[TICKET].keys() == {"ticket", "record", "state"}
 
     def teardown(self) -> None:
-        self.house.vendor.next_answers.clear()
+        self.harness.vendor.next_answers.clear()
         for delivery in list(self.in_flight):
             self._go_on(delivery, 1000)
         while self.queue:
@@ -259,14 +259,14 @@ class Tickets(RuleBasedStateMachine):
         if self.erased:
             self.what_is_erased_stays_so()
             return
-        self.house.check()
-        item = self.house.table[TICKET]
+        self.harness.check()
+        item = self.harness.table[TICKET]
         assert item.state is TicketState.ARCHIVED
-        assert item.attributes["details"] == self.house.vendor.details_of[TICKET].value
-        assert [self.house.bucket[image.key] for image in item.images] == [
+        assert item.attributes["details"] == self.harness.vendor.details_of[TICKET].value
+        assert [self.harness.bucket[image.key] for image in item.images] == [
             image.data
             for kind in ImageType
-            for image in self.house.vendor.images_of[TICKET, kind]
+            for image in self.harness.vendor.images_of[TICKET, kind]
             if isinstance(image, InlineFile)
         ]
 
@@ -292,9 +292,9 @@ class Tickets(RuleBasedStateMachine):
 
     def _deliver_until_done(self, message: ArchiveRequest) -> None:
         for _ in range(5):
-            self.house.clock.pass_by(61)  # as long as an event waits that comes soon after a fetch
+            self.harness.clock.pass_by(61)  # as long as an event waits that comes soon after a fetch
             try:
-                self.house.run(message)
+                self.harness.run(message)
             except RetryableError:
                 continue
             except TicketErased:
@@ -304,8 +304,8 @@ class Tickets(RuleBasedStateMachine):
         raise AssertionError("never done")
 
     def _queue_follow_ups(self) -> None:
-        self.queue += self.house.follow_ups
-        self.house.follow_ups.clear()
+        self.queue += self.harness.follow_ups
+        self.harness.follow_ups.clear()
 
 
 class TicketsThatAreErased(Tickets):
