@@ -41,11 +41,11 @@ class SqsHarness:
     """The SQS handler's dependencies as fakes; every ticket of TICKETS is ACCEPTED."""
 
     def __init__(self, calls: ContextThreadPool) -> None:
-        self.house = ArchiveHarness(pool=calls)
+        self.archive = ArchiveHarness(pool=calls)
         for ticket in TICKETS:
-            self.house.has(ticket=ticket)
-        self.queue = self.house.queue
-        self.resources = self.house.sqs_dependencies(calls)
+            self.archive.has(ticket=ticket)
+        self.queue = self.archive.queue
+        self.resources = self.archive.sqs_dependencies(calls)
 
     def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
         """The identifiers that go back."""
@@ -79,7 +79,7 @@ def fails_with(harness: SqsHarness, ticket: str, error: Exception) -> None:
         if when == "before" and name == f"table.get {ticket}":
             raise error
 
-    harness.house.effects.hook = hook
+    harness.archive.effects.hook = hook
 
 
 def counted() -> dict[str, float]:
@@ -90,14 +90,14 @@ class TestABatch:
     def test_that_succeeds_gives_nothing_back(self, harness: SqsHarness) -> None:
         assert harness.handle(*(sqs_record(ticket_message(ticket)) for ticket in TICKETS)) == []
 
-        assert {harness.house.table[ticket].state for ticket in TICKETS} == {TicketState.ARCHIVED}
+        assert {harness.archive.table[ticket].state for ticket in TICKETS} == {TicketState.ARCHIVED}
         assert harness.queue.pauses == {}
         for ticket in TICKETS:
-            harness.house.check(ticket)
+            harness.archive.check(ticket)
 
     def test_is_worked_on_at_the_same_time(self, harness: SqsHarness) -> None:
         together = threading.Barrier(len(TICKETS), timeout=5)
-        harness.house.effects.hook = lambda when, name: (
+        harness.archive.effects.hook = lambda when, name: (
             cast("None", together.wait()) if when == "before" and name.startswith("table.get") else None
         )
 
@@ -110,12 +110,12 @@ class TestABatch:
             if when == "before" and name.startswith("table.get") and (error := broken.get(name.split()[1])):
                 raise error
 
-        harness.house.effects.hook = hook
+        harness.archive.effects.hook = hook
 
         failed = harness.handle(*(sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS))
 
         assert failed == ["m-T-2", "m-T-5", "m-T-9"]
-        assert {ticket for ticket in harness.house.table.items if ticket not in broken} == {*TICKETS} - {*broken}
+        assert {ticket for ticket in harness.archive.table.items if ticket not in broken} == {*TICKETS} - {*broken}
         assert set(harness.queue.pauses) == {f"receipt-{message_id}" for message_id in failed}
 
     @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
@@ -128,7 +128,7 @@ class TestABatch:
 
         assert len(harness.queue.quarantined) == 1
         assert harness.queue.quarantined[0][0] == body
-        assert {"T-0", "T-1"} == set(harness.house.table.items)
+        assert {"T-0", "T-1"} == set(harness.archive.table.items)
 
     def test_with_a_stalled_ticket_loses_no_neighbour(self, harness: SqsHarness) -> None:
         release = threading.Event()
@@ -137,7 +137,7 @@ class TestABatch:
             if when == "before" and name.startswith("vendor.") and "T-0" in name:
                 release.wait(10)
 
-        harness.house.effects.hook = hook
+        harness.archive.effects.hook = hook
         threading.Timer(1.0, release.set).start()
 
         with pytest.MonkeyPatch.context() as patch:
@@ -149,7 +149,7 @@ class TestABatch:
             )
 
         assert failed == ["m-T-0"]
-        assert {harness.house.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
+        assert {harness.archive.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
 
     def test_that_is_begun_too_late_goes_back_untouched(self, harness: SqsHarness) -> None:
         seconds = sqs_handler.LEFT_FOR_STORING + sqs_handler.LEAST_FOR_A_TICKET - 0.1
@@ -158,8 +158,8 @@ class TestABatch:
         failed = harness.handle(*records, seconds=seconds)
 
         assert failed == [record["messageId"] for record in records]
-        assert harness.house.effects.named("table") == []
-        assert harness.house.effects.named("vendor") == []
+        assert harness.archive.effects.named("table") == []
+        assert harness.archive.effects.named("vendor") == []
         assert set(harness.queue.pauses.values()) == {SOON}
 
     def test_with_the_same_event_twice_archives_it_once(self, harness: SqsHarness) -> None:
@@ -169,8 +169,8 @@ class TestABatch:
 
         assert len(failed) <= 1, "the second is done already, or comes back while the first is processed"
         assert harness.handle(sqs_record(body)) == []
-        harness.house.check("T-0")
-        assert harness.house.effects.counts()["vendor.details"] == 1
+        harness.archive.check("T-0")
+        assert harness.archive.effects.counts()["vendor.details"] == 1
 
     def test_that_fails_as_a_whole_is_an_answer_and_no_error(self, harness: SqsHarness) -> None:
         fails_with(harness, "T-0", ConnectionError("x"))
@@ -263,7 +263,7 @@ class TestAPause:
 
 class TestWhatIsCounted:
     def test_of_a_batch(self, harness: SqsHarness) -> None:
-        harness.house.table.erase("T-3")
+        harness.archive.table.erase("T-3")
         harness.handle(sqs_record(ticket_message("T-0")))
         metrics.clear_metrics()
 
@@ -301,8 +301,8 @@ class TestWhatIsCounted:
     def test_is_what_a_person_must_see_wherever_it_stands_among_the_causes(
         self, harness: SqsHarness, error: ArchiveError, name: str
     ) -> None:
-        harness.house.vendor.next("details", VendorUnavailable("503"))
-        harness.house.vendor.next(DOCUMENT, error)
+        harness.archive.vendor.next("details", VendorUnavailable("503"))
+        harness.archive.vendor.next(DOCUMENT, error)
 
         harness.handle(sqs_record(ticket_message("T-0")))
 
@@ -349,11 +349,11 @@ class TestTheLog:
     def test_holds_nothing_of_the_tickets_details_images_or_customer(
         self, harness: SqsHarness, everything: Any
     ) -> None:
-        harness.house.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
+        harness.archive.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
 
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "verification.completed", "name": CANARY})))
 
-        assert harness.house.table["T-0"].attributes["customer"] == CANARY
+        assert harness.archive.table["T-0"].attributes["customer"] == CANARY
         assert "CANARY" not in everything()
 
     @pytest.mark.parametrize("body", [CANARY, json.dumps({"ticket": CANARY + "/"}), json.dumps({"name": CANARY})])
@@ -382,7 +382,7 @@ class TestTheLog:
             if when == "before" and name.startswith(place):
                 raise error
 
-        harness.house.effects.hook = hook
+        harness.archive.effects.hook = hook
 
         pending = isinstance(error, UnrecognizedResponse) and place.startswith("vendor.")
 
