@@ -1,4 +1,4 @@
-"""Each action that a role is granted is needed, and what is not granted is denied: with the emulator enforcing IAM.
+"""Each action that a role has is needed, and others are denied, with the emulator enforcing IAM.
 
 An action is taken out of the deployed role's policy, the deployed function is invoked, and something that it promises
 must fail; then the policy is as it was. The emulator decides by the policy at the moment of the call.
@@ -47,7 +47,7 @@ NOT_PROVEN_HERE = {
 
 
 class Deployed:
-    """The stack's functions and roles, by their names in the template."""
+    """The stack's functions and roles by their logical ids."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -66,7 +66,7 @@ class Deployed:
         return self._invoke("IngestFunction", event)
 
     def work(self, *bodies: str) -> list[str]:
-        """Messages as the event source brings them; the identifiers that go back."""
+        """Invoke with messages as the event source does; return the identifiers of failed ones."""
         answer = self.ingest({"Records": [sqs_record(body) for body in bodies]})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -86,7 +86,7 @@ class Deployed:
 
     @contextmanager
     def without(self, role: str, sid: str, action: str) -> Iterator[None]:
-        """The role's policy lacks the action in the statement `sid`."""
+        """Remove an action from a statement of the role's policy."""
         whole = self.policy(role)
         reduced = copy.deepcopy(whole)
         [statement] = [each for each in reduced["Statement"] if each["Sid"] == sid]
@@ -101,7 +101,7 @@ class Deployed:
             self._put(role, whole)
 
     def as_role(self, role: str) -> LocalStack:
-        """The stack with the role's own credentials."""
+        """Return the stack's clients with the role's own credentials."""
         arn = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["Arn"]
         trusted: Any = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["AssumeRolePolicyDocument"]
         me = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": self._me()}}
@@ -154,12 +154,12 @@ def keeps_a_webhook(deployed: Deployed) -> bool:
 
 
 def quarantines_junk(deployed: Deployed) -> bool:
-    """A message that cannot be read is done with."""
+    """An unreadable message is quarantined."""
     return deployed.work("junk") == []
 
 
 def retries_what_fails(deployed: Deployed) -> bool:
-    """The pause of a message that goes back is set; of one that the queue does not know, it hears that."""
+    """A failed message's visibility timeout is set."""
     ticket = str(uuid4())
     deployed.work(ticket_message(ticket))
     said = log_of(deployed, "pause not set")
@@ -168,17 +168,17 @@ def retries_what_fails(deployed: Deployed) -> bool:
 
 
 def archives_a_request(deployed: Deployed) -> bool:
-    """A ticket that somebody asks for is archived."""
+    """A requested ticket is archived."""
     return deployed.archive(deployed.ticket())
 
 
 def archives_a_webhook(deployed: Deployed) -> bool:
-    """A ticket whose webhook came is archived, its event with it."""
+    """A ticket is archived after its webhook, with the event."""
     return deployed.work(deployed.webhook(deployed.ticket())) == []
 
 
 def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
-    """A ticket that was changed while it was fetched is looked at again, and archived."""
+    """A ticket that changed while it was fetched is read again, and archived."""
     ticket = deployed.ticket()
     assert deployed.archive(ticket)
     table, key = deployed.stack.at.table, {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
@@ -207,18 +207,18 @@ def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
 
 
 def reads_a_secret_that_changed(deployed: Deployed) -> bool:
-    """A process that has no secret in its memory yet archives a ticket whose webhook came."""
+    """A new process, which has read no secret, archives a ticket."""
     deployed.stack.overwrite(deployed.names["IngestFunction"])
     return archives_a_webhook(deployed)
 
 
 def finds_incomplete_tickets(deployed: Deployed) -> bool:
-    """The schedule's tick does its work."""
+    """The schedule handler runs."""
     return "failed" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
 
 
 def recognises_a_finished_event(deployed: Deployed) -> bool:
-    """The second delivery of a finished event asks the vendor nothing, and is done."""
+    """A second delivery of a finished event calls the vendor no more."""
     message = deployed.webhook(ticket := deployed.ticket())
     assert deployed.work(message) == []
     asked = len(deployed.stack.vendor("calls", ticket=ticket))
@@ -226,7 +226,7 @@ def recognises_a_finished_event(deployed: Deployed) -> bool:
 
 
 def tries_again_what_failed(deployed: Deployed) -> bool:
-    """An event whose work failed is worked on again at its next delivery, at once."""
+    """An event that failed is processed again at its next delivery."""
     message = deployed.webhook(ticket := deployed.ticket())
     deployed.stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket, times=1)
     assert deployed.work(message) != []
@@ -234,17 +234,17 @@ def tries_again_what_failed(deployed: Deployed) -> bool:
 
 
 def serves_a_ticket(deployed: Deployed) -> bool:
-    """GET /tickets/{ticket} finds it."""
+    """GET /tickets/{ticket} responds with 200."""
     return deployed.stack.api.get(f"/tickets/{an_archived(deployed)}").status_code == 200
 
 
 def lists_a_customers_tickets(deployed: Deployed) -> bool:
-    """GET /customers/{customer}/tickets answers."""
+    """GET /customers/{customer}/tickets responds with 200."""
     return deployed.stack.api.get("/customers/C-1/tickets").status_code == 200
 
 
 def signs_urls_that_open(deployed: Deployed) -> bool:
-    """What the API signs can be downloaded: a URL can do what its signer can."""
+    """A presigned URL works: it has its signer's permissions."""
     images = deployed.stack.api.get(f"/tickets/{an_archived(deployed)}/images").json()["images"]
     return deployed.stack.api.download(images[0]["url"]).status_code == 200
 
@@ -303,7 +303,7 @@ NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
     NEEDED,
     ids=[f"{sid}-{action}-{behaviour.__name__}" for _, sid, action, behaviour in NEEDED],
 )
-def test_a_granted_action_is_needed(
+def test_granted_action_is_needed(
     deployed: Deployed, role: str, sid: str, action: str, behaviour: Callable[[Deployed], bool]
 ) -> None:
     assert behaviour(deployed), "with all that is granted, it works"
@@ -311,7 +311,7 @@ def test_a_granted_action_is_needed(
         assert not behaviour(deployed), f"without {action} it works too: the role has it for nothing"
 
 
-def test_every_granted_action_is_tried_here_or_said_to_be_beyond_the_emulator(deployed: Deployed) -> None:
+def test_every_granted_action_is_tested_or_listed_as_beyond_the_emulator(deployed: Deployed) -> None:
     granted = {
         (role, statement["Sid"], action)
         for role in POLICY
@@ -322,7 +322,7 @@ def test_every_granted_action_is_tried_here_or_said_to_be_beyond_the_emulator(de
     assert granted == {(role, sid, action) for role, sid, action, _ in NEEDED} | NOT_PROVEN_HERE
 
 
-def test_what_the_ingest_role_is_not_granted_is_denied(deployed: Deployed) -> None:
+def test_ingest_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("IngestRole"), deployed.stack.at, deployed.names
     ticket = an_archived(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
@@ -358,12 +358,12 @@ def test_what_the_ingest_role_is_not_granted_is_denied(deployed: Deployed) -> No
     )
 
 
-def test_the_schedule_cannot_call_a_function_past_its_alias(deployed: Deployed) -> None:
+def test_schedule_cannot_bypass_the_alias(deployed: Deployed) -> None:
     assert not calls_as_the_schedule(deployed, deployed.names["IngestFunction"])
     assert not calls_as_the_schedule(deployed, f"{deployed.names['RetrievalFunction']}:{ALIAS}")
 
 
-def test_what_the_retrieval_role_is_not_granted_is_denied(deployed: Deployed) -> None:
+def test_retrieval_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("RetrievalRole"), deployed.stack.at, deployed.names
     ticket = an_archived(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}

@@ -1,4 +1,4 @@
-"""What the failure policy promises, one promise at a time, on the whole stack."""
+"""The failure policy on the whole stack."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ ONCE_EACH = Counter(["details", *(kind.value for kind in ImageType)])
 
 
 class ArchiveHarness:
-    """Tickets of this file's own, with all five types of images, and what became of them."""
+    """Tickets of this file alone, with all five image types."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -58,7 +58,7 @@ class ArchiveHarness:
         assert Sender(self.stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
 
     def ask(self, *bodies: str) -> None:
-        """Messages straight into the ticket queue, as one batch."""
+        """Send messages to the ticket queue as one batch."""
         entries = [{"Id": str(at), "MessageBody": body} for at, body in enumerate(bodies)]
         answer = self.stack.sqs.send_message_batch(QueueUrl=self.stack.at.queue_url, Entries=entries)  # type: ignore[arg-type]
         assert len(answer["Successful"]) == len(bodies)
@@ -77,7 +77,7 @@ class ArchiveHarness:
         return self.until(ticket, lambda item: item.state is TicketState.ARCHIVED, "archived")
 
     def calls(self, ticket: str) -> Counter[str]:
-        """The vendor calls for a ticket, by image type or endpoint, without those with a token that had ended."""
+        """Return the vendor calls for a ticket by image type or endpoint, without those with an expired token."""
         calls = self.stack.vendor("calls", ticket=ticket)
         return Counter(call["type"] or call["endpoint"] for call in calls if call["status"] != 401)
 
@@ -87,7 +87,7 @@ def harness(stack: LocalStack) -> ArchiveHarness:
     return ArchiveHarness(stack)
 
 
-def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_for_again(
+def test_only_what_is_missing_is_fetched_again(
     harness: ArchiveHarness,
 ) -> None:
     """GIVEN a document that is not ready for two attempts, WHEN its event comes, THEN the third archives it."""
@@ -108,7 +108,7 @@ def test_what_is_not_ready_makes_a_ticket_incomplete_and_is_all_that_is_asked_fo
         eventually(lambda: consumer.keys(ticket) == harness.checks.manifests(ticket) or None, "one event")
 
 
-def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(harness: ArchiveHarness) -> None:
+def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(harness: ArchiveHarness) -> None:
     stack, ticket = harness.stack, harness.ticket()
     # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
     stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket)
@@ -145,7 +145,7 @@ def test_the_schedule_brings_back_a_ticket_that_the_queue_has_given_up(harness: 
     assert harness.checks.differences(ticket) == []
 
 
-def test_sixteen_of_the_same_event_at_once_are_one(harness: ArchiveHarness) -> None:
+def test_sixteen_concurrent_duplicates_cause_one_event(harness: ArchiveHarness) -> None:
     ticket, log = harness.ticket(), LogReader(harness.stack)
     one, other = harness.event(ticket), harness.event(ticket)
     with downstream(harness.stack) as consumer:
@@ -157,7 +157,7 @@ def test_sixteen_of_the_same_event_at_once_are_one(harness: ArchiveHarness) -> N
     assert log.results == Counter(archived=1, duplicate=15)
 
 
-def test_different_events_of_one_ticket_at_once_are_one_state(harness: ArchiveHarness) -> None:
+def test_concurrent_events_of_one_ticket_cause_one_state(harness: ArchiveHarness) -> None:
     ticket, log = harness.ticket(), LogReader(harness.stack)
     with downstream(harness.stack) as consumer, ThreadPoolExecutor(8) as pool:
         list(pool.map(harness.post, [harness.event(ticket, remaining_attempts=number) for number in range(8)]))
@@ -166,7 +166,7 @@ def test_different_events_of_one_ticket_at_once_are_one_state(harness: ArchiveHa
         assert consumer.keys(ticket) == harness.checks.manifests(ticket)
 
 
-def test_accepted_rejected_accepted_are_three_states_with_an_event_each(harness: ArchiveHarness) -> None:
+def test_accepted_rejected_accepted_are_three_versions(harness: ArchiveHarness) -> None:
     stack, ticket = harness.stack, harness.ticket()
     seen: set[str] = set()
     with downstream(stack) as consumer:
@@ -182,7 +182,7 @@ def test_accepted_rejected_accepted_are_three_states_with_an_event_each(harness:
     assert harness.checks.differences(ticket, states=3) == []
 
 
-def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_redrive(harness: ArchiveHarness) -> None:
+def test_redrive_archives_quarantined_webhooks_once_the_secret_is_right(harness: ArchiveHarness) -> None:
     stack, ticket = harness.stack, harness.ticket()
     secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
     # GIVEN a vendor that encrypts with a secret that nobody entered here
@@ -222,7 +222,7 @@ def test_what_a_wrong_secret_quarantined_is_archived_after_the_right_one_and_a_r
     assert harness.checks.differences(ticket) == []
 
 
-def test_poison_in_a_batch_costs_no_neighbour(harness: ArchiveHarness) -> None:
+def test_unreadable_messages_do_not_affect_their_batch(harness: ArchiveHarness) -> None:
     stack = harness.stack
     good = [harness.ticket() for _ in range(4)]
     mark = uuid4().hex
@@ -243,7 +243,7 @@ def test_poison_in_a_batch_costs_no_neighbour(harness: ArchiveHarness) -> None:
     assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
-def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(harness: ArchiveHarness) -> None:
+def test_revoked_token_is_replaced_within_the_attempt(harness: ArchiveHarness) -> None:
     stack = harness.stack
     before, log = harness.ticket(), LogReader(stack)
     harness.post(harness.event(before))
@@ -257,7 +257,7 @@ def test_a_token_that_is_revoked_on_the_way_is_replaced_and_costs_no_attempt(har
     assert log.look().set_visibility_timeout == Counter()
 
 
-def test_a_ticket_is_archived_by_request_and_again_only_by_force(harness: ArchiveHarness) -> None:
+def test_request_archives_a_ticket_again_only_with_force(harness: ArchiveHarness) -> None:
     stack, ticket, log = harness.stack, harness.ticket(), LogReader(harness.stack)
     with downstream(stack) as consumer:
         harness.ask(json.dumps({"ticket": ticket}))
@@ -285,7 +285,7 @@ def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
 
 
 def _forget_secrets(stack: LocalStack) -> None:
-    """New workers, as after a deployment: the old ones keep a secret for up to five minutes."""
+    """Start new workers, as a deployment does: the old ones keep a secret for up to five minutes."""
     for each in stack.functions.list_functions()["Functions"]:
         if "Ingest" in each["FunctionName"]:
             stack.overwrite(each["FunctionName"])

@@ -1,4 +1,4 @@
-"""Every principal against every object, with IAM enforced; what a signed URL opens; and what the audit knows of it."""
+"""Every principal against every object, with IAM enforced; presigned URLs; the audit log."""
 
 import json
 import re
@@ -43,11 +43,11 @@ MAY: dict[str, tuple[dict[str, Any], set[str]]] = {
     "other-account": (invoke("arn:aws:execute-api:REGION:999999999999:API/v1/*"), set()),
     "other-service": (allow("lambda:*", "*"), set()),
 }  # fmt: skip
-"""Principals: what IAM lets them do, and which routes are open to them for it."""
+"""Principals: what IAM allows them, and the routes that this opens."""
 
 
 class Principals:
-    """Users of the emulated account with one policy each, made when first asked for."""
+    """Users of the emulated account with one policy each, created on first use."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
@@ -71,7 +71,7 @@ class Principals:
         return self.filled(json.dumps(MAY[name][0]))
 
     def filled(self, policy: str) -> str:
-        """A policy with its places filled in."""
+        """Return a policy with its placeholders filled in."""
         places = {"REGION": self._stack.at.region, "ACCOUNT": "000000000000", "API": self._api_id}
         return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], policy)
 
@@ -94,7 +94,7 @@ def principals(stack: LocalStack) -> Iterator[Principals]:
 
 @pytest.fixture(scope="module")
 def archived(stack: LocalStack) -> dict[str, str]:
-    """A ticket that is archived, the paths of its five objects, and the keys of what is stored of it."""
+    """An archived ticket, the paths of its five resources, and the keys of its objects."""
     ticket = stack.vendor("tickets", count=1, start=3000)[0]["ticket"]
     stack.post(ticket)
     eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, f"{ticket} archived")
@@ -119,7 +119,7 @@ GOOD = {"ticket": 200, "details": 200, "images": 200, "image": 200, "customer": 
 
 
 @pytest.mark.parametrize("name", MAY)
-def test_a_principal_reads_what_its_policy_names_and_nothing_else(
+def test_principal_reads_only_what_its_policy_allows(
     principals: Principals, archived: dict[str, str], name: str
 ) -> None:
     answered = {route: principals[name].api.get(archived[route]) for route in ROUTES}
@@ -137,7 +137,7 @@ def test_a_principal_reads_what_its_policy_names_and_nothing_else(
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("forged", ["unsigned", "wrong secret", "unknown key", "another's secret"])
-def test_without_a_right_signature_nothing_is_read(
+def test_request_without_a_valid_signature_is_refused(
     stack: LocalStack, principals: Principals, archived: dict[str, str], route: str, forged: str
 ) -> None:
     at, other = stack.at, principals["case-reviewer"].at
@@ -152,10 +152,10 @@ def test_without_a_right_signature_nothing_is_read(
 
 
 @pytest.mark.parametrize("name", ["case-reviewer", "images-only", "nothing"])
-def test_who_may_ask_the_api_may_not_go_round_it(
+def test_callers_of_the_api_cannot_bypass_it(
     stack: LocalStack, principals: Principals, archived: dict[str, str], name: str
 ) -> None:
-    """GIVEN a caller of the API, WHEN it turns to bucket, table, queues or secrets, THEN it is denied."""
+    """GIVEN a caller of the API, WHEN it uses bucket, table, queues or secrets directly, THEN it is denied."""
     caller = principals[name]
     outputs = {
         output["OutputKey"]: output["OutputValue"]
@@ -177,8 +177,8 @@ def test_who_may_ask_the_api_may_not_go_round_it(
         assert refused.value.response["Error"]["Code"].startswith(("AccessDenied", "AccessDeniedException")), what
 
 
-def test_an_encoded_path_leads_past_no_policy(principals: Principals, archived: dict[str, str]) -> None:
-    """GIVEN one who may have images, WHEN details are asked for under a path that looks like an image's, THEN no."""
+def test_encoded_path_bypasses_no_policy(principals: Principals, archived: dict[str, str]) -> None:
+    """GIVEN a caller that may get images, WHEN details are requested by a path like an image's, THEN it is denied."""
     api = principals["images-only"].api
     for path in (
         f"/tickets/{archived['id']}%2Fimages%2Fx/details",
@@ -193,10 +193,8 @@ def test_an_encoded_path_leads_past_no_policy(principals: Principals, archived: 
         assert "flow" not in answer.text, path
 
 
-def test_of_what_is_not_there_a_caller_hears_404_and_not_whose_it_is(
-    stack: LocalStack, archived: dict[str, str]
-) -> None:
-    """GIVEN an image of one ticket, WHEN it is asked for under another or under none, THEN both hear the same."""
+def test_unknown_and_foreign_images_get_the_same_404(stack: LocalStack, archived: dict[str, str]) -> None:
+    """GIVEN an image of one ticket, WHEN it is requested under another or under none, THEN both responses are alike."""
     other = stack.vendor("tickets", count=1, start=3001)[0]["ticket"]
     stack.post(other)
     eventually(lambda: stack.api.get(f"/tickets/{other}").status_code == 200 or None, f"{other} archived")
@@ -206,9 +204,7 @@ def test_of_what_is_not_there_a_caller_hears_404_and_not_whose_it_is(
     assert (foreign.status_code, told[0]) == (404, told[1])
 
 
-def test_a_signed_url_opens_one_object_until_its_end_and_nothing_else(
-    stack: LocalStack, principals: Principals, archived: dict[str, str]
-) -> None:
+def test_presigned_url_opens_one_object(stack: LocalStack, principals: Principals, archived: dict[str, str]) -> None:
     images = stack.api.get(archived["images"]).json()["images"]
     url, other = images[0]["url"], urlsplit(images[1]["url"])
     assert stack.api.download(url).status_code == 200
@@ -228,8 +224,8 @@ def test_a_signed_url_opens_one_object_until_its_end_and_nothing_else(
     assert stack.api.download(url.partition("&X-Amz-Signature")[0]).status_code in (400, 403)
 
 
-def test_a_signed_url_that_is_over_opens_nothing(stack: LocalStack, archived: dict[str, str]) -> None:
-    """GIVEN a URL as the API signs them, only with the life of a second."""
+def test_expired_presigned_url_is_refused(stack: LocalStack, archived: dict[str, str]) -> None:
+    """GIVEN a URL that lives for one second."""
     url = stack.s3.generate_presigned_url(
         "get_object", {"Bucket": stack.at.bucket, "Key": archived["image object"]}, ExpiresIn=1
     )
@@ -237,7 +233,7 @@ def test_a_signed_url_that_is_over_opens_nothing(stack: LocalStack, archived: di
     assert eventually(lambda: 403 if stack.api.download(url).status_code == 403 else None, "the end of the URL", 10)
 
 
-def test_every_url_is_in_the_audit_with_who_asked_and_until_when_and_without_the_url(
+def test_audit_records_each_url_with_caller_and_expiry_but_without_the_url(
     stack: LocalStack, principals: Principals, archived: dict[str, str]
 ) -> None:
     # GIVEN a caller that asked for all images, and for one
@@ -268,7 +264,7 @@ def test_every_url_is_in_the_audit_with_who_asked_and_until_when_and_without_the
 
 @pytest.fixture
 def with_resource_policy(stack: LocalStack, principals: Principals) -> Iterator[None]:
-    """The API has the example's resource policy; the role that it names is here the principal `nothing`."""
+    """The API with the example's resource policy, whose role is the principal `nothing` here."""
     api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
     policy = (POLICIES / "api-resource-policy.json").read_text()
     named = principals["nothing"].sts.get_caller_identity()["Arn"]
@@ -287,7 +283,7 @@ def with_resource_policy(stack: LocalStack, principals: Principals) -> Iterator[
 
 
 @pytest.mark.usefixtures("with_resource_policy")
-def test_the_example_resource_policy_gives_the_one_it_names_images_and_leaves_the_others_as_they_were(
+def test_resource_policy_allows_images_to_the_role_it_names_only(
     stack: LocalStack, principals: Principals, archived: dict[str, str]
 ) -> None:
     may = {name: routes for name, (_, routes) in MAY.items()} | {"nothing": {"images", "image"}}
@@ -299,8 +295,8 @@ def test_the_example_resource_policy_gives_the_one_it_names_images_and_leaves_th
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in POLICIES.glob("*.json")))
-def test_an_example_policy_names_routes_that_there_are(file: str) -> None:
-    """Each ARN ends in a method and a path of the API's, a parameter's place held by a star."""
+def test_example_policies_name_existing_routes(file: str) -> None:
+    """Each ARN ends in a method and a path of the API, with `*` for a parameter."""
     api = json.loads((ROOT / "docs" / "openapi.json").read_text())
     known = {re.sub(r"\{\w+\}", "*", path) for path in api["paths"]} | {"/*", "/customers/*"}
     for statement in json.loads((POLICIES / file).read_text())["Statement"]:

@@ -1,4 +1,4 @@
-"""Requests that fit the API's description, and that break it: no server error, no undocumented answer.
+"""Requests that fit the API's description, and others: no server error, no undocumented response.
 
 `make fuzz` sends 2,000 to each route; FUZZ_REQUESTS says how many.
 """
@@ -42,7 +42,7 @@ class Queue:
 
 @pytest.fixture(autouse=True)
 def _world(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One archived ticket, and logs that nobody reads."""
+    """One archived ticket, and discarded logs."""
     monkeypatch.setattr(app, "dependencies", World())
     door = dependencies.WebhookDependencies(cast("Any", Queue()), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: door)
@@ -53,7 +53,7 @@ def _world(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("path", "method"), ROUTES)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["fitting", "breaking"])
-def test_no_request_ends_in_a_server_error_or_an_undocumented_answer(
+def test_no_request_gets_a_server_error_or_an_undocumented_response(
     path: str, method: str, mode: GenerationMode
 ) -> None:
     operation = schemathesis.openapi.from_wsgi("/openapi.json", gateway)[path][method]

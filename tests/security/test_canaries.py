@@ -1,4 +1,4 @@
-"""Fifty marked values go the whole way, and none shows: not in a log, an error, a metric, a queue, or a manifest.
+"""Fifty marked values pass through everything; none is in a log, an error, a metric, a queue or a manifest.
 
 The real handlers, as processes of their own with every logger at DEBUG (botocore's and urllib3's too), against the
 stack's table, bucket and secrets, queues of their own, and a vendor whose every word is marked.
@@ -72,7 +72,7 @@ class Runtime:
 
 
 class Journey:
-    """Queues, secrets and processes of this test's own, on the stack."""
+    """This test's own queues, secrets and processes on the stack."""
 
     def __init__(self, stack: LocalStack, vendor_url: str, folder: Path, **settings: str) -> None:
         self.stack = stack
@@ -147,7 +147,7 @@ class Journey:
         return self.post(body, iv)
 
     def deliver(self) -> list[str]:
-        """Hands every message that waits to the function, as Lambda does; returns the identifiers that go back."""
+        """Pass all waiting messages to the function, as Lambda does; return the identifiers of failed ones."""
         back: list[str] = []
         while messages := self._receive(self.queue):
             records = [
@@ -173,7 +173,7 @@ class Journey:
         return back
 
     def left_in(self, url: str) -> list[str]:
-        """The bodies of a queue's messages, with their attributes."""
+        """Return the bodies and attributes of a queue's messages."""
         found = []
         while messages := self._receive(url):
             found += [json.dumps([message["Body"], message.get("MessageAttributes", {})]) for message in messages]
@@ -214,12 +214,12 @@ def travelled(stack: LocalStack, folder: Path, **settings: str) -> Iterator[Jour
             journey.close()
 
 
-def test_there_are_fifty_marks() -> None:
+def test_fifty_values_are_marked() -> None:
     text = json.dumps([value for name, value in vars(marked).items() if name.isupper()], ensure_ascii=False)
     assert len(set(MARK.findall(text))) == 50
 
 
-def test_no_marked_value_shows_anywhere(stack: LocalStack, tmp_path: Path) -> None:
+def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> None:
     hosts = f"images.{marked.mark(10).lower()}.example.com"  # a name that does not resolve
     with travelled(stack, tmp_path, IMAGE_HOSTS=hosts) as journey:
         # GIVEN webhooks of every ticket; one with a wrong secret, junk, one in clear, one without credentials
@@ -265,7 +265,7 @@ def test_no_marked_value_shows_anywhere(stack: LocalStack, tmp_path: Path) -> No
 
 
 def ask_for_everything(journey: Journey, ticket: str) -> list[str]:
-    """Every route, well and badly; returns the URLs that were issued, and their signatures."""
+    """Call every route with good and bad input; return the issued URLs and their signatures."""
     assert journey.get("/tickets/{ticket}", {"ticket": ticket})["statusCode"] == 200
     details = journey.get("/tickets/{ticket}/details", {"ticket": ticket})
     assert marked.mark(13) in details["body"], "the marked values are there, for callers with permission"
@@ -287,15 +287,15 @@ def ask_for_everything(journey: Journey, ticket: str) -> list[str]:
 
 
 def texts(node: Any) -> Iterator[str]:
-    """Every text in a JSON value that is long enough to be nobody else's, and every number of that kind."""
+    """Return every text and number in a JSON value that is long enough to be unique."""
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from texts(child)
     if isinstance(node, str) and len(node) >= 8 and not node.isupper():
         yield node
 
 
-def test_the_deployed_functions_print_nothing_of_what_passes_through_them(stack: LocalStack) -> None:
-    """GIVEN the stack at LogLevel DEBUG, WHEN a ticket is archived and served, THEN logs know it by its id alone."""
+def test_deployed_functions_log_no_content(stack: LocalStack) -> None:
+    """GIVEN the stack at LogLevel DEBUG, WHEN a ticket is archived and served, THEN the logs have its id alone."""
     ticket = stack.vendor("tickets", count=1, start=900)[0]["ticket"]
     expected = stack.vendor("expected", ticket=ticket)
     assert stack.post(ticket) == 202
@@ -319,7 +319,7 @@ def test_the_deployed_functions_print_nothing_of_what_passes_through_them(stack:
 
 
 def names() -> list[str]:
-    """Names of the people to whom all of the simulator's tickets belong, as they are written and in capitals."""
+    """Return the names of the people of the simulator's tickets, as written and in capitals."""
     countries = json.loads((ROOT / "local" / "vendor" / "people.json").read_text(encoding="utf-8")).values()
     found = {name for each in countries for kind in ("given", "surname") for pair in each[kind] for name in pair}
     told = sorted(name for name in found if len(name) >= 6)

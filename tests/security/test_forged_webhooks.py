@@ -32,8 +32,8 @@ def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
     )
 
 
-def test_what_an_event_says_is_no_fact() -> None:
-    """GIVEN an event that calls a rejected ticket accepted, and another's, THEN the vendor's answer alone is kept."""
+def test_what_an_event_says_is_not_stored() -> None:
+    """GIVEN an event that calls a rejected ticket accepted, and another's, THEN only the vendor's response is stored."""
     harness = ArchiveHarness()
     harness.has("REJECTED")
     claims: dict[str, Any] = {
