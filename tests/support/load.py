@@ -138,7 +138,8 @@ class Sender:
 
 def personal_data(expected: Mapping[str, Any]) -> set[str]:
     """What of a ticket must stand in no log and no queue, each long enough to be told from chance."""
-    user, document = expected["details"]["user"], expected["details"]["document"]
+    details = expected["details"].get("data", expected["details"])
+    user, document = details["user"], details["document"]
     marks = {user["fullname"], user["native_fields"]["fullname"], user["address"], document["document_number"]}
     return {mark for mark in marks if len(mark) >= 5}
 

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from ingest.archiving.requeue import SETTLE
 from tests.support.stack import LocalStack
 
 
@@ -18,6 +19,8 @@ class LogReader:
         self.done: Counter[str] = Counter()
         """Messages that were done, by ticket."""
         self.results: Counter[str] = Counter()
+        self.pending: set[str] = set()
+        """Tickets that wait for the vendor, and will be asked for by a message of their own."""
         self.set_visibility_timeout: Counter[str] = Counter()
         """By what went wrong first."""
 
@@ -35,8 +38,14 @@ class LogReader:
 
     def _take(self, record: dict[str, Any]) -> None:
         if record["message"] == "message processed":
+            ticket = record.get("ticket", "")
             self.results[record["result"]] += 1
-            self.done[record.get("ticket", "")] += 1
+            if record.get("kind") != SETTLE:
+                self.done[ticket] += 1
+            if record["result"] == "pending":
+                self.pending.add(ticket)
+            elif record["result"] == "archived":
+                self.pending.discard(ticket)
         elif record["message"] == "retry scheduled":
             self.set_visibility_timeout[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
 

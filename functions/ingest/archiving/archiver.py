@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from ingest.archiving.fetcher import Fetched, Fetcher, Store
 from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
-from ingest.messaging.backoff import pause_before_requeue
+from ingest.messaging.backoff import pause_before_delivery, pause_before_requeue
 from ticket_archive.bucket import ExpiringBucket
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
@@ -211,6 +211,8 @@ class Archiver:
         self._unknown_after = unknown_after
         self._retry_delay = retry_delay
         self._refetch = min(_REFETCH, settle_time / 10)
+        # Copies of an event come sooner than the queue delivers its message again.
+        self._shortest_retry = timedelta(seconds=pause_before_delivery(1, retry_delay, None, 0.0))
 
     def archive(self, request: ArchiveRequest, deadline: float) -> ArchiveResult:
         """Fetch what is missing of a ticket and archive it. `deadline` (monotonic seconds) bounds the vendor calls.
@@ -258,8 +260,9 @@ class Archiver:
     def _without_fetch(self, request: ArchiveRequest, item: TicketItem, now: datetime) -> ArchiveResult | None:
         """Return the result of a request that needs no call to the vendor, or None.
 
-        An event that was received before the ticket's last fetch changes nothing. A newer one is fetched, but at most
-        once a minute for each ticket, whatever is replayed. Raises TicketErased and RecentlyFetched.
+        An event that was received before the ticket's last fetch changes nothing, unless that fetch was its own and
+        left the ticket incomplete. A newer one is fetched, but at most once a minute for each ticket, whatever is
+        replayed. Raises TicketErased and RecentlyFetched.
         """
         if item.state is TicketState.ERASED:
             raise TicketErased
@@ -269,13 +272,16 @@ class Archiver:
             if item.state is not TicketState.ARCHIVED or request.recheck:
                 return None
             return self._already(item, Result.ALREADY_ARCHIVED)
+        pause = self._refetch
         if request.received_at <= (item.fetched_at or ""):
             if item.state is TicketState.ARCHIVED:
                 return self._already(item, Result.SUPERSEDED)
-            return None if item.resume == request.event_id else ArchiveResult(Result.SUPERSEDED)
+            if item.resume != request.event_id:
+                return ArchiveResult(Result.SUPERSEDED)
+            pause = min(self._refetch, self._shortest_retry)
         attempted_at = item.attributes.get("attempted_at")
         if attempted_at is not None:
-            wait = datetime.fromisoformat(attempted_at) + self._refetch - now
+            wait = datetime.fromisoformat(attempted_at) + pause - now
             if wait > timedelta(0):
                 raise RecentlyFetched(retry_after=wait.total_seconds())
         return None
@@ -479,6 +485,8 @@ class Archiver:
                 item = current
                 continue
             self._publish(state)
+            if result is Result.ARCHIVED and not state.complete:
+                logger.warning("archived incomplete", extra={"ticket": ticket, "missing": dict(state.missing)})
             return _described(result, state)
         raise WriteConflict("ticket")
 

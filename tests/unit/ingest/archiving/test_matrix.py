@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
+from ingest.archiving.processor import MessageProcessor
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
 from local.journey import exactly
@@ -30,6 +31,8 @@ from local.vendor.tickets import DetailsForm, Envelope, Flow, State, Tickets
 from tests.support.archive_harness import COMPLETED, TICKET, ArchiveHarness, webhook
 from tests.support.sample_files import FILES
 from ticket_archive.clock import iso
+from ticket_archive.errors import RetryableError
+from ticket_archive.messages import ticket_message
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
 from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
@@ -73,15 +76,19 @@ class Http:
         return Response(status, CaseInsensitiveDict(), body, content_type.partition(";")[0])
 
 
-def archive(harness: ArchiveHarness, http: Http, ticket: str) -> TicketItem:
-    """Deliver the ticket's webhook and everything that follows; return the item."""
+def processor(harness: ArchiveHarness, http: Http) -> MessageProcessor:
     secrets = {name: SecretStr(getattr(CREDENTIAL, name)) for name in ("api_key", "secret", "tenant", "env", "banknu")}
     vendor = Preventor(
         ORIGIN, lambda *, fresh=False: VendorCredential(**secrets), cast("Any", http), sleep=lambda _: None
     )
+    return harness.processor(vendor=vendor)
+
+
+def archive(harness: ArchiveHarness, http: Http, ticket: str) -> TicketItem:
+    """Deliver the ticket's webhook and everything that follows; return the item."""
     message = webhook({**COMPLETED, "ticket": ticket}, received_at=iso(harness.clock()))
     began = harness.clock()
-    harness.deliver_message(message, harness.processor(vendor=vendor))
+    harness.deliver_message(message, processor(harness, http))
     item = harness.table[ticket]
     assert item.state is TicketState.ARCHIVED
     assert (harness.clock() - began).total_seconds() < SETTLE_SECONDS + 60
@@ -227,7 +234,13 @@ def test_whatever_json_the_vendor_answers_is_archived_and_reads_back_identical(
 
     harness = ArchiveHarness()
 
-    item = archive(harness, Http(answer), TICKET)
+    try:
+        item = archive(harness, Http(answer), TICKET)
+    except RetryableError:  # the details were an error envelope each time: the schedule ends the ticket
+        assert b'"code"' in bodies[DETAILS]
+        last = ticket_message(TICKET, kind="schedule", settle=tuple(ImageType))
+        assert harness.deliver_message(last, processor(harness, Http(answer))).result == "archived"
+        item = harness.table[TICKET]
 
     if item.details_sha256 is not None:
         assert exactly(read_details_of(item, harness.bucket)) == exactly(bodies[DETAILS])

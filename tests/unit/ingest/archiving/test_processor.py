@@ -9,7 +9,7 @@ import pytest
 
 from ingest.archiving.processor import Message, ProcessingResult, Quarantine
 from ingest.messaging.backoff import pause_before_delivery
-from tests.support.archive_harness import COMPLETED, RECEIVED_AT, SECRET, TICKET, ArchiveHarness, webhook
+from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
 from tests.support.fakes import FakeQueue
 from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
@@ -37,6 +37,7 @@ class ProcessorHarness:
         self.quarantine: Quarantine = self.queue
 
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
+        self.house.clock.pass_by(RETRY_DELAY)
         processor = self.house.processor(
             secrets=self._secrets, quarantine=self.quarantine, allow_plaintext=self.plaintext
         )

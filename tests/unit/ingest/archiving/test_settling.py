@@ -12,8 +12,17 @@ from hypothesis import strategies as st
 from ingest.archiving.archiver import Result
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
-from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, event, request
+from tests.support.archive_harness import (
+    DOCUMENT,
+    PORTRAIT,
+    SELFIES,
+    TICKET,
+    ArchiveHarness,
+    event,
+    request,
+)
 from tests.support.fakes import details, picture
+from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
     RecentlyFetched,
@@ -120,11 +129,14 @@ class TestEnds:
         harness = ArchiveHarness()
         harness.has()
         harness.vendor.images_of[TICKET, PORTRAIT] = lambda: UnrecognizedResponse("html", b"<html>")  # type: ignore[assignment]
-        result = harness.deliver(event())
+        with log_lines() as lines:
+            result = harness.deliver(event())
         assert (result.result, result.complete) == (Result.ARCHIVED, False)
         item = harness.table[TICKET]
         assert (item.types[PORTRAIT], item.missing) == (TypeState.UNRECOGNIZED, {PORTRAIT: "html"})
         assert [file.type for file in item.unrecognized] == [PORTRAIT]
+        [line] = lines.saying("archived incomplete")
+        assert (line["level"], line["ticket"], line["missing"]) == ("WARNING", TICKET, {PORTRAIT: "html"})
 
     def test_a_pending_ticket_says_what_is_missing_and_why(self) -> None:
         harness = ArchiveHarness()
@@ -222,6 +234,17 @@ class TestCostsOfStrangers:
         assert results == [Result.ARCHIVED] + [Result.SUPERSEDED] * 19
         assert len(harness.effects.named("vendor.details")) == 1
         assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
+
+    def test_copies_of_the_event_of_an_incomplete_ticket_are_not_all_fetched(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={SELFIES: [picture("s")]})
+        copies = [event("e1")] * 5
+        assert harness.attempt(copies[0]).result is Result.PENDING
+        harness.effects.log.clear()
+        for each in copies:
+            with pytest.raises(RecentlyFetched):
+                harness.attempt(each)
+        assert harness.effects.named("vendor.") == []
 
 
 def test_details_without_an_outcome_are_fetched_again_on_resume() -> None:

@@ -1,0 +1,252 @@
+"""Every flow, file format, response shape and timing through the real processor, client and parser, in simulated time.
+
+A sample in which every two values meet is tested; FULL_MATRIX=1 tests the full product.
+"""
+
+import json
+import os
+import random
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, count, product
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from requests.structures import CaseInsensitiveDict
+
+from ingest.archiving.processor import MessageProcessor
+from ingest.vendor.client import Preventor
+from ingest.vendor.http import Response
+from local.journey import exactly
+from local.vendor.credential import Credential, Tokens
+from local.vendor.details import details
+from local.vendor.pictures import CONTENT_TYPES, FileFormat, Picture
+from local.vendor.pictures import ImageType as VendorType
+from local.vendor.service import Request, Service
+from local.vendor.shapes import Absence, Shape, Unusable
+from local.vendor.tickets import DetailsForm, Envelope, Flow, State, Tickets
+from tests.support.archive_harness import COMPLETED, TICKET, ArchiveHarness, webhook
+from tests.support.sample_files import FILES
+from ticket_archive.clock import iso
+from ticket_archive.errors import RetryableError
+from ticket_archive.messages import ticket_message
+from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
+from ticket_archive.stored_details import read_details_of
+from ticket_archive.table import TicketItem
+from ticket_archive.webhook_credentials import VendorCredential
+
+ORIGIN = "https://api.preventor.com"
+SETTLE_SECONDS = 600
+CREDENTIAL = Credential.drawn(1)
+
+AT_ONCE, LATE, NEVER = 0.0, 240.0, float("inf")
+Combination = tuple[Flow, FileFormat, Shape, Envelope, Absence, float]
+VALUES: tuple[Sequence[Any], ...] = (Flow, FileFormat, Shape, Envelope, Absence, (AT_ONCE, LATE, NEVER))  # type: ignore[assignment]
+
+
+def pairwise_sample() -> list[Combination]:
+    """Return combinations in which every two values of different dimensions meet."""
+    every = list(product(*VALUES))
+    random.Random(1).shuffle(every)
+    met: set[object] = set()
+    sample = []
+    for combination in every:
+        pairs = set(combinations(enumerate(combination), 2))
+        if not pairs <= met:
+            met |= pairs
+            sample.append(combination)
+    return sample
+
+
+COMBINATIONS = list(product(*VALUES)) if os.environ.get("FULL_MATRIX") else pairwise_sample()
+
+
+class Http:
+    """`ingest.vendor.http.HttpClient` that answers from a function of the request."""
+
+    def __init__(self, answer: Callable[[Request], tuple[int, bytes, str]]) -> None:
+        self._answer = answer
+
+    def send(self, method: str, url: str, *, headers: Mapping[str, str], **_: Any) -> Response:
+        lower = {name.lower(): value for name, value in headers.items()}
+        status, body, content_type = self._answer(Request(method, url.removeprefix(ORIGIN), lower))
+        return Response(status, CaseInsensitiveDict(), body, content_type.partition(";")[0])
+
+
+def processor(harness: ArchiveHarness, http: Http) -> MessageProcessor:
+    secrets = {name: SecretStr(getattr(CREDENTIAL, name)) for name in ("api_key", "secret", "tenant", "env", "banknu")}
+    vendor = Preventor(
+        ORIGIN, lambda *, fresh=False: VendorCredential(**secrets), cast("Any", http), sleep=lambda _: None
+    )
+    return harness.processor(vendor=vendor)
+
+
+def archive(harness: ArchiveHarness, http: Http, ticket: str) -> TicketItem:
+    """Deliver the ticket's webhook and everything that follows; return the item."""
+    message = webhook({**COMPLETED, "ticket": ticket}, received_at=iso(harness.clock()))
+    began = harness.clock()
+    harness.deliver_message(message, processor(harness, http))
+    item = harness.table[ticket]
+    assert item.state is TicketState.ARCHIVED
+    assert (harness.clock() - began).total_seconds() < SETTLE_SECONDS + 60
+    harness.check(ticket)
+    return item
+
+
+_indices = count()
+
+
+def archive_from_simulator(state: State) -> tuple[ArchiveHarness, Service, str, TicketItem]:
+    harness = ArchiveHarness()
+    tickets = Tickets(scale=0.01)
+    ticket = tickets.id(next(_indices))
+    service = Service(
+        tickets,
+        CREDENTIAL,
+        Tokens(CREDENTIAL, life=3600),
+        body_limit=10_000_000,
+        clock=lambda: harness.clock().timestamp(),
+    )
+    service.image_base = ORIGIN
+    service.set_state(ticket, state)
+
+    def answer(request: Request) -> tuple[int, bytes, str]:
+        response = service.answer(request)
+        return response.status, response.body, response.content_type
+
+    return harness, service, ticket, archive(harness, Http(answer), ticket)
+
+
+def check_archived(
+    harness: ArchiveHarness, item: TicketItem, expected: Mapping[VendorType, Sequence[Picture]], *, complete: bool
+) -> None:
+    """Compare images, objects and manifest with the vendor's files, byte by byte."""
+    images = [
+        (kind.value, index, picture.sha256, len(picture.data), picture.content_type)
+        for kind, pictures in expected.items()
+        for index, picture in enumerate(pictures)
+    ]
+    assert [
+        (image.type.value, image.index, image.sha256, image.bytes, image.content_type) for image in item.images
+    ] == images
+    assert [harness.bucket[image.key] for image in item.images] == [
+        picture.data for pictures in expected.values() for picture in pictures
+    ]
+    [manifest] = harness.bucket.manifests(item.ticket)
+    assert manifest["images"] == [image.as_dict() for image in item.images]
+    assert manifest["complete"] is item.complete is complete
+    assert manifest["version"] == item.version
+    assert manifest["absent"] == [kind for kind in ImageType if item.types[kind] is TypeState.ABSENT]
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda each: "-".join(str(value) for value in each))
+def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
+    flow, form, shape, envelope, absence, ready_after = combination
+    harness, service, ticket, item = archive_from_simulator(
+        State(
+            flow=flow,
+            formats=tuple((kind, form) for kind in VendorType),
+            shape=shape,
+            envelope=envelope,
+            absence=absence,
+            ready_after=ready_after,
+            unusable=(),
+            details=DetailsForm.PLAIN,
+        )
+    )
+    known = service.ticket(ticket)
+    expected = {kind: known.pictures(kind) if ready_after != NEVER else () for kind in VendorType}
+
+    check_archived(harness, item, expected, complete=True)
+    assert {image.content_type for image in item.images} <= {CONTENT_TYPES[form]}
+    assert item.types == {
+        ImageType(kind): TypeState.STORED if pictures else TypeState.ABSENT for kind, pictures in expected.items()
+    }
+    assert (item.outcome, item.attributes["customer"]) == (known.outcome, known.customer)
+    assert exactly(read_details_of(item, harness.bucket)) == exactly(json.dumps(details(known)))
+
+
+@pytest.mark.parametrize("kind", VendorType)
+@pytest.mark.parametrize("unusable", Unusable)
+def test_type_without_a_usable_answer_is_unrecognized_and_the_rest_archived(
+    kind: VendorType, unusable: Unusable
+) -> None:
+    harness, service, ticket, item = archive_from_simulator(
+        State(flow=Flow.DOCUMENT_AND_SELFIE, unusable=((kind, unusable),), shape=Shape.DATA_URIS)
+    )
+    known = service.ticket(ticket)
+
+    expected = {each: () if each is kind else known.pictures(each) for each in VendorType}
+    check_archived(harness, item, expected, complete=False)
+    assert item.types[ImageType(kind)] is TypeState.UNRECOGNIZED
+    [file] = item.unrecognized
+    assert (file.type, len(harness.bucket[file.key])) == (kind, file.bytes)
+
+
+JPEG = FILES["jpeg"][0]
+BASE64 = b64encode(JPEG).decode()
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(
+        [
+            "data:image/jpeg;base64," + BASE64,
+            BASE64,
+            "https://images.example.com/x.jpg",
+            "http://169.254.169.254/",
+            "",
+            "PASSED",
+        ]
+    ),
+    lambda children: (
+        st.lists(children, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=5)
+            | st.sampled_from(["images", "image", "url", "type", "data", "status", "code", "documentFront", "ticket"]),
+            children,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    answers=st.fixed_dictionaries(dict.fromkeys(ImageType, JSON_VALUES)),
+    told=JSON_VALUES | st.dictionaries(st.text(), JSON_VALUES).map(lambda more: {**more, "flow_status": "ACCEPTED"}),
+)
+def test_whatever_json_the_vendor_answers_is_archived_and_reads_back_identical(
+    answers: Mapping[ImageType, object], told: object
+) -> None:
+    bodies = {part: json.dumps(each).encode() for part, each in [(DETAILS, told), *answers.items()]}
+
+    def answer(request: Request) -> tuple[int, bytes, str]:
+        if request.path.endswith("/token"):
+            return 200, b'{"token": "t", "expires_in": 3600}', "application/json"
+        return 200, bodies[request.types or DETAILS], "application/json"
+
+    harness = ArchiveHarness()
+
+    try:
+        item = archive(harness, Http(answer), TICKET)
+    except RetryableError:  # the details were an error envelope each time: the schedule ends the ticket
+        assert b'"code"' in bodies[DETAILS]
+        last = ticket_message(TICKET, kind="schedule", settle=tuple(ImageType))
+        assert harness.deliver_message(last, processor(harness, Http(answer))).result == "archived"
+        item = harness.table[TICKET]
+
+    if item.details_sha256 is not None:
+        assert exactly(read_details_of(item, harness.bucket)) == exactly(bodies[DETAILS])
+    assert TypeState.FAILED not in item.types.values()
+    for image in item.images:
+        assert harness.bucket[image.key] == JPEG
+    for file in item.unrecognized:
+        assert len(harness.bucket[file.key]) == file.bytes
+    assert item.complete is (item.details_sha256 is not None and not item.unrecognized)
