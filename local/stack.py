@@ -148,7 +148,7 @@ def _start(
     if vendor is None:
         with steps("Starting the vendor simulator"):
             vendor_port = emulator.free_port()
-            vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.drawn(SEED))
+            vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.generate(SEED))
             vendor.credential.save(state / CREDENTIAL)
             simulated = simulator.begin(vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
             ledger.add(simulated)

@@ -1,4 +1,4 @@
-"""A simulator of the vendor: its API, its webhooks and its failures, on loopback, the same for the same seed."""
+"""A simulator of the vendor: its API, webhooks and failures, on 127.0.0.1. The same seed gives the same tickets."""
 
 from local.vendor.credential import Credential
 from local.vendor.fault import Endpoint

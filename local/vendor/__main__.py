@@ -1,4 +1,4 @@
-"""Runs the simulator alone: `python -m local.vendor --port 8090 --seed 1`; one JSON line says where it listens."""
+"""Run the simulator: `python -m local.vendor --port 8090 --seed 1`. It prints its URL as one line of JSON."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from local.vendor.server import Simulator
 
 
 def main() -> int:
-    """Serves until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT."""
     options = _options()
     simulator = Simulator(
         options.seed,
@@ -37,14 +37,14 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.vendor", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--credential", type=Path, help="JSON file with api_key, secret, tenant, env and banknu")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the size of every picture")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for the size of every file")
     parser.add_argument("--token-life", type=float, default=1200, metavar="SECONDS")
     parser.add_argument("--tls-certificate", metavar="FILE", help="serve HTTPS with this certificate")
     parser.add_argument("--tls-key", metavar="FILE")
-    parser.add_argument("--image-base", metavar="URL", help="origin of the pictures' addresses")
+    parser.add_argument("--image-base", metavar="URL", help="origin of the image URLs")
     parser.add_argument(
         "--latency", action="append", default=[], type=_latency, metavar="ENDPOINT=MS", help=", ".join(Endpoint)
     )

@@ -1,4 +1,4 @@
-"""One client's connection, with everything that can be done to it."""
+"""A client's connection, and the ways to respond on it or to break it."""
 
 import contextlib
 import select
@@ -15,11 +15,10 @@ _PEEK_SECONDS = 0.05
 
 
 class Connection:
-    """Writes answers to a connection, well or badly.
+    """Sends responses, correct or not.
 
-    `pause` is the time between the bytes of a drip and `patience` how long a stalled answer holds on, both in seconds.
-    `on_status` hears of every status line before it is sent. Whatever
-    waits ends at once when the client goes away or the simulator stops.
+    `pause` is the time between the bytes of `drip`, `patience` the time that `hold` waits, both in seconds; they end when
+    the client disconnects or the simulator stops. `on_status` is called with each status before it is sent.
     """
 
     def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, patience: float) -> None:
@@ -30,20 +29,20 @@ class Connection:
         self.closed = False
         self.on_status: Callable[[int], None] = lambda _: None
 
-    def answer(self, answer: Response) -> None:
-        """The whole answer, with its length; the connection stays open."""
-        self.send(self.head(answer, ("Content-Length", str(len(answer.body)))) + answer.body)
+    def respond(self, response: Response) -> None:
+        """Send the whole response with its length; the connection stays open."""
+        self.send(self.head(response, ("Content-Length", str(len(response.body)))) + response.body)
 
-    def head(self, answer: Response, *headers: tuple[str, str]) -> bytes:
-        """The status line and the headers up to the empty line; `headers` come on top of the answer's own."""
-        self.on_status(answer.status)
-        phrase = HTTPStatus(answer.status).phrase if answer.status in set(HTTPStatus) else "Unknown"
-        own = (("Date", formatdate(usegmt=True)), ("Content-Type", answer.content_type), *answer.headers)
-        lines = [f"HTTP/1.1 {answer.status} {phrase}", *(f"{name}: {value}" for name, value in (*own, *headers))]
+    def head(self, response: Response, *headers: tuple[str, str]) -> bytes:
+        """Return the status line and the headers: the response's own and `headers`."""
+        self.on_status(response.status)
+        phrase = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else "Unknown"
+        own = (("Date", formatdate(usegmt=True)), ("Content-Type", response.content_type), *response.headers)
+        lines = [f"HTTP/1.1 {response.status} {phrase}", *(f"{name}: {value}" for name, value in (*own, *headers))]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
 
     def send(self, data: bytes) -> bool:
-        """Whether the client is still there to be sent more."""
+        """Send the data; return whether the client is still connected."""
         if self.closed or self._stopping.is_set():
             return False
         try:
@@ -54,39 +53,39 @@ class Connection:
         return True
 
     def send_all(self, pieces: Iterable[bytes]) -> None:
-        """One piece after another, as long as the client takes them."""
+        """Send the pieces until the client disconnects."""
         for piece in pieces:
             if not self.send(piece):
                 return
 
     def drip(self, data: bytes) -> None:
-        """Byte by byte, with a pause before each: after the last one the client may at once ask for more."""
+        """Send byte by byte, with a pause before each."""
         for at in range(len(data)):
             if self._wait(self._pause) or not self.send(data[at : at + 1]):
                 return
 
     def hold(self) -> None:
-        """Nothing at all, for as long as the patience lasts; then the connection is closed."""
+        """Send nothing for `patience` seconds, then close."""
         self._wait(self._patience)
         self.close()
 
     def close(self) -> None:
-        """A normal end of the connection (FIN)."""
+        """Close the connection normally (FIN)."""
         self.closed = True
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
-        """A hard end of the connection (RST): what the client has not read yet may be lost."""
+        """Reset the connection (RST); the client may lose what it has not read."""
         self.closed = True
         with contextlib.suppress(OSError):
             self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            socket.close(self._connection.detach())  # at once, whatever files are still made of it
+            socket.close(self._connection.detach())  # closes it even while file objects refer to it
 
     def _wait(self, seconds: float) -> bool:
-        """Whether the client went away, or the simulator stopped, before the time was over.
+        """Wait; return whether the client disconnected or the simulator stopped meanwhile.
 
-        A client that waits for an answer sends nothing: what can be read is its goodbye.
+        A client that waits for a response sends nothing, so a readable connection is a closed one.
         """
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)

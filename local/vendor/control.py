@@ -1,4 +1,4 @@
-"""How tests and the demo steer the simulator: the same actions in process and, as JSON, under `/_sim/`."""
+"""The simulator's control interface for tests and the demo: methods, and the same as JSON under `/_sim/`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ ACTIONS = (
 
 
 class Control:
-    """Every action takes and gives what JSON can say; a bad name or value raises `KeyError` or `ValueError`."""
+    """Every action takes and returns JSON values. Raises KeyError or ValueError for a bad name or value."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -32,12 +32,12 @@ class Control:
         self.latencies: dict[Endpoint, float] = {}
 
     def health(self) -> dict[str, Any]:
-        """Answers as soon as the simulator does."""
+        """Return the URL and the seed, as soon as the simulator serves."""
         return {"url": self.service.base_url, "seed": self.service.tickets.seed}
 
     def tickets(self, count: int = 10, start: int = 0) -> list[dict[str, Any]]:
-        """What the first tickets are like."""
-        known = (self.service.ticket(each) for each in self.service.tickets.ids(int(count), int(start)))
+        """Describe `count` tickets."""
+        listed = (self.service.ticket(each) for each in self.service.tickets.ids(int(count), int(start)))
         return [
             {
                 "index": ticket.index,
@@ -53,7 +53,7 @@ class Control:
                 "script": ticket.person.script,
                 "images": {kind: len(sizes) for kind, sizes in ticket.sizes.items()},
             }
-            for ticket in known
+            for ticket in listed
         ]
 
     def expected(self, ticket: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Control:
         unusable: Mapping[str, str] | None = None,
         ready_after: float | None = None,
     ) -> None:
-        """Change a ticket; what is not given stays. `local.vendor.tickets.State` says what each means."""
+        """Change a ticket; arguments are those of `local.vendor.tickets.State`, and omitted ones stay."""
         given: dict[str, Any] = {
             "outcome": outcome and Outcome(outcome),
             "revision": revision,
@@ -107,7 +107,7 @@ class Control:
         self.service.set_state(ticket, replace(self.service.state(ticket), **changes))
 
     def faults(self) -> dict[str, list[str]]:
-        """The names of all faults, each with the endpoints that it exists for."""
+        """Return the names of all faults, each with its endpoints."""
         return {name: sorted(fault.endpoints) for name, fault in FAULTS.items()}
 
     def script(
@@ -118,9 +118,9 @@ class Control:
         type: str | None = None,  # noqa: A002  the vendor's name for it
         times: int | None = 1,
     ) -> None:
-        """The first `times` calls of each (ticket, endpoint, type) that fit go wrong; `times=None`: all of them.
+        """Inject the fault into the first `times` matching calls per (ticket, endpoint, type); `times=None`: all.
 
-        Lines for the same call are played one after the other.
+        Faults for the same call are injected in the order of these calls.
         """
         self.fault_plan.add(ScriptedFault(FAULTS[fault], Endpoint(endpoint), ticket, type, times))
 
@@ -132,34 +132,34 @@ class Control:
         endpoints: Sequence[str] = tuple(Endpoint),
         most: int | None = None,
     ) -> None:
-        """From now on a share of all calls goes wrong, `most` at most per (ticket, endpoint, type).
+        """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
 
-        Without `faults` all are drawn from, except where one could not be told from a true answer.
+        Without `faults` all are used, except where the response could not be told from a correct one.
         """
         self.fault_plan.rate(Rate(share, seed, tuple(faults), tuple(map(Endpoint, endpoints)), most))
 
     def latency(self, **milliseconds: float) -> None:
-        """The least time until the first byte of an answer, per endpoint: `latency(token=80, images=250)`."""
+        """Set the minimum time to the first byte, per endpoint: `latency(token=80, images=250)`."""
         self.latencies |= {Endpoint(name): value / 1000 for name, value in milliseconds.items()}
 
     def revoke_tokens(self) -> None:
-        """No token issued so far opens anything any more."""
+        """Revoke every token issued so far."""
         self.service.tokens.revoke()
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """The recorded calls, of one ticket or endpoint or of all."""
+        """Return the recorded calls, of one ticket or endpoint or of all."""
         return self.request_log.calls(ticket, endpoint)
 
     def counts(self) -> dict[str, Any]:
-        """Calls per endpoint, fault and ticket, and the most that were under way at once."""
+        """Return the calls per endpoint, fault and ticket, and the peak concurrency."""
         return self.request_log.counts()
 
     def forget(self) -> None:
-        """Clears the recorded calls only."""
+        """Clear the recorded calls."""
         self.request_log.clear()
 
     def reset(self) -> None:
-        """As new: no faults, latencies, changed tickets, tokens or recorded calls."""
+        """Remove faults, latencies, changes of tickets, tokens and recorded calls."""
         self.fault_plan.clear()
         self.latencies = {}
         self.service.clear()
@@ -181,7 +181,7 @@ class Control:
         message = (
             webhooks.encrypted(content, secret, encoding=webhooks.Encoding(encoding))
             if secret
-            else webhooks.in_clear(content)
+            else webhooks.plaintext(content)
         )
         pair = (basic[0], basic[1]) if basic else None
         return webhooks.post(url, message, headers=headers, basic=pair, ca_bundle=ca_bundle)

@@ -1,4 +1,4 @@
-"""The customer's credential at the vendor, and the tokens that it buys."""
+"""The customer's credential at the vendor, and its access tokens."""
 
 import hmac
 import json
@@ -27,28 +27,28 @@ class Credential:
     banknu: str
 
     @classmethod
-    def drawn(cls, seed: int) -> "Credential":
-        """The credential of a seed."""
+    def generate(cls, seed: int) -> "Credential":
+        """Return the credential of a seed."""
         rng = seeded(seed, "credential")
         api_key, secret = ("".join(rng.choices(_LETTERS, k=length)) for length in (40, 32))
         return cls(api_key, secret, tenant="simulated", env="sandbox", banknu=f"{rng.randint(1, 9999):04d}")
 
     @classmethod
     def load(cls, path: Path) -> "Credential":
-        """Raises `ValueError` for a file that is not one JSON object of exactly the five values."""
+        """Read a JSON file of exactly the five values. Raises ValueError."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, json.JSONDecodeError):
             raise ValueError("the credential file must hold api_key, secret, tenant, env and banknu") from None
 
     def save(self, path: Path) -> None:
-        """Writes a file that only its owner reads."""
+        """Write a file that only its owner can read."""
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @property
     def basic(self) -> str:
-        """The `Authorization` header of the token call."""
+        """Return the `Authorization` header of the token call."""
         return "Basic " + b64encode(f"{self.api_key}:{self.secret}".encode()).decode()
 
 
@@ -64,7 +64,7 @@ class Tokens:
         self._issued = 0
 
     def issue(self) -> dict[str, Any]:
-        """The token call's answer: the JWT, and `expiracy` (spelt so) in epoch seconds."""
+        """Return the token call's body: the JWT, and `expiracy` (the vendor's spelling) in epoch seconds."""
         now = self._clock()
         expires = int(now + self.life)
         with self._lock:
@@ -75,13 +75,13 @@ class Tokens:
             self._expiry[token] = now + self.life
         return {"token": token, "expiracy": expires}
 
-    def opens(self, token: str) -> bool:
-        """Whether the token was issued here, is not over and was not revoked."""
+    def is_valid(self, token: str) -> bool:
+        """Whether the token was issued here, is not expired and was not revoked."""
         with self._lock:
             return self._expiry.get(token, 0) > self._clock()
 
     def revoke(self, token: str | None = None) -> None:
-        """Makes one token, or all of them, open nothing any more."""
+        """Revoke one token, or all."""
         with self._lock:
             if token is None:
                 self._expiry.clear()

@@ -1,4 +1,4 @@
-"""The details of a ticket: the sections that the "IDV Tickets" page names, with the field names of the vendor's SDK."""
+"""A ticket's details: the sections of the vendor's "IDV Tickets" page, with the field names of its SDK."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"
 
 def details(ticket: Ticket) -> dict[str, Any]:
     """Return the whole response body, in the ticket's envelope."""
-    summary, sections = _summary(ticket), {**_sections(ticket), **_burden(ticket.details_form)}
+    summary, sections = _summary(ticket), {**_sections(ticket), **_extra(ticket.details_form)}
     match ticket.envelope:
         case Envelope.DATA:
             return {"status": 200, "code": "SUCCESS", "data": {**summary, **sections}}
@@ -21,7 +21,7 @@ def details(ticket: Ticket) -> dict[str, Any]:
 
 
 def scores(ticket: Ticket) -> dict[str, Any]:
-    """The final results, as the details and the completed webhook both have them."""
+    """Return the scores, which the details and the completed event share."""
     rng = seeded(ticket.seed, ticket.index, "scores", ticket.outcome, ticket.state.revision)
     good = ticket.outcome is Outcome.ACCEPTED
     return {
@@ -114,7 +114,7 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _burden(form: DetailsForm) -> dict[str, Any]:
+def _extra(form: DetailsForm) -> dict[str, Any]:
     match form:
         case DetailsForm.PRECISE:
             return {"trace": {"fingerprint": 10**44 + 7, "epsilon": 1e-140, "exact": 0.1 + 0.2}}

@@ -1,4 +1,4 @@
-"""What a fault is: how one call goes wrong on the connection, where it can, and whom it would deceive."""
+"""Faults: what happens to a call, at which endpoints, and where the response looks correct."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from local.vendor.responses import Response
 
 
 class Endpoint(StrEnum):
-    """What is called: the vendor's three endpoints, and the addresses of single pictures."""
+    """The vendor's three endpoints, and the image URLs."""
 
     TOKEN = "token"  # noqa: S105  a name, not a secret
     DETAILS = "details"
@@ -29,10 +29,10 @@ FILES = frozenset({Endpoint.IMAGES, Endpoint.PICTURE})
 
 @dataclass(frozen=True)
 class Call:
-    """One call that is about to be answered wrongly.
+    """A call to which a fault is applied.
 
-    `normal` is the answer it would have had; `altered` is the same answer with other pictures in it (images only).
-    `revoke` makes the token of the call, or the one just issued, open nothing any more.
+    `normal` is the correct response; `altered` returns it with other files (images only). `revoke` revokes the call's
+    token, or the one just issued. `elsewhere` is a URL of another host.
     """
 
     connection: Connection
@@ -48,10 +48,10 @@ Act = Callable[[Call], None]
 
 @dataclass(frozen=True)
 class Fault:
-    """`deceives` names the image types and endpoints where the answer cannot be told from a true one.
+    """`deceives` names the image types and endpoints where the response looks correct.
 
-    A derived image that is not there, for instance, is a normal answer. There a fault is played only when it is asked
-    for by name, never drawn by rate: nobody could be expected to notice it.
+    A missing derived image, for instance, is a correct response. There the fault is injected by name only, never at
+    random, because no client could notice it.
     """
 
     name: str
@@ -61,10 +61,10 @@ class Fault:
 
 
 class Faults(dict[str, Fault]):
-    """Faults by their names, in the order in which they were written down."""
+    """Faults by name, in the order of their definition."""
 
     def on(self, endpoints: frozenset[Endpoint], deceives: frozenset[str] = frozenset()) -> Callable[[Act], Act]:
-        """Takes the function that it stands over as the fault of that name."""
+        """Decorate a function to register it as the fault of its name."""
 
         def register(act: Act) -> Act:
             self[act.__name__] = Fault(act.__name__, endpoints, deceives, act)
@@ -75,13 +75,13 @@ class Faults(dict[str, Fault]):
     def response(
         self,
         name: str,
-        answer: Callable[[], Response] | Response,
+        response: Callable[[], Response] | Response,
         endpoints: frozenset[Endpoint] = EVERYWHERE,
         deceives: frozenset[str] = frozenset(),
     ) -> None:
-        """A fault that is a well-formed answer, only not the one hoped for."""
+        """Register a fault that is a well-formed response."""
 
         def act(call: Call) -> None:
-            call.connection.answer(answer() if callable(answer) else answer)
+            call.connection.respond(response() if callable(response) else response)
 
         self[name] = Fault(name, endpoints, deceives, act)

@@ -1,4 +1,4 @@
-"""Which call goes wrong, and how: by script for chosen calls, or by rate from a seed."""
+"""Which calls get which fault: scripted for chosen calls, or at a rate from a seed."""
 
 import threading
 from collections import Counter
@@ -14,31 +14,31 @@ Key = tuple[str | None, Endpoint, str | None]
 
 @dataclass
 class ScriptedFault:
-    """The first `times` calls of each (ticket, endpoint, type) that fit go wrong. `None` fits all, or never ends."""
+    """Applies to the first `times` matching calls per (ticket, endpoint, type). None matches all, or never ends."""
 
     fault: Fault
     endpoint: Endpoint
     ticket: str | None = None
     type: str | None = None
     times: int | None = 1
-    played: Counter[Key] = field(default_factory=Counter)
+    injected: Counter[Key] = field(default_factory=Counter)
 
-    def fits(self, key: Key) -> bool:
-        """Whether it is this line's turn."""
+    def matches(self, key: Key) -> bool:
+        """Whether the fault applies to the next call of the key."""
         ticket, endpoint, kind = key
         return (
             endpoint is self.endpoint
             and self.ticket in (None, ticket)
             and self.type in (None, kind)
-            and (self.times is None or self.played[key] < self.times)
+            and (self.times is None or self.injected[key] < self.times)
         )
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of all calls, drawn for each (ticket, endpoint, type) and its how-manyeth call: threads change nothing.
+    """A share of all calls. The choice depends on the key and its call number, not on the order of threads.
 
-    `most` bounds the wrong answers to one key, so that a patient client gets through.
+    `most` limits the faults per key, so that a client that retries succeeds.
     """
 
     share: float = 0.0
@@ -49,47 +49,47 @@ class Rate:
 
 
 class FaultPlan:
-    """Asked once for each call; what is scripted goes before what is drawn."""
+    """Chooses the fault of each call; scripted faults come before random ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.clear()
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         with self._lock:
-            self._lines: list[ScriptedFault] = []
+            self._scripted: list[ScriptedFault] = []
             self._rate = Rate()
             self._calls: Counter[Key] = Counter()
-            self._drawn: Counter[Key] = Counter()
+            self._random_faults: Counter[Key] = Counter()
 
-    def add(self, line: ScriptedFault) -> None:
-        """Raises `ValueError` where the fault does not exist for the endpoint."""
-        if line.endpoint not in line.fault.endpoints:
-            raise ValueError(f"{line.fault.name} is no fault of {line.endpoint}")
+    def add(self, fault: ScriptedFault) -> None:
+        """Add a scripted fault. Raises ValueError if it does not apply to the endpoint."""
+        if fault.endpoint not in fault.fault.endpoints:
+            raise ValueError(f"{fault.fault.name} does not apply to {fault.endpoint}")
         with self._lock:
-            self._lines.append(line)
+            self._scripted.append(fault)
 
     def rate(self, rate: Rate) -> None:
-        """Replaces the rate; raises `KeyError` for a fault that does not exist."""
+        """Replace the rate. Raises KeyError for an unknown fault."""
         for name in rate.faults:
             FAULTS[name]
         with self._lock:
             self._rate = rate
 
-    def next(self, key: Key, asked_for: frozenset[str]) -> Fault | None:
-        """The fault of this call, if any. Where it would deceive about a type in `asked_for`, none is drawn."""
+    def next(self, key: Key, requested: frozenset[str]) -> Fault | None:
+        """Return the call's fault, if any. Random faults never look correct for a type in `requested`."""
         with self._lock:
             self._calls[key] += 1
-            for line in self._lines:
-                if line.fits(key):
-                    line.played[key] += 1
-                    return line.fault
-            return self._draw(key, asked_for)
+            for scripted in self._scripted:
+                if scripted.matches(key):
+                    scripted.injected[key] += 1
+                    return scripted.fault
+            return self._choose(key, requested)
 
-    def _draw(self, key: Key, asked_for: frozenset[str]) -> Fault | None:
+    def _choose(self, key: Key, requested: frozenset[str]) -> Fault | None:
         rate, endpoint = self._rate, key[1]
-        if endpoint not in rate.endpoints or (rate.most is not None and self._drawn[key] >= rate.most):
+        if endpoint not in rate.endpoints or (rate.most is not None and self._random_faults[key] >= rate.most):
             return None
         rng = seeded(rate.seed, *key, self._calls[key])
         if rng.random() >= rate.share:
@@ -97,9 +97,9 @@ class FaultPlan:
         candidates = [
             fault
             for fault in (FAULTS[name] for name in rate.faults or FAULTS)
-            if endpoint in fault.endpoints and not fault.deceives & (asked_for | {endpoint})
+            if endpoint in fault.endpoints and not fault.deceives & (requested | {endpoint})
         ]
         if not candidates:
             return None
-        self._drawn[key] += 1
+        self._random_faults[key] += 1
         return rng.choice(candidates)

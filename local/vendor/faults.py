@@ -1,4 +1,4 @@
-"""Everything that a vendor may do wrong, by name."""
+"""Every fault, by name."""
 
 from local.vendor.network_faults import NETWORK_FAULTS
 from local.vendor.response_faults import RESPONSE_FAULTS

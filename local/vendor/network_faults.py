@@ -1,4 +1,4 @@
-"""Answers that break on their way: cut off, slow, endless, or packed to do harm."""
+"""Faults of the transfer: cut off, slow, endless or harmful bodies."""
 
 import gzip
 import zlib
@@ -18,40 +18,40 @@ NETWORK_FAULTS = Faults()
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def reset(call: Call) -> None:
-    """Before the first byte."""
+    """Reset the connection before the first byte."""
     call.connection.reset()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def reset_midway(call: Call) -> None:
-    """After the headers and half of the body."""
+    """Reset the connection after half of the body."""
     call.connection.send(_sized(call) + _half(call.normal.body))
     call.connection.reset()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def hang_up(call: Call) -> None:
-    """The connection ends politely, without an answer."""
+    """Close the connection without a response."""
     call.connection.close()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def cut_off(call: Call) -> None:
-    """Half of the body that Content-Length promised."""
+    """Send half of the body that Content-Length announced."""
     call.connection.send(_sized(call) + _half(call.normal.body))
     call.connection.close()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def cut_off_unsized(call: Call) -> None:
-    """Half of the body, ended by the connection's end: nothing in HTTP says that it is not whole."""
+    """Send half of a body without a length, so that HTTP cannot tell that it is cut off."""
     call.connection.send(call.connection.head(call.normal, ("Connection", "close")) + _half(call.normal.body))
     call.connection.close()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def cut_off_chunked(call: Call) -> None:
-    """Half of the body in one chunk, and no last chunk."""
+    """Send half of the body in one chunk, and no last chunk."""
     half = _half(call.normal.body)
     head = call.connection.head(call.normal, ("Transfer-Encoding", "chunked"))
     call.connection.send(head + f"{len(half):x}\r\n".encode() + half + b"\r\n")
@@ -60,60 +60,60 @@ def cut_off_chunked(call: Call) -> None:
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def drip_body(call: Call) -> None:
-    """The right body, byte by byte: no single read ever times out."""
+    """Send the correct body byte by byte, so that no single read times out."""
     if call.connection.send(_sized(call)):
         call.connection.drip(call.normal.body)
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def drip_headers(call: Call) -> None:
-    """The right headers, byte by byte."""
+    """Send the correct headers byte by byte."""
     call.connection.drip(_sized(call))
     call.connection.send(call.normal.body)
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def stall(call: Call) -> None:
-    """Nothing, for a long time."""
+    """Send nothing for a long time."""
     call.connection.hold()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def stall_body(call: Call) -> None:
-    """The headers and half of the body, and then nothing for a long time."""
+    """Send half of the body, then nothing for a long time."""
     call.connection.send(_sized(call) + _half(call.normal.body))
     call.connection.hold()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def gzip_bomb(call: Call) -> None:
-    """200 MiB of spaces in about 200 KB."""
-    call.connection.answer(Response(200, _bomb(), JSON, (("Content-Encoding", "gzip"),)))
+    """Send 200 MiB of spaces in about 200 KB of gzip."""
+    call.connection.respond(Response(200, _bomb(), JSON, (("Content-Encoding", "gzip"),)))
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def bad_gzip(call: Call) -> None:
-    """Called gzip, and is not."""
-    call.connection.answer(replace(call.normal, headers=(("Content-Encoding", "gzip"),)))
+    """Send a body that is not gzip as gzip."""
+    call.connection.respond(replace(call.normal, headers=(("Content-Encoding", "gzip"),)))
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def cut_off_gzip(call: Call) -> None:
-    """Half of a gzip stream, its length told truly: whole for HTTP, cut off for gzip."""
+    """Send half of a gzip stream with its correct length: complete for HTTP, cut off for gzip."""
     body = _half(gzip.compress(call.normal.body))
-    call.connection.answer(replace(call.normal, body=body, headers=(("Content-Encoding", "gzip"),)))
+    call.connection.respond(replace(call.normal, body=body, headers=(("Content-Encoding", "gzip"),)))
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def huge_body(call: Call) -> None:
-    """64 MiB, announced."""
+    """Send 64 MiB with Content-Length."""
     call.connection.send(call.connection.head(replace(call.normal, status=200), ("Content-Length", str(HUGE_BYTES))))
     call.connection.send_all(b" " * MEBIBYTE for _ in range(HUGE_BYTES // MEBIBYTE))
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def endless_body(call: Call) -> None:
-    """Chunk after chunk, for as long as the client takes them."""
+    """Send chunks until the client disconnects."""
     call.connection.send(call.connection.head(replace(call.normal, status=200), ("Transfer-Encoding", "chunked")))
     call.connection.send_all(_endless())
     call.connection.close()
@@ -121,21 +121,21 @@ def endless_body(call: Call) -> None:
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def huge_header(call: Call) -> None:
-    """A header line of 128 KiB."""
+    """Send a header line of 128 KiB."""
     call.connection.send(call.connection.head(call.normal, ("X-Padding", "x" * 2**17)))
     call.connection.close()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def bad_length(call: Call) -> None:
-    """A Content-Length that is no number."""
+    """Send a Content-Length that is not a number."""
     call.connection.send(call.connection.head(call.normal, ("Content-Length", "many")) + call.normal.body)
     call.connection.close()
 
 
 @NETWORK_FAULTS.on(EVERYWHERE)
 def garbage(call: Call) -> None:
-    """Not HTTP at all."""
+    """Send bytes that are not HTTP."""
     call.connection.send(b"\x15\x03\x01\x00\x02\x02(\r\n\r\n")
     call.connection.close()
 

@@ -13,7 +13,7 @@ _EPOCH = date(2026, 1, 1)
 
 @dataclass(frozen=True)
 class Person:
-    """`native` has the keys of `latin`, written in the document's own script."""
+    """A person; `native` has the keys of `latin`, in the document's script."""
 
     country: str
     nationality: str
@@ -26,13 +26,13 @@ class Person:
 
     @property
     def age(self) -> int:
-        """Full years at the start of the simulator's time."""
+        """Return the age in years on the simulator's first day."""
         return _EPOCH.year - self.born.year - ((_EPOCH.month, _EPOCH.day) < (self.born.month, self.born.day))
 
 
 @dataclass(frozen=True)
 class Document:
-    """An identity document; the number is drawn, not derived from anything."""
+    """An identity document with a random number."""
 
     type: str
     number: str
@@ -41,7 +41,7 @@ class Document:
 
 
 def person(rng: random.Random) -> Person:
-    """An adult from one of the countries of the table."""
+    """Return a random adult."""
     country = rng.choice(sorted(_COUNTRIES))
     table = _COUNTRIES[country]
     given, surname, second = rng.choice(table["given"]), rng.choice(table["surname"]), rng.choice(table["surname"])
@@ -72,7 +72,7 @@ def person(rng: random.Random) -> Person:
 
 
 def document(kind: str, rng: random.Random) -> Document:
-    """A document that is valid at the start of the simulator's time."""
+    """Return a document that is valid on the simulator's first day."""
     issued = _EPOCH - timedelta(days=rng.randint(30, 3000))
     number = "".join(rng.choices("ABCDEFGHJKLMNPRSTUVWXYZ", k=2)) + "".join(rng.choices("0123456789", k=7))
     return Document(type=kind, number=number, issued=issued, expires=issued + timedelta(days=3652))

@@ -1,4 +1,4 @@
-"""Drawn selfies and documents as real files of every format, of about the size asked for."""
+"""Selfies and documents, drawn and encoded in every format, of about the requested size."""
 
 import hashlib
 import random
@@ -15,7 +15,7 @@ from local.vendor.seeding import seeded
 
 
 class ImageType(StrEnum):
-    """The values of `type`, as the vendor's "IDV Tickets" page lists them (`ALL` is not a type of its own)."""
+    """The values of `type` on the vendor's "IDV Tickets" page (`ALL` is not a type)."""
 
     SELF_PORTRAITS = "SELF_PORTRAITS"
     DOCUMENT = "DOCUMENT"
@@ -30,7 +30,7 @@ SIDES = ("FRONT", "BACK")
 
 
 class FileFormat(StrEnum):
-    """Pillow's name of each format that a vendor may send."""
+    """The formats that a vendor may send, by Pillow's names."""
 
     JPEG = "JPEG"
     PNG = "PNG"
@@ -61,7 +61,7 @@ CONTENT_TYPES = {
     FileFormat.WEBM: "video/webm",
 }
 
-# Bytes per pixel of a drawing with its grain, measured once per format: a size is reached by choosing the dimensions.
+# Measured bytes per pixel of a drawing with noise, from which the dimensions for a size follow.
 _BYTES_PER_PIXEL = {
     FileFormat.JPEG: 0.335,
     FileFormat.PNG: 1.65,
@@ -81,7 +81,7 @@ _ENCODING: dict[FileFormat, dict[str, int | None]] = {
     FileFormat.PDF: {"creationDate": None, "modDate": None},  # the same bytes in every process
 }
 _HANDMADE = {FileFormat.HEIC: handmade.heic, FileFormat.MP4: handmade.mp4, FileFormat.WEBM: handmade.webm}
-_GRAIN = 0.16
+_NOISE = 0.16
 
 _SKIN = ("#f6d7bd", "#e8b894", "#c98f62", "#a06a42", "#6f4429")
 _HAIR = ("#1c1714", "#3b2416", "#7a4a21", "#b98a3e", "#8d8d8d")
@@ -91,27 +91,27 @@ _CARD = ("#dbe7f3", "#e8f0dc", "#f4e6da", "#e6e0f1")
 
 @dataclass(frozen=True)
 class Picture:
-    """One image file, its bytes exactly as the vendor would hold them."""
+    """A file as the vendor has it."""
 
     data: bytes
     content_type: str
 
     @cached_property
     def sha256(self) -> str:
-        """In hex."""
+        """Return the SHA-256 in hex."""
         return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
 class Sitter:
-    """Whom the pictures of one ticket show; `name` is whatever tells one sitter from another."""
+    """The person in a ticket's pictures; `name` identifies the person, `lines` are the document's text."""
 
     name: str
     lines: tuple[str, ...]
 
 
 def selfie(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
-    """A face before a wall; `take` moves the head. `size` in bytes, reached within about a third."""
+    """Draw a face in front of a wall; `take` moves the head. `size` is in bytes, met within a third."""
     rng = seeded(sitter.name, "selfie", take)
     scene = Image.new("RGB", (480, 600), seeded(sitter.name, "wall").choice(_WALL))
     _face(scene, sitter, (240 + rng.randint(-30, 30), 300 + rng.randint(-25, 25)), 1.0 + rng.random() * 0.15)
@@ -119,7 +119,7 @@ def selfie(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
 
 
 def document_page(sitter: Sitter, side: str, take: str, form: FileFormat, size: int) -> Picture:
-    """A card with a portrait and text (`FRONT`), or with text and a machine-readable zone (`BACK`)."""
+    """Draw a card with a portrait and text (`FRONT`), or text and a machine-readable zone (`BACK`)."""
     rng = seeded(sitter.name, side, take)
     card = Image.new("RGB", (760, 480), seeded(sitter.name, "card").choice(_CARD))
     pen = ImageDraw.Draw(card)
@@ -140,7 +140,7 @@ def document_page(sitter: Sitter, side: str, take: str, form: FileFormat, size: 
 
 
 def portrait(sitter: Sitter, take: str, form: FileFormat, size: int, *, ghost: bool = False) -> Picture:
-    """The portrait cut from the document; the ghost portrait is its pale second print."""
+    """Draw the portrait of the document; the ghost portrait is pale."""
     photo = Image.new("RGB", (240, 300), "#eef2f5")
     _face(photo, sitter, (120, 150), 0.55)
     if ghost:
@@ -149,7 +149,7 @@ def portrait(sitter: Sitter, take: str, form: FileFormat, size: int, *, ghost: b
 
 
 def signature(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
-    """The signature cut from the document."""
+    """Draw the signature of the document."""
     strip = Image.new("RGB", (420, 140), "#fdfdfb")
     _scribble(ImageDraw.Draw(strip), seeded(sitter.name, "signature"), (30, 70), 350)
     return _file(strip, seeded(sitter.name, "strip", take), form, size)
@@ -203,9 +203,9 @@ def _file(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int)
         return Picture(_HANDMADE[form](rng.randbytes(size)), CONTENT_TYPES[form])
     zoom = sqrt(size / _BYTES_PER_PIXEL[form] / (drawing.width * drawing.height))
     width, height = max(16, round(drawing.width * zoom)), max(16, round(drawing.height * zoom))
-    grain = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
+    noise = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
     scaled = drawing.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    photo = Image.blend(scaled, grain, _GRAIN)
+    photo = Image.blend(scaled, noise, _NOISE)
     file = BytesIO()
     photo.save(file, form, **_ENCODING.get(form, {}))
     return Picture(file.getvalue(), CONTENT_TYPES[form])

@@ -1,4 +1,4 @@
-"""What was called, as tests and the demo read it afterwards: ids and codes, no headers and no bodies."""
+"""The log of calls: ids and codes, no headers and no bodies."""
 
 import threading
 import time
@@ -13,9 +13,9 @@ _KEPT = 500_000
 
 @dataclass
 class Record:
-    """One call. `status` is `None` where no status line was sent; `at` is epoch seconds.
+    """One call. `status` is None if no status line was sent; `at` is in epoch seconds.
 
-    `authorization` says only that the header was there: on the address of a picture it must not be.
+    `authorization` says whether a credential was sent, which must not happen at image URLs.
     """
 
     endpoint: str
@@ -31,25 +31,25 @@ class Record:
 
 
 class RequestLog:
-    """Keeps the latest half a million calls, and counts all."""
+    """Keeps the latest 500,000 calls, and counts all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._under_way = 0
+        self._in_flight = 0
         self.clear()
 
     def clear(self) -> None:
-        """Forgets the calls so far; those under way are still counted as under way."""
+        """Clear the records, except the number of calls in flight."""
         with self._lock:
             self._records: deque[Record] = deque(maxlen=_KEPT)
             self._per_ticket: dict[str, Counter[str]] = {}
             self._endpoints: Counter[str] = Counter()
             self._faults: Counter[str] = Counter()
-            self._peak = self._under_way
+            self._peak = self._in_flight
 
     @contextmanager
     def call(self, record: Record) -> Iterator[None]:
-        """Around the answering of a call. The record is there before the answer is, so a client finds its own."""
+        """Record a call while it is served. The record precedes the response, so a client finds its own."""
         record.at = time.time()
         began = time.monotonic()
         with self._lock:
@@ -59,17 +59,17 @@ class RequestLog:
                 self._faults[record.fault] += 1
             if record.ticket:
                 self._per_ticket.setdefault(record.ticket, Counter())[record.endpoint] += 1
-            self._under_way += 1
-            self._peak = max(self._peak, self._under_way)
+            self._in_flight += 1
+            self._peak = max(self._peak, self._in_flight)
         try:
             yield
         finally:
             record.seconds = time.monotonic() - began
             with self._lock:
-                self._under_way -= 1
+                self._in_flight -= 1
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """The calls in their order of arrival, of one ticket or of all."""
+        """Return the calls in order of arrival, of one ticket or of all."""
         with self._lock:
             records = list(self._records)
         return [
@@ -79,7 +79,7 @@ class RequestLog:
         ]
 
     def counts(self) -> dict[str, Any]:
-        """Calls per endpoint, per fault, per ticket and endpoint, and the most that were under way at once."""
+        """Return the calls per endpoint, fault, ticket and endpoint, and the peak concurrency."""
         with self._lock:
             return {
                 "endpoints": dict(self._endpoints),

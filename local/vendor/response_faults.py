@@ -1,4 +1,4 @@
-"""Answers that are well formed and wrong: throttled, refused, not ready, or not what they say they are."""
+"""Faults that are well-formed responses: throttled, rejected, not ready, or not what they claim to be."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from local.vendor.responses import HTML_PAGE, JSON, SVG, Response, error, gatewa
 
 RESPONSE_FAULTS = Faults()
 
-# Throttled, with every form of Retry-After (RFC 9110, 10.2.3) and what is not one.
+# Throttled, with valid and invalid forms of Retry-After (RFC 9110, 10.2.3).
 
 
 def _throttled(retry_after: str | None) -> Response:
@@ -31,7 +31,7 @@ RESPONSE_FAULTS.response("throttled_absurd", _throttled("999999999"))
 RESPONSE_FAULTS.response("throttled_negative", _throttled("-5"))
 RESPONSE_FAULTS.response("throttled_malformed", _throttled("soon"))
 
-# Refused or broken behind the gateway.
+# Rejected, or failed behind the gateway.
 
 RESPONSE_FAULTS.response("server_error", error(500, "INTRNL", "Internal error"))
 RESPONSE_FAULTS.response("bad_gateway", Response(502, HTML_PAGE, "text/html"))
@@ -46,18 +46,18 @@ RESPONSE_FAULTS.response("error_as_200", lambda: replace(error(500, "INTRNL", "I
 
 @RESPONSE_FAULTS.on(TICKET)
 def unauthorized(call: Call) -> None:
-    """The token is revoked in mid-flight: from now on it opens nothing."""
+    """Revoke the call's token and return 401."""
     call.revoke()
-    call.connection.answer(error(401, "UNTHRZD", "Unauthorized"))
+    call.connection.respond(error(401, "UNTHRZD", "Unauthorized"))
 
 
 @RESPONSE_FAULTS.on(EVERYWHERE)
 def redirect(call: Call) -> None:
-    """To another host, where nothing secret may arrive."""
-    call.connection.answer(Response(302, b"", headers=(("Location", call.elsewhere),)))
+    """Redirect to another host, which must not receive credentials."""
+    call.connection.respond(Response(302, b"", headers=(("Location", call.elsewhere),)))
 
 
-# Not ready yet, or never: an absent derived picture looks just so.
+# Not ready yet, or never: an absent derived image has the same response.
 
 RESPONSE_FAULTS.response("not_ready", ticket_not_found, TICKET, DERIVED)
 RESPONSE_FAULTS.response("empty_list", json_response({"images": []}), IMAGES, DERIVED)
@@ -74,11 +74,11 @@ RESPONSE_FAULTS.response(
 
 @RESPONSE_FAULTS.on(IMAGES, frozenset(ImageType))
 def partial_list(call: Call) -> None:
-    """The first half of the pictures, rounded down."""
-    call.connection.answer(call.altered(lambda pictures: pictures[: len(pictures) // 2]))
+    """Return the first half of the files, rounded down."""
+    call.connection.respond(call.altered(lambda pictures: pictures[: len(pictures) // 2]))
 
 
-# Not what it says it is.
+# Not what it claims to be.
 
 RESPONSE_FAULTS.response("html", Response(200, HTML_PAGE, "text/html; charset=utf-8"))
 RESPONSE_FAULTS.response("html_as_json", Response(200, HTML_PAGE))
@@ -97,33 +97,33 @@ RESPONSE_FAULTS.response("bad_utf8", Response(200, b'{"images": ["\xff\xfe"], "t
 
 @RESPONSE_FAULTS.on(API)
 def invalid_json(call: Call) -> None:
-    """Of the right length, but its last bracket is a comma."""
-    call.connection.answer(Response(200, json.dumps({"status": "ok"}).encode()[:-1] + b",", JSON))
+    """Return JSON of the correct length whose last bracket is a comma."""
+    call.connection.respond(Response(200, json.dumps({"status": "ok"}).encode()[:-1] + b",", JSON))
 
 
 @RESPONSE_FAULTS.on(API)
 def mislabelled(call: Call) -> None:
-    """The right body as `text/html`."""
-    call.connection.answer(replace(call.normal, content_type="text/html"))
+    """Return the correct body as `text/html`."""
+    call.connection.respond(replace(call.normal, content_type="text/html"))
 
 
-def _spoils(name: str, spoil: Callable[[Picture], Picture], deceives: frozenset[str] = frozenset()) -> None:
-    """A fault of the pictures within an answer that is otherwise right; an answer without pictures stays as it is."""
+def _alters(name: str, alter: Callable[[Picture], Picture], deceives: frozenset[str] = frozenset()) -> None:
+    """Register a fault that changes every file of a response."""
 
     def act(call: Call) -> None:
         if call.endpoint is Endpoint.PICTURE:
-            spoiled = spoil(Picture(call.normal.body, call.normal.content_type))
-            call.connection.answer(Response(200, spoiled.data, spoiled.content_type))
+            altered = alter(Picture(call.normal.body, call.normal.content_type))
+            call.connection.respond(Response(200, altered.data, altered.content_type))
         else:
-            call.connection.answer(call.altered(lambda pictures: [spoil(each) for each in pictures]))
+            call.connection.respond(call.altered(lambda pictures: [alter(each) for each in pictures]))
 
     RESPONSE_FAULTS[name] = Fault(name, FILES, deceives, act)
 
 
-_spoils("truncated_image", lambda picture: replace(picture, data=picture.data[: len(picture.data) // 2]))
-_spoils("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
-_spoils("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
-_spoils("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty text stands for no image too
+_alters("truncated_image", lambda picture: replace(picture, data=picture.data[: len(picture.data) // 2]))
+_alters("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
+_alters("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
+_alters("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty string also means no image
 RESPONSE_FAULTS.response(
     "bad_base64", json_response({"images": ["data:image/jpeg;base64,/9j/4AA*", "!!!!QUJD$$$"]}), IMAGES
 )
@@ -134,17 +134,17 @@ RESPONSE_FAULTS.response(
 
 @RESPONSE_FAULTS.on(DETAILS)
 def details_of_another_ticket(call: Call) -> None:
-    """The right details, but those of another ticket and of its customer."""
+    """Return the details with the ids of another ticket and customer."""
     document = json.loads(call.normal.body)
     holder = document.get("data", document)
-    call.connection.answer(
-        json_response({**document, **({"data": {**holder, **_STRANGER}} if holder is not document else _STRANGER)})
+    call.connection.respond(
+        json_response({**document, **({"data": {**holder, **_OTHER}} if holder is not document else _OTHER)})
     )
 
 
-_STRANGER = {"ticket": "11111111-2222-4333-8444-555555555555", "cifcode": "CIF999999"}
+_OTHER = {"ticket": "11111111-2222-4333-8444-555555555555", "cifcode": "CIF999999"}
 
-# The token's own faults.
+# Faults of the token.
 
 RESPONSE_FAULTS.response("token_missing", json_response({}), TOKEN)
 RESPONSE_FAULTS.response("token_without_expiry", json_response({"token": "opaque-and-unknown"}), TOKEN)
@@ -153,13 +153,13 @@ RESPONSE_FAULTS.response("token_of_another_type", json_response({"token": 17, "e
 
 @RESPONSE_FAULTS.on(TOKEN)
 def token_without_expiracy(call: Call) -> None:
-    """A good token; when it ends stands in the JWT alone."""
-    call.connection.answer(json_response({"token": json.loads(call.normal.body).get("token")}))
+    """Return a valid token whose expiry is in the JWT alone."""
+    call.connection.respond(json_response({"token": json.loads(call.normal.body).get("token")}))
 
 
 @RESPONSE_FAULTS.on(TOKEN)
 def token_expired(call: Call) -> None:
-    """A token that was over before it was given, and that says so."""
+    """Return a token that has already expired, and its expiry."""
     issued: Mapping[str, object] = json.loads(call.normal.body)
     call.revoke()
-    call.connection.answer(json_response({**issued, "expiracy": 1_620_408_384}))
+    call.connection.respond(json_response({**issued, "expiracy": 1_620_408_384}))

@@ -1,4 +1,4 @@
-"""What the vendor answers, before it meets a socket."""
+"""The vendor's HTTP responses."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 @dataclass(frozen=True)
 class Response:
-    """`headers` come on top of the content type; how the length is told is the connection's choice."""
+    """A response; the connection adds the content type and the length."""
 
     status: int
     body: bytes
@@ -20,20 +20,20 @@ class Response:
 
 
 def json_response(document: Any, status: int = 200, *headers: tuple[str, str]) -> Response:
-    """The document as UTF-8 JSON."""
+    """Return the document as UTF-8 JSON."""
     return Response(status, json.dumps(document, ensure_ascii=False).encode(), headers=headers)
 
 
 def error(status: int, code: str, message: str | list[str], *headers: tuple[str, str]) -> Response:
-    """The vendor's error body, `{"status", "code", "message"}` (docs.preventor.com, server/api-reference)."""
+    """Return the vendor's error body, `{"status", "code", "message"}` (docs.preventor.com, server/api-reference)."""
     return json_response({"status": status, "code": code, "message": message}, status, *headers)
 
 
 def gateway_error(status: int, message: str, *headers: tuple[str, str]) -> Response:
-    """What AWS API Gateway, before the vendor's service, answers by itself."""
+    """Return the error body of AWS API Gateway in front of the vendor's service."""
     return json_response({"message": message}, status, *headers)
 
 
 def ticket_not_found() -> Response:
-    """The vendor's answer for a ticket that it does not know."""
+    """Return the response for an unknown ticket."""
     return error(404, "TCKTNTFND", "Ticket not found")

@@ -1,4 +1,4 @@
-"""The simulator on a loopback port: HTTP/1.1, kept alive, a thread for each connection."""
+"""The simulator's HTTP/1.1 server on 127.0.0.1, with keep-alive and a thread per connection."""
 
 import contextlib
 import json
@@ -30,11 +30,11 @@ _ELSEWHERE = "/_elsewhere"
 
 
 class Simulator(Control):
-    """The vendor on a port of its own; `with Simulator(seed=1) as vendor:` serves until the block ends.
+    """The vendor on a port of its own: `with Simulator(seed=1) as vendor:`.
 
-    `start` and `stop` can be repeated on the same port with everything kept, as in an outage. `token_life` is in
-    seconds; `pause` and `patience` as in `Connection`; `scale` as in `Tickets`; `tls` is a certificate and its key, as
-    files; `image_base` is the origin of the pictures' addresses where it is not the simulator's own.
+    `stop` and `start` simulate an outage: port and state stay. `token_life` is in seconds; `pause` and `patience` as in
+    `Connection`; `scale` as in `Tickets`; `tls` is a certificate file and its key file; `image_base` is the origin of
+    the image URLs, by default the simulator's own.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Simulator(Control):
         tls: tuple[str, str] | None = None,
         image_base: str | None = None,
     ) -> None:
-        credential = credential or Credential.drawn(seed)
+        credential = credential or Credential.generate(seed)
         super().__init__(Service(Tickets(seed, scale), credential, Tokens(credential, token_life, clock), body_limit))
         self.credential = credential
         self.port = port
@@ -66,20 +66,20 @@ class Simulator(Control):
 
     @property
     def url(self) -> str:
-        """The origin, without a slash at its end."""
+        """Return the origin, without a trailing slash."""
         return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
 
     @property
     def elsewhere(self) -> str:
-        """An address of another host name; whatever arrives there is recorded as the endpoint `elsewhere`."""
+        """Return a URL of another host name, whose calls are recorded as the endpoint `elsewhere`."""
         return self.url.replace(HOST, "localhost") + _ELSEWHERE
 
     def ids(self, count: int, start: int = 0) -> list[str]:
-        """The ids of the first tickets."""
+        """Return the ids of `count` tickets."""
         return list(self.service.tickets.ids(count, start))
 
     def start(self) -> None:
-        """Serves from now on, in a thread."""
+        """Start to serve, in a thread."""
         self._server = _Server((HOST, self.port), partial(_Handler, self), self._tls)
         self.port = self._server.server_port
         self.service.base_url = self.url
@@ -88,7 +88,7 @@ class Simulator(Control):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends all connections and frees the port."""
+        """Close all connections and free the port."""
         if self._server and self._thread:
             self._server.stop()
             self._thread.join()
@@ -121,7 +121,7 @@ class _Server(ThreadingHTTPServer):
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls:
-            # The handshake comes with the first read, in the connection's own thread: a silent client stops nobody.
+            # The handshake happens at the first read, in the connection's thread, so a silent client blocks no other.
             connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
@@ -133,7 +133,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is nothing to print."""
+        """Print nothing when a client disconnects."""
 
     def stop(self) -> None:
         self.stopping.set()
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-        """Silent: the journal keeps what happened."""
+        """Print nothing: the request log has it."""
 
     def do_GET(self) -> None:
         self._serve()
@@ -168,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         connection = Connection(self.connection, self.server.stopping, simulator.pause, simulator.patience)
         if self.path.startswith(CONTROL):
-            connection.answer(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
+            connection.respond(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
         else:
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             _vendor(simulator, request, connection)
@@ -189,24 +189,24 @@ def _vendor(simulator: Simulator, request: Request, connection: Connection) -> N
     fault = None
     if endpoint:
         try:
-            asked_for = frozenset[str](types_of(request.types or ""))
+            requested = frozenset[str](types_of(request.types or ""))
         except ValueError:
-            asked_for = frozenset()
-        fault = simulator.fault_plan.next((request.ticket, endpoint, request.types), asked_for)
+            requested = frozenset()
+        fault = simulator.fault_plan.next((request.ticket, endpoint, request.types), requested)
     record.fault = fault.name if fault else None
     with simulator.request_log.call(record):
-        normal = simulator.service.answer(request)
+        normal = simulator.service.respond(request)
         connection.on_status = partial(setattr, record, "status")
-        _linger(simulator.latencies.get(endpoint, 0) if endpoint else 0, began)
+        _wait_at_least(simulator.latencies.get(endpoint, 0) if endpoint else 0, began)
         if not fault or not endpoint:
-            connection.answer(normal)
+            connection.respond(normal)
             return
         fault.act(
             Call(
                 connection=connection,
                 endpoint=endpoint,
                 normal=normal,
-                altered=partial(simulator.service.answer, request),
+                altered=partial(simulator.service.respond, request),
                 revoke=partial(_revoke, simulator, request, normal),
                 elsewhere=simulator.elsewhere,
             )
@@ -219,8 +219,8 @@ def _revoke(simulator: Simulator, request: Request, normal: Response) -> None:
         simulator.service.tokens.revoke(token)
 
 
-def _linger(least: float, began: float) -> None:
-    left = least - (time.monotonic() - began)
+def _wait_at_least(seconds: float, began: float) -> None:
+    left = seconds - (time.monotonic() - began)
     if left > 0:
         time.sleep(left)
 
@@ -230,7 +230,7 @@ def _control(simulator: Simulator, method: str, target: str, content_type: str, 
     if name not in ACTIONS:
         return json_response({"error": "no such action", "actions": ACTIONS}, 404)
     if method == "POST" and content_type != "application/json":
-        # A web page cannot send this type to another origin unasked: the developer's browser steers nothing.
+        # Browsers do not send this type to another origin without CORS, so no web page controls the simulator.
         return json_response({"error": "application/json only"}, 415)
     try:
         given = json.loads(body) if body else {}

@@ -1,4 +1,4 @@
-"""The vendor's side of the protocol: a request in, the right answer out. Sockets and faults are elsewhere.
+"""The vendor's API: returns the correct response to each request. Sockets and faults are in other modules.
 
 Source: docs.preventor.com (server/api-reference: security, idv-tickets) and the headers of its published iOS SDK.
 """
@@ -33,7 +33,7 @@ Alteration = Callable[[list[Picture]], list[Picture]]
 
 @dataclass(frozen=True)
 class Request:
-    """A request with its headers' names in lower case, and where it leads."""
+    """A request, with header names in lower case, and its endpoint."""
 
     method: str
     target: str
@@ -57,34 +57,34 @@ class Request:
         object.__setattr__(self, "endpoint", endpoint)
         object.__setattr__(self, "path", parts.path)
         if endpoint is Endpoint.IMAGES:
-            asked = parse_qs(parts.query, keep_blank_values=True).get("type", [ALL])
-            object.__setattr__(self, "types", "&".join(asked))
+            requested = parse_qs(parts.query, keep_blank_values=True).get("type", [ALL])
+            object.__setattr__(self, "types", "&".join(requested))
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """The parameters, decoded."""
+        """Return the decoded parameters."""
         return parse_qs(urlsplit(self.target).query)
 
     @property
     def bearer(self) -> str:
-        """The token, empty where there is none."""
+        """Return the bearer token, or an empty string."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token if scheme == "Bearer" else ""
 
 
-def types_of(asked: str) -> tuple[ImageType, ...]:
-    """The types of a `type` parameter, in its order; raises `ValueError` for what is none."""
-    names = asked.split(",")
+def types_of(value: str) -> tuple[ImageType, ...]:
+    """Return the types of a `type` parameter in its order. Raises ValueError for an unknown one."""
+    names = value.split(",")
     if ALL in names:
         names = [*(name for name in names if name != ALL), *ImageType]
     return tuple(dict.fromkeys(ImageType(name) for name in names))
 
 
 class Service:
-    """`body_limit` is what the gateway lets through, in bytes.
+    """The vendor's service. Larger responses than `body_limit` bytes fail, as at API Gateway.
 
-    Pictures are to be fetched at `image_base`, and without one where the caller found the simulator: by `base_url`, or
-    as its Host header says, for a container knows it by another address.
+    Image URLs begin with `image_base`; without one, with the host of the request's Host header, because containers know
+    the simulator by another address than `base_url`.
     """
 
     def __init__(
@@ -107,39 +107,39 @@ class Service:
         self._first_requests: dict[str, float] = {}
         self._hosted: dict[str, Callable[[], Picture]] = {}
         self._digests: dict[object, list[dict[str, Any]]] = {}
-        self._kept = lru_cache(maxsize=256)(Ticket.pictures)
+        self._cached_pictures = lru_cache(maxsize=256)(Ticket.pictures)
 
     def ticket(self, ticket: str) -> Ticket:
-        """The ticket as it stands; raises `KeyError` for one that is unknown."""
+        """Return the ticket in its current state. Raises KeyError for an unknown one."""
         return self.tickets.get(ticket, self._states.get(ticket))
 
     def set_state(self, ticket: str, state: State) -> None:
-        """Changes what a known ticket is from now on."""
+        """Change a ticket. Raises KeyError for an unknown one."""
         self.tickets.index(ticket)
         with self._lock:
             self._states[ticket] = state
 
     def state(self, ticket: str) -> State:
-        """What was changed of a ticket so far."""
+        """Return the changes of a ticket."""
         return self._states.get(ticket, State())
 
     def clear(self) -> None:
-        """Every ticket as the seed drew it, every token forgotten."""
+        """Remove all changes of tickets and all tokens."""
         with self._lock:
             self._states.clear()
             self._first_requests.clear()
         self.tokens.revoke()
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
-        """`{"sha256", "bytes", "content_type"}` of every picture of one type, in the vendor's order."""
+        """Return `{"sha256", "bytes", "content_type"}` of every file of one type, in the vendor's order."""
         name = _name(ticket, kind)
         if name not in self._digests:
             self._pictures(ticket, kind)
         return self._digests[name]
 
     def _pictures(self, ticket: Ticket, kind: ImageType) -> tuple[Picture, ...]:
-        """The pictures, the latest kept; the digests of all, so that a long run is compared without drawing again."""
-        pictures = self._kept(ticket, kind)
+        """Return the files, from a cache of the latest. Digests are kept for all, for comparisons in long runs."""
+        pictures = self._cached_pictures(ticket, kind)
         name = _name(ticket, kind)
         if name not in self._digests:
             self._digests[name] = [
@@ -147,20 +147,20 @@ class Service:
             ]
         return pictures
 
-    def answer(self, request: Request, alter: Alteration | None = None) -> Response:
-        """The answer that the vendor would give; `alter` puts other pictures into an images answer."""
+    def respond(self, request: Request, alter: Alteration | None = None) -> Response:
+        """Return the correct response; `alter` replaces the files of an images response."""
         match request.endpoint:
             case Endpoint.TOKEN:
-                answer = self._token(request)
+                response = self._token(request)
             case Endpoint.DETAILS:
-                answer = self._details(request)
+                response = self._details(request)
             case Endpoint.IMAGES:
-                answer = self._images(request, alter)
+                response = self._images(request, alter)
             case Endpoint.PICTURE:
                 return self._picture(request)
             case _:
                 return gateway_error(403, "Missing Authentication Token")
-        return answer if len(answer.body) <= self._body_limit else gateway_error(500, "Internal server error")
+        return response if len(response.body) <= self._body_limit else gateway_error(500, "Internal server error")
 
     def _token(self, request: Request) -> Response:
         headers, mine = request.headers, self.credential
@@ -216,7 +216,7 @@ class Service:
             return gateway_error(403, "Forbidden")
         if not request.headers.get("user-agent"):
             return error(400, "BDRQST", ["user-agent must not be empty"])
-        if not self.tokens.opens(request.bearer):
+        if not self.tokens.is_valid(request.bearer):
             return _unauthorized()
         try:
             return self.ticket(request.ticket or "")
@@ -225,7 +225,7 @@ class Service:
 
     def _picture(self, request: Request) -> Response:
         if "authorization" in request.headers:
-            # As S3 answers a signed URL that comes with an Authorization header.
+            # As S3 responds to a signed URL that comes with an Authorization header.
             return Response(400, b"<Error><Code>InvalidArgument</Code></Error>", "application/xml")
         digest = request.path.rpartition("/")[2]
         if request.query.get("Signature") != [self._signature(digest)] or digest not in self._hosted:
@@ -245,7 +245,7 @@ class Service:
 
 
 def _name(ticket: Ticket, kind: ImageType) -> object:
-    """What the pictures depend on, and no more: a ticket whose outcome changes keeps them."""
+    """Return the key of the cache: everything that the files depend on."""
     state = ticket.state
     return ticket.id, state.take, state.sizes, state.flow, state.formats, kind
 
@@ -263,5 +263,5 @@ def _unauthorized() -> Response:
     return error(401, "UNTHRZD", "Unauthorized")
 
 
-def _same(theirs: str, mine: str) -> bool:
-    return hmac.compare_digest(theirs.encode(), mine.encode())
+def _same(received: str, expected: str) -> bool:
+    return hmac.compare_digest(received.encode(), expected.encode())

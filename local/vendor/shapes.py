@@ -1,6 +1,6 @@
-"""How pictures travel: the forms of the images answer that are possible, since the vendor documents none.
+"""The possible shapes of the images response; the vendor documents none.
 
-One type on its own is answered in the shape alone; several types, or `ALL`, are told apart by their names.
+The response for one type has the shape alone; in that for several types, or `ALL`, each type has its name.
 """
 
 from base64 import b64encode
@@ -12,11 +12,11 @@ from local.vendor.pictures import SIDES, ImageType, Picture
 from local.vendor.responses import HTML_PAGE, SVG, Response, error, json_response
 
 Held = Mapping[ImageType, Sequence[Picture]]
-"""The pictures of each type asked for; none where the type is absent."""
+"""The files of each requested type; empty for an absent type."""
 
 
 class Shape(StrEnum):
-    """The answer for one type, by example."""
+    """The response for one type, by example."""
 
     DATA_URIS = "DATA_URIS"  # {"images": ["data:image/jpeg;base64,…"]}
     BASE64 = "BASE64"  # {"images": ["/9j/…"]}
@@ -28,7 +28,7 @@ class Shape(StrEnum):
     URLS = "URLS"  # {"images": ["http://…"]}
     URL_OBJECTS = "URL_OBJECTS"  # {"images": [{"type", "url"}]}
     SIDES = "SIDES"  # {"documentFront": "data:…", "documentBack": "data:…"}; other types by a singular label
-    BINARY = "BINARY"  # the file itself as `image/*`, where the type has one; else data URIs
+    BINARY = "BINARY"  # the file itself as `image/*` if the type has one file; else data URIs
 
 
 class Unusable(StrEnum):
@@ -41,7 +41,7 @@ class Unusable(StrEnum):
 
 
 class Absence(StrEnum):
-    """What is answered for a type that the ticket has no pictures of."""
+    """The response for a type without files."""
 
     NOT_FOUND = "NOT_FOUND"
     EMPTY = "EMPTY"
@@ -49,7 +49,7 @@ class Absence(StrEnum):
 
 
 def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable[[Picture], str]) -> Response:
-    """`url_of` gives the address at which a picture can be fetched."""
+    """Return the response in this shape; `url_of` returns a file's URL."""
     if not any(held.values()):
         return _absent(absence)
     write = _WRITERS.get(shape, data_uri)
@@ -64,7 +64,7 @@ def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable
 
 
 def unusable_response(kind: Unusable) -> Response:
-    """Return the answer for a type whose files cannot be used."""
+    """Return the response for a type whose files cannot be used."""
     match kind:
         case Unusable.HTML:
             return Response(200, HTML_PAGE, "text/html; charset=utf-8")
@@ -77,12 +77,12 @@ def unusable_response(kind: Unusable) -> Response:
 
 
 def data_uri(picture: Picture) -> str:
-    """As the vendor's SDK has its images (RFC 2397)."""
+    """Return a data URI (RFC 2397), as in the vendor's SDK."""
     return f"data:{picture.content_type};base64,{base64(picture)}"
 
 
 def base64(picture: Picture) -> str:
-    """The standard alphabet, padded, in one line."""
+    """Return the file in standard base64, padded, on one line."""
     return b64encode(picture.data).decode()
 
 
@@ -181,5 +181,5 @@ def _absent(absence: Absence) -> Response:
         case Absence.NULL:
             return json_response(None)
         case Absence.NOT_FOUND:
-            # The vendor's code for this is not known; only that of an unknown ticket is.
+            # An invented code: the vendor documents only that of an unknown ticket.
             return error(404, "IMGNTFND", "Image not found")

@@ -1,4 +1,4 @@
-"""The tickets of a seed: any number, each created when it is first requested, the same in every process."""
+"""The tickets of a seed: any number, created on demand, the same in every process."""
 
 import hashlib
 import uuid
@@ -20,14 +20,14 @@ _DAY_ZERO_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
 
 class Outcome(StrEnum):
-    """How a verification ended."""
+    """The outcome of a verification."""
 
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
 
 
 class Flow(StrEnum):
-    """What the user uploads."""
+    """The files that the user uploads."""
 
     DOCUMENT_AND_SELFIE = "DOCUMENT_AND_SELFIE"
     DOCUMENT_ONLY = "DOCUMENT_ONLY"
@@ -36,7 +36,7 @@ class Flow(StrEnum):
 
 
 class Envelope(StrEnum):
-    """What the details are wrapped in."""
+    """The envelope of the details."""
 
     NONE = "NONE"
     DATA = "DATA"  # {"status": 200, "code": "SUCCESS", "data": {…}}
@@ -44,7 +44,7 @@ class Envelope(StrEnum):
 
 
 class DetailsForm(StrEnum):
-    """Details that a store of 38 digits, 32 levels and 400 KB can hold, or not."""
+    """Details within or beyond DynamoDB's limits of 38 digits, 32 levels and 400 KB."""
 
     PLAIN = "PLAIN"
     PRECISE = "PRECISE"
@@ -54,12 +54,12 @@ class DetailsForm(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """What a test may change of a ticket; `None` keeps what the seed drew.
+    """A test's changes of a ticket; None keeps the seed's value.
 
-    `revision` moves the processing time and the scores, `take` replaces the pictures by new ones of the same person,
-    `sizes` gives the bytes of every picture per type (a type that is not named is absent), `formats` the format of
-    every file of a type, `unusable` the types that never have a usable answer. `ready_after` is in seconds from the
-    ticket's first request: until then it has no images, and after it all of them.
+    `revision` changes the processing time and the scores, `take` replaces the files by others of the same person,
+    `sizes` has the bytes of every file per type (other types are absent), `formats` the format of a type's files,
+    `unusable` the types that never have a usable response. Images are ready `ready_after` seconds after the ticket's
+    first request.
     """
 
     outcome: Outcome | None = None
@@ -91,7 +91,7 @@ _FORMATS: dict[int, dict[ImageType, FileFormat]] = {
 }
 _UNUSABLE = {33: Unusable.HTML, 73: Unusable.SVG}  # of an index modulo 80: DOCUMENT_PORTRAIT
 
-# Which pictures can be cut from which document, and how many pages it has.
+# The number of pages of each document, and the images that are cut from it.
 _DOCUMENTS: dict[str, tuple[int, frozenset[ImageType]]] = {
     "PASSPORT": (1, DERIVED),
     "ID_CARD": (2, frozenset({ImageType.DOCUMENT_PORTRAIT, ImageType.DOCUMENT_GHOST_PORTRAIT})),
@@ -102,20 +102,20 @@ _DOCUMENTS: dict[str, tuple[int, frozenset[ImageType]]] = {
 
 @dataclass(frozen=True)
 class Tickets:
-    """`scale` multiplies the size of every picture: 0.1 makes a long run cheap, 1 gives 30 KB to 4 MB."""
+    """The tickets of a seed. `scale` is a factor for the size of every file; 1 gives 30 KB to 4 MB."""
 
     seed: int = 1
     scale: float = 1.0
 
     def id(self, index: int) -> str:
-        """The ticket's UUID. It hides its index, so that a ticket is known by its id without a list of all."""
+        """Return the ticket's UUID. The index is encoded in it, so that no list of tickets is needed."""
         tail = bytearray(hashlib.sha256(f"{self.seed}:{index}:ticket".encode()).digest()[:12])
         tail[2] = tail[2] & 0x0F | 0x40  # version 4
         tail[4] = tail[4] & 0x3F | 0x80  # RFC 9562 variant
         return str(uuid.UUID(bytes=(index ^ self._mask(bytes(tail))).to_bytes(4, "big") + bytes(tail)))
 
     def index(self, ticket: str) -> int:
-        """Raises `KeyError` for an id that is not one of this seed."""
+        """Return the value for an id. Raises KeyError for an id of another seed."""
         try:
             packed = uuid.UUID(ticket).bytes
         except ValueError:
@@ -126,11 +126,11 @@ class Tickets:
         return index
 
     def ids(self, count: int, start: int = 0) -> Iterator[str]:
-        """The ids of `count` tickets."""
+        """Return the ids of `count` tickets."""
         return (self.id(index) for index in range(start, start + count))
 
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
-        """Raises `KeyError` for an id that is not one of this seed."""
+        """Return the value for an id. Raises KeyError for an id of another seed."""
         return Ticket(self.seed, self.index(ticket), ticket, state or State(), self.scale)
 
     def _mask(self, tail: bytes) -> int:
@@ -139,7 +139,7 @@ class Tickets:
 
 @dataclass(frozen=True)
 class Ticket:
-    """One verification: who, with which document, how it ended, and the pictures. Made from the seed on first use."""
+    """One verification: the person, the document, the outcome and the files, generated from the seed on first use."""
 
     seed: int
     index: int
@@ -149,55 +149,55 @@ class Ticket:
 
     @cached_property
     def person(self) -> Person:
-        """The customer, whom all pictures show."""
+        """Return the person in all pictures."""
         return person(seeded(self.customer, "person"))
 
     @cached_property
     def document(self) -> Document:
-        """The one document that was shown."""
+        """Return the person's document."""
         rng = seeded(self.seed, self.index, "document")
         return document(rng.choice(sorted(_DOCUMENTS)), rng)
 
     @property
     def outcome(self) -> Outcome:
-        """Four of five are accepted."""
-        return self.state.outcome or self._drawn("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
+        """Return the outcome; four in five tickets are accepted."""
+        return self.state.outcome or self._choose("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
 
     @property
     def disposition(self) -> str:
-        """The vendor's other word for the outcome."""
+        """Return the vendor's second field for the outcome."""
         return "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
 
     @property
     def shape(self) -> Shape:
-        """How the pictures travel: neighbours differ, so that any run of a dozen tickets has every shape."""
+        """Return the shape of the images response; a dozen consecutive tickets have every shape."""
         return self.state.shape or list(Shape)[self.index % len(Shape)]
 
     @property
     def absence(self) -> Absence:
-        """How a type without pictures is answered."""
+        """Return the form of the response for a type without files."""
         return self.state.absence or list(Absence)[self.index % len(Absence)]
 
     @property
     def details_form(self) -> DetailsForm:
-        """Three in forty are hard to store."""
+        """Return the form of the details; three in forty tickets are hard to store."""
         odd = {17: DetailsForm.PRECISE, 27: DetailsForm.DEEP, 37: DetailsForm.LARGE}
         return self.state.details or odd.get(self.index % 40, DetailsForm.PLAIN)
 
     @property
     def flow(self) -> Flow:
-        """One ticket in ten has only a document or only a selfie."""
+        """Return the flow; one ticket in ten has only a document or only a selfie."""
         return self.state.flow or _FLOWS.get(self.index % 20, Flow.DOCUMENT_AND_SELFIE)
 
     @property
     def envelope(self) -> Envelope:
-        """One ticket in five has its details in an envelope."""
+        """Return the envelope of the details; two tickets in fifteen have one."""
         drawn = {5: Envelope.DATA, 10: Envelope.STATUS}
         return self.state.envelope or drawn.get(self.index % 15, Envelope.NONE)
 
     @property
     def unusable(self) -> Mapping[ImageType, Unusable]:
-        """The types that never have a usable answer: for one ticket in forty its portrait."""
+        """Return the types without a usable response: for one ticket in forty its portrait."""
         if self.state.unusable is not None:
             return dict(self.state.unusable)
         drawn = _UNUSABLE.get(self.index % 80)
@@ -205,17 +205,17 @@ class Ticket:
 
     @property
     def customer(self) -> str:
-        """The customer's code: some customers come back with a second ticket."""
+        """Return the customer code; some customers have two tickets."""
         return f"CIF{self.seed:03d}{self.index * 5 // 6:07d}"
 
     @property
     def created(self) -> int:
-        """Epoch milliseconds."""
+        """Return epoch milliseconds."""
         return _DAY_ZERO_MS + self.index * 61_037
 
     @property
     def processed(self) -> int:
-        """Epoch milliseconds."""
+        """Return epoch milliseconds."""
         return (
             self.created
             + seeded(self.seed, self.index, "pace").randint(9_000, 240_000)
@@ -224,7 +224,7 @@ class Ticket:
 
     @cached_property
     def sizes(self) -> Mapping[ImageType, tuple[int, ...]]:
-        """The bytes aimed at, per type and picture; an absent type has none. One ticket in fifty has 4 MB."""
+        """Return the intended bytes of each file per type; one ticket in fifty has a file of 4 MB."""
         if self.state.sizes is not None:
             return dict.fromkeys(ImageType, ()) | dict(self.state.sizes)
         rng = seeded(self.seed, self.index, "sizes")
@@ -242,7 +242,7 @@ class Ticket:
         return {kind: tuple(round(size * self.scale) for size in drawn[kind]) for kind in ImageType}
 
     def pictures(self, kind: ImageType) -> tuple[Picture, ...]:
-        """The files of one type, in the vendor's order; selfies as taken, the document's front first."""
+        """Return the files of one type in the vendor's order: selfies as taken, the document's front first."""
         return tuple(self._picture(kind, number, size) for number, size in enumerate(self.sizes[kind]))
 
     def _picture(self, kind: ImageType, number: int, size: int) -> Picture:
@@ -265,7 +265,7 @@ class Ticket:
             return chosen[kind]
         photo = [FileFormat.JPEG, FileFormat.JPEG, FileFormat.PNG]
         forms = [FileFormat.PNG] if kind is ImageType.DOCUMENT_SIGNATURE else photo
-        return self._drawn(f"{kind}:{number}:form", forms if size > 400_000 else [*forms, FileFormat.WEBP])
+        return self._choose(f"{kind}:{number}:form", forms if size > 400_000 else [*forms, FileFormat.WEBP])
 
     @cached_property
     def _sitter(self) -> Sitter:
@@ -281,7 +281,7 @@ class Ticket:
         )
         return Sitter(self.customer, lines)
 
-    def _drawn(self, what: str, choices: list[_Choice]) -> _Choice:
+    def _choose(self, what: str, choices: list[_Choice]) -> _Choice:
         return seeded(self.seed, self.index, what).choice(choices)
 
 

@@ -1,4 +1,4 @@
-"""The vendor's webhooks: every form of event that is known, encrypted or in clear, and the posting of it.
+"""The vendor's webhooks: every known form of event, encrypted or in plaintext, and how to post it.
 
 Source: docs.preventor.com (server/webhooks, idv-tickets, invitations-link) and its sister platform's webhooks page.
 """
@@ -29,7 +29,7 @@ class Form(StrEnum):
     IN_PROGRESS = "in_progress"
     INVITATION = "invitation"  # a completion without an `event` field
     VERIFICATION = "verification"  # the older generation's completion
-    ONBOARDING = "onboarding"  # the older generation's other one
+    ONBOARDING = "onboarding"  # the older generation's other completion
     EXPIRED = "expired"  # an event name that is not documented
     RENAMED = "renamed"  # a completion under a name that is not documented
     ENVELOPE = "envelope"  # a completion inside {"data": {…}}
@@ -37,7 +37,7 @@ class Form(StrEnum):
 
 
 class Encoding(StrEnum):
-    """How an encrypted body and its IV are written: Node's decoder accepts all of them."""
+    """The base64 variants of the body and the IV that Node's decoder accepts."""
 
     STANDARD = "standard"
     UNPADDED = "unpadded"
@@ -48,14 +48,14 @@ class Encoding(StrEnum):
 
 @dataclass(frozen=True)
 class Webhook:
-    """A request's body and the headers that belong to it."""
+    """A webhook request's body and headers."""
 
     body: bytes = field(repr=False)
     headers: dict[str, str]
 
 
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
-    """The event's JSON, before it is encrypted."""
+    """Return the event's JSON, before encryption."""
     accepted = ticket.outcome is Outcome.ACCEPTED
     match form:
         case Form.COMPLETED:
@@ -103,8 +103,8 @@ def event(form: Form, ticket: Ticket) -> dict[str, Any]:
     return {"ticket": ticket.id, **times, "event": kind, "status": status}
 
 
-def in_clear(content: dict[str, Any]) -> Webhook:
-    """As the vendor posts where no secret is configured."""
+def plaintext(content: dict[str, Any]) -> Webhook:
+    """Return the request that the vendor posts if no secret is configured."""
     return Webhook(_json(content), {"Content-Type": "application/json"})
 
 
@@ -140,10 +140,10 @@ def post(
     ca_bundle: str | None = None,
     timeout: float = 10,
 ) -> int:
-    """Posts once, as the vendor does, and gives the status; raises `requests.RequestException` where nobody answers."""
+    """Post once, as the vendor does, and return the status. Raises requests.RequestException without a response."""
     with requests.Session() as session:
         session.trust_env = False
-        answer = session.post(
+        response = session.post(
             url,
             data=webhook.body,
             headers={"User-Agent": "preventor-webhooks", **webhook.headers, **(headers or {})},
@@ -152,7 +152,7 @@ def post(
             timeout=timeout,
             allow_redirects=False,
         )
-        return answer.status_code
+        return response.status_code
 
 
 def _json(content: dict[str, Any]) -> bytes:

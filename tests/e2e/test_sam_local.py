@@ -223,15 +223,17 @@ def test_a_debugger_stops_at_a_line_of_a_function_and_of_the_layer(
     lines = (ROOT / source).read_text(encoding="utf-8").splitlines()
     line = 1 + next(number for number, each in enumerate(lines) if text in each)
     [attach] = json.loads((ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8"))["configurations"]
-    statuses: list[int] = []
-    options = [NO_PULL, "--invoke-image", debug_image]
-    run = threading.Thread(target=lambda: statuses.append(local.debug(path, debugger, port, *options)))
-    run.start()
+    stopped_at: list[tuple[str, int]] = []
 
-    with Debugger(port) as client:
-        stopped = client.attach_and_stop_at(attach, ROOT, source, line)
-        client.finish()
-    run.join(60)
+    def client() -> None:
+        with Debugger(port) as debugger_client:
+            stopped_at.append(debugger_client.attach_and_stop_at(attach, ROOT, source, line))
+            debugger_client.finish()
 
-    assert stopped == (str(ROOT / source), line)
-    assert statuses == [0]
+    attached = threading.Thread(target=client)
+    attached.start()
+    status = local.debug(path, debugger, port, NO_PULL, "--invoke-image", debug_image)
+    attached.join(60)
+
+    assert stopped_at == [(str(ROOT / source), line)]
+    assert status == 0

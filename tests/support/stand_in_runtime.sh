@@ -7,6 +7,6 @@ test -e /var/lang/bin/python3.13 || {
     chmod 755 /var/lang/bin/python3.13
 }
 test -e /var/runtime/bootstrap.py || {
-    printf 'import os, runpy, sys\nsys.argv = ["awslambdaric", os.environ["_HANDLER"]]\n'
+    printf 'import os, runpy, sys\nsys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])\nsys.argv = ["awslambdaric", os.environ["_HANDLER"]]\n'
     printf 'runpy.run_module("awslambdaric", run_name="__main__")\n'
 } > /var/runtime/bootstrap.py

@@ -40,7 +40,7 @@ from ticket_archive.webhook_credentials import VendorCredential
 
 ORIGIN = "https://api.preventor.com"
 SETTLE_SECONDS = 600
-CREDENTIAL = Credential.drawn(1)
+CREDENTIAL = Credential.generate(1)
 
 AT_ONCE, LATE, NEVER = 0.0, 240.0, float("inf")
 Combination = tuple[Flow, FileFormat, Shape, Envelope, Absence, float]
@@ -114,7 +114,7 @@ def archive_from_simulator(state: State) -> tuple[ArchiveHarness, Service, str, 
     service.set_state(ticket, state)
 
     def answer(request: Request) -> tuple[int, bytes, str]:
-        response = service.answer(request)
+        response = service.respond(request)
         return response.status, response.body, response.content_type
 
     return harness, service, ticket, archive(harness, Http(answer), ticket)

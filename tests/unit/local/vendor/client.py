@@ -1,4 +1,4 @@
-"""A client of the vendor for the tests: plain HTTP with the right headers, each of which a test can spoil."""
+"""A plain HTTP client of the simulator for tests, with the correct headers."""
 
 import socket
 from http.client import HTTPConnection
@@ -25,8 +25,8 @@ def token_headers(vendor: Simulator) -> dict[str, str]:
 
 
 def token(vendor: Simulator) -> str:
-    answer: dict[str, str] = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5).json()
-    return answer["token"]
+    response: dict[str, str] = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5).json()
+    return response["token"]
 
 
 def headers(vendor: Simulator, bearer: str | None = None) -> dict[str, str]:
@@ -54,23 +54,23 @@ def connection(vendor: Simulator) -> HTTPConnection:
 
 
 def raw(vendor: Simulator, path: str, seconds: float = 5, limit: int = 2**30) -> bytes:
-    """All bytes that come for a GET, until the connection ends, the time is over or the limit is reached."""
+    """Return the bytes of the response to a GET, until the connection ends, a time-out or the limit."""
     lines = [f"GET {path} HTTP/1.1", "Host: vendor", *(f"{name}: {value}" for name, value in headers(vendor).items())]
-    came = bytearray()
+    received = bytearray()
     with socket.create_connection(("127.0.0.1", vendor.port), timeout=seconds) as line:
         line.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
-        while len(came) < limit:
+        while len(received) < limit:
             try:
                 piece = line.recv(2**16)
             except TimeoutError:
                 break
             if not piece:
                 break
-            came += piece
-    return bytes(came)
+            received += piece
+    return bytes(received)
 
 
 def control(vendor: Simulator, action: str, **given: Any) -> Any:
-    answer = requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=10)
-    answer.raise_for_status()
-    return answer.json()["result"]
+    response = requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=10)
+    response.raise_for_status()
+    return response.json()["result"]

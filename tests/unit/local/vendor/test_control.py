@@ -17,7 +17,7 @@ from tests.unit.local.vendor.client import control, details_path, get, images_pa
 ROOT = Path(__file__).parents[4]
 
 
-def test_another_process_steers_by_json(vendor: Simulator) -> None:
+def test_another_process_controls_the_simulator_by_json(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     control(vendor, "script", fault="unavailable", endpoint="details", ticket=ticket, times=2)
     assert [get(vendor, details_path(ticket)).status_code for _ in range(3)] == [503, 503, 200]
@@ -45,24 +45,22 @@ def test_every_action_is_a_method_and_every_public_method_an_action() -> None:
         ("webhook", {"ticket": "unknown", "url": "http://127.0.0.1:1/"}),
     ],
 )
-def test_a_wrong_order_is_a_bad_request_and_changes_nothing(
-    vendor: Simulator, action: str, given: dict[str, object]
-) -> None:
+def test_an_invalid_action_is_400_and_changes_nothing(vendor: Simulator, action: str, given: dict[str, object]) -> None:
     assert requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=5).status_code == 400
     assert get(vendor, details_path(vendor.ids(1)[0])).status_code == 200
 
 
-def test_what_is_no_action_is_not_found(vendor: Simulator) -> None:
+def test_an_unknown_action_is_404(vendor: Simulator) -> None:
     for name in ("stop", "service", "__init__", "credential", ""):
         assert requests.post(f"{vendor.url}/_sim/{name}", json={}, timeout=5).status_code == 404
 
 
-def test_a_web_page_cannot_steer(vendor: Simulator) -> None:
+def test_another_content_type_is_415(vendor: Simulator) -> None:
     answer = requests.post(f"{vendor.url}/_sim/reset", data="{}", headers={"Content-Type": "text/plain"}, timeout=5)
     assert answer.status_code == 415
 
 
-def test_the_least_time_of_an_answer_is_as_ordered(vendor: Simulator) -> None:
+def test_latency_is_a_minimum_per_endpoint(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     get(vendor, images_path(ticket))
     vendor.latency(images=200)
@@ -74,7 +72,7 @@ def test_the_least_time_of_an_answer_is_as_ordered(vendor: Simulator) -> None:
     assert time.monotonic() - between < 0.2
 
 
-def test_a_changed_ticket_is_served_as_it_is_now_and_as_it_was_after_a_reset(vendor: Simulator) -> None:
+def test_a_changed_ticket_is_served_until_reset(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     before = vendor.expected(ticket)
     vendor.state(ticket, outcome="REJECTED", take=1)
@@ -86,7 +84,7 @@ def test_a_changed_ticket_is_served_as_it_is_now_and_as_it_was_after_a_reset(ven
     assert vendor.expected(ticket) == before
 
 
-def test_a_reset_forgets_faults_rates_latencies_tokens_and_calls(vendor: Simulator) -> None:
+def test_reset_clears_faults_rates_latencies_tokens_and_calls(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     bearer = token(vendor)
     vendor.script("reset", "details", times=None)
@@ -100,7 +98,7 @@ def test_a_reset_forgets_faults_rates_latencies_tokens_and_calls(vendor: Simulat
     assert time.monotonic() - began < 2
 
 
-def test_an_outage_ends_on_the_same_port_with_everything_kept(vendor: Simulator) -> None:
+def test_stop_and_start_keep_port_and_state(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     bearer, port = token(vendor), vendor.port
     vendor.stop()
@@ -112,7 +110,7 @@ def test_an_outage_ends_on_the_same_port_with_everything_kept(vendor: Simulator)
     assert vendor.counts()["endpoints"] == {"token": 1, "details": 1}
 
 
-def test_the_record_of_a_call_is_there_before_its_answer(vendor: Simulator) -> None:
+def test_a_call_is_recorded_before_its_response(vendor: Simulator) -> None:
     tickets = vendor.ids(20)
 
     def ask(ticket: str) -> list[int | None]:
@@ -124,8 +122,8 @@ def test_the_record_of_a_call_is_there_before_its_answer(vendor: Simulator) -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_alone_it_says_where_it_listens_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    credential = Credential.drawn(99)
+def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    credential = Credential.generate(99)
     credential.save(tmp_path / "credential.json")
     command = [sys.executable, "-m", "local.vendor", "--seed", "5", "--latency", "details=1"]
     process = subprocess.Popen(
@@ -154,15 +152,15 @@ def test_alone_it_says_where_it_listens_and_ends_cleanly(tmp_path: Path, number:
         process.communicate()
 
 
-def test_a_credential_file_is_read_by_its_owner_only_and_reads_back(tmp_path: Path) -> None:
+def test_a_credential_file_is_private_and_loads_again(tmp_path: Path) -> None:
     path = tmp_path / "credential.json"
-    Credential.drawn(1).save(path)
+    Credential.generate(1).save(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert Credential.load(path) == Credential.drawn(1)
+    assert Credential.load(path) == Credential.generate(1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"api_key": "only"}'])
-def test_another_file_is_no_credential_and_its_content_is_not_told(tmp_path: Path, text: str) -> None:
+def test_an_invalid_credential_file_is_an_error_without_its_content(tmp_path: Path, text: str) -> None:
     path = tmp_path / "credential.json"
     path.write_text(text)
     with pytest.raises(ValueError, match="must hold api_key, secret, tenant, env and banknu"):

@@ -14,22 +14,22 @@ def line(fault: str = "unavailable", **given: object) -> ScriptedFault:
     return ScriptedFault(**{"fault": FAULTS[fault], "endpoint": Endpoint.DETAILS, "ticket": "a", **given})  # type: ignore[arg-type]
 
 
-def names(script: FaultPlan, key: Key, calls: int, asked_for: frozenset[str] = NONE) -> list[str | None]:
-    faults = [script.next(key, asked_for) for _ in range(calls)]
+def names(script: FaultPlan, key: Key, calls: int, requested: frozenset[str] = NONE) -> list[str | None]:
+    faults = [script.next(key, requested) for _ in range(calls)]
     return [fault.name if fault else None for fault in faults]
 
 
-def test_nothing_goes_wrong_unasked() -> None:
+def test_there_are_no_faults_by_default() -> None:
     assert names(FaultPlan(), DETAILS, 3) == [None, None, None]
 
 
-def test_a_line_is_played_for_the_first_calls_only() -> None:
+def test_a_scripted_fault_applies_to_the_first_calls_only() -> None:
     script = FaultPlan()
     script.add(line(times=2))
     assert names(script, DETAILS, 4) == ["unavailable", "unavailable", None, None]
 
 
-def test_a_line_without_an_end_is_played_until_it_is_cleared() -> None:
+def test_a_fault_without_an_end_applies_until_cleared() -> None:
     script = FaultPlan()
     script.add(line(times=None))
     assert set(names(script, DETAILS, 50)) == {"unavailable"}
@@ -37,7 +37,7 @@ def test_a_line_without_an_end_is_played_until_it_is_cleared() -> None:
     assert names(script, DETAILS, 1) == [None]
 
 
-def test_lines_are_played_one_after_the_other() -> None:
+def test_faults_for_the_same_call_apply_in_order() -> None:
     script = FaultPlan()
     script.add(line("unavailable"))
     script.add(line("reset", times=2))
@@ -48,13 +48,13 @@ def test_lines_are_played_one_after_the_other() -> None:
     "key",
     [("b", Endpoint.DETAILS, None), ("a", Endpoint.IMAGES, "DOCUMENT"), (None, Endpoint.TOKEN, None)],
 )
-def test_a_line_leaves_other_calls_alone(key: Key) -> None:
+def test_a_fault_does_not_apply_to_other_calls(key: Key) -> None:
     script = FaultPlan()
     script.add(line())
     assert names(script, key, 1) == [None]
 
 
-def test_a_line_for_all_counts_for_each_ticket_and_type() -> None:
+def test_a_fault_for_all_tickets_counts_per_ticket_and_type() -> None:
     script = FaultPlan()
     script.add(line("not_ready", endpoint=Endpoint.IMAGES, ticket=None))
     for ticket in ("a", "b"):
@@ -62,19 +62,19 @@ def test_a_line_for_all_counts_for_each_ticket_and_type() -> None:
             assert names(script, (ticket, Endpoint.IMAGES, kind), 2) == ["not_ready", None]
 
 
-def test_a_line_for_one_type_leaves_the_others() -> None:
+def test_a_fault_for_one_type_does_not_apply_to_others() -> None:
     script = FaultPlan()
     script.add(line("not_ready", endpoint=Endpoint.IMAGES, type="DOCUMENT"))
     assert names(script, ("a", Endpoint.IMAGES, "SELF_PORTRAITS"), 1) == [None]
     assert names(script, ("a", Endpoint.IMAGES, "DOCUMENT"), 1) == ["not_ready"]
 
 
-def test_a_fault_that_does_not_exist_for_an_endpoint_is_refused() -> None:
+def test_a_fault_that_does_not_apply_to_the_endpoint_is_refused() -> None:
     with pytest.raises(ValueError, match="token_expired"):
         FaultPlan().add(line("token_expired"))
 
 
-def test_a_rate_is_drawn_for_each_call_whatever_the_order() -> None:
+def test_random_faults_do_not_depend_on_the_order_of_keys() -> None:
     keys: list[Key] = [(str(number), Endpoint.DETAILS, None) for number in range(300)]
 
     def drawn(order: list[Key]) -> dict[Key, list[str | None]]:
@@ -88,7 +88,7 @@ def test_a_rate_is_drawn_for_each_call_whatever_the_order() -> None:
     assert len(set(faults)) > 20
 
 
-def test_another_seed_draws_otherwise() -> None:
+def test_another_seed_chooses_other_faults() -> None:
     def drawn(seed: int) -> list[str | None]:
         script = FaultPlan()
         script.rate(Rate(0.5, seed))
@@ -97,27 +97,27 @@ def test_another_seed_draws_otherwise() -> None:
     assert drawn(1) != drawn(2)
 
 
-def test_a_rate_draws_only_the_faults_and_endpoints_asked_for() -> None:
+def test_a_rate_uses_only_its_faults_and_endpoints() -> None:
     script = FaultPlan()
     script.rate(Rate(1.0, faults=("reset", "stall"), endpoints=(Endpoint.DETAILS,)))
     assert set(names(script, DETAILS, 40)) == {"reset", "stall"}
     assert names(script, ("a", Endpoint.IMAGES, "DOCUMENT"), 5) == [None] * 5
 
 
-def test_retries_succeed_where_faults_are_bounded() -> None:
+def test_most_limits_the_faults_of_a_key() -> None:
     script = FaultPlan()
     script.rate(Rate(1.0, most=2))
     assert [fault is None for fault in names(script, DETAILS, 4)] == [False, False, True, True]
 
 
-def test_what_is_scripted_goes_before_what_is_drawn() -> None:
+def test_scripted_faults_come_before_random_ones() -> None:
     script = FaultPlan()
     script.rate(Rate(1.0, faults=("reset",)))
     script.add(line("stall"))
     assert names(script, DETAILS, 2) == ["stall", "reset"]
 
 
-def test_a_rate_never_draws_what_nobody_could_notice() -> None:
+def test_random_faults_never_look_correct() -> None:
     script = FaultPlan()
     script.rate(Rate(1.0))
     for kind in ImageType:

@@ -23,8 +23,8 @@ from tests.unit.local.vendor.client import (
 )
 
 LARGE = {"huge_body", "endless_body", "gzip_bomb"}
-HARMLESS = {"drip_body", "drip_headers", "bad_length"}  # to a client that waits, or does not look
-PLAYED = [(name, endpoint) for name, fault in FAULTS.items() for endpoint in sorted(fault.endpoints)]
+HARMLESS = {"drip_body", "drip_headers", "bad_length"}  # for this client
+CASES = [(name, endpoint) for name, fault in FAULTS.items() for endpoint in sorted(fault.endpoints)]
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def ticket(vendor: Simulator) -> str:
     return ticket
 
 
-def played(vendor: Simulator, fault: str, ticket: str) -> requests.Response:
-    """What a client gets where the details are asked for."""
+def with_fault(vendor: Simulator, fault: str, ticket: str) -> requests.Response:
+    """The response to a details call with this fault."""
     vendor.script(fault, "details", ticket)
     return get(vendor, details_path(ticket))
 
@@ -49,8 +49,8 @@ def body_of(came: bytes) -> tuple[dict[str, str], bytes]:
 PATHS: dict[str, Callable[[str], str]] = {"details": details_path, "images": images_path}
 
 
-@pytest.mark.parametrize(("fault", "endpoint"), PLAYED)
-def test_a_fault_is_played_once_and_then_comes_the_right_answer(
+@pytest.mark.parametrize(("fault", "endpoint"), CASES)
+def test_a_fault_applies_once_and_the_next_response_is_correct(
     vendor: Simulator, ticket: str, fault: str, endpoint: str
 ) -> None:
     def ask() -> object:
@@ -109,15 +109,15 @@ def test_a_fault_is_played_once_and_then_comes_the_right_answer(
         ("null", 200),
     ],
 )
-def test_a_status_is_answered_and_recorded(vendor: Simulator, ticket: str, fault: str, status: int) -> None:
-    assert played(vendor, fault, ticket).status_code == status
+def test_a_fault_has_its_status_and_is_recorded(vendor: Simulator, ticket: str, fault: str, status: int) -> None:
+    assert with_fault(vendor, fault, ticket).status_code == status
     [call] = vendor.calls(ticket)
     assert (call["status"], call["fault"], call["endpoint"]) == (status, fault, "details")
 
 
-def test_retry_after_comes_in_every_form(vendor: Simulator, ticket: str) -> None:
+def test_retry_after_has_every_form(vendor: Simulator, ticket: str) -> None:
     def retry_after(fault: str) -> str | None:
-        return played(vendor, fault, ticket).headers.get("Retry-After")
+        return with_fault(vendor, fault, ticket).headers.get("Retry-After")
 
     assert retry_after("throttled") is None
     assert retry_after("throttled_seconds") == "1"
@@ -130,38 +130,38 @@ def test_retry_after_comes_in_every_form(vendor: Simulator, ticket: str) -> None
     assert parsedate_to_datetime(retry_after("throttled_past_date") or "").timestamp() < time.time()
 
 
-def test_a_token_revoked_in_mid_flight_opens_nothing_afterwards(vendor: Simulator, ticket: str) -> None:
+def test_a_revoked_token_stays_invalid(vendor: Simulator, ticket: str) -> None:
     bearer = token(vendor)
     vendor.script("unauthorized", "details", ticket)
     assert [get(vendor, details_path(ticket), bearer).status_code for _ in range(2)] == [401, 401]
     assert get(vendor, details_path(ticket)).status_code == 200
 
 
-def test_what_follows_a_redirect_with_its_token_is_recorded(vendor: Simulator, ticket: str) -> None:
+def test_a_credential_sent_after_a_redirect_is_recorded(vendor: Simulator, ticket: str) -> None:
     vendor.script("redirect", "details", ticket)
     requests.get(vendor.url + details_path(ticket), headers=headers(vendor), timeout=5)
     assert [call["authorization"] for call in vendor.calls(endpoint="elsewhere")] == [True]
 
 
-def test_a_reset_leaves_the_client_with_an_error_and_no_status(vendor: Simulator, ticket: str) -> None:
+def test_a_reset_has_no_status(vendor: Simulator, ticket: str) -> None:
     vendor.script("reset", "details", ticket)
     with pytest.raises(ConnectionResetError):
         raw(vendor, details_path(ticket))
     assert [call["status"] for call in vendor.calls(ticket)] == [None]
 
 
-def test_a_client_that_is_hung_up_on_gets_nothing(vendor: Simulator, ticket: str) -> None:
+def test_a_closed_connection_has_no_response(vendor: Simulator, ticket: str) -> None:
     vendor.script("hang_up", "details", ticket)
     assert raw(vendor, details_path(ticket)) == b""
 
 
-def test_a_cut_off_answer_promises_more_than_comes(vendor: Simulator, ticket: str) -> None:
+def test_a_cut_off_body_is_shorter_than_its_length(vendor: Simulator, ticket: str) -> None:
     vendor.script("cut_off", "details", ticket)
     given, body = body_of(raw(vendor, details_path(ticket)))
     assert int(given["content-length"]) // 2 == len(body) > 0
 
 
-def test_a_cut_off_answer_without_a_length_promises_nothing(vendor: Simulator, ticket: str) -> None:
+def test_a_cut_off_body_without_a_length_is_half(vendor: Simulator, ticket: str) -> None:
     vendor.script("cut_off_unsized", "details", ticket)
     given, body = body_of(raw(vendor, details_path(ticket)))
     assert not {"content-length", "transfer-encoding"} & given.keys()
@@ -169,7 +169,7 @@ def test_a_cut_off_answer_without_a_length_promises_nothing(vendor: Simulator, t
         json.loads(body)
 
 
-def test_a_cut_off_chunked_answer_lacks_its_last_chunk(vendor: Simulator, ticket: str) -> None:
+def test_a_cut_off_chunked_body_has_no_last_chunk(vendor: Simulator, ticket: str) -> None:
     vendor.script("cut_off_chunked", "details", ticket)
     given, body = body_of(raw(vendor, details_path(ticket)))
     assert given["transfer-encoding"] == "chunked"
@@ -178,7 +178,7 @@ def test_a_cut_off_chunked_answer_lacks_its_last_chunk(vendor: Simulator, ticket
 
 
 @pytest.mark.parametrize("fault", ["drip_body", "drip_headers"])
-def test_a_drip_outlives_every_read_timeout(vendor: Simulator, ticket: str, fault: str) -> None:
+def test_a_slow_response_outlasts_read_timeouts(vendor: Simulator, ticket: str, fault: str) -> None:
     vendor.script(fault, "details", ticket)
     began = time.monotonic()
     came = raw(vendor, details_path(ticket), seconds=0.2, limit=170)
@@ -186,7 +186,7 @@ def test_a_drip_outlives_every_read_timeout(vendor: Simulator, ticket: str, faul
     assert time.monotonic() - began > 0.2
 
 
-def test_a_connection_stays_alive_after_a_drip(vendor: Simulator) -> None:
+def test_a_connection_stays_open_after_a_slow_response(vendor: Simulator) -> None:
     vendor.pause = 0.001
     vendor.script("drip_body", "details", times=None)
     line = connection(vendor)
@@ -198,14 +198,14 @@ def test_a_connection_stays_alive_after_a_drip(vendor: Simulator) -> None:
     line.close()
 
 
-def test_a_stall_sends_nothing_and_ends_with_the_patience(vendor: Simulator, ticket: str) -> None:
+def test_a_stall_sends_nothing_and_ends_after_the_patience(vendor: Simulator, ticket: str) -> None:
     vendor.script("stall", "details", ticket)
     began = time.monotonic()
     assert raw(vendor, details_path(ticket)) == b""
     assert 0.4 < time.monotonic() - began < 2
 
 
-def test_a_stall_ends_when_the_client_goes_away(vendor: Simulator, ticket: str) -> None:
+def test_a_stall_ends_when_the_client_disconnects(vendor: Simulator, ticket: str) -> None:
     vendor.patience = 60
     vendor.script("stall", "details", ticket)
     with pytest.raises(requests.Timeout):
@@ -222,7 +222,7 @@ def test_a_stall_in_the_body_comes_after_half_of_it(vendor: Simulator, ticket: s
     assert int(given["content-length"]) // 2 == len(body)
 
 
-def test_a_gzip_bomb_is_small_on_the_wire_and_huge_behind_it(vendor: Simulator, ticket: str) -> None:
+def test_a_gzip_bomb_is_small_compressed_and_huge_decompressed(vendor: Simulator, ticket: str) -> None:
     vendor.script("gzip_bomb", "details", ticket)
     given, body = body_of(raw(vendor, details_path(ticket)))
     assert given["content-encoding"] == "gzip"
@@ -235,7 +235,7 @@ def test_a_gzip_bomb_is_small_on_the_wire_and_huge_behind_it(vendor: Simulator, 
     assert size == BOMB_BYTES == 200 * 2**20
 
 
-def test_what_is_called_gzip_may_be_none_or_only_half(vendor: Simulator, ticket: str) -> None:
+def test_gzip_bodies_can_be_invalid_or_cut_off(vendor: Simulator, ticket: str) -> None:
     vendor.script("bad_gzip", "details", ticket)
     with pytest.raises(gzip.BadGzipFile):
         gzip.decompress(body_of(raw(vendor, details_path(ticket)))[1])
@@ -246,7 +246,7 @@ def test_what_is_called_gzip_may_be_none_or_only_half(vendor: Simulator, ticket:
         gzip.decompress(body)
 
 
-def test_a_huge_body_comes_in_full_and_an_endless_one_never_ends(vendor: Simulator, ticket: str) -> None:
+def test_a_huge_body_is_complete_and_an_endless_one_is_not(vendor: Simulator, ticket: str) -> None:
     vendor.script("huge_body", "details", ticket)
     assert len(body_of(raw(vendor, details_path(ticket)))[1]) == HUGE_BYTES
     vendor.script("endless_body", "details", ticket)
@@ -258,7 +258,7 @@ def test_garbage_is_not_http(vendor: Simulator, ticket: str) -> None:
     assert not raw(vendor, details_path(ticket)).startswith(b"HTTP/")
 
 
-def test_a_partial_list_is_the_beginning_of_the_whole(vendor: Simulator, ticket: str) -> None:
+def test_a_partial_list_is_the_first_half(vendor: Simulator, ticket: str) -> None:
     vendor.state(ticket, sizes={"SELF_PORTRAITS": [2000, 2000, 2000, 2000]})
     vendor.script("partial_list", "images", ticket)
     partly, whole = (get(vendor, images_path(ticket, "SELF_PORTRAITS")).json()["images"] for _ in range(2))
@@ -268,7 +268,7 @@ def test_a_partial_list_is_the_beginning_of_the_whole(vendor: Simulator, ticket:
 
 @pytest.mark.parametrize("fault", ["truncated_image", "html_as_image", "svg_as_image", "empty_image"])
 @pytest.mark.parametrize("shape", ["BINARY", "URLS"])
-def test_a_spoiled_picture_travels_like_a_good_one(vendor: Simulator, ticket: str, fault: str, shape: str) -> None:
+def test_an_altered_file_has_the_shape_of_a_correct_one(vendor: Simulator, ticket: str, fault: str, shape: str) -> None:
     vendor.state(ticket, shape=shape, sizes={"DOCUMENT": [3000]})
     vendor.script(fault, "images", ticket)
 
@@ -295,7 +295,7 @@ def test_a_spoiled_picture_travels_like_a_good_one(vendor: Simulator, ticket: st
         ("token_of_another_type", {"token", "expiracy"}),
     ],
 )
-def test_the_token_call_has_faults_of_its_own(vendor: Simulator, fault: str, keys: set[str]) -> None:
+def test_the_token_call_has_its_own_faults(vendor: Simulator, fault: str, keys: set[str]) -> None:
     vendor.script(fault, "token")
     answer = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5)
     assert (answer.status_code, answer.json().keys()) == (200, keys)

@@ -20,7 +20,7 @@ from tests.unit.local.vendor.client import (
 )
 
 
-def test_the_token_is_a_jwt_and_says_when_it_ends(vendor: Simulator) -> None:
+def test_the_token_is_a_jwt_with_its_expiry(vendor: Simulator) -> None:
     answer = requests.post(vendor.url + TOKEN_PATH, headers=token_headers(vendor), timeout=5)
     assert answer.status_code == 200
     issued = answer.json()
@@ -42,30 +42,30 @@ def test_the_token_is_a_jwt_and_says_when_it_ends(vendor: Simulator) -> None:
         ("x-interface", 400),
     ],
 )
-def test_every_header_of_the_token_call_is_needed(vendor: Simulator, header: str, status: int) -> None:
-    spoiled = {**token_headers(vendor), header: ""}
-    assert requests.post(vendor.url + TOKEN_PATH, headers=spoiled, timeout=5).status_code == status
+def test_every_header_of_the_token_call_is_required(vendor: Simulator, header: str, status: int) -> None:
+    changed = {**token_headers(vendor), header: ""}
+    assert requests.post(vendor.url + TOKEN_PATH, headers=changed, timeout=5).status_code == status
 
 
 @pytest.mark.parametrize("header", ["Authorization", "x-api-key", "x-tenant", "x-env", "x-banknu"])
-def test_every_value_of_the_credential_is_compared(vendor: Simulator, header: str) -> None:
-    spoiled = {**token_headers(vendor), header: token_headers(vendor)[header] + "x"}
-    answer = requests.post(vendor.url + TOKEN_PATH, headers=spoiled, timeout=5)
+def test_every_value_of_the_credential_is_checked(vendor: Simulator, header: str) -> None:
+    changed = {**token_headers(vendor), header: token_headers(vendor)[header] + "x"}
+    answer = requests.post(vendor.url + TOKEN_PATH, headers=changed, timeout=5)
     assert answer.status_code == (403 if header == "x-api-key" else 401)
     assert "token" not in answer.json()
 
 
 @pytest.mark.parametrize(("header", "status"), [("Authorization", 401), ("x-api-key", 403), ("user-agent", 400)])
 @pytest.mark.parametrize("path", [details_path, images_path])
-def test_a_ticket_opens_only_to_all_three_headers(
+def test_a_ticket_requires_all_three_headers(
     vendor: Simulator, header: str, status: int, path: Callable[[str], str]
 ) -> None:
-    spoiled = {**headers(vendor), header: ""}
-    answer = requests.get(vendor.url + path(vendor.ids(1)[0]), headers=spoiled, timeout=5)
+    changed = {**headers(vendor), header: ""}
+    answer = requests.get(vendor.url + path(vendor.ids(1)[0]), headers=changed, timeout=5)
     assert answer.status_code == status
 
 
-def test_a_token_from_the_token_call_opens_a_ticket(vendor: Simulator) -> None:
+def test_a_token_grants_access_to_a_ticket(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     answer = get(vendor, details_path(ticket), token(vendor))
     assert answer.status_code == 200
@@ -73,7 +73,7 @@ def test_a_token_from_the_token_call_opens_a_ticket(vendor: Simulator) -> None:
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_a_revoked_token_opens_nothing(vendor: Simulator) -> None:
+def test_a_revoked_token_is_401(vendor: Simulator) -> None:
     bearer = token(vendor)
     vendor.revoke_tokens()
     answer = get(vendor, details_path(vendor.ids(1)[0]), bearer)
@@ -81,7 +81,7 @@ def test_a_revoked_token_opens_nothing(vendor: Simulator) -> None:
     assert get(vendor, details_path(vendor.ids(1)[0]), token(vendor)).status_code == 200
 
 
-def test_a_token_opens_nothing_once_its_life_is_over() -> None:
+def test_an_expired_token_is_401() -> None:
     now = 1_700_000_000.0
     with Simulator(seed=7, token_life=60, clock=lambda: now) as vendor:
         bearer = token(vendor)
@@ -102,12 +102,12 @@ def test_an_unknown_ticket_has_the_vendors_own_code(vendor: Simulator, path: Cal
 @pytest.mark.parametrize(
     "types", ["", "SELFIE", "document", "DOCUMENT,", "DOCUMENT, SELF_PORTRAITS", "A&type=DOCUMENT"]
 )
-def test_a_type_outside_the_grammar_is_a_bad_request(vendor: Simulator, types: str) -> None:
+def test_an_unknown_type_is_400(vendor: Simulator, types: str) -> None:
     answer = get(vendor, images_path(vendor.ids(1)[0], types))
     assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (400, 400, "BDRQST")
 
 
-def test_all_is_every_type_and_is_what_comes_unasked(vendor: Simulator) -> None:
+def test_all_is_every_type_and_the_default(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     vendor.state(ticket, shape="BY_TYPE", absence="EMPTY")
     answer = get(vendor, images_path(ticket))
@@ -115,14 +115,14 @@ def test_all_is_every_type_and_is_what_comes_unasked(vendor: Simulator) -> None:
     assert get(vendor, details_path(ticket) + "/images").content == answer.content
 
 
-def test_types_joined_by_commas_come_in_the_order_asked(vendor: Simulator) -> None:
+def test_several_types_are_returned_in_the_requested_order(vendor: Simulator) -> None:
     [ticket] = vendor.ids(1)
     vendor.state(ticket, shape="BY_TYPE")
     answer = get(vendor, images_path(ticket, "SELF_PORTRAITS,DOCUMENT"))
     assert list(answer.json()) == ["SELF_PORTRAITS", "DOCUMENT"]
 
 
-def test_an_answer_larger_than_the_gateway_lets_through_is_an_error() -> None:
+def test_a_response_over_the_gateways_limit_is_500() -> None:
     with Simulator(seed=7, body_limit=100_000) as vendor:
         [ticket] = vendor.ids(1)
         vendor.state(ticket, sizes={"DOCUMENT": [150_000]})
@@ -130,7 +130,7 @@ def test_an_answer_larger_than_the_gateway_lets_through_is_an_error() -> None:
         assert (answer.status_code, answer.json()) == (500, {"message": "Internal server error"})
 
 
-def test_an_address_that_is_none_of_the_vendors_is_refused_by_the_gateway(vendor: Simulator) -> None:
+def test_an_unknown_path_is_refused_by_the_gateway(vendor: Simulator) -> None:
     for path in ("/", "/id/v1/identity", "/id/v1/identity/transactions/a/b/images", "/id/v1/identity/auth/token"):
         answer = get(vendor, path)
         assert (answer.status_code, answer.json()) == (403, {"message": "Missing Authentication Token"})
@@ -144,7 +144,7 @@ def picture_url(vendor: Simulator) -> str:
     return url
 
 
-def test_a_picture_is_fetched_from_its_address_without_a_token(vendor: Simulator, picture_url: str) -> None:
+def test_an_image_url_needs_no_token(vendor: Simulator, picture_url: str) -> None:
     answer = requests.get(picture_url, timeout=5)
     expected = vendor.expected(vendor.ids(1)[0])["images"]["DOCUMENT"][0]
     assert answer.status_code == 200
@@ -152,14 +152,12 @@ def test_a_picture_is_fetched_from_its_address_without_a_token(vendor: Simulator
     assert len(answer.content) == expected["bytes"]
 
 
-def test_a_token_that_travels_to_a_pictures_address_is_refused_and_recorded(
-    vendor: Simulator, picture_url: str
-) -> None:
+def test_a_token_sent_to_an_image_url_is_refused_and_recorded(vendor: Simulator, picture_url: str) -> None:
     assert requests.get(picture_url, headers=headers(vendor), timeout=5).status_code == 400
     assert [call["authorization"] for call in vendor.calls(endpoint="picture")] == [True]
 
 
-def test_a_pictures_address_is_good_only_as_it_was_given(vendor: Simulator, picture_url: str) -> None:
+def test_an_image_url_is_valid_only_unchanged(vendor: Simulator, picture_url: str) -> None:
     assert requests.get(picture_url.partition("?")[0], timeout=5).status_code == 403
     assert requests.get(picture_url[:-1], timeout=5).status_code == 403
 
@@ -177,7 +175,7 @@ def test_a_connection_is_kept_alive(vendor: Simulator) -> None:
     line.close()
 
 
-def test_many_clients_are_served_at_once(vendor: Simulator) -> None:
+def test_many_clients_are_served_concurrently(vendor: Simulator) -> None:
     vendor.latency(details=300)
     bearer = token(vendor)
     with ThreadPoolExecutor(32) as pool:
@@ -188,6 +186,6 @@ def test_many_clients_are_served_at_once(vendor: Simulator) -> None:
     assert vendor.counts()["peak"] > 8
 
 
-def test_credentials_do_not_show_in_a_repr(vendor: Simulator) -> None:
+def test_credentials_are_not_in_the_repr(vendor: Simulator) -> None:
     assert vendor.credential.secret not in repr(vendor.credential)
     assert vendor.credential.api_key not in repr(vendor.credential)

@@ -25,7 +25,7 @@ def url_of(picture: Picture) -> str:
 
 
 def texts(document: Any) -> Iterator[str]:
-    """Every text that an answer holds as a value, at any depth."""
+    """Every string value of a response, at any depth."""
     match document:
         case dict():
             for value in document.values():
@@ -38,7 +38,7 @@ def texts(document: Any) -> Iterator[str]:
 
 
 def decode(body: bytes, content_type: str) -> list[bytes]:
-    """The pictures of an answer of any shape, in their order."""
+    """The files of a response of any shape, in their order."""
     if content_type.startswith("image/"):
         return [body]
     found = []
@@ -49,8 +49,8 @@ def decode(body: bytes, content_type: str) -> list[bytes]:
             found.append(requests.get(text, timeout=5).content)
         elif text not in (*ImageType, "FRONT", "BACK", "image/jpeg", "image/png", "image/webp"):
             found.append(b64decode(text.partition(";base64,")[2] or text, validate=True))
-    if content_type == "application/json" and "documentBack" in (answer := json.loads(body)):
-        names = list(answer)  # the back comes first in the JSON: its name says that it is the second
+    if content_type == "application/json" and "documentBack" in (response := json.loads(body)):
+        names = list(response)  # the back comes first in the JSON
         front, back = names.index("documentFront"), names.index("documentBack")
         found[front], found[back] = found[back], found[front]
     return found
@@ -58,30 +58,30 @@ def decode(body: bytes, content_type: str) -> list[bytes]:
 
 @pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("many", [1, 2, 3])
-def test_every_shape_carries_one_or_many_pictures_of_a_type_unchanged(shape: Shape, many: int) -> None:
-    answer = images_response(shape, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:many]}, url_of)
-    assert answer.status == 200
-    assert decode(answer.body, answer.content_type) == [picture.data for picture in PICTURES[:many]]
+def test_every_shape_holds_one_or_more_files_unchanged(shape: Shape, many: int) -> None:
+    response = images_response(shape, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:many]}, url_of)
+    assert response.status == 200
+    assert decode(response.body, response.content_type) == [picture.data for picture in PICTURES[:many]]
 
 
 @pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("absence", Absence)
-def test_several_types_in_one_answer_are_told_apart_by_their_names(shape: Shape, absence: Absence) -> None:
+def test_several_types_in_one_response_have_their_names(shape: Shape, absence: Absence) -> None:
     held = {
         ImageType.DOCUMENT: PICTURES[:2],
         ImageType.DOCUMENT_SIGNATURE: (),
         ImageType.SELF_PORTRAITS: PICTURES[2:],
     }
-    answer = images_response(shape, absence, held, url_of)
-    assert decode(answer.body, answer.content_type) == [picture.data for picture in PICTURES]
-    text = answer.body.decode().lower()
+    response = images_response(shape, absence, held, url_of)
+    assert decode(response.body, response.content_type) == [picture.data for picture in PICTURES]
+    text = response.body.decode().lower()
     assert "document" in text
     assert "self_portraits" in text or "selfportrait" in text
 
 
-def test_one_picture_may_come_as_the_body_itself() -> None:
-    answer = images_response(Shape.BINARY, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:1]}, url_of)
-    assert (answer.content_type, answer.body) == ("image/jpeg", PICTURES[0].data)
+def test_the_binary_shape_is_the_file_itself() -> None:
+    response = images_response(Shape.BINARY, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:1]}, url_of)
+    assert (response.content_type, response.body) == ("image/jpeg", PICTURES[0].data)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,9 @@ def test_one_picture_may_come_as_the_body_itself() -> None:
     ],
 )
 @pytest.mark.parametrize("shape", Shape)
-def test_an_absent_type_is_answered_in_one_of_three_ways(
-    shape: Shape, absence: Absence, status: int, body: Any
-) -> None:
-    answer = images_response(shape, absence, {ImageType.DOCUMENT_SIGNATURE: ()}, url_of)
-    assert (answer.status, json.loads(answer.body)) == (status, body)
+def test_an_absent_type_has_one_of_three_responses(shape: Shape, absence: Absence, status: int, body: Any) -> None:
+    response = images_response(shape, absence, {ImageType.DOCUMENT_SIGNATURE: ()}, url_of)
+    assert (response.status, json.loads(response.body)) == (status, body)
 
 
 @pytest.mark.parametrize(
@@ -112,18 +110,18 @@ def test_an_absent_type_is_answered_in_one_of_three_ways(
         (Shape.URL_OBJECTS, {"images": [{"type": "DOCUMENT", "url": "http://pictures/0"}]}),
     ],
 )
-def test_the_shapes_look_as_they_say(shape: Shape, body: Any) -> None:
-    answer = images_response(shape, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:1]}, url_of)
-    assert json.loads(answer.body) == body
+def test_each_shape_is_as_documented(shape: Shape, body: Any) -> None:
+    response = images_response(shape, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:1]}, url_of)
+    assert json.loads(response.body) == body
 
 
 @pytest.mark.parametrize("shape", Shape)
-def test_what_is_served_is_what_is_expected_of_an_archive(vendor: Simulator, shape: Shape) -> None:
+def test_the_served_files_are_the_expected_ones(vendor: Simulator, shape: Shape) -> None:
     [ticket] = vendor.ids(1)
     vendor.state(ticket, shape=shape)
     for kind, expected in vendor.expected(ticket)["images"].items():
         if expected:
-            answer = get(vendor, images_path(ticket, kind))
-            pictures = decode(answer.content, answer.headers["content-type"])
+            response = get(vendor, images_path(ticket, kind))
+            pictures = decode(response.content, response.headers["content-type"])
             assert [sha256(picture).hexdigest() for picture in pictures] == [each["sha256"] for each in expected]
             assert [len(picture) for picture in pictures] == [each["bytes"] for each in expected]

@@ -26,14 +26,14 @@ def digests(ticket: Ticket) -> dict[str, list[str]]:
 
 
 @given(seed=st.integers(0, 10**6), index=st.integers(0, 2**32 - 1))
-def test_an_id_is_a_uuid_that_leads_back_to_its_index(seed: int, index: int) -> None:
+def test_an_id_is_a_uuid_that_encodes_its_index(seed: int, index: int) -> None:
     ticket = Tickets(seed).id(index)
     assert uuid.UUID(ticket).version == 4
     assert str(uuid.UUID(ticket)) == ticket
     assert Tickets(seed).index(ticket) == index
 
 
-def test_ids_differ_from_one_another_and_from_those_of_another_seed() -> None:
+def test_ids_are_unique_within_and_between_seeds() -> None:
     assert len({*Tickets(1).ids(2000), *Tickets(2).ids(2000)}) == 4000
 
 
@@ -43,20 +43,20 @@ def test_any_other_id_is_unknown(ticket: str) -> None:
         SMALL.get(ticket)
 
 
-def test_the_same_seed_gives_the_same_tickets() -> None:
+def test_the_same_seed_has_the_same_tickets() -> None:
     again = Tickets(seed=3, scale=0.05)
     for one, other in zip(first(12), first(12, again), strict=True):
         assert json.dumps(details(one)) == json.dumps(details(other))
         assert digests(one) == digests(other)
 
 
-def test_another_seed_gives_other_tickets() -> None:
+def test_another_seed_has_other_tickets() -> None:
     other = Tickets(seed=4, scale=0.05)
     assert details(first(1)[0])["user"] != details(first(1, other)[0])["user"]
     assert digests(first(1)[0]) != digests(first(1, other)[0])
 
 
-def test_a_run_of_forty_has_every_variety() -> None:
+def test_forty_tickets_have_every_variety() -> None:
     tickets = first(40)
     assert {ticket.shape for ticket in tickets} == set(Shape)
     assert {ticket.absence for ticket in tickets} == set(Absence)
@@ -73,7 +73,7 @@ def test_a_run_of_forty_has_every_variety() -> None:
 
 
 @pytest.mark.parametrize("flow", Flow)
-def test_a_flow_has_the_uploads_that_its_name_says(flow: Flow) -> None:
+def test_a_flow_has_its_uploads(flow: Flow) -> None:
     ticket = SMALL.get(SMALL.id(0), State(flow=flow))
     uploads = {kind for kind in UPLOADED if ticket.sizes[kind]}
     assert (
@@ -90,7 +90,7 @@ def test_a_flow_has_the_uploads_that_its_name_says(flow: Flow) -> None:
 
 
 @pytest.mark.parametrize("form", FileFormat)
-def test_a_file_has_the_format_and_about_the_size_asked_for(form: FileFormat) -> None:
+def test_a_file_has_about_the_requested_size_and_the_format(form: FileFormat) -> None:
     ticket = SMALL.get(
         SMALL.id(0),
         State(formats=((ImageType.DOCUMENT, form),), sizes=((ImageType.DOCUMENT, (60_000,)),)),
@@ -106,7 +106,7 @@ def test_a_file_has_the_format_and_about_the_size_asked_for(form: FileFormat) ->
     }
 
 
-def test_what_is_cut_from_the_document_depends_on_it() -> None:
+def test_derived_images_depend_on_the_document() -> None:
     for ticket in first(60):
         if ImageType.DOCUMENT not in ticket.sizes or not ticket.sizes[ImageType.DOCUMENT]:
             continue
@@ -117,7 +117,7 @@ def test_what_is_cut_from_the_document_depends_on_it() -> None:
         assert all(len(ticket.sizes[kind]) <= 1 for kind in DERIVED)
 
 
-def test_pictures_are_whole_files_of_about_the_size_drawn() -> None:
+def test_files_are_complete_and_of_about_the_intended_size() -> None:
     for ticket in first(12, Tickets(seed=3)):
         for kind in ImageType:
             for size, picture in zip(ticket.sizes[kind], ticket.pictures(kind), strict=True):
@@ -128,20 +128,20 @@ def test_pictures_are_whole_files_of_about_the_size_drawn() -> None:
                 assert 0.66 * size < len(picture.data) < 1.5 * size
 
 
-def test_sizes_go_from_thirty_kilobytes_to_four_megabytes_and_the_large_ones_are_rare() -> None:
+def test_sizes_are_from_30_kb_to_4_mb_and_large_ones_are_rare() -> None:
     sizes = [size for ticket in first(1000, Tickets(seed=3)) for kind in ImageType for size in ticket.sizes[kind]]
     assert 29_000 < min(sizes) < 32_000
     assert max(sizes) == 3_900_000
     assert 5 < sum(size > 3_000_000 for size in sizes) < 40
 
 
-def test_no_two_pictures_of_a_ticket_are_alike() -> None:
+def test_the_files_of_a_ticket_differ() -> None:
     for ticket in first(12):
         found = [digest for each in digests(ticket).values() for digest in each]
         assert len(found) == len(set(found))
 
 
-def test_the_details_have_the_sections_that_the_vendor_names() -> None:
+def test_the_details_have_the_vendors_sections() -> None:
     answer = details(first(1)[0])
     assert {"user", "document", "lexical", "device", "process_flow"} <= answer.keys()
     assert answer["flow_status"] in ("ACCEPTED", "REJECTED")
@@ -150,7 +150,7 @@ def test_the_details_have_the_sections_that_the_vendor_names() -> None:
     assert answer["user"]["native_fields"].keys() >= {"fullname", "surname", "address"}
 
 
-def test_a_ticket_that_goes_back_to_an_earlier_state_has_the_earlier_details() -> None:
+def test_a_ticket_in_an_earlier_state_has_the_earlier_details() -> None:
     ticket = SMALL.id(0)
     before = details(SMALL.get(ticket, State(outcome=Outcome.ACCEPTED)))
     rejected = details(SMALL.get(ticket, State(outcome=Outcome.REJECTED)))
@@ -159,7 +159,7 @@ def test_a_ticket_that_goes_back_to_an_earlier_state_has_the_earlier_details() -
     assert details(SMALL.get(ticket, State(outcome=Outcome.ACCEPTED))) == before
 
 
-def test_a_new_take_replaces_every_picture_and_leaves_the_person() -> None:
+def test_a_new_take_replaces_every_file_of_the_same_person() -> None:
     ticket = SMALL.id(0)
     before, after = SMALL.get(ticket), SMALL.get(ticket, State(take=1))
     assert details(before) == details(after)
@@ -168,7 +168,7 @@ def test_a_new_take_replaces_every_picture_and_leaves_the_person() -> None:
         assert not set(old) & set(new)
 
 
-def test_the_hard_details_are_beyond_what_a_table_of_38_digits_32_levels_and_400_kilobytes_takes() -> None:
+def test_hard_details_exceed_the_tables_limits() -> None:
     def of(form: DetailsForm) -> str:
         return json.dumps(details(SMALL.get(SMALL.id(0), State(details=form))), ensure_ascii=False)
 

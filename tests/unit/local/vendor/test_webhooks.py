@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from local.vendor import Simulator, State, Ticket, Tickets
 from local.vendor.tickets import Outcome
-from local.vendor.webhooks import IV_HEADER, Form, encrypted, event, in_clear
+from local.vendor.webhooks import IV_HEADER, Form, encrypted, event, plaintext
 from tests.unit.local.vendor.client import control
 
 SECRET = "0123456789abcdefghijklmnopqrstuv"
@@ -32,11 +32,11 @@ def decrypt(body: bytes, iv: str, secret: str = SECRET) -> Any:
 
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize("outcome", Outcome)
-def test_an_encrypted_event_decrypts_to_the_plain_event(form: Form, outcome: Outcome) -> None:
+def test_an_encrypted_event_decrypts_to_the_plaintext_event(form: Form, outcome: Outcome) -> None:
     content = event(form, of(outcome))
     webhook = encrypted(content, SECRET)
     assert webhook.headers["Content-Type"] == "text/plain"
-    assert decrypt(webhook.body, webhook.headers[IV_HEADER]) == content == json.loads(in_clear(content).body)
+    assert decrypt(webhook.body, webhook.headers[IV_HEADER]) == content == json.loads(plaintext(content).body)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_an_encrypted_event_decrypts_to_the_plain_event(form: Form, outcome: Out
         (Form.ONBOARDING, Outcome.REJECTED, {"event": "onboarding.completed", "status": "AWAITING"}),
     ],
 )
-def test_every_form_names_the_ticket_and_how_it_ended(form: Form, outcome: Outcome, said: dict[str, object]) -> None:
+def test_every_form_has_the_ticket_and_the_outcome(form: Form, outcome: Outcome, said: dict[str, object]) -> None:
     content = event(form, of(outcome))
     assert content["ticket"] == TICKETS.id(0)
     assert said.items() <= content.items()
@@ -62,10 +62,10 @@ def test_an_invitation_has_no_event_field() -> None:
     assert "event" not in event(Form.INVITATION, of(Outcome.ACCEPTED))
 
 
-def test_the_completed_event_and_the_details_tell_the_same_scores(vendor: Simulator) -> None:
+def test_the_completed_event_and_the_details_have_the_same_scores(vendor: Simulator) -> None:
     ticket = vendor.service.ticket(vendor.ids(1)[0])
-    told, details = event(Form.COMPLETED, ticket)["data"], vendor.expected(ticket.id)["details"]
-    assert told.items() <= details.items()
+    data, details = event(Form.COMPLETED, ticket)["data"], vendor.expected(ticket.id)["details"]
+    assert data.items() <= details.items()
 
 
 def test_an_iv_is_never_used_twice() -> None:
@@ -73,23 +73,23 @@ def test_an_iv_is_never_used_twice() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "short", SECRET + "x", SECRET[:-1] + "é"])
-def test_a_secret_that_is_not_of_32_bytes_is_refused(secret: str) -> None:
+def test_a_secret_must_have_32_bytes(secret: str) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         encrypted({}, secret)
 
 
-class _Door(HTTPServer):
+class _Endpoint(HTTPServer):
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _DoorHandler)
-        self.came: list[tuple[dict[str, str], bytes]] = []
+        super().__init__(("127.0.0.1", 0), _EndpointHandler)
+        self.received: list[tuple[dict[str, str], bytes]] = []
 
 
-class _DoorHandler(BaseHTTPRequestHandler):
-    server: _Door
+class _EndpointHandler(BaseHTTPRequestHandler):
+    server: _Endpoint
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -99,9 +99,9 @@ class _DoorHandler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def door() -> Iterator[_Door]:
-    """A customer's webhook address."""
-    with _Door() as server:
+def endpoint() -> Iterator[_Endpoint]:
+    """A customer's webhook endpoint."""
+    with _Endpoint() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server
@@ -109,20 +109,20 @@ def door() -> Iterator[_Door]:
         thread.join()
 
 
-def test_a_webhook_is_posted_encrypted(vendor: Simulator, door: _Door) -> None:
+def test_a_webhook_is_posted_encrypted(vendor: Simulator, endpoint: _Endpoint) -> None:
     [ticket] = vendor.ids(1)
-    url = f"http://127.0.0.1:{door.server_port}/webhooks/tickets"
+    url = f"http://127.0.0.1:{endpoint.server_port}/webhooks/tickets"
     assert control(vendor, "webhook", ticket=ticket, url=url, secret=SECRET) == 202
-    [(headers, body)] = door.came
+    [(headers, body)] = endpoint.received
     assert headers["content-type"] == "text/plain"
     assert decrypt(body, headers[IV_HEADER])["ticket"] == ticket
 
 
-def test_a_webhook_is_posted_in_clear_with_the_customers_header_and_credentials(vendor: Simulator, door: _Door) -> None:
+def test_a_webhook_is_posted_in_plaintext_with_headers_and_credentials(vendor: Simulator, endpoint: _Endpoint) -> None:
     [ticket] = vendor.ids(1)
-    url = f"http://127.0.0.1:{door.server_port}/"
+    url = f"http://127.0.0.1:{endpoint.server_port}/"
     status = vendor.webhook(ticket, url, "invitation", headers={"x-shared": "word"}, basic=["name", "pass"])
-    [(headers, body)] = door.came
+    [(headers, body)] = endpoint.received
     assert status == 202
     assert headers["content-type"] == "application/json"
     assert headers["x-shared"] == "word"
@@ -130,7 +130,7 @@ def test_a_webhook_is_posted_in_clear_with_the_customers_header_and_credentials(
     assert json.loads(body)["invitation_state"] == "COMPLETED"
 
 
-def test_nobody_at_the_address_is_told_as_such(vendor: Simulator) -> None:
+def test_an_unreachable_url_is_502(vendor: Simulator) -> None:
     answer = requests.post(
         f"{vendor.url}/_sim/webhook", json={"ticket": vendor.ids(1)[0], "url": "http://127.0.0.1:1/"}, timeout=5
     )
