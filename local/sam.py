@@ -107,7 +107,7 @@ class SamLocal:
         process = self.start("invoke", function_for(event), "--event", str(event), *more, stdout=subprocess.PIPE)
         with _stopped_at_the_end(process):
             printed = process.communicate()[0].decode()
-        sys.stdout.write(printed)
+        print(printed.rstrip("\n"), flush=True)
         error = _function_error(_last_object(printed))
         if error:
             print(f"{function_for(event)} failed: {error}", file=sys.stderr)
