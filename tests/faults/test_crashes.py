@@ -1,7 +1,7 @@
-"""A crash at every boundary of one archive: before and after each call, by an exception, the end of the process, or the
-end of the time. The message is delivered until it is done, and table and bucket are then what they are without a crash.
+"""A crash before and after each call of an archive: an exception, the end of the process, or a time-out.
 
-The list of boundaries is taken from an undisturbed run, so a call that is added to the code is broken here as well.
+The message is delivered until it is done; table and bucket must then be as they are without a crash. The calls are
+recorded in an undisturbed run, so a call that is added to the code is tested as well.
 """
 
 import time
@@ -34,11 +34,11 @@ PASSING = {"attempts", "attempted_at", "received_at", "fetched_at", "archived_at
 
 
 class Died(BaseException):
-    """The process ended: nothing may catch this, and nothing of that process has an effect any more."""
+    """The process ended: nothing may catch this, and none of its calls has an effect any more."""
 
 
 class Crash:
-    """What happens at the `nth` passing of one boundary, in one delivery, once."""
+    """A fault at the `nth` passing of one boundary, once."""
 
     def __init__(self, kind: Kind, when: When, name: str, nth: int) -> None:
         self.kind, self.target, self.left = kind, (when, name), nth
@@ -73,7 +73,7 @@ class Crash:
 
 
 class Stack:
-    """Everything that outlives a process, and one message in the queue."""
+    """Everything that outlives a process."""
 
     def __init__(self) -> None:
         self.harness = ArchiveHarness()
@@ -123,7 +123,7 @@ class Stack:
         return not failed
 
     def left(self) -> dict[str, Any]:
-        """What a crash must not change."""
+        """Return what a crash must not change."""
         manifests = [{**each, "archived_at": "then"} for each in self.harness.bucket.manifests(TICKET)]
         return {
             "item": {name: v for name, v in self.harness.table.items[TICKET].items() if name not in PASSING},
@@ -141,7 +141,7 @@ EXACT = b'{"flow_status": "ACCEPTED", "score": 0.1234567890123456789012345678901
 
 
 def new(crash: Crash | None) -> Stack:
-    """A ticket that is whole at once, one image of it behind a link."""
+    """A ticket that is complete at once, one of its images behind a link."""
     stack = Stack()
     stack.harness.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
     stack.harness.vendor.links[LINK.url] = picture("front")
@@ -150,7 +150,7 @@ def new(crash: Crash | None) -> Stack:
 
 
 def hard(crash: Crash | None) -> Stack:
-    """A ticket whose details go to the bucket, and whose document is not understood at first."""
+    """A ticket whose details are stored in the bucket, and whose document is unrecognized at first."""
     stack = Stack()
     stack.harness.vendor.becomes(TICKET, read_details(EXACT), pictures())
 
@@ -185,7 +185,7 @@ def _small_items(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Crash], None]:
-    """Makes the fetcher's time run out where a crash says so."""
+    """Make the fetcher's time run out after a time-out crash."""
 
     def append_log_keys(crash: Crash) -> None:
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (1000.0 if crash.late else 0.0))
@@ -195,7 +195,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Crash], None]:
 
 
 def boundaries(story: Story) -> Iterator[tuple[str, int]]:
-    """Every call of an undisturbed run, with how many of the same name it is the last of."""
+    """Yield the calls of an undisturbed run, each with its number among those of the same name."""
     seen: Counter[str] = Counter()
     for name in story(None).effects.log:
         seen[name] += 1
@@ -205,9 +205,7 @@ def boundaries(story: Story) -> Iterator[tuple[str, int]]:
 @pytest.mark.parametrize("when", WHENS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_a_crash_changes_nothing_that_stays(
-    story: Story, kind: Kind, when: When, late: Callable[[Crash], None]
-) -> None:
+def test_crash_leaves_the_same_final_state(story: Story, kind: Kind, when: When, late: Callable[[Crash], None]) -> None:
     undisturbed = story(None)
     undisturbed.harness.check()
     wanted = undisturbed.left()
@@ -225,7 +223,7 @@ def test_a_crash_changes_nothing_that_stays(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
-def test_one_more_delivery_after_a_crash_changes_nothing_either(
+def test_another_delivery_after_a_crash_changes_nothing(
     story: Story, kind: Kind, late: Callable[[Crash], None]
 ) -> None:
     for name, nth in boundaries(story):
@@ -243,9 +241,7 @@ def test_one_more_delivery_after_a_crash_changes_nothing_either(
 
 @pytest.mark.parametrize("when", WHENS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_another_event_between_a_crash_and_the_next_delivery_ends_with_the_newest_state(
-    kind: Kind, when: When, late: Callable[[Crash], None]
-) -> None:
+def test_event_after_a_crash_ends_with_the_newest_state(kind: Kind, when: When, late: Callable[[Crash], None]) -> None:
     told = set()
     for name, nth in boundaries(new):
         crash = Crash(kind, when, name, nth)
@@ -269,7 +265,7 @@ def test_another_event_between_a_crash_and_the_next_delivery_ends_with_the_newes
     assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
 
 
-def test_the_stories_have_every_kind_of_call_in_them() -> None:
+def test_stories_include_every_kind_of_call() -> None:
     called = {
         name.split("/")[2] if name.startswith("bucket.") else name.split()[0]
         for story in STORIES
@@ -295,7 +291,7 @@ def test_the_stories_have_every_kind_of_call_in_them() -> None:
     }
 
 
-def test_the_undisturbed_runs_are_what_they_are_meant_to_be() -> None:
+def test_undisturbed_stories_end_as_described() -> None:
     assert new(None).harness.outcomes() == ["ACCEPTED"]
     assert changed(None).harness.outcomes() == ["ACCEPTED", "REJECTED"]
     stack = hard(None)

@@ -27,11 +27,11 @@ class ConsistencyChecks:
         self._bucket = Bucket(stack.s3, stack.at.bucket)
 
     def manifests(self, ticket: str) -> list[str]:
-        """The keys of a ticket's manifests."""
+        """Return the keys of a ticket's manifests."""
         return sorted(key for key in self._versions(ticket) if "/manifests/" in key)
 
     def differences(self, ticket: str, states: int = 1) -> list[str]:
-        """What is not as it has to be, in words without content; empty where all is. `states` is how many it had."""
+        """Return the differences in words without personal data. `states` is how many states the ticket has had."""
         item = self.table.get(ticket)
         if item is None:
             return ["unknown to the table"]
@@ -89,7 +89,7 @@ class ConsistencyChecks:
         return found
 
     def _manifests(self, item: TicketItem, versions: Mapping[str, int], states: int) -> list[str]:
-        """As many as there were states, a chain of which the item is the end."""
+        """Check that there is one manifest for each state, and that they are a chain that ends at the item."""
         keys = {key for key in versions if "/manifests/" in key}
         found = [] if len(keys) == states else [f"{len(keys)} manifests, not {states}"]
         version, newest = item.version, True
@@ -109,7 +109,7 @@ class ConsistencyChecks:
         return [*found, *(["a manifest that is not in the chain"] if keys else [])]
 
     def _versions(self, ticket: str) -> Counter[str]:
-        """Every key of a ticket with the number of its versions; a delete marker counts as one."""
+        """Return a ticket's keys with the number of their versions, delete markers included."""
         pages = self._stack.s3.get_paginator("list_object_versions").paginate(
             Bucket=self._stack.at.bucket, Prefix=f"tickets/{ticket}/"
         )

@@ -1,7 +1,7 @@
-"""Attempts that run side by side, one step at a time, in the order that a test says.
+"""Concurrent attempts, advanced one call at a time in the order that a test chooses.
 
-Each attempt has a thread of its own, which stops before every call that it makes to the outside; only one thread ever
-runs. So every interleaving can be told, and told again.
+Each attempt has its own thread, which stops before every call that passes through `Effects`. Only one thread runs at
+a time, so that every interleaving is reproducible.
 """
 
 import threading
@@ -13,11 +13,11 @@ from tests.support.fakes import Effects, When
 
 
 class Killed(BaseException):
-    """The process of an attempt ends."""
+    """Ends an attempt as the death of its process does."""
 
 
 class Attempt:
-    """MessageProcessor that is in flight. `at` names the call that it stands before, None once it has ended."""
+    """Work in progress. `at` is the name of the next call, None when the work has ended."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.at: str | None = "the beginning"
@@ -35,7 +35,7 @@ class Attempt:
         return self.at is None
 
     def stop_before(self, name: str) -> None:
-        """Called in the attempt's own thread."""
+        """Stop before a call. Runs in the attempt's own thread."""
         if not self._killed.is_set():
             self.at = name
             self._stopped.release()
@@ -43,14 +43,14 @@ class Attempt:
         self._die_if_killed()
 
     def step(self) -> None:
-        """Makes the call that it stands before, and goes on to the next one."""
+        """Make the next call, and advance to the one after it."""
         self._go.release()
         self._stopped.acquire()
         if self.done:
             self._thread.join()
 
     def finish(self) -> Any:
-        """All the rest. Raises what the work raised."""
+        """Run to the end and return the result. Raises what the work raised."""
         while not self.done:
             self.step()
         if self.error is not None:
@@ -58,14 +58,14 @@ class Attempt:
         return self.result
 
     def until(self, prefix: str) -> Self:
-        """Goes on until it stands before a call whose name begins so."""
+        """Advance until the next call's name begins with `prefix`."""
         while self.at is not None and not self.at.startswith(prefix):
             self.step()
-        assert self.at is not None, f"it never came to {prefix}"
+        assert self.at is not None, f"no call to {prefix}"
         return self
 
     def kill(self) -> None:
-        """The process ends before the call."""
+        """End the process before the next call."""
         self._killed.set()
         while not self.done:
             self.step()
@@ -86,7 +86,7 @@ class Attempt:
 
 
 class Steps:
-    """Makes attempts stop before their calls; what else is called goes through."""
+    """Stops attempts before their calls; other callers are not stopped."""
 
     def __init__(self, effects: Effects) -> None:
         self._attempts: dict[threading.Thread, Attempt] = {}
@@ -94,7 +94,7 @@ class Steps:
         effects.hook = self._hook
 
     def begin(self, work: Callable[[], Any]) -> Attempt:
-        """An attempt that stands at its beginning."""
+        """Return an attempt that has not begun."""
         attempt = Attempt(work)
         self._attempts[attempt._thread] = attempt
         return attempt
@@ -105,7 +105,7 @@ class Steps:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends what is still in flight."""
+        """Kill the attempts that have not ended."""
         for attempt in self._attempts.values():
             if not attempt.done:
                 attempt.kill()

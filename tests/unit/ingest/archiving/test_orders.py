@@ -1,5 +1,5 @@
-"""Events in every order, doubled, at the same time, with crashes between: the newest state wins, each state of a ticket
-is told once, the states are a chain, and what is erased stays so.
+"""Events in every order, repeated, concurrent, with crashes between: the newest state wins, each state has one manifest,
+the manifests are a chain, and an erased ticket stays erased.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def doubled(order: tuple[int, ...]) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_events_that_come_late_in_any_order_find_the_newest_state_once(order: tuple[int, ...]) -> None:
+def test_late_events_in_any_order_archive_the_newest_state_once(order: tuple[int, ...]) -> None:
     for deliveries in doubled(order):
         archive = harness()
         becomes(archive, 3)
@@ -92,7 +92,7 @@ def test_a_state_for_each_event_is_a_state_for_each_manifest_whichever_event_ann
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 @pytest.mark.parametrize("moment", ["table.archive", "vendor.details"])
-def test_attempts_that_began_in_order_may_end_in_any_order(order: tuple[int, ...], moment: str) -> None:
+def test_attempts_that_end_in_any_order_leave_the_newest_state(order: tuple[int, ...], moment: str) -> None:
     for deliveries in doubled(order):
         archive = harness()
         with Steps(archive.effects) as steps:
@@ -114,7 +114,7 @@ def test_attempts_that_began_in_order_may_end_in_any_order(order: tuple[int, ...
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_attempts_of_one_event_that_end_in_any_order_make_one_state(order: tuple[int, ...]) -> None:
+def test_attempts_of_one_event_archive_one_version(order: tuple[int, ...]) -> None:
     archive = harness()
     becomes(archive, 0)
     with Steps(archive.effects) as steps:
@@ -127,7 +127,7 @@ def test_attempts_of_one_event_that_end_in_any_order_make_one_state(order: tuple
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_attempts_that_are_killed_in_any_order_leave_nothing_that_a_delivery_does_not_mend(
+def test_killed_attempts_are_completed_by_the_next_delivery(
     order: tuple[int, ...],
 ) -> None:
     archive = harness()
@@ -150,7 +150,7 @@ PLACES = st.sampled_from(["the beginning", "vendor.details", "table.archive", MA
 
 
 class Tickets(RuleBasedStateMachine):
-    """One ticket at the vendor, its events in a queue, and attempts on them that run step by step side by side.
+    """One ticket at the vendor, its events in a queue, and concurrent attempts on them.
 
     An attempt that fails or is killed leaves its message in the queue. In the end every message is delivered until it
     is done.
@@ -309,13 +309,11 @@ class Tickets(RuleBasedStateMachine):
 
 
 class TicketsThatAreErased(Tickets):
-    """The same, and once in a while the ticket is erased."""
+    """The same, with a ticket that may be erased."""
 
     may_be_erased = True
 
 
 @pytest.mark.parametrize(("machine", "examples"), [(Tickets, 110), (TicketsThatAreErased, 20)])
-def test_whatever_happens_the_newest_state_wins_and_each_state_is_told_once(
-    machine: type[Tickets], examples: int
-) -> None:
+def test_random_steps_end_with_the_newest_state_and_one_manifest_each(machine: type[Tickets], examples: int) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=50, deadline=None))
