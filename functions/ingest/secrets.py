@@ -20,8 +20,8 @@ CACHE_SECONDS = 300
 class RotatingSecret:
     """A secret's current value and, since its last change, the previous one (`AWSPREVIOUS`).
 
-    Each stage has its own provider, because Powertools' cache does not distinguish stages. Both methods raise botocore's
-    ClientError, whose code tells a removed permission from throttling.
+    Each stage has its own provider, because Powertools' cache does not distinguish stages. Both methods raise
+    botocore's ClientError, whose code tells a removed permission from throttling.
     """
 
     def __init__(self, client: "SecretsManagerClient", secret_id: str) -> None:

@@ -86,7 +86,7 @@ class Bucket:
 
 
 class ExpiringBucket:
-    """Stores the files and details of a ticket that expires: overwrites objects, so that their lifecycle age restarts."""
+    """Stores a ticket that expires: overwrites existing objects, so that their lifecycle age restarts."""
 
     def __init__(self, bucket: "OverwritingStore") -> None:
         self._bucket = bucket

@@ -1,9 +1,10 @@
 """Keep a ticket's details, the vendor's JSON, exactly.
 
 DynamoDB holds most JSON as a native map, but not all of it: numbers have 38 digits, maps 32 levels, items 400 KB
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). JSON that would not come back identical is
-kept as the vendor's own bytes, compressed: in the item while they are small, otherwise in the bucket. "Identical" means the same
-JSON value, with each number equal as a decimal; the order of an object's keys has no meaning.
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html). JSON that would not come back
+identical is kept as the vendor's own bytes, compressed: in the item while they are small, otherwise in the bucket.
+"Identical" means the same JSON value, with each number equal as a decimal; the order of an object's keys has no
+meaning.
 """
 
 import gzip
@@ -43,8 +44,8 @@ _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # strings
 class Details:
     """A ticket's details as received (`raw`), their facts, and the SHA-256 of their canonical form.
 
-    `value` has a Decimal for every number. It is None for JSON of too many parts, which is never parsed as a whole; its digest
-    is that of the bytes. `native` tells whether DynamoDB returns `value` unchanged.
+    `value` has a Decimal for every number. It is None for JSON of too many parts, which is never parsed as a whole; its
+    digest is that of the bytes. `native` tells whether DynamoDB returns `value` unchanged.
     """
 
     value: dict[str, Any] | None = field(repr=False)
@@ -55,7 +56,7 @@ class Details:
     facts: TicketFacts = field(repr=False)
 
     def check_ticket(self, ticket: str) -> None:
-        """Raise UnrecognizedResponse for another ticket's details (`other_ticket`) and for no ticket's (`no_ticket`)."""
+        """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`)."""
         named = self.facts.ticket
         if named is not None and named.strip().lower() != ticket.lower():
             raise UnrecognizedResponse("other_ticket", self.raw)
@@ -127,7 +128,7 @@ def place(ticket: str, details: Details) -> Placement:
 
 
 def to_json(value: Any) -> bytes:
-    """Return canonical UTF-8 JSON: sorted keys, no spaces, exact numbers. Raises UnicodeEncodeError on lone surrogates."""
+    """Return canonical JSON: UTF-8, sorted keys, exact numbers. Raises UnicodeEncodeError on lone surrogates."""
     return _canonical(value).encode()
 
 

@@ -1,8 +1,8 @@
 """Read the few facts that the archive needs from a ticket's details.
 
-The vendor documents what the details contain but not where (IDV Tickets, Ticket Details). So each fact is looked for under the
-names that the vendor's webhooks and SDK use, at any depth, the shallowest first. One envelope (`data`, …) and an object named
-`status` do not count as depth; a list does. A fact that is not there stays None: nothing is guessed.
+The vendor documents what the details contain but not where (IDV Tickets, Ticket Details). So each fact is looked for
+under the names that the vendor's webhooks and SDK use, at any depth, the shallowest first. One envelope (`data`, …) and
+an object named `status` do not count as depth; a list does. A fact that is not there stays None: nothing is guessed.
 """
 
 import io
@@ -108,7 +108,9 @@ def stream_facts(body: bytes) -> TicketFacts:
 
 
 def _stream(body: bytes) -> Iterator[Scalar]:
-    """Yield the scalars with a name that matters. Numbers as C numbers: ijson's parser crashes on an integer of 5,000 digits."""
+    """Yield the scalars with a name that matters. Numbers as C numbers: ijson's parser crashes on an integer of 5,000
+    digits.
+    """
     path: list[str] = []
     name = ""
     for event, value in islice(ijson.basic_parse(io.BytesIO(body), use_float=True), MAX_EVENTS):
@@ -134,8 +136,8 @@ def _depth(path: Sequence[str]) -> int:
 def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """Return the word that tells how the ticket stands, the most telling name first.
 
-    Deep down only a known outcome under a flow's own name counts: `status` there is a device's or a step's. A `status` that is
-    not at the top must be a known word too.
+    Deep down only a known outcome under a flow's own name counts: `status` there is a device's or a step's. A `status`
+    that is not at the top must be a known word too.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         for depth, value in found.get(name, ()):
@@ -152,7 +154,7 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
 
 
 def _whole(value: Any) -> Any:
-    """Return a whole number of up to 18 digits as an int; anything else as it is. The size first: 1e9999999 has no int."""
+    """Return a whole number of up to 18 digits as an int, anything else unchanged. 1e9999999 must not become one."""
     whole = (
         isinstance(value, Decimal)
         and value.is_finite()

@@ -1,7 +1,7 @@
 """Encryption of webhook events: AES-256-CBC with PKCS#7 padding, in base64.
 
-The key is the webhook secret's 32 bytes themselves; the IV travels as base64 in the header `x-pvt-cipher-iv`. CBC has no
-MAC: anyone who can post can alter a ciphertext, so a decrypted event only says which ticket to ask the vendor about.
+The key is the webhook secret's 32 bytes themselves; the IV travels as base64 in the header `x-pvt-cipher-iv`. CBC has
+no MAC: anyone who can post can alter a ciphertext, so a decrypted event only says which ticket to ask the vendor about.
 
 Source: docs.preventor.com, page server/webhooks.
 """

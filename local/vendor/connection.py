@@ -17,8 +17,8 @@ _PEEK_SECONDS = 0.05
 class Connection:
     """Sends responses, correct or not.
 
-    `pause` is the time between the bytes of `drip`, `patience` the time that `hold` waits, both in seconds; they end when
-    the client disconnects or the simulator stops. `on_status` is called with each status before it is sent.
+    `pause` is the time between the bytes of `drip`, `patience` the time that `hold` waits, both in seconds; they end
+    when the client disconnects or the simulator stops. `on_status` is called with each status before it is sent.
     """
 
     def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, patience: float) -> None:

@@ -1,7 +1,7 @@
 """Every fault of the vendor simulator at each of its endpoints, against the real client over loopback.
 
-Each ends in its declared outcome, by its deadline and within twice the byte limit of memory: once with the fault in every
-response, and once with the fault in the first only. `test_transport_on_sockets.py` tests the wire byte by byte.
+Each ends in its declared outcome, by its deadline and within twice the byte limit of memory: once with the fault in
+every response, and once with the fault in the first only. `test_transport_on_sockets.py` tests the wire byte by byte.
 """
 
 import itertools

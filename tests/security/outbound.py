@@ -1,4 +1,4 @@
-"""Run in a process of its own: try every way to lead the client astray in a network namespace, and print the outcomes."""
+"""Try every way to lead the client astray in a network namespace, and print the outcomes (a process of its own)."""
 
 import io
 import json

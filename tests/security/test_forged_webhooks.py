@@ -33,7 +33,7 @@ def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
 
 
 def test_what_an_event_says_is_not_stored() -> None:
-    """GIVEN an event that calls a rejected ticket accepted, and another's, THEN only the vendor's response is stored."""
+    """An event calls a rejected ticket accepted, and another's; only the vendor's response is stored."""
     harness = ArchiveHarness()
     harness.has("REJECTED")
     claims: dict[str, Any] = {

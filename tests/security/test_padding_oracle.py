@@ -1,4 +1,5 @@
-"""No response helps to decrypt a webhook: the whole attack against the real handlers, for 3 keys, or 20 with ALL_ORACLE_KEYS=1.
+"""No response helps to decrypt a webhook: the whole attack against the real handlers, for 3 keys, or 20 with
+ALL_ORACLE_KEYS=1.
 
 CBC without a MAC is open to it wherever a right padding can be told from a wrong one, by an answer or by its time. The
 webhook handler decrypts nothing, so its time cannot tell either.

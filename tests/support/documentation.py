@@ -47,7 +47,7 @@ def blocks(language: str) -> list[Block]:
 
 
 def inline() -> list[list[str]]:
-    """Return commands within sentences. An ellipsis is removed; a command that ends in one (`make sam-…`) is left out."""
+    """Return commands within sentences, without ellipses; a command that ends in one (`make sam-…`) is left out."""
     pages = (FENCED.sub("", (ROOT / page).read_text(encoding="utf-8")) for page in PAGES)
     found = [each for page in pages for each in INLINE.findall(page) if not each.endswith("-…")]
     return [words for each in found for words in _commands(each.replace("…", ""))]

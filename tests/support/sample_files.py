@@ -30,7 +30,7 @@ def iso_media(brand: bytes, *compatible: bytes, meta: bytes = b"moov") -> bytes:
 
 
 def matroska(kind: bytes, size: int = 40) -> bytes:
-    """Return an EBML header with the document type, and a segment of `size` bytes that may be declared as unknown (-1)."""
+    """Return an EBML header with the document type, and a segment of `size` bytes (-1: unknown)."""
     header = b"\x42\x82" + bytes([0x80 | len(kind)]) + kind
     declared = b"\x01" + b"\xff" * 7 if size < 0 else bytes([0x80 | size])
     return (

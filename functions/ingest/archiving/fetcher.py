@@ -28,7 +28,8 @@ T = TypeVar("T")
 StoredFile = StoredImage | UnrecognizedFile
 
 STORE_SECONDS = 4.0
-"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does."""
+"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does.
+"""
 
 
 class Vendor(Protocol):

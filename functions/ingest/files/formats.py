@@ -1,8 +1,9 @@
 """Identify a file's format from its bytes, and tell whether the file looks complete. Nothing is decoded.
 
-`filetype` recognizes most formats. This module adds the ISO base media brands and the JPEG 2000 forms that it does not know,
-is stricter where two bytes are its whole signature (BMP), and reads the few header fields that tell a cut-off file from a
-complete one. SVG, HTML, XML and scripts are not in the table: a browser may run them, so they are never served.
+`filetype` recognizes most formats. This module adds the ISO base media brands and the JPEG 2000 forms that it does not
+know, is stricter where two bytes are its whole signature (BMP), and reads the few header fields that tell a cut-off
+file from a complete one. SVG, HTML, XML and scripts are not in the table: a browser may run them, so they are never
+served.
 
 Sources: ITU-T T.81 annex B (JPEG), W3C PNG, RFC 9649 (WebP), ISO/IEC 14496-12 (ISO base media), RFC 8794 (EBML).
 """
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 import filetype
 
 MAX_PIXELS = 200_000_000
-"""An image that declares more is not served: opening it takes gigabytes. The largest phone sensors have 200 megapixels."""
+"""An image that declares more is not served: opening it takes gigabytes. The largest phone sensors have 200 megapixels.
+"""
 
 HEAD_BYTES = 4096
 """How many bytes `identify` needs to recognize a format; only the pixel limit looks further."""
@@ -64,7 +66,8 @@ _BRANDS = {  # of ISO base media files, beyond those that filetype knows; https:
 }
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
-# A JPEG marker with a segment, or the end marker. 0xFF before 0x00 is image data, before 0xFF fill; TEM, RSTn and SOI have no segment.
+# A JPEG marker with a segment, or the end marker. 0xFF before 0x00 is image data, before 0xFF fill; TEM, RSTn and SOI
+# have no segment.
 _JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 _JPEG_END = 0xD9
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -127,8 +130,8 @@ def _iso_media(head: bytes) -> FileFormat | None:
 def _scan_jpeg(data: bytes) -> tuple[int, int, bool]:
     """Return the width, the height, and whether the end marker was reached.
 
-    Goes from segment to segment, because a preview in the metadata has an end marker of its own. Bytes between segments are
-    skipped, as libjpeg's `next_marker` does.
+    Goes from segment to segment, because a preview in the metadata has an end marker of its own. Bytes between segments
+    are skipped, as libjpeg's `next_marker` does.
     """
     width = height = 0
     at = 2

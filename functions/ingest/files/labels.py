@@ -1,7 +1,7 @@
 """Read what a JSON key or label says about a file: its image type, or its side of the document.
 
-Nobody outside the vendor knows its names, so case, separators, plurals, numbers and words such as "image" do not matter:
-`documentFront`, `DOCUMENT_FRONT` and `document-front-image-1` are one name.
+Nobody outside the vendor knows its names, so case, separators, plurals, numbers and words such as "image" do not
+matter: `documentFront`, `DOCUMENT_FRONT` and `document-front-image-1` are one name.
 """
 
 import re

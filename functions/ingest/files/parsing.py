@@ -1,8 +1,8 @@
 """Find the files in a response of the vendor's images endpoint.
 
-The vendor documents the response of `GET …/transactions/{ticket}/images` as "Successful response, application/json" and no
-further (docs.preventor.com, server/api-reference/idv-tickets); its SDK shows data URIs. So a file may be a data URI, base64
-or a URL at any depth of a JSON text, one or many, or the whole body, as bytes or as text.
+The vendor documents the response of `GET …/transactions/{ticket}/images` as "Successful response, application/json" and
+no further (docs.preventor.com, server/api-reference/idv-tickets); its SDK shows data URIs. So a file may be a data URI,
+base64 or a URL at any depth of a JSON text, one or many, or the whole body, as bytes or as text.
 
 The request names the type, so a file belongs to it unless the response says otherwise: by a key (`SELF_PORTRAITS`,
 `selfie`, `documentFront`) or by a field beside the file (`"type": "DOCUMENT"`). See `labels`.
@@ -64,12 +64,13 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     """Return the files of the wanted type without duplicates, in the vendor's order, a document's front side first.
 
     The list is empty when the response holds only empty places: `null`, `""`, `[]`, `{}`. A file that cannot be served
-    (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not recognized.
+    (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not
+    recognized.
 
-    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for `html`,
-    `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with
-    content but no file), `too_complex` (see `json_size`),
-    `too_deep` (for Python's JSON parser), and `too_many` (over MAX_FILES).
+    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
+    `html`, `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file`
+    (JSON with content but no file), `too_complex` (see `json_size`), `too_deep` (for Python's JSON parser), and
+    `too_many` (over MAX_FILES).
     """
     try:
         return _distinct(_files(body, wanted))
@@ -109,9 +110,11 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
 
 
 def _parse(body: bytes) -> Any:
-    """Return the JSON value with objects as tuples of pairs, so that a repeated key hides nothing, and without its numbers.
+    """Return the JSON value with objects as tuples of pairs, so that a repeated key hides nothing, and without its
+    numbers.
 
-    Read as Latin-1, which takes one byte a character: as UTF-8 one emoji in a name would make the text four times as large.
+    Read as Latin-1, which takes one byte a character: as UTF-8 one emoji in a name would make the text four times as
+    large.
     """
     if has_too_many_parts(body):
         raise UnrecognizedResponse("too_complex", b"")
@@ -131,7 +134,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
-    """Return whether JSON was valid until it ended: in a string, between two parts, or within a literal or an escape."""
+    """Return whether JSON was valid until it ended: in a string, between parts, within a literal or an escape."""
     if text.lstrip()[:1] not in tuple('{["') or error.msg.startswith("Extra data"):
         return False
     end = text.rstrip()
@@ -192,7 +195,9 @@ def _is_empty_uri(text: str) -> bool:
 
 
 def _is_file(head: str, key: str) -> bool:
-    """Return whether a text that begins so is a file. Under a name for files that is also markup, and base64 of unknown bytes."""
+    """Return whether a text that begins so is a file. Under a name for files that is also markup, and base64 of unknown
+    bytes.
+    """
     if _URL.fullmatch(head) or _DATA_URI.match(head):
         return True
     place = may_hold_files(key) and key != ""

@@ -45,8 +45,8 @@ Seconds = Annotated[float | None, BeforeValidator(_seconds)]
 class TokenResponse(BaseModel):
     """The token endpoint's response.
 
-    The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are OAuth's
-    names (RFC 6749, 5.1).
+    The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
+    OAuth's names (RFC 6749, 5.1).
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -69,8 +69,8 @@ class Claims(BaseModel):
 def read_token(body: bytes, now: float) -> Token:
     """Return the token in a response of the token endpoint; `now` is epoch seconds.
 
-    Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own claims count; the difference of `exp`
-    and `iat` does not depend on anybody's clock.
+    Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own claims count; the difference of
+    `exp` and `iat` does not depend on anybody's clock.
     """
     try:
         response = TokenResponse.model_validate_json(body)

@@ -188,7 +188,7 @@ class Preventor:
         return response
 
     def _headers(self, token: str, credential: VendorCredential | None) -> dict[str, str]:
-        """Return the headers of a token call (with `credential`), a ticket call (with `token`) or a link's (neither)."""
+        """Return the headers of a token call (`credential` given), a ticket call (`token`) or a link's (neither)."""
         common = {"Accept": "application/json, */*", "User-Agent": self._user_agent}
         if token:
             return common | {

@@ -1,9 +1,9 @@
 """Where a file may be fetched from: rules on URLs and network addresses, without I/O.
 
-A file's URL comes from a response, so it is untrusted input that decides where this function connects to. In Lambda that
-includes the Runtime API on loopback, the credentials' endpoint in 169.254.0.0/16, and a VPC. The URL is checked here
-before its host is resolved; its addresses are checked with `is_public` at each connection (`connections.py`), because a
-name can resolve differently each time.
+A file's URL comes from a response, so it is untrusted input that decides where this function connects to. In Lambda
+that includes the Runtime API on loopback, the credentials' endpoint in 169.254.0.0/16, and a VPC. The URL is checked
+here before its host is resolved; its addresses are checked with `is_public` at each connection (`connections.py`),
+because a name can resolve differently each time.
 """
 
 import re
@@ -23,12 +23,13 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label does not begin with a digit. Everything that resolvers accept as an address (decimal, octal, hexadecimal,
-# shortened) ends in a number, so it is not a name. Internationalized names must be in their xn-- form.
+# The last label does not begin with a digit. Everything that resolvers accept as an address (decimal, octal,
+# hexadecimal, shortened) ends in a number, so it is not a name. Internationalized names must be in their xn-- form.
 _NAME = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]){_LABEL}", re.ASCII)
 
 # https://www.iana.org/assignments/iana-ipv4-special-registry: what is not globally reachable, plus multicast, the
-# former class E and the 6to4 relays. Listed here because `ipaddress.is_global` differs between patch releases of Python.
+# former class E and the 6to4 relays. Listed here because `ipaddress.is_global` differs between patch releases of
+# Python.
 _NOT_PUBLIC_4 = tuple(
     IPv4Network(block)
     for block in (
@@ -72,7 +73,8 @@ def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[s
     Allowed are https URLs on port 443 at a host of `allowed_hosts` ("images.example.com", or "*.example.com" for every
     name below example.com), and every URL of the origin (scheme, host, port) `vendor_origin`.
 
-    Raises InvalidVendorResponse("image_url") for everything else, including relative URLs and addresses instead of names.
+    Raises InvalidVendorResponse("image_url") for everything else, including relative URLs and addresses instead of
+    names.
     """
     parts = _split(url)
     if parts is None:
@@ -91,7 +93,8 @@ def is_public(address: str | IPv4Address | IPv6Address) -> bool:
     """Return whether the address is one host on the public internet.
 
     False for text that is not an address in canonical form, and for IPv6 forms that contain an IPv4 address (6to4,
-    Teredo, other NAT64 prefixes); of a mapped address or one with the well-known NAT64 prefix, the IPv4 address decides.
+    Teredo, other NAT64 prefixes); of a mapped address or one with the well-known NAT64 prefix, the IPv4 address
+    decides.
     """
     try:
         ip = ip_address(address)

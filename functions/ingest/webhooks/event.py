@@ -33,8 +33,8 @@ class EventKind(StrEnum):
 class TicketEvent:
     """An opened event.
 
-    `event_id` is the SHA-256 of its canonical JSON in hexadecimal, which does not change with the IV. `name` is one of a
-    closed set, so that it may be a metric's dimension.
+    `event_id` is the SHA-256 of its canonical JSON in hexadecimal, which does not change with the IV. `name` is one of
+    a closed set, so that it may be a metric's dimension.
     """
 
     ticket: str
@@ -58,8 +58,8 @@ class _Event(BaseModel):
     def classify(self) -> tuple[str, EventKind]:
         """Return the event's name and kind.
 
-        A name that ends in `.completed` is a completion unless the vendor's pages say otherwise: a completion that comes
-        too early costs one call, and one that is missed costs a ticket.
+        A name that ends in `.completed` is a completion unless the vendor's pages say otherwise: a completion that
+        comes too early costs one call, and one that is missed costs a ticket.
         """
         match self.event:
             case "ticket.verification.completed" | "verification.completed" as name:

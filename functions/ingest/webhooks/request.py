@@ -35,7 +35,8 @@ def parse_request(
 ) -> Webhook:
     """Return the request in an API Gateway proxy event. Raises Rejected, and whatever reading `credentials` raises.
 
-    Unless `credentials` is None the request must carry one of them. Later ones are not read where an earlier one matches.
+    Unless `credentials` is None the request must carry one of them. Later ones are not read where an earlier one
+    matches.
     """
     headers = _headers(event)
     if credentials is not None and not any(_carries(headers, each) for each in credentials):

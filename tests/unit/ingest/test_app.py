@@ -125,7 +125,8 @@ def test_metrics_are_written_even_if_a_handler_fails(
 def test_importing_the_function_needs_neither_a_setting_nor_the_network() -> None:
     program = (
         "import socket; socket.socket.connect = None; import sys, ingest.app; from ingest import dependencies\n"
-        "print([make.cache_info().currsize for make in (dependencies.webhook, dependencies.sqs, dependencies.schedule)])"
+        "made = (dependencies.webhook, dependencies.sqs, dependencies.schedule)\n"
+        "print([make.cache_info().currsize for make in made])"
     )
     environment = {"PYTHONPATH": os.pathsep.join([str(ROOT / "layers"), str(ROOT / "functions")])}
     environment["POWERTOOLS_METRICS_NAMESPACE"] = "TicketArchive"

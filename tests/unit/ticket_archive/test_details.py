@@ -455,7 +455,7 @@ def test_a_body_of_too_many_parts_must_begin_and_end_as_an_object(body: bytes, e
 
 
 def test_three_details_of_small_parts_at_once_need_little_memory_and_time() -> None:
-    """At most 512 MB and 10 s for a batch of three times 9.8 MB, in a process of its own (before: 3,013 MB and 43 s)."""
+    """At most 512 MB and 10 s for three times 9.8 MB, in a process of its own (before: 3,013 MB and 43 s)."""
     code = """
 import resource, time
 from concurrent.futures import ThreadPoolExecutor

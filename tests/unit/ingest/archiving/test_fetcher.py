@@ -233,7 +233,7 @@ class TestThreads:
     def test_no_store_outlives_the_fetch(
         self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, broken: bool
     ) -> None:
-        """GIVEN a slow PUT, and perhaps another one that fails, WHEN the fetch ends, THEN nothing is stored after it."""
+        """A PUT is slow, and perhaps another one fails; when the fetch has ended, nothing is stored."""
 
         def hook(when: str, name: str) -> None:
             if when == "before" and "SELF_PORTRAITS" in name:

@@ -1,5 +1,5 @@
-"""Events in every order, repeated, concurrent, with crashes between: the newest state wins, each state has one manifest,
-the manifests are a chain, and an erased ticket stays erased.
+"""Events in every order, repeated, concurrent, with crashes between: the newest state wins, each state has one
+manifest, the manifests are a chain, and an erased ticket stays erased.
 """
 
 from collections.abc import Iterator
