@@ -110,13 +110,14 @@ def erase(
     held = [plan.ticket for plan in plans if plan.legal_hold is not None]
     erasable = [plan for plan in plans if not plan.unknown and plan.legal_hold is None]
     result: dict[str, Any] = {"dry_run": not yes, "unknown": missing, "held": held}
-    if not yes:
+    if not erasable:
+        context.print_result({**result, "receipts" if yes else "tickets": []}, "Nothing to erase.")
+    elif not yes:
         versions, events = (sum(getattr(plan, name) for plan in erasable) for name in ("object_versions", "events"))
         result |= {"tickets": [asdict(plan) for plan in erasable], "object_versions": versions, "events": events}
-        if erasable:
-            text = f"Would erase {len(erasable)} tickets, {versions} object versions and {events} event records."
-            context.print_result(result, f"{text} Add --yes to do it.")
-    elif erasable:
+        text = f"Would erase {len(erasable)} tickets, {versions} object versions and {events} event records."
+        context.print_result(result, f"{text} Add --yes to do it.")
+    else:
         with _drained_progress(context, 2 * len(erasable)) as (bar, sleep), partial_results() as failures:
             outcomes = erasing.erase(
                 [plan.ticket for plan in erasable],

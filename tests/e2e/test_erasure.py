@@ -151,11 +151,11 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
 def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     """GIVEN an archive that was past its look at the ticket, WHEN the ticket is erased meanwhile, THEN it is gone."""
     ticket = ticket_at(stack, 2)
-    with slow_vendor(stack, details=3000, images=2500):
+    with slow_vendor(stack, details=9000, images=8000):
         assert stack.post(ticket) == 202
-        eventually(lambda: True if items(stack, ticket) else None, "the attempt in flight")
+        eventually(lambda: stack.vendor("calls", ticket=ticket) or None, "the attempt in flight")
 
-        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "7")
+        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "12")
 
     assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
     eventually(done_with(stack, ticket, 1), "the archive ended")

@@ -241,10 +241,11 @@ def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: Fak
     assert cli("hold", "t1").exit_code == Exit.OK
     stack.calls.clear()
 
-    result = cli("erase", "t1", *yes, *NO_DRAIN)
+    result = cli("erase", "t1", *yes, *NO_DRAIN, "--json")
 
     assert result.exit_code == Exit.FAILED
     assert "legal hold" in result.stderr
+    assert json.loads(result.stdout)["held"] == ["t1"]
     assert stack.calls == []
     assert cli.json("release", "t1")["tickets"] == [{"ticket": "t1", "was_held": True}]
     assert cli("erase", "t1", *yes, *NO_DRAIN).exit_code == Exit.OK
