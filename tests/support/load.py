@@ -79,7 +79,7 @@ def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> WebhookReq
         ("iv_missing", lambda: Webhook(sealed.body, plain)),
         ("iv_malformed", lambda: Webhook(sealed.body, {**plain, webhooks.IV_HEADER: "c2hvcnQ="})),
         ("plaintext_refused", lambda: webhooks.plaintext({"ticket": event["ticket"], "event": dice.random()})),
-        ("ticket_malformed", lambda: webhooks.encrypted(nobodys, secret, dice.randbytes(16))),
+        ("no_ticket", lambda: webhooks.encrypted(nobodys, secret, dice.randbytes(16))),
     ]
     reason, make = dice.choice(spoilt)
     return WebhookRequest(make(), reason=reason)
