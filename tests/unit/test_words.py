@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".js", ".mjs", ".css", ".sh", ""}
-NOT_CHECKED = ("tests/unit/test_words.py", "local/")
+NOT_CHECKED = ("tests/unit/test_words.py", "local/vendor/people.json")
 
 NAMES = [
     "webhook_door", "queue_door", "schedule_door", "ALREADY_DONE", "put_off", "keep_incomplete", "hurried",
@@ -26,7 +26,7 @@ NAMES = [
 PHRASES = [
     "message put off", "message done", "webhook kept", "webhook not kept", "webhook refused", "webhook door",
     "queue door", "schedule door", "that door", "the door", "doors", "whoever", "of before", "of old", "anew",
-    "reckon", "reckons", "reckoning", "enciphered", "enciphers", "encipher", "decipher", "deciphers", "deciphered",
+    "reckon", "reckons", "reckoning", "enciphered", "enciphers", "to decipher", "cannot decipher", "deciphers", "deciphered",
     "deciphering", "put off", "puts off", "unrecognised", "is asked for by", "tells of", "hears of", "told of",
     "in all its", "what comes to", "under way", "makes up for",
     "bent", "mended", "reception",
