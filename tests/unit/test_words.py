@@ -19,15 +19,16 @@ NAMES = [
     "SettingsAtFault", "TimeToArchive", "WebhooksTurnedAway", "OldestMessageAlarm", "ApiFaults", "SayThatObjectsEnd",
     "WorkOnTheQueue", "HearsOfRules", "LogsApiRequests", "TellsOfAlarms", "ChecksWebhookCredentials",
     "QueuesTakeTlsOnly", "TicketsErasedAskedFor", "not_understood", "sam-alone", "sam-every", "--skip-bad",
-    "broken_lines", "wrong_answers", "Told", "Renewing", "VENDOR_CALLS_MISBEHAVED", "REQUESTS_REFUSED", "TICKETS_ERASED_ASKED_FOR",
+    "broken_lines", "wrong_answers", "Told", "Renewing", "VENDOR_CALLS_MISBEHAVED", "REQUESTS_REFUSED",
+    "TICKETS_ERASED_ASKED_FOR",
 ]  # fmt: skip
 
 PHRASES = [
     "message put off", "message done", "webhook kept", "webhook not kept", "webhook refused", "webhook door",
     "queue door", "schedule door", "that door", "the door", "doors", "whoever", "of before", "of old", "anew",
     "reckon", "reckons", "reckoning", "enciphered", "enciphers", "to decipher", "cannot decipher", "deciphers",
-    "deciphered", "deciphering", "put off", "puts off", "unrecognised", "is asked for by", "tells of", "hears of", "told of",
-    "in all its", "what comes to", "under way", "makes up for",
+    "deciphered", "deciphering", "put off", "puts off", "unrecognised", "is asked for by", "tells of", "hears of",
+    "told of", "in all its", "what comes to", "under way", "makes up for",
     "bent", "mended", "reception",
 ]  # fmt: skip
 
