@@ -60,12 +60,18 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
 
 
 def _supported(template: dict[str, Any]) -> dict[str, Any]:
-    """Drop the bucket policy's statements on `s3:if-none-match`, which MiniStack 1.5.33 does not resolve.
+    """Replace what MiniStack 1.5.33 evaluates differently from AWS.
 
-    It takes the key as absent from every request, so the statements would deny every upload.
+    Its policies take `s3:if-none-match` as absent from every request, so the bucket policy's statements on it would
+    deny every upload. Its conditions do not know Fn::Join, so every list would count as given; to them a list parameter
+    is one string.
     """
     statements = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     statements[:] = [each for each in statements if "s3:if-none-match" not in json.dumps(each)]
+    for name, condition in template["Conditions"].items():
+        match condition:
+            case {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": parameter}]}, ""]}]}:
+                template["Conditions"][name] = {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
     return template
 
 

@@ -6,7 +6,6 @@ must fail; then the policy is as it was. The emulator decides by the policy at t
 
 import copy
 import json
-import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from botocore.exceptions import ClientError
 from local.account import ALIAS, Account
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
-from tests.support.waiting import eventually
+from ticket_archive.clock import iso, now
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
@@ -28,7 +27,7 @@ from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 pytestmark = pytest.mark.stack
 
 POLICY = {"IngestRole": "ingest", "RetrievalRole": "retrieval", "ScheduleRole": "schedule"}
-NOT_PROVEN_HERE = {
+NOT_TESTABLE_HERE = {
     # The emulator's poller reads the queue with rights of its own; AWS refuses an event source without these.
     ("IngestRole", "ConsumeTicketQueue", "sqs:ReceiveMessage"),
     ("IngestRole", "ConsumeTicketQueue", "sqs:DeleteMessage"),
@@ -56,10 +55,10 @@ class Deployed:
         self._next = 3100
 
     def ticket(self, **state: Any) -> str:
+        """Return a new ticket; with no uploaded type empty, one attempt archives it."""
         self._next += 1
         ticket: str = self.stack.vendor("tickets", count=1, start=self._next)[0]["ticket"]
-        if state:
-            self.stack.vendor("state", ticket=ticket, **state)
+        self.stack.vendor("state", ticket=ticket, **{"flow": "DOCUMENT_AND_SELFIE", **state})
         return ticket
 
     def ingest(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +66,8 @@ class Deployed:
 
     def work(self, *bodies: str) -> list[str]:
         """Invoke with messages as the event source does; return the identifiers of failed ones."""
-        answer = self.ingest({"Records": [sqs_record(body) for body in bodies]})
+        sent = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
+        answer = self.ingest({"Records": [{**sqs_record(body), "attributes": sent} for body in bodies]})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def archive(self, ticket: str, *, force: bool = False) -> bool:
@@ -76,9 +76,7 @@ class Deployed:
     def webhook(self, ticket: str) -> str:
         event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"})
         body, iv = encrypt_event(event.encode(), self.stack.at.webhook_secret.encode(), uuid4().bytes)
-        return webhook_message(
-            Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:00:00.000000Z")
-        )
+        return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=iso(now())))
 
     def policy(self, role: str) -> dict[str, Any]:
         given = self.stack.iam.get_role_policy(RoleName=self.names[role], PolicyName=POLICY[role])
@@ -145,12 +143,12 @@ def deployed(stack: LocalStack) -> Deployed:
     return Deployed(stack)
 
 
-def keeps_a_webhook(deployed: Deployed) -> bool:
+def accepts_a_webhook(deployed: Deployed) -> bool:
     """The webhook handler answers 202."""
     headers = {"Content-Type": "text/plain", IV_HEADER: b64encode(bytes(16)).decode()}
-    event = {"httpMethod": "POST", "path": "/webhooks/tickets", "headers": headers, "body": "x", "requestContext": {}}
-    status: int = deployed.ingest({**event, "isBase64Encoded": False})["statusCode"]
-    return status == 202
+    request = {"httpMethod": "POST", "resource": "/webhooks/tickets", "headers": headers, "body": "x"}
+    event = {**request, "isBase64Encoded": False, "requestContext": {"stage": "v1"}}
+    return bool(deployed.ingest(event)["statusCode"] == 202)
 
 
 def quarantines_junk(deployed: Deployed) -> bool:
@@ -158,13 +156,18 @@ def quarantines_junk(deployed: Deployed) -> bool:
     return deployed.work("junk") == []
 
 
-def retries_what_fails(deployed: Deployed) -> bool:
+def sets_the_visibility_timeout(deployed: Deployed) -> bool:
     """A failed message's visibility timeout is set."""
     ticket = str(uuid4())
     deployed.work(ticket_message(ticket))
-    said = log_of(deployed, "pause not set")
-    assert said, "the queue knows no such receipt"
-    return "AccessDenied" not in said[-1]
+    failures = log_lines(deployed, "visibility timeout not set")
+    assert failures, "SQS does not know the receipt handle"
+    return "AccessDenied" not in failures[-1]
+
+
+def delays_a_pending_ticket(deployed: Deployed) -> bool:
+    """A ticket with a pending answer gets a delayed message."""
+    return deployed.archive(deployed.ticket(flow="DOCUMENT_ONLY"))
 
 
 def archives_a_request(deployed: Deployed) -> bool:
@@ -177,56 +180,36 @@ def archives_a_webhook(deployed: Deployed) -> bool:
     return deployed.work(deployed.webhook(deployed.ticket())) == []
 
 
-def looks_again_after_a_lost_race(deployed: Deployed) -> bool:
-    """A ticket that changed while it was fetched is read again, and archived."""
-    ticket = deployed.ticket()
-    assert deployed.archive(ticket)
-    table, key = deployed.stack.at.table, {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
-    deployed.stack.vendor("latency", details=1000)
-    deployed.stack.vendor("state", ticket=ticket, revision=1)
-    done: list[bool] = []
-    attempt = threading.Thread(target=lambda: done.append(deployed.archive(ticket, force=True)))
-    attempts = int(deployed.stack.dynamodb.get_item(TableName=table, Key=key)["Item"]["attempts"]["N"])
-    attempt.start()
-
-    def begun() -> bool | None:
-        item = deployed.stack.dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
-        return int(item["attempts"]["N"]) > attempts or None
-
-    eventually(begun, "the attempt")
-    deployed.stack.dynamodb.update_item(
-        TableName=table,
-        Key=key,
-        UpdateExpression="SET #version = :other",
-        ExpressionAttributeNames={"#version": "version"},
-        ExpressionAttributeValues={":other": {"S": "0" * 64}},
-    )
-    attempt.join()
-    deployed.stack.vendor("latency", details=0)
-    return done == [True]
-
-
-def reads_a_secret_that_changed(deployed: Deployed) -> bool:
+def reads_the_secrets(deployed: Deployed) -> bool:
     """A new process, which has read no secret, archives a ticket."""
     deployed.stack.overwrite(deployed.names["IngestFunction"])
     return archives_a_webhook(deployed)
 
 
-def finds_incomplete_tickets(deployed: Deployed) -> bool:
+def runs_the_schedule(deployed: Deployed) -> bool:
     """The schedule handler runs."""
     return "failed" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
 
 
-def recognises_a_finished_event(deployed: Deployed) -> bool:
-    """A second delivery of a finished event calls the vendor no more."""
+def fetches_a_duplicated_event_once(deployed: Deployed) -> bool:
+    """Two copies of an event that arrive together cost the vendor's calls once."""
+    message = deployed.webhook(ticket := deployed.ticket())
+    deployed.stack.vendor("latency", details=500)
+    deployed.work(message, message)
+    deployed.stack.vendor("latency", details=0)
+    return len(deployed.stack.vendor("calls", ticket=ticket, endpoint="details")) == 1
+
+
+def ignores_a_processed_event(deployed: Deployed) -> bool:
+    """A second delivery of a processed event succeeds and makes no vendor call."""
     message = deployed.webhook(ticket := deployed.ticket())
     assert deployed.work(message) == []
-    asked = len(deployed.stack.vendor("calls", ticket=ticket))
-    return deployed.work(message) == [] and len(deployed.stack.vendor("calls", ticket=ticket)) == asked
+    calls = len(deployed.stack.vendor("calls", ticket=ticket))
+    return deployed.work(message) == [] and len(deployed.stack.vendor("calls", ticket=ticket)) == calls
 
 
-def tries_again_what_failed(deployed: Deployed) -> bool:
-    """An event that failed is processed again at its next delivery."""
+def retries_a_failed_event(deployed: Deployed) -> bool:
+    """An event that failed is processed at its next delivery."""
     message = deployed.webhook(ticket := deployed.ticket())
     deployed.stack.vendor("script", fault="not_ready", endpoint="details", ticket=ticket, times=1)
     assert deployed.work(message) != []
@@ -235,7 +218,7 @@ def tries_again_what_failed(deployed: Deployed) -> bool:
 
 def serves_a_ticket(deployed: Deployed) -> bool:
     """GET /tickets/{ticket} responds with 200."""
-    return deployed.stack.api.get(f"/tickets/{an_archived(deployed)}").status_code == 200
+    return deployed.stack.api.get(f"/tickets/{archived_ticket(deployed)}").status_code == 200
 
 
 def lists_a_customers_tickets(deployed: Deployed) -> bool:
@@ -243,18 +226,18 @@ def lists_a_customers_tickets(deployed: Deployed) -> bool:
     return deployed.stack.api.get("/customers/C-1/tickets").status_code == 200
 
 
-def signs_urls_that_open(deployed: Deployed) -> bool:
+def presigns_urls(deployed: Deployed) -> bool:
     """A presigned URL works: it has its signer's permissions."""
-    images = deployed.stack.api.get(f"/tickets/{an_archived(deployed)}/images").json()["images"]
+    images = deployed.stack.api.get(f"/tickets/{archived_ticket(deployed)}/images").json()["images"]
     return deployed.stack.api.download(images[0]["url"]).status_code == 200
 
 
-def ticks(deployed: Deployed) -> bool:
+def invokes_ingest(deployed: Deployed) -> bool:
     """The schedule may invoke the ingest function."""
-    return calls_as_the_schedule(deployed, f"{deployed.names['IngestFunction']}:{ALIAS}")
+    return can_invoke_as_the_schedule(deployed, f"{deployed.names['IngestFunction']}:{ALIAS}")
 
 
-def calls_as_the_schedule(deployed: Deployed, function: str) -> bool:
+def can_invoke_as_the_schedule(deployed: Deployed, function: str) -> bool:
     scheduler = deployed.as_role("ScheduleRole")
     event = json.dumps({"source": SCHEDULE_SOURCE, "schedule": "x"}).encode()
     try:
@@ -264,14 +247,14 @@ def calls_as_the_schedule(deployed: Deployed, function: str) -> bool:
     return True
 
 
-def log_of(deployed: Deployed, saying: str) -> list[str]:
+def log_lines(deployed: Deployed, text: str) -> list[str]:
     pages = deployed.stack.logs.get_paginator("filter_log_events").paginate(
         logGroupName=deployed.names["IngestLogs"], startTime=int((time.time() - 10) * 1000)
     )
-    return [event["message"] for page in pages for event in page["events"] if saying in event["message"]]
+    return [event["message"] for page in pages for event in page["events"] if text in event["message"]]
 
 
-def an_archived(deployed: Deployed) -> str:
+def archived_ticket(deployed: Deployed) -> str:
     ticket: str = deployed.stack.vendor("tickets", count=1, start=3090)[0]["ticket"]
     if deployed.stack.api.get(f"/tickets/{ticket}").status_code != 200:
         assert deployed.archive(ticket)
@@ -279,22 +262,23 @@ def an_archived(deployed: Deployed) -> str:
 
 
 NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
-    ("IngestRole", "SendMessages", "sqs:SendMessage", keeps_a_webhook),
+    ("IngestRole", "SendMessages", "sqs:SendMessage", accepts_a_webhook),
     ("IngestRole", "SendMessages", "sqs:SendMessage", quarantines_junk),
-    ("IngestRole", "ConsumeTicketQueue", "sqs:ChangeMessageVisibility", retries_what_fails),
+    ("IngestRole", "SendMessages", "sqs:SendMessage", delays_a_pending_ticket),
+    ("IngestRole", "ConsumeTicketQueue", "sqs:ChangeMessageVisibility", sets_the_visibility_timeout),
     ("IngestRole", "WriteTickets", "dynamodb:UpdateItem", archives_a_request),
     ("IngestRole", "WriteTickets", "dynamodb:PutItem", archives_a_webhook),
-    ("IngestRole", "WriteTickets", "dynamodb:GetItem", looks_again_after_a_lost_race),
-    ("IngestRole", "QueryIncompleteTickets", "dynamodb:Query", finds_incomplete_tickets),
-    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:PutItem", recognises_a_finished_event),
-    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:UpdateItem", recognises_a_finished_event),
-    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:DeleteItem", tries_again_what_failed),
+    ("IngestRole", "WriteTickets", "dynamodb:GetItem", archives_a_request),
+    ("IngestRole", "QueryIncompleteTickets", "dynamodb:Query", runs_the_schedule),
+    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:PutItem", fetches_a_duplicated_event_once),
+    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:UpdateItem", ignores_a_processed_event),
+    ("IngestRole", "WriteIdempotencyRecords", "dynamodb:DeleteItem", retries_a_failed_event),
     ("IngestRole", "PutObjects", "s3:PutObject", archives_a_request),
-    ("IngestRole", "ReadSecrets", "secretsmanager:GetSecretValue", reads_a_secret_that_changed),
+    ("IngestRole", "ReadSecrets", "secretsmanager:GetSecretValue", reads_the_secrets),
     ("RetrievalRole", "ReadTickets", "dynamodb:GetItem", serves_a_ticket),
     ("RetrievalRole", "QueryCustomerTickets", "dynamodb:Query", lists_a_customers_tickets),
-    ("RetrievalRole", "ReadImagesAndDetails", "s3:GetObject", signs_urls_that_open),
-    ("ScheduleRole", "InvokeIngest", "lambda:InvokeFunction", ticks),
+    ("RetrievalRole", "ReadImagesAndDetails", "s3:GetObject", presigns_urls),
+    ("ScheduleRole", "InvokeIngest", "lambda:InvokeFunction", invokes_ingest),
 ]
 
 
@@ -306,9 +290,9 @@ NEEDED: list[tuple[str, str, str, Callable[[Deployed], bool]]] = [
 def test_granted_action_is_needed(
     deployed: Deployed, role: str, sid: str, action: str, behaviour: Callable[[Deployed], bool]
 ) -> None:
-    assert behaviour(deployed), "with all that is granted, it works"
+    assert behaviour(deployed), "it fails with all granted actions"
     with deployed.without(role, sid, action):
-        assert not behaviour(deployed), f"without {action} it works too: the role has it for nothing"
+        assert not behaviour(deployed), f"it works without {action}: the role does not need it"
 
 
 def test_every_granted_action_is_tested_or_listed_as_beyond_the_emulator(deployed: Deployed) -> None:
@@ -319,12 +303,12 @@ def test_every_granted_action_is_tested_or_listed_as_beyond_the_emulator(deploye
         if statement["Effect"] == "Allow"
         for action in listed(statement["Action"])
     }
-    assert granted == {(role, sid, action) for role, sid, action, _ in NEEDED} | NOT_PROVEN_HERE
+    assert granted == {(role, sid, action) for role, sid, action, _ in NEEDED} | NOT_TESTABLE_HERE
 
 
 def test_ingest_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("IngestRole"), deployed.stack.at, deployed.names
-    ticket = an_archived(deployed)
+    ticket = archived_ticket(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
     [image, *_] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/images/")["Contents"]
     denied(
@@ -359,20 +343,20 @@ def test_ingest_role_is_denied_other_actions(deployed: Deployed) -> None:
 
 
 def test_schedule_cannot_bypass_the_alias(deployed: Deployed) -> None:
-    assert not calls_as_the_schedule(deployed, deployed.names["IngestFunction"])
-    assert not calls_as_the_schedule(deployed, f"{deployed.names['RetrievalFunction']}:{ALIAS}")
+    assert not can_invoke_as_the_schedule(deployed, deployed.names["IngestFunction"])
+    assert not can_invoke_as_the_schedule(deployed, f"{deployed.names['RetrievalFunction']}:{ALIAS}")
 
 
 def test_retrieval_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("RetrievalRole"), deployed.stack.at, deployed.names
-    ticket = an_archived(deployed)
+    ticket = archived_ticket(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
     [manifest] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/manifests/")["Contents"]
     deployed.stack.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x", Body=b"x")
     denied(
         {
             "s3:GetObject of a manifest": lambda: role.s3.get_object(Bucket=at.bucket, Key=manifest["Key"]),
-            "s3:GetObject of what was not understood": lambda: role.s3.get_object(
+            "s3:GetObject of an unrecognized file": lambda: role.s3.get_object(
                 Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x"
             ),
             "s3:PutObject": lambda: role.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/images/x", Body=b"x"),
@@ -381,7 +365,7 @@ def test_retrieval_role_is_denied_other_actions(deployed: Deployed) -> None:
             "dynamodb:PutItem": lambda: role.dynamodb.put_item(TableName=at.table, Item=key),
             "dynamodb:UpdateItem": lambda: role.dynamodb.update_item(TableName=at.table, Key=key),
             "dynamodb:Scan": lambda: role.dynamodb.scan(TableName=at.table),
-            "dynamodb:GetItem of finished events": lambda: role.dynamodb.get_item(
+            "dynamodb:GetItem of idempotency records": lambda: role.dynamodb.get_item(
                 TableName=names["Idempotency"], Key={"id": {"S": "x"}}
             ),
             "sqs:SendMessage": lambda: role.sqs.send_message(QueueUrl=at.queue_url, MessageBody="{}"),
@@ -394,6 +378,6 @@ def test_retrieval_role_is_denied_other_actions(deployed: Deployed) -> None:
 def denied(attempts: dict[str, Callable[[], Any]]) -> None:
     assert len(attempts) >= 10
     for what, attempt in attempts.items():
-        with pytest.raises(ClientError) as refused:
+        with pytest.raises(ClientError) as error:
             attempt()
-        assert refused.value.response["Error"]["Code"].startswith("AccessDenied"), what
+        assert error.value.response["Error"]["Code"].startswith("AccessDenied"), what

@@ -1,4 +1,4 @@
-"""The example deployed beside the product: one onboarding step per state of a ticket, and the way in."""
+"""The example deployed beside the archive: one step per state of a ticket, and requests through its own rule."""
 
 import json
 import subprocess
@@ -13,6 +13,8 @@ from local.deploy import SAM, tool_environment
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.messages import ticket_message
+from ticket_archive.models import ImageType
 
 pytestmark = pytest.mark.stack
 
@@ -21,7 +23,7 @@ REQUESTS = f"{EXAMPLE}-ticket-requests"
 
 
 class Onboarding:
-    """The example as it is deployed."""
+    """The deployed example."""
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
@@ -41,26 +43,26 @@ class Onboarding:
             "portrait": item["portrait"].get("S"),
         }
 
-    def forget(self, ticket: str) -> None:
+    def delete(self, ticket: str) -> None:
         self.stack.dynamodb.delete_item(TableName=self.outputs["OnboardingsTable"], Key={"ticket": {"S": ticket}})
 
-    def hear(self, key: str) -> int:
-        """Hand the function S3's event for a manifest once more; returns how many steps it made."""
+    def deliver(self, key: str) -> int:
+        """Invoke the function with a manifest's S3 event; return the number of steps it made."""
         event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"object": {"key": key}}}
         answer = self.stack.functions.invoke(
             FunctionName=self.outputs["OnboardingFunction"], Payload=json.dumps(event).encode()
         )
-        told = json.loads(answer["Payload"].read())
-        assert "steps" in told, told
-        return int(told["steps"])
+        result = json.loads(answer["Payload"].read())
+        assert "steps" in result, result
+        return int(result["steps"])
 
 
 @pytest.fixture(scope="module")
 def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
-    """Beside the session's product, and gone again afterwards: it would hear of every other test's tickets.
+    """Deploy the example beside the session's archive, and delete it afterwards: it would process every test's tickets.
 
-    The emulator delivers to a queue whatever its policy says; that the archive must name the rule, the template's test
-    keeps.
+    The emulator delivers to a queue regardless of its policy; tests/unit/test_template.py checks that the archive's
+    policy allows only the rules in TicketSenderRuleArns.
     """
     deploy(stack)
     try:
@@ -68,11 +70,11 @@ def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
         assert example.outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
         yield example
     finally:
-        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")  # as docs/deploying.md removes the product
+        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")
 
 
 def deploy(stack: LocalStack) -> None:
-    """As the example's README has it, with the archive's outputs."""
+    """Deploy with the README's command and the archive's outputs."""
     [archive] = stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in archive["Outputs"]}
     parameters = {
@@ -82,9 +84,9 @@ def deploy(stack: LocalStack) -> None:
         "ArchiveApiUrl": stack.at.api_url,  # the output has AWS's own address
         "ArchiveApiId": outputs["ApiId"],
     }
-    [told] = [each for block in blocks("sh") for each in block.commands if "ArchiveBucket=…" in each]
-    assert {word.removesuffix("=…") for word in told if word.endswith("=…")} == set(parameters)
-    typed = [word.replace("…", parameters.get(word.removesuffix("=…"), "…")) for word in told]
+    [documented] = [each for block in blocks("sh") for each in block.commands if "ArchiveBucket=…" in each]
+    assert {word.removesuffix("=…") for word in documented if word.endswith("=…")} == set(parameters)
+    typed = [word.replace("…", parameters.get(word.removesuffix("=…"), "…")) for word in documented]
     _sam(stack, *typed[1:], "--no-confirm-changeset")
 
 
@@ -102,7 +104,7 @@ def _sam(stack: LocalStack, *arguments: str) -> None:
 
 
 def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
-    """A ticket's manifests, the first state first."""
+    """Return a ticket's manifests, oldest first."""
     listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
     found = [
         {**json.loads(stack.s3.get_object(Bucket=stack.at.bucket, Key=item["Key"])["Body"].read()), "key": item["Key"]}
@@ -111,8 +113,8 @@ def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda manifest: str(manifest["archived_at"]))
 
 
-def ends(stack: LocalStack, ticket: str, outcome: str, form: str) -> None:
-    """The vendor comes to an outcome, and says so: in another form each time, for the same words are the same event."""
+def completes(stack: LocalStack, ticket: str, outcome: str, form: str) -> None:
+    """Set the vendor's outcome and post its event. An equal event would be a duplicate, so each has its own form."""
     stack.vendor("state", ticket=ticket, outcome=outcome)
     assert stack.post(ticket, form) == 202
 
@@ -129,13 +131,13 @@ OUTCOMES = ["ACCEPTED", "REJECTED", "ACCEPTED"]
 FORMS = ["completed", "verification", "invitation"]
 
 
-def test_a_ticket_makes_one_step_for_each_of_its_states_however_its_events_come(onboarding: Onboarding) -> None:
+def test_each_state_is_one_step_with_duplicated_and_reordered_events(onboarding: Onboarding) -> None:
     stack = onboarding.stack
     ticket = stack.vendor("tickets", count=1, start=300)[0]["ticket"]
 
-    # GIVEN a ticket that is accepted, rejected and accepted again, WHEN each is told THEN each is one step
+    # GIVEN a ticket that is accepted, rejected and accepted again, WHEN events arrive THEN each is one step
     for steps, (outcome, form) in enumerate(zip(OUTCOMES, FORMS, strict=True), start=1):
-        ends(stack, ticket, outcome, form)
+        completes(stack, ticket, outcome, form)
         record = after(onboarding, ticket, steps)
         assert (record["steps"], record["outcomes"]) == (steps, OUTCOMES[:steps])
     assert record["stage"] == "account_opened"
@@ -145,35 +147,49 @@ def test_a_ticket_makes_one_step_for_each_of_its_states_however_its_events_come(
     selfie = next(image["sha256"] for image in states[-1]["images"] if image["type"] == "SELF_PORTRAITS")
     assert record["portrait"] == selfie
 
-    # WHEN every event comes again, in another order, THEN nothing moves
+    # WHEN every event is delivered again, in another order, THEN no step is made
     for at in (2, 0, 1, 1, 2):
-        assert onboarding.hear(states[at]["key"]) == 0
+        assert onboarding.deliver(states[at]["key"]) == 0
     assert onboarding.record(ticket) == record
 
-    # WHEN the newest is the first to come, and the others follow THEN the steps are the same
-    onboarding.forget(ticket)
-    assert [onboarding.hear(states[at]["key"]) for at in (2, 0, 2, 1, 0)] == [3, 0, 0, 0, 0]
+    # WHEN the newest comes first THEN the steps are the same
+    onboarding.delete(ticket)
+    assert [onboarding.deliver(states[at]["key"]) for at in (2, 0, 2, 1, 0)] == [3, 0, 0, 0, 0]
     assert onboarding.record(ticket) == record
 
-    # WHEN one in the middle is the first
-    onboarding.forget(ticket)
-    assert [onboarding.hear(states[at]["key"]) for at in (1, 0, 2, 1)] == [2, 0, 1, 0]
+    # WHEN one in the middle comes first
+    onboarding.delete(ticket)
+    assert [onboarding.deliver(states[at]["key"]) for at in (1, 0, 2, 1)] == [2, 0, 1, 0]
     assert onboarding.record(ticket) == record
 
 
-def test_a_flow_asks_for_a_ticket_through_its_own_rule(onboarding: Onboarding) -> None:
+def test_flow_requests_a_ticket_through_its_own_rule(onboarding: Onboarding) -> None:
     stack = onboarding.stack
     ticket = stack.vendor("tickets", count=1, start=301)[0]["ticket"]
 
-    # WHEN the flow says that a ticket is done, whose webhook never came, and says it twice
+    # WHEN the flow requests a ticket without a webhook, twice
     entry = {"Source": "onboarding", "DetailType": "Verification finished", "Detail": json.dumps({"ticket": ticket})}
     assert stack.events.put_events(Entries=[entry, entry])["FailedEntryCount"] == 0  # type: ignore[list-item]
 
-    # THEN it is archived, and the onboarding makes its one step
+    # THEN it is archived, and the onboarding makes one step
     record = after(onboarding, ticket, 1)
     [state] = manifests(stack, ticket)
     assert (record["steps"], record["version"]) == (1, state["version"])
 
 
-def test_a_manifest_that_is_gone_is_no_step_and_no_error(onboarding: Onboarding) -> None:
-    assert onboarding.hear(f"tickets/{uuid4()}/manifests/{'0' * 64}.json") == 0
+def test_deleted_manifest_is_no_step_and_no_error(onboarding: Onboarding) -> None:
+    assert onboarding.deliver(f"tickets/{uuid4()}/manifests/{'0' * 64}.json") == 0
+
+
+def test_incomplete_ticket_is_left_to_a_person(onboarding: Onboarding) -> None:
+    """GIVEN an accepted ticket with a document that the archive cannot use, WHEN it settles THEN a person decides."""
+    stack = onboarding.stack
+    ticket = stack.vendor("tickets", count=1, start=302)[0]["ticket"]
+    stack.vendor("state", ticket=ticket, outcome="ACCEPTED", unusable={"DOCUMENT": "HTML"})
+    request = ticket_message(ticket, settle=tuple(ImageType))
+    stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=request)
+
+    record = after(onboarding, ticket, 1)
+    [state] = manifests(stack, ticket)
+    assert (state["complete"], state["outcome"]) == (False, "ACCEPTED")
+    assert (record["stage"], record["outcomes"]) == ("manual_review", ["ACCEPTED"])

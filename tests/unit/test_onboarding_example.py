@@ -1,21 +1,24 @@
-"""The example's order: one step for each state of a ticket, whatever comes twice, late or not at all."""
+"""The onboarding example makes one step per state of a ticket, and asks a person about an incomplete one."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samtranslator.yaml_helper import yaml_parse
 
-from onboarding.states import Record, State, missing_states
+from local import ROOT
+from onboarding.states import MANUAL_REVIEW, Record, State, missing_states
 
 TICKET = "T-1"
 
 
 def chain(length: int) -> list[State]:
-    """A ticket's states, from its first to its newest."""
+    """Return a ticket's states, oldest first."""
     versions = [None, *(f"v{number}" for number in range(1, length + 1))]
     return [
-        State(TICKET, str(versions[at]), versions[at - 1], "ACCEPTED", f"2026-01-15T09:30:{at:02}.000000Z")
+        State(TICKET, str(versions[at]), versions[at - 1], "ACCEPTED", f"2026-01-15T09:30:{at:02}.000000Z", True)
         for at in range(1, length + 1)
     ]
 
@@ -34,7 +37,7 @@ def versions(states: list[State]) -> list[str]:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=15))
-def test_events_in_any_order_and_number_make_every_step_once_and_in_order(events: list[int]) -> None:
+def test_duplicated_and_reordered_events_make_each_step_once_and_in_order(events: list[int]) -> None:
     states = chain(5)
     made: list[State] = []
     for event in events:
@@ -42,39 +45,69 @@ def test_events_in_any_order_and_number_make_every_step_once_and_in_order(events
     assert made == states[: max(events) + 1]
 
 
-def test_the_first_state_begins() -> None:
+def test_first_state_is_a_step() -> None:
     [first] = chain(1)
     assert missing_states(first, None, archive()) == [first]
 
 
-def test_the_same_state_again_is_no_step() -> None:
+def test_same_state_again_is_no_step() -> None:
     states = chain(3)
     assert missing_states(states[1], at(states[1]), archive(*states)) == []
 
 
-def test_an_earlier_state_that_comes_late_is_no_step() -> None:
+def test_earlier_state_that_comes_late_is_no_step() -> None:
     states = chain(4)
     assert missing_states(states[0], at(states[3]), archive(*states)) == []
     assert missing_states(states[2], at(states[3]), archive(*states)) == []
 
 
-def test_a_state_that_comes_early_brings_those_before_it() -> None:
+def test_later_state_includes_the_steps_before_it() -> None:
     states = chain(4)
     assert missing_states(states[3], at(states[0]), archive(*states)) == states[1:]
 
 
-def test_where_earlier_manifests_are_gone_the_oldest_that_is_left_begins() -> None:
+def test_oldest_existing_manifest_is_the_first_step() -> None:
     states = chain(4)
     assert versions(missing_states(states[3], None, archive(*states[2:]))) == ["v3", "v4"]
 
 
-def test_where_earlier_manifests_are_gone_the_time_tells_what_is_newer() -> None:
+def test_without_earlier_manifests_the_time_decides() -> None:
     states = chain(5)
     assert versions(missing_states(states[4], at(states[0]), archive(*states[3:]))) == ["v4", "v5"]
     assert missing_states(states[2], at(states[4]), archive(*states[3:])) == []
 
 
-def test_a_manifest_of_another_schema_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "complete", "stage"),
+    [
+        ("ACCEPTED", True, "account_opened"),
+        ("REJECTED", True, "rejected"),
+        ("ACCEPTED", False, MANUAL_REVIEW),
+        ("REJECTED", False, MANUAL_REVIEW),
+        ("EXPIRED", True, MANUAL_REVIEW),
+        (None, True, MANUAL_REVIEW),
+    ],
+)
+def test_person_decides_about_incomplete_tickets_and_other_outcomes(
+    outcome: str | None, complete: bool, stage: str
+) -> None:
+    assert replace(chain(1)[0], outcome=outcome, complete=complete).stage == stage
+
+
+def test_manifest_of_another_schema_is_rejected() -> None:
     manifest = {"schema": "idv-ticket-archive/manifest/v2", "images": []}
     with pytest.raises(ValueError, match="schema"):
         State.read(manifest)
+
+
+def test_undeliverable_ticket_request_goes_to_a_queue_that_the_rule_may_use() -> None:
+    template = yaml_parse((ROOT / "examples" / "onboarding" / "template.yaml").read_text(encoding="utf-8"))
+    resources = {name: each["Properties"] for name, each in template["Resources"].items()}
+    [target] = resources["TicketRequests"]["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["FailedTicketRequests", "Arn"]}}
+    policy = resources["FailedTicketRequestsPolicy"]
+    assert policy["Queues"] == [{"Ref": "FailedTicketRequests"}]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["TicketRequests", "Arn"]}}}

@@ -1,7 +1,7 @@
-"""The function: a manifest's event moves the onboarding of its ticket forward.
+"""Lambda function: a manifest's S3 event moves the onboarding of its ticket forward.
 
-EventBridge delivers at least once and in no order. So an event is taken as a hint that the ticket has a new state, and
-never as a step by itself: the manifests, chained by `previous`, say which states there are and in which order.
+EventBridge delivers at least once and in no order. An event is therefore only a hint that the ticket has a new state;
+the manifests, linked by `previous`, say which states there are and in which order.
 """
 
 import json
@@ -13,43 +13,43 @@ import boto3
 from botocore.config import Config
 
 from onboarding.archive import Archive
-from onboarding.records import Onboardings, Overtaken
+from onboarding.records import Conflict, Onboardings
 from onboarding.states import State, missing_states
 
-_TIMES = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-_TRIES = 3
+_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+_ATTEMPTS = 3
 
 
 @cache
-def collaborators() -> tuple[Archive, Onboardings]:
-    """Made on the first event."""
+def dependencies() -> tuple[Archive, Onboardings]:
+    """Return the clients, made on the first event."""
     session = boto3.Session()
-    archive = Archive(session, _TIMES, os.environ["ARCHIVE_BUCKET"], os.environ["ARCHIVE_API_URL"])
-    return archive, Onboardings(session.client("dynamodb", config=_TIMES), os.environ["ONBOARDINGS_TABLE"])
+    archive = Archive(session, _CONFIG, os.environ["ARCHIVE_BUCKET"], os.environ["ARCHIVE_API_URL"])
+    return archive, Onboardings(session.client("dynamodb", config=_CONFIG), os.environ["ONBOARDINGS_TABLE"])
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Takes an `Object Created` event of S3; answers how many steps were made. Lambda tries again when it raises."""
-    archive, onboardings = collaborators()
+    """Handle an `Object Created` event; return the number of steps made. If it raises, Lambda retries."""
+    archive, onboardings = dependencies()
     newest = archive.manifest(event["detail"]["object"]["key"])
-    if newest is None:  # erased meanwhile
+    if newest is None:  # erased or expired since
         return {"steps": 0}
-    for _attempt in range(_TRIES):
+    for _attempt in range(_ATTEMPTS):
         try:
             return {"steps": follow(newest, archive, onboardings)}
-        except Overtaken:  # another event of the same ticket was quicker: look again at what is left
+        except Conflict:  # another event of the same ticket was faster: read the record again
             continue
-    raise Overtaken(newest.ticket)
+    raise Conflict(newest.ticket)
 
 
 def follow(newest: State, archive: Archive, onboardings: Onboardings) -> int:
-    """Make every step that leads to the state `newest`, each once and in order; raises Overtaken."""
-    at = onboardings.last(newest.ticket)
-    states = missing_states(newest, at, archive.state)
+    """Make every step up to the state `newest`, each once and in order; return their number. Raises Conflict."""
+    record = onboardings.get(newest.ticket)
+    states = missing_states(newest, record, archive.state)
     for state in states:
-        # The work of a step stands here and before the record: it may be repeated, and must bear it.
-        # Only the state in force is worth a look at the pictures; an earlier one's may be gone.
+        # Do the step's work here, before the record is written. It may run more than once, so make it idempotent.
+        # Only the newest state's images are fetched: those of an earlier one may be deleted.
         portrait = archive.portrait(state) if state is newest else None
-        at = onboardings.move(at, state, portrait)
-        print(json.dumps({"ticket": state.ticket, "version": state.version, "step": at.steps}))
+        record = onboardings.advance(record, state, portrait)
+        print(json.dumps({"ticket": state.ticket, "version": state.version, "step": record.steps}))
     return len(states)

@@ -1,4 +1,4 @@
-"""The onboardings' table: one item per ticket, which moves from state to state under a condition."""
+"""The onboardings' table: one item per ticket, which advances from state to state under a condition."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +9,9 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
-STAGES = {"ACCEPTED": "account_opened", "REJECTED": "refused"}
-BY_HAND = "looked_at_by_a_person"
 
-
-class Overtaken(Exception):
-    """The onboarding is no longer at the state that a step was to be made from."""
+class Conflict(Exception):
+    """The record has changed since it was read."""
 
 
 class Onboardings:
@@ -24,26 +21,26 @@ class Onboardings:
         self._client = client
         self._name = name
 
-    def last(self, ticket: str) -> Record | None:
-        """How far the onboarding of a ticket has come; None before its first step."""
+    def get(self, ticket: str) -> Record | None:
+        """Return a ticket's record, or None before its first step."""
         key: Item = {"ticket": {"S": ticket}}
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
         return Record(item["version"]["S"], item["archived_at"]["S"], int(item["steps"]["N"])) if item else None
 
-    def move(self, at: Record | None, state: State, portrait: str | None) -> Record:
-        """Make the step from `at` to `state`. Raises Overtaken where the onboarding is elsewhere by now."""
+    def advance(self, record: Record | None, state: State, portrait: str | None) -> Record:
+        """Make the step from `record` to `state`. Raises Conflict if the record has changed since it was read."""
         values: Item = {
             ":version": {"S": state.version},
             ":archived_at": {"S": state.archived_at},
-            ":stage": {"S": STAGES.get(state.outcome or "", BY_HAND)},
+            ":stage": {"S": state.stage},
             ":portrait": {"S": portrait} if portrait else {"NULL": True},
             ":outcome": {"L": [{"S": state.outcome} if state.outcome else {"NULL": True}]},
             ":none": {"L": []},
             ":one": {"N": "1"},
         }
         condition = "attribute_not_exists(ticket)"
-        if at is not None:
-            condition, values[":at"] = "version = :at", {"S": at.version}
+        if record is not None:
+            condition, values[":read"] = "version = :read", {"S": record.version}
         try:
             self._client.update_item(
                 TableName=self._name,
@@ -56,5 +53,5 @@ class Onboardings:
                 ExpressionAttributeValues=values,
             )
         except self._client.exceptions.ConditionalCheckFailedException:
-            raise Overtaken(state.ticket) from None
-        return Record(state.version, state.archived_at, (at.steps if at else 0) + 1)
+            raise Conflict(state.ticket) from None
+        return Record(state.version, state.archived_at, (record.steps if record else 0) + 1)
