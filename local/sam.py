@@ -143,7 +143,7 @@ class SamLocal:
     def debug(self, event: Path, debugger: Path, port: int, *more: str) -> int:
         """Pass the event to its function under debugpy, which waits on 127.0.0.1:`port` for a client to attach."""
         check_port_is_free(port, 'ARGS="--port N"')
-        listen = f"{DEBUGGER_MOUNT}/debugpy --listen 0.0.0.0:{port} --wait-for-client"
+        listen = f"-X frozen_modules=off {DEBUGGER_MOUNT}/debugpy --listen 0.0.0.0:{port} --wait-for-client"
         options = ["--debug-port", str(port), "--debugger-path", str(debugger), "--debug-args", listen]
         return self.invoke(event, *options, *more)
 

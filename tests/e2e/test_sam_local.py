@@ -211,7 +211,7 @@ def debug_image(engine: containers.Engine) -> Iterator[str]:
     ("name", "source", "text"),
     [
         ("retrieval_ticket", "functions/retrieval/app.py", "source = event_source(event)"),
-        ("queue_ticket_request", "layers/ticket_archive/event_source.py", "def event_source"),
+        ("queue_ticket_request", "layers/ticket_archive/event_source.py", "if not isinstance(event, Mapping)"),
     ],
 )
 def test_a_debugger_stops_at_a_line_of_a_function_and_of_the_layer(
