@@ -1,4 +1,4 @@
-"""The emulated account: who works in it, and what is set in it around the deployment."""
+"""The emulated account: its credentials, and the settings around a deployment."""
 
 import json
 import os
@@ -10,13 +10,13 @@ import botocore.session
 
 USER = "local"
 ALIAS = "live"
-"""What every call of a function goes through."""
+"""The functions' alias, which every caller invokes."""
 EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @dataclass(frozen=True)
 class Account:
-    """An emulated account as one of its callers sees it."""
+    """The emulated account with one access key."""
 
     endpoint_url: str
     ca_bundle: str
@@ -25,10 +25,7 @@ class Account:
     secret_access_key: str = field(repr=False)
 
     def session(self) -> boto3.Session:
-        """A session with this key and nothing of the developer's: no profile, no configuration file.
-
-        Its clients take `endpoint_url`; the authority that they trust is the session's.
-        """
+        """Return a session with this key and CA bundle, without the developer's profile and configuration files."""
         settings = {"profile": None, "ca_bundle": self.ca_bundle}
         settings |= {"config_file": os.devnull, "credentials_file": os.devnull}
         return boto3.Session(
@@ -41,7 +38,7 @@ class Account:
         )
 
     def settings(self) -> dict[str, str]:
-        """The same as variables, for a tool that is run."""
+        """Return the settings as environment variables."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_CA_BUNDLE": self.ca_bundle,
@@ -53,7 +50,7 @@ class Account:
 
 
 def make_user(root: Account) -> Account:
-    """A user with every right, and a key of its own: unlike the root's, its signatures are checked."""
+    """Create an administrator with an access key, whose signatures are checked, unlike the root's."""
     iam = root.session().client("iam", endpoint_url=root.endpoint_url)
     iam.create_user(UserName=USER)
     iam.put_user_policy(UserName=USER, PolicyName="everything", PolicyDocument=json.dumps(EVERYTHING))
@@ -62,23 +59,23 @@ def make_user(root: Account) -> Account:
 
 
 def outputs(account: Account, stack: str) -> dict[str, str]:
-    """The deployed stack's outputs, by name."""
+    """Return the stack's outputs by name."""
     cloudformation = account.session().client("cloudformation", endpoint_url=account.endpoint_url)
     [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
 def set_secrets(account: Account, secrets: Mapping[str, Mapping[str, str]]) -> None:
-    """Give each secret, by its id, a new current value."""
+    """Set the value of each secret, by its id."""
     manager = account.session().client("secretsmanager", endpoint_url=account.endpoint_url)
     for name, value in secrets.items():
         manager.put_secret_value(SecretId=name, SecretString=json.dumps(value))
 
 
 def correct_event_sources(account: Account) -> None:
-    """Say each event source's concurrency again, as a number.
+    """Set each event source's concurrency again, as a number.
 
-    MiniStack 1.5.33 keeps the template's parameter as text and its poller then fails on comparing it.
+    MiniStack 1.5.33 keeps the template's parameter as a string, on which its poller fails.
     """
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
@@ -89,10 +86,7 @@ def correct_event_sources(account: Account) -> None:
 
 
 def await_versions(account: Account) -> None:
-    """Wait until what the functions' aliases stand for can be called: with SnapStart it starts when it is published.
-
-    CloudFormation waits for that on AWS; MiniStack 1.5.33 does not.
-    """
+    """Wait until the published versions are active, as CloudFormation does on AWS and MiniStack does not."""
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
     active = functions.get_waiter("published_version_active")
     for each in functions.list_functions()["Functions"]:

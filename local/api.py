@@ -1,4 +1,4 @@
-"""Calling the retrieval API as any client with AWS credentials does, and fetching what its signed URLs lead to."""
+"""A client of the retrieval API with AWS credentials, and of the presigned URLs in its responses."""
 
 from typing import Self
 from urllib.parse import quote, urlencode
@@ -14,7 +14,7 @@ SECONDS = 30.0
 
 
 class Api:
-    """Signed GETs of the retrieval API, and plain GETs of the URLs that it hands out. One for each thread."""
+    """Sends signed requests to the retrieval API and plain ones to presigned URLs. Use one per thread."""
 
     def __init__(self, stack: Stack) -> None:
         self._url = stack.api_url
@@ -25,8 +25,8 @@ class Api:
         self._http.verify = stack.ca_bundle
 
     def get(self, path: str, *, signed: bool = True, **query: object) -> requests.Response:
-        """The answer to `GET {api_url}{path}`; redirects are the caller's to follow, without the signature."""
-        # AWS signs what it decodes and encodes again: a comma must be sent as %2C.
+        """Return the response to `GET {api_url}{path}`, without following redirects."""
+        # AWS signs the query after decoding and encoding it again: a comma must be sent as %2C.
         url = f"{self._url}{path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
         request = AWSRequest("GET", url, headers={"Accept": "application/json"})
         if signed:
@@ -34,11 +34,11 @@ class Api:
         return self._http.get(url, headers=dict(request.headers.items()), timeout=SECONDS, allow_redirects=False)
 
     def download(self, url: str) -> requests.Response:
-        """The answer to a plain GET, with nothing of ours but the URL."""
+        """Return the response to a plain GET of a presigned URL."""
         return self._http.get(url, timeout=SECONDS, allow_redirects=False)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
     def __enter__(self) -> Self:

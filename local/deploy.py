@@ -1,4 +1,4 @@
-"""`sam build` and `sam deploy` of the real template.yaml, onto the emulator."""
+"""Run `sam build` and `sam deploy` of template.yaml against the emulator."""
 
 import fcntl
 import json
@@ -19,15 +19,15 @@ from local.terminal import Steps
 
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 CACHE = ROOT / ".local" / "cache"
-"""What was built, kept from one run to the next and shared by all: the layer is built again when its inputs change."""
+"""SAM's build cache, shared by all runs."""
 
 SHOWN_LINES = 25
 
 
 def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
-    """Build the application for the emulator's interpreter and deploy it into `account` as the stack `name`.
+    """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed.
 
-    One at a time on this machine: what was built is used from where it was built. Raises StartFailed.
+    A lock allows one deployment at a time, because it uses the files in the build folder.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = CACHE / version
@@ -38,10 +38,7 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
         with steps("Building the functions and their layer (sam build)"):
             command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
             command += ["--build-dir", folder / "build", "--cached", "--cache-dir", folder / "parts"]
-            command += [
-                "--exclude",
-                "Arm64Layer",
-            ]  # lies over the shared layer on another processor than this machine's
+            command += ["--exclude", "Arm64Layer"]  # another processor than this machine's
             interpreter = {
                 "LAYER_ARCHITECTURE": "native",
                 "LAYER_PYTHON_VERSION": version,
@@ -51,9 +48,11 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
 
         with steps("Deploying template.yaml (sam deploy)"):
             built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
-            settled = folder / "build" / "settled.json"  # beside what it leads to
-            settled.write_text(json.dumps(_supported(literals.replace_parameters(built, parameters))), encoding="utf-8")
-            command = ["deploy", "--template-file", settled, "--stack-name", name]
+            resolved = folder / "build" / "resolved.json"  # beside the files that it names
+            resolved.write_text(
+                json.dumps(_supported(literals.replace_parameters(built, parameters))), encoding="utf-8"
+            )
+            command = ["deploy", "--template-file", resolved, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
             _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
@@ -77,7 +76,7 @@ def _supported(template: dict[str, Any]) -> dict[str, Any]:
 
 def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:
     if not SAM.exists():
-        raise StartFailed(f"{SAM.relative_to(ROOT)} is missing: run `make setup`")
+        raise StartFailed(f"{SAM.relative_to(ROOT)} is missing: run `make setup`.")
     with log.open("wb") as file:
         done = subprocess.run(
             [str(part) for part in (SAM, *command)],
@@ -90,11 +89,11 @@ def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) 
         )
     if done.returncode:
         end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN_LINES:]
-        raise StartFailed("\n".join([*end, "", f"`sam {command[0]}` failed; all it said is in {log}"]))
+        raise StartFailed("\n".join([*end, "", f"`sam {command[0]}` failed; see {log}."]))
 
 
 def tool_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """What the SAM command line runs in: `settings`, and nothing of the developer's AWS and SAM settings."""
+    """Return the environment for the SAM CLI: `settings`, without the developer's AWS and SAM settings."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))
     }
@@ -109,7 +108,7 @@ def tool_environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _sam_folder() -> Path:
-    """The SAM command line's own settings, apart from the developer's; it looks for newer versions once a week only."""
+    """Return a settings folder for the SAM CLI, in which telemetry and the version check are off."""
     folder = CACHE / "sam"
     folder.mkdir(parents=True, exist_ok=True)
     known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}

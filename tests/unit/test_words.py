@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".js", ".mjs", ".css", ".sh", ""}
-NOT_CHECKED = ("tests/unit/test_words.py", "local/vendor/people.json")
+NOT_CHECKED = ("tests/unit/test_words.py", "local/certificate.py")  # x509.KeyUsage has such names
 
 NAMES = [
     "webhook_door", "queue_door", "schedule_door", "ALREADY_DONE", "put_off", "keep_incomplete", "hurried",
