@@ -6,12 +6,12 @@ from enum import StrEnum
 class Reason(StrEnum):
     """The `detail` of an UnreadableWebhook: stable, counted, and free of the request's content."""
 
-    IV_MISSING = "iv_missing"  # neither an IV nor JSON in clear
+    IV_MISSING = "iv_missing"  # neither an IV nor plaintext JSON
     IV_MALFORMED = "iv_malformed"  # not the base64 of 16 bytes
     BODY_NOT_BASE64 = "body_not_base64"
     BODY_NOT_BLOCKS = "body_not_blocks"  # empty, or not a multiple of 16 bytes
     UNDECIPHERABLE = "undecipherable"  # no secret yields an event; one code for padding and content, so no oracle
-    PLAINTEXT_REFUSED = "plaintext_refused"  # JSON in clear, and AllowPlaintextWebhooks is false
+    PLAINTEXT_REFUSED = "plaintext_refused"  # plaintext JSON, and AllowPlaintextWebhooks is false
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"  # also NaN, and numbers that neither a double nor 4,300 digits can hold
     NOT_AN_OBJECT = "not_an_object"

@@ -29,13 +29,13 @@ MAX_FILES = 50
 _HEAD = 4096  # characters that show what a text is
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
 _LEAST = 32  # characters of base64; no file is smaller
-_URL = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
+_URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
-_BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*")
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
 _MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-_WHITE_SPACE = b" \t\r\n"
+_WHITE_SPACE = b" \t\r\n\f\v"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,10 @@ def _is_file(head: str, key: str) -> bool:
     place = may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
         plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
-        data = a2b_base64(plain[: len(plain) // 4 * 4])
+        try:
+            data = a2b_base64(plain[: len(plain) // 4 * 4])
+        except ValueError:  # padding within the text
+            return False
         return bool(identify(data)) or data.startswith(b"data:") or (place and digits.end() == len(head) > _LONG)
     return place and bool(_MARKUP.match(head))
 
@@ -216,7 +219,7 @@ def _read(text: str) -> InlineFile | LinkedFile:
         del uri  # it holds the text, of which there are never more than two copies
         text = text[start:]
         if not is_base64:
-            return inline_file(unquote_to_bytes(text))
+            return inline_file(unquote_to_bytes(text.encode("utf-8", "surrogatepass")))
     elif _MARKUP.match(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
     try:

@@ -81,7 +81,7 @@ class _Event(BaseModel):
 def open_webhook(webhook: Webhook, *, secrets: Sequence[bytes], allow_plaintext: bool) -> TicketEvent:
     """Return the event in a request. `secrets` are the live keys, two of them during a rotation.
 
-    A request with an IV is encrypted; one without an IV must be JSON in clear. Raises UnreadableWebhook.
+    A request with an IV is encrypted; one without an IV must be plaintext JSON. Raises UnreadableWebhook.
     """
     if webhook.iv is not None:
         document = decrypt_event(webhook.body, webhook.iv, secrets)
@@ -94,7 +94,8 @@ def open_webhook(webhook: Webhook, *, secrets: Sequence[bytes], allow_plaintext:
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)
-    name, kind = _Event.model_validate(event).classify()
+    # In an envelope the event's name may stand outside: {"event": "….completed", "data": {"ticket": …}}.
+    name, kind = _Event.model_validate({**document, **event}).classify()
     return TicketEvent(
         ticket=ticket,
         kind=kind,
@@ -106,7 +107,7 @@ def open_webhook(webhook: Webhook, *, secrets: Sequence[bytes], allow_plaintext:
 
 
 def _is_json(body: bytes) -> bool:
-    """Tell JSON in clear from base64 by its first character."""
+    """Tell plaintext JSON from base64 by its first character."""
     return body.strip().removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 

@@ -296,6 +296,27 @@ def test_unknown_bytes_sent_as_an_image_have_their_own_code() -> None:
     assert outcome(b'{"message": "x"}', "image/jpeg") == "no_file"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Calle Mayor 12\u00a0 28013 Madrid Spain Europe abc",  # white space that is no part of base64
+        "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\x0b\x1c",
+        "QUJD=REVGR0hJSktMTU5PUFFSU1RVVldYWVo0",
+        "https://a.example/\ud800",
+        "data:image/svg+xml,<svg>\ud83d</svg>",
+    ],
+)
+@pytest.mark.parametrize("key", ["image", "address"])
+def test_text_that_is_almost_a_file_has_a_typed_outcome(text: str, key: str) -> None:
+    body = json.dumps({"images": None, key: text}).encode()
+    try:
+        files = parse_files(body, JSON, ImageType.DOCUMENT)
+    except UnrecognizedResponse as error:
+        assert error.detail == "no_file"
+    else:
+        assert [file for file in files if isinstance(file, LinkedFile) or file.format] == []
+
+
 def test_a_byte_order_mark_is_ignored() -> None:
     assert outcome(b"\xef\xbb\xbf" + json.dumps([uri(JPEG)]).encode()) == "1 files"
 

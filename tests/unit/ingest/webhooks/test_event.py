@@ -131,6 +131,12 @@ def test_depth_is_refused_in_a_thread_too() -> None:
 NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, "a\n"]
 
 
+@pytest.mark.parametrize("envelope", ["data", "payload"])
+def test_the_name_of_an_event_may_stand_outside_its_envelope(envelope: str) -> None:
+    event = opened(encrypted({"event": "ticket.verification.completed", envelope: {"ticket": COMPLETED["ticket"]}}))
+    assert (event.kind, event.name) == (EventKind.COMPLETED, "ticket.verification.completed")
+
+
 @pytest.mark.parametrize("envelope", ["data", "payload", "event"])
 def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     event = opened(encrypted({"id": "x", envelope: COMPLETED}))
