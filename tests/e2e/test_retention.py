@@ -40,7 +40,7 @@ def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
 
 
 def tags(stack: LocalStack, ticket: str) -> dict[str, list[Any]]:
-    """By key and version."""
+    """Return the tags of a ticket's objects by key and version."""
     found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/").get("Versions", ())
     return {
         f"{each['Key']} {each['VersionId']}": list(
@@ -55,7 +55,7 @@ def manifests(stack: LocalStack, ticket: str) -> int:
 
 
 def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
-    """The vendor's ticket has new pictures and another outcome, and the archive has them."""
+    """Give the vendor's ticket new images and another outcome, and wait until it is archived."""
     before = manifests(stack, ticket)
     stack.vendor("state", ticket=ticket, outcome=outcome, take=take)
     ops(stack, "backfill", ticket, "--force")
@@ -71,13 +71,13 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
     assert given == {end}
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
-    # WHEN it is archived again THEN the first end counts, and what is stored again is a younger version
+    # WHEN it is archived again THEN the expiry stays, and objects get a new version
     before = len(tags(limited, ticket))
     ops(limited, "backfill", ticket, "--force")
     eventually(lambda: len(tags(limited, ticket)) > before or None, "the second archive")
     assert ends(limited, ticket) == ({end}, end)
 
-    # WHEN it is held, and changes THEN nothing of it ends, whatever is stored from then on
+    # WHEN it is held, and changes THEN nothing of it expires, nor what is stored from then on
     held = ops(limited, "hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
     assert held["tickets"][0]["object_versions"] == len(tags(limited, ticket))
     becomes(limited, ticket, "REJECTED", 1)
@@ -86,14 +86,14 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
     assert ops(limited, "retention", "--yes")["held"] == 1
     assert all(tag == [] for tag in tags(limited, ticket).values())
 
-    # WHEN it is released THEN all of it has its end again
+    # WHEN it is released THEN all of it expires again
     assert ops(limited, "release", ticket)["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
 
-def test_a_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
-    """GIVEN a ticket of a time when nothing ended, WHEN the retention is applied, THEN it ends as the others do."""
+def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
+    """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
     ticket = str(limited.vendor("tickets", count=1, start=2)[0]["ticket"])
     limited.post(ticket)
     archived(limited, ticket)
@@ -116,7 +116,7 @@ def test_a_changed_retention_applies_to_existing_tickets(limited: LocalStack) ->
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
 
-def test_an_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
+def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
     """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
     ticket = str(limited.vendor("tickets", count=1, start=3)[0]["ticket"])
     limited.post(ticket)

@@ -1,4 +1,4 @@
-"""A stack is updated while tickets wait in its queue: everything is still there, and none of them is lost."""
+"""An update of a stack with queued tickets replaces no resource and loses no ticket."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,19 +27,19 @@ WAITING = 6
 
 
 def kept(stack: LocalStack) -> dict[str, str]:
-    """What must be the same before and after, by logical id."""
+    """Return the physical ids that an update must not change, by logical id."""
     listed = stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
     return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in listed if each["ResourceType"] in KEPT}
 
 
 def published(stack: LocalStack) -> dict[str, str]:
-    """The version that each function's alias stands for, by the function's name."""
+    """Return the version that each function's alias points at, by the function's name."""
     names = [each["FunctionName"] for each in stack.functions.list_functions()["Functions"]]
     return {name: stack.functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"] for name in names}
 
 
 def life(stack: LocalStack, ticket: str) -> float:
-    """Seconds that a URL signed now lives."""
+    """Return the remaining seconds of a URL presigned now."""
     [link, *_] = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
     assert stack.api.download(link["url"]).status_code == 200
     return (datetime.fromisoformat(link["expires_at"]) - datetime.now(UTC)).total_seconds()
@@ -52,9 +52,9 @@ def update(stack: LocalStack, parameters: dict[str, str]) -> None:
     account.await_versions(stack.at.account)
 
 
-def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path) -> None:
+def test_update_under_load_replaces_no_resource_and_loses_no_ticket(tmp_path: Path) -> None:
     with running(tmp_path / "stack") as stack:
-        # GIVEN an archived ticket, and more that wait because the vendor is slow
+        # GIVEN an archived ticket, and queued ones because the vendor is slow
         first, *waiting = [each["ticket"] for each in stack.vendor("tickets", count=1 + WAITING, start=400)]
         assert stack.post(first) == 202
         before = archived(stack, first)
@@ -66,12 +66,12 @@ def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path)
         # WHEN the stack is updated meanwhile
         update(stack, {"UrlLifeSeconds": "120", "LogLevel": "DEBUG", "TicketSenderRuleArns": "arn:aws:events:::rule/r"})
 
-        # THEN nothing was replaced, what was archived is unchanged, the new setting holds
+        # THEN nothing was replaced, archived tickets are unchanged, and the new setting applies
         assert kept(stack) == names
         assert archived(stack, first) == before
         assert 60 < life(stack, first) <= 120
 
-        # AND every ticket that waited is archived, with the credential and the secret that were there before
+        # AND every queued ticket is archived, with the same credential and secret
         stack.vendor("latency", details=0)
         for ticket in waiting:
             archived(stack, ticket)
@@ -80,13 +80,13 @@ def test_an_update_under_load_loses_nothing_and_keeps_every_name(tmp_path: Path)
         )
         assert counts["Attributes"]["ApproximateNumberOfMessages"] == "0"
 
-        # AND an update of something else publishes nothing, which Lambda would refuse
+        # AND an update of something else publishes no version
         renewed = published(stack)
         assert not renewed.items() & versions.items()
         update(stack, {"UrlLifeSeconds": "120", "LogLevel": "DEBUG", "RequeueEveryMinutes": "7"})
         assert published(stack) == renewed
 
-        # AND the versions before are there to go back to
+        # AND a rollback to the versions before works
         for name, version in versions.items():
             stack.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
         assert life(stack, first) > 120

@@ -1,4 +1,4 @@
-"""The bucket on S3's own terms: created once, compared by hash, closed to plain HTTP and to the unsigned."""
+"""The bucket on S3: objects are created once, with the stack's key, and unsigned requests are denied."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def key() -> str:
     return f"tickets/{uuid4()}/images/DOCUMENT/aa.jpg"
 
 
-def test_the_first_writer_creates_and_the_second_changes_nothing(stack: LocalStack, bucket: Bucket) -> None:
+def test_second_create_changes_nothing(stack: LocalStack, bucket: Bucket) -> None:
     at = key()
     assert bucket.create(at, b"first", "image/jpeg") is True
     assert bucket.create(at, b"second", "image/png") is False
@@ -34,7 +34,7 @@ def test_the_first_writer_creates_and_the_second_changes_nothing(stack: LocalSta
     assert len(versions) == 1
 
 
-def test_of_many_writers_at_once_one_creates(bucket: Bucket) -> None:
+def test_concurrent_creates_store_one_object(bucket: Bucket) -> None:
     at, together = key(), threading.Barrier(8)
 
     def write(_: int) -> bool:
@@ -47,25 +47,25 @@ def test_of_many_writers_at_once_one_creates(bucket: Bucket) -> None:
         assert sum(pool.map(write, range(8))) == 1
 
 
-def test_an_object_carries_the_type_of_its_bytes(stack: LocalStack, bucket: Bucket) -> None:
+def test_object_has_the_given_content_type(stack: LocalStack, bucket: Bucket) -> None:
     at = key()
     bucket.create(at, b"image", "image/webp")
     assert stack.s3.head_object(Bucket=stack.at.bucket, Key=at)["ContentType"] == "image/webp"
 
 
-def test_an_unsigned_request_reads_nothing(stack: LocalStack, bucket: Bucket) -> None:
+def test_unsigned_request_is_denied(stack: LocalStack, bucket: Bucket) -> None:
     at = key()
     bucket.create(at, b"image", "image/jpeg")
     url = f"{stack.at.endpoint_url}/{stack.at.bucket}/{at}"
     assert requests.get(url, verify=stack.at.ca_bundle, timeout=10).status_code == 403
 
 
-def test_what_is_not_there_is_an_error_of_its_own(bucket: Bucket) -> None:
+def test_missing_object_raises_no_such_key(bucket: Bucket) -> None:
     with pytest.raises(ClientError, match="NoSuchKey"):
         bucket.read(key())
 
 
-def test_nothing_is_stored_under_a_key_that_is_not_ours(stack: LocalStack) -> None:
-    """S3's own key; of another key of KMS the emulator does not tell the policy."""
+def test_object_encrypted_with_another_key_is_denied(stack: LocalStack) -> None:
+    """With S3's own key; the emulator does not pass another KMS key to the bucket policy."""
     with pytest.raises(ClientError, match="AccessDenied"):
         stack.s3.put_object(Bucket=stack.at.bucket, Key=key(), Body=b"x", ServerSideEncryption="AES256")

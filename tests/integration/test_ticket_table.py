@@ -1,4 +1,4 @@
-"""The real table keeps the rules that the fake one of the unit tests keeps: the same cases, against DynamoDB."""
+"""The unit tests' cases for the fake table hold for DynamoDB too."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_the_real_table_keeps_the_rule(stack: LocalStack, case: Case) -> None:
+def test_table_case_holds_on_dynamodb(stack: LocalStack, case: Case) -> None:
     table = TicketTable(stack.dynamodb, stack.at.table)
 
     def erase(ticket: str) -> None:
