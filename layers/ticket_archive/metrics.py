@@ -34,11 +34,11 @@ class Metric(StrEnum):
     UNRECOGNIZED_EVENTS = "UnrecognizedEvents"
     ARCHIVED_WITHOUT_OUTCOME = "ArchivedWithoutOutcome"
     ARCHIVED_INCOMPLETE = "ArchivedIncomplete"
-    ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to its manifest
+    ARCHIVE_LATENCY = "ArchiveLatency"  # from the webhook to the manifest, whichever message wrote it
 
     # SQS handler: errors that need a person, once for each delivery
     VENDOR_AUTH_ERRORS = "VendorAuthErrors"
-    UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"
+    UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"  # once for each part of a ticket
     CONFIGURATION_ERRORS = "ConfigurationErrors"
     STORAGE_ERRORS = "StorageErrors"
 

@@ -28,6 +28,7 @@ from ticket_archive.errors import (
     TicketIncomplete,
     TicketInProgress,
     TicketNotFound,
+    UnrecognizedResponse,
     WriteConflict,
 )
 from ticket_archive.keys import details_key, manifest_key
@@ -86,6 +87,9 @@ class ArchiveRequest:
 class ArchiveResult:
     """What became of a request. `complete` and `has_outcome` describe the archived ticket.
 
+    `causes` are the codes of the parts that could not be used; an unrecognized response counts when it is first seen.
+    `received_at` is that of the ticket, if this is the first version that its event led to.
+
     For PENDING, the ticket is to be asked for again in `retry_in` seconds by a message of its own, with `force` as
     given: the message that was processed is done, so that waiting uses up none of its receives.
     """
@@ -93,6 +97,8 @@ class ArchiveResult:
     result: Result
     complete: bool = True
     has_outcome: bool = True
+    causes: Collection[str] = frozenset()
+    received_at: str | None = None
     retry_in: int | None = None
     force: bool = False
 
@@ -246,7 +252,12 @@ class Archiver:
         changes = self._changes(attempt, fetched, settlement)
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
-        return self._commit(attempt, {**changes, "event_id": attempt.event_id})
+        first = attempt.item.version is None and attempt.event_id is not None
+        return replace(
+            self._commit(attempt, {**changes, "event_id": attempt.event_id}),
+            causes=_causes(attempt.item, fetched),
+            received_at=attempt.item.received_at if first else None,
+        )
 
     def is_latest(self, ticket: str, event_id: str) -> bool:
         """Return whether the ticket's state came of this event, so that the event again would change nothing."""
@@ -423,6 +434,7 @@ class Archiver:
         retry_in = delay + _SCHEDULE_MARGIN if pending else max(request.patience, pause_before_requeue(item.requeues))
         failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
+        causes = _causes(item, fetched)
         with suppress(WriteConflict):  # a newer fetch knows more: nothing to keep
             if item.state is TicketState.ARCHIVED:
                 self._table.keep_pending(request.ticket, changes["pending"] or {})
@@ -435,11 +447,10 @@ class Archiver:
                 )
         self._publish(item)  # the attempt that wrote this state may have died before its manifest
         if pending:
-            return ArchiveResult(Result.PENDING, retry_in=math.ceil(delay), force=item.state is TicketState.ARCHIVED)
+            force = item.state is TicketState.ARCHIVED
+            return ArchiveResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
         pauses = [error.retry_after for error in failed if isinstance(error, RetryableError) and error.retry_after]
-        raise TicketIncomplete(
-            code, retry_after=max(pauses, default=None), causes={error.code for error in fetched.errors.values()}
-        )
+        raise TicketIncomplete(code, retry_after=max(pauses, default=None), causes=causes)
 
     def _delay(self, settlement: Settlement, now: datetime) -> float:
         """Return the seconds until pending answers are asked for again: doubled each time, exact at the settle time."""
@@ -565,6 +576,17 @@ def _missing(fetched: Fetched, settlement: Settlement) -> dict[str, str]:
     missing = {str(part): error.detail or error.code for part, error in fetched.errors.items()}
     missing |= {str(part): EMPTY for part in settlement.waiting if str(part) not in missing}
     return missing
+
+
+def _causes(item: TicketItem, fetched: Fetched) -> frozenset[str]:
+    """Return the codes of what could not be used, without responses that were unrecognized before already."""
+    known = {part for part, pending in item.pending.items() if pending.answer != EMPTY}
+    known |= {file.type for file in item.unrecognized}
+    return frozenset(
+        error.code
+        for part, error in fetched.errors.items()
+        if not (isinstance(error, UnrecognizedResponse) and part in known)
+    )
 
 
 def _described(result: Result, item: TicketItem) -> ArchiveResult:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from ingest.archiving.archiver import Archiver, ArchiveRequest, Result
-from ingest.archiving.requeue import RECHECK, SETTLE
+from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
@@ -34,6 +34,7 @@ class ProcessingResult:
     """What became of a message. `result` is a code that may be counted; `received_at` is when its webhook arrived.
 
     `kind` is the event's name, or who requested the ticket. `incomplete` and `without_outcome` describe a new version.
+    `causes` are the codes of the parts that could not be used.
     """
 
     result: str
@@ -45,6 +46,7 @@ class ProcessingResult:
     unrecognized: bool = False
     incomplete: bool = False
     without_outcome: bool = False
+    causes: tuple[str, ...] = ()
 
     def codes(self) -> dict[str, Any]:
         """Return the fields that are set, for a log line: codes and identifiers only."""
@@ -171,9 +173,12 @@ class MessageProcessor:
         if archived.retry_in is not None:
             self._queue.send(ticket_message(request.ticket, kind=SETTLE, force=archived.force), archived.retry_in)
         new = archived.result is Result.ARCHIVED
+        resumed = done.kind in (SETTLE, SCHEDULE)  # for a webhook whose own message is done
         return replace(
             done,
             result=archived.result.value,
+            received_at=archived.received_at if resumed else done.received_at,
+            causes=tuple(sorted(archived.causes)),
             incomplete=new and not archived.complete,
             without_outcome=new and not archived.has_outcome,
         )

@@ -1,6 +1,7 @@
 """SQS handler: process a batch's messages in parallel, and report those that must be delivered again."""
 
 import random
+from collections.abc import Collection
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
 from ingest.archiving.archiver import Result
-from ingest.archiving.processor import ERASED, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
+from ingest.archiving.processor import ERASED, IN_PROGRESS, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
 from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import TICKETS_AT_ONCE, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
@@ -100,7 +101,10 @@ def _process(resources: SqsDependencies, record: SQSRecord, deadline: float) -> 
 def _report(resources: SqsDependencies, result: ProcessingResult) -> None:
     add = resources.metric_buffer.add
     add(Metric.MESSAGES_PROCESSED)
-    add(_METRICS.get(result.result, Metric.EVENTS_IGNORED))
+    if result.result in _METRICS:
+        add(_METRICS[result.result])
+    for metric in _alarming_metrics(result.causes):
+        add(metric)
     if result.unrecognized:
         add(Metric.UNRECOGNIZED_EVENTS)
     if result.incomplete:
@@ -126,13 +130,18 @@ _METRICS = {
     QUARANTINED: Metric.WEBHOOKS_QUARANTINED,
     QUARANTINED_AGAIN: Metric.WEBHOOKS_QUARANTINED_AGAIN,
     ERASED: Metric.REQUESTS_FOR_ERASED_TICKETS,
+    IN_PROGRESS: Metric.EVENTS_IGNORED,
+    Result.UNKNOWN_TICKET: Metric.EVENTS_IGNORED,
 }
 
 
 def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Message, error: Exception) -> None:
     """Set the visibility timeout; 0 after the final receive, so that SQS moves the message to the dead-letter queue."""
     resources.metric_buffer.add(Metric.MESSAGES_RETRIED)
-    for metric in alarming_metrics(error):
+    codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}  # an error that is not ours is AWS's
+    if isinstance(error, TicketIncomplete):
+        codes |= error.causes
+    for metric in _alarming_metrics(codes):
         resources.metric_buffer.add(metric)
     final = message.receives >= resources.max_receives
     pause = 0 if final else _pause(error, message.receives, resources.retry_delay)
@@ -143,11 +152,8 @@ def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Me
         logger.warning("visibility timeout not set", extra=describe(failure))
 
 
-def alarming_metrics(error: Exception) -> list[Metric]:
-    """Return the metrics that alert a person to an error. An error that is not ours is AWS's: a storage error."""
-    codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}
-    if isinstance(error, TicketIncomplete):
-        codes |= error.causes
+def _alarming_metrics(codes: Collection[str]) -> list[Metric]:
+    """Return the metrics that alert a person to error codes."""
     return [metric for code, metric in _ALARMING.items() if code in codes]
 
 

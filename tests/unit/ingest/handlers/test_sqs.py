@@ -30,7 +30,7 @@ from ticket_archive.errors import (
     WriteConflict,
 )
 from ticket_archive.messages import ticket_message
-from ticket_archive.models import TicketState
+from ticket_archive.models import ImageType, TicketState
 from ticket_archive.telemetry import metrics
 
 TICKETS = [f"T-{number}" for number in range(10)]
@@ -307,6 +307,53 @@ class TestWhatIsCounted:
         harness.handle(sqs_record(ticket_message("T-0")))
 
         assert counted() == {"MessagesRetried": 1, name: 1}
+
+    def test_is_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
+        harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")  # type: ignore[assignment]
+        found = []
+
+        harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
+        found.append(counted())
+        while harness.queue.sent:
+            body, delay = harness.queue.sent.pop()
+            harness.archive.clock.pass_by(delay)
+            metrics.clear_metrics()
+            harness.handle(sqs_record(body))
+            found.append(counted())
+
+        assert found[0] == {"MessagesProcessed": 1, "UnrecognizedResponses": 1}
+        assert found[1:-1] == [{"MessagesProcessed": 1}] * (len(found) - 2)
+        assert found[-1].pop("ArchiveLatency") > 0, "from the webhook, whichever message archives its ticket"
+        assert found[-1] == {"MessagesProcessed": 1, "TicketsArchived": 1, "ArchivedIncomplete": 1}
+
+    def test_is_an_unrecognized_response_that_settles_at_once(self, harness: SqsHarness) -> None:
+        harness.archive.vendor.next(DOCUMENT, UnrecognizedResponse("html", b"<html>"))
+
+        harness.handle(sqs_record(ticket_message("T-0", settle=tuple(ImageType))))
+
+        assert counted() == {
+            "MessagesProcessed": 1,
+            "TicketsArchived": 1,
+            "ArchivedIncomplete": 1,
+            "UnrecognizedResponses": 1,
+        }
+
+    def test_is_no_latency_of_a_later_version(self, harness: SqsHarness) -> None:
+        harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
+        metrics.clear_metrics()
+        harness.archive.has("REJECTED", ticket="T-0")
+
+        harness.handle(sqs_record(ticket_message("T-0", kind="settle", force=True)))
+
+        assert counted() == {"MessagesProcessed": 1, "TicketsArchived": 1}
+
+    def test_is_a_ticket_that_the_vendor_does_not_know_as_ignored(self, harness: SqsHarness) -> None:
+        event = {"ticket": "T-unknown", "event": "ticket.verification.completed"}
+        harness.archive.clock.pass_by(7200)
+
+        harness.handle(sqs_record(webhook(event)))
+
+        assert counted() == {"MessagesProcessed": 1, "EventsIgnored": 1}
 
     def test_is_storage_that_fails(self, harness: SqsHarness) -> None:
         fails_with(harness, "T-0", ConnectionError("x"))
