@@ -148,4 +148,4 @@ class RecentlyFetched(RetryableError):
 class WriteConflict(RetryableError):
     """A concurrent attempt changed the ticket first."""
 
-    code = "superseded"
+    code = "write_conflict"

@@ -45,7 +45,7 @@ _REFETCH = timedelta(minutes=1)
 _FIRST_RECHECK = timedelta(hours=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
-_UNKNOWN_LEFT_FOR = timedelta(days=1)
+_UNKNOWN_TICKET_TTL = timedelta(days=1)
 
 _FACTS = ("outcome", "disposition", "confidence_score", "risk_code", "customer")
 _DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
@@ -66,15 +66,15 @@ class Result(StrEnum):
 class ArchiveRequest:
     """A request to archive a ticket. `event_id` and `event` are None if no event but a message asks for it.
 
-    `patience` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits at least
-    that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized. The types
-    in `settle` are taken as the vendor answers them now; with all of them, the details are too. With `details_first`,
-    a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
+    `queue_retry_seconds` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits
+    at least that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized.
+    The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
+    `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
     """
 
     ticket: str
     received_at: str
-    patience: float
+    queue_retry_seconds: float
     event_id: str | None = None
     event: str | None = None
     force: bool = False
@@ -133,7 +133,7 @@ class Tickets(Protocol):
         ...
 
     def expire(self, ticket: str, expires_at: int) -> None:
-        """Let an unknown ticket end."""
+        """Set the TTL of an incomplete ticket that the vendor does not know, unless it is under legal hold."""
         ...
 
 
@@ -147,7 +147,7 @@ class Objects(Store, Protocol):
         ...
 
     def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Store an object that expires, over itself."""
+        """Store an object that expires, replacing an existing one."""
         ...
 
 
@@ -341,7 +341,7 @@ class Archiver:
         if age >= self._unknown_after:
             if item.state is TicketState.INCOMPLETE:
                 with suppress(WriteConflict):
-                    self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_LEFT_FOR).timestamp()))
+                    self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
             self._publish(item)
             return ArchiveResult(Result.UNKNOWN_TICKET)
         if attempt.never_seen:
@@ -389,11 +389,15 @@ class Archiver:
         unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
         images += fetched.images
         unrecognized += fetched.unrecognized
-        images.sort(key=lambda image: (self._image_types.index(image.type), image.index))
-        unrecognized.sort(key=lambda file: self._parts.index(file.type))
+        order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that was kept
+        images.sort(key=lambda image: (order.index(image.type), image.index))
+        unrecognized.sort(key=lambda file: order.index(file.type))
+        types = {image.type: TypeState.STORED for image in images} | {
+            kind: settlement.states[kind] for kind in self._image_types
+        }
         changes: dict[str, Any] = {
             "images": [image.as_dict() for image in images],
-            "types": {kind.value: settlement.states[kind].value for kind in self._image_types},
+            "types": {kind.value: state.value for kind, state in types.items()},
             "unrecognized": [file.as_dict() for file in unrecognized] or None,
             "missing": _missing(fetched, settlement) or None,
             "pending": {
@@ -431,11 +435,15 @@ class Archiver:
             logger.info("part missing", extra={"part": str(part), **describe(error)})
         pending = settlement.only_pending
         delay = self._delay(settlement, attempt.now)
-        retry_in = delay + _SCHEDULE_MARGIN if pending else max(request.patience, pause_before_requeue(item.requeues))
+        retry_in = (
+            delay + _SCHEDULE_MARGIN
+            if pending
+            else max(request.queue_retry_seconds, pause_before_requeue(item.requeues))
+        )
         failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
         causes = _causes(item, fetched)
-        with suppress(WriteConflict):  # a newer fetch knows more: nothing to keep
+        try:
             if item.state is TicketState.ARCHIVED:
                 self._table.keep_pending(request.ticket, changes["pending"] or {})
             else:
@@ -445,6 +453,10 @@ class Archiver:
                     iso(self._clock() + timedelta(seconds=retry_in)),
                     attempt.first,
                 )
+        except WriteConflict:
+            current = self._table.get(request.ticket)
+            if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
+                raise  # an older fetch was archived meanwhile, and what this one saw must be fetched again
         self._publish(item)  # the attempt that wrote this state may have died before its manifest
         if pending:
             force = item.state is TicketState.ARCHIVED

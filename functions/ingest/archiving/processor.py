@@ -121,7 +121,7 @@ class MessageProcessor:
         request = ArchiveRequest(
             event.ticket,
             event.received_at,
-            self._patience(message),
+            self._queue_retry_seconds(message),
             event_id=event.event_id,
             event=event.name,
             # Anyone can post an event in plaintext, so an invented ticket must cost one vendor call and not six. An
@@ -147,7 +147,7 @@ class MessageProcessor:
         wanted = ArchiveRequest(
             request.ticket,
             message.sent_at,
-            self._patience(message),
+            self._queue_retry_seconds(message),
             force=request.force,
             recheck=request.kind == RECHECK,
             settle=request.settle,
@@ -183,6 +183,6 @@ class MessageProcessor:
             without_outcome=new and not archived.has_outcome,
         )
 
-    def _patience(self, message: Message) -> float:
+    def _queue_retry_seconds(self, message: Message) -> float:
         """Return generously the seconds until the queue's next delivery has had its turn."""
         return 2.0 * pause_before_delivery(message.receives + 1, self._retry_delay, None, 1.0)

@@ -448,6 +448,22 @@ class TestAnIncompleteTicket:
         assert len(harness.table.events) == 1
 
 
+@pytest.mark.parametrize("image_types", [(DOCUMENT, PORTRAIT), (PORTRAIT, DOCUMENT)], ids=["reduced", "reordered"])
+def test_an_attempt_keeps_the_images_of_types_that_are_no_longer_configured(
+    harness: ArchiveHarness, image_types: tuple[ImageType, ...]
+) -> None:
+    harness.vendor.next(DOCUMENT, FAULT)
+    fails(harness, event())
+    harness.image_types = image_types
+
+    assert harness.run(event()) is Result.ARCHIVED
+
+    item = harness.table[TICKET]
+    assert [image.type for image in item.images] == [SELFIES, SELFIES, DOCUMENT, DOCUMENT, PORTRAIT]
+    assert item.types == dict.fromkeys([SELFIES, DOCUMENT, PORTRAIT], TypeState.STORED)
+    harness.check()
+
+
 class TestATicketInProgress:
     def test_keeps_nothing(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS")
@@ -710,6 +726,24 @@ class TestAttemptsAtTheSameTime:
         assert harness.table[TICKET].state is TicketState.INCOMPLETE
         assert harness.run(event("e1")) is Result.SUPERSEDED
         assert harness.run(event("e2")) is Result.ARCHIVED
+        harness.check()
+
+    def test_a_newer_pending_fetch_is_retried_if_an_older_one_is_archived_meanwhile(
+        self, harness: ArchiveHarness
+    ) -> None:
+        document = harness.vendor.images_of[TICKET, DOCUMENT]
+        harness.vendor.next(DOCUMENT, (), (), document)
+        assert harness.run(event("e1")) is Result.PENDING
+        harness.has("REJECTED")
+        results = self.within(harness, "table.mark_incomplete", request())
+
+        with pytest.raises(WriteConflict):
+            harness.run(event("e2"))
+
+        assert (results, harness.outcomes()) == ([Result.ARCHIVED], ["ACCEPTED"])
+        harness.clock.pass_by(60)
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
         harness.check()
 
     def test_a_ticket_that_changes_each_time_goes_back_to_the_queue_after_three_rounds(

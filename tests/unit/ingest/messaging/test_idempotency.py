@@ -91,7 +91,7 @@ def test_a_second_delivery_is_retried_while_the_first_is_in_flight(
 
     assert once.run("e1", first) == "archived"
     assert second.times == 0
-    assert str(seen[0]) == "superseded: event"
+    assert str(seen[0]) == "write_conflict: event"
     assert seen[0].__cause__ is None
 
 
