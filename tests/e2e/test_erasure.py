@@ -155,11 +155,13 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     archived(stack, ticket)
     stack.vendor("state", ticket=ticket, take=1)
     stack.vendor("forget")
-    with slow_vendor(stack, details=16_000, images=15_000):
+    for endpoint in ("details", "images"):  # the first calls time out after ten seconds; the next take eight
+        stack.vendor("script", fault="stall", endpoint=endpoint, ticket=ticket)
+    with slow_vendor(stack, details=8000, images=8000):
         stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket, force=True))
         eventually(lambda: stack.vendor("calls", ticket=ticket) or None, "the attempt in flight")
 
-        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "20")
+        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "25")
 
     assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
     eventually(done_with(stack, ticket, 1), "the archive ended")
