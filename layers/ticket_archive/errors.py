@@ -11,6 +11,7 @@
         ├── VendorThrottled        429
         ├── VendorUnavailable      5xx, time-out, reset, truncated response
         ├── InvalidVendorResponse  a response that is refused: too large, a redirect, a forbidden address
+        │   └── InvalidTokenResponse   the same of the token endpoint
         ├── VendorAuthError        401 with a fresh token, or 403: check the credential
         ├── TicketNotFound         the vendor does not know the ticket (yet)
         ├── TicketInProgress       the vendor's details say that the ticket is not final yet
@@ -107,6 +108,10 @@ class InvalidVendorResponse(RetryableError):
     """A response that is refused: over the byte cap, a redirect, an address that is not allowed, another 4xx."""
 
     code = "invalid_vendor_response"
+
+
+class InvalidTokenResponse(InvalidVendorResponse):
+    """A response to a token request that is refused: it says nothing about the ticket."""
 
 
 class VendorAuthError(RetryableError):

@@ -14,6 +14,7 @@ from ticket_archive.details import Details
 from ticket_archive.errors import (
     ArchiveError,
     DeadlineExceeded,
+    InvalidTokenResponse,
     InvalidVendorResponse,
     TicketInProgress,
     TicketNotFound,
@@ -146,7 +147,7 @@ class Fetcher:
             file = self._keep_unrecognized(ticket, part, error.body)
             fetched.unrecognized.append(file)
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
-        elif isinstance(error, InvalidVendorResponse) and part != DETAILS:
+        elif isinstance(error, InvalidVendorResponse) and not isinstance(error, InvalidTokenResponse):
             # Too large, redirected, or another 4xx: an answer, and as final as one that is not recognized.
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
 

@@ -19,6 +19,8 @@ from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import (
     DeadlineExceeded,
+    InvalidTokenResponse,
+    InvalidVendorResponse,
     RetryableError,
     TicketNotFound,
     VendorAuthError,
@@ -158,7 +160,10 @@ class Preventor:
 
     def _fetch_token_with(self, credential: VendorCredential, deadline: float) -> Token:
         url = f"{self._origin}/id/v1/identity/auth/token"
-        return read_token(self._send(Call.TOKEN, url, deadline, credential=credential).body, time.time())
+        try:
+            return read_token(self._send(Call.TOKEN, url, deadline, credential=credential).body, time.time())
+        except InvalidVendorResponse as error:
+            raise InvalidTokenResponse(error.detail) from None
 
     def _send(
         self,

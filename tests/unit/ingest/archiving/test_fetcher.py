@@ -19,6 +19,7 @@ from tests.support.fakes import AtOnce, FakeBucket, FakeVendor, details, picture
 from ticket_archive.errors import (
     ArchiveError,
     DeadlineExceeded,
+    InvalidTokenResponse,
     InvalidVendorResponse,
     RetryableError,
     TicketInProgress,
@@ -176,14 +177,17 @@ class TestUnrecognized:
         [file] = fetch(vendor, bucket, (DOCUMENT,)).unrecognized
         assert bucket[file.key] == b"https://10.0.0.1/x"
 
-    def test_a_refused_response_is_an_answer_for_images_and_a_failure_for_details(
-        self, vendor: FakeVendor, bucket: FakeBucket
-    ) -> None:
-        vendor.next("details", InvalidVendorResponse("302"))
-        vendor.next(DOCUMENT, InvalidVendorResponse("302"))
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_refused_response_is_an_answer(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
+        vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
         fetched = fetch(vendor, bucket)
-        assert state_of(fetched, DETAILS) is TypeState.FAILED
-        assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
+        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, "invalid_vendor_response:too_large")
+        assert fetched.unrecognized == [], "there is no body to keep; `missing` has the code"
+
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_refused_token_is_no_answer(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
+        vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
+        assert state_of(fetch(vendor, bucket), part) is TypeState.FAILED
 
 
 class TestCutOffFiles:

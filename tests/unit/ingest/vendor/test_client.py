@@ -22,6 +22,7 @@ from ingest.vendor.http import HttpClient, Response
 from ticket_archive.errors import (
     DeadlineExceeded,
     InvalidRequest,
+    InvalidTokenResponse,
     InvalidVendorResponse,
     RetryableError,
     SettingsError,
@@ -561,7 +562,7 @@ class TestNotFound:
     def test_missing_token_is_not_an_empty_list(self, vendor: Vendor) -> None:
         vendor.http.answers(TOKEN_PATH, refused(404))
 
-        with pytest.raises(InvalidVendorResponse):
+        with pytest.raises(InvalidTokenResponse):
             vendor.files()
 
     def test_link_not_found_is_an_invalid_response(self, vendor: Vendor) -> None:
