@@ -87,7 +87,7 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
     assert all(tag == [] for tag in tags(limited, ticket).values())
 
     # WHEN it is released THEN all of it expires again
-    assert ops(limited, "release", ticket)["tickets"] == [{"ticket": ticket, "was_held": True}]
+    assert ops(limited, "release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
