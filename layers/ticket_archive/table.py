@@ -3,8 +3,9 @@
 Writes are conditional. The conditions decide what happened, whatever queues repeat, functions crash or caches forget:
 a newer fetch wins, an archived ticket stays archived, and neither a tombstone nor a legal hold is ever overwritten.
 
-The sparse index `incomplete` has two partitions: incomplete tickets ("yes"), and archived tickets of which something is
-absent or unrecognized and that will be asked for again ("recheck"). Its sort key `retry_at` is when that is due.
+The sparse index `incomplete` has three partitions: incomplete tickets ("yes"), archived tickets of which something is
+absent or unrecognized and that will be asked for again ("recheck"), and archived tickets whose newer state could not be
+fetched completely yet ("refetch"). Its sort key `retry_at` is when that is due.
 """
 
 import base64
@@ -30,13 +31,13 @@ TICKET_RECORD = "ticket"
 BY_CUSTOMER = "by-customer"
 INCOMPLETE = "incomplete"
 """The index, its partition key, and (below) the partitions."""
-_INCOMPLETE, _RECHECK = "yes", "recheck"
+_INCOMPLETE, _RECHECK, REFETCH = "yes", "recheck", "refetch"
 
 _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
 _NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
 _NOT_HELD = "attribute_not_exists(#legal_hold)"
 _NAME = re.compile(r"#(\w+)")
-_OF_AN_INCOMPLETE_TICKET = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending"})
+_OF_AN_INCOMPLETE_TICKET = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending", "unknown_since"})
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
 
 _to_attribute = TypeSerializer().serialize
@@ -192,18 +193,22 @@ class TicketTable:
             first,
         )
 
-    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
-        """Keep the pending answers of an archived ticket that is being fetched again."""
+    def keep_pending(self, ticket: str, changes: Mapping[str, Any], retry_at: str | None) -> None:
+        """Keep what is pending of an archived ticket that is being fetched again; `retry_at` lists it, None ends that.
+
+        Raises TicketErased, or WriteConflict if the ticket is not archived.
+        """
+        listed = {INCOMPLETE: REFETCH if retry_at else None, "retry_at": retry_at}
         self._update(
             ticket,
-            {"pending": dict(pending) or None, "state": TicketState.ARCHIVED.value},
+            {**changes, **listed, "state": TicketState.ARCHIVED.value},
             frozenset(),
             "#state = :was_archived",
             {":was_archived": TicketState.ARCHIVED.value},
         )
 
     def expire(self, ticket: str, expires_at: int) -> None:
-        """Let an incomplete ticket that the vendor does not know end at `expires_at`, unless it is held."""
+        """Set the TTL of an incomplete ticket that the vendor does not know, unless it is under legal hold."""
         self._update(
             ticket,
             {"expires_at": expires_at},
@@ -219,6 +224,10 @@ class TicketTable:
     def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
         """Return at most `limit` archived tickets that will be asked for again, earliest due first."""
         return self._listed(_RECHECK, limit)
+
+    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
+        """Return at most `limit` archived tickets whose newer state is still to be fetched, earliest due first."""
+        return self._listed(REFETCH, limit)
 
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         """Claim a due ticket and set when it is due next; None removes it from the list.

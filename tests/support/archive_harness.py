@@ -176,7 +176,7 @@ class ArchiveHarness:
         for _ in range(200):
             received += 1
             try:
-                result = self.attempt(wanted)
+                result = self.attempt(replace(wanted, receives=received))
             except RetryableError as error:
                 if received == receives:
                     raise

@@ -302,9 +302,9 @@ class FakeTickets(TicketTable):
         with self.effects.around(f"table.mark_incomplete {ticket}"):
             super().mark_incomplete(ticket, changes, retry_at, first)
 
-    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
+    def keep_pending(self, ticket: str, changes: Mapping[str, Any], retry_at: str | None) -> None:
         with self.effects.around(f"table.keep_pending {ticket}"):
-            super().keep_pending(ticket, pending)
+            super().keep_pending(ticket, changes, retry_at)
 
     def expire(self, ticket: str, expires_at: int) -> None:
         with self.effects.around(f"table.expire {ticket}"):

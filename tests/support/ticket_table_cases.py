@@ -127,7 +127,7 @@ def pending_answers_read_back_until_the_ticket_is_archived(table: TicketTable, e
     assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
     table.archive(item, _state("v1", T2), FIRST)
     assert _known(table, item.ticket).pending == {}
-    table.keep_pending(item.ticket, {"DOCUMENT": pending})
+    table.keep_pending(item.ticket, {"pending": {"DOCUMENT": pending}}, T3)
     assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
 
 

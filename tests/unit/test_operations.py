@@ -139,6 +139,9 @@ class Late:
     def rechecks(self, limit: int) -> list[IncompleteTicket]:
         return []
 
+    def refetches(self, limit: int) -> list[IncompleteTicket]:
+        return []
+
     def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         return True
 

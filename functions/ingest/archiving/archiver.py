@@ -35,7 +35,7 @@ from ticket_archive.keys import details_key, manifest_key
 from ticket_archive.manifest import state_of, version_of, write_manifest
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 from ticket_archive.retention import end_of, is_limited, is_over
-from ticket_archive.table import TicketItem
+from ticket_archive.table import INCOMPLETE, REFETCH, TicketItem
 from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3
@@ -46,6 +46,8 @@ _FIRST_RECHECK = timedelta(hours=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
+_FEWEST_RECEIVES = 5
+"""Deliveries of a message before a ticket counts as unknown, however late the message was received first."""
 
 _FACTS = ("outcome", "disposition", "confidence_score", "risk_code", "customer")
 _DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
@@ -60,6 +62,7 @@ class Result(StrEnum):
     SUPERSEDED = "superseded"
     PENDING = "pending"
     UNKNOWN_TICKET = "unknown_ticket"
+    IN_PROGRESS = "in_progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class ArchiveRequest:
     at least that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized.
     The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
     `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
+    A `hint` leaves nothing behind if the ticket is in progress. `receives` counts the message's deliveries.
     """
 
     ticket: str
@@ -81,6 +85,8 @@ class ArchiveRequest:
     recheck: bool = False
     settle: Collection[ImageType] = ()
     details_first: bool = False
+    hint: bool = False
+    receives: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,8 @@ class Tickets(Protocol):
         """Keep what was fetched of an unfinished ticket."""
         ...
 
-    def keep_pending(self, ticket: str, pending: Mapping[str, Any]) -> None:
-        """Keep the pending answers of an archived ticket."""
+    def keep_pending(self, ticket: str, changes: Mapping[str, Any], retry_at: str | None) -> None:
+        """Keep what is pending of an archived ticket that is being fetched again."""
         ...
 
     def expire(self, ticket: str, expires_at: int) -> None:
@@ -187,6 +193,11 @@ class _Attempt:
         return {"received_at": now, "expires_at": self.expires_at, "attempts": 1, "attempted_at": now}
 
     @property
+    def has_content(self) -> bool:
+        """Whether the ticket is incomplete and some of it is stored."""
+        return self.item.state is TicketState.INCOMPLETE and bool(self.item.details_sha256 or self.item.images)
+
+    @property
     def never_seen(self) -> bool:
         return self.item.fetched_at is None and self.item.attempts == 0
 
@@ -240,10 +251,16 @@ class Archiver:
             unknown = self._unknown(attempt, fetched)
             if unknown is not None:
                 return unknown
+        if isinstance(fetched.errors.get(DETAILS), TicketInProgress) and (
+            request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE)
+        ):
+            return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
         if request.event_id is not None and request.event is not None:
             self._table.put_event(
                 request.ticket, request.event_id, request.received_at, request.event, attempt.expires_at
             )
+        if isinstance(fetched.errors.get(DETAILS), TicketNotFound) and attempt.has_content and attempt.kept is None:
+            attempt, fetched = self._with_content(attempt, fetched)
         if isinstance(fetched.errors.get(DETAILS), TicketInProgress):
             # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
             attempt = replace(attempt, kept=None)
@@ -252,6 +269,11 @@ class Archiver:
         changes = self._changes(attempt, fetched, settlement)
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
+        item = attempt.item
+        if item.state is TicketState.ARCHIVED and item.details_sha256 and not (attempt.kept or fetched.details):
+            # Details are never replaced by none: the archived state stays, and is not fetched again.
+            self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
+            return self._already(item, Result.UNCHANGED)
         first = attempt.item.version is None and attempt.event_id is not None
         return replace(
             self._commit(attempt, {**changes, "event_id": attempt.event_id}),
@@ -329,25 +351,40 @@ class Archiver:
         return ExpiringBucket(self._bucket) if is_limited(expires_at) else self._bucket
 
     def _unknown(self, attempt: _Attempt, fetched: Fetched) -> ArchiveResult | None:
-        """The vendor does not know the ticket: try again for an hour, rarely, and leave no item behind.
+        """Retry an unknown ticket for an hour, then stop without creating an item.
 
-        Returns None if the archive holds details of the ticket, or has an item that must keep what came.
+        For a ticket with an item, the hour begins with the first 404 in a row. Returns None before its end, for an
+        incomplete ticket of which something is stored, and for a recheck.
         """
         item, request = attempt.item, attempt.request
-        if item.details_sha256 is not None and attempt.kept is not None:
-            return None
-        since = min(filter(None, (request.received_at, item.received_at)))
-        age = attempt.now - datetime.fromisoformat(since)
-        if age >= self._unknown_after:
-            if item.state is TicketState.INCOMPLETE:
-                with suppress(WriteConflict):
-                    self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
-            self._publish(item)
-            return ArchiveResult(Result.UNKNOWN_TICKET)
         if attempt.never_seen:
-            pause = min(3 * age, self._unknown_after - age)
-            raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
-        return None
+            age = attempt.now - datetime.fromisoformat(request.received_at)
+            left = self._unknown_after - age
+            if left > timedelta(0) or request.receives < _FEWEST_RECEIVES:
+                pause = min(3 * age, left) if left > timedelta(0) else self._unknown_after / 4
+                raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
+            return ArchiveResult(Result.UNKNOWN_TICKET)
+        since = item.attributes.get("unknown_since")
+        if attempt.has_content or request.recheck or since is None:
+            return None
+        if attempt.now - datetime.fromisoformat(since) < self._unknown_after:
+            return None
+        with suppress(WriteConflict):
+            if item.state is TicketState.ARCHIVED:
+                self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
+            else:
+                self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
+        self._publish(item)
+        return ArchiveResult(Result.UNKNOWN_TICKET)
+
+    def _with_content(self, attempt: _Attempt, fetched: Fetched) -> tuple[_Attempt, Fetched]:
+        """Return the attempt as one that continues what the item holds, and got nothing."""
+        parts = [part for part in self._parts if part == DETAILS or attempt.item.types.get(ImageType(part)) != "stored"]
+        errors = {part: error for part, error in fetched.errors.items() if part in parts}
+        return (
+            replace(attempt, kept=attempt.item, request=replace(attempt.request, event_id=None)),
+            Fetched(errors=errors, observed=dict.fromkeys(parts, Observation(TypeState.FAILED))),
+        )
 
     def _settle(self, attempt: _Attempt, fetched: Fetched) -> Settlement:
         item, request = attempt.item, attempt.request
@@ -377,18 +414,22 @@ class Archiver:
             return Observation(TypeState.STORED if kept.details_sha256 else TypeState.FAILED)
         return Observation(kept.types.get(ImageType(part), TypeState.FAILED))
 
+    @staticmethod
+    def _is_as_before(attempt: _Attempt, kept: TicketItem, fetched: Fetched, part: str) -> bool:
+        """Return whether a recheck of a part failed, or found it unrecognized again, whatever the bytes are now."""
+        state = fetched.observed[part].state
+        again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in kept.unrecognized)
+        images = [[image for image in each.images if image.type == part] for each in (kept, fetched)]
+        return attempt.request.recheck and (state is TypeState.FAILED or (again and images[0] == images[1]))
+
     def _changes(self, attempt: _Attempt, fetched: Fetched, settlement: Settlement) -> dict[str, Any]:
         """Return the item's attributes: what an earlier attempt kept, and what this one fetched."""
         kept = attempt.kept
-        asked = {
-            part
-            for part, observation in fetched.observed.items()
-            if not (attempt.request.recheck and kept is not None and observation.state is TypeState.FAILED)
-        }
+        asked = {part for part in fetched.observed if not (kept and self._is_as_before(attempt, kept, fetched, part))}
         images = [image for image in kept.images if image.type not in asked] if kept else []
         unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
-        images += fetched.images
-        unrecognized += fetched.unrecognized
+        images += [image for image in fetched.images if image.type in asked]
+        unrecognized += [file for file in fetched.unrecognized if file.type in asked]
         order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that was kept
         images.sort(key=lambda image: (order.index(image.type), image.index))
         unrecognized.sort(key=lambda file: order.index(file.type))
@@ -434,25 +475,26 @@ class Archiver:
         for part, error in fetched.errors.items():
             logger.info("part missing", extra={"part": str(part), **describe(error)})
         pending = settlement.only_pending
+        refetch = {} if item.attributes.get(INCOMPLETE) == REFETCH else {"requeues": 0}
+        requeues = 0 if item.state is TicketState.ARCHIVED and refetch else item.requeues
+        unknown = isinstance(fetched.errors.get(DETAILS), TicketNotFound)
+        unknown_since = item.attributes.get("unknown_since", iso(attempt.now)) if unknown else None
         delay = self._delay(settlement, attempt.now)
         retry_in = (
-            delay + _SCHEDULE_MARGIN
-            if pending
-            else max(request.queue_retry_seconds, pause_before_requeue(item.requeues))
+            delay + _SCHEDULE_MARGIN if pending else max(request.queue_retry_seconds, pause_before_requeue(requeues))
         )
         failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
         causes = _causes(item, fetched)
+        retry_at = iso(self._clock() + timedelta(seconds=retry_in))
         try:
             if item.state is TicketState.ARCHIVED:
-                self._table.keep_pending(request.ticket, changes["pending"] or {})
+                kept = {"pending": changes["pending"], "unknown_since": unknown_since, **refetch}
+                self._table.keep_pending(request.ticket, kept, retry_at)
             else:
-                self._table.mark_incomplete(
-                    request.ticket,
-                    {**changes, "complete": False, "resume": request.event_id or item.resume or "", "last_error": code},
-                    iso(self._clock() + timedelta(seconds=retry_in)),
-                    attempt.first,
-                )
+                changes |= {"complete": False, "last_error": code, "unknown_since": unknown_since}
+                changes["resume"] = request.event_id or item.resume or ""
+                self._table.mark_incomplete(request.ticket, changes, retry_at, attempt.first)
         except WriteConflict:
             current = self._table.get(request.ticket)
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
@@ -490,7 +532,7 @@ class Archiver:
                 "pending": None,
             }
             recheck_at = self._recheck_at(attempt, item, state)
-            if result is Result.ARCHIVED:
+            if result is Result.ARCHIVED and not attempt.request.recheck:
                 written["requeues"] = 0
             try:
                 if result is Result.ARCHIVED:

@@ -118,6 +118,7 @@ class MessageProcessor:
         done = ProcessingResult(event.kind.value, event.ticket, event.event_id, event.name)
         if event.kind is EventKind.IN_PROGRESS:
             return done
+        hint = event.kind is EventKind.UNRECOGNIZED
         request = ArchiveRequest(
             event.ticket,
             event.received_at,
@@ -127,14 +128,14 @@ class MessageProcessor:
             # Anyone can post an event in plaintext, so an invented ticket must cost one vendor call and not six. An
             # encrypted event comes from the vendor, or is a replay: its ticket is fetched in parallel at first.
             details_first=not event.encrypted or message.receives > 1,
+            hint=hint,
+            receives=message.receives,
         )
-
-        hint = event.kind is EventKind.UNRECOGNIZED
         done = replace(done, received_at=event.received_at, unrecognized=hint)
         results: list[ProcessingResult] = []
 
         def archive() -> str:
-            results.append(self._archived(done, request, deadline, hint=hint))
+            results.append(self._archived(done, request, deadline))
             return results[-1].result
 
         result = self._idempotency.run(event.event_id, archive)
@@ -152,12 +153,11 @@ class MessageProcessor:
             recheck=request.kind == RECHECK,
             settle=request.settle,
             details_first=message.receives > 1,
+            receives=message.receives,
         )
         return self._archived(ProcessingResult("", request.ticket, kind=request.kind), wanted, deadline)
 
-    def _archived(
-        self, done: ProcessingResult, request: ArchiveRequest, deadline: float, *, hint: bool = False
-    ) -> ProcessingResult:
+    def _archived(self, done: ProcessingResult, request: ArchiveRequest, deadline: float) -> ProcessingResult:
         """Archive the ticket. A hint about a ticket in progress is done.
 
         A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
@@ -167,7 +167,7 @@ class MessageProcessor:
         except TicketErased:
             return replace(done, result=ERASED)
         except TicketIncomplete as error:
-            if hint and TicketInProgress.code in error.causes:
+            if request.hint and TicketInProgress.code in error.causes:
                 return replace(done, result=IN_PROGRESS)
             raise
         if archived.retry_in is not None:

@@ -44,6 +44,10 @@ class Tickets(Protocol):
         """Return the archived tickets to ask for again."""
         ...
 
+    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
+        """Return the archived tickets whose newer state is still to be fetched."""
+        ...
+
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         """Claim one of them."""
         ...
@@ -61,12 +65,15 @@ def requeue(table: Tickets, queue: Queue, now: datetime, max_age: timedelta) -> 
     """Queue every due ticket. Each is claimed before it is sent: a crash in between costs an interval, no ticket."""
     incomplete = table.incomplete(_LIMIT)
     sent = exhausted = rechecked = 0
-    for ticket in (each for each in incomplete if each.retry_at <= iso(now)):
-        over = ticket.received_at < iso(now - max_age)
+    refetches = table.refetches(_LIMIT)
+    for ticket in (each for each in [*incomplete, *refetches] if each.retry_at <= iso(now)):
+        force = ticket in refetches
+        over = _waited(ticket) > max_age if force else ticket.received_at < iso(now - max_age)
         interval = timedelta(seconds=pause_before_requeue(ticket.requeues + 1))
         if not table.postpone(ticket, iso(now + interval)):
             continue
-        _send(queue, ticket_message(ticket.ticket, kind=SCHEDULE, settle=tuple(ImageType) if over else ()), ticket)
+        settle = tuple(ImageType) if over else ()
+        _send(queue, ticket_message(ticket.ticket, kind=SCHEDULE, force=force, settle=settle), ticket)
         if over:
             exhausted += 1
             logger.warning("requeue exhausted", extra={"ticket": ticket.ticket})
@@ -78,6 +85,11 @@ def requeue(table: Tickets, queue: Queue, now: datetime, max_age: timedelta) -> 
             rechecked += 1
     late = sum(ticket.received_at < iso(now - _LATE) for ticket in incomplete)
     return Requeued(sent, exhausted, rechecked, late)
+
+
+def _waited(ticket: IncompleteTicket) -> timedelta:
+    """Return how long a ticket has been on the list at least. An archived ticket was received at any time before."""
+    return timedelta(seconds=sum(pause_before_requeue(each) for each in range(ticket.requeues + 1)))
 
 
 def _send(queue: Queue, body: str, ticket: IncompleteTicket) -> None:

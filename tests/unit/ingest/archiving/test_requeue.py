@@ -30,6 +30,7 @@ class Tickets:
     """The two lists; tickets in `taken` are claimed by another tick."""
 
     listed: list[IncompleteTicket]
+    refetched: list[IncompleteTicket] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     postponed: list[tuple[str, str | None]] = field(default_factory=list)
@@ -39,6 +40,9 @@ class Tickets:
 
     def rechecks(self, limit: int) -> list[IncompleteTicket]:
         return [each for each in self.listed if each.recheck][:limit]
+
+    def refetches(self, limit: int) -> list[IncompleteTicket]:
+        return self.refetched[:limit]
 
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         self.log.append(f"claim {due.ticket}")

@@ -27,6 +27,7 @@ from ticket_archive.clock import iso
 from ticket_archive.errors import (
     RecentlyFetched,
     RetryableError,
+    TicketIncomplete,
     TicketNotFound,
     UnrecognizedResponse,
     VendorUnavailable,
@@ -204,6 +205,9 @@ class TestCostsOfStrangers:
         harness = ArchiveHarness()
         harness.vendor.next("details", VendorUnavailable("503"))
         with pytest.raises(RetryableError):
+            harness.run(event())
+        harness.clock.pass_by(3700)
+        with pytest.raises(TicketIncomplete):
             harness.run(event())
         harness.clock.pass_by(3700)
         assert harness.run(event()) is Result.UNKNOWN_TICKET

@@ -41,6 +41,9 @@ class Tickets:
         due = iso(now() - timedelta(minutes=1))
         return [IncompleteTicket("T-9", due, due, 0, recheck=True)]
 
+    def refetches(self, limit: int) -> list[IncompleteTicket]:
+        return []
+
     def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
         return True
 
