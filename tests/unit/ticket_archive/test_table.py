@@ -103,13 +103,17 @@ def test_an_items_repr_shows_no_details() -> None:
 
 def test_due_tickets_are_queried_in_the_order_of_the_index(dynamodb: DynamoDB, table: TicketTable) -> None:
     listed = {"ticket": "T-1", "record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
-    dynamodb.answers({"Items": [wire(listed), wire({**listed, "ticket": "T-2", "requeues": 4})]}, {"Items": []})
+    dynamodb.answers(
+        {"Items": [wire(listed), wire({**listed, "ticket": "T-2", "requeues": 4})]}, {"Items": []}, {"Items": []}
+    )
     found = table.incomplete(1000)
     table.rechecks(1000)
+    table.refetches(1000)
     assert found == [IncompleteTicket("T-1", NOW, THEN, 0), IncompleteTicket("T-2", NOW, THEN, 4)]
     assert [call["ExpressionAttributeValues"] for call in dynamodb.asked] == [
         {":partition": {"S": "yes"}},
         {":partition": {"S": "recheck"}},
+        {":partition": {"S": "refetch"}},
     ]
     assert {(call["IndexName"], call["Limit"]) for call in dynamodb.asked} == {("incomplete", 1000)}
 

@@ -174,7 +174,15 @@ class TestOtherEvents:
         done = harness.do(webhook(event))
 
         assert (done.result, done.unrecognized) == ("in_progress", True)
+        assert harness.house.table.dynamodb.records == {}
         assert harness.house.bucket.manifests(TICKET) == []
+
+    def test_a_hint_about_an_archived_ticket_in_progress_leaves_it_as_it_is(self, harness: ProcessorHarness) -> None:
+        harness.do(webhook())
+        harness.house.has("IN_PROGRESS")
+
+        assert harness.do(harness.later(UNRECOGNIZED[0])).result == "in_progress"
+        assert list(harness.house.table.refetches(10)) == []
 
     def test_a_completion_of_a_ticket_in_progress_is_retried(self, harness: ProcessorHarness) -> None:
         harness.house.has("IN_PROGRESS")

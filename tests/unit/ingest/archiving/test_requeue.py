@@ -113,6 +113,16 @@ def test_a_ticket_at_the_age_limit_is_queued_as_before() -> None:
     assert "settle" not in queue.messages[0]
 
 
+@pytest.mark.parametrize(("requeues", "over"), [(0, False), (11, False), (12, True)])
+def test_an_archived_ticket_with_a_newer_state_is_queued_by_force_until_the_age_limit(
+    requeues: int, over: bool
+) -> None:
+    tickets, queue = Tickets([], [incomplete(requeues=requeues, received=ago(days=90))]), Queue()
+    assert requeue(tickets, queue, NOW, WEEK) == Requeued(tickets=not over, exhausted=over, rechecks=0, late=0)
+    [message] = queue.messages
+    assert (message["kind"], message["force"], "settle" in message) == ("schedule", True, over)
+
+
 @pytest.mark.parametrize(("requeues", "next_at"), [(0, iso(NOW + timedelta(days=1))), (1, None)])
 def test_an_archived_ticket_is_asked_for_again_after_an_hour_and_a_day(requeues: int, next_at: str | None) -> None:
     tickets, queue = Tickets([incomplete(recheck=True, requeues=requeues, received=ago(days=30))]), Queue()

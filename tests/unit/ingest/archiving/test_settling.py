@@ -1,5 +1,6 @@
 """Every ticket settles: whatever the vendor answers, and whenever, it ends archived with what there was."""
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.archiving.archiver import Result
+from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
 from tests.support.archive_harness import (
@@ -181,12 +183,111 @@ class TestEnds:
         assert list(harness.table.rechecks(10)) == []
         harness.check()
 
+    def test_a_recheck_that_finds_other_unrecognized_bytes_changes_nothing(self) -> None:
+        harness = ArchiveHarness()
+        harness.has()
+        pages = itertools.count()
+        harness.vendor.images_of[TICKET, PORTRAIT] = lambda: UnrecognizedResponse("html", b"<p>%d" % next(pages))  # type: ignore[assignment]
+        harness.vendor.details_of[TICKET] = lambda: UnrecognizedResponse("details_not_json", b"<p>%d" % next(pages))  # type: ignore[assignment]
+        harness.deliver(event())
+        before = harness.table[TICKET]
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        assert harness.table[TICKET].unrecognized == before.unrecognized
+        assert len(harness.bucket.manifests(TICKET)) == 1
+
+    def test_the_second_recheck_is_the_last_even_if_the_first_one_found_something(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.vendor.images_of[TICKET, PORTRAIT] = lambda: UnrecognizedResponse("html", b"<p>")  # type: ignore[assignment]
+        harness.deliver(event())
+        for found in ("s", "t"):
+            harness.clock.pass_by(86_500)
+            requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+            assert len(harness.queue.sent) == 1
+            harness.vendor.images_of[TICKET, PORTRAIT] = [picture(found), InlineFile(b"<svg>", None)]
+            harness.vendor.images_of[TICKET, SELFIES] = [picture(found)]
+            harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        assert list(harness.table.rechecks(10)) == []
+
+    def test_a_recheck_of_a_ticket_in_progress_changes_nothing(self) -> None:
+        harness = ArchiveHarness()
+        harness.vendor.details_of[TICKET] = VendorUnavailable("503")  # type: ignore[assignment]
+        with pytest.raises(RetryableError):
+            harness.run(event())
+        harness.attempt(request(settle=tuple(ImageType)))
+        harness.has("IN_PROGRESS")
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        assert harness.table[TICKET].state is TicketState.ARCHIVED
+        harness.check()
+
     def test_a_recheck_that_fails_changes_nothing(self) -> None:
         harness = ArchiveHarness()
         harness.has(images={DOCUMENT: [picture("d")]})
         harness.deliver(event())
         harness.vendor.next(SELFIES, VendorUnavailable("503"))
         assert harness.run(request(recheck=True)) is Result.UNCHANGED
+
+
+class TestANewerStateOfAnArchivedTicket:
+    @pytest.fixture
+    def harness(self) -> ArchiveHarness:
+        """Archived as accepted; since rejected, while the vendor does not answer for one type."""
+        made = ArchiveHarness()
+        made.has()
+        made.run(event("e1"))
+        made.clock.pass_by(90 * 86_400)
+        made.has("REJECTED")
+        made.vendor.images_of[TICKET, PORTRAIT] = lambda: VendorUnavailable("503")  # type: ignore[assignment]
+        with pytest.raises(TicketIncomplete):
+            made.run(event("e2"))
+        assert made.outcomes() == ["ACCEPTED"]
+        return made
+
+    def requeued(self, harness: ArchiveHarness) -> str:
+        [due] = harness.table.refetches(10)
+        harness.clock.pass_by(86_500)
+        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+        [(body, _)] = harness.queue.sent
+        harness.queue.sent.clear()
+        assert due.ticket == TICKET
+        return body
+
+    def test_is_fetched_again_by_the_schedule(self, harness: ArchiveHarness) -> None:
+        harness.has("REJECTED")
+        body = self.requeued(harness)
+        assert "settle" not in json.loads(body)
+        assert harness.deliver_message(body, harness.processor()).result == "archived"
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
+        assert list(harness.table.refetches(10)) == []
+        harness.check()
+
+    def test_is_archived_with_what_there_is_after_the_age_limit(self, harness: ArchiveHarness) -> None:
+        for _ in range(20):
+            body = self.requeued(harness)
+            if "settle" in json.loads(body):
+                break
+            with pytest.raises(TicketIncomplete):
+                harness.attempt(request(force=True))
+        assert harness.deliver_message(body, harness.processor()).incomplete
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
+        assert list(harness.table.refetches(10)) == []
+        harness.check()
+
+    def test_is_given_up_after_the_age_limit_without_details(self, harness: ArchiveHarness) -> None:
+        harness.vendor.details_of[TICKET] = VendorUnavailable("503")  # type: ignore[assignment]
+        assert harness.run(request(force=True, settle=tuple(ImageType))) is Result.UNCHANGED
+        assert harness.table[TICKET].outcome == "ACCEPTED"
+        assert list(harness.table.refetches(10)) == []
+        harness.check()
+
+    def test_is_given_up_after_an_hour_of_404(self, harness: ArchiveHarness) -> None:
+        del harness.vendor.details_of[TICKET]
+        with pytest.raises(TicketIncomplete):
+            harness.run(request(force=True))
+        harness.clock.pass_by(3700)
+        assert harness.run(request(force=True)) is Result.UNKNOWN_TICKET
+        assert harness.table[TICKET].outcome == "ACCEPTED"
+        assert list(harness.table.refetches(10)) == []
 
 
 class TestCostsOfStrangers:
@@ -213,6 +314,34 @@ class TestCostsOfStrangers:
         assert harness.run(event()) is Result.UNKNOWN_TICKET
         assert harness.table[TICKET].expires_at is not None
         assert list(harness.table.incomplete(10)) == []
+
+    def test_a_404_drops_nothing_of_a_ticket_that_is_partly_stored(self) -> None:
+        harness = ArchiveHarness()
+        harness.has()
+        harness.vendor.next(DOCUMENT, VendorUnavailable("503"))
+        with pytest.raises(RetryableError):
+            harness.run(event("e1"))
+        stored = harness.table[TICKET]
+        for _ in range(3):
+            harness.clock.pass_by(3700)
+            harness.vendor.next("details", TicketNotFound("404"))
+            with pytest.raises(TicketIncomplete):
+                harness.run(event("e2"))
+            item = harness.table[TICKET]
+            assert (item.images, item.details_sha256) == (stored.images, stored.details_sha256)
+            assert len(harness.table.incomplete(10)) == 1
+        harness.has("REJECTED")
+        harness.clock.pass_by(60)
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        assert harness.outcomes() == ["REJECTED"]
+        harness.check()
+
+    def test_an_unknown_ticket_that_is_first_processed_late_is_tried_for_an_hour(self) -> None:
+        harness = ArchiveHarness()
+        arrived = event(received_at=iso(harness.clock() - timedelta(hours=3)))
+        began = harness.clock()
+        assert harness.deliver(arrived).result is Result.UNKNOWN_TICKET
+        assert timedelta(hours=1) <= harness.clock() - began < timedelta(minutes=70)
 
     def test_an_event_received_before_the_last_fetch_asks_nothing(self) -> None:
         harness = ArchiveHarness()

@@ -347,13 +347,13 @@ class TestWhatIsCounted:
 
         assert counted() == {"MessagesProcessed": 1, "TicketsArchived": 1}
 
-    def test_is_a_ticket_that_the_vendor_does_not_know_as_ignored(self, harness: SqsHarness) -> None:
+    def test_an_unknown_ticket_is_counted_as_such(self, harness: SqsHarness) -> None:
         event = {"ticket": "T-unknown", "event": "ticket.verification.completed"}
         harness.archive.clock.pass_by(7200)
 
-        harness.handle(sqs_record(webhook(event)))
+        harness.handle(sqs_record(webhook(event), receives=5))
 
-        assert counted() == {"MessagesProcessed": 1, "EventsIgnored": 1}
+        assert counted() == {"MessagesProcessed": 1, "UnknownTickets": 1}
 
     def test_is_storage_that_fails(self, harness: SqsHarness) -> None:
         fails_with(harness, "T-0", ConnectionError("x"))
