@@ -149,7 +149,7 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
 
 
 def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
-    """GIVEN a ticket that is archived anew, WHEN it is erased before the vendor has answered, THEN it is gone."""
+    """GIVEN a ticket that is archived again, WHEN it is erased before the vendor has answered, THEN it is gone."""
     ticket = ticket_at(stack, 2)
     stack.post(ticket)
     archived(stack, ticket)
