@@ -189,9 +189,10 @@ class TicketArchive:
             if response.status_code != 202:
                 raise _error(response)
             pause = int(response.headers["Retry-After"])
-            if time.monotonic() + pause > deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise TicketPending(pause, response.json()["missing"])
-            time.sleep(pause)
+            time.sleep(min(pause, left))
 
     def _send(self, url: str) -> requests.Response:
         request = AWSRequest("GET", url)

@@ -43,7 +43,7 @@ from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger, metrics
 
-RETRY_MIN, RETRY_MAX = 5, 900
+RETRY_MIN, RETRY_MAX = 5, 30
 """Bounds of Retry-After, in seconds, for a ticket that is not archived yet."""
 
 snapshot.reseed_after_restore()
@@ -214,7 +214,10 @@ def _issued(urls: list[PresignedUrl]) -> None:
 
 
 def _retry_after(item: TicketItem, moment: datetime) -> int:
-    """Return the seconds until an incomplete ticket's next attempt; before that nothing changes."""
+    """Return the seconds until a client should ask again.
+
+    `retry_at` is when the schedule takes the ticket; the queue, or a webhook, may complete it long before.
+    """
     retry_at = item.attributes.get("retry_at")
     left = (datetime.fromisoformat(retry_at) - moment).total_seconds() if retry_at else 0
     return max(RETRY_MIN, min(RETRY_MAX, int(left) + 1))

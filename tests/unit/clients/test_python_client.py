@@ -120,10 +120,18 @@ def test_an_image_is_downloaded_without_the_signature_and_its_hash_is_checked(
         archive.download(listed)
 
 
-def test_a_pending_ticket_is_asked_for_again_after_retry_after(
-    archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("retry_at", "wait", "pause"), [(None, 60, 5), ("2999-01-01T00:00:00.000000Z", 60, 30), (None, 2, 2)]
+)
+def test_a_pending_ticket_is_asked_for_again_within_the_wait(
+    archive: client.TicketArchive,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    retry_at: str | None,
+    wait: int,
+    pause: int,
 ) -> None:
-    world.tickets.add(incomplete(retry_at=None))
+    world.tickets.add(incomplete(retry_at=retry_at))
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -135,8 +143,8 @@ def test_a_pending_ticket_is_asked_for_again_after_retry_after(
     with pytest.raises(client.TicketPending):
         archive.ticket(TICKET)
     assert slept == []
-    assert archive.ticket(TICKET, wait=60).state == "archived"
-    assert slept == [5]
+    assert archive.ticket(TICKET, wait=wait).state == "archived"
+    assert slept == [pytest.approx(pause, abs=0.5)]
 
 
 def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive, world: World) -> None:
