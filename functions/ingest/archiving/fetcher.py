@@ -28,9 +28,8 @@ from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, Un
 T = TypeVar("T")
 StoredFile = StoredImage | UnrecognizedFile
 
-STORE_SECONDS = 4.0
-"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does.
-"""
+STORE_SECONDS = 1.0
+"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does."""
 
 
 class Vendor(Protocol):

@@ -30,7 +30,7 @@ from ticket_archive.errors import (
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import append_log_keys, describe, logger
 
-LEFT_FOR_STORING = 8.0
+LEFT_FOR_STORING = 10.0
 """Seconds before the end of the invocation at which calls to the vendor end, so that what they returned is stored."""
 LEAST_FOR_A_TICKET = 4.0
 """Seconds that must be left for the vendor, or a message is not begun."""

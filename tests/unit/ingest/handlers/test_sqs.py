@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from ingest import dependencies
+from ingest.archiving.fetcher import STORE_SECONDS
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers.sqs import SOON
 from ingest.threads import ContextThreadPool
@@ -208,6 +209,15 @@ class TestABatch:
 
         assert harness.handle(sqs_record(ticket_message("T-0"))) == []
         assert ended.is_set()
+
+
+def test_the_last_store_ends_before_the_invocation_does() -> None:
+    config: Any = dependencies._BATCH
+    attempts = config.retries["total_max_attempts"]
+    pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's standard mode, with the most jitter
+    longest = attempts * (config.connect_timeout + config.read_timeout) + pauses
+
+    assert STORE_SECONDS + longest <= sqs_handler.LEFT_FOR_STORING
 
 
 class TestAPause:
