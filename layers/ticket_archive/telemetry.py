@@ -1,7 +1,8 @@
 """The logger and the metrics of both functions.
 
-Every line from a webhook to its manifest has the key `correlation_id`: the id of the webhook's SQS message. For a
-request to the retrieval API it is API Gateway's request id.
+Every line about a queue message has the key `correlation_id`: the id that SQS gave the message. A ticket that settles
+later, or that the schedule queues again, gets a new message; the line that says so has its id, and `ticket` leads
+through them all. For a request to the retrieval API it is API Gateway's request id.
 
 Logs hold identifiers and codes. Exceptions of libraries may quote their input (a name, a URL, a whole item), so their
 text is never logged: type, AWS error code and place are. At DEBUG, botocore logs bodies and headers, and urllib3 logs
@@ -54,11 +55,6 @@ metrics = Metrics(namespace="TicketArchive", service=SERVICE)
 def append_log_keys(**identifiers: str) -> None:
     """Add keys to every line that is logged from here on in this context (`contextvars`)."""
     logger.thread_safe_append_keys(**identifiers)
-
-
-def current_log_keys() -> dict[str, str]:
-    """Return the keys that are on every line in this context."""
-    return dict(logger.thread_safe_get_current_keys())
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
-from ticket_archive.telemetry import append_log_keys
+from ticket_archive.telemetry import append_log_keys, logger
 
 QUARANTINED = "quarantined"
 QUARANTINED_AGAIN = "quarantined_again"
@@ -171,7 +171,9 @@ class MessageProcessor:
                 return replace(done, result=IN_PROGRESS)
             raise
         if archived.retry_in is not None:
-            self._queue.send(ticket_message(request.ticket, kind=SETTLE, force=archived.force), archived.retry_in)
+            body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
+            message_id = self._queue.send(body, archived.retry_in)
+            logger.info("settle scheduled", extra={"correlation_id": message_id, "delay": archived.retry_in})
         new = archived.result is Result.ARCHIVED
         resumed = done.kind in (SETTLE, SCHEDULE)  # for a webhook whose own message is done
         return replace(

@@ -11,6 +11,7 @@ from ingest.archiving.processor import Message, ProcessingResult, Quarantine
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
 from tests.support.fakes import FakeQueue
+from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
@@ -122,8 +123,11 @@ class TestACompletion:
 
     def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
         harness.house.vendor.next("DOCUMENT", ())
-        assert harness.do(webhook()).result == "pending"
+        with log_lines() as lines:
+            assert harness.do(webhook()).result == "pending"
 
+        [line] = lines.saying("settle scheduled")
+        assert (line["correlation_id"], line["ticket"]) == ("message-1", TICKET)
         [(body, delay)] = harness.queue.sent
         assert (json.loads(body)["ticket"], 0 < delay <= 900) == (TICKET, True)
         assert harness.do(body).result == "archived"
