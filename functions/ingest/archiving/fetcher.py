@@ -29,7 +29,7 @@ T = TypeVar("T")
 StoredFile = StoredImage | UnrecognizedFile
 
 STORE_SECONDS = 1.0
-"""After a ticket's deadline, no store is begun once this much time has passed: stores end before the invocation does."""
+"""No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
 
 class Vendor(Protocol):
