@@ -70,7 +70,7 @@ def _known(table: TicketTable, ticket: str) -> TicketItem:
 def _listed(table: TicketTable, ticket: str, expected: IncompleteTicket | None) -> bool:
     """Return whether a list comes to say so: an index follows its table a little later."""
     for _ in range(50):
-        listed = [*table.incomplete(1000), *table.rechecks(1000)]
+        listed = [*table.incomplete(1000), *table.rechecks(1000), *table.refetches(1000)]
         found = next((waiting for waiting in listed if waiting.ticket == ticket), None)
         if found == expected:
             return True
@@ -139,6 +139,16 @@ def an_archived_ticket_may_be_listed_to_be_asked_for_again(table: TicketTable, e
     assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
     assert table.postpone(due, None)
     assert _listed(table, item.ticket, None)
+
+
+def an_archived_ticket_with_a_newer_state_is_listed_until_that_is_over(table: TicketTable, erase: Erase) -> None:
+    item = _archived(table)
+    table.keep_pending(item.ticket, {"unknown_since": T2, "requeues": 0}, T3)
+    assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
+    assert _known(table, item.ticket).attributes["unknown_since"] == T2
+    table.keep_pending(item.ticket, {"unknown_since": None}, None)
+    assert _listed(table, item.ticket, None)
+    assert "unknown_since" not in _known(table, item.ticket).attributes
 
 
 def a_customers_tickets_are_listed_in_every_state(table: TicketTable, erase: Erase) -> None:
@@ -330,6 +340,7 @@ CASES: Sequence[Case] = (
     unrecognized_files_and_what_is_missing_read_back,
     pending_answers_read_back_until_the_ticket_is_archived,
     an_archived_ticket_may_be_listed_to_be_asked_for_again,
+    an_archived_ticket_with_a_newer_state_is_listed_until_that_is_over,
     a_customers_tickets_are_listed_in_every_state,
     a_ticket_that_the_vendor_does_not_know_ends,
     a_legal_hold_is_not_lifted,
