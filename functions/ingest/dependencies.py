@@ -32,9 +32,9 @@ from ticket_archive.metrics import Metric, MetricBuffer
 from ticket_archive.table import TicketTable
 from ticket_archive.webhook_credentials import WebhookCredentials
 
-CALLS_AT_ONCE = 16
+MAX_CONCURRENT_CALLS = 16
 """Concurrent calls to the vendor and to S3 of one invocation; the description of VendorMaxConcurrency names it too."""
-TICKETS_AT_ONCE = 10
+MAX_CONCURRENT_TICKETS = 10
 
 _DELIVERIES = timedelta(hours=2)
 """Longer than a queued ticket is delivered again and again."""
@@ -44,7 +44,7 @@ _BATCH = Config(
     read_timeout=3,
     # Two attempts and the pause between them take 9 seconds at most: the last store ends before the invocation does.
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=CALLS_AT_ONCE + TICKETS_AT_ONCE,
+    max_pool_connections=MAX_CONCURRENT_CALLS + MAX_CONCURRENT_TICKETS,
 )
 _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 """API Gateway gives up after 29 seconds."""
@@ -94,7 +94,7 @@ def webhook() -> WebhookDependencies:
 def sqs() -> SqsDependencies:
     """Return the SQS handler's dependencies."""
     settings = IngestSettings.read(os.environ)
-    calls = ContextThreadPool(CALLS_AT_ONCE, thread_name_prefix="call")
+    calls = ContextThreadPool(MAX_CONCURRENT_CALLS, thread_name_prefix="call")
     dynamodb, queues = _client("dynamodb"), _client("sqs")
     metric_buffer = MetricBuffer()
     bucket = Bucket(_client("s3"), settings.bucket_name, on_put=lambda: metric_buffer.add(Metric.OBJECTS_PUT))
@@ -106,7 +106,7 @@ def sqs() -> SqsDependencies:
     vendor = Preventor(
         settings.vendor_url,
         secrets.vendor_credential,
-        HttpClient(pool_size=CALLS_AT_ONCE),
+        HttpClient(pool_size=MAX_CONCURRENT_CALLS),
         settings.image_hosts,
         settings.vendor_user_agent,
         observe=VendorCalls(metric_buffer),

@@ -32,8 +32,8 @@ from retrieval.models import (
 from retrieval.presign import PresignedUrl
 from ticket_archive import snapshot
 from ticket_archive.clock import now
-from ticket_archive.details import ANSWER_LIMIT
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
+from ticket_archive.details import RESPONSE_LIMIT
 from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
@@ -85,7 +85,7 @@ def get_details(ticket: TicketId) -> Response[str]:
     if not item.attributes.keys() & set(DETAILS_ATTRIBUTES):
         raise ServiceError(404, "no_details")
     audit.note(details_sha256=item.details_sha256)
-    if item.details_bytes <= ANSWER_LIMIT or "details_key" not in item.attributes:
+    if item.details_bytes <= RESPONSE_LIMIT or "details_key" not in item.attributes:
         return Response(200, content_types.APPLICATION_JSON, read_details_of(item, dependencies.bucket).decode())
     signed = dependencies.presigner.details(item.attributes["details_key"])
     _issued([signed])

@@ -28,7 +28,7 @@ def write(event: Mapping[str, Any], status: int) -> None:
     context = event["requestContext"]
     identity = context.get("identity") or {}
     _logger.info(
-        "answered",
+        "request audited",
         audit={
             "caller": identity.get("userArn"),
             "account": identity.get("accountId"),

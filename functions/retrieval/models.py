@@ -45,7 +45,7 @@ ImageTypes = Annotated[
 ]
 ExpiresIn = Annotated[
     int | None,
-    Query(ge=LIFE_MIN, le=LIFE_MAX, description="Seconds that URLs shall live; `expires_at` tells when they end."),
+    Query(ge=LIFE_MIN, le=LIFE_MAX, description="Lifetime of the URLs in seconds; `expires_at` tells when they end."),
 ]
 AskedDisposition = Annotated[
     Disposition,

@@ -19,5 +19,5 @@ def client(service: str, config: Config) -> Any:
 
 @cache
 def session() -> boto3.Session:
-    """Return the session of all clients, which share its credentials and what it has read of the services' models."""
+    """Return the session that all clients share, with its credentials and loaded service models."""
     return boto3.Session()

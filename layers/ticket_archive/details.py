@@ -28,7 +28,7 @@ NATIVE_LIMIT = 300_000
 """Bytes that the map may take in DynamoDB's JSON, which is longer than what the item's 400 KB count."""
 PACKED_LIMIT = 300_000
 """Bytes of an item that the compressed form may take."""
-ANSWER_LIMIT = 1_000_000
+RESPONSE_LIMIT = 1_000_000
 """Bytes of JSON that always fit into a function's response: Lambda allows 6 MB, and escaping may multiply JSON by six.
 Larger details are an object of their own, so that a URL can lead to it."""
 
@@ -121,7 +121,7 @@ def place(ticket: str, details: Details) -> Placement:
     if details.native and details.value is not None:
         return Placement({"details": details.value})
     packed = gzip.compress(details.raw, mtime=0)  # without the time, the same details are the same object
-    if len(packed) <= PACKED_LIMIT and details.size <= ANSWER_LIMIT:
+    if len(packed) <= PACKED_LIMIT and details.size <= RESPONSE_LIMIT:
         return Placement({"details_packed": packed})
     key = details_key(ticket, details.sha256)
     return Placement({"details_key": key}, key, packed)

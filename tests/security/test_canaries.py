@@ -246,7 +246,7 @@ def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> No
     assert len(dead) == len(back)
     assert len(quarantined) == 3
     assert log.count("UrlsIssued") >= 2
-    for said in ("webhook accepted", "retry scheduled", "webhook rejected", "answered", "incomplete tickets"):
+    for said in ("webhook accepted", "retry scheduled", "webhook rejected", "request audited", "incomplete tickets"):
         assert f'"{said}"' in log, said
     # AND no marked value is in the logs, which include errors and metrics,
     assert set(MARK.findall(log)) == set()

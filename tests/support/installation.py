@@ -87,7 +87,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Install
     """Give the handlers an installation's dependencies, at log level DEBUG."""
     with ContextThreadPool(16, "call") as calls:
         installation = Installation(calls)
-        monkeypatch.setattr(sqs_handler, "TICKETS_AT_ONCE", at_once)
+        monkeypatch.setattr(sqs_handler, "MAX_CONCURRENT_TICKETS", at_once)
         monkeypatch.setattr(dependencies, "sqs", lambda: installation.sqs)
         made = dependencies.WebhookDependencies(cast("Any", installation.harness.queue), lambda: None)
         monkeypatch.setattr(dependencies, "webhook", lambda: made)

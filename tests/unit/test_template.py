@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from bench import memory
-from ingest.dependencies import CALLS_AT_ONCE, TICKETS_AT_ONCE
+from ingest.dependencies import MAX_CONCURRENT_CALLS, MAX_CONCURRENT_TICKETS
 from ingest.messaging.backoff import LONGEST_PAUSE
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.settings import IngestSettings
@@ -83,10 +83,10 @@ def test_event_source_has_bounded_concurrency_and_reports_failed_messages(templa
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["TicketQueue", "Arn"]}
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "VendorMaxConcurrency"}}
-    assert mapping["BatchSize"] == TICKETS_AT_ONCE == 10
+    assert mapping["BatchSize"] == MAX_CONCURRENT_TICKETS == 10
     assert "MaximumBatchingWindowInSeconds" not in mapping
     assert [int(each) for each in re.findall(r"\d+", parameter("VendorMaxConcurrency")["Description"])] == [
-        CALLS_AT_ONCE
+        MAX_CONCURRENT_CALLS
     ]
     assert (parameter("VendorMaxConcurrency")["MinValue"], parameter("VendorMaxConcurrency")["MaxValue"]) == (2, 1000)
 

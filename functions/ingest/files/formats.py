@@ -26,18 +26,17 @@ HEAD_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """A format that is served. `extension` has no dot; `inline` formats are safe for a browser to show."""
+    """A format that is served. `extension` has no dot."""
 
     content_type: str
     extension: str
-    inline: bool = False
 
 
-JPEG = FileFormat("image/jpeg", "jpg", inline=True)
-PNG = FileFormat("image/png", "png", inline=True)
-WEBP = FileFormat("image/webp", "webp", inline=True)
-GIF = FileFormat("image/gif", "gif", inline=True)
-AVIF = FileFormat("image/avif", "avif", inline=True)
+JPEG = FileFormat("image/jpeg", "jpg")
+PNG = FileFormat("image/png", "png")
+WEBP = FileFormat("image/webp", "webp")
+GIF = FileFormat("image/gif", "gif")
+AVIF = FileFormat("image/avif", "avif")
 TIFF = FileFormat("image/tiff", "tif")
 BMP = FileFormat("image/bmp", "bmp")
 HEIC = FileFormat("image/heic", "heic")

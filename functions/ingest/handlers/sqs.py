@@ -14,7 +14,7 @@ from ingest import dependencies
 from ingest.archiving.archiver import Result
 from ingest.archiving.processor import ERASED, IN_PROGRESS, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
 from ingest.archiving.requeue import SCHEDULE
-from ingest.dependencies import TICKETS_AT_ONCE, SqsDependencies
+from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE
 from ingest.threads import ContextThreadPool
@@ -34,7 +34,7 @@ LEFT_FOR_STORING = 10.0
 """Seconds before the end of the invocation at which calls to the vendor end, so that what they returned is stored."""
 LEAST_FOR_A_TICKET = 4.0
 """Seconds that must be left for the vendor, or a message is not begun."""
-SOON = 2
+SHORT_RETRY_DELAY = 2
 """Base in seconds of the pause after an attempt that only lacked time or ran beside another one.
 
 It doubles each time, so that the message's deliveries are not used up while the other attempt runs.
@@ -57,7 +57,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
     resources.idempotency.begin_invocation(context)
     deadline = clock.monotonic_in(context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_STORING)
-    with ContextThreadPool(TICKETS_AT_ONCE, thread_name_prefix="ticket") as tickets:
+    with ContextThreadPool(MAX_CONCURRENT_TICKETS, thread_name_prefix="ticket") as tickets:
         in_flight: dict[str, Future[bool]] = {
             record["messageId"]: tickets.submit(_process, resources, SQSRecord(record), deadline)
             for record in event["Records"]
@@ -166,7 +166,7 @@ _ALARMING = {
 
 
 def _pause(error: Exception, receives: int, retry_delay: float) -> int:
-    base = SOON if isinstance(error, DeadlineExceeded | WriteConflict) else retry_delay
+    base = SHORT_RETRY_DELAY if isinstance(error, DeadlineExceeded | WriteConflict) else retry_delay
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
     return pause_before_delivery(receives, base, retry_after, _random.random())
 

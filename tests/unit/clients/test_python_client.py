@@ -16,7 +16,7 @@ import ticket_archive_client as client
 from retrieval import app
 from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
 from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
-from ticket_archive.details import ANSWER_LIMIT
+from ticket_archive.details import RESPONSE_LIMIT
 from ticket_archive.models import ImageType
 
 API = "https://api.example/v1"
@@ -99,7 +99,7 @@ def test_ticket_and_details_are_returned(archive: client.TicketArchive) -> None:
 def test_large_details_are_downloaded(archive: client.TicketArchive, world: World, api: Api) -> None:
     key = f"tickets/{TICKET}/details/{'d' * 64}.json.gz"
     world.bucket[key] = gzip.compress(b"{}")
-    world.tickets.add(item(details=None, details_key=key, details_bytes=ANSWER_LIMIT + 1))
+    world.tickets.add(item(details=None, details_key=key, details_bytes=RESPONSE_LIMIT + 1))
     api.objects[f"/{key}"] = b'{"a": 1.10}'
 
     assert archive.details(TICKET) == {"a": Decimal("1.10")}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import TICKET, World, item
-from ticket_archive.details import ANSWER_LIMIT, place, read_details
+from ticket_archive.details import RESPONSE_LIMIT, place, read_details
 
 DETAILS = "/tickets/{ticket}/details"
 KEY = f"tickets/{TICKET}/details/{'d' * 64}.json.gz"
@@ -43,14 +43,14 @@ def test_details_from_the_bucket_are_the_same_bytes(call: Call, world: World) ->
 
 def test_details_at_the_limit_are_served_and_above_it_a_signed_url(call: Call, world: World) -> None:
     world.bucket[KEY] = gzip.compress(RAW)
-    world.tickets.add(item(details=None, details_key=KEY, details_bytes=ANSWER_LIMIT))
+    world.tickets.add(item(details=None, details_key=KEY, details_bytes=RESPONSE_LIMIT))
     assert call(DETAILS, {"ticket": TICKET}).headers["Content-Type"] == "application/json"
-    world.tickets.add(item(details=None, details_key=KEY, details_bytes=ANSWER_LIMIT + 1))
+    world.tickets.add(item(details=None, details_key=KEY, details_bytes=RESPONSE_LIMIT + 1))
 
     answer = call(DETAILS, {"ticket": TICKET})
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/vnd.ticket-archive.signed-url+json")
-    assert answer.json["bytes"] == ANSWER_LIMIT + 1
+    assert answer.json["bytes"] == RESPONSE_LIMIT + 1
     url = urlsplit(answer.json["url"])
     assert url.path == f"/{KEY}"
     signed = parse_qs(url.query)
@@ -75,18 +75,18 @@ def test_a_read_of_details_is_audited_by_their_hash(call: Call) -> None:
 @pytest.mark.parametrize("character", ["\x7f", '\\"', "é", "漢", "😀", "\\u0001", "\\\\"])
 def test_details_at_the_limit_fit_into_a_lambda_response(character: str) -> None:
     # GIVEN as much JSON as is served, of the characters that grow most when JSON is put into JSON
-    count = (ANSWER_LIMIT - 10) // len(character.encode())
+    count = (RESPONSE_LIMIT - 10) // len(character.encode())
     raw = f'{{"a":"{character * count}"}}'
 
     # WHEN the runtime escapes everything that it can
     answer = json.dumps({"body": raw})
 
     # THEN it is within Lambda's 6 MB
-    assert len(raw.encode()) <= ANSWER_LIMIT
+    assert len(raw.encode()) <= RESPONSE_LIMIT
     assert len(answer) < 6 * 1024 * 1024
 
 
 def test_details_above_the_limit_are_an_object_however_well_they_compress() -> None:
-    details = read_details(b'{"a": "%s"}' % (b"a" * ANSWER_LIMIT))
+    details = read_details(b'{"a": "%s"}' % (b"a" * RESPONSE_LIMIT))
 
     assert set(place(TICKET, details).attributes) == {"details_key"}

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ticket_archive import details as module
-from ticket_archive.details import ANSWER_LIMIT, ATTRIBUTES, Details, place, read_details, to_json, unpack
+from ticket_archive.details import ATTRIBUTES, RESPONSE_LIMIT, Details, place, read_details, to_json, unpack
 from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
@@ -252,7 +252,9 @@ def test_packed_details_over_their_limit_go_to_the_bucket(
     assert list(place(TICKET, details).attributes) == [attribute]
 
 
-@pytest.mark.parametrize(("size", "attribute"), [(ANSWER_LIMIT, "details_packed"), (ANSWER_LIMIT + 1, "details_key")])
+@pytest.mark.parametrize(
+    ("size", "attribute"), [(RESPONSE_LIMIT, "details_packed"), (RESPONSE_LIMIT + 1, "details_key")]
+)
 def test_details_that_no_response_can_hold_go_to_the_bucket(size: int, attribute: str) -> None:
     body = b'{"a": "%s"}' % (b"x" * (size - 9))
     assert len(body) == size

@@ -13,7 +13,7 @@ import pytest
 from ingest import dependencies
 from ingest.archiving.fetcher import STORE_SECONDS
 from ingest.handlers import sqs as sqs_handler
-from ingest.handlers.sqs import SOON
+from ingest.handlers.sqs import SHORT_RETRY_DELAY
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, webhook
 from tests.support.fakes import FakeContext, FakeQueue, sqs_record
@@ -161,7 +161,7 @@ class TestABatch:
         assert failed == [record["messageId"] for record in records]
         assert harness.archive.effects.named("table") == []
         assert harness.archive.effects.named("vendor") == []
-        assert set(harness.queue.pauses.values()) == {SOON}
+        assert set(harness.queue.pauses.values()) == {SHORT_RETRY_DELAY}
 
     def test_with_the_same_event_twice_archives_it_once(self, harness: SqsHarness) -> None:
         body = webhook({"ticket": "T-0", "event": "ticket.verification.completed"})
