@@ -22,10 +22,14 @@ settings.load_profile("default")
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of the local stack first, all on one worker: they share one stack, and take the longest."""
-    items.sort(key=lambda item: "stack" not in item.keywords)
+    items.sort(key=lambda item: not _uses_the_stack(item))
     for item in items:
-        if "stack" in item.keywords:
+        if _uses_the_stack(item):
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+def _uses_the_stack(item: pytest.Item) -> bool:
+    return item.get_closest_marker("stack") is not None or "stack" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)
