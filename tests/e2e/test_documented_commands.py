@@ -104,7 +104,7 @@ def test_make_has_the_targets_and_local_has_their_options() -> None:
     with_variables = [command[1:] for command in words("make") if len(command) > 2]
     called = set[str]()
     for arguments in [plain, *with_variables]:
-        planned = run(["make", "--dry-run", *arguments], cwd=ROOT)
+        planned = run(["make", "--dry-run", "ARGS=", *arguments], cwd=ROOT)
         assert planned.returncode == 0, planned.stderr
         called |= set(re.findall(r"^\.venv/bin/python -m (local .*)", planned.stdout, re.MULTILINE))
 
@@ -271,7 +271,8 @@ def test_deployments_reach_their_change_set(environment: dict[str, str], new_fol
         done = run([*command, *given], cwd=folder, env={**environment, "HOME": str(folder)})
         return None if "arn:aws:cloudformation" in done.stdout else f"{' '.join(command)}\n{done.stderr}"
 
-    assert failures(deploy, sorted(commands)) == []
+    # One after the other: sam names change sets by the second, and two commands may be for one stack.
+    assert [failure for command in sorted(commands) if (failure := deploy(command))] == []
 
 
 @pytest.mark.stack

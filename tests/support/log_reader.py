@@ -44,7 +44,7 @@ class LogReader:
                 self.done[ticket] += 1
             if record["result"] == "pending":
                 self.pending.add(ticket)
-            elif record["result"] == "archived":
+            elif record["result"] in ("archived", "unchanged", "already_archived"):
                 self.pending.discard(ticket)
         elif record["message"] == "retry scheduled":
             self.set_visibility_timeout[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
