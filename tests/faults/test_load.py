@@ -169,7 +169,7 @@ def _wait(log: LogReader, sent: list[WebhookRequest]) -> None:
     """Until each of these messages was done, as the functions say: a queue shared with other tests is never empty."""
     wanted = Counter(parcel.ticket or "" for parcel in sent)
 
-    ends_at = time.monotonic() + 240
+    ends_at = time.monotonic() + 420
     while not log.look().done >= wanted or log.pending & wanted.keys():
         missing = f"not done: {wanted - log.done}; pending: {log.pending}"
         assert time.monotonic() < ends_at, f"{missing}; retried: {log.set_visibility_timeout}"
