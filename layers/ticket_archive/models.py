@@ -11,7 +11,7 @@ TICKET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 DETAILS: Final = "DETAILS"
 """The part of a ticket that is not an image type: stands for the details in `UnrecognizedFile.type` and `missing`."""
 
-_TICKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
+_TICKET = re.compile(TICKET_PATTERN, re.ASCII)
 _CUSTOMER_MAX = 256
 
 
