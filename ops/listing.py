@@ -22,8 +22,11 @@ class ListState(StrEnum):
     NOT_COMPLETE = "not-complete"  # archived without something that the vendor never delivered
     NO_OUTCOME = "no-outcome"
     HELD = "held"
+    OUTDATED = "outdated"  # archived, and a newer state is still to be fetched
 
 
+WAITING = (ListState.INCOMPLETE, ListState.OUTDATED)
+"""These have an index."""
 _ARCHIVED = {":archived": {"S": TicketState.ARCHIVED.value}}
 _CONDITIONS = {
     ListState.NOT_COMPLETE: Filter(
@@ -49,9 +52,10 @@ def customers_tickets(table: TicketTable, records: OperatorTable, customer: str,
     return Listing([line(item) for item in records.summaries(found[:limit])], len(found) > limit)
 
 
-def incomplete(table: TicketTable, records: OperatorTable, limit: int) -> Listing:
-    """Return incomplete tickets, the one that is retried next first."""
-    found = [waiting.ticket for waiting in table.incomplete(limit + 1)]
+def waiting(table: TicketTable, records: OperatorTable, state: ListState, limit: int) -> Listing:
+    """Return incomplete or outdated tickets, the one that is retried next first."""
+    listed = table.refetches if state is ListState.OUTDATED else table.incomplete
+    found = [each.ticket for each in listed(limit + 1)]
     return Listing([line(item) for item in records.summaries(found[:limit])], len(found) > limit)
 
 

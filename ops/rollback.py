@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ops.errors import Failure
-
 if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
@@ -22,8 +20,8 @@ class Change:
     revision: str
 
 
-def plan(client: "LambdaClient", function: str) -> Change:
-    """Return the change that rolls a function back. Raises Failure if there is no earlier version."""
+def plan(client: "LambdaClient", function: str) -> Change | None:
+    """Return the change that rolls a function back, or None if there is no earlier version."""
     alias = client.get_alias(FunctionName=function, Name=ALIAS)
     current = alias["FunctionVersion"]
     earlier = [
@@ -33,7 +31,7 @@ def plan(client: "LambdaClient", function: str) -> Change:
         if version["Version"].isdigit() and int(version["Version"]) < int(current)
     ]
     if not earlier:
-        raise Failure(f"{function} has no version before {current}: deploy the earlier code instead")
+        return None
     return Change(function, current, str(max(earlier)), alias["RevisionId"])
 
 

@@ -104,7 +104,13 @@ def rollback(
     context = context_of(ctx)
     stack = context.stack
     client = stack.account.client("lambda")
-    changes = [rolling_back.plan(client, stack.output(each.output)) for each in ([only] if only else Function)]
+    names = [stack.output(each.output) for each in ([only] if only else Function)]
+    changes = [change for name in names if (change := rolling_back.plan(client, name))]
+    first = [name for name in names if name not in {change.function for change in changes}]
+    if not changes:
+        raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
+    for name in first:  # a deployment that changed one function gave the other no version
+        context.note(f"{name} has no earlier version and stays as it is.", "yellow")
     if yes:
         for change in changes:
             rolling_back.apply(client, change)

@@ -51,13 +51,15 @@ def list_(
     context = context_of(ctx)
     if (customer is None) == (state is None and day is None):
         raise Failure("use --customer, or --state and --day", Exit.USAGE)
+    if state is listing.ListState.OUTDATED and day is not None:
+        raise Failure("--state outdated takes no --day", Exit.USAGE)
     if day is not None:
         _check_day(day)
     stack = context.stack
     if customer is not None:
         found = listing.customers_tickets(stack.table, stack.records, customer, limit)
-    elif state is listing.ListState.INCOMPLETE and day is None:
-        found = listing.incomplete(stack.table, stack.records, limit)
+    elif state in listing.WAITING and day is None:
+        found = listing.waiting(stack.table, stack.records, state, limit)
     else:
         with context.progress("Items read", scan_limit) as bar:
             found = listing.scan(stack.records, state, day, limit=limit, scan_limit=scan_limit, progress=bar.move_to)

@@ -22,7 +22,7 @@ from ticket_archive.keys import details_key, image_key, manifest_key
 from ticket_archive.manifest import write_manifest
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
 from ticket_archive.retention import NEVER
-from ticket_archive.table import IncompleteTicket, Page, TicketItem
+from ticket_archive.table import REFETCH, IncompleteTicket, Page, TicketItem
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 JPEG = b"\xff\xd8\xff\xe0" + b"image" * 20
@@ -74,6 +74,10 @@ class FakeStack:
         return [IncompleteTicket(item.ticket, "2026-01-31T13:00:00Z", str(item.received_at), 0) for item in found][
             :limit
         ]
+
+    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
+        found = [item for item in self.items.values() if item.attributes.get("incomplete") == REFETCH]
+        return [IncompleteTicket(item.ticket, "2026-01-31T13:00:00Z", "", 0) for item in found][:limit]
 
     # the table, as operators use it
 

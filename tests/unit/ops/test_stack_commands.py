@@ -224,12 +224,13 @@ def test_one_function_can_be_rolled_back_alone(cli: CliHarness) -> None:
     assert [each["FunctionName"] for each in functions.updates] == ["IngestFunctionName"]
 
 
-def test_rollback_without_an_earlier_version_changes_no_function(cli: CliHarness) -> None:
+def test_rollback_leaves_a_function_without_an_earlier_version_as_it_is(cli: CliHarness) -> None:
     functions = Lambda({"IngestFunctionName": ["9", "10"], "RetrievalFunctionName": ["10"]}, "10")
     cli.stack.clients["lambda"] = functions
 
     result = cli("rollback", "--yes")
 
-    assert result.exit_code == Exit.FAILED
-    assert "RetrievalFunctionName has no version before 10" in result.stderr
-    assert functions.updates == []
+    assert result.exit_code == Exit.OK
+    assert "RetrievalFunctionName has no earlier version" in result.stderr
+    assert [each["FunctionName"] for each in functions.updates] == ["IngestFunctionName"]
+    assert cli("rollback", "--only", "retrieval", "--yes").exit_code == Exit.FAILED

@@ -112,6 +112,16 @@ def test_incomplete_tickets_are_listed_with_the_missing_parts_and_the_reason(cli
     assert "DOCUMENT:html" in cli("list", "--state", "incomplete").stdout
 
 
+def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cli: CliHarness) -> None:
+    cli.stack.add_ticket("current")
+    cli.stack.add_ticket("outdated", incomplete="refetch", last_error="vendor_unavailable")
+
+    [line] = cli.json("list", "--state", "outdated")["tickets"]
+
+    assert (line["ticket"], line["state"], line["last_error"]) == ("outdated", "archived", "vendor_unavailable")
+    assert cli("list", "--state", "outdated", "--day", "2026-01-31").exit_code == Exit.USAGE
+
+
 @pytest.mark.parametrize(
     ("state", "attributes", "outcome"),
     [
