@@ -144,6 +144,13 @@ def details_of_another_ticket(call: Call) -> None:
 
 _OTHER = {"ticket": "11111111-2222-4333-8444-555555555555", "cifcode": "CIF999999"}
 
+
+@RESPONSE_FAULTS.on(DETAILS, frozenset({Endpoint.DETAILS}))
+def details_without_outcome(call: Call) -> None:
+    """Return the details with the outcome under a name that nobody documented."""
+    call.connection.respond(replace(call.normal, body=call.normal.body.replace(b'"flow_status"', b'"verdict"')))
+
+
 # Faults of the token.
 
 RESPONSE_FAULTS.response("token_missing", json_response({}), TOKEN)

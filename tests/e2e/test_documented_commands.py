@@ -8,9 +8,8 @@ import ast
 import json
 import os
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +19,9 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from local.deploy import CACHE, SAM
+from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
+from tests.support.runbooks import AWS, as_typed, run
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
@@ -31,7 +32,6 @@ RUN_ON_THE_STACK = {"./ticket-archive", "aws", "awscurl", "export", "producer", 
 PARSED = {"make", "sam"}
 IN_CONTAINERS = {"curl"}  # docs/sam-local.md: tests/e2e/test_sam_local.py runs them
 
-AWS = ROOT / ".venv-aws" / "bin"
 TICKET_NUMBER = 5200  # of the simulator's tickets: no other test uses it
 AT_ONCE = 3
 BLOCKS_PER_SHELL = 10
@@ -62,13 +62,6 @@ def failures(check: Callable[[T], str | None], of: Iterable[T]) -> list[str]:
     """Return what `check` returns for those that fail, a few at a time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [failure for failure in pool.map(check, of) if failure is not None]
-
-
-def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command; return its output."""
-    if "input" not in options:
-        options["stdin"] = subprocess.DEVNULL
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, **options)
 
 
 def test_every_program_is_tested() -> None:
@@ -178,12 +171,8 @@ def disposable(stack: LocalStack) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def environment(stack: LocalStack, outputs: dict[str, str], disposable: dict[str, str], ticket: str) -> dict[str, str]:
     """The shell's environment: the account, the tools, and the variables that the pages use."""
-    assert (AWS / "aws").exists(), "`make test` installs the AWS command line"
     return {
-        **stack.at.account.settings(),
-        "PATH": f"{AWS}:{SAM.parent}:{os.environ['PATH']}",
-        "REQUESTS_CA_BUNDLE": stack.at.ca_bundle,
-        "SAM_CLI_TELEMETRY": "0",
+        **runbooks.environment(stack),
         "API_URL": stack.at.api_url,  # the output has AWS's own address
         "TICKET": ticket,
         "FUNCTION": stack.functions.list_functions()["Functions"][0]["FunctionName"],
@@ -212,19 +201,6 @@ def new_folder(
         return folder
 
     return make
-
-
-def as_typed(text: str, placeholders: dict[str, str], stack_file: Path) -> str:
-    """Fill in a block's placeholders; do not open a window or wait for a minute."""
-    replaced = {
-        " …": "",
-        "view TICKET": "view TICKET --no-open --keep-seconds 1",
-        "send-test-webhook": f"send-test-webhook --stack-file {stack_file}",  # which has the emulator's URL
-    }
-    text = re.sub(r"^export .*\n", "", text, flags=re.MULTILINE)  # the environment has them
-    for written, typed in replaced.items():
-        text = text.replace(written, typed)
-    return re.sub(r"(?<![\w$.])[A-Z_]{3,}(?!\w)", lambda word: placeholders.get(word[0], word[0]), text)
 
 
 @pytest.mark.stack

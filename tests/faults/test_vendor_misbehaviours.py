@@ -67,6 +67,7 @@ OUTCOMES: Mapping[str, str | Outcomes] = {
     },
     "not_found_as_200": {DETAILS: "ticket_not_found: 404", IMAGES: NOTHING},
     "details_of_another_ticket": "unrecognized_response: other_ticket",
+    "details_without_outcome": OK,
     "unauthorized": "vendor_auth_error: 401",
     "redirect": "invalid_vendor_response: redirect",
     "not_ready": {

@@ -16,6 +16,7 @@ from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
+from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
@@ -24,19 +25,9 @@ from ticket_archive.quarantine import Reason
 from ticket_archive.table import IncompleteTicket
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+EXAMPLES = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("message-1",)}
 OF_CLOUDWATCH = "@"  # the prefix of fields that Logs Insights adds
-
-Line = dict[str, Any]
-
-
-def chapter(name: str) -> str:
-    return TEXT.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-
-
-def sections(text: str) -> dict[str, str]:
-    return {part.partition("\n")[0]: part for part in text.split("\n### ")[1:]}
 
 
 def first_column(table: str) -> set[str]:
@@ -116,11 +107,6 @@ def test_every_link_within_the_page_has_a_target() -> None:
 
 # ─── Queries ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-QUERIES = {
-    name: re.search(r"```logs-insights\n(.+?)```", section, re.DOTALL)[1]  # type: ignore[index]
-    for name, section in sections(chapter("Logs")).items()
-    if "```logs-insights" in section
-}
 FUNCTIONS = {"count", "count_distinct", "latest", "max", "pct", "bin", "ispresent"}
 WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 
@@ -185,26 +171,6 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     webhook_handler.handle({"body": "x"})
 
 
-def value(line: Line, field: str) -> Any:
-    """Return a field as Logs Insights finds it in JSON: dots separate levels."""
-    found: Any = line
-    for name in field.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
-def finds(query: str, lines: list[Line]) -> list[Line]:
-    """Return the lines that pass the query's filters: equalities and `ispresent`, joined by `and`."""
-    for condition in (part for text in re.findall(r"filter (.+)", query) for part in text.split(" and ")):
-        if present := re.fullmatch(r"ispresent\(([\w.]+)\)", condition):
-            lines = [line for line in lines if value(line, present[1]) is not None]
-        else:
-            field, wanted = re.fullmatch(r'([\w.]+) = "(.+)"', condition).groups()  # type: ignore[union-attr]
-            example = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("message-1",)}.get(wanted, (wanted,))
-            lines = [line for line in lines if value(line, field) in example]
-    return lines
-
-
 def fields(query: str) -> set[str]:
     plain = re.sub(r'"[^"]*"|as \w+|sort \w+', "", query)
     names = set(re.findall(r"@?[A-Za-z][\w.]*", plain)) - FUNCTIONS - WORDS
@@ -216,7 +182,7 @@ OF_THE_PLATFORM = {"Time and memory"}  # REPORT lines, which Lambda itself write
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
 def test_a_query_finds_lines_that_the_code_writes(name: str, lines: list[Line]) -> None:
-    assert finds(QUERIES[name], lines)
+    assert finds(QUERIES[name], lines, **EXAMPLES)
 
 
 # Keys of errors of other services, which the fixture does not cause.
@@ -225,7 +191,7 @@ OF_ERRORS = {"aws_code", "aws_operation", "detail"}
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
 def test_a_querys_fields_are_keys_of_the_lines_it_finds(name: str, lines: list[Line]) -> None:
-    found = finds(QUERIES[name], lines)
+    found = finds(QUERIES[name], lines, **EXAMPLES)
     if name == "Follow one ticket":  # from the first line to the last, whatever became of it
         found = lines
     if name == "Follow one message":
