@@ -1,9 +1,8 @@
-"""The chapters, commands and queries of docs/operations.md, and a shell in which its commands are typed as they stand."""
+"""Chapters, commands and queries of docs/operations.md, and a shell in which commands are typed as they stand."""
 
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,7 @@
 """Facts of docs/operations.md: alarms, reasons, codes, metrics, numbers, and queries that find log lines."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,7 +138,7 @@ class Broken:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
     """Return what both functions log when everything happens."""
     with log_lines() as told, installed(monkeypatch, 4) as installation:
         monkeypatch.setattr(audit._logger.registered_handler, "stream", told)
@@ -181,7 +181,7 @@ OF_THE_PLATFORM = {"Time and memory"}  # REPORT lines, which Lambda itself write
 
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
-def test_a_query_finds_lines_that_the_code_writes(name: str, lines: list[Line]) -> None:
+def test_a_query_finds_lines_that_the_code_writes(name: str, lines: Sequence[Line]) -> None:
     assert finds(QUERIES[name], lines, **EXAMPLES)
 
 
@@ -190,7 +190,7 @@ OF_ERRORS = {"aws_code", "aws_operation", "detail"}
 
 
 @pytest.mark.parametrize("name", sorted(set(QUERIES) - OF_THE_PLATFORM))
-def test_a_querys_fields_are_keys_of_the_lines_it_finds(name: str, lines: list[Line]) -> None:
+def test_a_querys_fields_are_keys_of_the_lines_it_finds(name: str, lines: Sequence[Line]) -> None:
     found = finds(QUERIES[name], lines, **EXAMPLES)
     if name == "Follow one ticket":  # from the first line to the last, whatever became of it
         found = lines
@@ -206,14 +206,14 @@ def test_the_keys_of_other_services_errors_are_those_of_the_code() -> None:
         assert f'"{key}"' in source
 
 
-def test_a_misspelt_field_or_message_is_found(lines: list[Line]) -> None:
+def test_a_misspelt_field_or_message_is_found(lines: Sequence[Line]) -> None:
     query = QUERIES["Retries by cause"]
     assert not finds(query.replace("retry scheduled", "message put of"), lines)
     misspelt = fields(query.replace("ticket)", "tickt)"))
     assert [field for field in misspelt if all(value(line, field) is None for line in lines)]
 
 
-def test_every_key_that_is_explained_is_written(lines: list[Line]) -> None:
+def test_every_key_that_is_explained_is_written(lines: Sequence[Line]) -> None:
     explained = first_column(chapter("Logs").partition("\n### ")[0])
     written = {key for line in lines for key in line}
     assert explained - written - OF_ERRORS == set()
