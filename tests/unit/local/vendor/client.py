@@ -1,7 +1,6 @@
 """A plain HTTP client of the simulator for tests, with the correct headers."""
 
 import socket
-from http.client import HTTPConnection
 from typing import Any
 
 import requests
@@ -47,10 +46,6 @@ def images_path(ticket: str, types: str = "ALL") -> str:
 
 def get(vendor: Simulator, path: str, bearer: str | None = None) -> requests.Response:
     return requests.get(vendor.url + path, headers=headers(vendor, bearer), timeout=5, allow_redirects=False)
-
-
-def connection(vendor: Simulator) -> HTTPConnection:
-    return HTTPConnection("127.0.0.1", vendor.port, timeout=5)
 
 
 def raw(vendor: Simulator, path: str, seconds: float = 5, limit: int = 2**30) -> bytes:

@@ -4,14 +4,12 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from local.vendor import FAULTS, Credential, Simulator, Tickets
-from local.vendor.control import ACTIONS
 from tests.unit.local.vendor.client import control, details_path, get, images_path, token
 
 ROOT = Path(__file__).parents[4]
@@ -26,11 +24,6 @@ def test_another_process_controls_the_simulator_by_json(vendor: Simulator) -> No
     assert control(vendor, "expected", ticket=ticket) == json.loads(json.dumps(vendor.expected(ticket)))
     assert control(vendor, "faults").keys() == FAULTS.keys()
     assert [each["ticket"] for each in control(vendor, "tickets", count=3)] == vendor.ids(3)
-
-
-def test_every_action_is_a_method_and_every_public_method_an_action() -> None:
-    public = {name for name in vars(Simulator.__base__ or object) if not name.startswith("_")}
-    assert set(ACTIONS) == public
 
 
 @pytest.mark.parametrize(
@@ -50,14 +43,11 @@ def test_an_invalid_action_is_400_and_changes_nothing(vendor: Simulator, action:
     assert get(vendor, details_path(vendor.ids(1)[0])).status_code == 200
 
 
-def test_an_unknown_action_is_404(vendor: Simulator) -> None:
+def test_only_actions_in_json_are_served(vendor: Simulator) -> None:
     for name in ("stop", "service", "__init__", "credential", ""):
         assert requests.post(f"{vendor.url}/_sim/{name}", json={}, timeout=5).status_code == 404
-
-
-def test_another_content_type_is_415(vendor: Simulator) -> None:
     answer = requests.post(f"{vendor.url}/_sim/reset", data="{}", headers={"Content-Type": "text/plain"}, timeout=5)
-    assert answer.status_code == 415
+    assert answer.status_code == 415  # no web page controls the simulator
 
 
 def test_latency_is_a_minimum_per_endpoint(vendor: Simulator) -> None:
@@ -110,19 +100,7 @@ def test_stop_and_start_keep_port_and_state(vendor: Simulator) -> None:
     assert vendor.counts()["endpoints"] == {"token": 1, "details": 1}
 
 
-def test_a_call_is_recorded_before_its_response(vendor: Simulator) -> None:
-    tickets = vendor.ids(20)
-
-    def ask(ticket: str) -> list[int | None]:
-        get(vendor, details_path(ticket))
-        return [call["status"] for call in vendor.calls(ticket)]
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(ask, tickets)) == [[200]] * 20
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path) -> None:
     credential = Credential.generate(99)
     credential.save(tmp_path / "credential.json")
     command = [sys.executable, "-m", "local.vendor", "--seed", "5", "--latency", "details=1"]
@@ -144,7 +122,7 @@ def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path, number
             said["url"] + "/id/v1/identity/auth/token", headers={"x-api-key": credential.api_key}, timeout=5
         )
         assert refused.status_code == 400  # the key is the file's; the other headers are missing
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out, err) == (0, "", "")
     finally:
@@ -152,16 +130,12 @@ def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path, number
         process.communicate()
 
 
-def test_a_credential_file_is_private_and_loads_again(tmp_path: Path) -> None:
+def test_credential_file_is_private_and_must_hold_all_values(tmp_path: Path) -> None:
     path = tmp_path / "credential.json"
     Credential.generate(1).save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert Credential.load(path) == Credential.generate(1)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"api_key": "only"}'])
-def test_an_invalid_credential_file_is_an_error_without_its_content(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "credential.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match="must hold api_key, secret, tenant, env and banknu"):
-        Credential.load(path)
+    for text in ("", "[]", "{}", '{"api_key": "only"}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="must hold api_key, secret, tenant, env and banknu"):
+            Credential.load(path)

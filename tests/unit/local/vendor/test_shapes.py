@@ -57,14 +57,6 @@ def decode(body: bytes, content_type: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("shape", Shape)
-@pytest.mark.parametrize("many", [1, 2, 3])
-def test_every_shape_holds_one_or_more_files_unchanged(shape: Shape, many: int) -> None:
-    response = images_response(shape, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:many]}, url_of)
-    assert response.status == 200
-    assert decode(response.body, response.content_type) == [picture.data for picture in PICTURES[:many]]
-
-
-@pytest.mark.parametrize("shape", Shape)
 @pytest.mark.parametrize("absence", Absence)
 def test_several_types_in_one_response_have_their_names(shape: Shape, absence: Absence) -> None:
     held = {
@@ -77,11 +69,6 @@ def test_several_types_in_one_response_have_their_names(shape: Shape, absence: A
     text = response.body.decode().lower()
     assert "document" in text
     assert "self_portraits" in text or "selfportrait" in text
-
-
-def test_the_binary_shape_is_the_file_itself() -> None:
-    response = images_response(Shape.BINARY, Absence.EMPTY, {ImageType.DOCUMENT: PICTURES[:1]}, url_of)
-    assert (response.content_type, response.body) == ("image/jpeg", PICTURES[0].data)
 
 
 @pytest.mark.parametrize(

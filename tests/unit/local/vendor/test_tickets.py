@@ -33,25 +33,17 @@ def test_an_id_is_a_uuid_that_encodes_its_index(seed: int, index: int) -> None:
     assert Tickets(seed).index(ticket) == index
 
 
-def test_ids_are_unique_within_and_between_seeds() -> None:
-    assert len({*Tickets(1).ids(2000), *Tickets(2).ids(2000)}) == 4000
-
-
 @given(st.one_of(st.text(), st.uuids().map(str), st.sampled_from([SMALL.id(0).upper(), "{" + SMALL.id(0) + "}"])))
 def test_any_other_id_is_unknown(ticket: str) -> None:
     with pytest.raises(KeyError):
         SMALL.get(ticket)
 
 
-def test_the_same_seed_has_the_same_tickets() -> None:
-    again = Tickets(seed=3, scale=0.05)
-    for one, other in zip(first(12), first(12, again), strict=True):
-        assert json.dumps(details(one)) == json.dumps(details(other))
-        assert digests(one) == digests(other)
-
-
-def test_another_seed_has_other_tickets() -> None:
-    other = Tickets(seed=4, scale=0.05)
+def test_seed_alone_decides_the_tickets() -> None:
+    again, other = Tickets(seed=3, scale=0.05), Tickets(seed=4, scale=0.05)
+    for one, same in zip(first(12), first(12, again), strict=True):
+        assert json.dumps(details(one)) == json.dumps(details(same))
+        assert digests(one) == digests(same)
     assert details(first(1)[0])["user"] != details(first(1, other)[0])["user"]
     assert digests(first(1)[0]) != digests(first(1, other)[0])
 
@@ -133,21 +125,6 @@ def test_sizes_are_from_30_kb_to_4_mb_and_large_ones_are_rare() -> None:
     assert 29_000 < min(sizes) < 32_000
     assert max(sizes) == 3_900_000
     assert 5 < sum(size > 3_000_000 for size in sizes) < 40
-
-
-def test_the_files_of_a_ticket_differ() -> None:
-    for ticket in first(12):
-        found = [digest for each in digests(ticket).values() for digest in each]
-        assert len(found) == len(set(found))
-
-
-def test_the_details_have_the_vendors_sections() -> None:
-    answer = details(first(1)[0])
-    assert {"user", "document", "lexical", "device", "process_flow"} <= answer.keys()
-    assert answer["flow_status"] in ("ACCEPTED", "REJECTED")
-    assert isinstance(answer["confidence_score"], float)
-    assert isinstance(answer["created"], int)
-    assert answer["user"]["native_fields"].keys() >= {"fullname", "surname", "address"}
 
 
 def test_a_ticket_in_an_earlier_state_has_the_earlier_details() -> None:
