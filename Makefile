@@ -121,7 +121,7 @@ sam-env: setup ## print what `sam local` needs in its environment: eval "$$(make
 sam-check: setup
 	@$(BIN)/python -m local sam check
 
-openapi: $(DEV) ## generate docs/openapi.json from the code
+openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.json from the code
 	$(BIN)/python -m local.openapi
 
 events: $(DEV) ## generate events/*.json (ARGS="--secret …")

@@ -1,4 +1,7 @@
-"""Write docs/openapi.json, the API as OpenAPI 3.1: `python -m local.openapi [--check]`."""
+"""Write docs/openapi.json, the API, and docs/manifest-event.openapi.json: `python -m local.openapi [--check]`.
+
+The latter is the schema of manifests' events as the EventBridge Schema Registry takes it (OpenAPI 3.0).
+"""
 
 import argparse
 import json
@@ -11,11 +14,13 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn,
 
 from local import ROOT
 
-sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
+sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers", "clients/python"))
 
 from retrieval import app
+from ticket_archive_client import ManifestCreated
 
 PATH = ROOT / "docs" / "openapi.json"
+EVENT = "manifest-event.openapi.json"
 
 
 def document() -> dict[str, Any]:
@@ -65,16 +70,33 @@ def _webhook() -> dict[str, Any]:
     }
 
 
+def event_document() -> dict[str, Any]:
+    """Return the schema of the events that tell of manifests, from the Python client's model."""
+    event = ManifestCreated.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = {**event.pop("$defs"), "AWSEvent": event}
+    for schema in schemas.values():
+        for member in schema["properties"].values():
+            if "const" in member:  # OpenAPI 3.0 does not know it
+                member["enum"] = [member.pop("const")]
+    event["x-amazon-events-source"] = "aws.s3"
+    event["x-amazon-events-detail-type"] = "Object Created"
+    info = {"title": "ManifestCreated", "version": "1.0.0"}
+    return {"openapi": "3.0.0", "info": info, "paths": {}, "components": {"schemas": schemas}}
+
+
 def main(arguments: Sequence[str] | None = None, path: Path = PATH) -> int:
-    """Write the file; with --check only compare, and return 1 if it differs."""
+    """Write the files; with --check only compare, and return 1 if one differs."""
     parser = argparse.ArgumentParser(prog="python -m local.openapi", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the file is not current")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is not current")
     options = parser.parse_args(arguments)
-    text = json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-    if options.check:
-        return int(not path.exists() or path.read_text(encoding="utf-8") != text)
-    path.write_text(text, encoding="utf-8")
-    return 0
+    differs = False
+    for file, content in ((path, document()), (path.with_name(EVENT), event_document())):
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        if not options.check:
+            file.write_text(text, encoding="utf-8")
+        elif not file.exists() or file.read_text(encoding="utf-8") != text:
+            differs = True
+    return int(differs)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""Client of the ticket archive's retrieval API. One module to copy; it needs boto3, requests and pydantic."""
+"""Client of the ticket archive: its retrieval API, its manifests and their events.
+
+One module to copy; it needs boto3, requests and pydantic.
+"""
 
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlencode
 
 import boto3
 import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
 
@@ -98,6 +101,75 @@ class CustomerTicket(BaseModel):
     archived_at: datetime | None
 
 
+class ManifestDetails(BaseModel):
+    """The vendor's JSON: its digest and size."""
+
+    sha256: str
+    bytes: int
+
+
+class ManifestImage(Image):
+    """An image and its object in the bucket."""
+
+    key: str
+
+
+class Manifest(BaseModel):
+    """One version of a ticket, as docs/manifest.schema.json describes it. Raises ValidationError for another schema."""
+
+    schema_: Literal["idv-ticket-archive/manifest/v1"] = Field(alias="schema")
+    ticket: str
+    version: str
+    previous: str | None
+    outcome: str | None
+    archived_at: datetime
+    complete: bool = True
+    details: ManifestDetails | None
+    images: list[ManifestImage]
+    absent: list[str]
+    unrecognized: list[UnrecognizedFile] = []
+
+
+class EventBucket(BaseModel):
+    """The archive's bucket."""
+
+    name: str
+
+
+class EventObject(BaseModel):
+    """A manifest's object. Of two events of one key, the greater `sequencer` is the later one."""
+
+    key: Annotated[str, Field(pattern=r"^tickets/[A-Za-z0-9][A-Za-z0-9_-]{0,127}/manifests/[0-9a-f]{64}\.json$")]
+    size: int
+    etag: str
+    sequencer: str
+
+
+class EventDetail(BaseModel):
+    """What S3 says of the new object."""
+
+    bucket: EventBucket
+    object: EventObject
+
+
+class ManifestCreated(BaseModel):
+    """EventBridge's event of a new manifest: this version of the ticket is archived. It may come twice, and late."""
+
+    id: str
+    source: Literal["aws.s3"]
+    detail_type: Literal["Object Created"] = Field(alias="detail-type")
+    account: str
+    region: str
+    time: datetime
+    resources: list[str]
+    detail: EventDetail
+
+    @property
+    def ticket(self) -> str:
+        """The ticket's id."""
+        return self.detail.object.key.split("/")[1]
+
+
 class TicketArchive:
     """Calls the API with the credentials and the region of a boto3 session. Use one instance per thread.
 
@@ -167,6 +239,15 @@ class TicketArchive:
             if cursor is None:
                 return
 
+    def send(self, path: str, query: Mapping[str, object] | None = None) -> requests.Response:
+        """Return the response to one signed GET of an API path, whatever its status."""
+        # SigV4 covers the encoded query: a comma must be sent as %2C, a space as %20
+        text = urlencode({name: each for name, each in (query or {}).items() if each is not None}, quote_via=quote)
+        request = AWSRequest("GET", f"{self._api_url}{path}{'?' if text else ''}{text}")
+        credentials: Any = self._session.get_credentials()  # without any, SigV4Auth raises NoCredentialsError
+        SigV4Auth(credentials, "execute-api", self._session.region_name).add_auth(request)
+        return self._fetch(str(request.url), dict(request.headers.items()))
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -177,13 +258,10 @@ class TicketArchive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _get(self, path: str, query: dict[str, Any] | None = None, *, wait: float = 0) -> requests.Response:
+    def _get(self, path: str, query: Mapping[str, object] | None = None, *, wait: float = 0) -> requests.Response:
         deadline = time.monotonic() + wait
-        # SigV4 covers the encoded query: a comma must be sent as %2C, a space as %20
-        text = urlencode({name: each for name, each in (query or {}).items() if each is not None}, quote_via=quote)
-        url = f"{self._api_url}{path}{'?' if text else ''}{text}"
         while True:
-            response = self._send(url)
+            response = self.send(path, query)
             if response.status_code == 200:
                 return response
             if response.status_code != 202:
@@ -194,19 +272,15 @@ class TicketArchive:
                 raise TicketPending(pause, response.json()["missing"])
             time.sleep(min(pause, left))
 
-    def _send(self, url: str) -> requests.Response:
-        request = AWSRequest("GET", url)
-        credentials: Any = self._session.get_credentials()  # without any, SigV4Auth raises NoCredentialsError
-        SigV4Auth(credentials, "execute-api", self._session.region_name).add_auth(request)
-        headers = dict(request.headers.items())
-        return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
-
     def _download(self, url: str) -> requests.Response:
         """Get a presigned URL. It carries its own signature: S3 refuses a second one."""
-        response = self._http.get(url, timeout=self._timeout, allow_redirects=False)
+        response = self._fetch(url)
         if response.status_code != 200:
             raise ArchiveApiError(response.status_code)
         return response
+
+    def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+        return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
 
 
 def _error(response: requests.Response) -> ArchiveApiError:

@@ -1,16 +1,13 @@
 """The example deployed beside the archive: one step per state of a ticket, and requests through its own rule."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from local import ROOT
-from local.deploy import SAM, tool_environment
-from tests.support.documentation import blocks
+from tests.support.examples import deployed, manifest_event
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.messages import ticket_message
@@ -25,10 +22,9 @@ REQUESTS = f"{EXAMPLE}-ticket-requests"
 class Onboarding:
     """The deployed example."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: LocalStack, outputs: dict[str, str]) -> None:
         self.stack = stack
-        [found] = stack.cloudformation.describe_stacks(StackName=EXAMPLE)["Stacks"]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+        self.outputs = outputs
 
     def record(self, ticket: str) -> dict[str, Any] | None:
         key = {"ticket": {"S": ticket}}
@@ -48,59 +44,23 @@ class Onboarding:
 
     def deliver(self, key: str) -> int:
         """Invoke the function with a manifest's S3 event; return the number of steps it made."""
-        event = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"object": {"key": key}}}
-        answer = self.stack.functions.invoke(
-            FunctionName=self.outputs["OnboardingFunction"], Payload=json.dumps(event).encode()
-        )
+        event = json.dumps(manifest_event(self.stack, key)).encode()
+        answer = self.stack.functions.invoke(FunctionName=self.outputs["OnboardingFunction"], Payload=event)
         result = json.loads(answer["Payload"].read())
         assert "steps" in result, result
         return int(result["steps"])
 
 
 @pytest.fixture(scope="module")
-def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
+def onboarding(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Onboarding]:
     """Deploy the example beside the session's archive, and delete it afterwards: it would process every test's tickets.
 
     The emulator delivers to a queue regardless of its policy; tests/unit/test_template.py checks that the archive's
     policy allows only the rules in TicketSenderRuleArns.
     """
-    deploy(stack)
-    try:
-        example = Onboarding(stack)
-        assert example.outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
-        yield example
-    finally:
-        _sam(stack, "delete", "--stack-name", EXAMPLE, "--no-prompts")
-
-
-def deploy(stack: LocalStack) -> None:
-    """Deploy with the README's command and the archive's outputs."""
-    [archive] = stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in archive["Outputs"]}
-    parameters = {
-        "ArchiveBucket": outputs["BucketName"],
-        "ArchiveKeyArn": outputs["KeyArn"],
-        "ArchiveQueueArn": outputs["QueueArn"],
-        "ArchiveApiUrl": stack.at.api_url,  # the output has AWS's own address
-        "ArchiveApiId": outputs["ApiId"],
-    }
-    [documented] = [each for block in blocks("sh") for each in block.commands if "ArchiveBucket=…" in each]
-    assert {word.removesuffix("=…") for word in documented if word.endswith("=…")} == set(parameters)
-    typed = [word.replace("…", parameters.get(word.removesuffix("=…"), "…")) for word in documented]
-    _sam(stack, *typed[1:], "--no-confirm-changeset")
-
-
-def _sam(stack: LocalStack, *arguments: str) -> None:
-    done = subprocess.run(
-        [SAM, *arguments],
-        env=tool_environment({**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}),
-        cwd=ROOT / "examples" / "onboarding",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    with deployed(stack, EXAMPLE, tmp_path_factory.mktemp(EXAMPLE)) as outputs:
+        assert outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
+        yield Onboarding(stack, outputs)
 
 
 def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""clients/python/ticket_archive_client.py against the retrieval function itself and docs/openapi.json."""
+"""clients/python/ticket_archive_client.py against the retrieval function itself and the documented schemas."""
 
 import gzip
 import hashlib
@@ -10,13 +10,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import pytest
 import requests
+from jsonschema import Draft4Validator
+from pydantic import ValidationError
 from requests.adapters import BaseAdapter
 
 import ticket_archive_client as client
+from local import ROOT
 from retrieval import app
 from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
 from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
 from ticket_archive.details import RESPONSE_LIMIT
+from ticket_archive.manifest import Manifest
 from ticket_archive.models import ImageType
 
 API = "https://api.example/v1"
@@ -89,6 +93,76 @@ def test_a_model_has_the_documented_fields(model: Any) -> None:
 
     assert model.model_json_schema()["properties"].keys() == documented["properties"].keys()
     assert set(model.model_json_schema()["required"]) == set(documented["required"])
+
+
+def test_the_manifests_model_has_the_documented_fields() -> None:
+    """A manifest without `schema` is none, though the archive's own model has a default for it."""
+    documented, ours = Manifest.model_json_schema(), client.Manifest.model_json_schema()
+
+    assert ours["properties"].keys() == documented["properties"].keys()
+    assert set(ours["required"]) == {*documented["required"], "schema"}
+    for ours_name, name in (
+        ("ManifestDetails",) * 2,
+        ("ManifestImage",) * 2,
+        ("UnrecognizedFile", "ManifestUnrecognized"),
+    ):
+        assert ours["$defs"][ours_name]["properties"].keys() == documented["$defs"][name]["properties"].keys()
+
+
+EVENT: dict[str, Any] = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "account": "123456789012",
+    "time": "2026-01-31T09:30:00Z",
+    "region": "eu-central-1",
+    "resources": ["arn:aws:s3:::archive"],
+    "detail": {
+        "version": "0",
+        "bucket": {"name": "archive"},
+        "object": {
+            "key": f"tickets/{TICKET}/manifests/{'5e' * 32}.json",
+            "size": 812,
+            "etag": "b1946ac92492d2347c6235b4d2611184",
+            "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+            "sequencer": "00617F08299329D189",
+        },
+        "request-id": "N4N7GDK58NMKJ12R",
+        "requester": "123456789012",
+        "source-ip-address": "1.2.3.4",
+        "reason": "PutObject",
+    },
+}
+"""As S3's user guide shows it (ev-events): a versioned bucket's."""
+
+REGISTRY = json.loads((ROOT / "docs" / "manifest-event.openapi.json").read_text(encoding="utf-8"))
+EVENT_SCHEMA = Draft4Validator({**REGISTRY, "$ref": "#/components/schemas/AWSEvent"})
+"""The schemas use of OpenAPI 3.0 what JSON Schema's draft 4 has too."""
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("source", "aws.ec2"),
+        ("detail-type", "Object Deleted"),
+        (
+            "detail",
+            {**EVENT["detail"], "object": {**EVENT["detail"]["object"], "key": f"tickets/{TICKET}/images/a.jpg"}},
+        ),
+        ("detail", {"bucket": {"name": "archive"}}),
+    ],
+)
+def test_model_and_schema_accept_events_of_manifests_and_no_others(member: str, value: Any) -> None:
+    for schema in REGISTRY["components"]["schemas"].values():
+        Draft4Validator.check_schema(schema)
+    EVENT_SCHEMA.validate(EVENT)
+    assert client.ManifestCreated.model_validate(EVENT).ticket == TICKET
+
+    other = {**EVENT, member: value}
+    assert not EVENT_SCHEMA.is_valid(other)
+    with pytest.raises(ValidationError):
+        client.ManifestCreated.model_validate(other)
 
 
 def test_ticket_and_details_are_returned(archive: client.TicketArchive) -> None:

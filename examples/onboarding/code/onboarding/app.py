@@ -4,20 +4,24 @@ EventBridge delivers at least once and in no order. An event is therefore only a
 the manifests, linked by `previous`, say which states there are and in which order.
 """
 
-import json
 import os
 from functools import cache
-from typing import Any
 
 import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.parser import event_parser
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from onboarding.archive import Archive
 from onboarding.records import Conflict, Onboardings
-from onboarding.states import State, missing_states
+from onboarding.states import missing_states
+from ticket_archive_client import Manifest, ManifestCreated
 
 _CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 _ATTEMPTS = 3
+
+logger = Logger(service="onboarding")
 
 
 @cache
@@ -28,10 +32,11 @@ def dependencies() -> tuple[Archive, Onboardings]:
     return archive, Onboardings(session.client("dynamodb", config=_CONFIG), os.environ["ONBOARDINGS_TABLE"])
 
 
-def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
+@event_parser(model=ManifestCreated)
+def lambda_handler(event: ManifestCreated, _: LambdaContext) -> dict[str, int]:
     """Handle an `Object Created` event; return the number of steps made. If it raises, Lambda retries."""
     archive, onboardings = dependencies()
-    newest = archive.manifest(event["detail"]["object"]["key"])
+    newest = archive.manifest(event.detail.object.key)
     if newest is None:  # erased or expired since
         return {"steps": 0}
     for _attempt in range(_ATTEMPTS):
@@ -42,7 +47,7 @@ def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     raise Conflict(newest.ticket)
 
 
-def follow(newest: State, archive: Archive, onboardings: Onboardings) -> int:
+def follow(newest: Manifest, archive: Archive, onboardings: Onboardings) -> int:
     """Make every step up to the state `newest`, each once and in order; return their number. Raises Conflict."""
     record = onboardings.get(newest.ticket)
     states = missing_states(newest, record, archive.state)
@@ -51,5 +56,5 @@ def follow(newest: State, archive: Archive, onboardings: Onboardings) -> int:
         # Only the newest state's images are fetched: those of an earlier one may be deleted.
         portrait = archive.portrait(state) if state is newest else None
         record = onboardings.advance(record, state, portrait)
-        print(json.dumps({"ticket": state.ticket, "version": state.version, "step": record.steps}))
+        logger.info("step made", ticket=state.ticket, version=state.version, step=record.steps)
     return len(states)

@@ -1,8 +1,10 @@
 """The onboardings' table: one item per ticket, which advances from state to state under a condition."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from onboarding.states import Record, State
+from onboarding.states import Record, stage
+from ticket_archive_client import Manifest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,14 +27,17 @@ class Onboardings:
         """Return a ticket's record, or None before its first step."""
         key: Item = {"ticket": {"S": ticket}}
         item = self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True).get("Item")
-        return Record(item["version"]["S"], item["archived_at"]["S"], int(item["steps"]["N"])) if item else None
+        if item is None:
+            return None
+        archived_at = datetime.fromisoformat(item["archived_at"]["S"])
+        return Record(item["version"]["S"], archived_at, int(item["steps"]["N"]))
 
-    def advance(self, record: Record | None, state: State, portrait: str | None) -> Record:
+    def advance(self, record: Record | None, state: Manifest, portrait: str | None) -> Record:
         """Make the step from `record` to `state`. Raises Conflict if the record has changed since it was read."""
         values: Item = {
             ":version": {"S": state.version},
-            ":archived_at": {"S": state.archived_at},
-            ":stage": {"S": state.stage},
+            ":archived_at": {"S": state.archived_at.isoformat()},
+            ":stage": {"S": stage(state)},
             ":portrait": {"S": portrait} if portrait else {"NULL": True},
             ":outcome": {"L": [{"S": state.outcome} if state.outcome else {"NULL": True}]},
             ":none": {"L": []},

@@ -2,52 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
-SCHEMA = "idv-ticket-archive/manifest/v1"
+from ticket_archive_client import Manifest
 
 MANUAL_REVIEW = "manual_review"
 STAGES = {"ACCEPTED": "account_opened", "REJECTED": "rejected"}
 
 
-@dataclass(frozen=True)
-class Image:
-    """An image that a manifest lists; `sha256` is in hex."""
+def stage(state: Manifest) -> str:
+    """Return the onboarding's stage in this state.
 
-    type: str
-    sha256: str
-    bytes: int
-
-
-@dataclass(frozen=True)
-class State:
-    """A state of a ticket, as its manifest describes it."""
-
-    ticket: str
-    version: str
-    previous: str | None
-    outcome: str | None
-    archived_at: str
-    complete: bool
-    images: tuple[Image, ...] = ()
-
-    @classmethod
-    def read(cls, manifest: dict[str, Any]) -> "State":
-        """Return the state in a manifest. Raises ValueError for a schema that this code does not know."""
-        if manifest["schema"] != SCHEMA:
-            raise ValueError("unknown manifest schema")
-        images = tuple(Image(each["type"], each["sha256"], each["bytes"]) for each in manifest["images"])
-        names = ("ticket", "version", "previous", "outcome", "archived_at", "complete")
-        return cls(**{name: manifest[name] for name in names}, images=images)
-
-    @property
-    def stage(self) -> str:
-        """Return the onboarding's stage in this state.
-
-        A person decides where the archive could not use all that the vendor sent (`complete` is false), and on every
-        outcome that is not listed. What is missing may still arrive: as a new version, which is a step of its own.
-        """
-        return STAGES.get(self.outcome or "", MANUAL_REVIEW) if self.complete else MANUAL_REVIEW
+    A person decides where the archive could not use all that the vendor sent (`complete` is false), and on every
+    outcome that is not listed. What is missing may still arrive: as a new version, which is a step of its own.
+    """
+    return STAGES.get(state.outcome or "", MANUAL_REVIEW) if state.complete else MANUAL_REVIEW
 
 
 @dataclass(frozen=True)
@@ -55,11 +24,13 @@ class Record:
     """The state that an onboarding has reached."""
 
     version: str
-    archived_at: str
+    archived_at: datetime
     steps: int
 
 
-def missing_states(newest: State, record: Record | None, earlier: Callable[[str, str], State | None]) -> list[State]:
+def missing_states(
+    newest: Manifest, record: Record | None, earlier: Callable[[str, str], Manifest | None]
+) -> list[Manifest]:
     """Return the states after `record` up to `newest`, oldest first; none if the record is at `newest` or later.
 
     `earlier(ticket, version)` returns a state, or None if its manifest has expired. The chain then begins after it,

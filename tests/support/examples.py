@@ -1,0 +1,109 @@
+"""The applications in examples/, built and deployed beside the local stack with the commands of their README."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from local import ROOT, account, emulator
+from local.deploy import CACHE, SAM, tool_environment
+from tests.support.documentation import blocks
+from tests.support.stack import LocalStack
+from ticket_archive_client import ManifestCreated
+
+SECONDS = 180
+Change = Callable[[dict[str, Any]], None]
+
+
+@contextmanager
+def deployed(stack: LocalStack, name: str, folder: Path, change: Change = lambda _: None) -> Iterator[dict[str, str]]:
+    """Deploy a copy of an example in `folder`; yield its stack's outputs, and delete it in the end.
+
+    The copy has the emulator's Python and certificate, and what `change` does to its template.
+    """
+    copy = folder / "examples" / name
+    shutil.copytree(ROOT / "examples" / name, copy)
+    shutil.copytree(ROOT / "clients", folder / "clients", ignore=shutil.ignore_patterns("__pycache__"))
+    text = (copy / "template.yaml").read_text(encoding="utf-8").replace("python3.13", _python())
+    template = yaml_parse(text)
+    template["Globals"] = {"Function": {"Environment": {"Variables": {"REQUESTS_CA_BUNDLE": stack.at.ca_bundle}}}}
+    change(template)
+    (copy / "template.yaml").write_text(json.dumps(template), encoding="utf-8")
+
+    commands = [command for block in blocks("sh") if block.page.parent.name == name for command in block.commands]
+    build = next((each for each in commands if each[:2] == ["sam", "build"]), None)
+    deploy = next(each for each in commands if each[:2] == ["sam", "deploy"])
+    if build:
+        _sam(stack, copy, *build[1:], "--cache-dir", str(CACHE / "examples"))
+    values = _values(stack)
+    typed = [word.replace("…", values.get(word.removesuffix("=…"), "…")) for word in deploy[1:]]
+    _sam(stack, copy, *typed, "--no-confirm-changeset")
+    try:
+        yield account.outputs(stack.at.account, _name(copy))
+    finally:
+        _sam(stack, copy, "delete", "--stack-name", _name(copy), "--no-prompts")
+
+
+def manifest_event(stack: LocalStack, key: str) -> dict[str, Any]:
+    """Return EventBridge's event of a manifest."""
+    event = {
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "account": "123456789012",
+        "region": stack.at.region,
+        "time": "2026-01-31T09:30:00Z",
+        "resources": [f"arn:aws:s3:::{stack.at.bucket}"],
+        "detail": {
+            "bucket": {"name": stack.at.bucket},
+            "object": {"key": key, "size": 1, "etag": "e", "sequencer": "1"},
+        },
+    }
+    ManifestCreated.model_validate(event)
+    return event
+
+
+def _values(stack: LocalStack) -> dict[str, str]:
+    """Return the parameters' values: the archive's outputs."""
+    outputs = account.outputs(stack.at.account, stack.at.stack_name)
+    return {
+        "ArchiveBucket": outputs["BucketName"],
+        "ArchiveKeyArn": outputs["KeyArn"],
+        "ArchiveQueueArn": outputs["QueueArn"],
+        "ArchiveApiUrl": stack.at.api_url,  # the output has AWS's own address
+        "ArchiveApiId": outputs["ApiId"],
+    }
+
+
+def _sam(stack: LocalStack, folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
+    given = {**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2", **(settings or {})}
+    environment = tool_environment(given)
+    environment["PATH"] = f"{emulator.PYTHON.parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        [SAM, *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _python() -> str:
+    """Return the emulator's Python as a runtime: it runs every function, whatever the template says."""
+    version = "import sys; print('python%d.%d' % sys.version_info[:2])"
+    return subprocess.check_output([emulator.PYTHON, "-c", version], text=True).strip()
+
+
+def _name(folder: Path) -> str:
+    """Return the stack's name, which samconfig.toml has."""
+    text = (folder / "samconfig.toml").read_text(encoding="utf-8")
+    return text.partition('stack_name = "')[2].partition('"')[0]
