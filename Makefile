@@ -41,9 +41,9 @@ down: $(DEV) ## stop what `make up` started
 demo: setup ## archive tickets on the local stack and compare every byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
 
-# One worker runs the tests of the local stack, the other everything else beside them.
+# Four workers on two cores: the tests of the local stack mostly wait (tests/conftest.py says which run together).
 test: setup $(SCANNERS) $(AWS_CLI) ## run every test (ARGS="-k words tests/unit …")
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-unit: $(DEV) ## run the unit tests (ARGS="-k words …")
 	$(BIN)/pytest -n 2 tests/unit $(ARGS)

@@ -21,15 +21,23 @@ settings.load_profile("default")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of the local stack first, all on one worker: they share one stack, and take the longest."""
+    """Start with the tests of the local stack: they mostly wait.
+
+    Tests that share the session's stack run on one worker, in the order of their modules; a module that starts stacks of
+    its own, or is long enough for a second session's stack (`xdist_group`), may run on another.
+    """
     items.sort(key=lambda item: not _uses_the_stack(item))
     for item in items:
-        if _uses_the_stack(item):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        if _uses_the_stack(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("stack" if _shares_the_stack(item) else item.path.stem))
 
 
 def _uses_the_stack(item: pytest.Item) -> bool:
-    return item.get_closest_marker("stack") is not None or "stack" in getattr(item, "fixturenames", ())
+    return item.get_closest_marker("stack") is not None or _shares_the_stack(item)
+
+
+def _shares_the_stack(item: pytest.Item) -> bool:
+    return "stack" in getattr(item, "fixturenames", ()) and not item.path.is_relative_to(UNIT)
 
 
 @pytest.fixture(autouse=True)
