@@ -174,14 +174,6 @@ def test_retry_after_is_none_or_at_most_the_maximum(value: str, now: datetime) -
     assert pause is None or 0 < pause <= RETRY_AFTER_MAX
 
 
-def test_body_over_the_envelope_limit_is_not_parsed() -> None:
-    padded: dict[str, Any] = {"message": "x" * 20_000, "code": "TCKTNTFND"}
-    assert (
-        type(error_for_response(Call.DETAILS, answer(400, body=json.dumps(padded).encode()), NOW))
-        is InvalidVendorResponse
-    )
-
-
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 NOT_FOUND_200 = {"status": 200, "code": "TCKTNTFND", "message": ["Ticket not found"], "ticket": TICKET}
 
