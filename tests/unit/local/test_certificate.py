@@ -1,10 +1,8 @@
-import ipaddress
 import ssl
 import stat
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 
 from local import certificate
 
@@ -61,15 +59,6 @@ def test_a_client_that_does_not_trust_the_authority_refuses(server: ssl.SSLConte
 
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(server, ssl.create_default_context(cafile=str(another.authority)), "localhost")
-
-
-def test_the_certificate_covers_the_loopback_alone_and_is_no_ca(made: certificate.Certificate) -> None:
-    server = x509.load_pem_x509_certificate(made.certificate.read_bytes())
-
-    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
-    assert names.get_values_for_type(x509.IPAddress) == [ipaddress.ip_address("127.0.0.1")]
-    assert not server.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
 def test_the_files_are_readable_by_their_owner_alone(made: certificate.Certificate) -> None:

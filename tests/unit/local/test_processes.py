@@ -1,4 +1,3 @@
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -90,11 +89,6 @@ def test_a_process_has_the_given_environment_alone(tmp_path: Path, monkeypatch: 
 
     assert printed(tmp_path / "log") == "False this"
     end([process])
-
-
-def test_an_unknown_process_has_no_start_time() -> None:
-    assert start_time(os.getpid()) != ""
-    assert start_time(2**22 + 1) == ""
 
 
 def test_the_ledger_returns_the_recorded_processes(tmp_path: Path) -> None:

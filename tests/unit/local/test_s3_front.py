@@ -38,7 +38,3 @@ def test_two_credentials_are_400_as_after_a_redirect_that_urllib_followed() -> N
 
     assert refused is not None
     assert refused[:2] == (400, "InvalidArgument")
-
-
-def test_requests_signed_in_headers_are_passed_on() -> None:
-    assert refusal(request(b"", host="h", authorization="AWS4-HMAC-SHA256 x", x_amz_date="v")) is None

@@ -35,16 +35,13 @@ A_STACK = Stack(**{key: f"the {key}" for key in KEYS})
 
 
 def test_stack_json_has_the_documented_keys(tmp_path: Path) -> None:
+    with pytest.raises(NotUp):
+        Stack.load(tmp_path)
     A_STACK.save(tmp_path)
 
+    assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600, "readable by its owner alone"
     assert json.loads((tmp_path / "stack.json").read_text()) == {key: f"the {key}" for key in KEYS}
     assert Stack.load(tmp_path) == A_STACK
-
-
-def test_stack_json_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    A_STACK.save(tmp_path)
-
-    assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600
 
 
 def test_a_stacks_secrets_are_not_in_its_repr() -> None:
@@ -52,11 +49,6 @@ def test_a_stacks_secrets_are_not_in_its_repr() -> None:
 
     assert "the webhook_secret" not in shown
     assert "the secret_access_key" not in shown
-
-
-def test_loading_without_a_running_stack_raises_not_up(tmp_path: Path) -> None:
-    with pytest.raises(NotUp):
-        Stack.load(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/webhooks/tickets"])
@@ -138,11 +130,6 @@ def test_a_second_up_or_down_at_the_same_time_is_refused(tmp_path: Path) -> None
             up(tmp_path, silent(), port=4566)
         with pytest.raises(AlreadyUp):
             down(tmp_path)
-
-
-def test_down_without_a_stack_is_no_error(tmp_path: Path) -> None:
-    assert down(tmp_path) == []
-    assert down(tmp_path / "not even a folder") == []
 
 
 def test_logs_and_gallery_survive_down(tmp_path: Path) -> None:

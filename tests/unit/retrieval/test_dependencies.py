@@ -107,21 +107,6 @@ def test_a_ticket_is_one_consistent_read_and_needs_no_s3_client(monkeypatch: pyt
     assert "_s3" not in vars(dependencies)
 
 
-def test_importing_the_function_makes_no_client_and_reads_no_setting() -> None:
-    program = """
-import socket
-def refuse(*_, **__): raise AssertionError("a connection at import")
-socket.socket.connect = refuse
-import botocore.session
-botocore.session.Session.create_client = refuse
-from retrieval import app
-assert vars(app.dependencies).keys() == {"_environment"}
-import sys
-assert "ingest" not in sys.modules
-"""
-    run(program)
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("POWERTOOLS_LOGGER_LOG_EVENT", "true"), ("POWERTOOLS_DEV", "true"), ("POWERTOOLS_LOG_LEVEL", "DEBUG")],

@@ -41,14 +41,6 @@ def signed(link: PresignedUrl) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(link.url).query).items()}
 
 
-@time_machine.travel(NOW, tick=False)
-def test_a_url_lives_the_default_time() -> None:
-    (link,) = presigner(default_life=120).images([PICTURE])
-
-    assert signed(link)["X-Amz-Expires"] == "120"
-    assert link.expires_at == NOW.replace(microsecond=0) + timedelta(seconds=120)
-
-
 @pytest.mark.parametrize(("asked", "at_most", "life"), [(600, 900, 600), (900, 600, 600), (None, 200, 200)])
 def test_a_url_lives_as_asked_up_to_the_policy(asked: int | None, at_most: int, life: int) -> None:
     (link,) = presigner(max_life=at_most).images([PICTURE], asked)

@@ -88,12 +88,6 @@ def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
     assert bucket.read(KEY) == b"details"
 
 
-def test_an_object_that_is_not_there_is_botocores_error(s3: Stubber, bucket: Bucket) -> None:
-    s3.add_client_error("get_object", "NoSuchKey", http_status_code=404)
-    with pytest.raises(ClientError):
-        bucket.read(KEY)
-
-
 @pytest.mark.parametrize("renewed", [False, True])
 def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
     renewed: bool, s3: Stubber, bucket: Bucket

@@ -16,16 +16,6 @@ def test_every_error_has_a_code_of_its_own() -> None:
     assert all(re.fullmatch("[a-z_]+", kind.code) for kind in EVERY)
 
 
-def test_the_tree_at_the_top_of_the_module_shows_every_error() -> None:
-    drawn = re.findall(r"^ +(?:│? +)?[├└]── (\w+)", errors.__doc__ or "", re.MULTILINE)
-    assert {"ArchiveError", *drawn} == {kind.__name__ for kind in EVERY}
-
-
-def test_the_text_is_the_code_and_the_detail() -> None:
-    assert str(VendorUnavailable("503")) == "vendor_unavailable: 503"
-    assert str(VendorUnavailable()) == "vendor_unavailable"
-
-
 def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
     assert [kind for kind in EVERY if issubclass(kind, RetryableError) and kind.quick] == [VendorUnavailable]
 

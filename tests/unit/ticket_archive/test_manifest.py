@@ -82,10 +82,6 @@ def test_the_same_state_is_the_same_bytes_however_its_types_are_ordered() -> Non
     assert write_manifest(replace(ITEM, types=dict(reversed(list(ITEM.types.items()))))) == write_manifest(ITEM)
 
 
-def test_the_first_manifest_has_no_previous_version() -> None:
-    assert json.loads(write_manifest(replace(ITEM, previous=None)))["previous"] is None
-
-
 def test_details_that_the_vendor_never_gave_are_null() -> None:
     unrecognized = (UnrecognizedFile(DETAILS, unrecognized_key(TICKET, sha("f")), sha("f"), 0),)
     manifest = json.loads(write_manifest(replace(ITEM, details_sha256=None, outcome=None, unrecognized=unrecognized)))
@@ -113,12 +109,6 @@ def test_details_that_the_vendor_never_gave_are_null() -> None:
 )
 def test_every_part_of_a_state_changes_its_version(change: dict[str, Any]) -> None:
     assert version_of(replace(ITEM, **change), None) != version_of(ITEM, None)
-
-
-def test_a_version_is_64_hexadecimal_digits_and_repeatable() -> None:
-    version = version_of(ITEM, None)
-    assert version == version_of(ITEM, None)
-    assert len(bytes.fromhex(version)) == 32
 
 
 def test_a_ticket_that_returns_to_an_earlier_state_has_three_versions() -> None:

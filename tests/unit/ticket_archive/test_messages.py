@@ -31,10 +31,6 @@ def documented(text: str) -> bool:
     return bool(Draft202012Validator(schema).is_valid(json.loads(text)))
 
 
-def test_a_kept_webhook_is_written_in_the_documented_form() -> None:
-    assert json.loads(webhook_message(KEPT)) == {"v": 1, "webhook": WEBHOOK}
-
-
 # Messages stay in queues across deployments: these exact texts must be read for as long as version 1 is.
 @pytest.mark.parametrize(
     ("text", "read"),
@@ -113,16 +109,14 @@ def test_what_is_no_json_object_is_malformed(text: str) -> None:
         {"ticket": "T-1", "force": 1},
         {"ticket": "T-1", "force": "true"},
         {"ticket": "T-1", "force": None},
+        {"v": 1, "webhook": {"received_at": WEBHOOK["received_at"]}},
+        {"v": 1, "webhook": {"body": WEBHOOK["body"]}},
     ],
     ids=str,
 )
 def test_any_other_form_is_malformed_by_the_schema_too(message: dict[str, Any]) -> None:
     assert error_for_response(message) == "message_malformed"
     assert not documented(json.dumps(message))
-
-
-def test_a_kind_is_one_line() -> None:
-    assert error_for_response({"ticket": "T-1", "kind": "a\n"}) == "message_malformed"
 
 
 @pytest.mark.parametrize(
@@ -152,12 +146,8 @@ def test_each_part_of_a_kept_webhook_has_its_form(spoil: dict[str, object]) -> N
     assert error_for_response({"v": 1, "webhook": {**WEBHOOK, **spoil}}) == "message_malformed"
 
 
-@pytest.mark.parametrize("part", ["body", "received_at"])
-def test_no_part_of_a_kept_webhook_may_be_missing(part: str) -> None:
-    assert (
-        error_for_response({"v": 1, "webhook": {key: value for key, value in WEBHOOK.items() if key != part}})
-        == "message_malformed"
-    )
+def test_a_kind_is_one_line() -> None:
+    assert error_for_response({"ticket": "T-1", "kind": "a\n"}) == "message_malformed"
 
 
 @pytest.mark.parametrize("ticket", [17, "", "../..", "a b", "T-1\n", "a" * 129])
@@ -176,6 +166,7 @@ def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, conte
     text = webhook_message(webhook)
 
     assert read_message(text) == webhook
+    assert documented(text)
     assert text.isascii()
     assert min(text) >= " ", "SQS refuses control characters"
 
@@ -189,10 +180,6 @@ def test_every_request_is_read_as_it_was(ticket: str, kind: str | None, force: b
     assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(
         ticket=ticket, kind=kind, force=force
     )
-
-
-def test_a_request_is_not_forced_unless_it_says_so() -> None:
-    assert json.loads(ticket_message("T-1")) == {"v": 1, "ticket": "T-1"}
 
 
 @pytest.mark.parametrize(("ticket", "kind"), [("../..", None), ("T-1", "Back fill"), ("T-1", ""), ("T-1", "a\n")])

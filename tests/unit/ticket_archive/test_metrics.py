@@ -43,13 +43,3 @@ def test_what_many_threads_note_is_counted_once_and_by_one(capsys: pytest.Captur
     metric_buffer.flush()
     # THEN
     assert sum(metrics.metric_set["VendorCalls"]["Value"]) == 60
-
-
-def test_what_is_noted_later_waits_for_the_next_time() -> None:
-    metric_buffer = MetricBuffer()
-    metric_buffer.flush()
-    metric_buffer.add(Metric.VENDOR_IMAGES_TIME, 12)
-    assert metrics.metric_set == {}
-
-    metric_buffer.flush()
-    assert metrics.metric_set["VendorImagesTime"]["Value"] == [12.0]

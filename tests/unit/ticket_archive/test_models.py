@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticket_archive.errors import InvalidRequest
-from ticket_archive.models import ImageType, StoredImage, customer_id, ticket_id
+from ticket_archive.models import customer_id, ticket_id
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
@@ -94,20 +94,3 @@ def test_a_customers_code_fits_dynamodbs_partition_key_and_is_stable(text: str) 
     if code is not None:
         assert 0 < len(code.encode()) <= 2048
         assert customer_id(code) == code
-
-
-def test_only_what_the_user_uploaded_must_exist() -> None:
-    assert {kind for kind in ImageType if kind.uploaded} == {ImageType.SELF_PORTRAITS, ImageType.DOCUMENT}
-
-
-def test_an_image_is_spelt_in_plain_words() -> None:
-    image = StoredImage(ImageType.DOCUMENT, 1, "k", "s", 2, "image/png")
-    assert image.as_dict() == {
-        "type": "DOCUMENT",
-        "index": 1,
-        "key": "k",
-        "sha256": "s",
-        "bytes": 2,
-        "content_type": "image/png",
-    }
-    assert type(image.as_dict()["type"]) is str
