@@ -1,8 +1,8 @@
-"""Write the sample events in events/: `python -m local.events [--secret …] [--ticket …] [--check]`.
+"""Write the sample events in events/: `python -m local.events [--check]`.
 
-One file per handler and case, `<handler>_<case>.json`, for `sam local` and the tests. Webhooks are encrypted with
-the secret below, or with `--secret`. The same arguments write the same bytes: each IV is derived from the case's name.
-(A real IV is random and used once.)
+One file per handler and case, `<handler>_<case>.json`, for `sam local` and the tests. Webhooks are encrypted with the
+secret below. Each IV is derived from the case's name, so that the files stay the same. (A real IV is random and used
+once.)
 """
 
 import argparse
@@ -20,7 +20,6 @@ from local import ROOT
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
-from ticket_archive.errors import ArchiveError
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import ticket_id
 from ticket_archive.webhook_encryption import IV_HEADER, check_secret, encrypt_event
@@ -49,14 +48,9 @@ def events(
 def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
     """Write the files; with --check only compare, and return 1 if one is missing or differs."""
     parser = argparse.ArgumentParser(prog="python -m local.events", description=__doc__.splitlines()[0])
-    parser.add_argument("--secret", default=SECRET, help="the webhook secret, 32 characters")
-    parser.add_argument("--ticket", default=TICKET, help="the ticket that the events are about (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is not current")
     options = parser.parse_args(arguments)
-    try:
-        wanted = {folder / name: _text(event) for name, event in events(options.secret, options.ticket).items()}
-    except ArchiveError as error:
-        parser.error(str(error))
+    wanted = {folder / name: _text(event) for name, event in events().items()}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not options.check:

@@ -23,8 +23,8 @@ settings.load_profile("default")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the tests of the local stack: they mostly wait.
 
-    Tests that share the session's stack run on one worker, in the order of their modules; a module that starts stacks of
-    its own, or is long enough for a second session's stack (`xdist_group`), may run on another.
+    Tests that share the session's stack run on one worker, in the order of their modules; a module that starts stacks
+    of its own, or is long enough for a second session's stack (`xdist_group`), may run on another.
     """
     items.sort(key=lambda item: not _uses_the_stack(item))
     for item in items:

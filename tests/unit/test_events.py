@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import re
-from base64 import b64decode
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,30 +37,6 @@ def test_the_files_are_current_and_no_others_stand_beside_them() -> None:
     assert events.main(["--check"]) == 0
 
 
-def test_every_file_is_named_after_its_door_and_case() -> None:
-    assert all(re.fullmatch(r"(webhook|queue|schedule|retrieval)_[a-z0-9_]+\.json", name) for name in FILES)
-
-
-def test_a_changed_or_missing_file_is_noticed_and_written_again(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert events.main(["--check"], tmp_path / "events") == 1
-    assert not (tmp_path / "events").exists()
-    assert events.main([], tmp_path / "events") == 0
-    assert events.main(["--check"], tmp_path / "events") == 0
-    capsys.readouterr()
-
-    (tmp_path / "events" / "schedule_tick.json").write_text("{}")
-
-    assert events.main(["--check"], tmp_path / "events") == 1
-    assert capsys.readouterr().out == "not current: schedule_tick.json\n"
-    assert events.main([], tmp_path / "events") == 0
-    assert capsys.readouterr().out == "written: schedule_tick.json\n"
-    assert {path.name: path.read_bytes() for path in (tmp_path / "events").iterdir()} == {
-        path.name: path.read_bytes() for path in events.FOLDER.iterdir()
-    }
-
-
 def test_other_secrets_and_tickets_can_be_asked_for() -> None:
     secret = "a-stack-of-its-own-has-its-own-s"
     event = events.events(secret, "T-1")["webhook_completed_encrypted.json"]
@@ -71,17 +44,6 @@ def test_other_secrets_and_tickets_can_be_asked_for() -> None:
 
     assert open_webhook(webhook, secrets=[check_secret(secret)], allow_plaintext=False).ticket == "T-1"
     assert opened(webhook) == "undecipherable"
-
-
-@pytest.mark.parametrize("arguments", [["--secret", "too short"], ["--ticket", "../.."]])
-def test_what_cannot_be_a_secret_or_ticket_is_refused_and_not_shown(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        events.main(arguments, tmp_path / "events")
-
-    assert arguments[1] not in capsys.readouterr().err
-    assert not (tmp_path / "events").exists()
 
 
 # ─── Webhook handler ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,13 +96,6 @@ def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, statu
         parse_request(FILES[name], None, "2026-01-15T09:30:00Z")
 
     assert caught.value.status is status
-
-
-def test_only_the_binary_webhook_comes_as_base64() -> None:
-    binary, text = FILES["webhook_binary.json"], FILES["webhook_missing_iv.json"]
-
-    assert {name for name, event in FILES.items() if event.get("isBase64Encoded")} == {"webhook_binary.json"}
-    assert b64decode(binary["body"]).decode() == text["body"]
 
 
 # ─── API Gateway's form ─────────────────────────────────────────────────────────────────────────────────────────────

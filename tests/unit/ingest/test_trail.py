@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -63,21 +62,6 @@ def test_what_goes_wrong_is_told_with_the_ticket_and_the_part(installation: Inst
     assert {(line["error"], line["correlation_id"]) for line in missing} == {("vendor_throttled", "message-1")}
     calls = [line for line in lines.saying("vendor call") if line.get("error")]
     assert {(line["level"], line["detail"], line["ticket"]) for line in calls} == {("INFO", "429", "T-0")}
-
-
-def test_a_store_out_of_reach_is_told_with_the_ticket(
-    installation: Installation, lines: Lines, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(**_: Any) -> None:
-        raise ConnectionError
-
-    monkeypatch.setattr(installation.store, "put_item", broken)
-    installation.post("T-0")
-
-    installation.deliver()
-
-    (line,) = lines.saying("idempotency store unavailable")
-    assert (line["ticket"], line["correlation_id"]) == ("T-0", "message-1")
 
 
 def test_one_messages_ids_are_not_on_the_next_ones_lines(installation: Installation, lines: Lines) -> None:

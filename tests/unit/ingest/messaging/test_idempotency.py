@@ -1,6 +1,5 @@
 """Finished events are recognised; only success is remembered; the store decides nothing."""
 
-import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -47,25 +46,12 @@ class Killed(BaseException):
     """The process ends."""
 
 
-def test_the_first_time_the_work_is_done(once: EventIdempotency) -> None:
-    work = MessageProcessor()
-
-    assert once.run("e1", work) == "archived"
-    assert work.times == 1
-
-
 def test_a_finished_event_is_recognised_also_by_another_process(store: FakeIdempotencyTable) -> None:
     begun(store).run("e1", MessageProcessor())
     work = MessageProcessor()
 
     assert begun(store).run("e1", work) == DUPLICATE
     assert work.times == 0
-
-
-def test_another_event_is_another_matter(once: EventIdempotency) -> None:
-    once.run("e1", MessageProcessor())
-
-    assert once.run("e2", MessageProcessor()) == "archived"
 
 
 @pytest.mark.parametrize("error", [TicketIncomplete("images_not_ready"), TicketErased(), ValueError("a fault of ours")])
@@ -155,14 +141,6 @@ class TestAStoreOutOfReach:
         assert "the-event-id" not in lines.getvalue()
 
 
-def test_the_store_is_ready_before_the_first_thread_uses_it(store: FakeIdempotencyTable) -> None:
-    # Powertools configures a store on its first use, and not in one step.
-    once = EventIdempotency(cast("Any", store), "idempotency")
-
-    assert once._store.configured
-    assert once._store.hash_function.__name__ == "openssl_sha256"
-
-
 def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotencyTable) -> None:
     once, work, together = begun(store), MessageProcessor(), threading.Barrier(8, timeout=5)
 
@@ -200,10 +178,3 @@ def test_the_events_id_is_not_in_the_store_in_clear(store: FakeIdempotencyTable,
     once.run("the-event-id", lambda: "archived")
 
     assert "the-event-id" not in str(store.records)
-
-
-def test_nothing_is_warned_of(once: EventIdempotency, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        once.run("e1", MessageProcessor())
-
-    assert caplog.records == []

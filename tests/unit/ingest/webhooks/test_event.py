@@ -162,10 +162,6 @@ def test_the_last_of_equal_keys_counts() -> None:
     assert opened(plaintext(text)).ticket == TICKET
 
 
-def test_a_lone_surrogate_does_not_keep_a_completion_out() -> None:
-    assert opened(encrypted({**COMPLETED, "full_name": "\ud800"})).ticket == TICKET
-
-
 # ─── Kinds ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 INVITATION = {"id": "i-1", "cifcod": "C-1", "full_name": "Jon Doe", "transaction_status": "ACCEPTED", "attempts": 1}

@@ -61,11 +61,6 @@ def test_every_content_type_is_accepted_none_included(content_type: str | None) 
     assert read_message(webhook_message(webhook)) == webhook
 
 
-@pytest.mark.parametrize("headers", [None, {}])
-def test_a_request_without_any_header_is_accepted(headers: Any) -> None:
-    assert parsed({"body": "x", "headers": headers}).body == b"x"
-
-
 @pytest.mark.parametrize("body", [None, "", " ", "\r\n\t "])
 def test_an_empty_body_is_rejected(body: str | None) -> None:
     assert status_of(request(body)) == 400
