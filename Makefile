@@ -124,7 +124,7 @@ sam-check: setup
 openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.json from the code
 	$(BIN)/python -m local.openapi
 
-events: $(DEV) ## generate events/*.json (ARGS="--secret …")
+events: $(DEV) ## generate events/*.json
 	$(BIN)/python -m local.events $(ARGS)
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \

@@ -10,13 +10,11 @@ from uuid import uuid4
 
 import pytest
 
-from local.account import ALIAS, outputs
+from local.account import ALIAS
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
 from local.vendor.webhooks import Form
-from ops.queues import Pace, Queue
-from ops.redrive import Outcome, quarantined, redrive
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import PICTURE_BYTES, Sender, WebhookRequest
@@ -184,46 +182,6 @@ def test_accepted_rejected_accepted_are_three_versions(harness: ArchiveHarness) 
     assert harness.checks.differences(ticket, states=3) == []
 
 
-def test_redrive_archives_quarantined_webhooks_once_the_secret_is_right(harness: ArchiveHarness) -> None:
-    stack, ticket = harness.stack, harness.ticket()
-    secret = outputs(stack.at.account, stack.at.stack_name)["WebhookSecretArn"]
-    # GIVEN a vendor that encrypts with a secret that nobody entered here
-    new = uuid4().hex
-    sealed = webhooks.encrypted(webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), new)
-    harness.post(sealed)
-
-    def held() -> str | None:
-        found = messages(stack, stack.at.quarantine_queue_url)
-        return next((message.id for message in found if body_of(message) == sealed.body), None)
-
-    message = eventually(held, "the webhook in quarantine")
-    assert harness.item(ticket) is None
-    assert sealed.body not in map(body_of, messages(stack, stack.at.dead_letter_queue_url))
-    # WHEN it is entered, the functions have heard of it, and the quarantine is redriven
-    stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": new}))
-    try:
-        _forget_secrets(stack)
-        before = harness.ticket()
-        harness.post(harness.event(before))  # still encrypted with the previous secret
-        moved = redrive(
-            Queue(stack.sqs, stack.at.quarantine_queue_url),
-            Queue(stack.sqs, stack.at.queue_url),
-            quarantined,
-            wanted=lambda label: label.id == message,
-            limit=None,
-            dry_run=False,
-            pace=Pace(10),
-        )
-        # THEN it is archived, and so is what was on its way during the rotation
-        assert [(each.outcome, each.message.reason) for each in moved] == [(Outcome.MOVED, "undecipherable")]
-        harness.archived(ticket)
-        harness.archived(before)
-    finally:
-        stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps({"secret": stack.at.webhook_secret}))
-        _forget_secrets(stack)
-    assert harness.checks.differences(ticket) == []
-
-
 def test_unreadable_messages_do_not_affect_their_batch(harness: ArchiveHarness) -> None:
     stack = harness.stack
     good = [harness.ticket() for _ in range(4)]
@@ -284,10 +242,3 @@ def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
     answer = stack.functions.invoke(FunctionName=function, Qualifier=ALIAS, Payload=tick)
     assert answer["StatusCode"] == 200
     return int(json.loads(answer["Payload"].read())["requeued"])
-
-
-def _forget_secrets(stack: LocalStack) -> None:
-    """Start new workers, as a deployment does: the old ones keep a secret for up to five minutes."""
-    for each in stack.functions.list_functions()["Functions"]:
-        if "Ingest" in each["FunctionName"]:
-            stack.overwrite(each["FunctionName"])
