@@ -3,8 +3,12 @@
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
+
+from samtranslator.intrinsics.actions import RefAction
+from samtranslator.intrinsics.resolver import IntrinsicsResolver
 
 
 def replace_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
@@ -17,15 +21,5 @@ def replace_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
         for name, declared in template["Parameters"].items()
         if declared["Type"] in ("String", "Number")
     }
-
-    def replaced(node: Any) -> Any:
-        match node:
-            case {"Ref": str(name)} if name in values:
-                return values[name]
-            case dict():
-                return {key: replaced(child) for key, child in node.items()}
-            case list():
-                return [replaced(child) for child in node]
-        return node
-
-    return {**template, **{part: replaced(template[part]) for part in ("Globals", "Resources")}}
+    resolve = IntrinsicsResolver(values, {"Ref": RefAction()}).resolve_parameter_refs
+    return {**template, **{part: resolve(copy.deepcopy(template[part])) for part in ("Globals", "Resources")}}
