@@ -1,0 +1,87 @@
+"""The layers build on common hosts: with each system's versions of Python and pip, every file is the same.
+
+`HOST_BUILDS=1` runs it; it needs a package index, and interpreters on the PATH or under ~/.pyenv.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local import ROOT
+
+HOSTS = {
+    "Amazon Linux 2023, RHEL 9": ("3.9", "21.3.1"),
+    "Ubuntu 22.04": ("3.10", "22.0.2"),
+    "Debian 12": ("3.11", "23.0.1"),
+    "Ubuntu 24.04": ("3.12", "24.0"),
+    "oldest that works": ("3.8", "20.3.4"),
+}
+"""The stock Python and pip of each system, as in docs/deploying.md."""
+
+Files = dict[str, str]
+
+
+def run(*command: str | Path, **environment: str) -> None:
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+
+
+def interpreter(version: str) -> str:
+    found = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
+    for each in filter(None, found):
+        if subprocess.run([each, "-c", "import ensurepip"], capture_output=True, check=False).returncode == 0:
+            return each
+    pytest.skip(f"no Python {version} here")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Files]:
+    """A function that builds both layers on a host; returns the hash of each file that is not a package's metadata."""
+
+    def build(host: str) -> Files:
+        python, pip = HOSTS[host]
+        folder = tmp_path_factory.mktemp("host")
+        run(interpreter(python), "-m", "venv", folder / "venv")
+        run(folder / "venv/bin/python", "-m", "pip", "install", "-q", f"pip=={pip}")
+        for target in ("build-SharedLayer", "build-Arm64Layer"):
+            out = folder / target
+            out.mkdir()
+            shutil.copytree(ROOT / "layers", folder / "source", dirs_exist_ok=True)
+            run(
+                "make", "--silent", "-C", folder / "source", target,
+                ARTIFACTS_DIR=str(out), PYTHON=str(folder / "venv/bin/python"),
+            )  # fmt: skip
+        shutil.rmtree(folder / "venv")
+        return {
+            str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.glob("build-*/**/*"))
+            if file.is_file() and ".dist-info/" not in str(file) and file.suffix != ".pyc"
+        }
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def reference(built: Callable[[str], Files]) -> Files:
+    return built("Ubuntu 24.04")
+
+
+@pytest.mark.skipif("HOST_BUILDS" not in os.environ, reason="takes minutes: HOST_BUILDS=1 runs it")
+@pytest.mark.parametrize("host", [host for host in HOSTS if host != "Ubuntu 24.04"])
+def test_every_host_builds_the_same_layers(host: str, built: Callable[[str], Files], reference: Files) -> None:
+    files = built(host)
+    assert {name.partition("/")[0] for name in files} == {"build-SharedLayer", "build-Arm64Layer"}
+    assert len(files) > 500
+    assert files == reference
+
+
+def test_the_hosts_are_those_of_the_documentation() -> None:
+    page = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| (3\.\d+) \| (\d+\.\d[\d.]*) \|$", page, re.MULTILINE)
+    assert {system: (python, pip) for system, python, pip in rows} == HOSTS
