@@ -52,9 +52,9 @@ class Context:
         account = stack.local(options.local) if options.local else stack.aws(options.profile, options.region)
         return stack.find(account, options.stack_name)
 
-    def existing_ticket(self, ticket: str) -> TicketItem:
-        """Return the ticket's item. Raises Failure if there is none, TicketErased."""
-        item = self.stack.table.get(ticket)
+    def existing_ticket(self, ticket: str, *, content: bool = True) -> TicketItem:
+        """Return the ticket's item, with its details or without. Raises Failure if there is none, TicketErased."""
+        item = self.stack.table.get(ticket) if content else self.stack.records.without_content(ticket)
         if item is None:
             raise unknown(ticket)
         if item.state is TicketState.ERASED:

@@ -99,7 +99,7 @@ def settle(
 ) -> None:
     """Archive an incomplete ticket now: the vendor's next answer is final, and the manifest lists what is missing."""
     context = context_of(ctx)
-    item = context.existing_ticket(ticket)
+    item = context.existing_ticket(ticket, content=False)
     if item.state is TicketState.ARCHIVED:
         raise Failure(f"ticket {ticket} is archived already; `status {ticket}` shows what it has")
     types = without or list(ImageType)
@@ -155,7 +155,7 @@ def redrive(
     moving = redriving.redrive(
         origin,
         stack.queue("QueueUrl"),
-        redriving.dead_letter(stack.table, _opener(context)) if dead_letters else redriving.quarantined,
+        redriving.dead_letter(stack.records, _opener(context)) if dead_letters else redriving.quarantined,
         wanted=wanted,
         limit=limit,
         dry_run=dry_run,

@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from ops.queues import Pace, Queue, Received
+from ops.table import OperatorTable
 from ticket_archive.errors import UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message
 from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.table import TicketItem
 from ticket_archive.webhook_event import find_event
 
 _EMPTY_RECEIVES = 2
@@ -61,7 +62,7 @@ OpenWebhook = Callable[[Webhook], dict[str, Any]]
 """Decrypts a webhook; returns its event. Raises UnreadableWebhook."""
 
 
-def dead_letter(table: TicketTable, open_webhook: OpenWebhook | None = None) -> Callable[[Received], MessageInfo]:
+def dead_letter(records: OperatorTable, open_webhook: OpenWebhook | None = None) -> Callable[[Received], MessageInfo]:
     """Return a function that describes dead letters.
 
     A webhook names its ticket only when it is decrypted: without `open_webhook` its reason is `webhook_not_opened`.
@@ -84,7 +85,7 @@ def dead_letter(table: TicketTable, open_webhook: OpenWebhook | None = None) -> 
             return replace(info, reason=error.detail)
         if ticket is None:
             return replace(info, reason="no_ticket", kind=kind)
-        item = table.get(ticket)
+        item = records.without_content(ticket)
         return replace(
             info,
             reason=_reason(item),

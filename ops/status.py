@@ -10,12 +10,10 @@ from ops.listing import missing_parts
 from ops.objects import Objects
 from ops.table import OperatorTable
 from ticket_archive.bucket import Bucket
-from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.keys import manifest_key
 from ticket_archive.retention import is_limited
-from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.table import TicketItem
 
-_PLACES = {"details": "map", "details_packed": "compressed", "details_key": "bucket"}
 _ATTRIBUTES = (
     "complete",
     "disposition",
@@ -29,11 +27,9 @@ _ATTRIBUTES = (
 )
 
 
-def status(
-    ticket: str, table: TicketTable, records: OperatorTable, objects: Objects, bucket: Bucket
-) -> dict[str, Any] | None:
+def status(ticket: str, records: OperatorTable, objects: Objects, bucket: Bucket) -> dict[str, Any] | None:
     """Return a ticket's status as `--json` prints it, or None if there is no such ticket."""
-    item = table.get(ticket)
+    item = records.without_content(ticket)
     if item is None:
         return None
     return {
@@ -71,7 +67,7 @@ def render(found: dict[str, Any]) -> Table:
             for kind, state in value.items():
                 table.add_row(kind, _type(kind, state, found))
         elif name == "details" and value is not None:
-            table.add_row("details", f"{value['bytes']:,} bytes, stored as {value['stored_as']}")
+            table.add_row("details", f"{value['bytes']:,} bytes, stored in the {value['stored_in']}")
         elif name == "events":
             for number, event in enumerate(value):
                 table.add_row("" if number else "events", Text(f"{event['received_at']}  {event['event']}"))
@@ -98,10 +94,10 @@ def _versions(item: TicketItem, bucket: Bucket) -> list[dict[str, Any]]:
 
 
 def _details(item: TicketItem) -> dict[str, Any] | None:
-    place = next((name for name in DETAILS_ATTRIBUTES if name in item.attributes), None)
-    if place is None:
+    if item.details_sha256 is None:
         return None
-    return {"bytes": item.details_bytes, "sha256": item.details_sha256, "stored_as": _PLACES[place]}
+    place = "bucket" if "details_key" in item.attributes else "table"
+    return {"bytes": item.details_bytes, "sha256": item.details_sha256, "stored_in": place}
 
 
 def _without_key(image: dict[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,27 @@ SUMMARY = (
     "legal_hold",
 )
 """The attributes that a list reads: ids, states, times and codes, no content."""
+STATUS = (
+    *SUMMARY,
+    "version",
+    "previous",
+    "fetched_at",
+    "attempted_at",
+    "requeues",
+    "expires_at",
+    "erased_at",
+    "disposition",
+    "legal_hold_case",
+    "legal_hold_by",
+    "images",
+    "unrecognized",
+    "details_sha256",
+    "details_bytes",
+    "details_key",
+)
+"""Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
+EVENT = ("record", "event", "received_at")
+"""The attributes of an event that are read."""
 _NAMES = {f"#{name}": name for name in SUMMARY}
 _PROJECTION = ", ".join(_NAMES)
 _BATCH = 100  # the limit of BatchGetItem
@@ -107,12 +128,24 @@ class OperatorTable:
             waiting = [*answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", ()), *waiting[_BATCH:]]
         return [found[ticket] for ticket in tickets if ticket in found]
 
+    def without_content(self, ticket: str) -> TicketItem | None:
+        """Return the ticket with the attributes of `STATUS`, or None if it is unknown."""
+        answer = self._client.get_item(
+            TableName=self._name,
+            Key=_key(ticket),
+            ConsistentRead=True,
+            ProjectionExpression=", ".join(f"#{name}" for name in STATUS),
+            ExpressionAttributeNames={f"#{name}": name for name in STATUS},
+        )
+        return read_item(answer["Item"]) if "Item" in answer else None
+
     def events(self, ticket: str) -> Iterator[EventRecord]:
         """Return the ticket's accepted events, oldest first."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             KeyConditionExpression="ticket = :ticket AND begins_with(#record, :prefix)",
-            ExpressionAttributeNames={"#record": "record"},
+            ProjectionExpression=", ".join(f"#{name}" for name in EVENT),
+            ExpressionAttributeNames={f"#{name}": name for name in EVENT},
             ExpressionAttributeValues={":ticket": {"S": ticket}, ":prefix": {"S": "event#"}},
             ConsistentRead=True,
         )

@@ -28,7 +28,7 @@ def status(ctx: typer.Context, ticket: Ticket) -> None:
     """Show a ticket's state, times, attempts, image types, versions and events, and why something is missing."""
     context = context_of(ctx)
     stack = context.stack
-    found = looking.status(ticket, stack.table, stack.records, stack.objects, stack.bucket)
+    found = looking.status(ticket, stack.records, stack.objects, stack.bucket)
     if found is None:
         raise unknown(ticket)
     if found["missing"] or found["last_error"]:

@@ -19,6 +19,7 @@ import pytest
 from local.vendor.faults import FAULTS
 from ops.queues import Pace, Queue, Received
 from ops.redrive import Outcome, dead_letter, redrive
+from ops.table import OperatorTable
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
@@ -94,7 +95,7 @@ def load(stack: LocalStack) -> Iterator[Load]:
             refused += sender.post(first)
             dead = eventually(lambda: _of(stack.at.dead_letter_queue_url, stack, bodies, STUCK), "dead letters", 60)
         before |= _differences(checks, stuck)
-        _redrive(stack, checks, dead)
+        _redrive(stack, dead)
         _wait(log, [*first, *rest])
         after = {ticket: checks.differences(ticket) if before[ticket] else [] for ticket in wanted}
         yield Load(
@@ -193,12 +194,12 @@ def _of(queue_url: str, stack: LocalStack, bodies: set[bytes], least: int) -> li
     return found if len(found) >= least else None
 
 
-def _redrive(stack: LocalStack, checks: ConsistencyChecks, dead: list[Received]) -> None:
+def _redrive(stack: LocalStack, dead: list[Received]) -> None:
     ids = {message.id for message in dead}
     moved = redrive(
         Queue(stack.sqs, stack.at.dead_letter_queue_url),
         Queue(stack.sqs, stack.at.queue_url),
-        dead_letter(checks.table),
+        dead_letter(OperatorTable(stack.dynamodb, stack.at.table)),
         wanted=lambda label: label.id in ids,
         limit=None,
         dry_run=False,

@@ -17,6 +17,7 @@ from local.vendor.faults import FAULTS
 from local.vendor.tickets import Outcome, State, Tickets
 from ops.queues import Pace, Queue
 from ops.redrive import dead_letter, redrive
+from ops.table import OperatorTable
 from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
 from tests.support.consistency_checks import ConsistencyChecks
@@ -227,7 +228,7 @@ class Soak:
             moved = redrive(
                 queue,
                 Queue(self.stack.sqs, self.stack.at.queue_url),
-                dead_letter(self.checks.table),
+                dead_letter(OperatorTable(self.stack.dynamodb, self.stack.at.table)),
                 wanted=lambda _: True,
                 limit=None,
                 dry_run=False,

@@ -105,6 +105,9 @@ class FakeStack:
             return item.state is TicketState.ARCHIVED and item.outcome is None
         return "legal_hold" in item.attributes
 
+    def without_content(self, ticket: str) -> TicketItem | None:
+        return self.items.get(ticket)
+
     def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
         return [self.items[ticket] for ticket in tickets if ticket in self.items]
 

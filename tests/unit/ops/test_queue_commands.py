@@ -12,10 +12,10 @@ import pytest
 from ops.errors import Exit
 from ops.queues import Pace, Queue, Received
 from ops.redrive import MessageInfo, Outcome, Redriven, dead_letter, quarantined, redrive
+from ops.table import OperatorTable
 from tests.unit.ops.cli_harness import NOON, CliHarness, FakeQueue, FakeStack
 from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 from ticket_archive.models import ImageType
-from ticket_archive.table import TicketTable
 from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -260,7 +260,7 @@ def test_stopping_early_makes_received_messages_visible_again() -> None:
 def describe(stack: FakeStack, body: str) -> MessageInfo:
     queue = FakeQueue()
     queue.add(body)
-    return dead_letter(cast("TicketTable", stack))(queue.waiting[0])
+    return dead_letter(cast("OperatorTable", stack))(queue.waiting[0])
 
 
 def test_a_dead_letter_shows_its_ticket_last_error_and_attempts(fake: FakeStack) -> None:

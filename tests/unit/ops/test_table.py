@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from ops.table import SUMMARY, EventRecord, Filter, OperatorTable
+from ops.table import STATUS, SUMMARY, EventRecord, Filter, OperatorTable
 from ticket_archive.errors import InvalidRequest, TicketErased
 
 KEY = {"ticket": {"S": "t1"}, "record": {"S": "ticket"}}
@@ -183,6 +183,21 @@ def test_events_are_read_page_by_page(stub: Stub) -> None:
         EventRecord("event#1#x", "e", "2026-01-01T00:00:00Z"),
         EventRecord("event#2#x", "e", "2026-01-02T00:00:00Z"),
     ]
+
+
+def test_a_ticket_is_read_without_content(stub: Stub) -> None:
+    asked = {
+        "TableName": "Tickets",
+        "Key": KEY,
+        "ConsistentRead": True,
+        "ProjectionExpression": ", ".join(f"#{name}" for name in STATUS),
+        "ExpressionAttributeNames": {f"#{name}": name for name in STATUS},
+    }
+    stub.stubber.add_response("get_item", {"Item": {**KEY, "state": {"S": "received"}}}, asked)
+    stub.stubber.add_response("get_item", {}, asked)
+
+    assert stub.records.without_content("t1") is not None
+    assert stub.records.without_content("t1") is None
 
 
 def test_a_scan_reads_codes_and_times_only(stub: Stub) -> None:

@@ -44,7 +44,7 @@ def test_status_shows_states_times_and_counts_and_no_content(cli: CliHarness) ->
     assert (found["state"], found["outcome"], found["manifest"], found["attempts"]) == ("archived", "ACCEPTED", True, 1)
     assert found["types"] == {"SELF_PORTRAITS": "stored", "DOCUMENT": "stored", "DOCUMENT_SIGNATURE": "absent"}
     assert [image["type"] for image in found["images"]] == ["SELF_PORTRAITS", "DOCUMENT"]
-    assert found["details"]["stored_as"] == "map"
+    assert found["details"]["stored_in"] == "table"
     assert [event["event"] for event in found["events"]] == ["ticket.verification.completed"]
     for output in (json.dumps(found), cli("status", "t1").output):
         assert not [word for word in ("CANARY", "AMINA", "http", "tickets/") if word in output]
