@@ -31,9 +31,11 @@ class ArchiveError(Exception):
 
     code: ClassVar[str] = "archive_error"
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", body: bytes | None = None) -> None:
+        """`body` is that of a vendor's response, which is kept in the bucket: never log it."""
         super().__init__(f"{self.code}: {detail}" if detail else self.code)
         self.detail = detail
+        self.body = body
 
 
 class SettingsError(ArchiveError):
@@ -61,13 +63,10 @@ class TicketErased(ArchiveError):
 
 
 class UnrecognizedResponse(ArchiveError):
-    """A vendor response of unknown form. It carries the body, which is kept in the bucket: never log `body`."""
+    """A vendor response of unknown form. It always carries the body."""
 
     code = "unrecognized_response"
-
-    def __init__(self, detail: str, body: bytes) -> None:
-        super().__init__(detail)
-        self.body = body
+    body: bytes
 
 
 class RetryableError(ArchiveError):
@@ -80,8 +79,8 @@ class RetryableError(ArchiveError):
     code = "retryable"
     quick: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", *, retry_after: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str = "", body: bytes | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(detail, body)
         self.retry_after = retry_after
 
 

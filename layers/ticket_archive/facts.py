@@ -23,9 +23,10 @@ MAX_EVENTS = 500_000
 _ENVELOPES = frozenset({"data", "payload", "event", "result", "response"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
-_OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
-_IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
-_ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", "TCKTNTFND"})  # these tell of the response, not of the ticket
+OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
+IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
+NOT_FOUND = "TCKTNTFND"
+_ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # these tell of the response, not of the ticket
 _TICKET = ("ticket", "ticket_id", "ticketid")
 _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
@@ -78,14 +79,14 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
     word = _flow_word(found)
     tickets = [text for name in _TICKET for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)]
     return TicketFacts(
-        outcome=None if word in _IN_PROGRESS else word,
-        in_progress=word in _IN_PROGRESS,
+        outcome=None if word in IN_PROGRESS else word,
+        in_progress=word in IN_PROGRESS,
         disposition=next(filter(None, map(_text, values_of(_DISPOSITION))), None),
         confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
         risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
         customer=next(filter(None, (customer_id(_whole(value)) for value in values_of(_CUSTOMER))), None),
         ticket=next(iter(tickets), None),
-        recognized=not _KNOWN.isdisjoint(found) or word in _OUTCOMES | _IN_PROGRESS,
+        recognized=not _KNOWN.isdisjoint(found) or word in OUTCOMES | IN_PROGRESS,
     )
 
 
@@ -143,9 +144,9 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
         for depth, value in found.get(name, ()):
             word = (_text(value) or "").upper() if isinstance(value, str) else ""
             if depth > 1:
-                accepted = name != _STATUS and word in _OUTCOMES
+                accepted = name != _STATUS and word in OUTCOMES
             elif name == _STATUS:
-                accepted = word in _OUTCOMES | _IN_PROGRESS or (depth == 0 and word not in _ENVELOPE_STATUS)
+                accepted = word in OUTCOMES | IN_PROGRESS or (depth == 0 and word not in _ENVELOPE_STATUS)
             else:
                 accepted = True
             if word and accepted:

@@ -194,10 +194,8 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def client(serve: Serve, certificates: Certificates) -> Iterator[HttpClient]:
-    opened = HttpClient(tls=cache(lambda: tls_context(certificates.authority)))
-    yield opened
-    opened.close()
+def client(serve: Serve, certificates: Certificates) -> HttpClient:
+    return HttpClient(tls=cache(lambda: tls_context(certificates.authority)))
 
 
 def send(client: HttpClient, url: str, *, within: float = 3.0, max_bytes: int = MB, **options: Any) -> Response:
@@ -372,7 +370,6 @@ def test_idle_timeout_ends_a_call_before_its_deadline_and_only_if_idle(serve: Se
     assert time.monotonic() - began < 1
     server.script = then(OK + b"Content-Length: 20\r\n\r\n", drips(b"a" * 20))
     assert send(client, server.url).body == b"a" * 20
-    client.close()
 
 
 # Truncated and broken responses (threat 27)
@@ -557,7 +554,6 @@ def test_environment_has_no_effect(serve: Serve, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path / "none"))
     client = HttpClient()
     client.send("GET", server.url, headers={}, deadline=time.monotonic() + 3, max_bytes=MB)
-    client.close()
     assert b"authorization" not in heads[0].lower()
     assert heads[0].startswith(b"GET /canary-path")
     assert sentinel.connections == 0
@@ -654,7 +650,6 @@ def test_32_threads_get_their_own_responses_and_deadlines(serve: Serve) -> None:
 
     with ThreadPoolExecutor(32) as threads:
         outcomes = [outcome for each in threads.map(work, range(32)) for outcome in each]
-    client.close()
     assert outcomes.count("complete") == 96
     assert outcomes.count("vendor_unavailable: deadline") == 32
 

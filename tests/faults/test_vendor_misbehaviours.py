@@ -246,7 +246,6 @@ def play(case: Case, times: int | None) -> Ending:
             outcome = str(error)
             pause = error.retry_after if isinstance(error, RetryableError) else None
         seconds = time.monotonic() - began
-        transport.close()
         calls = [call for call in vendor.calls() if call["endpoint"] == endpoint]
         assert not [call for call in vendor.calls() if call["endpoint"] in ("elsewhere", "unknown")]
         return Ending(outcome, seconds, len(calls), pause)

@@ -139,10 +139,10 @@ class Fetcher:
             fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
 
     def _note_error(self, ticket: str, part: str, error: ArchiveError, fetched: Fetched) -> None:
-        """Record a part's error. A body that is not recognized is kept, and listed."""
+        """Record a part's error. A body that is not recognized, or an error in a 200, is kept and listed."""
         fetched.errors[part] = error
         fetched.observed[part] = Observation(TypeState.FAILED)
-        if isinstance(error, UnrecognizedResponse):
+        if error.body is not None:
             file = self._keep_unrecognized(ticket, part, error.body)
             fetched.unrecognized.append(file)
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)

@@ -17,7 +17,7 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.facts import read_facts, scalars_of
+from ticket_archive.facts import IN_PROGRESS, NOT_FOUND, OUTCOMES, read_facts, scalars_of
 
 RETRY_AFTER_MAX = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
@@ -25,9 +25,7 @@ RETRY_AFTER_MAX = 900.0
 _COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
 _ENVELOPE_MAX_BYTES = 10_000
 
-_NOT_FOUND_CODE = "TCKTNTFND"
-_IN_PROGRESS_CODES = {"PROCESSING", "AWAITING", "PENDING", "IN_PROGRESS"}
-_SUCCESS_CODES = {"SUCCESS", "SUCCESSFUL", "OK", "VERIFIED", "ACCEPTED", "REJECTED", "FAILED"}  # outcomes, too
+_SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
 
 
 class Call(StrEnum):
@@ -60,17 +58,19 @@ class Envelope(BaseModel):
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
     """Return the error that a response means, or None for what was asked for. Its detail is the status.
 
-    A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400.
+    A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. Unless
+    it says to come again later or with another token, it carries the body: a 200 may be the answer for good.
     """
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
     if status in _COMPLETE:
         if envelope is None or (told := _error_status(call, envelope)) is None:
             return None
-        if call is Call.DETAILS and _code(envelope) in _IN_PROGRESS_CODES:
+        if call is Call.DETAILS and _code(envelope) in IN_PROGRESS:
             return TicketInProgress(str(status))
         status = told
     detail = str(status)
+    body = response.body if response.status in _COMPLETE and call in (Call.DETAILS, Call.IMAGES) else None
     if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(envelope)):
         return TicketNotFound(detail) if call in (Call.DETAILS, Call.IMAGES) else InvalidVendorResponse(detail)
     if status in (401, 403):  # a link is fetched without credentials: its URL has expired
@@ -79,8 +79,8 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     if status == 429:
         return VendorThrottled(detail, retry_after=wait)
     if status in (408, 425) or status >= 500:
-        return VendorUnavailable(detail, retry_after=wait)
-    return InvalidVendorResponse(detail)
+        return VendorUnavailable(detail, body, retry_after=wait)
+    return InvalidVendorResponse(detail, body)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -132,7 +132,7 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     if not status or _has_content(call, envelope):
         return None
     if call is Call.IMAGES and status == 400:
-        return None  # the vendor may always answer a type so: it settles as unrecognized
+        return None  # there may be a file beside the code; if not, it settles as unrecognized
     return status
 
 
@@ -146,7 +146,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
 
 
 def _is_not_found(envelope: Envelope) -> bool:
-    return _NOT_FOUND_CODE in (_code(envelope), envelope.status)
+    return NOT_FOUND in (_code(envelope), envelope.status)
 
 
 def _code(envelope: Envelope) -> str:

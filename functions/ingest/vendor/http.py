@@ -144,11 +144,6 @@ class HttpClient:
             code = "deadline"
         raise VendorUnavailable(code)  # outside the handler, so that the library's exception is not its context
 
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._session.close()
-        self._public_session.close()
-
 
 def _session(adapters: Mapping[str, HTTPAdapter]) -> requests.Session:
     session = requests.Session()

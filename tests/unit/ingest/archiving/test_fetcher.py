@@ -155,8 +155,11 @@ def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(
 
 class TestUnrecognized:
     @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_body_is_kept_and_listed(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
-        vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
+    @pytest.mark.parametrize("kind", [UnrecognizedResponse, VendorUnavailable, InvalidVendorResponse])
+    def test_a_body_is_kept_and_listed(
+        self, vendor: FakeVendor, bucket: FakeBucket, part: str, kind: type[UnrecognizedResponse | RetryableError]
+    ) -> None:
+        vendor.next("details" if part == DETAILS else part, kind("html", b"<html>"))
         fetched = fetch(vendor, bucket)
         [file] = fetched.unrecognized
         assert (file.type, file.bytes, bucket[file.key]) == (part, 6, b"<html>")

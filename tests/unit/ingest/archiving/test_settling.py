@@ -183,6 +183,21 @@ class TestEnds:
         assert list(harness.table.rechecks(10)) == []
         harness.check()
 
+    def test_an_error_in_each_200_settles_and_a_recheck_brings_the_details_that_come_later(self) -> None:
+        harness = ArchiveHarness()
+        found, error = harness.has(), b'{"status": 500, "code": "INTRNL"}'
+        harness.vendor.details_of[TICKET] = lambda: VendorUnavailable("500", error)  # type: ignore[assignment]
+        began = harness.clock()
+        assert harness.deliver(event()).complete is False
+        assert harness.clock() - began < MINUTES + timedelta(minutes=1)
+        item = harness.table[TICKET]
+        assert (item.missing, harness.bucket[item.unrecognized[0].key]) == ({"DETAILS": "500"}, error)
+        harness.vendor.details_of[TICKET] = found
+        harness.clock.pass_by(3700)
+        assert harness.run(request(recheck=True)) is Result.ARCHIVED
+        assert (harness.outcomes(), harness.table[TICKET].complete) == ([None, "ACCEPTED"], True)
+        harness.check()
+
     def test_a_recheck_that_finds_other_unrecognized_bytes_changes_nothing(self) -> None:
         harness = ArchiveHarness()
         harness.has()

@@ -214,11 +214,35 @@ def test_200_with_an_error_envelope_is_that_error(
         ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "200")),
     ],
 )
-def test_permanent_error_in_a_200_fails_details_and_lets_an_image_type_settle(
+def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settle(
     body: dict[str, Any], of_details: tuple[type[RetryableError], str]
 ) -> None:
     assert error_in_200(Call.DETAILS, body) == of_details
     assert error_in_200(Call.IMAGES, body) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "body", "kept"),
+    [
+        (Call.DETAILS, 200, {"status": 500, "code": "INTRNL"}, True),
+        (Call.IMAGES, 200, {"status": 500, "code": "INTRNL"}, True),
+        (Call.DETAILS, 200, {"status": 200, "code": "CANCELLED_BY_USER"}, True),
+        (Call.DETAILS, 200, {"status": 401, "code": "UNTHRZD"}, False),
+        (Call.DETAILS, 200, {"status": 429, "code": "THRTTL"}, False),
+        (Call.DETAILS, 200, NOT_FOUND_200, False),
+        (Call.DETAILS, 200, {"code": "PROCESSING"}, False),
+        (Call.TOKEN, 200, {"status": 500, "code": "INTRNL"}, False),
+        (Call.DETAILS, 500, {"status": 500, "code": "INTRNL"}, False),
+        (Call.DETAILS, 400, {"status": 400, "code": "BDRQST"}, False),
+    ],
+)
+def test_an_error_in_a_200_that_may_be_the_answer_for_good_carries_its_body(
+    call: Call, status: int, body: dict[str, Any], kept: bool
+) -> None:
+    content = json.dumps(body).encode()
+    error = error_for_response(call, answer(status, body=content), NOW)
+    assert error is not None
+    assert error.body == (content if kept else None)
 
 
 @pytest.mark.parametrize(
