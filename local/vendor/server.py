@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -33,8 +32,7 @@ class Simulator(Control):
     """The vendor on a port of its own: `with Simulator(seed=1) as vendor:`.
 
     `stop` and `start` simulate an outage: port and state stay. `token_life` is in seconds; `pause` and `patience` as in
-    `Connection`; `scale` as in `Tickets`; `tls` is a certificate file and its key file; `image_base` is the origin of
-    the image URLs, by default the simulator's own.
+    `Connection`; `scale` as in `Tickets`.
     """
 
     def __init__(
@@ -49,25 +47,19 @@ class Simulator(Control):
         pause: float = 0.2,
         patience: float = 60,
         body_limit: int = TEN_MEBIBYTES,
-        tls: tuple[str, str] | None = None,
-        image_base: str | None = None,
     ) -> None:
         credential = credential or Credential.generate(seed)
         super().__init__(Service(Tickets(seed, scale), credential, Tokens(credential, token_life, clock), body_limit))
         self.credential = credential
         self.port = port
         self.pause, self.patience = pause, patience
-        self._image_base = image_base
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
-        if self._tls and tls:
-            self._tls.load_cert_chain(*tls)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         """Return the origin, without a trailing slash."""
-        return f"{'https' if self._tls else 'http'}://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
     @property
     def elsewhere(self) -> str:
@@ -80,10 +72,9 @@ class Simulator(Control):
 
     def start(self) -> None:
         """Start to serve, in a thread."""
-        self._server = _Server((HOST, self.port), partial(_Handler, self), self._tls)
+        self._server = _Server((HOST, self.port), partial(_Handler, self))
         self.port = self._server.server_port
         self.service.base_url = self.url
-        self.service.image_base = self._image_base
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="vendor", daemon=True)
         self._thread.start()
 
@@ -108,21 +99,15 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(
-        self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
         self.stopping = threading.Event()
-        self._tls = tls
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls:
-            # The handshake happens at the first read, in the connection's thread, so a silent client blocks no other.
-            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with self._lock:
             self._open.add(connection)
         return connection, address

@@ -103,7 +103,7 @@ def test_stop_and_start_keep_port_and_state(vendor: Simulator) -> None:
 def test_the_command_prints_its_url_and_stops_on_a_signal(tmp_path: Path) -> None:
     credential = Credential.generate(99)
     credential.save(tmp_path / "credential.json")
-    command = [sys.executable, "-m", "local.vendor", "--seed", "5", "--latency", "details=1"]
+    command = [sys.executable, "-m", "local.vendor", "--seed", "5"]
     process = subprocess.Popen(
         [*command, "--credential", str(tmp_path / "credential.json")],
         cwd=ROOT,
