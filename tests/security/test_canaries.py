@@ -22,6 +22,7 @@ import pytest
 
 from local import ROOT
 from tests.security import marked_vendor as marked
+from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.event_source import SCHEDULE_SOURCE
@@ -153,17 +154,12 @@ class Journey:
         """Pass all waiting messages to the function, as Lambda does; return the identifiers of failed ones."""
         back: list[str] = []
         while messages := self._receive(self.queue):
+            sent = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
             records = [
                 {
-                    "messageId": message["MessageId"],
+                    **sqs_record(message["Body"], message_id=message["MessageId"]),
                     "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
-                    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))},
-                    "messageAttributes": {},
-                    "md5OfBody": "",
-                    "eventSource": "aws:sqs",
-                    "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:tickets",
-                    "awsRegion": "eu-central-1",
+                    "attributes": sent,
                 }
                 for message in messages
             ]

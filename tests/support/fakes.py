@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -28,6 +28,8 @@ from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 _serialise = TypeSerializer().serialize
 _deserialise = TypeDeserializer().deserialize
@@ -248,6 +250,16 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _serialise(value) for name, value in values.items()}
 
 
+def _watched(method: _Method, name: str) -> _Method:
+    """Let a method of the table, whose first argument is a ticket, pass through `Effects`."""
+
+    def call(self: "FakeTickets", ticket: str, *rest: Any, **named: Any) -> Any:
+        with self.effects.around(f"{name} {ticket}"):
+            return method(self, ticket, *rest, **named)
+
+    return cast("_Method", call)
+
+
 class FakeTickets(TicketTable):
     """`TicketTable` over `FakeDynamoDB`. `history` has the versions that each ticket was archived in, in order."""
 
@@ -277,18 +289,6 @@ class FakeTickets(TicketTable):
         tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
         self.dynamodb.records[ticket, "ticket"] = tombstone
 
-    def get(self, ticket: str) -> TicketItem | None:
-        with self.effects.around(f"table.get {ticket}"):
-            return super().get(ticket)
-
-    def begin(self, ticket: str, now: str) -> TicketItem | None:
-        with self.effects.around(f"table.begin {ticket}"):
-            return super().begin(ticket, now)
-
-    def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
-        with self.effects.around(f"table.event {ticket} {event_id}"):
-            super().put_event(ticket, event_id, received_at, name, expires_at)
-
     def archive(
         self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
     ) -> None:
@@ -298,17 +298,12 @@ class FakeTickets(TicketTable):
             if history[-1:] != [changes["version"]]:
                 history.append(changes["version"])
 
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str, first: Mapping[str, Any]) -> None:
-        with self.effects.around(f"table.mark_incomplete {ticket}"):
-            super().mark_incomplete(ticket, changes, retry_at, first)
-
-    def keep_pending(self, ticket: str, changes: Mapping[str, Any], retry_at: str | None) -> None:
-        with self.effects.around(f"table.keep_pending {ticket}"):
-            super().keep_pending(ticket, changes, retry_at)
-
-    def expire(self, ticket: str, expires_at: int) -> None:
-        with self.effects.around(f"table.expire {ticket}"):
-            super().expire(ticket, expires_at)
+    get = _watched(TicketTable.get, "table.get")
+    begin = _watched(TicketTable.begin, "table.begin")
+    put_event = _watched(TicketTable.put_event, "table.event")
+    mark_incomplete = _watched(TicketTable.mark_incomplete, "table.mark_incomplete")
+    keep_pending = _watched(TicketTable.keep_pending, "table.keep_pending")
+    expire = _watched(TicketTable.expire, "table.expire")
 
 
 Images = Sequence[InlineFile | LinkedFile]

@@ -1,15 +1,11 @@
 """Clients are made on first use only, and their URLs need no redirect."""
 
-import json
-import subprocess
-import sys
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from botocore.stub import Stubber
 
-from local import ROOT
 from retrieval import app
 from retrieval.dependencies import Dependencies
 from retrieval.settings import RetrievalSettings
@@ -105,28 +101,3 @@ def test_a_ticket_is_one_consistent_read_and_needs_no_s3_client(monkeypatch: pyt
 
     assert answer["statusCode"] == 404
     assert "_s3" not in vars(dependencies)
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [("POWERTOOLS_LOGGER_LOG_EVENT", "true"), ("POWERTOOLS_DEV", "true"), ("POWERTOOLS_LOG_LEVEL", "DEBUG")],
-)
-def test_no_log_setting_makes_the_function_print_its_events(variable: str, value: str) -> None:
-    event = json.dumps(request("/tickets/{ticket}", {"ticket": "-canary"}))
-    program = f"""
-import json, types
-from retrieval import app
-context = types.SimpleNamespace(
-    function_name="f", memory_limit_in_mb=1, invoked_function_arn="arn:aws:lambda:::f", aws_request_id="1")
-assert app.lambda_handler(json.loads({event!r}), context)["statusCode"] == 400
-"""
-    assert "canary" not in run(program, **{variable: value})
-
-
-def run(program: str, **environment: str) -> str:
-    """What a fresh process with `environment` prints."""
-    paths = f"{ROOT}/layers:{ROOT}/functions"
-    namespace = {"PYTHONPATH": paths, "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive", **environment}
-    process = subprocess.run([sys.executable, "-c", program], env=namespace, timeout=60, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    return process.stdout + process.stderr

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import CUSTOMER, EXTENDED_REQUEST_ID, REQUEST_ID, TICKET, World, request
@@ -134,26 +132,3 @@ def test_any_other_error_is_500_without_detail_and_described_in_the_log(
     configuration = {"ConfigurationErrors": 1} if isinstance(error, SettingsError) else {}
     assert answer.metrics == {"RequestsFailed": 1, **configuration}
     assert line.get("detail") == getattr(error, "detail", None)
-
-
-ANY = st.text(max_size=30)
-ROUTES = ["/tickets/{ticket}", "/tickets/{ticket}/details", IMAGES, "/tickets/{ticket}/images/{sha256}", TICKETS]
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-@given(
-    resource=st.sampled_from(ROUTES),
-    ticket=st.one_of(st.just(TICKET), st.text(alphabet="%2Ff.\\ \x00aé", min_size=1, max_size=9)),
-    other=st.text(min_size=1, max_size=9).filter(lambda text: text.encode("utf-8", "ignore").decode() == text),
-    query=st.dictionaries(
-        st.sampled_from(["type", "expires_in", "limit"]), st.one_of(ANY, st.lists(ANY, min_size=1, max_size=2))
-    ),
-)
-def test_no_input_causes_a_server_error(
-    call: Call, resource: str, ticket: str, other: str, query: dict[str, Any]
-) -> None:
-    values = {"ticket": ticket, "sha256": other, "customer": other}
-
-    answer = call(resource, {name: value for name, value in values.items() if f"{{{name}}}" in resource}, query)
-
-    assert answer.status in (200, 400, 404)
