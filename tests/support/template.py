@@ -87,9 +87,9 @@ class Broken:
 
     @staticmethod
     def template(path: str, value: Any) -> Template:
-        """Return the expanded template with the value at `path` replaced."""
+        """Return the expanded template with the value at `path` replaced; in a key, `~1` stands for a slash."""
         template = expanded()
-        *way, last = path.split("/")
+        *way, last = (step.replace("~1", "/") for step in path.split("/"))
         node: Any = template["Resources"]
         for step in way:
             node = node[int(step)] if isinstance(node, list) else node[step]
