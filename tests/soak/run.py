@@ -103,6 +103,7 @@ class Soak:
         self.sender = Sender(stack)
         self._ends_at = time.monotonic() + options.minutes * 60
         self._tickets_of: dict[bytes, str] = {}
+        self._reasons: dict[bytes, str] = {}
         self._states: Counter[str] = Counter()
 
     def run(self) -> Result:
@@ -188,7 +189,8 @@ class Soak:
         """Posts, and waits until the queue is empty."""
         self._tickets_of |= {parcel.webhook.body: parcel.ticket for parcel in load if parcel.ticket}
         self.result.sent += len(load)
-        self.result.junk += sum(parcel.reason is not None for parcel in load)
+        self._reasons |= {parcel.webhook.body: parcel.reason for parcel in load if parcel.reason}
+        self.result.junk = len(self._reasons)
         refused: list[WebhookRequest] = []
         posting = threading.Thread(target=lambda: refused.extend(self.sender.post(load)), name="post")
         posting.start()
@@ -267,14 +269,13 @@ class Soak:
         result.tickets, result.manifests, result.events = len(wanted), len(manifests), events.total()
         if events != Counter(manifests):
             result.problems.append(f"{len(manifests)} manifests, but {events.total()} events of {len(events)}")
-        result.quarantined = Counter(
-            message.reason or "none" for message in messages(stack, stack.at.quarantine_queue_url)
-        )
-        if result.quarantined.total() < result.junk:
-            result.problems.append(f"{result.junk} unreadable requests, {result.quarantined.total()} in quarantine")
+        quarantined = messages(stack, stack.at.quarantine_queue_url)
+        result.quarantined = Counter(message.reason or "none" for message in quarantined)
+        if {body_of(message): message.reason for message in quarantined} != self._reasons:
+            result.problems.append(f"{result.junk} unreadable requests; quarantined, or why, are others")
         if left := messages(stack, stack.at.dead_letter_queue_url):
             result.problems.append(f"{len(left)} dead letters are left")
-        self._look_for_personal_data(wanted[:50])
+        self._look_for_personal_data(wanted[:50], b"\n".join(map(body_of, quarantined)).decode("utf-8", "replace"))
         self.log.look()
         result.results, result.set_visibility_timeout = self.log.results, self.log.set_visibility_timeout
         result.statuses, result.counts = self.sender.statuses, stack.vendor("counts")
@@ -284,12 +285,12 @@ class Soak:
         if result.memory[1] > result.memory[0] * MEMORY_GROWTH:
             result.problems.append("the workers' memory grew")
 
-    def _look_for_personal_data(self, some: Sequence[str]) -> None:
-        text = self.log.text
+    def _look_for_personal_data(self, some: Sequence[str], queued: str) -> None:
+        text = self.log.text + queued
         for ticket in some:
             marks = personal_data(self.stack.vendor("expected", ticket=ticket))
             if any(form in text for mark in marks for form in spelt(mark)):
-                self.result.problems.append(f"{ticket}: personal data in the log")
+                self.result.problems.append(f"{ticket}: personal data in the log or a queue")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
