@@ -119,6 +119,7 @@ def sqs() -> SqsDependencies:
         image_types=settings.image_types,
         retention_days=settings.retention_days,
         settle_time=timedelta(minutes=settings.settle_minutes),
+        unknown_after=timedelta(minutes=settings.unknown_ticket_minutes),
         retry_delay=settings.retry_delay_seconds,
     )
     queue = TicketQueue(queues, settings.queue_url)

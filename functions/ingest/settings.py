@@ -43,3 +43,4 @@ class IngestSettings(Settings):
     max_receives: Annotated[int, Field(ge=1)] = 9
     requeue_for_days: Annotated[int, Field(ge=1)] = 7
     settle_minutes: Annotated[int, Field(ge=0)] = 10
+    unknown_ticket_minutes: Annotated[int, Field(ge=1)] = 60

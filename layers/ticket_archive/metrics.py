@@ -29,7 +29,7 @@ class Metric(StrEnum):
     REQUESTS_FOR_ERASED_TICKETS = "RequestsForErasedTickets"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
-    UNKNOWN_TICKETS = "UnknownTickets"  # no ticket of the vendor after an hour
+    UNKNOWN_TICKETS = "UnknownTickets"  # no ticket of the vendor after `UnknownTicketMinutes`
     WEBHOOKS_QUARANTINED = "WebhooksQuarantined"  # once for each webhook
     WEBHOOKS_QUARANTINED_AGAIN = "WebhooksQuarantinedAgain"  # redriven, and still unreadable
     UNRECOGNIZED_EVENTS = "UnrecognizedEvents"

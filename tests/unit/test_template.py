@@ -207,6 +207,7 @@ VARIANTS: dict[str, Template] = {
             "UrlLifeSeconds": "120",
             "RetryDelaySeconds": "30",
             "SettleMinutes": "5",
+            "UnknownTicketMinutes": "30",
             "VendorUrl": "https://api.preventor.com",
             "VendorUserAgent": "x",
             "RequeueEveryMinutes": "7",
@@ -225,6 +226,7 @@ RENEWED = {
     "UrlLifeSeconds": RETRIEVAL_ONLY,
     "RetryDelaySeconds": INGEST_ONLY,
     "SettleMinutes": INGEST_ONLY,
+    "UnknownTicketMinutes": INGEST_ONLY,
     "VendorUrl": INGEST_ONLY,
     "VendorUserAgent": INGEST_ONLY,
     "RequeueEveryMinutes": NEITHER,  # Lambda refuses to publish a version of an unchanged function

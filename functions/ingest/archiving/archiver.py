@@ -351,9 +351,9 @@ class Archiver:
         return ExpiringBucket(self._bucket) if is_limited(expires_at) else self._bucket
 
     def _unknown(self, attempt: _Attempt, fetched: Fetched) -> ArchiveResult | None:
-        """Retry an unknown ticket for an hour, then stop without creating an item.
+        """Retry an unknown ticket for `unknown_after`, then stop without creating an item.
 
-        For a ticket with an item, the hour begins with the first 404 in a row. Returns None before its end, for an
+        For a ticket with an item, the time begins with the first 404 in a row. Returns None before its end, for an
         incomplete ticket of which something is stored, and for a recheck.
         """
         item, request = attempt.item, attempt.request

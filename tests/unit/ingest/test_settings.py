@@ -25,6 +25,7 @@ CHOSEN = {
     "MAX_RECEIVES": "5",
     "REQUEUE_FOR_DAYS": "14",
     "SETTLE_MINUTES": "20",
+    "UNKNOWN_TICKET_MINUTES": "30",
 }
 
 
@@ -35,6 +36,7 @@ def test_every_variable_of_the_template_is_read() -> None:
     assert settings.image_types == (ImageType.DOCUMENT, ImageType.SELF_PORTRAITS), "each type once"
     assert settings.image_hosts == ("images.example.com", "*.cdn.example.com")
     assert (settings.retention_days, settings.requeue_for_days, settings.settle_minutes) == (30, 14, 20)
+    assert settings.unknown_ticket_minutes == 30
     assert (settings.retry_delay_seconds, settings.max_receives) == (60, 5)
 
 
@@ -66,6 +68,7 @@ def test_a_variable_that_is_missing_is_named(name: str) -> None:
         ("MAX_RECEIVES", "0"),
         ("REQUEUE_FOR_DAYS", "0"),
         ("SETTLE_MINUTES", "-1"),
+        ("UNKNOWN_TICKET_MINUTES", "0"),
     ],
 )
 def test_a_malformed_variable_is_named_and_not_shown(name: str, value: str) -> None:
