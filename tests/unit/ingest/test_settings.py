@@ -88,13 +88,8 @@ def test_the_webhook_handler_needs_the_queue_alone() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://api.preventor.com",
-        "https://api-sandbox.preventor.com:8443",
-        "http://localhost:8080",
-        "http://127.0.0.1:9",
-        "http://10.1.2.3:80",
-        "http://172.16.0.1",
-        "http://172.31.0.1:8080",
+        *("https://api.preventor.com", "https://api-sandbox.preventor.com:8443", "http://localhost:8080"),
+        *("http://127.0.0.1:9", "http://10.1.2.3:80", "http://172.16.0.1", "http://172.31.0.1:8080"),
         "http://192.168.1.1",
     ],
 )

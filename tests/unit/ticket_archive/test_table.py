@@ -168,33 +168,13 @@ def cursor_of(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")
 
 
+OURS = cursor_of(f'["T-1","{NOW}"]')
+TICKETS = ("", "../T-1", "a" * 129, "T-1\\ud800", "T-1\ud800")
 FOREIGN = [
-    "!",
-    "a",
-    "é",
-    "\ud800",
-    "\0",
-    " ",
-    "AAAA",
-    cursor_of("not json"),
-    cursor_of("{}"),
-    cursor_of('"ab"'),
-    cursor_of("[]"),
-    cursor_of('["T-1"]'),
-    cursor_of(f'["T-1","{NOW}","x"]'),
-    cursor_of(f'["","{NOW}"]'),
-    cursor_of('["T-1",""]'),
-    cursor_of(f'["../T-1","{NOW}"]'),
-    cursor_of(f'["{"a" * 129}","{NOW}"]'),
-    cursor_of('["T-1","tomorrow"]'),
-    cursor_of(f'["T-1\\ud800","{NOW}"]'),
-    cursor_of(f'["T-1\ud800","{NOW}"]'),
-    cursor_of(f'["T-1","{NOW}"]\n'),
-    cursor_of(f'[1,"{NOW}"]'),
-    cursor_of('["T-1",null]'),
-    cursor_of("[" * 100_000),
-    cursor_of(f'["T-1","{NOW}"]') + "!",
-    cursor_of(f'["T-1","{NOW}"]') + "====",
+    *("!", "a", "é", "\ud800", "\0", " ", "AAAA", f"{OURS}!", f"{OURS}====", cursor_of("[" * 100_000)),
+    *map(cursor_of, ("not json", "{}", '"ab"', "[]", '["T-1"]', '["T-1",""]', '["T-1","tomorrow"]', '["T-1",null]')),
+    *map(cursor_of, (f'["T-1","{NOW}","x"]', f'["T-1","{NOW}"]\n', f'[1,"{NOW}"]')),
+    *(cursor_of(f'["{ticket}","{NOW}"]') for ticket in TICKETS),
 ]
 
 

@@ -30,36 +30,18 @@ def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = 
     return Response(status, headers or {}, body, "application/json")
 
 
+MEANINGS: dict[type[RetryableError] | None, list[int]] = {
+    None: [200, 201, 204],
+    InvalidVendorResponse: [202, 206, 299, 300, 301, 304, 400, 402, 405, 410, 422],
+    VendorAuthError: [401, 403],
+    TicketNotFound: [404],
+    VendorThrottled: [429],
+    VendorUnavailable: [408, 425, 500, 502, 503, 504, 599, 999],
+}
+
+
 @pytest.mark.parametrize(
-    ("status", "meaning"),
-    [
-        (200, None),
-        (201, None),
-        (202, InvalidVendorResponse),
-        (204, None),
-        (206, InvalidVendorResponse),
-        (299, InvalidVendorResponse),
-        (300, InvalidVendorResponse),
-        (301, InvalidVendorResponse),
-        (304, InvalidVendorResponse),
-        (400, InvalidVendorResponse),
-        (401, VendorAuthError),
-        (402, InvalidVendorResponse),
-        (403, VendorAuthError),
-        (404, TicketNotFound),
-        (405, InvalidVendorResponse),
-        (408, VendorUnavailable),
-        (410, InvalidVendorResponse),
-        (422, InvalidVendorResponse),
-        (425, VendorUnavailable),
-        (429, VendorThrottled),
-        (500, VendorUnavailable),
-        (502, VendorUnavailable),
-        (503, VendorUnavailable),
-        (504, VendorUnavailable),
-        (599, VendorUnavailable),
-        (999, VendorUnavailable),
-    ],
+    ("status", "meaning"), [(status, meaning) for meaning, statuses in MEANINGS.items() for status in statuses]
 )
 @pytest.mark.parametrize(("value", "pause"), [(None, None), ("7", 7.0), ("soon", None)])
 def test_status_gives_its_error_and_retry_after(
