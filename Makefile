@@ -21,6 +21,8 @@ AWS_CLI := .venv-aws/.installed
 SBOM := sbom.json
 
 export SAM_CLI_TELEMETRY := 0
+# Without bytecode every process would compile all that it imports, which takes longer than most of them run.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env sam-check events
@@ -46,7 +48,7 @@ test: setup $(SCANNERS) $(AWS_CLI) ## run every test (ARGS="-k words tests/unit 
 	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-unit: $(DEV) ## run the unit tests (ARGS="-k words …")
-	$(BIN)/pytest -n 2 tests/unit $(ARGS)
+	$(BIN)/pytest -n 2 --dist worksteal tests/unit $(ARGS)
 
 soak: setup ## archive 10,000 tickets while vendor, AWS and workers fail; check that none is lost (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
@@ -65,9 +67,10 @@ lint: setup ## run ruff and cfn-lint
 typecheck: $(DEV) ## run mypy, strict
 	$(BIN)/mypy $(wildcard layers functions clients/python local ops tests bench tools examples/*/code)
 
-fuzz: $(DEV) ## run a million fuzzed bodies per parser, 2,000 fuzzed requests per route (ARGS="--count N --seed N")
+fuzz: $(DEV) ## run a million fuzzed bodies per parser, 2,000 requests per route, 200 examples per property (ARGS="--count N --seed N")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m tests.fuzz $(ARGS)
 	FUZZ_REQUESTS=2000 $(BIN)/pytest tests/security/test_api_fuzz.py
+	$(BIN)/pytest -n 2 --dist worksteal --hypothesis-profile=full tests/unit
 
 scan: $(DEV) $(SCANNERS) ## scan the expanded template, the code, and the files for secrets
 	@$(BIN)/python -m tools.scan

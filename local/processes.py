@@ -27,7 +27,7 @@ class Started(NamedTuple):
     @property
     def alive(self) -> bool:
         """Whether the process is still running."""
-        return start_time(self.pid) == self.started_at
+        return bool(self.started_at) and start_time(self.pid) == self.started_at
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}  # to reap them, if this process stops what it started
@@ -64,7 +64,7 @@ def start_time(pid: int) -> str:
 
 def end(processes: Iterable[Started]) -> list[Started]:
     """Stop the running processes, the latest first, and their children; return those that were running."""
-    running = [process for process in reversed(list(processes)) if process.alive]
+    running = [process for process in reversed(list(processes)) if _alive(process)]
     for process in running:
         _signal(process, signal.SIGTERM)
     deadline = time.monotonic() + TERMINATION_SECONDS

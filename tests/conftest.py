@@ -15,7 +15,8 @@ __all__ = ["stack"]  # one per session, started by the first test that uses it
 
 UNIT = Path(__file__).parent / "unit"
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("full", settings.get_profile("default"), max_examples=200)  # --hypothesis-profile=full
 settings.load_profile("default")
 
 

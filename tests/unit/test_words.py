@@ -34,22 +34,29 @@ PHRASES = [
 
 
 @cache
-def _lines() -> list[tuple[str, str]]:
-    """Every line of the project, with its place."""
+def _files() -> list[tuple[str, str, str]]:
+    """The files of the project: name, text, and text to find a word in before its place is looked for."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = [name for name in listed.splitlines() if Path(name).suffix in SUFFIXES and not name.startswith(NOT_CHECKED)]
-    return [
-        (f"{name}:{number}", line)
-        for name in names
-        for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1)
-    ]
+    texts = [(name, (ROOT / name).read_text(encoding="utf-8")) for name in names]
+    return [(name, text, _plain(text)) for name, text in texts]
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("_", " ")
 
 
 def _uses(word: str, *, ignore_case: bool) -> list[str]:
     """Return the places of a word, also as a part of an identifier."""
     text = re.escape(word).replace(r"\ ", "[ _]")
     pattern = re.compile(rf"(?<![A-Za-z0-9-]){text}(?![A-Za-z0-9-])", re.IGNORECASE if ignore_case else 0)
-    return [place for place, line in _lines() if pattern.search(line)]
+    return [
+        f"{name}:{number}"
+        for name, text, plain in _files()
+        if _plain(word) in plain
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local import processes
 from local.processes import Ledger, Started, end, start, start_time
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -88,15 +89,21 @@ def test_a_process_has_the_given_environment_alone(tmp_path: Path, monkeypatch: 
     process = start("env", command, environment={"GIVEN": "this"}, log=tmp_path / "log")
 
     assert printed(tmp_path / "log") == "False this"
-    end([process])
+    assert gone(process.pid)
+    assert end([process]) == []
+    assert process.pid not in processes._children  # or Python warns of it at its exit
+
+
+def test_a_process_that_ended_before_its_start_time_was_read_is_not_alive() -> None:
+    assert not Started("ended", 2**22 + 1, start_time(2**22 + 1)).alive
 
 
 def test_the_ledger_returns_the_recorded_processes(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "processes.json")
     assert ledger.read() == []
-    processes = [Started("emulator", 10, "100"), Started("vendor", 11, "101")]
+    started = [Started("emulator", 10, "100"), Started("vendor", 11, "101")]
 
-    for process in processes:
+    for process in started:
         ledger.add(process)
 
-    assert Ledger(tmp_path / "processes.json").read() == processes
+    assert Ledger(tmp_path / "processes.json").read() == started

@@ -64,7 +64,9 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
 
     def fails(state: Path, ledger: Ledger, *_: object) -> Stack:
         (state / "run").mkdir()
-        process = start("emulator", [sys.executable, "-c", "input()"], environment={}, log=tmp_path / "log")
+        process = start(
+            "emulator", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=tmp_path / "log"
+        )
         started.append(process)
         ledger.add(process)
         raise StartFailed("no")

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.contents import TicketFile, read_files
@@ -93,7 +93,6 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=60)
 @given(st.dictionaries(st.text() | st.sampled_from(["fullname", "native_fields", "type"]), _JSON, max_size=5))
 def test_no_details_can_add_active_elements(details: dict[str, Any]) -> None:
     check_self_contained(show(details))

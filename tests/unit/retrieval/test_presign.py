@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.presign import Disposition, PresignedUrl, SigningPaused
@@ -80,7 +80,6 @@ def test_signing_pauses_if_renewed_credentials_expire_before_the_shortest_life(l
         presigner(lasting(30, renewal(left))).images([PICTURE])
 
 
-@settings(max_examples=30, deadline=None)
 @given(asked=st.integers(60, 900), left=st.floats(601, 4000), at_most=st.integers(60, 900), tick=st.floats(0, 0.99))
 def test_no_url_expires_before_it_says_or_outlives_its_bounds(
     asked: int, left: float, at_most: int, tick: float

@@ -13,7 +13,7 @@ from itertools import combinations, count, product
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
@@ -233,7 +233,6 @@ ERRORS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     answers=st.fixed_dictionaries(dict.fromkeys(ImageType, JSON_VALUES | ERRORS)),
     told=JSON_VALUES

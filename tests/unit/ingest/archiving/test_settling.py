@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.archiving.archiver import Result
@@ -91,7 +91,6 @@ answers: st.SearchStrategy[Any] = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.fixed_dictionaries({kind: st.lists(answers, max_size=12) for kind in (SELFIES, DOCUMENT, PORTRAIT)}),
     st.lists(

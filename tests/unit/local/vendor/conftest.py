@@ -13,5 +13,5 @@ def _loopback(socket_enabled: None) -> None:
 @pytest.fixture
 def vendor() -> Iterator[Simulator]:
     """A simulator with small files and short waits."""
-    with Simulator(seed=7, scale=0.05, pause=0.02, patience=0.5) as simulator:
+    with Simulator(seed=7, scale=0.05, pause=0.02, patience=0.2) as simulator:
         yield simulator

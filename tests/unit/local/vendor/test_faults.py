@@ -139,12 +139,12 @@ def test_a_cut_off_body_without_a_length_shows_no_end(vendor: Simulator, ticket:
     assert not body.endswith(b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("fault", ["drip_body", "drip_headers"])
-def test_a_slow_response_outlasts_read_timeouts(vendor: Simulator, ticket: str, fault: str) -> None:
+@pytest.mark.parametrize(("fault", "limit"), [("drip_body", 170), ("drip_headers", 20)])
+def test_a_slow_response_outlasts_read_timeouts(vendor: Simulator, ticket: str, fault: str, limit: int) -> None:
     vendor.script(fault, "details", ticket)
     began = time.monotonic()
-    came = raw(vendor, details_path(ticket), seconds=0.2, limit=170)
-    assert len(came) >= 170
+    came = raw(vendor, details_path(ticket), seconds=0.2, limit=limit)
+    assert len(came) >= limit
     assert time.monotonic() - began > 0.2
 
 
@@ -152,7 +152,7 @@ def test_a_stall_sends_nothing_and_ends_after_the_patience(vendor: Simulator, ti
     vendor.script("stall", "details", ticket)
     began = time.monotonic()
     assert raw(vendor, details_path(ticket)) == b""
-    assert 0.4 < time.monotonic() - began < 2
+    assert vendor.patience * 0.9 < time.monotonic() - began < 2
 
 
 def test_a_gzip_bomb_is_small_compressed_and_huge_decompressed(vendor: Simulator, ticket: str) -> None:
