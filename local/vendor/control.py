@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from local.vendor import webhooks
+from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.fault import Endpoint
 from local.vendor.fault_plan import FaultPlan, Rate, ScriptedFault
@@ -17,8 +18,8 @@ from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome
 
 ACTIONS = (
-    "calls", "counts", "expected", "faults", "forget", "health", "latency", "rate", "reset", "revoke_tokens", "script",
-    "state", "tickets", "webhook",
+    "calls", "change_credential", "counts", "expected", "faults", "forget", "health", "latency", "rate", "reset",
+    "revoke_tokens", "script", "state", "tickets", "webhook",
 )  # fmt: skip
 
 
@@ -145,6 +146,11 @@ class Control:
     def revoke_tokens(self) -> None:
         """Revoke every token issued so far."""
         self.service.tokens.revoke()
+
+    def change_credential(self, **values: str) -> None:
+        """Accept another credential instead of the one so far, whose tokens end."""
+        self.service.credential = Credential(**values)
+        self.revoke_tokens()
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
         """Return the recorded calls, of one ticket or endpoint or of all."""

@@ -40,8 +40,6 @@ BLOCKS_PER_SHELL = 10
 
 NOT_RUNNABLE = {
     "aws xray": "the emulator has no traces",
-    "aws scheduler": "the emulator has no schedules",
-    "aws lambda get-account-settings": "the emulator has no limits",
     "--secret-id WEBHOOK_SECRET_ARN": "other tests use the stack's webhook secret",
     "./ticket-archive [options]": "shows how commands are built",
     "./ticket-archive doctor": "reports other tests' dead letters; tests/e2e/test_ops.py runs it",

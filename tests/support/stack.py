@@ -31,8 +31,8 @@ from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
 
-LOUD = {"LogLevel": "DEBUG"}
-"""The session's stack says all that it ever would: tests/security/test_canaries.py reads it."""
+LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
+"""The session's stack logs all that it ever would, for tests/security/test_canaries.py, and has every alarm."""
 
 
 class LocalStack:

@@ -1,0 +1,332 @@
+"""An operator's night on the local stack: alarms ring, and the commands of their runbooks are typed."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from local.account import ALIAS, outputs
+from tests.support import load, runbooks
+from tests.support.queues import messages
+from tests.support.runbooks import QUERIES, Line, Shell, commands, finds
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+from ticket_archive.event_source import SCHEDULE_SOURCE
+
+FIRST = 610_000  # of the simulator's tickets: those of these tests
+AT_ONCE = 3
+
+RUNBOOKS = runbooks.sections(runbooks.chapter("Alarms"))
+OUTAGE = runbooks.chapter("An outage of the vendor")
+LINKED = {
+    "#lost-webhooks": runbooks.sections(runbooks.chapter("When an alarm rings"))["Lost webhooks"],
+    "#an-outage-of-the-vendor": OUTAGE,
+}
+"""Places that runbooks send to for more commands."""
+
+LOOKS = re.compile(
+    r"aws (logs|scheduler|lambda (get|list))|\./ticket-archive (doctor|list|status|view|fetch)|--dry-run|--no-enabled"
+)
+"""Commands that change nothing: they are typed before the cause is repaired."""
+ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL = (
+    next(each for each in commands(runbooks.chapter("Secrets")) if name in each)
+    for name in ("WEBHOOK_SECRET_ARN", "VENDOR_CREDENTIAL_ARN")
+)
+NEW_SECRET = "NEW-SECRET-OF-32-CHARACTERS-HERE"
+"""The webhook secret in the document's command."""
+
+
+class Night:
+    """Makes conditions, publishes metrics, and types commands."""
+
+    def __init__(self, stack: LocalStack, folder: Path) -> None:
+        self.stack = stack
+        self.shell = Shell(stack, folder)
+        self.cloudwatch = stack.session.client("cloudwatch", endpoint_url=stack.at.endpoint_url)
+        self.typed: set[str] = set()
+        """Every command of the document that was typed."""
+        self._begin = datetime.now(UTC) - timedelta(seconds=1)
+        self._read = Counter[str]()
+        self._next = FIRST
+        self.rung: set[str] = set()
+        self.played: set[str] = set()
+        self.lines: list[Line] = []
+        """What the functions have logged since the night began."""
+
+    # ─── The stack ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """Physical ids by logical id."""
+        found = self.stack.cloudformation.describe_stack_resources(StackName=self.stack.at.stack_name)
+        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found["StackResources"]}
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        return outputs(self.stack.at.account, self.stack.at.stack_name)
+
+    def tickets(self, count: int) -> list[str]:
+        """Return tickets of the vendor that no test used, with small pictures."""
+        self._next += count
+        return load.tickets(self.stack, count, self._next - count)
+
+    def item(self, ticket: str) -> Mapping[str, Any]:
+        key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
+        found = self.stack.dynamodb.get_item(TableName=self.stack.at.table, Key=key, ConsistentRead=True).get(
+            "Item", {}
+        )
+        return {name: next(iter(value.values())) for name, value in found.items()}
+
+    def change_item(self, ticket: str, **values: str) -> None:
+        """Set attributes of a ticket's item: what time would do."""
+        self.stack.dynamodb.update_item(
+            TableName=self.stack.at.table,
+            Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
+        )
+
+    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 60) -> None:
+        """Wait until the tickets' items have these attributes."""
+
+        def look() -> bool | None:
+            return all(each.items() <= self.item(ticket).items() for ticket, each in wanted.items()) or None
+
+        eventually(look, str(wanted), seconds)
+
+    def archived(self, *tickets: str, **attributes: object) -> None:
+        self.until({ticket: {"state": "archived", **attributes} for ticket in tickets})
+
+    def depth(self, queue: str) -> int:
+        found = self.stack.sqs.get_queue_attributes(
+            QueueUrl=self.resources[queue], AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+    def dead_letters(self) -> set[str]:
+        """Return the tickets that requests in the dead-letter queue name."""
+        found = messages(self.stack, self.stack.at.dead_letter_queue_url)
+        return {json.loads(message.body).get("ticket") for message in found}
+
+    def tick(self) -> None:
+        """Let the schedule run."""
+        self.invoke("IngestFunction", source=SCHEDULE_SOURCE)
+
+    def invoke(self, function: str, version: str = ALIAS, **event: str) -> None:
+        """Invoke a function itself: the emulator publishes no metrics of invocations by its API Gateway."""
+        with suppress(self.stack.functions.exceptions.TooManyRequestsException):
+            self.stack.functions.invoke(
+                FunctionName=self.resources[function], Qualifier=version, Payload=json.dumps(event).encode()
+            )
+
+    def new_processes(self) -> None:
+        """Replace the ingest function's processes: those that come have not cached any secret for five minutes."""
+        self.stack.overwrite(self.resources["IngestFunction"])
+
+    @contextmanager
+    def secrets_restored(self) -> Iterator[None]:
+        """Both secrets are in the end what they were."""
+        arns = [self.outputs[name] for name in ("WebhookSecretArn", "VendorCredentialArn")]
+        before = {arn: self.stack.secrets.get_secret_value(SecretId=arn)["SecretString"] for arn in arns}
+        try:
+            yield
+        finally:
+            for arn, text in before.items():
+                self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
+            self.new_processes()
+
+    @contextmanager
+    def environment(self, **variables: str) -> Iterator[Callable[[], None]]:
+        """Deploy the ingest function with other variables. Yields what undoes it."""
+        name = self.resources["IngestFunction"]
+        good = self.stack.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        self.stack.overwrite(name, Environment={"Variables": {**good, **variables}})
+        with ExitStack() as stack:
+            stack.callback(self.stack.overwrite, name, Environment={"Variables": good})
+            yield stack.close
+
+    @contextmanager
+    def throttled(self, *functions: str) -> Iterator[Callable[[], None]]:
+        """Leave the functions no concurrency; the emulator throttles $LATEST alone. Yields what undoes it."""
+        with ExitStack() as stack:
+            for name in (self.resources[each] for each in functions):
+                self.stack.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+                stack.callback(self.stack.functions.delete_function_concurrency, FunctionName=name)
+            yield stack.close
+
+    @contextmanager
+    def bad_version(self, function: str) -> Iterator[None]:
+        """Deploy a version that fails at import; delete it in the end, when the alias no longer names it."""
+        functions, name = self.stack.functions, self.resources[function]
+        handler = functions.get_function_configuration(FunctionName=name)["Handler"]
+        names = [self.resources[each] for each in ("IngestFunction", "RetrievalFunction")]
+        good = {each: functions.get_alias(FunctionName=each, Name=ALIAS)["FunctionVersion"] for each in names}
+        self.stack.overwrite(name, Handler="missing.handler")
+        bad = functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
+        functions.update_function_configuration(FunctionName=name, Handler=handler)
+        try:
+            yield
+            assert functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"] == good[name]
+        finally:
+            for each, version in good.items():
+                functions.update_alias(FunctionName=each, Name=ALIAS, FunctionVersion=version)
+            functions.delete_function(FunctionName=name, Qualifier=bad)
+
+    @contextmanager
+    def denied(self, role: str, *actions: str) -> Iterator[Callable[[], None]]:
+        """Take rights away from a function. Yields what gives them back."""
+        given = {"RoleName": self.resources[role], "PolicyName": "somebodys-change"}
+        statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.stack.iam.put_role_policy(**given, PolicyDocument=document)
+        with ExitStack() as stack:
+            stack.callback(self.stack.iam.delete_role_policy, **given)
+            yield stack.close
+
+    # ─── CloudWatch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read_log(self) -> list[Line]:
+        """Read the functions' log groups; return the lines that are new."""
+        pages = self.stack.logs.get_paginator("filter_log_events")
+        told = Counter(
+            event["message"]
+            for function in ("ingest", "retrieval")
+            for page in pages.paginate(
+                logGroupName=f"/aws/lambda/{self.stack.at.stack_name}-{function}",
+                startTime=int(self._begin.timestamp() * 1000),
+            )
+            for event in page["events"]
+            if event["message"].startswith("{")
+        )
+        new: list[Line] = [json.loads(line) for line in (told - self._read).elements()]
+        self._read = told
+        self.lines += new
+        return new
+
+    def publish(self) -> None:
+        """Put the metrics that are in the log, as CloudWatch itself does with the embedded metric format on AWS."""
+        for line in self.read_log():
+            for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
+                [names] = directive["Dimensions"]
+                dimensions = [{"Name": name, "Value": str(line[name])} for name in names]
+                data = [
+                    {
+                        "MetricName": metric["Name"],
+                        "Dimensions": dimensions,
+                        "Values": line[metric["Name"]]
+                        if isinstance(line[metric["Name"]], list)
+                        else [line[metric["Name"]]],
+                    }
+                    for metric in directive["Metrics"]
+                ]
+                self.cloudwatch.put_metric_data(Namespace=directive["Namespace"], MetricData=data)
+
+    def alarm(self, name: str) -> Mapping[str, Any]:
+        found: Sequence[Any] = self.cloudwatch.describe_alarms(AlarmNames=[self.resources[name]])["MetricAlarms"]
+        return dict(found[0])
+
+    def put_by_hand(self, name: str, value: float) -> None:
+        """Put a metric that AWS publishes and the emulator does not, with the alarm's own dimensions."""
+        alarm = self.alarm(name)
+        datum: Any = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"], "Value": value}
+        self.cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
+
+    def values(self, name: str, ago: timedelta | None = None) -> list[float]:
+        """Return the alarm's own statistic of its own metric by period: since the night began, or one period `ago`."""
+        alarm, end = self.alarm(name), datetime.now(UTC) + timedelta(seconds=1) - (ago or timedelta())
+        found = self.cloudwatch.get_metric_statistics(
+            Namespace=alarm["Namespace"],
+            MetricName=alarm["MetricName"],
+            Dimensions=alarm["Dimensions"],
+            Statistics=[alarm["Statistic"]],
+            Period=alarm["Period"],
+            StartTime=end - timedelta(seconds=alarm["Period"]) if ago else self._begin,
+            EndTime=end,
+        )
+        return [point[alarm["Statistic"]] for point in found["Datapoints"]]
+
+    def rings(self, *names: str, **by_hand: float) -> None:
+        """Wait until one period of each alarm's metric is over its threshold; `doctor` then names the alarms.
+
+        Where an alarm needs several periods, each would be as this one. `by_hand` has the values of metrics that the
+        emulator does not publish.
+        """
+        for name, value in by_hand.items():
+            self.put_by_hand(name, value)
+        names = (*names, *by_hand)
+
+        def quiet() -> list[str]:
+            self.publish()
+            return [name for name in names if max(self.values(name), default=0.0) < self.alarm(name)["Threshold"]]
+
+        with suppress(AssertionError):
+            eventually(lambda: None if quiet() else True, "the metrics", 30)
+        assert quiet() == []
+        datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
+        self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])
+        shown = re.sub(r"\s", "", self.type("./ticket-archive doctor", exit_codes=(1,)))
+        assert [name for name in names if self.resources[name] not in shown] == []
+        self.rung |= {*names}
+
+    def silent(self, *names: str) -> None:
+        """See that an hour without the metric would ring: yesterday's had none, and missing data is breaching."""
+        for name in names:
+            assert self.alarm(name)["TreatMissingData"] == "breaching"
+            assert self.values(name, ago=timedelta(days=1)) == []
+        self.rung |= {*names}
+
+    def found(self, query: str) -> Sequence[Line]:
+        """Return what a query of the document finds in the night's log."""
+        self.publish()
+        return finds(QUERIES[query], self.lines)
+
+    # ─── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def type(self, command: str, exit_codes: Sequence[int] = (0,), **placeholders: str) -> str:
+        self.typed.add(command)
+        return self.shell.type(command, exit_codes, **placeholders)
+
+    def follow(
+        self,
+        tickets: Mapping[str, str],
+        repair: Callable[[], object] = lambda: None,
+        *,
+        lost: Sequence[str] = (),
+        leave: Sequence[str] = (),
+    ) -> dict[str, str]:
+        """Type the commands of these alarms' runbooks, each with its ticket; return what they showed, by alarm.
+
+        First those that look; then, after the repair, those that change something, in the document's order,
+        what several runbooks name once. `lost` are tickets whose webhooks were lost; `leave`
+        is left out.
+        """
+        (self.shell.folder / "tickets.txt").write_text("\n".join(lost))
+        wanted = {name: _with_links(RUNBOOKS[name]) for name in tickets}
+        pairs = {
+            (command, tickets[name] if "TICKET" in command else ""): "" for name in tickets for command in wanted[name]
+        }
+        looks = [pair for pair in pairs if LOOKS.search(pair[0]) and pair[0] not in leave]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            pairs |= dict(zip(looks, pool.map(lambda pair: self._look(*pair), looks), strict=True))
+        repair()
+        for pair in sorted(pairs.keys() - set(looks), key=[*pairs].index):
+            if pair[0] not in leave:
+                pairs[pair] = self.type(pair[0], TICKET=pair[1])
+        return {
+            name: "\n".join(shown for (command, _), shown in pairs.items() if command in wanted[name])
+            for name in tickets
+        }
+
+    def _look(self, command: str, ticket: str) -> str:
+        return self.type(command, (0, 1) if "doctor" in command else (0,), TICKET=ticket)
+
+
+def _with_links(section: str) -> list[str]:
+    own = commands(section)
+    return own + [command for link, text in LINKED.items() if f"]({link})" in section for command in commands(text)]
