@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from retrieval.gateway import PercentDecoded
@@ -22,6 +22,13 @@ def _customer(text: str) -> str:
     if code is None:
         raise PydanticCustomError("customer", "Value should have 1 to 256 printable characters")
     return code
+
+
+def _digits(value: object) -> object:
+    """Refuse the other spellings of a number that pydantic takes from a text: `+60`, ` 60 `, `60.0`, `6_0`."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise PydanticCustomError("digits", "Input should be a number in digits")
+    return value
 
 
 # ─── Parameters ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -44,8 +51,8 @@ ImageTypes = Annotated[
     ),
 ]
 ExpiresIn = Annotated[
-    int | None,
-    Query(ge=LIFE_MIN, le=LIFE_MAX, description="Lifetime of the URLs in seconds; `expires_at` tells when they end."),
+    Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX), BeforeValidator(_digits)] | None,
+    Query(description="Lifetime of the URLs in seconds; `expires_at` tells when they end."),
 ]
 AskedDisposition = Annotated[
     Disposition,
@@ -54,7 +61,7 @@ AskedDisposition = Annotated[
         "attachments, as `content_disposition` tells."
     ),
 ]
-Limit = Annotated[int, Query(ge=1, le=100)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits), Query()]
 Cursor = Annotated[str | None, Query(min_length=1, max_length=512, description="`cursor` of the previous page.")]
 
 

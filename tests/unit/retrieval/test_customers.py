@@ -61,7 +61,7 @@ def test_limit_and_cursor_are_passed_to_the_table(call: Call, world: World) -> N
     assert world.tickets.asked == (CUSTOMER, 100, "a-cursor")
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "x"])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "x", "+5", "5 ", "5.0", "1_0"])
 def test_an_invalid_limit_is_400_and_reads_nothing(call: Call, world: World, limit: str) -> None:
     answer = call(TICKETS, {"customer": CUSTOMER}, {"limit": limit})
 

@@ -61,7 +61,26 @@ def test_type_selects_the_images(call: Call, asked: str, types: list[str]) -> No
             ("type", text)
             for text in ("", "PASSPORT", "document", "DOCUMENT, DOCUMENT", "DOCUMENT,", ",", "DOCUMENT\n")
         ),
-        *(("expires_in", text) for text in ("", "0", "59", "901", "86400", "-60", "60.5", "1e2", "x", "9" * 99)),
+        *(
+            ("expires_in", text)
+            for text in (
+                "",
+                "0",
+                "59",
+                "901",
+                "86400",
+                "-60",
+                "60.5",
+                "1e2",
+                "x",
+                "9" * 99,
+                "+60",
+                " 60",
+                "60.0",
+                "6_0",
+                "٦٠",
+            )
+        ),
         *(("disposition", text) for text in ("", "INLINE", "inline; filename=x")),
     ],
 )
