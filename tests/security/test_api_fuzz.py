@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from ingest import dependencies
 from retrieval import app, audit
 from tests.fuzz.api import DOCUMENT, gateway
+from tests.support.fakes import FakeQueue
 from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, sha256_of
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
@@ -33,18 +34,11 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 ROUTES = sorted((path, method.upper()) for path, methods in DOCUMENT["paths"].items() for method in methods)
 
 
-class Queue:
-    """Takes everything."""
-
-    def send(self, _: str) -> str:
-        return "m1"
-
-
 @pytest.fixture(autouse=True)
 def _world(monkeypatch: pytest.MonkeyPatch) -> None:
     """One archived ticket, and discarded logs."""
     monkeypatch.setattr(app, "dependencies", World())
-    door = dependencies.WebhookDependencies(cast("Any", Queue()), lambda: None)
+    door = dependencies.WebhookDependencies(cast("Any", FakeQueue()), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: door)
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
     monkeypatch.setattr(audit._logger.registered_handler, "stream", io.StringIO())

@@ -22,7 +22,7 @@ from ingest.handlers import webhook as webhook_handler
 from ingest.threads import ContextThreadPool
 from tests.security.vaudenay import BLOCK, attack
 from tests.support.archive_harness import RECEIVED_AT, ArchiveHarness
-from tests.support.fakes import FakeContext, sqs_record
+from tests.support.fakes import FakeContext, FakeQueue, sqs_record
 from tests.support.logs import log_lines
 from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.telemetry import metrics
@@ -39,20 +39,9 @@ def _say_nothing() -> Iterator[None]:
     metrics.clear_metrics()
 
 
-class Captured:
-    """A queue that keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.bodies: list[str] = []
-
-    def send(self, body: str) -> str:
-        self.bodies.append(body)
-        return "m1"
-
-
 @pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Captured:
-    queue = Captured()
+def queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
+    queue = FakeQueue()
     made = dependencies.WebhookDependencies(cast("Any", queue), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: made)
     return queue
@@ -72,7 +61,7 @@ def at_the_webhook_handler(asked: Sequence[tuple[bytes, bytes]]) -> list[Hashabl
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_the_webhook_handler_reveals_no_byte(key: bytes, queue: Captured) -> None:
+def test_the_webhook_handler_reveals_no_byte(key: bytes, queue: FakeQueue) -> None:
     # GIVEN a webhook that somebody recorded
     iv = random.Random(key).randbytes(BLOCK)
     ciphertext = sealed(key, iv)
@@ -147,7 +136,7 @@ class SqsOracle:
         return seen
 
 
-def test_ten_thousand_bad_bodies_have_one_response(queue: Captured) -> None:
+def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
     """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
     dice = random.Random(8)
     key = KEYS[0]

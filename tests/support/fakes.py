@@ -25,7 +25,7 @@ from ingest.files.parsing import InlineFile, LinkedFile
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import TicketItem, TicketTable, read_item
+from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
 
@@ -306,6 +306,33 @@ class FakeTickets(TicketTable):
     expire = _watched(TicketTable.expire, "table.expire")
 
 
+@dataclass
+class FakeDueTickets:
+    """The lists of the table that the schedule reads; tickets in `taken` are claimed by another tick."""
+
+    listed: list[IncompleteTicket]
+    refetched: list[IncompleteTicket] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    postponed: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def incomplete(self, limit: int) -> list[IncompleteTicket]:
+        return [each for each in self.listed if not each.recheck][:limit]
+
+    def rechecks(self, limit: int) -> list[IncompleteTicket]:
+        return [each for each in self.listed if each.recheck][:limit]
+
+    def refetches(self, limit: int) -> list[IncompleteTicket]:
+        return self.refetched[:limit]
+
+    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
+        self.log.append(f"claim {due.ticket}")
+        if due.ticket in self.taken:
+            return False
+        self.postponed.append((due.ticket, retry_at))
+        return True
+
+
 Images = Sequence[InlineFile | LinkedFile]
 
 
@@ -368,16 +395,23 @@ def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
 class FakeQueue:
     """TicketQueue and QuarantineQueue. `sent` has bodies with their delays, `quarantined` bodies with their reasons.
 
-    `pauses` are visibility timeouts by receipt handle.
+    `pauses` are visibility timeouts by receipt handle. `failure` is raised by `send`.
     """
 
-    def __init__(self, effects: Effects | None = None) -> None:
+    def __init__(self, effects: Effects | None = None, failure: Exception | None = None) -> None:
         self.effects = effects or Effects()
+        self.failure = failure
         self.pauses: dict[str, int] = {}
         self.quarantined: list[tuple[str, str]] = []
         self.sent: list[tuple[str, int]] = []
 
+    @property
+    def bodies(self) -> list[str]:
+        return [body for body, _ in self.sent]
+
     def send(self, body: str, delay: int = 0) -> str:
+        if self.failure is not None:
+            raise self.failure
         with self.effects.around("queue.send"):
             self.sent.append((body, delay))
             return f"message-{len(self.sent)}"

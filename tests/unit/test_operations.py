@@ -14,6 +14,7 @@ from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
+from tests.support.fakes import FakeDueTickets, FakeQueue
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
@@ -111,32 +112,6 @@ FUNCTIONS = {"count", "count_distinct", "latest", "max", "pct", "bin", "ispresen
 WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 
 
-class Queue:
-    def send(self, body: str) -> str:
-        return "id-requeued"
-
-
-class Late:
-    """A table with one ticket that is due."""
-
-    def incomplete(self, limit: int) -> list[IncompleteTicket]:
-        return [IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)]
-
-    def rechecks(self, limit: int) -> list[IncompleteTicket]:
-        return []
-
-    def refetches(self, limit: int) -> list[IncompleteTicket]:
-        return []
-
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
-        return True
-
-
-class Broken:
-    def send(self, body: str) -> str:
-        raise ConnectionError
-
-
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
     """Return what both functions log when everything happens."""
@@ -162,11 +137,14 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.harness.queue.sent.clear()
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
-    due: Any = dependencies.ScheduleDependencies(cast("Any", Late()), cast("Any", Queue()), timedelta(days=7))
+    late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
+    due: Any = dependencies.ScheduleDependencies(
+        cast("Any", FakeDueTickets([late])), cast("Any", FakeQueue()), timedelta(days=7)
+    )
     monkeypatch.setattr(dependencies, "schedule", lambda: due)
     schedule_handler.handle()
     webhook_handler.handle({"body": ""})
-    full: Any = dependencies.WebhookDependencies(cast("Any", Broken()), lambda: None)
+    full: Any = dependencies.WebhookDependencies(cast("Any", FakeQueue(failure=ConnectionError())), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: full)
     webhook_handler.handle({"body": "x"})
 

@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
 from ingest.webhooks.request import BODY_MAX
+from tests.support.fakes import FakeQueue
 from ticket_archive.telemetry import metrics
 from ticket_archive.webhook_credentials import WebhookCredentials
 from ticket_archive.webhook_encryption import IV_HEADER
@@ -23,27 +24,17 @@ DOCUMENT: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text
 OPERATION: dict[str, Any] = DOCUMENT["paths"]["/webhooks/tickets"]["post"]
 
 
-class Queue:
-    def __init__(self, *, broken: bool = False) -> None:
-        self._broken = broken
-
-    def send(self, body: str) -> str:
-        if self._broken:
-            raise ConnectionError
-        return "m1"
-
-
-CASES: dict[HTTPStatus, tuple[str, str, Queue, WebhookCredentials | None]] = {
-    HTTPStatus.ACCEPTED: ("text/plain", "x", Queue(), None),
-    HTTPStatus.BAD_REQUEST: ("text/plain", " ", Queue(), None),
+CASES: dict[HTTPStatus, tuple[str, str, FakeQueue, WebhookCredentials | None]] = {
+    HTTPStatus.ACCEPTED: ("text/plain", "x", FakeQueue(), None),
+    HTTPStatus.BAD_REQUEST: ("text/plain", " ", FakeQueue(), None),
     HTTPStatus.UNAUTHORIZED: (
         "text/plain",
         "x",
-        Queue(),
+        FakeQueue(),
         WebhookCredentials(header="authorization", value=SecretStr("Basic eDp4")),
     ),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("text/plain", "x" * (BODY_MAX + 1), Queue(), None),
-    HTTPStatus.SERVICE_UNAVAILABLE: ("application/json", "{}", Queue(broken=True), None),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("text/plain", "x" * (BODY_MAX + 1), FakeQueue(), None),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("application/json", "{}", FakeQueue(failure=ConnectionError()), None),
 }
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ingest.archiving.requeue import Requeued, requeue
+from tests.support.fakes import FakeDueTickets
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType
 from ticket_archive.table import IncompleteTicket
@@ -26,33 +27,6 @@ def incomplete(
 
 
 @dataclass
-class Tickets:
-    """The two lists; tickets in `taken` are claimed by another tick."""
-
-    listed: list[IncompleteTicket]
-    refetched: list[IncompleteTicket] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
-    postponed: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def incomplete(self, limit: int) -> list[IncompleteTicket]:
-        return [each for each in self.listed if not each.recheck][:limit]
-
-    def rechecks(self, limit: int) -> list[IncompleteTicket]:
-        return [each for each in self.listed if each.recheck][:limit]
-
-    def refetches(self, limit: int) -> list[IncompleteTicket]:
-        return self.refetched[:limit]
-
-    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
-        self.log.append(f"claim {due.ticket}")
-        if due.ticket in self.taken:
-            return False
-        self.postponed.append((due.ticket, retry_at))
-        return True
-
-
-@dataclass
 class Queue:
     log: list[str] = field(default_factory=list)
     messages: list[dict[str, object]] = field(default_factory=list)
@@ -65,7 +39,7 @@ class Queue:
 
 def test_a_due_ticket_is_claimed_and_then_queued() -> None:
     log: list[str] = []
-    tickets, queue = Tickets([incomplete()], log=log), Queue(log)
+    tickets, queue = FakeDueTickets([incomplete()], log=log), Queue(log)
     assert requeue(tickets, queue, NOW, WEEK) == Requeued(tickets=1, exhausted=0, rechecks=0, late=0)
     assert log == ["claim T-1", "send T-1"]
     assert queue.messages == [{"v": 1, "ticket": "T-1", "kind": "schedule"}]
@@ -74,21 +48,21 @@ def test_a_due_ticket_is_claimed_and_then_queued() -> None:
 @pytest.mark.parametrize("recheck", [True, False])
 @pytest.mark.parametrize(("due", "queued"), [(ago(seconds=0), 1), (ago(seconds=-0.000001), 0), (ago(hours=-1), 0)])
 def test_a_ticket_that_is_not_due_is_left_alone(due: str, queued: int, recheck: bool) -> None:
-    tickets, queue = Tickets([incomplete(due=due, recheck=recheck)]), Queue()
+    tickets, queue = FakeDueTickets([incomplete(due=due, recheck=recheck)]), Queue()
     requeue(tickets, queue, NOW, WEEK)
     assert (len(tickets.log), len(queue.messages)) == (queued, queued)
 
 
 @pytest.mark.parametrize(("requeues", "hours"), [(0, 0.5), (1, 1), (2, 2), (5, 16), (6, 24), (50, 24)])
 def test_the_intervals_grow_up_to_a_day(requeues: int, hours: float) -> None:
-    tickets = Tickets([incomplete(requeues=requeues)])
+    tickets = FakeDueTickets([incomplete(requeues=requeues)])
     requeue(tickets, Queue(), NOW, WEEK)
     assert tickets.postponed == [("T-1", iso(NOW + timedelta(hours=hours)))]
 
 
 @pytest.mark.parametrize("recheck", [True, False])
 def test_a_ticket_that_another_tick_claimed_is_not_queued(recheck: bool) -> None:
-    tickets, queue = Tickets([incomplete(recheck=recheck)], taken=["T-1"]), Queue()
+    tickets, queue = FakeDueTickets([incomplete(recheck=recheck)], taken=["T-1"]), Queue()
     assert requeue(tickets, queue, NOW, WEEK) == Requeued(0, 0, 0, 0)
     assert queue.messages == []
 
@@ -96,7 +70,7 @@ def test_a_ticket_that_another_tick_claimed_is_not_queued(recheck: bool) -> None
 def test_a_ticket_over_the_age_limit_is_queued_to_be_archived_with_what_there_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    tickets, queue = Tickets([incomplete(received=ago(days=7, seconds=1))]), Queue()
+    tickets, queue = FakeDueTickets([incomplete(received=ago(days=7, seconds=1))]), Queue()
     assert requeue(tickets, queue, NOW, WEEK) == Requeued(tickets=0, exhausted=1, rechecks=0, late=1)
     assert queue.messages == [
         {"v": 1, "ticket": "T-1", "kind": "schedule", "settle": [kind.value for kind in ImageType]}
@@ -109,7 +83,7 @@ def test_a_ticket_over_the_age_limit_is_queued_to_be_archived_with_what_there_is
 
 def test_a_ticket_at_the_age_limit_is_queued_as_before() -> None:
     queue = Queue()
-    assert requeue(Tickets([incomplete(received=ago(days=7))]), queue, NOW, WEEK).tickets == 1
+    assert requeue(FakeDueTickets([incomplete(received=ago(days=7))]), queue, NOW, WEEK).tickets == 1
     assert "settle" not in queue.messages[0]
 
 
@@ -117,7 +91,7 @@ def test_a_ticket_at_the_age_limit_is_queued_as_before() -> None:
 def test_an_archived_ticket_with_a_newer_state_is_queued_by_force_until_the_age_limit(
     requeues: int, over: bool
 ) -> None:
-    tickets, queue = Tickets([], [incomplete(requeues=requeues, received=ago(days=90))]), Queue()
+    tickets, queue = FakeDueTickets([], [incomplete(requeues=requeues, received=ago(days=90))]), Queue()
     assert requeue(tickets, queue, NOW, WEEK) == Requeued(tickets=not over, exhausted=over, rechecks=0, late=0)
     [message] = queue.messages
     assert (message["kind"], message["force"], "settle" in message) == ("schedule", True, over)
@@ -125,7 +99,7 @@ def test_an_archived_ticket_with_a_newer_state_is_queued_by_force_until_the_age_
 
 @pytest.mark.parametrize(("requeues", "next_at"), [(0, iso(NOW + timedelta(days=1))), (1, None)])
 def test_an_archived_ticket_is_asked_for_again_after_an_hour_and_a_day(requeues: int, next_at: str | None) -> None:
-    tickets, queue = Tickets([incomplete(recheck=True, requeues=requeues, received=ago(days=30))]), Queue()
+    tickets, queue = FakeDueTickets([incomplete(recheck=True, requeues=requeues, received=ago(days=30))]), Queue()
     assert requeue(tickets, queue, NOW, WEEK) == Requeued(tickets=0, exhausted=0, rechecks=1, late=0)
     assert tickets.postponed == [("T-1", next_at)]
     assert queue.messages == [{"v": 1, "ticket": "T-1", "kind": "recheck"}]
@@ -133,4 +107,4 @@ def test_an_archived_ticket_is_asked_for_again_after_an_hour_and_a_day(requeues:
 
 @pytest.mark.parametrize(("received", "late"), [(ago(hours=1), 0), (ago(hours=1, seconds=1), 1)])
 def test_tickets_received_over_an_hour_ago_are_counted_due_or_not(received: str, late: int) -> None:
-    assert requeue(Tickets([incomplete(due=ago(hours=-1), received=received)]), Queue(), NOW, WEEK).late == late
+    assert requeue(FakeDueTickets([incomplete(due=ago(hours=-1), received=received)]), Queue(), NOW, WEEK).late == late

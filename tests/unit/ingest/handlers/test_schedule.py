@@ -8,6 +8,7 @@ import pytest
 
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
+from tests.support.fakes import FakeDueTickets, FakeQueue
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import IncompleteTicket
@@ -29,34 +30,6 @@ ENVIRONMENT = {
 MADE_ONCE = dependencies.schedule
 
 
-class Tickets:
-    """A due ticket, a due and late one, one over the age limit, and an archived one to ask for again."""
-
-    def incomplete(self, limit: int) -> list[IncompleteTicket]:
-        due = iso(now() - timedelta(minutes=1))
-        ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
-        return [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
-
-    def rechecks(self, limit: int) -> list[IncompleteTicket]:
-        due = iso(now() - timedelta(minutes=1))
-        return [IncompleteTicket("T-9", due, due, 0, recheck=True)]
-
-    def refetches(self, limit: int) -> list[IncompleteTicket]:
-        return []
-
-    def postpone(self, waiting: IncompleteTicket, retry_at: str | None) -> bool:
-        return True
-
-
-class Queue:
-    def __init__(self) -> None:
-        self.bodies: list[str] = []
-
-    def send(self, body: str) -> str:
-        self.bodies.append(body)
-        return "m"
-
-
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     MADE_ONCE.cache_clear()
@@ -67,9 +40,12 @@ def _fresh() -> Iterator[None]:
 
 
 def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN
-    tickets: Any = Tickets()
-    queue: Any = Queue()
+    # GIVEN a due ticket, a due and late one, one over the age limit, and an archived one to ask for again
+    due = iso(now() - timedelta(minutes=1))
+    ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
+    listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
+    tickets: Any = FakeDueTickets([*listed, IncompleteTicket("T-9", due, due, 0, recheck=True)])
+    queue: Any = FakeQueue()
     made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
     # WHEN

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
 from ingest.webhooks.request import BODY_MAX, RETRY_AFTER, accepted
+from tests.support.fakes import FakeQueue
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.telemetry import logger, metrics
 from ticket_archive.webhook_credentials import WebhookCredentials
@@ -21,20 +22,6 @@ from ticket_archive.webhook_credentials import WebhookCredentials
 CREDENTIALS = WebhookCredentials.read('{"header": "x-hook-key", "value": "canary-credential"}')
 BODY, IV = "canary-body", "canary-iv"
 MADE_ONCE = dependencies.webhook
-
-
-class Queue:
-    """Keeps what is sent, unless it cannot be reached."""
-
-    def __init__(self, failure: Exception | None = None) -> None:
-        self.bodies: list[str] = []
-        self._failure = failure
-
-    def send(self, body: str) -> str:
-        if self._failure is not None:
-            raise self._failure
-        self.bodies.append(body)
-        return f"m{len(self.bodies)}"
 
 
 def unreachable() -> Sequence[WebhookCredentials] | None:
@@ -62,14 +49,16 @@ def _nothing_left() -> Iterator[None]:
     MADE_ONCE.cache_clear()
 
 
-Handler = Callable[..., Queue]
+Handler = Callable[..., FakeQueue]
 
 
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
     """Give the handler the test's dependencies."""
 
-    def given(queue: Queue, credentials: Callable[[], Sequence[WebhookCredentials] | None] = lambda: None) -> Queue:
+    def given(
+        queue: FakeQueue, credentials: Callable[[], Sequence[WebhookCredentials] | None] = lambda: None
+    ) -> FakeQueue:
         made = dependencies.WebhookDependencies(queue, credentials)  # type: ignore[arg-type]
         monkeypatch.setattr(dependencies, "webhook", lambda: made)
         return queue
@@ -92,7 +81,7 @@ def counted() -> dict[str, float]:
 
 
 def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: io.StringIO) -> None:
-    queue = handler(Queue())
+    queue = handler(FakeQueue())
 
     assert webhook_handler.handle(request()) == accepted()
 
@@ -101,12 +90,12 @@ def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler
     assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
     assert counted() == {"WebhooksAccepted": 1}
     line = json.loads(log.getvalue())
-    assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "m1", len(BODY))
+    assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "message-1", len(BODY))
 
 
 @given(st.text(st.characters(exclude_categories=()), min_size=1))
 def test_the_response_is_the_same_for_every_body(text: str) -> None:
-    queue = Queue()
+    queue = FakeQueue()
     with pytest.MonkeyPatch.context() as patch:
         made = dependencies.WebhookDependencies(queue, lambda: None)  # type: ignore[arg-type]
         patch.setattr(dependencies, "webhook", lambda: made)
@@ -119,7 +108,7 @@ def test_the_response_is_the_same_for_every_body(text: str) -> None:
 
 
 def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
-    queue = handler(Queue())
+    queue = handler(FakeQueue())
 
     assert webhook_handler.handle(request("x" * BODY_MAX))["statusCode"] == 202
     assert len(queue.bodies[0]) < 1_048_576
@@ -131,7 +120,7 @@ def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
 def test_a_request_that_could_not_be_enqueued_is_answered_with_503(
     failure: Exception, handler: Handler, log: io.StringIO
 ) -> None:
-    handler(Queue(failure))
+    handler(FakeQueue(failure=failure))
 
     response = webhook_handler.handle(request())
 
@@ -150,7 +139,7 @@ def test_a_malformed_variable_is_named_in_one_line_and_counted(log: io.StringIO)
 
 
 def test_nobody_is_let_in_while_the_credentials_cannot_be_read(handler: Handler) -> None:
-    queue = handler(Queue(), unreachable)
+    queue = handler(FakeQueue(), unreachable)
 
     response = webhook_handler.handle(request(**{"x-hook-key": "canary-credential"}))
 
@@ -169,7 +158,7 @@ def test_nobody_is_let_in_while_the_credentials_cannot_be_read(handler: Handler)
 def test_a_rejected_request_is_not_enqueued(
     body: str, headers: dict[str, str], status: int, handler: Handler, log: io.StringIO
 ) -> None:
-    queue = handler(Queue(), lambda: [CREDENTIALS])
+    queue = handler(FakeQueue(), lambda: [CREDENTIALS])
 
     response = webhook_handler.handle(request(body, **headers))
 
@@ -179,14 +168,14 @@ def test_a_rejected_request_is_not_enqueued(
 
 
 @pytest.mark.parametrize("credentials", [lambda: None, lambda: [CREDENTIALS], unreachable])
-@pytest.mark.parametrize("queue", [Queue(), Queue(ConnectionError("canary-failure"))])
+@pytest.mark.parametrize("queue", [FakeQueue(), FakeQueue(failure=ConnectionError("canary-failure"))])
 @pytest.mark.parametrize(
     "headers",
     [{}, {"X-Hook-Key": "canary-credential"}, {"X-Hook-Key": "canary-wrong"}, {"Content-Type": "canary/type"}],
 )
 def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
     credentials: Any,
-    queue: Queue,
+    queue: FakeQueue,
     headers: dict[str, str],
     handler: Handler,
     log: io.StringIO,
@@ -251,7 +240,7 @@ def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
         monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
         monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
         monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
-        monkeypatch.setattr(dependencies, "TicketQueue", lambda *_: Queue())
+        monkeypatch.setattr(dependencies, "TicketQueue", lambda *_: FakeQueue())
 
         def post(**headers: str) -> int:
             status: int = webhook_handler.handle(request(**headers))["statusCode"]
