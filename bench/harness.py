@@ -152,6 +152,7 @@ def function_environment(url: str) -> dict[str, str]:
         "VENDOR_URL": url,
         "VENDOR_CREDENTIAL_SECRET": "credential",
         "WEBHOOK_SECRET": "webhook",
+        "MALLOC_MMAP_THRESHOLD_": "1000000",
     }
 
 

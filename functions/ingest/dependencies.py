@@ -33,8 +33,10 @@ from ticket_archive.table import TicketTable
 from ticket_archive.webhook_credentials import WebhookCredentials
 
 MAX_CONCURRENT_CALLS = 16
-"""Concurrent calls to the vendor and to S3 of one invocation; the description of VendorMaxConcurrency names it too."""
+"""Concurrent calls to the vendor of one invocation; the description of VendorMaxConcurrency names it too."""
 MAX_CONCURRENT_TICKETS = 10
+_CALL_THREADS = MAX_CONCURRENT_CALLS + 8
+"""While a file is stored, another thread uses the call that its own has ended. Each thread holds up to one file."""
 
 _DELIVERIES = timedelta(hours=2)
 """Longer than a queued ticket is delivered again and again."""
@@ -44,7 +46,7 @@ _BATCH = Config(
     read_timeout=3,
     # Two attempts and the pause between them take 9 seconds at most: the last store ends before the invocation does.
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=MAX_CONCURRENT_CALLS + MAX_CONCURRENT_TICKETS,
+    max_pool_connections=_CALL_THREADS + MAX_CONCURRENT_TICKETS,
 )
 _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 """API Gateway gives up after 29 seconds."""
@@ -94,7 +96,7 @@ def webhook() -> WebhookDependencies:
 def sqs() -> SqsDependencies:
     """Return the SQS handler's dependencies."""
     settings = IngestSettings.read(os.environ)
-    calls = ContextThreadPool(MAX_CONCURRENT_CALLS, thread_name_prefix="call")
+    calls = ContextThreadPool(_CALL_THREADS, thread_name_prefix="call")
     dynamodb, queues = _client("dynamodb"), _client("sqs")
     metric_buffer = MetricBuffer()
     bucket = Bucket(_client("s3"), settings.bucket_name, on_put=lambda: metric_buffer.add(Metric.OBJECTS_PUT))
@@ -106,7 +108,7 @@ def sqs() -> SqsDependencies:
     vendor = Preventor(
         settings.vendor_url,
         secrets.vendor_credential,
-        HttpClient(pool_size=MAX_CONCURRENT_CALLS),
+        HttpClient(max_calls=MAX_CONCURRENT_CALLS),
         settings.image_hosts,
         settings.vendor_user_agent,
         observe=VendorCalls(metric_buffer),

@@ -633,7 +633,7 @@ def test_32_threads_get_their_own_responses_and_deadlines(serve: Serve) -> None:
                 return
             link.send(OK + b"Content-Length: %d\r\n\r\n" % (len(path) * 1000) + path * 1000)
 
-    server, client = serve(script), HttpClient(pool_size=32)
+    server, client = serve(script), HttpClient()
 
     def work(number: int) -> list[str]:
         outcomes = []

@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from ingest.archiving.archiver import Archiver, ArchiveRequest, ArchiveResult, Result
+from ingest.archiving.archiver import Archiver
+from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Result
 from ingest.archiving.fetcher import Fetcher, Vendor
 from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult, Quarantine
 from ingest.dependencies import SqsDependencies

@@ -328,6 +328,7 @@ def test_handler_can_be_imported(function: str) -> None:
 @BROKEN.by(f"{INGEST}/Environment/Variables/WEBHOOK_SECRET", "0123456789abcdef0123456789abcdef")
 def test_environment_holds_no_secret(template: Template) -> None:
     literal = {"POWERTOOLS_METRICS_NAMESPACE": "TicketArchive", "MAX_RECEIVES": "9"}
+    literal["MALLOC_MMAP_THRESHOLD_"] = "1000000"
     secrets = {*of_type(template, "SecretsManager::Secret"), "WebhookCredentialsSecretArn"}
     for function in FUNCTIONS:
         for name, value in environment(template, function).items():
@@ -899,7 +900,7 @@ def test_settings_accept_what_the_parameter_allows(function: str, variable: str,
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_setting_has_a_variable_and_every_variable_a_setting(function: str) -> None:
-    variables = {name for name in environment(expanded(), function) if not name.startswith("POWERTOOLS_")}
+    variables = {name for name in environment(expanded(), function) if not name.startswith(("POWERTOOLS_", "MALLOC_"))}
     settings = {name.upper() for name in MODELS[function].model_fields}
     read_elsewhere = {"IngestFunction": "WEBHOOK_CREDENTIALS_SECRET", "RetrievalFunction": "ALLOWED_ORIGINS"}
     assert variables - settings == {"AWS_ENDPOINT_URL", read_elsewhere[function]}

@@ -21,7 +21,6 @@ from ticket_archive.errors import (
     UnrecognizedResponse,
     VendorUnavailable,
 )
-from ticket_archive.facts import TicketFacts
 from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
 
@@ -61,7 +60,6 @@ class Fetched:
     """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for)."""
 
     details: Details | None = None
-    summary: TicketFacts | None = None
     images: list[StoredImage] = field(default_factory=list)
     unrecognized: list[UnrecognizedFile] = field(default_factory=list)
     observed: dict[str, Observation] = field(default_factory=dict)
@@ -81,13 +79,22 @@ class Fetcher:
         return Fetcher(self._vendor, bucket, self._pool)
 
     def fetch(
-        self, ticket: str, types: Iterable[ImageType], deadline: float, *, with_details: bool, details_first: bool
+        self,
+        ticket: str,
+        types: Iterable[ImageType],
+        deadline: float,
+        *,
+        with_details: bool,
+        details_first: bool,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Fetched:
         """Fetch the details and the image types, and store the files.
 
         `details_first` asks for no image before the vendor has said that it knows the ticket, so that an event for an
-        invented ticket costs one call. The error of one part never affects another part; it is in the result. When
-        this returns or raises, no thread stores anything for the ticket any more. Raises what the bucket raises.
+        invented ticket costs one call. `meanwhile` is called while images are on their way, unless the vendor says that
+        there is no such ticket, or that it is not final. The error of one part never affects another part; it is in the
+        result. When this returns or raises, no thread stores anything for the ticket any more. Raises what the bucket
+        and `meanwhile` raise.
         """
         fetched = Fetched()
         details = self._pool.submit(self._vendor.details, ticket, deadline) if with_details else None
@@ -96,10 +103,14 @@ class Fetcher:
             if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
                 return fetched
         answers = {kind: self._pool.submit(self._files, ticket, kind, deadline) for kind in types}
-        wait(answers.values())
-        wait(future for answer in answers.values() if answer.exception() is None for future in answer.result())
-        if details and not details_first:
-            self._read_details(ticket, details, fetched)
+        try:
+            if details and not details_first:
+                self._read_details(ticket, details, fetched)
+            if not isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
+                meanwhile()
+        finally:
+            wait(answers.values())
+            wait(future for answer in answers.values() if answer.exception() is None for future in answer.result())
         for kind, answer in answers.items():
             self._read_files(ticket, kind, answer, fetched)
         return fetched
@@ -107,8 +118,7 @@ class Fetcher:
     def _read_details(self, ticket: str, future: Future[Details], fetched: Fetched) -> None:
         try:
             details = future.result()
-            fetched.summary = details.facts
-            if fetched.summary.in_progress:
+            if details.facts.in_progress:
                 raise TicketInProgress
         except ArchiveError as error:
             self._note_error(ticket, DETAILS, error, fetched)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from ingest.archiving.archiver import Archiver, ArchiveRequest, Result
+from ingest.archiving.archiver import Archiver
+from ingest.archiving.attempt import ArchiveRequest, Result
 from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE, EventIdempotency

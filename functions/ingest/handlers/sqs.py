@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
-from ingest.archiving.archiver import Result
+from ingest.archiving.attempt import Result
 from ingest.archiving.processor import ERASED, IN_PROGRESS, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
 from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies

@@ -5,6 +5,7 @@ Sources: docs.preventor.com, server/api-reference/security and server/api-refere
 
 import base64
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
@@ -37,6 +38,9 @@ ATTEMPT_TIMEOUT = 20.0
 _QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
 _MIN_SECONDS = 0.5  # no call begins with less time left
 _TRANSACTIONS = "/id/v1/identity/transactions/"
+
+_parsing = threading.Lock()
+"""Parsing holds the interpreter's lock anyway. In turn, only one response at a time is in memory more than once."""
 
 _random = random.SystemRandom()  # instances restored from one snapshot share all other random state
 
@@ -95,7 +99,8 @@ class Preventor:
 
         def attempt(until: float) -> list[InlineFile | LinkedFile]:
             response = self._get(Call.IMAGES, url, until)
-            return parse_files(response.body, response.content_type, image_type)
+            with _parsing:
+                return parse_files(response.body, response.content_type, image_type)
 
         try:
             return self._retry(attempt, deadline)

@@ -8,6 +8,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -86,8 +87,9 @@ class HttpClient:
     """Sends HTTP requests on pooled connections. Safe to use from many threads.
 
     Takes nothing from the environment (proxies, netrc, CA bundle), keeps no cookies and retries nothing.
-    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds; `pool_size` is the number of
-    idle connections kept per host. `tls` returns the context of every connection, always the same.
+    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds. At most `max_calls` are in
+    flight; others wait for their turn until their deadline. `tls` returns the context of every connection, always the
+    same.
     """
 
     def __init__(
@@ -95,16 +97,17 @@ class HttpClient:
         *,
         connect_timeout: float = 3.05,
         idle_timeout: float = 10.0,
-        pool_size: int = 32,
+        max_calls: int = 32,
         tls: Callable[[], ssl.SSLContext] = default_tls_context,
     ) -> None:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
         self._idle_timeout = idle_timeout
+        self._turns = threading.BoundedSemaphore(max_calls)
         self._session = _session(
-            {"https://": LimitedAdapter(tls, pool_size), "http://": LimitedAdapter(tls, pool_size)}
+            {"https://": LimitedAdapter(tls, max_calls), "http://": LimitedAdapter(tls, max_calls)}
         )
         # A session of its own: no connection that was made without the check of its address is used with it.
-        self._public_session = _session({"https://": LimitedAdapter(tls, pool_size)})
+        self._public_session = _session({"https://": LimitedAdapter(tls, max_calls)})
 
     def send(
         self,
@@ -128,6 +131,8 @@ class HttpClient:
         """
         session = self._public_session if public_only else self._session
         wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
+        if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise VendorUnavailable("deadline")
         try:
             with limits(deadline, idle_timeout=self._idle_timeout, wire_bytes=wire_bytes, public_only=public_only):
                 request = requests.PreparedRequest()
@@ -140,6 +145,8 @@ class HttpClient:
             return Response(response.status_code, response.headers, body, content_type)
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError) as error:
             code = _code(error)
+        finally:
+            self._turns.release()
         if code == "timeout" and time.monotonic() >= deadline - _CLOCK_SLACK:
             code = "deadline"
         raise VendorUnavailable(code)  # outside the handler, so that the library's exception is not its context

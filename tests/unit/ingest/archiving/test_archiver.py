@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.archiving.archiver import ArchiveRequest, Result
+from ingest.archiving.attempt import ArchiveRequest, Result
 from ingest.files.parsing import LinkedFile
 from tests.support.archive_harness import (
     DOCUMENT,

@@ -64,6 +64,34 @@ def fetch(
     )
 
 
+def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
+    vendor: FakeVendor, bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, files = threading.Event(), vendor.files
+
+    def waiting(ticket: str, kind: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
+        assert begun.wait(5)
+        return files(ticket, kind, deadline)
+
+    monkeypatch.setattr(vendor, "files", waiting)
+    with ThreadPoolExecutor(6) as pool:
+        fetched = Fetcher(vendor, bucket, pool).fetch(
+            TICKET, ImageType, time.monotonic() + 5, with_details=True, details_first=False, meanwhile=begun.set
+        )
+    assert len(fetched.images) == len(bucket) == 5
+
+
+@pytest.mark.parametrize("error", [TicketNotFound("404"), TicketInProgress()])
+@pytest.mark.parametrize("details_first", [True, False])
+def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
+    vendor: FakeVendor, bucket: FakeBucket, error: ArchiveError, details_first: bool
+) -> None:
+    vendor.next("details", error)
+    Fetcher(vendor, bucket, AtOnce()).fetch(
+        TICKET, ImageType, time.monotonic() + 5, with_details=True, details_first=details_first, meanwhile=pytest.fail
+    )
+
+
 def state_of(fetched: Fetched, part: str) -> TypeState:
     return fetched.observed[part].state
 

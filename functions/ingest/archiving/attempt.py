@@ -1,0 +1,150 @@
+"""One attempt to archive a ticket: the request, what the ticket holds already, and the result. Pure: no I/O."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from ticket_archive.clock import iso
+from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.retention import end_of, is_over
+from ticket_archive.table import TicketItem
+
+
+class Result(StrEnum):
+    """How an archive that did not fail ended."""
+
+    ARCHIVED = "archived"
+    UNCHANGED = "unchanged"
+    ALREADY_ARCHIVED = "already_archived"
+    SUPERSEDED = "superseded"
+    PENDING = "pending"
+    UNKNOWN_TICKET = "unknown_ticket"
+    IN_PROGRESS = "in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRequest:
+    """A request to archive a ticket. `event_id` and `event` are None if no event but a message asks for it.
+
+    `queue_retry_seconds` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits
+    at least that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized.
+    The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
+    `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
+    A `hint` leaves nothing behind if the ticket is in progress. `receives` counts the message's deliveries.
+    """
+
+    ticket: str
+    received_at: str
+    queue_retry_seconds: float
+    event_id: str | None = None
+    event: str | None = None
+    force: bool = False
+    recheck: bool = False
+    settle: Collection[ImageType] = ()
+    details_first: bool = False
+    hint: bool = False
+    receives: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveResult:
+    """What became of a request. `complete` and `has_outcome` describe the archived ticket.
+
+    `causes` are the codes of the parts that could not be used; an unrecognized response counts when it is first seen.
+    `received_at` is that of the ticket, if this is the first version that its event led to.
+
+    For PENDING, the ticket is to be asked for again in `retry_in` seconds by a message of its own, with `force` as
+    given: the message that was processed is done, so that waiting uses up none of its receives.
+    """
+
+    result: Result
+    complete: bool = True
+    has_outcome: bool = True
+    causes: Collection[str] = frozenset()
+    received_at: str | None = None
+    retry_in: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt. `item` is the ticket as it was read, `kept` the same if the attempt continues what it holds."""
+
+    request: ArchiveRequest
+    now: datetime
+    item: TicketItem
+    kept: TicketItem | None
+    renewed: bool
+    expires_at: int | None
+
+    @classmethod
+    def of(cls, request: ArchiveRequest, item: TicketItem | None, now: datetime, retention_days: int) -> Self:
+        """Return the attempt on a ticket that was read as `item`, None if it is unknown."""
+        expires_at = end_of(iso(now), retention_days)
+        if item is None:
+            return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, False, expires_at)
+        if is_over(item.expires_at, now):
+            # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
+            # version stays, because the condition on the item needs it; the new manifest has a key of its own.
+            # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
+            pending = item.pending if item.state is TicketState.ARCHIVED else {}
+            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending=pending)
+            return cls(request, now, item, None, True, expires_at)
+        return cls(request, now, item, item if _continues(item, request) else None, False, item.expires_at)
+
+    @property
+    def fetched_at(self) -> str:
+        """When the oldest part of the content was fetched, which decides whether a write is newer.
+
+        An attempt that continues an earlier one uses that one's time plus 1 µs: newer than what it continues, older
+        than anything else that was fetched meanwhile.
+        """
+        if self.kept is None or self.kept.fetched_at is None:
+            return iso(self.now)
+        return iso(datetime.fromisoformat(self.kept.fetched_at) + timedelta(microseconds=1))
+
+    @property
+    def event_id(self) -> str | None:
+        """The event that the state comes of; that of the attempt which is continued where a message asks for it."""
+        if self.request.event_id is not None or self.kept is None:
+            return self.request.event_id
+        return self.kept.resume or self.kept.attributes.get("event_id")
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The attributes that only the first write sets."""
+        now = iso(self.now)
+        return {"received_at": now, "expires_at": self.expires_at, "attempts": 1, "attempted_at": now}
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the ticket is incomplete and some of it is stored."""
+        return self.item.state is TicketState.INCOMPLETE and bool(self.item.details_sha256 or self.item.images)
+
+    @property
+    def never_seen(self) -> bool:
+        """Whether no attempt has written anything of the ticket."""
+        return self.item.fetched_at is None and self.item.attempts == 0
+
+    @property
+    def wants_details(self) -> bool:
+        """Whether to fetch the details. Those without an outcome may have been too early."""
+        return self.kept is None or self.kept.details_sha256 is None or self.kept.outcome is None
+
+    def wanted(self, types: Iterable[ImageType]) -> list[ImageType]:
+        """Return which of these types to fetch."""
+        return [kind for kind in types if self.kept is None or self.kept.types.get(kind) is not TypeState.STORED]
+
+
+def _continues(item: TicketItem, request: ArchiveRequest) -> bool:
+    """Return whether the attempt may build on what the item holds.
+
+    An event that is newer than the last fetch means that the vendor has something newer, so everything is fetched.
+    """
+    if item.state is TicketState.ARCHIVED:
+        return request.recheck
+    if item.state is not TicketState.INCOMPLETE or request.force:
+        return False
+    return request.event_id is None or request.received_at <= (item.fetched_at or "")

@@ -1,0 +1,159 @@
+"""The state that an attempt leads to: which parts are settled, what the item becomes, its version. Pure: no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ingest.archiving.attempt import Attempt
+from ingest.archiving.fetcher import Fetched
+from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
+from ticket_archive.clock import iso
+from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
+from ticket_archive.details import Placement
+from ticket_archive.errors import UnrecognizedResponse
+from ticket_archive.manifest import state_of, version_of
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.table import TicketItem
+
+_FIRST_RECHECK = timedelta(hours=1)
+
+_FACTS = ("outcome", "disposition", "confidence_score", "risk_code", "customer")
+_DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
+
+
+def settlement_of(
+    attempt: Attempt, fetched: Fetched, image_types: Sequence[ImageType], settle_time: timedelta
+) -> Settlement:
+    """Return which parts of what was fetched are final, after what the ticket holds and what the request asks for."""
+    item, request = attempt.item, attempt.request
+    at_once = {str(kind) for kind in request.settle}
+    if set(request.settle) >= set(image_types):
+        at_once.add(DETAILS)
+    if item.state is TicketState.ARCHIVED:  # what was settled before need not settle again
+        at_once |= {
+            part
+            for part, observation in fetched.observed.items()
+            if part != DETAILS
+            and observation.state in (TypeState.ABSENT, TypeState.UNRECOGNIZED)
+            and item.types.get(ImageType(part)) is observation.state
+        }
+    observed = {part: fetched.observed.get(part, Observation(TypeState.STORED)) for part in (DETAILS, *image_types)}
+    if request.recheck and attempt.kept is not None:
+        observed = {part: _rechecked(part, observed[part], attempt.kept) for part in observed}
+        at_once |= observed.keys()
+    return settle(observed, item.pending, attempt.now, settle_time, at_once)
+
+
+def changes_of(
+    attempt: Attempt, fetched: Fetched, settlement: Settlement, placement: Placement | None
+) -> dict[str, Any]:
+    """Return the item's attributes: what an earlier attempt kept, and what this one fetched.
+
+    `placement` is where its details go.
+    """
+    kept = attempt.kept
+    asked = {part for part in fetched.observed if not (kept and _is_as_before(attempt, kept, fetched, part))}
+    images = [image for image in kept.images if image.type not in asked] if kept else []
+    unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
+    images += [image for image in fetched.images if image.type in asked]
+    unrecognized += [file for file in fetched.unrecognized if file.type in asked]
+    order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that was kept
+    images.sort(key=lambda image: (order.index(image.type), image.index))
+    unrecognized.sort(key=lambda file: order.index(file.type))
+    types = {image.type: TypeState.STORED for image in images} | {
+        kind: settlement.states[kind] for kind in ImageType if kind in settlement.states
+    }
+    changes: dict[str, Any] = {
+        "images": [image.as_dict() for image in images],
+        "types": {kind.value: state.value for kind, state in types.items()},
+        "unrecognized": [file.as_dict() for file in unrecognized] or None,
+        "missing": _missing(fetched, settlement) or None,
+        "pending": {
+            part: {"answer": each.answer, "since": each.since, "first": each.first}
+            for part, each in settlement.pending.items()
+        }
+        or None,
+        "fetched_at": attempt.fetched_at,
+    }
+    if attempt.renewed:
+        changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at}
+    if kept is None:  # details of an earlier event must not be taken for this one's
+        changes |= dict.fromkeys(_DETAILS)
+    if fetched.details is not None and placement is not None:
+        changes |= {name: getattr(fetched.details.facts, name) for name in _FACTS}
+        changes |= {"details_sha256": fetched.details.sha256, "details_bytes": fetched.details.size}
+        changes |= placement.attributes
+    return changes
+
+
+def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], now: datetime) -> TicketItem:
+    """Return the archived state that `changes` make of an item."""
+    kept = attempt.kept
+    types = {ImageType(name): TypeState(state) for name, state in changes["types"].items()}
+    unrecognized = tuple(UnrecognizedFile(**file) for file in changes["unrecognized"] or ())
+    sha256 = changes.get("details_sha256", kept.details_sha256 if kept else None)
+    settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
+    state = replace(
+        item,
+        state=TicketState.ARCHIVED,
+        outcome=changes.get("outcome", kept.outcome if kept else None),
+        details_sha256=sha256,
+        details_bytes=changes.get("details_bytes", kept.details_bytes if kept else None) or 0,
+        images=tuple(StoredImage(**{**image, "type": ImageType(image["type"])}) for image in changes["images"]),
+        types=types,
+        complete=settled and sha256 is not None and not unrecognized,
+        unrecognized=unrecognized,
+        missing=changes["missing"] or {},
+        expires_at=attempt.expires_at,
+    )
+    if item.version is not None and item.archived_at is not None and state_of(item) == state_of(state):
+        return state
+    previous = item.version if item.archived_at is not None else None
+    version = version_of(state, item.version)
+    return replace(state, version=version, previous=previous, archived_at=iso(now))
+
+
+def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | None:
+    """Return when the schedule asks once more for what is absent though uploaded, or unrecognized."""
+    absent = any(kind.uploaded and each is TypeState.ABSENT for kind, each in state.types.items())
+    if state.complete and not absent:
+        return None
+    if attempt.request.recheck or state.version == item.version:
+        return item.attributes.get("retry_at")
+    return iso(attempt.now + _FIRST_RECHECK)
+
+
+def causes_of(item: TicketItem, fetched: Fetched) -> frozenset[str]:
+    """Return the codes of what could not be used, without responses that were unrecognized before already."""
+    known = {part for part, pending in item.pending.items() if pending.answer != EMPTY}
+    known |= {file.type for file in item.unrecognized}
+    return frozenset(
+        error.code
+        for part, error in fetched.errors.items()
+        if not (isinstance(error, UnrecognizedResponse) and part in known)
+    )
+
+
+def _rechecked(part: str, observation: Observation, kept: TicketItem) -> Observation:
+    """A recheck that fails leaves the part as it is."""
+    if observation.state is not TypeState.FAILED:
+        return observation
+    if part == DETAILS:
+        return Observation(TypeState.STORED if kept.details_sha256 else TypeState.FAILED)
+    return Observation(kept.types.get(ImageType(part), TypeState.FAILED))
+
+
+def _is_as_before(attempt: Attempt, kept: TicketItem, fetched: Fetched, part: str) -> bool:
+    """Return whether a recheck of a part failed, or found it unrecognized again, whatever the bytes are now."""
+    state = fetched.observed[part].state
+    again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in kept.unrecognized)
+    images = [[image for image in each.images if image.type == part] for each in (kept, fetched)]
+    return attempt.request.recheck and (state is TypeState.FAILED or (again and images[0] == images[1]))
+
+
+def _missing(fetched: Fetched, settlement: Settlement) -> dict[str, str]:
+    """Return a short code for each part that is not there, such as `empty`, `not_json` or `403`."""
+    missing = {str(part): error.detail or error.code for part, error in fetched.errors.items()}
+    missing |= {str(part): EMPTY for part in settlement.waiting if str(part) not in missing}
+    return missing
