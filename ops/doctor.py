@@ -1,57 +1,86 @@
 """Check an installation from the outside: what a deployment needs, and what stops webhooks or tickets."""
 
+import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from ops import test_webhook
 from ops.errors import Failure, explain
 from ops.stack import Stack
 from ops.test_webhook import request_credentials, vendor_credential, webhook_secrets
 from ticket_archive.errors import ArchiveError
 
+_TIMEOUTS = (5, 30)  # seconds to connect and to read
+_ROUND_TRIP_SECONDS = 120
+
+WITH_A_TICKET = "`doctor --ticket TICKET`, with a ticket that the vendor knows, shows"
 NOT_PROVEN = (
     "that the vendor has the same webhook secret and this webhook URL: `list --day` shows whether its webhooks arrive",
-    "that the vendor accepts the credential: VendorCallsDenied on the dashboard, or `backfill TICKET`, shows that",
-    "that callers have permission to use the API",
+)
+NOT_PROVEN_WITHOUT_A_TICKET = (
+    f"that the vendor accepts the credential and the User-Agent: {WITH_A_TICKET} that",
+    f"that callers may use the API, and that presigned URLs work: {WITH_A_TICKET} that for you",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check and what it found."""
+    """One check: what it found, and what that proves."""
 
     name: str
     ok: bool
     detail: str
+    proves: str
 
 
-def checks(stack: Stack) -> Iterator[Check]:
-    """Run every check; a failing one does not stop the others."""
-    for name, run in {
-        "webhook secret": _webhook_secret,
-        "vendor credential": _vendor_credential,
-        "webhook credentials": _request_credentials,
-        "ticket queue": lambda stack: _depth(stack, "QueueUrl", 1000),
-        "dead letters": lambda stack: _depth(stack, "DeadLetterQueueUrl", 0),
-        "quarantine": lambda stack: _depth(stack, "QuarantineQueueUrl", 0),
-        "queue consumer": _event_source,
-        "table": lambda stack: (
-            True,
-            f"{len(stack.table.incomplete(100))} incomplete tickets (100 at most are counted)",
-        ),
-        "alarms": _alarms,
-    }.items():
-        yield _check(name, run, stack)
+Run = Callable[[Stack], tuple[bool, str]]
 
 
-def _check(name: str, run: Callable[[Stack], tuple[bool, str]], stack: Stack) -> Check:
+def checks(stack: Stack, ticket: str | None = None) -> Iterator[Check]:
+    """Run every check; a failing one does not stop the others. With a ticket, archive it once more and download."""
+    every: list[tuple[str, Run, str]] = [
+        ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
+        ("vendor credential", _vendor_credential, "its five values are filled in"),
+        ("webhook credentials", _request_credentials, "their form, if webhooks must carry them"),
+        ("ticket queue", lambda stack: _depth(stack, "QueueUrl", 1000), "tickets are archived as fast as they come"),
+        ("dead letters", lambda stack: _depth(stack, "DeadLetterQueueUrl", 0), "no ticket needs a person"),
+        ("quarantine", lambda stack: _depth(stack, "QuarantineQueueUrl", 0), "every webhook could be read"),
+        ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
+        ("table", _table, "you may read it"),
+        ("alarms", _alarms, "none is raised now"),
+        ("alarm topic", _alarm_topic, "somebody is notified; not that a subscription is confirmed"),
+    ]
+    if ticket is not None:
+        every += [
+            ("webhook round trip", lambda stack: _round_trip(stack, ticket), _ROUND_TRIP_PROVES),
+            (
+                "presigned URL",
+                lambda stack: _presigned_url(stack, ticket),
+                "you may call the API, and S3 serves the image",
+            ),
+        ]
+    for name, run, proves in every:
+        yield Check(name, *_run(run, stack), proves)
+
+
+_ROUND_TRIP_PROVES = "endpoint, queue, functions and storage work; the vendor accepts credential and User-Agent"
+
+
+def _run(run: Run, stack: Stack) -> tuple[bool, str]:
     try:
-        return Check(name, *run(stack))
+        return run(stack)
     except Failure as failure:
-        return Check(name, False, str(failure))
+        return False, str(failure)
     except ArchiveError as error:
-        return Check(name, False, error.detail or error.code)
+        return False, error.detail or error.code
     except Exception as error:  # noqa: BLE001 - the other checks still run
-        return Check(name, False, str(explain(error)))
+        return False, str(explain(error))
 
 
 def _webhook_secret(stack: Stack) -> tuple[bool, str]:
@@ -83,8 +112,57 @@ def _event_source(stack: Stack) -> tuple[bool, str]:
     return states == ["Enabled"], ", ".join(states) or "none: the queue is not consumed"
 
 
+def _table(stack: Stack) -> tuple[bool, str]:
+    return True, f"{len(stack.table.incomplete(100))} incomplete tickets (100 at most are counted)"
+
+
+def _described(stack: Stack) -> list[dict[str, Any]]:
+    pages = (
+        stack.account.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-")
+    )
+    return [alarm for page in pages for alarm in page.get("MetricAlarms", ())]
+
+
 def _alarms(stack: Stack) -> tuple[bool, str]:
-    client = stack.account.client("cloudwatch")
-    pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-", StateValue="ALARM")
-    names = [alarm["AlarmName"] for page in pages for alarm in page.get("MetricAlarms", ())]
+    names = [alarm["AlarmName"] for alarm in _described(stack) if alarm["StateValue"] == "ALARM"]
     return not names, ", ".join(names) or "none in ALARM"
+
+
+def _alarm_topic(stack: Stack) -> tuple[bool, str]:
+    alarms = _described(stack)
+    topics = {topic for alarm in alarms for topic in alarm["AlarmActions"]}
+    silent = [alarm["AlarmName"] for alarm in alarms if not alarm["AlarmActions"] or not alarm["ActionsEnabled"]]
+    if not alarms or silent:
+        return False, f"{len(silent)} of {len(alarms)} alarms notify nobody: set AlarmTopicArn"
+    return True, f"{len(alarms)} alarms notify {', '.join(sorted(topics))}"
+
+
+def _round_trip(stack: Stack, ticket: str) -> tuple[bool, str]:
+    before = stack.table.get(ticket)
+    code, _ = test_webhook.send(stack, test_webhook.event(test_webhook.Event.COMPLETED, ticket, secrets.token_hex(8)))
+    if code != 202:
+        return False, f"the endpoint answered {code}"
+    archived = test_webhook.wait(stack.table, ticket, before, _ROUND_TRIP_SECONDS)
+    if archived is None:
+        return False, f"not archived within {_ROUND_TRIP_SECONDS} s; see `status {ticket}`"
+    return True, f"archived, {archived.outcome}, {len(archived.images)} images"
+
+
+def _presigned_url(stack: Stack, ticket: str) -> tuple[bool, str]:
+    verify = stack.account.ca_bundle or True
+    url = stack.webhook_url.removesuffix("/webhooks/tickets") + f"/tickets/{ticket}/images"
+    request = AWSRequest("GET", url, headers={"Accept": "application/json"})
+    session = stack.account.session
+    credentials: Any = session.get_credentials()  # there are some: they have read the table
+    SigV4Auth(credentials, "execute-api", session.region_name).add_auth(request)
+    headers = dict(request.headers.items())
+    answer = requests.get(url, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, verify=verify)
+    if answer.status_code != 200:
+        return False, f"the API answered {answer.status_code}"
+    images = answer.json()["images"]
+    if not images:
+        return False, "the ticket has no image; try another one"
+    image = requests.get(images[0]["url"], timeout=_TIMEOUTS, allow_redirects=False, verify=verify)
+    if hashlib.sha256(image.content).hexdigest() != images[0]["sha256"]:
+        return False, f"S3 answered {image.status_code}, and not with the image"
+    return True, f"{len(image.content):,} bytes, as archived"

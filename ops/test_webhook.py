@@ -11,6 +11,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from ops.redrive import OpenWebhook
+from ops.stack import Stack
 from ticket_archive.errors import SettingsError
 from ticket_archive.messages import Webhook
 from ticket_archive.models import TicketState
@@ -103,6 +104,14 @@ def post(
         url, data=body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, verify=ca_bundle or True
     )
     return response.status_code, response.text[:500]
+
+
+def send(stack: Stack, content: Mapping[str, Any]) -> tuple[int, str]:
+    """Post an event to the stack's endpoint with its secret and its webhook credentials; see `post`."""
+    secret = webhook_secrets(stack.secrets, stack.output("WebhookSecretArn"))[0]
+    credentials_arn = stack.parameters.get("WebhookCredentialsSecretArn")
+    credentials = request_credentials(stack.secrets, credentials_arn) if credentials_arn else None
+    return post(stack.webhook_url, content, secret, credentials, stack.account.ca_bundle)
 
 
 def wait(

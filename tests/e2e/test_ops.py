@@ -236,12 +236,12 @@ def test_a_customers_tickets_are_exported_held_and_erased(
     assert {each["ticket"] for each in receipts} == set(exported["tickets"])
 
 
-def test_an_alias_is_rolled_back_and_an_installation_is_checked(ops: Ops) -> None:
+def test_an_alias_is_rolled_back_and_an_installation_is_checked(ops: Ops, ticket_at: Callable[[int], str]) -> None:
     planned = ops.run("--json", "rollback")
     assert planned.returncode in (0, 1), planned.stderr
-    assert planned.returncode == 0 or "has no version before" in planned.stderr
+    assert planned.returncode == 0 or "no version before" in planned.stderr
 
-    names = {check["name"]: check["ok"] for check in json.loads(ops.run("--json", "doctor").stdout)["checks"]}
-    assert names["webhook secret"]
-    assert names["vendor credential"]
-    assert names["queue consumer"]
+    done = ops.run("--json", "doctor", "--ticket", ticket_at(4))
+    failed = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
+    # Other tests leave dead letters, junk and alarms; the local stack has no topic.
+    assert failed.keys() <= {"dead letters", "quarantine", "alarms", "alarm topic"}, failed

@@ -1,16 +1,18 @@
 """`send-test-webhook`, `doctor` and `rollback`."""
 
+import hashlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import boto3
 import pytest
 import requests
 
 from ops import test_webhook
 from ops.errors import Exit
-from tests.unit.ops.cli_harness import CliHarness, FakeStack
+from tests.unit.ops.cli_harness import JPEG, CliHarness, FakeStack
 from tests.unit.ops.test_queue_commands import SECRET, secrets_manager
 from ticket_archive.table import TicketTable
 from ticket_archive.webhook_credentials import WebhookCredentials
@@ -116,6 +118,12 @@ def test_a_test_says_what_it_does_not_prove(cli: CliHarness, posted: list[dict[s
 # ─── doctor ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CREDENTIAL = json.dumps({"api_key": "CANARY", "secret": "CANARY"})
+ALARM: dict[str, Any] = {
+    "AlarmName": "stack-DeadLettersAlarm-1",
+    "StateValue": "OK",
+    "ActionsEnabled": True,
+    "AlarmActions": ["arn:aws:sns:eu-central-1:000000000000:topic"],
+}
 
 
 @pytest.fixture
@@ -125,9 +133,14 @@ def healthy(cli: CliHarness) -> CliHarness:
         "lambda": SimpleNamespace(
             list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"State": "Enabled"}]}
         ),
-        "cloudwatch": SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [])),
+        "cloudwatch": cloudwatch(ALARM),
     }
     return cli
+
+
+def cloudwatch(*alarms: dict[str, Any]) -> Any:
+    pages = [{"MetricAlarms": [*alarms]}]
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
 
 
 def failing(cli: CliHarness) -> list[str]:
@@ -165,13 +178,77 @@ def test_doctor_finds_dead_letters_and_a_stopped_consumer(healthy: CliHarness) -
     assert failing(healthy) == ["dead letters", "queue consumer"]
 
 
-def test_doctor_names_alarms(healthy: CliHarness) -> None:
-    pages = [{"MetricAlarms": [{"AlarmName": "stack-DeadLettersAlarm-1"}]}]
-    healthy.stack.clients["cloudwatch"] = SimpleNamespace(
-        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages)
-    )
+@pytest.mark.parametrize(
+    ("alarms", "failed"),
+    [
+        ([{**ALARM, "StateValue": "ALARM"}], "alarms"),
+        ([ALARM, {**ALARM, "AlarmActions": []}], "alarm topic"),
+        ([{**ALARM, "ActionsEnabled": False}], "alarm topic"),
+        ([], "alarm topic"),
+    ],
+)
+def test_doctor_names_raised_alarms_and_alarms_that_notify_nobody(
+    alarms: list[dict[str, Any]], failed: str, healthy: CliHarness
+) -> None:
+    healthy.stack.clients["cloudwatch"] = cloudwatch(*alarms)
 
-    assert failing(healthy) == ["alarms"]
+    assert failing(healthy) == [failed]
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = boto3.Session("AKIDEXAMPLE", "key", region_name="eu-central-1")
+    monkeypatch.setattr(FakeStack, "session", given, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "image", "failed"),
+    [
+        ([200, 200], JPEG, []),
+        ([403], b"", ["presigned URL"]),
+        ([200, 403], b"<Error/>", ["presigned URL"]),
+    ],
+)
+@pytest.mark.usefixtures("session", "posted")
+def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
+    statuses: list[int], image: bytes, failed: list[str], healthy: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API's request is signed, and the presigned URL's is not."""
+    item = healthy.stack.add_ticket("t1")
+    monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: item)
+    sent: list[tuple[str, Any]] = []
+
+    def get(url: str, **given: Any) -> requests.Response:
+        sent.append((url, given.get("headers")))
+        answer = requests.Response()
+        answer.status_code = statuses[len(sent) - 1]
+        listed = {"images": [{"url": "https://bucket.test/signed", "sha256": hashlib.sha256(JPEG).hexdigest()}]}
+        answer._content = image if len(sent) == 2 else json.dumps(listed).encode()
+        return answer
+
+    monkeypatch.setattr(requests, "get", get)
+    found = healthy.json("doctor", "--ticket", "t1", exit_code=1 if failed else 0)
+
+    assert [check["name"] for check in found["checks"] if not check["ok"]] == failed
+    assert "webhook round trip" in {check["name"] for check in found["checks"]}
+    assert [url for url, _ in sent] == [
+        "https://archive.test/v1/tickets/t1/images", "https://bucket.test/signed"
+    ][: len(sent)]  # fmt: skip
+    assert "AKIDEXAMPLE" in sent[0][1]["Authorization"]
+    assert [headers for _, headers in sent[1:]] == [None] * len(sent[1:])
+    assert len(found["not_proven"]) == 1
+
+
+def test_doctor_says_when_a_ticket_is_not_archived(
+    healthy: CliHarness, posted: list[dict[str, Any]], session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: None)
+    monkeypatch.setattr(requests, "get", lambda *_, **__: posted[0]["unexpected"])
+
+    found = healthy.json("doctor", "--ticket", "t1", exit_code=1)
+
+    assert {check["name"] for check in found["checks"] if not check["ok"]} == {"webhook round trip", "presigned URL"}
+    assert all(check["proves"] for check in found["checks"])
 
 
 # ─── rollback ─────────────────────────────────────────────────────────────────────────────────────────────────────
