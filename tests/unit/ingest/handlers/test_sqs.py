@@ -163,16 +163,6 @@ class TestABatch:
         assert harness.archive.effects.named("vendor") == []
         assert set(harness.queue.pauses.values()) == {SHORT_RETRY_DELAY}
 
-    def test_with_the_same_event_twice_archives_it_once(self, harness: SqsHarness) -> None:
-        body = webhook({"ticket": "T-0", "event": "ticket.verification.completed"})
-
-        failed = harness.handle(sqs_record(body), sqs_record(body))
-
-        assert len(failed) <= 1, "the second is done already, or comes back while the first is processed"
-        assert harness.handle(sqs_record(body)) == []
-        harness.archive.check("T-0")
-        assert harness.archive.effects.counts()["vendor.details"] == 1
-
     def test_that_fails_as_a_whole_is_an_answer_and_no_error(self, harness: SqsHarness) -> None:
         fails_with(harness, "T-0", ConnectionError("x"))
 
@@ -387,21 +377,6 @@ class TestTheLog:
     def everything(self, lines: Lines, caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
         with caplog.at_level(logging.DEBUG):
             yield lambda: lines.getvalue() + caplog.text + "".join(str(vars(record)) for record in caplog.records)
-
-    def test_of_a_success_names_ticket_and_result(self, harness: SqsHarness, lines: Lines) -> None:
-        harness.handle(sqs_record(ticket_message("T-0"), message_id="m0"))
-
-        [record] = lines.saying("message processed")
-        assert (record["correlation_id"], record["ticket"], record["result"]) == ("m0", "T-0", "archived")
-
-    def test_of_a_failure_names_code_pause_and_count(self, harness: SqsHarness, lines: Lines) -> None:
-        fails_with(harness, "T-0", VendorUnavailable("503"))
-
-        harness.handle(sqs_record(ticket_message("T-0"), message_id="m0", receives=2))
-
-        [record] = lines.saying("retry scheduled")
-        shown = ("correlation_id", "error", "detail", "pause", "receives")
-        assert [record[name] for name in shown] == ["m0", "vendor_unavailable", "503", 40, 2]
 
     def test_holds_nothing_of_the_tickets_details_images_or_customer(
         self, harness: SqsHarness, everything: Any
