@@ -13,7 +13,7 @@ from rich.console import Console
 from local import STATE, stack
 from local.errors import AlreadyUp, LocalStackError
 from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
-from local.terminal import Steps
+from local.terminal import Steps, recorder, save_svg
 from local.vendor.credential import Credential
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -57,11 +57,18 @@ def down() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    tickets: Annotated[int | None, typer.Option(help="How many tickets; by default one of every kind.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Record the output in this file.")] = None,
+) -> None:
     """Post encrypted webhooks, download the images and compare every byte; stop what it started."""
     from local.demo import run
 
-    raise typer.Exit(run(STATE, console))
+    shown = recorder() if svg else console
+    status = run(STATE, shown, tickets)
+    if svg:
+        save_svg(shown, svg, "make demo")
+    raise typer.Exit(status)
 
 
 EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}

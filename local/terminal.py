@@ -1,8 +1,10 @@
 """Progress in the terminal: one line per step, with its duration."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,6 +26,17 @@ class Steps:
             self.console.print(f"[red]✗[/] {step}")
             raise
         self.console.print(f"[green]✓[/] {step} [dim]{time.monotonic() - began:.1f} s[/]")
+
+
+def recorder() -> Console:
+    """Return a console of 80 columns that records what it prints: of a progress bar only its end."""
+    return Console(record=True, width=80, force_terminal=False, color_system="truecolor", highlight=False)
+
+
+def save_svg(console: Console, path: Path, title: str) -> None:
+    """Write what a `recorder` printed as a picture that loads no font from elsewhere."""
+    text = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title, unique_id="terminal"), flags=re.DOTALL)
+    path.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")
 
 
 def silent() -> Steps:

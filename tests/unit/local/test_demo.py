@@ -1,4 +1,5 @@
 import base64
+import html
 import io
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 from local import gallery
 from local.demo import summary
 from local.journey import Downloaded, Journey, choose, exactly
+from local.terminal import recorder, save_svg
 from local.vendor.server import Simulator
 from local.vendor.shapes import Absence, Shape
 from local.vendor.tickets import Outcome
@@ -28,6 +30,10 @@ def printed(*journeys: Journey) -> str:
     console.print(summary(journeys))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def wide(kind: str, content_type: str) -> Downloaded:
+    return Downloaded(kind, 12, content_type, "ab" * 32, b"x" * 12_345_678)
 
 
 def test_the_demo_has_tickets_of_every_kind() -> None:
@@ -49,6 +55,28 @@ def test_the_summary_shows_every_image_in_80_columns(shown: str) -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
     assert "762ebbda" in printed(journey(images=[], absent=[], outcome=""))
+
+
+def test_the_widest_values_are_not_cut() -> None:
+    images = [wide("DOCUMENT_GHOST_PORTRAIT", "application/pdf"), wide("SELF_PORTRAITS", "video/quicktime")]
+    text = printed(journey(images=images, outcome="REJECTED", seconds=123.4))
+
+    for value in ("REJECTED", "ghost portrait 12", "self portraits 12", "PDF", "QUICKTIME", "12,346 kB", "123.4"):
+        assert value in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+
+
+def test_a_recording_is_the_text_that_was_printed(tmp_path: Path) -> None:
+    console = recorder()
+    console.file = io.StringIO()
+    console.print(summary([journey()]))
+    save_svg(console, tmp_path / "demo.svg", "make demo")
+
+    drawn = html.unescape(re.sub(r"<[^>]+>", " ", (tmp_path / "demo.svg").read_text())).replace("\xa0", " ")
+    for value in ("make demo", "762ebbda", "ACCEPTED", "ghost portrait 0", "1,235 kB"):
+        assert value in drawn
+    assert "url(http" not in drawn
 
 
 def test_numbers_are_compared_with_every_digit() -> None:

@@ -1,0 +1,91 @@
+"""What people and GitHub need to join: workflows, hooks, templates and the changelog name what exists."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def read(path: str | Path) -> Any:
+    return yaml_parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_runs_ci_and_make_targets_only_with_least_permissions(path: Path) -> None:
+    workflow = read(path)
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    for words in (step["run"].split() for step in steps if "run" in step):
+        targets = [word for word in words[1:] if "=" not in word]
+        assert words == [".ci/run"] or (words[0] == "make" and set(targets) <= TARGETS), words
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
+    assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_workflow_tests_every_supported_version_of_python() -> None:
+    [versions] = [
+        job["strategy"]["matrix"]["python"]
+        for path in WORKFLOWS
+        for job in read(path)["jobs"].values()
+        if "strategy" in job
+    ]
+    assert [f"Python {', '.join(versions[:-1])} or {versions[-1]}"] == re.findall(
+        r"^(Python [\d., or]+\d)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == f">={versions[0]}"
+
+
+def test_dependabot_looks_where_requirements_are() -> None:
+    updates = {each["package-ecosystem"]: each for each in read(".github/dependabot.yml")["updates"]}
+
+    folders = {f"/{path.parent.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/*.in")}
+    assert set(updates["pip"]["directories"]) == folders
+    assert "github-actions" in updates
+
+
+def test_hooks_run_the_pinned_tools() -> None:
+    [repository] = read(".pre-commit-config.yaml")["repos"]
+
+    assert repository["repo"] == "local"
+    pinned = (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
+    for hook in repository["hooks"]:
+        tool = Path(hook["entry"].split()[0])
+        assert tool.parent == Path(".venv/bin")
+        assert re.search(rf"^{tool.name}\b", pinned, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md")), ids=lambda path: path.name)
+def test_an_issue_template_has_what_github_asks_for(path: Path) -> None:
+    _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
+
+    assert yaml_parse(front).keys() >= {"name", "about"}
+    assert "personal data" in body or path.name != "bug.md"
+
+
+def test_the_changelog_keeps_a_changelog() -> None:
+    releases = re.findall(r"^## \[?([\d.]+|Unreleased)\]?(?: - (\d{4}-\d\d-\d\d))?$", CHANGELOG, re.MULTILINE)
+    assert len(releases) == len(re.findall(r"^## ", CHANGELOG, re.MULTILINE))
+    versions = [[int(part) for part in version.split(".")] for version, date in releases if date]
+    assert versions == sorted(versions, reverse=True)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", CHANGELOG, re.MULTILINE)) <= kinds
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == next(version for version, date in releases if date)
+
+
+def test_architecture_has_a_diagram_of_each_level_and_way() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", text, re.MULTILINE))
+
+    for heading in ("Context", "Containers", "One ticket's way", "One request's way"):
+        assert "```mermaid" in sections[heading], heading
+    assert "| to change | go to |" in sections["Where to change what"]
