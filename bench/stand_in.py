@@ -170,7 +170,11 @@ def _secret(asked: Mapping[str, Any]) -> bytes:
 def _table(operation: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     if operation == "GetItem":
         ticket = str(asked["Key"]["ticket"]["S"])
-        return {"Item": archived(ticket, int(ticket[-3:]))} if ticket.startswith(ARCHIVED) else {}
+        if not ticket.startswith(ARCHIVED):
+            return {}
+        names = asked.get("ExpressionAttributeNames", {}).values()
+        item = archived(ticket, int(ticket[-3:]))
+        return {"Item": {name: each for name, each in item.items() if name in names or not names}}
     if operation == "Query":
         return {"Items": [], "Count": 0}
     if asked.get("ReturnValues") == "ALL_NEW":
@@ -197,6 +201,7 @@ def archived(ticket: str, images: int) -> dict[str, Any]:
     return {
         "ticket": {"S": ticket},
         "record": {"S": "ticket"},
+        "details": _native(details(ticket)),
         "state": {"S": "archived"},
         "outcome": {"S": "ACCEPTED"},
         "version": {"S": "0" * 64},
@@ -206,6 +211,15 @@ def archived(ticket: str, images: int) -> dict[str, Any]:
         "images": {"L": stored},
         "types": {"M": {kind: {"S": "stored"} for kind in _TYPES}},
     }
+
+
+def _native(value: Any) -> dict[str, Any]:
+    """Return a JSON value in DynamoDB's JSON."""
+    if isinstance(value, dict):
+        return {"M": {name: _native(each) for name, each in value.items()}}
+    if isinstance(value, list):
+        return {"L": [_native(each) for each in value]}
+    return {"BOOL": value} if isinstance(value, bool) else {"S": value} if isinstance(value, str) else {"N": str(value)}
 
 
 async def _main() -> None:

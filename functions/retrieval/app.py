@@ -6,7 +6,6 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
-from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from retrieval import audit, gateway, problems, responses
@@ -81,7 +80,7 @@ def get_ticket(ticket: TicketId) -> Ticket:
 @app.get("/tickets/<ticket>/details", responses=responses.DETAILS, operation_id="get_details")
 def get_details(ticket: TicketId) -> Response[str]:
     """Return the ticket's details as the vendor sent them."""
-    item = _archived(ticket)
+    item = _archived(ticket, details=True)
     if not item.attributes.keys() & set(DETAILS_ATTRIBUTES):
         raise ServiceError(404, "no_details")
     audit.note(details_sha256=item.details_sha256)
@@ -173,12 +172,13 @@ app.exception_handler_manager.update_exception_handlers(
 
 
 # log_event=False, so that no environment variable can turn it on: an event holds the caller's credentials
-@logger.inject_lambda_context(log_event=False, clear_state=True, correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@logger.inject_lambda_context(log_event=False, clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Respond to an API Gateway REST proxy event. Raises UnsupportedEvent for any other event."""
     source = event_source(event)
     if source != REST_API:
         raise UnsupportedEvent(f"retrieval does not take this event: {source}. It takes GET requests of a REST API.")
+    logger.set_correlation_id(event["requestContext"].get("requestId"))
     response: dict[str, Any] = _respond(event, context)
     return response
 
@@ -192,11 +192,14 @@ def _respond(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return response
 
 
-def _archived(ticket: str) -> TicketItem:
-    """Return an archived ticket's item. Raises NotArchivedYet, TicketErased, ServiceError (404)."""
+def _archived(ticket: str, *, details: bool = False) -> TicketItem:
+    """Return an archived ticket's item. Raises NotArchivedYet, TicketErased, ServiceError (404).
+
+    Without `details`, their content is not read.
+    """
     audit.note(ticket=ticket)
     logger.append_keys(ticket=ticket)
-    item = dependencies.tickets.get(ticket)
+    item = dependencies.tickets.get(ticket, details=details)
     if item is None or is_over(item.expires_at, now()):
         raise ServiceError(404, "unknown_ticket")
     if item.state is TicketState.ERASED:

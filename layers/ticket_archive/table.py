@@ -103,6 +103,13 @@ class Page:
     cursor: str | None
 
 
+_SHOWN = {*TicketItem.__dataclass_fields__, "disposition", "confidence_score", "risk_code", "retry_at"} - {"attributes"}
+_WITHOUT_DETAILS = {
+    "ProjectionExpression": ", ".join(f"#{name}" for name in sorted(_SHOWN)),
+    "ExpressionAttributeNames": {f"#{name}": name for name in _SHOWN},
+}
+
+
 class TicketTable:
     """Reads and writes tickets. Every method is one call to DynamoDB."""
 
@@ -110,12 +117,13 @@ class TicketTable:
         self._client = client
         self._name = name
 
-    def get(self, ticket: str) -> TicketItem | None:
-        """Return the ticket, or None if it is unknown.
+    def get(self, ticket: str, *, details: bool = True) -> TicketItem | None:
+        """Return the ticket, or None if it is unknown. Without `details`, their content is not transferred.
 
         The read is strongly consistent: a consumer that was told by a manifest finds its state.
         """
-        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True)
+        projection: Any = {} if details else _WITHOUT_DETAILS
+        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection)
         return read_item(answer["Item"]) if "Item" in answer else None
 
     def begin(self, ticket: str, now: str) -> TicketItem | None:

@@ -158,6 +158,9 @@ class FakeDynamoDB:
 
     def get_item(self, **call: Any) -> dict[str, Any]:
         record = self.records.get(_record_key(call["Key"]))
+        if record and "ProjectionExpression" in call:
+            names = [call["ExpressionAttributeNames"][name] for name in call["ProjectionExpression"].split(", ")]
+            record = {name: value for name, value in record.items() if name in names}
         return {"Item": _attributes(record)} if record else {}
 
     def put_item(self, **call: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ does: its item with the state "erased" alone.
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import FunctionType
 from typing import Any
@@ -324,6 +325,15 @@ def an_event_is_one_record_however_often_it_is_noted(table: TicketTable, erase: 
     for _ in range(2):
         table.put_event(item.ticket, "e1", T0, "ticket.verification.completed", 1_800_000_000)
     assert _known(table, item.ticket) == item
+
+
+def a_ticket_is_read_without_its_details(table: TicketTable, erase: Erase) -> None:
+    whole = _archived(table)
+    part = table.get(whole.ticket, details=False)
+    assert part is not None
+    assert "details" in whole.attributes
+    assert "details" not in part.attributes
+    assert replace(part, attributes={}) == replace(whole, attributes={})
 
 
 CASES: Sequence[Case] = [

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 from retrieval.dependencies import s3_config
 from retrieval.presign import Presigner
+from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.models import ImageType
 from ticket_archive.table import Page, TicketItem, read_item
 
@@ -87,7 +88,7 @@ class FakeTickets:
 
     def __init__(self, *items: TicketItem) -> None:
         self._items = {item.ticket: item for item in items}
-        self.reads = 0
+        self.reads = self.details_read = 0
         self.asked: tuple[str, int, str | None] | None = None
         self.next_cursor: str | None = None
         self.broken: Exception | None = None
@@ -95,9 +96,14 @@ class FakeTickets:
     def add(self, item: TicketItem) -> None:
         self._items[item.ticket] = item
 
-    def get(self, ticket: str) -> TicketItem | None:
+    def get(self, ticket: str, *, details: bool = True) -> TicketItem | None:
         self._read()
-        return self._items.get(ticket)
+        self.details_read += details
+        item = self._items.get(ticket)
+        if item is None or details:
+            return item
+        kept = {name: value for name, value in item.attributes.items() if name not in DETAILS_ATTRIBUTES}
+        return replace(item, attributes=kept)
 
     def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
         self._read()

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 
 from retrieval import app
 from retrieval.dependencies import Dependencies
@@ -91,6 +91,8 @@ def test_a_ticket_is_one_consistent_read_and_needs_no_s3_client(monkeypatch: pyt
         "TableName": "tickets",
         "Key": {"ticket": {"S": TICKET}, "record": {"S": "ticket"}},
         "ConsistentRead": True,
+        "ProjectionExpression": ANY,
+        "ExpressionAttributeNames": ANY,
     }
     with Stubber(dependencies.tickets._client) as stubber:
         stubber.add_response("get_item", {}, asked)

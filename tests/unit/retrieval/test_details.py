@@ -27,6 +27,12 @@ def test_details_stored_as_a_map_are_the_same_json(call: Call, world: World) -> 
     assert json.loads(answer.text, parse_float=Decimal) == json.loads(sent, parse_float=Decimal)
 
 
+def test_only_this_route_reads_details(call: Call, world: World) -> None:
+    for path, reads in (("/tickets/{ticket}", 0), ("/tickets/{ticket}/images", 0), (DETAILS, 1)):
+        assert call(path, {"ticket": TICKET}).status == 200
+        assert world.tickets.details_read == reads, path
+
+
 def test_compressed_details_are_the_same_bytes(call: Call, world: World) -> None:
     placement = place(TICKET, read_details(RAW))
     assert "details_packed" in placement.attributes
