@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
 from tests.support.archive_harness import (
+    COMPLETED,
     DOCUMENT,
     PORTRAIT,
     SELFIES,
@@ -22,6 +24,7 @@ from tests.support.archive_harness import (
     ArchiveHarness,
     event,
     request,
+    webhook,
 )
 from tests.support.fakes import details, picture
 from tests.support.logs import log_lines
@@ -34,6 +37,7 @@ from ticket_archive.errors import (
     UnrecognizedResponse,
     VendorUnavailable,
 )
+from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.models import ImageType, TicketState, TypeState
 from ticket_archive.stored_details import read_details_of
 
@@ -305,14 +309,20 @@ class TestANewerStateOfAnArchivedTicket:
 
 
 class TestCostsOfStrangers:
-    def test_an_unknown_ticket_ends_within_an_hour_after_few_calls_and_leaves_no_item(self) -> None:
-        harness = ArchiveHarness()
+    @pytest.mark.parametrize(("encrypted", "images"), [(True, 5), (False, 0)])
+    def test_an_unknown_ticket_ends_within_an_hour_after_few_calls_and_leaves_no_item(
+        self, encrypted: bool, images: int
+    ) -> None:
+        """The numbers are those of docs/security.md."""
+        harness, calls = ArchiveHarness(), Counter[str]()
+        harness.effects.hook = lambda when, name: calls.update([name.split()[0]] if when == "before" else [])
         began = harness.clock()
-        arrived = replace(event(), received_at=iso(began), details_first=True)
-        assert harness.deliver(arrived).result is Result.UNKNOWN_TICKET
-        assert harness.effects.named("vendor.files") == []
-        assert harness.clock() - began < timedelta(minutes=70)
-        assert len(harness.effects.named("vendor.")) <= 8
+        plain = Webhook(body=json.dumps(COMPLETED).encode(), iv=None, content_type=None, received_at=iso(began))
+        body = webhook(received_at=iso(began)) if encrypted else webhook_message(plain)
+        done = harness.deliver_message(body, harness.processor(allow_plaintext=True))
+        assert done.result == "unknown_ticket"
+        assert (calls["vendor.details"], calls["vendor.files"]) == (6, images)
+        assert timedelta(hours=1) <= harness.clock() - began < timedelta(minutes=70)
         assert TICKET not in harness.table
         assert len(harness.table.events) == 0
 
