@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-CPU_SECONDS = 0.054
-"""One CPU\'s time per ticket in a batch of ten: the first edition\'s, on an idle machine. To be measured again."""
+CPU_SECONDS = 0.037
+"""One CPU's time per ticket in a batch of ten: the least of 12 batches, which is nearest to an idle machine's."""
 GUIDES = "third-party guides of 2026"
 DOCS = "docs.aws.amazon.com"
 
@@ -54,79 +54,36 @@ class Limit:
     source: str
 
 
+# fmt: off
 LIMITS = (
-    Limit(
-        "workers",
-        "workers (VendorMaxConcurrency)",
-        1,
-        "of the template's",
-        "the queue keeps the rest; raise it as far as the vendor allows",
-        "template.yaml",
-    ),
-    Limit(
-        "throttle",
-        "webhooks (ThrottlingRateLimit)",
-        1,
-        "of the template's",
-        "429, and the vendor may never send it again: raise it before",
-        "template.yaml",
-    ),
-    Limit(
-        "api",
-        "API Gateway, all APIs",
-        10_000,
-        "requests/s",
-        "quota: Throttle rate",
-        "repost.aws/knowledge-center/api-gateway-throttling",
-    ),
-    Limit(
-        "lambda",
-        "Lambda, concurrent executions",
-        1_000,
-        "executions",
-        "quota: Concurrent executions",
-        f"{DOCS}/lambda/latest/dg/lambda-concurrency.html",
-    ),
-    Limit(
-        "table",
-        "DynamoDB, new on-demand table",
-        4_000,
-        "write units/s",
-        "grows by itself to double the last peak; WarmThroughput before a migration",
-        "repost.aws/knowledge-center/on-demand-table-throttling-dynamodb",
-    ),
-    Limit(
-        "incomplete",
-        "index `incomplete`, one partition, vendor down",
-        1_000,
-        "write units/s",
-        "fewer workers while the vendor is down",
-        f"{DOCS}/amazondynamodb/latest/developerguide/gsi-throttling.html",
-    ),
-    Limit(
-        "puts",
-        "S3, one prefix that is not split yet",
-        3_500,
-        "PUT/s",
-        "splits by itself within an hour",
-        "repost.aws/knowledge-center/http-5xx-errors-s3",
-    ),
-    Limit(
-        "kms",
-        "KMS, symmetric operations",
-        10_000,
-        "requests/s",
-        "quota: Cryptographic operations",
-        f"{DOCS}/general/latest/gr/kms.html",
-    ),
-    Limit(
-        "events",
-        "EventBridge, one rule's target (manifests)",
-        4_500,
-        "invocations/s",
-        "delivered later; quota: Invocations throttle limit",
-        f"{DOCS}/eventbridge/latest/userguide/eb-quota.html",
-    ),
+    Limit("workers", "workers (VendorMaxConcurrency)", 1, "of the template's",
+          "the queue keeps the rest; raise it as far as the vendor allows",
+          "template.yaml"),
+    Limit("throttle", "webhooks (ThrottlingRateLimit)", 1, "of the template's",
+          "429, and the vendor may never send it again: raise it before",
+          "template.yaml"),
+    Limit("api", "API Gateway, all APIs", 10_000, "requests/s",
+          "quota: Throttle rate",
+          "repost.aws/knowledge-center/api-gateway-throttling"),
+    Limit("lambda", "Lambda, concurrent executions", 1_000, "executions",
+          "quota: Concurrent executions",
+          f"{DOCS}/lambda/latest/dg/lambda-concurrency.html"),
+    Limit("table", "DynamoDB, new on-demand table", 4_000, "write units/s",
+          "grows by itself to double the last peak; WarmThroughput before a migration",
+          "repost.aws/knowledge-center/on-demand-table-throttling-dynamodb"),
+    Limit("incomplete", "index `incomplete`, one partition, vendor down", 1_000, "write units/s",
+          "fewer workers while the vendor is down",
+          f"{DOCS}/amazondynamodb/latest/developerguide/gsi-throttling.html"),
+    Limit("puts", "S3, one prefix that is not split yet", 3_500, "PUT/s",
+          "splits by itself within an hour",
+          "repost.aws/knowledge-center/http-5xx-errors-s3"),
+    Limit("kms", "KMS, symmetric operations", 10_000, "requests/s",
+          "quota: Cryptographic operations",
+          f"{DOCS}/general/latest/gr/kms.html"),
+    Limit("events", "EventBridge, one rule's target (manifests)", 4_500, "invocations/s",
+          "delivered later; quota: Invocations throttle limit",
+          f"{DOCS}/eventbridge/latest/userguide/eb-quota.html"),
 )
+# fmt: on
 SMALL_ACCOUNT: Mapping[str, float] = {"lambda": 10, "api": 2_500}
 """What new accounts and some regions have: 10 concurrent executions, 2,500 requests a second."""
