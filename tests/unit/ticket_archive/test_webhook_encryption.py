@@ -91,6 +91,7 @@ def test_every_dialect_of_body_and_iv_is_decrypted(encoding: str, wrapping: str,
 def test_any_other_character_is_refused(spoil: str) -> None:
     assert reason_for((spoil % BODY.decode()).encode()) == "body_not_base64"
     assert reason_for(iv=spoil % GOOD_IV) == "iv_malformed"
+    assert reason_for(BODY[:64] + b"\n" + BODY[64:]) == "body_not_base64", "broken into lines"
 
 
 @pytest.mark.parametrize(
