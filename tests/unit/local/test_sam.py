@@ -4,18 +4,23 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import debugpy
 import pytest
+from botocore.exceptions import HTTPClientError
 
 from local import ROOT, sam
 from local.account import Account
 from local.emulator import free_port
-from local.errors import LocalStackError
+from local.errors import LocalStackError, StartFailed
 from local.events import SECRET, TICKET
 from local.sam import SamLocal
+from tests.support.debugger import Debugger
 
 ACCOUNT = Account("https://127.0.0.1:4566", "authority.pem", "eu-central-1", "AKIALOCAL", "a secret")
 PYTHON = sys.executable
@@ -120,6 +125,90 @@ def test_invoke_prints_the_response_and_fails_if_the_function_did(
     assert json.loads(capfd.readouterr().out) == response
 
 
+START_LAMBDA = """
+import http.server, json, sys
+class Functions(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if event == {"source": "ticket-archive.schedule", "last": True}:
+            return  # no response, as of a server that is gone
+        body = json.dumps({"statusCode": 200} if "httpMethod" in event else {"batchItemFailures": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Functions)
+print(f"Running on http://127.0.0.1:{server.server_port}", flush=True)
+server.serve_forever()
+"""
+
+
+def invoke_all(tmp_path: Path, code: str, **events: object) -> Iterator[tuple[str, str | None]]:
+    (tmp_path / "events").mkdir()
+    for name, event in events.items():
+        (tmp_path / "events" / f"{name}.json").write_text(json.dumps(event))
+    return local(tmp_path, code).invoke_all(tmp_path / "events", tmp_path / "log")
+
+
+@pytest.mark.loopback
+def test_invoke_all_checks_the_response_to_every_event(tmp_path: Path) -> None:
+    get = {"httpMethod": "GET", "path": "/tickets/1"}
+
+    problems = invoke_all(
+        tmp_path,
+        START_LAMBDA,
+        queue_1={"Records": [{"eventSource": "aws:sqs"}]},
+        retrieval_1=get,
+        retrieval_bad_type=get,
+    )
+
+    assert dict(problems) == {"queue_1": None, "retrieval_1": None, "retrieval_bad_type": "status 200, expected 400"}
+
+
+@pytest.mark.loopback
+def test_invoke_all_ends_at_a_server_that_is_gone_or_does_not_start(tmp_path: Path) -> None:
+    schedule = {"source": "ticket-archive.schedule"}
+
+    with pytest.raises(HTTPClientError):
+        dict(invoke_all(tmp_path, START_LAMBDA, schedule_1=schedule | {"last": True}, schedule_2=schedule))
+    with pytest.raises(StartFailed, match="did not start"):
+        dict(local(tmp_path, "raise SystemExit(1)").invoke_all(tmp_path / "events", tmp_path / "log"))
+
+
+DEBUGPY = f"""
+import os, sys
+given = sys.argv[sys.argv.index("--debug-args") + 1]
+given = given.replace({sam.DEBUGGER_MOUNT!r}, {str(Path(debugpy.__file__).parents[1])!r})
+given = given.replace("0.0.0.0", "127.0.0.1")
+os.execv(sys.executable, [sys.executable, *given.split(), {{script!r}}])
+"""
+
+
+@pytest.mark.loopback
+def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: Path) -> None:
+    """With debugpy on this machine in place of a container's; the code is in another folder, as in a container."""
+    source, port = ROOT / "functions" / "retrieval" / "app.py", free_port()
+    script = tmp_path / "retrieval" / "app.py"
+    script.parent.mkdir()
+    script.write_text("x = 1\nprint('{\"statusCode\": 200}')\n")
+    launch = (ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8")
+    [attach] = json.loads(launch.replace('"/var/task"', json.dumps(str(tmp_path))))["configurations"]
+    attach["connect"]["port"] = port
+
+    def client() -> tuple[str, int]:
+        with Debugger(port) as client:
+            stopped = client.attach_and_stop_at(attach, ROOT, str(source.relative_to(ROOT)), 2)
+            client.finish()
+        return stopped
+
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(client)
+        fake = local(tmp_path, DEBUGPY.format(script=str(script)))
+        assert fake.debug(ROOT / "events" / "retrieval_ticket.json", tmp_path, port) == 0
+
+    assert stopped.result() == (str(source), 2)
+
+
 @pytest.mark.loopback
 @pytest.mark.parametrize("form", [["--port", "{}"], ["-p", "{}"], ["--port={}"]])
 def test_a_server_names_its_port_if_it_is_in_use(form: list[str]) -> None:
@@ -168,6 +257,12 @@ def test_a_server_is_stopped_with_sigint_when_this_process_is_ended(tmp_path: Pa
 
         assert process.wait(30) == 128 + number
     assert stopped.exists()
+
+
+@pytest.mark.parametrize("target", ["sam-invoke", "sam-invoke-all", "sam-debug", "sam-api", "sam-lambda"])
+def test_stack_and_engine_are_checked_before_the_build(target: str) -> None:
+    needs = re.findall(rf"^{target}: (.*?) ##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert needs == ["sam-check $(BUILT)"]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/sam-local.md"])
