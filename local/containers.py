@@ -12,14 +12,13 @@ import platform
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from local import ROOT
 from local.errors import StartFailed
-from local.processes import Started, start
+from local.processes import Started, start, wait_until_ready
 
 NAME = "container forwarder"
 READY_SECONDS = 10.0
@@ -125,16 +124,12 @@ def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], au
     command += [f"--port={port}:{target}" for port, target in plain.items()]
     command += [f"--tls={port}:{target}" for port, target in tls.items()]
     process = start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log)
-    deadline = time.monotonic() + READY_SECONDS
     for port in ports:
-        while True:
-            try:
-                socket.create_connection((engine.listen, port), timeout=1).close()
-                break
-            except OSError:
-                if not process.alive or time.monotonic() > deadline:
-                    raise StartFailed(f"The forwarder did not open {engine.listen}:{port}; see {log}.") from None
-                time.sleep(0.05)
+
+        def probe(address: tuple[str, int] = (engine.listen, port)) -> None:
+            socket.create_connection(address, timeout=1).close()
+
+        wait_until_ready(process, probe, READY_SECONDS, log)
     return process
 
 

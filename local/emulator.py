@@ -6,11 +6,10 @@ TLS keeps the bucket's TLS-only statement in force: the emulator enforces it lik
 import os
 import socket
 import ssl
-import time
 import urllib.request
 from pathlib import Path
 
-from local import ROOT
+from local import ROOT, processes
 from local.certificate import Certificate
 from local.errors import StartFailed
 from local.processes import Started, start
@@ -65,16 +64,12 @@ def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> St
 def wait_until_ready(process: Started, port: int, certificate: Certificate, log: Path) -> None:
     """Return when the emulator responds. Raises StartFailed if it ends, or after HEALTH_SECONDS."""
     trust = ssl.create_default_context(cafile=str(certificate.authority))
-    deadline = time.monotonic() + HEALTH_SECONDS
-    while time.monotonic() < deadline:
-        if not process.alive:
-            raise StartFailed(f"The emulator stopped at once; see {log}.")
-        try:
-            with urllib.request.urlopen(f"https://127.0.0.1:{port}/_ministack/ready", timeout=2, context=trust):
-                return
-        except OSError:  # refused, or an HTTP error while it starts
-            time.sleep(0.1)
-    raise StartFailed(f"The emulator was not ready within {HEALTH_SECONDS:.0f} s; see {log}.")
+    url = f"https://127.0.0.1:{port}/_ministack/ready"
+
+    def probe() -> None:  # an OSError means refused, or an HTTP error while it starts
+        urllib.request.urlopen(url, timeout=2, context=trust).close()
+
+    processes.wait_until_ready(process, probe, HEALTH_SECONDS, log)
 
 
 def free_port() -> int:

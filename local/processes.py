@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from local.errors import StartFailed
 
 TERMINATION_SECONDS = 10.0
 """Time between SIGTERM and SIGKILL."""
@@ -46,6 +48,19 @@ def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str,
         )
     _children[process.pid] = process
     return Started(name, process.pid, start_time(process.pid))
+
+
+def wait_until_ready(process: Started, probe: Callable[[], object], seconds: float, log: Path) -> None:
+    """Return when `probe` raises no OSError. Raises StartFailed if the process ends, or after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not process.alive:
+            raise StartFailed(f"The {process.name} stopped at once; see {log}.")
+        with suppress(OSError):
+            probe()
+            return
+        time.sleep(0.1)
+    raise StartFailed(f"The {process.name} was not ready within {seconds:.0f} s; see {log}.")
 
 
 def start_time(pid: int) -> str:

@@ -2,14 +2,12 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from local import ROOT
-from local.errors import StartFailed
+from local import ROOT, processes
 from local.processes import Started, start
 
 READY_SECONDS = 30.0
@@ -42,21 +40,11 @@ def begin(port: int, seed: int, credential: Path, log: Path) -> Started:
     """Start the simulator of `seed` on `port`; it accepts the credential in that file."""
     command: list[str | Path] = [sys.executable, "-m", "local.vendor", "--port", str(port), "--seed", str(seed)]
     command += ["--credential", credential]
-    return start("vendor", command, environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, log=log)
+    return start("vendor simulator", command, environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, log=log)
 
 
 def wait_until_ready(process: Started, url: str, log: Path) -> None:
     """Return when the simulator responds. Raises StartFailed if it ends, or after READY_SECONDS."""
     simulator = Simulator(url)
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        if not process.alive:
-            raise StartFailed(f"The vendor simulator stopped at once; see {log}.")
-        try:
-            simulator("health")
-        except requests.RequestException:
-            time.sleep(0.1)
-        else:
-            simulator.close()
-            return
-    raise StartFailed(f"The vendor simulator was not ready within {READY_SECONDS:.0f} s; see {log}.")
+    processes.wait_until_ready(process, lambda: simulator("health"), READY_SECONDS, log)
+    simulator.close()
