@@ -25,7 +25,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env sam-check events
+.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## list the targets
@@ -97,32 +97,30 @@ validate: setup ## run `sam validate --lint`
 	$(SAM) validate --lint
 
 # What the targets below run is built for Lambda and not for the emulator, and again only when its sources are newer: to
-# build takes the code away from containers that another shell has running. EVENT is one of .local/events, or a file.
+# build takes the code away from containers that another shell has running. The stack and the container engine are
+# checked before a build, which takes longer. EVENT is one of .local/events, or a file.
 BUILT := .aws-sam/build/template.yaml
-$(BUILT): template.yaml $(shell find functions layers -type f -not -path "*/__pycache__/*") | $(SAM_CLI)
+$(BUILT): template.yaml $(shell find functions layers -type f -not -path "*/__pycache__/*") | $(DEV) $(SAM_CLI)
+	@$(BIN)/python -m local sam check
 	$(BUILD)
 
-sam-invoke: sam-check $(BUILT) ## pass an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
+sam-invoke: setup $(BUILT) ## pass an event to its function in a container (EVENT=webhook_completed_encrypted ARGS="…")
 	@$(BIN)/python -m local sam invoke $(or $(EVENT),webhook_completed_encrypted) $(ARGS)
 
-sam-invoke-all: sam-check $(BUILT) ## the same for every sample event, with its response checked (ARGS="…")
+sam-invoke-all: setup $(BUILT) ## the same for every sample event, with its response checked (ARGS="…")
 	@$(BIN)/python -m local sam invoke-all $(ARGS)
 
-sam-debug: sam-check $(BUILT) ## pass an event to its function under debugpy, which waits for a debugger on 5678 (EVENT=… ARGS="…")
+sam-debug: setup $(BUILT) ## pass an event to its function under debugpy, which waits for a debugger on 5678 (EVENT=… ARGS="…")
 	@$(BIN)/python -m local sam debug $(or $(EVENT),queue_completed_encrypted) $(ARGS)
 
-sam-api: sam-check $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
+sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (ARGS="--port 3000 …")
 	@$(BIN)/python -m local sam api $(ARGS)
 
-sam-lambda: sam-check $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
+sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
 sam-env: setup ## print what `sam local` needs in its environment: eval "$$(make --silent sam-env)"
 	@$(BIN)/python -m local sam env
-
-# The stack and the container engine come before the build, which takes longer than to find out that they are missing.
-sam-check: setup
-	@$(BIN)/python -m local sam check
 
 openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.json from the code
 	$(BIN)/python -m local.openapi
