@@ -10,13 +10,13 @@ BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
 BUILD := PYTHON=$(CURDIR)/.venv-sam/bin/python $(SAM) build
 
-# Three environments, because the emulator and the SAM command line each pin a botocore of their own.
+# Apart from .venv are those that pin a botocore of their own (the emulator, the SAM command line, checkov, aiobotocore)
+# and the benchmark, which needs Lambda's version of Python.
 DEV := $(VENV)/.installed
 EMULATOR := .venv-emulator/.installed
 SAM_CLI := .venv-sam/.installed
 SCANNERS := .venv-scan/.installed
 BENCH := .venv-bench/.installed .venv-bench-asyncio/.installed
-AWS_CLI := .venv-aws/.installed
 
 SBOM := sbom.json
 
@@ -44,7 +44,7 @@ demo: setup ## archive tickets on the local stack and compare every byte; leaves
 	@$(BIN)/python -m local demo $(ARGS)
 
 # Four workers on two cores: the tests of the local stack mostly wait (tests/conftest.py says which run together).
-test: setup $(SCANNERS) $(AWS_CLI) ## run every test (ARGS="-k words tests/unit …")
+test: setup $(SCANNERS) ## run every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-unit: $(DEV) ## run the unit tests (ARGS="-k words …")
@@ -141,11 +141,10 @@ requirements: $(DEV) ## pin the newest version of every requirement, with hashes
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/bench-asyncio.in -o requirements/bench-asyncio.txt
 	$(COMPILE) requirements/scan.in -o requirements/scan.txt
-	$(COMPILE) requirements/aws.in -o requirements/aws.txt
 
 clean: ## stop the local stack; delete builds and environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .venv-aws .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
 # --no-compile: modules are compiled when first imported, and most never are.
@@ -164,8 +163,6 @@ $(BENCH): PYTHON := $(LAMBDA_PYTHON)
 .venv-bench/.installed: requirements/bench.txt requirements/pip.txt layers/requirements.txt
 	$(call environment,$(@D),$<)
 .venv-bench-asyncio/.installed: requirements/bench-asyncio.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
-$(AWS_CLI): requirements/aws.txt requirements/pip.txt
 	$(call environment,$(@D),$<)
 
 # One line for each package, because the largest take half a minute; it fails unless pip ends well.

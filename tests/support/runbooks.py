@@ -13,7 +13,7 @@ from tests.support.documentation import ROOT
 from tests.support.stack import LocalStack
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-AWS = ROOT / ".venv-aws" / "bin"
+AWS = ROOT / ".venv-scan" / "bin"
 
 _COMMAND = re.compile(
     r"^ {4,8}((?:aws|\./ticket-archive) .*(?:\n {6,}--.*)*)$|`(\./ticket-archive [^`]*)`", re.MULTILINE
