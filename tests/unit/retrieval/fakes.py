@@ -33,6 +33,12 @@ def sha256_of(kind: ImageType, index: int = 0) -> str:
     return hashlib.sha256(f"{kind.value} {index}".encode()).hexdigest()
 
 
+def path_of(resource: str) -> dict[str, str]:
+    """Return the path parameters of a resource: the archived ticket, its document and its customer."""
+    values = {"ticket": TICKET, "sha256": sha256_of(ImageType.DOCUMENT), "customer": CUSTOMER}
+    return {name: value for name, value in values.items() if f"{{{name}}}" in resource}
+
+
 def image(kind: ImageType, index: int = 0, **changes: Any) -> dict[str, Any]:
     sha256 = sha256_of(kind, index)
     key = f"tickets/{TICKET}/images/{kind.value}/{sha256}.jpg"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from retrieval import app
 from retrieval.gateway import route_path
 from tests.unit.retrieval.conftest import CONTEXT, Call
-from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, request, sha256_of
+from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, path_of, request, sha256_of
 from ticket_archive.event_source import UnsupportedEvent
 from ticket_archive.models import ImageType
 
@@ -72,10 +72,7 @@ def test_an_empty_path_segment_is_404_although_api_gateway_finds_the_route(
     handle: Any, world: World, resource: str, path: str
 ) -> None:
     """IAM compares the path as sent: a policy that denies /tickets/*/details lets /tickets/T/details/ through."""
-    values = {"ticket": TICKET, "sha256": sha256_of(ImageType.DOCUMENT), "customer": CUSTOMER}
-    named = {name: value for name, value in values.items() if f"{{{name}}}" in resource}
-
-    answer = handle({**request(resource, named), "path": path})
+    answer = handle({**request(resource, path_of(resource)), "path": path})
 
     assert (answer.status, answer.json["code"]) == (404, "unknown_route")
     assert world.tickets.reads == 0

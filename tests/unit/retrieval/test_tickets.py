@@ -4,7 +4,7 @@ import pytest
 import time_machine
 
 from tests.unit.retrieval.conftest import Call
-from tests.unit.retrieval.fakes import TICKET, World, incomplete, item, sha256_of
+from tests.unit.retrieval.fakes import TICKET, World, incomplete, item, path_of, sha256_of
 from ticket_archive.models import ImageType
 
 ONE = "/tickets/{ticket}"
@@ -12,11 +12,6 @@ DETAILS = "/tickets/{ticket}/details"
 IMAGES = "/tickets/{ticket}/images"
 IMAGE = "/tickets/{ticket}/images/{sha256}"
 ROUTES = [ONE, DETAILS, IMAGES, IMAGE]
-PATH = {"ticket": TICKET, "sha256": sha256_of(ImageType.DOCUMENT)}
-
-
-def path_of(route: str) -> dict[str, str]:
-    return {name: value for name, value in PATH.items() if f"{{{name}}}" in route}
 
 
 def test_an_archived_ticket_has_outcome_times_and_images_but_no_details_and_no_keys(call: Call) -> None:
