@@ -58,6 +58,9 @@ def run(parts: list[str]) -> int:
             "figures": [figure.as_dict() for figure in figures],
         }
         console.print(_table(part, figures))
+        for figure in figures:
+            if figure.reached is False and figure.why:
+                console.print(f"{figure.name}: {figure.why}", style="dim")
         console.print(f"{lasted} s, load {measured[part]['load']}", style="dim")
     (HERE / "results.json").write_text(json.dumps({"parts": measured}, indent=1) + "\n")
     (HERE / "growth.svg").write_text(plot.growth(measured["growth"]["figures"]) if "growth" in measured else "")

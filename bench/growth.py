@@ -10,7 +10,7 @@ SIZES = (100_000, 1_000_000, 6_700_000)
 """Bytes of each of five images; the largest makes a response of 9 MB."""
 
 
-def figures(rounds: int = 4) -> list[Figure]:
+def figures(rounds: int = 3) -> list[Figure]:
     """Return both slopes: the last step's over the first's, so that 1 is a straight line and less is better."""
     with lab() as stand_ins:
         by_number = [_point(stand_ins, number, 200_000, rounds) for number in NUMBERS]

@@ -9,7 +9,7 @@ from bench.harness import Figure, lab, ratio
 IMAGES = (1, 8, 40)
 
 
-def figures(requests: int = 100) -> list[Figure]:
+def figures(requests: int = 60) -> list[Figure]:
     """Return a ratio per number of images; both handlers answer in turn, in one process."""
     found = []
     with lab() as stand_ins:

@@ -7,7 +7,7 @@ from bench.events import Context, request
 from bench.harness import Figure, lab, ratio
 
 
-def figures(requests: int = 400) -> list[Figure]:
+def figures(requests: int = 200) -> list[Figure]:
     """Return the ratio in a warm function, request by request in turn."""
     with lab() as stand_ins:
         found = stand_ins.run("webhook.alternate", requests=requests)

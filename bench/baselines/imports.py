@@ -1,11 +1,9 @@
-"""A handler that imports the same packages as the product and makes the same clients, and does nothing else."""
+"""A handler that imports what a function imports from packages and makes the same clients, and does nothing else."""
 
 import os
 from importlib import import_module
 
 import boto3
-import pydantic  # noqa: F401
-import requests  # noqa: F401
 
 for name in os.environ["MODULES"].split(","):
     import_module(name)
