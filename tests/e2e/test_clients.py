@@ -1,0 +1,191 @@
+"""The archive as callers in several languages use it: signed API calls, and presigned URLs through the front for S3.
+
+The front refuses what S3 refuses, so each client is also tried as it would behave after a redirect from the signed API:
+with SigV4's headers on the presigned URL.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from local.journey import exactly
+from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
+from ticket_archive_client import SignedImage, TicketArchive
+
+pytestmark = pytest.mark.stack
+
+NUMBER = 5400  # of the simulator's tickets: this module's
+PACKAGES = ["@aws-sdk/client-s3@3.1175.0", "@aws-sdk/s3-request-presigner@3.1169.0"]
+NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT")
+SECONDS = 60
+FETCH = """
+const [url, headers] = [process.argv[1], JSON.parse(process.argv[2])]
+const response = await fetch(url, { headers })
+console.log(response.status, Buffer.from(await response.arrayBuffer()).toString('base64'))
+"""
+SCRIPT = Path(__file__).with_name("consumer.mjs")
+
+
+@pytest.fixture(scope="module")
+def ticket(stack: LocalStack) -> str:
+    found: str = stack.vendor("tickets", count=1, start=NUMBER)[0]["ticket"]
+    stack.vendor("state", ticket=found, flow="DOCUMENT_AND_SELFIE")
+    assert stack.post(found) == 202
+    eventually(lambda: stack.api.get(f"/tickets/{found}").status_code == 200 or None, "the ticket archived", 100)
+    return found
+
+
+@pytest.fixture
+def session(stack: LocalStack) -> boto3.Session:
+    """Temporary credentials, as a role has: their token is one more header, which S3 would refuse unsigned."""
+    held = stack.sts.get_session_token()["Credentials"]
+    return boto3.Session(
+        held["AccessKeyId"], held["SecretAccessKey"], held["SessionToken"], region_name=stack.at.region
+    )
+
+
+@pytest.fixture
+def archive(stack: LocalStack, session: boto3.Session) -> TicketArchive:
+    http = requests.Session()
+    http.trust_env = False
+    http.verify = stack.at.ca_bundle
+    return TicketArchive(stack.at.api_url, session, http=http)
+
+
+def with_requests(url: str, headers: Mapping[str, str], ca_bundle: str, _: Path) -> tuple[int, bytes]:
+    response = requests.get(url, headers=headers, verify=ca_bundle, timeout=SECONDS, allow_redirects=False)
+    return response.status_code, response.content
+
+
+def with_urllib(url: str, headers: Mapping[str, str], ca_bundle: str, _: Path) -> tuple[int, bytes]:
+    context = ssl.create_default_context(cafile=ca_bundle)
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers=dict(headers)), context=context, timeout=SECONDS
+        ) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def with_curl(url: str, headers: Mapping[str, str], ca_bundle: str, folder: Path) -> tuple[int, bytes]:
+    options = [option for name, value in headers.items() for option in ("-H", f"{name}: {value}")]
+    command = ["curl", "-sS", "--cacert", ca_bundle, "-o", str(folder / "body"), "-w", "%{http_code}", *options, url]
+    status = subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+    return int(status), (folder / "body").read_bytes()
+
+
+def with_node(url: str, headers: Mapping[str, str], ca_bundle: str, _: Path) -> tuple[int, bytes]:
+    status, body = node(["--input-type=module", "-e", FETCH, url, json.dumps(headers)], ca_bundle).split(" ")
+    return int(status), b64decode(body)
+
+
+def node(arguments: list[str], ca_bundle: str, **environment: str) -> str:
+    environment |= {"PATH": os.environ["PATH"], "NODE_EXTRA_CA_CERTS": ca_bundle}
+    done = subprocess.run(
+        ["node", *arguments], capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+CLIENTS: Mapping[str, Callable[[str, Mapping[str, str], str, Path], tuple[int, bytes]]] = {
+    "requests": with_requests,
+    "urllib": with_urllib,
+    "curl": with_curl,
+    "node": with_node,
+}
+REFUSED = {
+    "x-amz-date": (403, b"AccessDenied"),
+    "x-amz-security-token": (403, b"AccessDenied"),
+    "x-amz-content-sha256": (403, b"AccessDenied"),
+    "Authorization": (400, b"InvalidArgument"),
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_presigned_url_alone_gives_the_image_and_sigv4_headers_beside_it_are_refused(
+    stack: LocalStack, ticket: str, client: str, tmp_path: Path
+) -> None:
+    if shutil.which(client) is None and client in ("curl", "node"):
+        pytest.skip(f"{client} is not installed")
+    image = stack.api.get(f"/tickets/{ticket}/images", type="DOCUMENT").json()["images"][0]
+
+    def get(**headers: str) -> tuple[int, bytes]:
+        return CLIENTS[client](image["url"], headers, stack.at.ca_bundle, tmp_path)
+
+    status, body = get()
+    assert (status, hashlib.sha256(body).hexdigest()) == (200, image["sha256"])
+    for header, (refusal, code) in REFUSED.items():
+        status, body = get(**{header: "AWS4-HMAC-SHA256 Credential=x"})
+        assert (status, code in body) == (refusal, True), header
+
+
+def test_the_documented_python_client_reads_everything_with_temporary_credentials(
+    stack: LocalStack, archive: TicketArchive, ticket: str
+) -> None:
+    expected = exactly(stack.vendor.text("expected", ticket=ticket))["result"]
+    found = archive.ticket(ticket, wait=30)
+    images = archive.images(ticket)
+    assert (found.outcome, archive.details(ticket)) == (expected["outcome"], expected["details"])
+    assert [image.sha256 for image in images] == [image.sha256 for image in found.images]
+    assert sum(len(archive.download(image)) for image in images) == sum(image.bytes for image in found.images)
+    one: SignedImage = archive.image(ticket, images[0].sha256)
+    assert len(archive.download(one)) == one.bytes
+
+
+def test_the_aws_sdk_for_javascript_reads_manifests_signs_calls_and_downloads(
+    stack: LocalStack, session: boto3.Session, ticket: str, tmp_path: Path
+) -> None:
+    """With the SDK's own signer, S3 client and presigner, which npm installs where the network has it."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    options = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0", "--prefix", str(tmp_path)]
+    try:
+        subprocess.run(["npm", "install", *options, *PACKAGES], check=True, capture_output=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm has no network: it timed out")
+    except subprocess.CalledProcessError as error:
+        if code := next((code for code in NO_NETWORK if code.encode() in error.stderr), None):
+            pytest.skip(f"npm has no network: {code}")
+        raise AssertionError(error.stderr.decode()) from None
+    script = shutil.copy(SCRIPT, tmp_path)
+    held: Any = session.get_credentials()
+    found = json.loads(
+        node(
+            [str(script), stack.at.bucket, ticket],
+            stack.at.ca_bundle,
+            API_URL=stack.at.api_url,
+            S3_URL=stack.at.endpoint_url,
+            AWS_REGION=stack.at.region,
+            AWS_ACCESS_KEY_ID=held.access_key,
+            AWS_SECRET_ACCESS_KEY=held.secret_key,
+            AWS_SESSION_TOKEN=held.token,
+        )
+    )
+
+    assert found["manifest"]["ticket"] == ticket
+    wanted = [(image["sha256"], image["bytes"]) for image in found["manifest"]["images"]]
+    assert len(wanted) >= 3
+    assert [(image["sha256"], image["bytes"]) for image in found["fromTheApi"]] == wanted
+    assert [(image["sha256"], image["bytes"]) for image in found["fromTheBucket"]] == wanted
+    assert found["presigned"] == {
+        "alone": [200, wanted[0][0]],
+        "withUnsignedToken": [403, "AccessDenied"],
+        "withSignedHeaders": [400, "InvalidArgument"],
+    }
