@@ -32,6 +32,26 @@ def test_common_options_are_accepted_anywhere(given: list[str], hoisted: list[st
     assert hoist_common_options(given) == hoisted
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["backfill"],
+        ["list"],
+        ["list", "--customer", "C", "--state", "incomplete"],
+        *(["list", "--day", day] for day in ("2026-13-01", "2026-1-1", "yesterday", "20260101", "")),
+        ["redrive", "quarantine", "--since", "yesterday"],
+        ["redrive", "quarantine", "--ticket", "t1"],
+        *(
+            ["send-test-webhook", *options]
+            for options in (["--event", "completed"], ["--event", "invitation"], ["--wait"])
+        ),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2(arguments: list[str], cli: CliHarness) -> None:
+    assert cli(*arguments).exit_code == Exit.USAGE
+
+
 @pytest.mark.parametrize("command", [*ONE_TICKET, *TICKETS])
 def test_an_unknown_ticket_exits_1_with_one_line(command: str, cli: CliHarness, tmp_path: Path) -> None:
     result = cli(command, "t1", *arguments_of(command, tmp_path / "new"))

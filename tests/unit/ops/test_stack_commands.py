@@ -100,11 +100,6 @@ def test_waiting_ends_in_time(fake: FakeStack) -> None:
     assert found is None
 
 
-@pytest.mark.parametrize("arguments", [["--event", "completed"], ["--event", "invitation"], ["--wait"]])
-def test_a_completed_event_needs_a_ticket(arguments: list[str], cli: CliHarness) -> None:
-    assert cli("send-test-webhook", *arguments).exit_code == Exit.USAGE
-
-
 def test_a_test_says_what_it_does_not_prove(cli: CliHarness, posted: list[dict[str, Any]]) -> None:
     cli.stack.clients["secretsmanager"] = secrets_manager(WebhookSecretArn=SECRET)
 

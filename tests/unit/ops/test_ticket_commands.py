@@ -77,16 +77,6 @@ def test_status_shows_a_missing_manifest(cli: CliHarness) -> None:
 # ─── list ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_list_needs_one_question(cli: CliHarness) -> None:
-    assert cli("list").exit_code == Exit.USAGE
-    assert cli("list", "--customer", "C", "--state", "incomplete").exit_code == Exit.USAGE
-
-
-@pytest.mark.parametrize("day", ["2026-13-01", "2026-1-1", "yesterday", "20260101", ""])
-def test_a_day_has_one_form(day: str, cli: CliHarness) -> None:
-    assert cli("list", "--day", day).exit_code == Exit.USAGE
-
-
 def test_a_customers_tickets_are_listed_across_pages_without_the_customer(cli: CliHarness) -> None:
     for number in range(250):
         cli.stack.add_ticket(f"t{number}", customer="CANARY")
