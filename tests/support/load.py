@@ -14,7 +14,7 @@ import requests
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
-from local.vendor.webhooks import Form, Webhook
+from local.vendor.webhooks import Encoding, Form, Webhook
 from tests.support.stack import LocalStack
 
 PICTURE_BYTES = 2_500
@@ -25,7 +25,10 @@ SLOW = frozenset({"drip_body", "drip_headers", "stall", "stall_body"})
 LATER = frozenset({"throttled_absurd"})
 """Asks for a pause of eleven days, and gets fifteen minutes."""
 
-_COMPLETIONS = (Form.COMPLETED, Form.COMPLETED, Form.COMPLETED, Form.INVITATION, Form.VERIFICATION)
+_EVENTS = (
+    *[Form.COMPLETED] * 4, Form.INVITATION, Form.VERIFICATION, Form.RENAMED, Form.ENVELOPE, Form.EXPIRED,
+)  # fmt: skip
+"""Those that lead to an archived ticket, one of an unknown name among them."""
 _TRIES = 40
 _PAUSE = 0.5
 
@@ -49,20 +52,22 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
 
 
 def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[WebhookRequest]:
-    """A completion of every ticket; of the share `doubled` a second one, the very same bytes or encrypted again; and
-    for the share `junk` of them a request that nobody can read. In an order that the seed draws.
+    """An event of every ticket, in any form and encoding; of the share `doubled` a second one, the very same bytes or
+    encrypted again; and for the share `junk` of them a request that nobody can read. In an order that the seed draws.
     """
     dice = random.Random(seed)
     known = Tickets(SEED)
     made: list[WebhookRequest] = []
     for ticket in wanted:
-        event = webhooks.event(dice.choice(_COMPLETIONS), known.get(ticket))
-        first, again = (webhooks.encrypted(event, secret, dice.randbytes(16)) for _ in range(2))
+        event = webhooks.event(dice.choice(_EVENTS), known.get(ticket))
+        first, again = (
+            webhooks.encrypted(event, secret, dice.randbytes(16), dice.choice(list(Encoding))) for _ in range(2)
+        )
         made.append(WebhookRequest(first, ticket))
         if dice.random() < doubled:
             made.append(WebhookRequest(dice.choice((first, again)), ticket))
         if dice.random() < junk:
-            made.append(_junk(event, secret, dice))
+            made.append(_junk(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, dice))
     dice.shuffle(made)
     return made
 

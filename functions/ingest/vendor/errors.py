@@ -59,7 +59,8 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     """Return the error that a response means, or None for what was asked for. Its detail is the status.
 
     A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. Unless
-    it says to come again later or with another token, it carries the body: a 200 may be the answer for good.
+    it says to come again later or with another token, it carries the body: a 200 may be the answer for good. So may a
+    403 for an image type.
     """
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
@@ -74,7 +75,10 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(envelope)):
         return TicketNotFound(detail) if call in (Call.DETAILS, Call.IMAGES) else InvalidVendorResponse(detail)
     if status in (401, 403):  # a link is fetched without credentials: its URL has expired
-        return InvalidVendorResponse(detail) if call is Call.LINK else VendorAuthError(detail)
+        if call is Call.LINK:
+            return InvalidVendorResponse(detail)
+        # An image type that is always forbidden must not keep its ticket; whether the credential is, the details tell.
+        return VendorAuthError(detail, response.body if status == 403 and call is Call.IMAGES else None)
     wait = retry_after(response.headers.get("Retry-After"), now)
     if status == 429:
         return VendorThrottled(detail, retry_after=wait)

@@ -35,6 +35,7 @@ from ticket_archive.errors import (
     TicketIncomplete,
     TicketNotFound,
     UnrecognizedResponse,
+    VendorAuthError,
     VendorUnavailable,
 )
 from ticket_archive.messages import Webhook, webhook_message
@@ -185,6 +186,18 @@ class TestEnds:
         assert len(harness.bucket.manifests(TICKET)) == 2
         assert list(harness.table.rechecks(10)) == []
         harness.check()
+
+    def test_an_image_type_that_is_forbidden_settles_and_forbidden_details_do_not(self) -> None:
+        harness = ArchiveHarness()
+        found = harness.has()
+        harness.vendor.images_of[TICKET, SELFIES] = lambda: VendorAuthError("403", b"{}")  # type: ignore[assignment]
+        harness.vendor.details_of[TICKET] = lambda: VendorAuthError("403")  # type: ignore[assignment]
+        with pytest.raises(TicketIncomplete):
+            harness.deliver(event())
+        harness.vendor.details_of[TICKET] = found
+        assert harness.deliver(request()).result is Result.ARCHIVED
+        item = harness.table[TICKET]
+        assert (item.types[SELFIES], item.missing) == (TypeState.UNRECOGNIZED, {SELFIES: "403"})
 
     def test_an_error_in_each_200_settles_and_a_recheck_brings_the_details_that_come_later(self) -> None:
         harness = ArchiveHarness()

@@ -211,6 +211,11 @@ def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settl
         (Call.DETAILS, 200, {"status": 200, "code": "CANCELLED_BY_USER"}, True),
         (Call.DETAILS, 200, {"status": 401, "code": "UNTHRZD"}, False),
         (Call.DETAILS, 200, {"status": 429, "code": "THRTTL"}, False),
+        (Call.IMAGES, 403, {"message": "Forbidden"}, True),
+        (Call.IMAGES, 200, {"status": 403, "code": "FRBDN"}, True),
+        (Call.IMAGES, 401, {"message": "Unauthorized"}, False),
+        (Call.DETAILS, 403, {"message": "Forbidden"}, False),
+        (Call.TOKEN, 403, {"message": "Forbidden"}, False),
         (Call.DETAILS, 200, NOT_FOUND_200, False),
         (Call.DETAILS, 200, {"code": "PROCESSING"}, False),
         (Call.TOKEN, 200, {"status": 500, "code": "INTRNL"}, False),
@@ -218,7 +223,7 @@ def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settl
         (Call.DETAILS, 400, {"status": 400, "code": "BDRQST"}, False),
     ],
 )
-def test_an_error_in_a_200_that_may_be_the_answer_for_good_carries_its_body(
+def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
     call: Call, status: int, body: dict[str, Any], kept: bool
 ) -> None:
     content = json.dumps(body).encode()
