@@ -14,13 +14,15 @@ import debugpy
 import pytest
 from botocore.exceptions import HTTPClientError
 
-from local import ROOT, sam
+from local import ROOT, __main__, sam
 from local.account import Account
+from local.deploy import SAM
 from local.emulator import free_port
 from local.errors import LocalStackError, StartFailed
 from local.events import SECRET, TICKET
 from local.sam import SamLocal
 from tests.support.debugger import Debugger
+from tests.support.documentation import blocks
 
 ACCOUNT = Account("https://127.0.0.1:4566", "authority.pem", "eu-central-1", "AKIALOCAL", "a secret")
 PYTHON = sys.executable
@@ -57,6 +59,20 @@ def test_an_event_of_neither_function_is_refused_with_those_that_they_take(tmp_p
 
     with pytest.raises(LocalStackError, match="JSON" if event == "not JSON" else "POST /webhooks/tickets"):
         sam.function_for(tmp_path / "event.json")
+
+
+def test_the_documented_generate_event_makes_an_event_of_ingest(tmp_path: Path) -> None:
+    [block] = [each.text for each in blocks("sh") if "generate-event" in each.text]
+    generate = block.splitlines()[0]
+    assert generate.endswith("> event.json")
+
+    subprocess.run(
+        ["sh", "-c", generate.replace("sam ", f"{SAM} ", 1)], cwd=tmp_path, check=True, env={"HOME": str(tmp_path)}
+    )
+
+    assert sam.function_for(tmp_path / "event.json") == sam.INGEST
+    [record] = json.loads((tmp_path / "event.json").read_text())["Records"]
+    assert json.loads(record["body"]).keys() == {"ticket"}
 
 
 def test_an_event_is_found_by_its_name_or_as_a_file(tmp_path: Path) -> None:
@@ -112,6 +128,18 @@ def test_sam_asks_the_emulator_and_not_aws_who_the_local_key_belongs_to(tmp_path
     assert variables["AWS_ACCESS_KEY_ID"] == "AKIALOCAL"
     assert variables["DOCKER_HOST"] == "unix:///podman.sock"
     assert "AWS_PROFILE" not in variables
+
+
+def test_sam_env_is_for_a_shell_to_evaluate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "_sam", lambda *, quiet: local(tmp_path))
+
+    __main__.env()
+
+    shell = ["sh", "-c", f"{capsys.readouterr().out}\necho $AWS_ENDPOINT_URL_STS $AWS_SECRET_ACCESS_KEY"]
+    printed = subprocess.run(shell, capture_output=True, text=True, check=True, env={}).stdout
+    assert printed == "https://127.0.0.1:4566 a secret\n"
 
 
 @pytest.mark.parametrize(("response", "status"), [({"statusCode": 202}, 0), ({"errorMessage": "no"}, 1)])
