@@ -47,7 +47,7 @@ demo: setup ## archive tickets on the local stack and compare every byte; leaves
 test: setup $(SCANNERS) ## run every test (ARGS="-k words tests/unit …")
 	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-test-unit: $(DEV) ## run the unit tests (ARGS="-k words …")
+test-unit: $(DEV) $(SAM_CLI) ## run the unit tests (ARGS="-k words …")
 	$(BIN)/pytest -n 2 --dist worksteal tests/unit $(ARGS)
 
 soak: setup ## archive 10,000 tickets while vendor, AWS and workers fail; check that none is lost (ARGS="--tickets 500 …")

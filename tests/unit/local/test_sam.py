@@ -67,7 +67,10 @@ def test_the_documented_generate_event_makes_an_event_of_ingest(tmp_path: Path) 
     assert generate.endswith("> event.json")
 
     subprocess.run(
-        ["sh", "-c", generate.replace("sam ", f"{SAM} ", 1)], cwd=tmp_path, check=True, env={"HOME": str(tmp_path)}
+        ["sh", "-c", generate.replace("sam ", f"{SAM} ", 1)],
+        cwd=tmp_path,
+        check=True,
+        env={"HOME": str(tmp_path), "SAM_CLI_TELEMETRY": "0"},
     )
 
     assert sam.function_for(tmp_path / "event.json") == sam.INGEST
