@@ -137,7 +137,7 @@ def env() -> None:
 
 def _sam(*, quiet: bool = False) -> SamLocal:
     running, engine = stack.open_to_containers(STATE, Steps(Console(quiet=True) if quiet else console))
-    return SamLocal(STATE / SETTINGS, running.account, engine.docker_host)
+    return SamLocal(STATE / SETTINGS, running.account, engine.docker_host, has_base_image=engine.has_base_image)
 
 
 def main() -> None:

@@ -21,6 +21,9 @@ from local.errors import StartFailed
 from local.processes import Started, start, wait_until_ready
 
 NAME = "container forwarder"
+BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
+"""AWS's image of the functions' runtime, in which `sam local` runs them."""
+
 READY_SECONDS = 10.0
 LOOPBACK = "127.0.0.1"
 
@@ -29,7 +32,7 @@ class Engine(NamedTuple):
     """The container engine, and how its containers reach this machine.
 
     `docker_host` is the DOCKER_HOST for `sam local`, empty for its default. Containers connect to `host`; the forwarder
-    listens at `listen` and accepts peers of `network`.
+    listens at `listen` and accepts peers of `network`. `has_base_image` is whether BASE_IMAGE need not be pulled.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Engine(NamedTuple):
     host: str
     listen: str
     network: str
+    has_base_image: bool = False
 
     @property
     def in_virtual_machine(self) -> bool:
@@ -70,15 +74,16 @@ def find_engine() -> Engine:
 
 
 def _engine(name: str, docker_host: str, host: str | None, rootless: bool, command: str) -> Engine:
+    has_base_image = bool(_run(command, "image", "inspect", BASE_IMAGE))
     if host:
-        return Engine(name, docker_host, host, LOOPBACK, "127.0.0.0/8")
+        return Engine(name, docker_host, host, LOOPBACK, "127.0.0.0/8", has_base_image)
     if rootless:
         raise StartFailed(
             f"{name} runs rootless: its containers cannot reach 127.0.0.1 of this machine. Use a rootful Docker engine."
         )
     address, network = _bridge(command)
     _check_address(name, address)
-    return Engine(name, docker_host, address, address, network)
+    return Engine(name, docker_host, address, address, network, has_base_image)
 
 
 def _bridge(command: str) -> tuple[str, str]:

@@ -52,13 +52,15 @@ class SamLocal:
     """`sam local` with the settings and the credentials of a stack.
 
     `settings` is the file for --env-vars, `docker_host` the engine's address (empty: the default), `template` the built
-    application (default: the one of `make build`).
+    application (default: the one of `make build`). With `has_base_image` SAM does not ask the registry for a newer one
+    before each call.
     """
 
     settings: Path
     account: Account
     docker_host: str = ""
     template: Path | None = None
+    has_base_image: bool = False
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `sam local` with these arguments. Raises LocalStackError if SAM is missing."""
@@ -76,7 +78,11 @@ class SamLocal:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")
         variables = {name: account[name] for name in names}
         variables["AWS_ENDPOINT_URL_STS"] = self.account.endpoint_url
-        return variables | ({"DOCKER_HOST": self.docker_host} if self.docker_host else {})
+        if self.docker_host:
+            variables["DOCKER_HOST"] = self.docker_host
+        if self.has_base_image:
+            variables["SAM_SKIP_PULL_IMAGE"] = "true"
+        return variables
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
         """Start `sam local`. Stop it with SIGINT, the one signal on which it removes its containers.

@@ -34,7 +34,6 @@ from ticket_archive.webhook_encryption import IV_HEADER
 
 pytestmark = pytest.mark.stack
 
-BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 NO_PULL = "--skip-pull-image"
 LAYER = "SharedLayer"
 DOCKER = shutil.which("docker") or "docker"
@@ -48,8 +47,8 @@ def engine() -> containers.Engine:
         found = containers.find_engine()
     except StartFailed as reason:
         pytest.skip(str(reason))
-    if subprocess.run([DOCKER, "image", "inspect", BASE_IMAGE], capture_output=True, check=False).returncode:
-        pytest.skip(f"the image {BASE_IMAGE} is not on this machine")
+    if subprocess.run([DOCKER, "image", "inspect", containers.BASE_IMAGE], capture_output=True, check=False).returncode:
+        pytest.skip(f"the image {containers.BASE_IMAGE} is not on this machine")
     return found
 
 
@@ -199,7 +198,7 @@ def debug_image(engine: containers.Engine) -> Iterator[str]:
     """The base image; a stand-in without Python and the runtime at the paths of AWS's image is given them."""
     name, container = f"ticket-archive-debug:{uuid4().hex}", f"debug-image-{uuid4().hex}"
     script = (ROOT / "tests" / "support" / "stand_in_runtime.sh").read_text(encoding="utf-8")
-    command = [DOCKER, "run", "--name", container, "--entrypoint", "/bin/sh", BASE_IMAGE, "-c", script]
+    command = [DOCKER, "run", "--name", container, "--entrypoint", "/bin/sh", containers.BASE_IMAGE, "-c", script]
     subprocess.run(command, check=True, capture_output=True)
     subprocess.run([DOCKER, "commit", "-c", "ENTRYPOINT []", container, name], check=True, capture_output=True)
     subprocess.run([DOCKER, "rm", container], check=True, capture_output=True)

@@ -28,15 +28,22 @@ class Debugger:
         deadline = time.monotonic() + ATTACH_SECONDS
         while True:
             try:
-                self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=READ_SECONDS)
-                self._file = self._socket.makefile("rb")
-                self._request("initialize", {"adapterID": "debugpy", "clientID": "tests", "pathFormat": "path"})
-                self._wait(lambda message: message.get("command") == "initialize")
+                self._connect()
                 return self
             except (OSError, EOFError):  # Docker listens before debugpy does
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
+
+    def _connect(self) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=READ_SECONDS)
+        self._file = self._socket.makefile("rb")
+        try:
+            self._request("initialize", {"adapterID": "debugpy", "clientID": "tests", "pathFormat": "path"})
+            self._wait(lambda message: message.get("command") == "initialize")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

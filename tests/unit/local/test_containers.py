@@ -49,6 +49,23 @@ def test_docker_on_linux_is_reached_at_its_bridge_and_by_the_current_context(mon
     assert "Docker 27.1" in engine.name
 
 
+@pytest.mark.parametrize(
+    ("command", "responses"),
+    [
+        ("docker", {"docker_info": DOCKER, "docker_network": NETWORK}),
+        ("podman", {"podman_info": PODMAN, "podman_network": PODMAN_NETWORK}),
+    ],
+)
+def test_the_engine_is_asked_for_the_base_image(
+    monkeypatch: pytest.MonkeyPatch, command: str, responses: dict[str, object]
+) -> None:
+    fake(monkeypatch, "Linux", **responses)
+    assert not find_engine().has_base_image
+
+    fake(monkeypatch, "Linux", **responses, **{f"{command}_image": [{"Id": "sha256:0"}]})
+    assert find_engine().has_base_image
+
+
 def test_a_bridge_without_a_gateway_has_its_networks_first_address(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=[{"IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}])
 

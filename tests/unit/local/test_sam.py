@@ -130,6 +130,8 @@ def test_sam_asks_the_emulator_and_not_aws_who_the_local_key_belongs_to(tmp_path
     assert variables["AWS_CA_BUNDLE"] == "authority.pem"
     assert variables["AWS_ACCESS_KEY_ID"] == "AKIALOCAL"
     assert variables["DOCKER_HOST"] == "unix:///podman.sock"
+    assert "SAM_SKIP_PULL_IMAGE" not in variables
+    assert local(tmp_path, has_base_image=True).variables()["SAM_SKIP_PULL_IMAGE"] == "true"
     assert "AWS_PROFILE" not in variables
 
 
