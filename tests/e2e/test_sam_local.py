@@ -38,7 +38,7 @@ NO_PULL = "--skip-pull-image"
 LAYER = "SharedLayer"
 DOCKER = shutil.which("docker") or "docker"
 
-INVOKE_ALL_SECONDS = 120  # 30 on an idle machine; one container per event took 400
+INVOKE_ALL_SECONDS = 60  # 15 on a busy machine; one container per event took 400
 
 
 @pytest.fixture(scope="module")

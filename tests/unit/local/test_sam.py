@@ -208,6 +208,25 @@ def test_invoke_all_ends_at_a_server_that_is_gone_or_does_not_start(tmp_path: Pa
         dict(local(tmp_path, "raise SystemExit(1)").invoke_all(tmp_path / "events", tmp_path / "log"))
 
 
+@pytest.mark.loopback
+def test_ctrl_c_ends_invoke_all_at_once_with_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str, _: object) -> None:
+        passed.append(name)
+        raise KeyboardInterrupt
+
+    passed: list[str] = []
+    monkeypatch.setattr(sam, "problem", interrupted)
+    schedule = {"source": "ticket-archive.schedule"}
+
+    with pytest.raises(KeyboardInterrupt):
+        dict(invoke_all(tmp_path, START_LAMBDA, schedule_1=schedule, schedule_2=schedule))
+
+    assert passed == ["schedule_1"]
+    [port] = re.findall(r"Running on http://127.0.0.1:(\d+)", (tmp_path / "log").read_text())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port))).close()
+
+
 DEBUGPY = f"""
 import os, sys
 given = sys.argv[sys.argv.index("--debug-args") + 1]
