@@ -39,8 +39,7 @@ def run(parts: list[str]) -> int:
     console, began = Console(), time.monotonic()
     environment = _environment()
     console.print("  ".join(f"{name}: {value}" for name, value in environment.items()), style="dim")
-    results: dict[str, Any] = json.loads((HERE / "results.json").read_text()) if set(parts) != set(PARTS) else {}
-    measured = results.get("parts", {})
+    measured: dict[str, Any] = {}
     failed: list[str] = []
     for part in parts:
         started, load = time.monotonic(), os.getloadavg()[0]
@@ -62,6 +61,8 @@ def run(parts: list[str]) -> int:
             if figure.reached is False and figure.why:
                 console.print(f"{figure.name}: {figure.why}", style="dim")
         console.print(f"{lasted} s, load {measured[part]['load']}", style="dim")
+    if set(parts) != set(PARTS):  # read as late as possible: another run may have measured other parts meanwhile
+        measured = {**json.loads((HERE / "results.json").read_text())["parts"], **measured}
     (HERE / "results.json").write_text(json.dumps({"parts": measured}, indent=1) + "\n")
     (HERE / "growth.svg").write_text(plot.growth(measured["growth"]["figures"]) if "growth" in measured else "")
     console.print(f"{time.monotonic() - began:.0f} s; all numbers are in {HERE / 'results.json'}")

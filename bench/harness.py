@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,6 +75,20 @@ def ratio(name: str, above: Sequence[float], below: Sequence[float], goal: float
     """Return the median ratio of paired measurements, which were taken one right after the other."""
     samples = [one / other for one, other in zip(above, below, strict=True)]
     return Figure(name, median(samples), goal, samples=samples, **more)
+
+
+def alternate(
+    works: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, list[float]]:
+    """Return the seconds of each work, done in turn, so that a loaded machine slows all of them."""
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(warm_up + rounds):
+        for name, work in works.items():
+            began = clock()
+            work()
+            if number >= warm_up:
+                found[name].append(clock() - began)
+    return found
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import time
 
+from bench import harness
 from bench.events import tickets
 from bench.harness import Figure, lab, ratio
 from bench.targets import prepare
@@ -18,14 +19,9 @@ def figures(rounds: int = 9) -> list[Figure]:
 
 
 def alternate(rounds: int) -> dict[str, list[float]]:
-    """Return seconds of a ticket and of its bare calls, in turn; the first two of each warm up."""
+    """Return seconds of a ticket and of its bare calls."""
     from bench.baselines import critical_path
 
-    found: dict[str, list[float]] = {"product": [], "critical_path": []}
-    for _ in range(rounds + 2):
-        archive = prepare("product", tickets(1))
-        for name, work in (("product", archive), ("critical_path", lambda: critical_path.run(tickets(1)[0]))):
-            began = time.perf_counter()
-            work()
-            found[name].append(time.perf_counter() - began)
-    return {name: seconds[2:] for name, seconds in found.items()}
+    events = [prepare("product", tickets(1)) for _ in range(rounds + 2)]
+    works = {"product": lambda: events.pop()(), "critical_path": lambda: critical_path.run(tickets(1)[0])}
+    return harness.alternate(works, rounds, 2, time.perf_counter)

@@ -4,7 +4,6 @@ Read from Linux: the resident set and its peak, which is reset before a ticket. 
 """
 
 import time
-from statistics import median
 from typing import Any
 
 from bench.events import tickets
@@ -25,7 +24,9 @@ def figures(dry_run: int = 1000) -> list[Figure]:
             stand_ins.configure(sizes={**{kind: [30_000] for kind in USUAL}, "DOCUMENT": [size * 3 // 4]})
             peak = stand_ins.run("memory.peak", count=1)
             value = (peak["peak_bytes"] - peak["warm_bytes"]) / size
-            found.append(Figure(f"memory of a ticket over a response of {size / 1e6:.0f} MB", value, 3.0, raw=peak))
+            name = f"memory of a ticket over a response of {size / 1e6:.0f} MB"
+            why = "bytes, text and parsed text are in memory at once; parsing from the bytes would take a third less"
+            found.append(Figure(name, value, 3.0, raw=peak, why=why))
         stand_ins.configure(sizes={kind: [max(RESPONSES) * 3 // 4] for kind in USUAL})
         peak = stand_ins.run("memory.peak", count=10)
         name = "memory of a batch of ten, every response 9 MB"
@@ -40,7 +41,8 @@ def dry_run_figures(found: dict[str, Any]) -> list[Figure]:
     half = len(cpu) // 2
     return [
         Figure(f"{name} memory at the end over that after a fifth", resident[-1] / resident[1], 1.05, raw=found),
-        Figure(f"{name} CPU of the last half over the first", median(cpu[half:]) / median(cpu[1:half]), 1.05),
+        # The least of each half, because other processes only add to it.
+        Figure(f"{name} CPU of the last half over the first", min(cpu[half:]) / min(cpu[1:half]), 1.05),
     ]
 
 

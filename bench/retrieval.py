@@ -1,8 +1,9 @@
 """The retrieval function, warm: requests per second over a bare Powertools resolver, for 1, 8 and 40 images."""
 
 import json
-import time
+from functools import partial
 
+from bench import harness
 from bench.events import Context, images_request
 from bench.harness import Figure, lab, ratio
 
@@ -27,14 +28,10 @@ def alternate(images: int, requests: int) -> dict[str, list[float]]:
     from retrieval import app
 
     event = images_request(images)
-    found: dict[str, list[float]] = {"product": [], "bare": []}
-    for number in range(requests + 10):
-        for name, handler in (("product", app.lambda_handler), ("bare", resolver.lambda_handler)):
-            began = time.process_time()
-            answer = handler(event, Context())
-            took = time.process_time() - began
-            if answer["statusCode"] != 200 or len(json.loads(answer["body"])["images"]) != images:
-                raise RuntimeError(f"{name} did not list the images: {answer}")
-            if number >= 10:
-                found[name].append(took)
-    return found
+    handlers = {"product": app.lambda_handler, "bare": resolver.lambda_handler}
+    for name, handler in handlers.items():
+        answer = handler(event, Context())
+        if answer["statusCode"] != 200 or len(json.loads(answer["body"])["images"]) != images:
+            raise RuntimeError(f"{name} did not list the images: {answer}")
+    works = {name: partial(handler, event, Context()) for name, handler in handlers.items()}
+    return harness.alternate(works, requests, 10)
