@@ -28,23 +28,6 @@ SETTLED = 100.0
 """Seconds in which a ticket of a flow without selfies or without a document is archived: SettleMinutes is 1 here."""
 
 
-def tickets(stack: LocalStack, count: int = 60, start: int = 0) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = stack.vendor("tickets", count=count, start=start)
-    return found
-
-
-def ticket_at(stack: LocalStack, index: int) -> str:
-    return str(tickets(stack, 1, index)[0]["ticket"])
-
-
-def archived(stack: LocalStack, ticket: str, seconds: float = 30.0) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        answer = stack.api.get(f"/tickets/{ticket}")
-        return answer.json() if answer.status_code == 200 else None
-
-    return eventually(look, f"{ticket} archived", seconds)
-
-
 def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
     listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
     bodies = (
@@ -75,7 +58,11 @@ def quarantined(stack: LocalStack, body: bytes) -> str:
 
 def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: LocalStack) -> None:
     """GIVEN a ticket of every image shape, flow and form of details, WHEN its webhook comes, THEN all is served."""
-    traits = {(name, about[name]): about for about in tickets(stack) for name in ("shape", "details", "flow")}
+    traits = {
+        (name, about[name]): about
+        for about in stack.vendor("tickets", count=60)
+        for name in ("shape", "details", "flow")
+    }
     assert {value for name, value in traits if name == "shape"} == set(Shape)
     journeys = [begin(stack.vendor, about) for about in {about["ticket"]: about for about in traits.values()}.values()]
     for each in journeys:
@@ -93,26 +80,26 @@ def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: Lo
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_known_form_of_completion_is_archived(stack: LocalStack, form: str) -> None:
-    ticket = ticket_at(stack, 104 + FORMS.index(form))  # the last one is ACCEPTED
+    ticket = stack.ticket(104 + FORMS.index(form))  # the last one is ACCEPTED
     assert stack.post(ticket, form) == 202
-    archived(stack, ticket)
+    stack.archived(ticket)
 
 
 def test_an_event_in_progress_leaves_no_trace_of_a_ticket(stack: LocalStack) -> None:
-    before, after = ticket_at(stack, 121), ticket_at(stack, 122)
+    before, after = stack.ticket(121), stack.ticket(122)
     assert stack.post(before, "in_progress") == 202
     assert stack.post(after) == 202
-    archived(stack, after)
+    stack.archived(after)
     assert stack.api.get(f"/tickets/{before}").status_code == 404
     assert stack.vendor("calls", ticket=before) == []
 
 
 def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalStack) -> None:
     """Every reason: tests/unit/ingest/webhooks/test_event.py."""
-    event = json.dumps(completed(ticket_at(stack, 130), run=str(uuid4()))).encode()
+    event = json.dumps(completed(stack.ticket(130), run=str(uuid4()))).encode()
     wrong_key, iv = encrypt_event(event, b"x" * 32, IV)
     junk = b"\x00\xff not base64 " + uuid4().bytes
-    neighbour = ticket_at(stack, 140)
+    neighbour = stack.ticket(140)
 
     for body in (wrong_key, junk):
         answer = post(stack, body, {"Content-Type": "text/plain", IV_HEADER: iv})
@@ -122,7 +109,7 @@ def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalS
     assert quarantined(stack, wrong_key) == "undecipherable"
     text = junk.decode("utf-8", "replace").encode()  # API Gateway hands text on as text
     assert quarantined(stack, text) == "body_not_base64"
-    archived(stack, neighbour)
+    stack.archived(neighbour)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +118,10 @@ def test_what_cannot_be_read_is_quarantined_and_costs_no_neighbour(stack: LocalS
 def test_an_answer_that_is_no_image_is_never_stored_as_one(
     stack: LocalStack, index: int, fault: str, kept: bool
 ) -> None:
-    ticket = ticket_at(stack, index)
+    ticket = stack.ticket(index)
     stack.vendor("script", fault=fault, endpoint="images", ticket=ticket, type="DOCUMENT", times=1)
     stack.post(ticket)
-    state = archived(stack, ticket)
+    state = stack.archived(ticket)
     expected = stack.vendor("expected", ticket=ticket)["images"]["DOCUMENT"]
     assert [image["sha256"] for image in state["images"] if image["type"] == "DOCUMENT"] == [
         image["sha256"] for image in expected
@@ -169,9 +156,9 @@ def test_an_unknown_ticket_is_tried_again_and_leaves_nothing_behind(stack: Local
 
 
 def test_retrieval_answers_as_documented(stack: LocalStack) -> None:
-    ticket = ticket_at(stack, 190)
+    ticket = stack.ticket(190)
     stack.post(ticket)
-    archived(stack, ticket)
+    stack.archived(ticket)
     customer = stack.vendor("expected", ticket=ticket)["customer"]
 
     unknown = stack.api.get(f"/tickets/{uuid4()}")
@@ -195,9 +182,9 @@ def test_a_bare_curl_downloads_through_a_signed_url(stack: LocalStack) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("no curl on this machine")
-    ticket = ticket_at(stack, 191)
+    ticket = stack.ticket(191)
     stack.post(ticket)
-    archived(stack, ticket)
+    stack.archived(ticket)
     image = stack.api.get(f"/tickets/{ticket}/images").json()["images"][0]
     got = subprocess.run(
         [curl, "--silent", "--fail", "--cacert", stack.at.ca_bundle, image["url"]],

@@ -31,14 +31,6 @@ def ops(stack: LocalStack, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def ticket_at(stack: LocalStack, number: int) -> str:
-    return str(stack.vendor("tickets", count=1, start=FIRST + number)[0]["ticket"])
-
-
-def archived(stack: LocalStack, ticket: str) -> None:
-    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, f"{ticket} archived")
-
-
 def versions(stack: LocalStack, ticket: str) -> list[str]:
     """Every version of every object, and every delete marker."""
     found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
@@ -85,9 +77,9 @@ def done_with(stack: LocalStack, ticket: str, times: int) -> Callable[[], bool |
 
 def test_every_version_of_every_state_is_erased(stack: LocalStack) -> None:
     """GIVEN a ticket of two states, an object of two versions and one that is hidden by a delete marker."""
-    ticket = ticket_at(stack, 0)
+    ticket = stack.ticket(FIRST + 0)
     stack.post(ticket)
-    archived(stack, ticket)
+    stack.archived(ticket)
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
     ops(stack, "backfill", ticket, "--force")
     eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2 or None, "two manifests")
@@ -115,9 +107,9 @@ def personal(node: Any) -> Iterator[str]:
 
 def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     """GIVEN an erased ticket, WHEN a webhook, a redrive, a forced backfill and the schedule come, THEN it stays so."""
-    ticket = ticket_at(stack, 1)
+    ticket = stack.ticket(FIRST + 1)
     stack.post(ticket)
-    archived(stack, ticket)
+    stack.archived(ticket)
     event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
     body, iv = encrypt_event(event, stack.at.webhook_secret.encode(), bytes(range(16)))
     dead = webhook_message(
@@ -133,11 +125,8 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     ops(stack, "redrive", "dead-letters", "--ticket", ticket)
     ops(stack, "redrive", "quarantine", "--reason", "none_given")
     ops(stack, "backfill", ticket, "--force")
-    functions = stack.cloudformation.describe_stack_resource(
-        StackName=stack.at.stack_name, LogicalResourceId="IngestFunction"
-    )
     stack.functions.invoke(
-        FunctionName=functions["StackResourceDetail"]["PhysicalResourceId"],
+        FunctionName=stack.physical_id("IngestFunction"),
         Qualifier=ALIAS,
         Payload=json.dumps({"source": SCHEDULE_SOURCE}).encode(),
     )
@@ -150,9 +139,9 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
 
 def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     """GIVEN a ticket that is archived again, WHEN it is erased before the vendor has answered, THEN it is gone."""
-    ticket = ticket_at(stack, 2)
+    ticket = stack.ticket(FIRST + 2)
     stack.post(ticket)
-    archived(stack, ticket)
+    stack.archived(ticket)
     stack.vendor("state", ticket=ticket, take=1)
     stack.vendor("forget")
     for endpoint in ("details", "images"):  # the first calls time out after ten seconds; the next take eight

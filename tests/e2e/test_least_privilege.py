@@ -57,7 +57,7 @@ class Deployed:
     def ticket(self, **state: Any) -> str:
         """Return a new ticket; with no uploaded type empty, one attempt archives it."""
         self._next += 1
-        ticket: str = self.stack.vendor("tickets", count=1, start=self._next)[0]["ticket"]
+        ticket = self.stack.ticket(self._next)
         self.stack.vendor("state", ticket=ticket, **{"flow": "DOCUMENT_AND_SELFIE", **state})
         return ticket
 
@@ -255,7 +255,7 @@ def log_lines(deployed: Deployed, text: str) -> list[str]:
 
 
 def archived_ticket(deployed: Deployed) -> str:
-    ticket: str = deployed.stack.vendor("tickets", count=1, start=3090)[0]["ticket"]
+    ticket = deployed.stack.ticket(3090)
     if deployed.stack.api.get(f"/tickets/{ticket}").status_code != 200:
         assert deployed.archive(ticket)
     return ticket

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,6 @@ def ops(stack: LocalStack) -> Ops:
     return Ops(stack)
 
 
-@pytest.fixture
-def ticket_at(stack: LocalStack) -> Callable[[int], str]:
-    def find(number: int) -> str:
-        return str(stack.vendor("tickets", count=1, start=FIRST + number)[0]["ticket"])
-
-    return find
-
-
 def archived(ops: Ops, ticket: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         done = ops.run("status", ticket, "--json")
@@ -60,10 +52,8 @@ def archived(ops: Ops, ticket: str) -> dict[str, Any]:
     return eventually(look, f"{ticket} archived", 60)
 
 
-def test_a_ticket_from_backfill_to_erasure(
-    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str], tmp_path: Path
-) -> None:
-    ticket = ticket_at(0)
+def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
+    ticket = stack.ticket(FIRST + 0)
     expected = stack.vendor("expected", ticket=ticket)
 
     # WHEN its webhook never came, and it is asked for
@@ -109,11 +99,9 @@ def test_a_ticket_from_backfill_to_erasure(
     assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
 
 
-def test_quarantined_webhooks_are_redriven_once_the_secret_is_corrected(
-    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str]
-) -> None:
+def test_quarantined_webhooks_are_redriven_once_the_secret_is_corrected(stack: LocalStack, ops: Ops) -> None:
     # GIVEN webhooks under a secret that the stack does not have, and junk beside them
-    ticket, secret, before = ticket_at(1), uuid4().hex, len(_listed(ops))
+    ticket, secret, before = stack.ticket(FIRST + 1), uuid4().hex, len(_listed(ops))
     form = {"url": stack.at.webhook_url, "ca_bundle": stack.at.ca_bundle, "form": "completed"}
     stack.vendor("webhook", ticket=ticket, secret=secret, **form)
     stack.vendor("webhook", ticket=ticket, secret=uuid4().hex, **form)
@@ -128,15 +116,13 @@ def test_quarantined_webhooks_are_redriven_once_the_secret_is_corrected(
         # during the rotation is archived too
         assert {message["outcome"] for message in moved["messages"]} == {"moved"}
         archived(ops, ticket)
-        assert stack.post(ticket_at(6)) == 202, "encrypted with the previous secret"
-        archived(ops, ticket_at(6))
+        assert stack.post(stack.ticket(FIRST + 6)) == 202, "encrypted with the previous secret"
+        archived(ops, stack.ticket(FIRST + 6))
         eventually(lambda: True if len(_listed(ops)) == len(listed) - 1 else None, "the junk back in quarantine")
 
 
-def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(
-    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str]
-) -> None:
-    first, second = ticket_at(2), ticket_at(3)
+def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(stack: LocalStack, ops: Ops) -> None:
+    first, second = stack.ticket(FIRST + 2), stack.ticket(FIRST + 3)
     for ticket in (first, second):
         body = json.dumps({"ticket": ticket})
         stack.sqs.send_message(QueueUrl=stack.at.dead_letter_queue_url, MessageBody=body)
@@ -152,8 +138,8 @@ def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(
 
 
 @pytest.mark.parametrize("event", ["completed", "invitation"])
-def test_a_test_webhook_archives_its_ticket(event: str, ops: Ops, ticket_at: Callable[[int], str]) -> None:
-    ticket = ticket_at(4)
+def test_a_test_webhook_archives_its_ticket(event: str, stack: LocalStack, ops: Ops) -> None:
+    ticket = stack.ticket(FIRST + 4)
 
     for _ in range(2):  # a repeated trial is an event of its own
         found = ops("send-test-webhook", "--ticket", ticket, "--event", event, "--wait", "--timeout", "60")
@@ -214,10 +200,8 @@ def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
         enter(stack.at.webhook_secret)
 
 
-def test_a_customers_tickets_are_exported_held_and_erased(
-    stack: LocalStack, ops: Ops, ticket_at: Callable[[int], str], tmp_path: Path
-) -> None:
-    ticket = ticket_at(5)
+def test_a_customers_tickets_are_exported_held_and_erased(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
+    ticket = stack.ticket(FIRST + 5)
     ops("backfill", ticket)
     archived(ops, ticket)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
@@ -236,12 +220,12 @@ def test_a_customers_tickets_are_exported_held_and_erased(
     assert {each["ticket"] for each in receipts} == set(exported["tickets"])
 
 
-def test_an_alias_is_rolled_back_and_an_installation_is_checked(ops: Ops, ticket_at: Callable[[int], str]) -> None:
+def test_an_alias_is_rolled_back_and_an_installation_is_checked(stack: LocalStack, ops: Ops) -> None:
     planned = ops.run("--json", "rollback")
     assert planned.returncode in (0, 1), planned.stderr
     assert planned.returncode == 0 or "no version before" in planned.stderr
 
-    done = ops.run("--json", "doctor", "--ticket", ticket_at(4))
+    done = ops.run("--json", "doctor", "--ticket", stack.ticket(FIRST + 4))
     failed = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
     # Other tests leave dead letters, junk and alarms; the local stack has no topic.
     assert failed.keys() <= {"dead letters", "quarantine", "alarms", "alarm topic"}, failed

@@ -120,11 +120,7 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(harne
             return event.body in map(body_of, messages(stack, stack.at.dead_letter_queue_url)) or None
 
         eventually(dead, "the dead letter")
-    [function] = [
-        each["PhysicalResourceId"]
-        for each in stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
-        if each["LogicalResourceId"] == "IngestFunction"
-    ]
+    function = stack.physical_id("IngestFunction")
     tick = (EVENTS / "schedule_tick.json").read_bytes()
     assert _requeued(stack, function, tick) == 0, "it is not due yet"
     item = harness.item(ticket)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_erasure import archived, ops
+from tests.e2e.test_erasure import ops
 from tests.support.stack import LocalStack, running
 from tests.support.waiting import eventually
 from ticket_archive.retention import NEVER, end_of
@@ -63,9 +63,9 @@ def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
 
 
 def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limited: LocalStack) -> None:
-    ticket = str(limited.vendor("tickets", count=1, start=1)[0]["ticket"])
+    ticket = limited.ticket(1)
     limited.post(ticket)
-    archived(limited, ticket)
+    limited.archived(ticket)
 
     given, end = ends(limited, ticket)
     assert given == {end}
@@ -94,9 +94,9 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
 
 def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
     """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
-    ticket = str(limited.vendor("tickets", count=1, start=2)[0]["ticket"])
+    ticket = limited.ticket(2)
     limited.post(ticket)
-    archived(limited, ticket)
+    limited.archived(ticket)
     _, end = ends(limited, ticket)
     for record in ("ticket", next(each for each in records(limited, ticket) if each.startswith("event#"))):
         limited.dynamodb.update_item(
@@ -118,9 +118,9 @@ def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> N
 
 def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
     """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
-    ticket = str(limited.vendor("tickets", count=1, start=3)[0]["ticket"])
+    ticket = limited.ticket(3)
     limited.post(ticket)
-    archived(limited, ticket)
+    limited.archived(ticket)
     limited.dynamodb.update_item(
         TableName=limited.at.table,
         Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
@@ -131,7 +131,7 @@ def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack
     assert limited.api.get(f"/tickets/{ticket}/images").status_code == 404
 
     ops(limited, "backfill", ticket)
-    archived(limited, ticket)
+    limited.archived(ticket)
 
     received = str(limited.api.get(f"/tickets/{ticket}").json()["received_at"])
     assert datetime.fromisoformat(received).year > 2023

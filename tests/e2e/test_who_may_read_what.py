@@ -95,10 +95,9 @@ def principals(stack: LocalStack) -> Iterator[Principals]:
 @pytest.fixture(scope="module")
 def archived(stack: LocalStack) -> dict[str, str]:
     """An archived ticket, the paths of its five resources, and the keys of its objects."""
-    ticket = stack.vendor("tickets", count=1, start=3000)[0]["ticket"]
+    ticket = stack.ticket(3000)
     stack.post(ticket)
-    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, f"{ticket} archived")
-    image = stack.api.get(f"/tickets/{ticket}").json()["images"][0]
+    image = stack.archived(ticket)["images"][0]
     customer = quote(stack.vendor("expected", ticket=ticket)["customer"], safe="")
     listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")["Contents"]
     keys = {item["Key"].split("/")[2]: item["Key"] for item in listed}
@@ -195,9 +194,9 @@ def test_encoded_path_bypasses_no_policy(principals: Principals, archived: dict[
 
 def test_unknown_and_foreign_images_get_the_same_404(stack: LocalStack, archived: dict[str, str]) -> None:
     """GIVEN an image of one ticket, WHEN it is requested under another or under none, THEN both responses are alike."""
-    other = stack.vendor("tickets", count=1, start=3001)[0]["ticket"]
+    other = stack.ticket(3001)
     stack.post(other)
-    eventually(lambda: stack.api.get(f"/tickets/{other}").status_code == 200 or None, f"{other} archived")
+    stack.archived(other)
     foreign = stack.api.get(f"/tickets/{other}/images/{archived['sha256']}")
     unknown = stack.api.get(f"/tickets/{other}/images/{'0' * 64}")
     told = [{**answer.json(), "instance": ""} for answer in (foreign, unknown)]

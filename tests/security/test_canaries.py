@@ -24,7 +24,6 @@ from local import ROOT
 from tests.security import marked_vendor as marked
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
-from tests.support.waiting import eventually
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
@@ -87,9 +86,7 @@ class Journey:
         names = ("api_key", "secret", "tenant", "env", "banknu")
         values = (marked.API_KEY, marked.SECRET, marked.TENANT, marked.ENV, marked.BANKNU)
         at = stack.at
-        self.idempotency = stack.cloudformation.describe_stack_resource(
-            StackName=at.stack_name, LogicalResourceId="Idempotency"
-        )["StackResourceDetail"]["PhysicalResourceId"]
+        self.idempotency = stack.physical_id("Idempotency")
         environment = {
             "AWS_ACCESS_KEY_ID": at.access_key_id,
             "AWS_SECRET_ACCESS_KEY": at.secret_access_key,
@@ -295,10 +292,10 @@ def texts(node: Any) -> Iterator[str]:
 
 def test_deployed_functions_log_no_content(stack: LocalStack) -> None:
     """GIVEN the stack at LogLevel DEBUG, WHEN a ticket is archived and served, THEN the logs have its id alone."""
-    ticket = stack.vendor("tickets", count=1, start=900)[0]["ticket"]
+    ticket = stack.ticket(900)
     expected = stack.vendor("expected", ticket=ticket)
     assert stack.post(ticket) == 202
-    eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "the ticket archived")
+    stack.archived(ticket)
     assert stack.api.get(f"/tickets/{ticket}/details").ok
     images = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
     assert stack.api.get(f"/customers/{quote(expected['customer'], safe='')}/tickets").ok

@@ -30,6 +30,7 @@ from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
+from tests.support.waiting import eventually
 
 LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
 """The session's stack logs all that it ever would, for tests/security/test_canaries.py, and has every alarm."""
@@ -99,6 +100,25 @@ class LocalStack:
         given = {"secret": self.at.webhook_secret, "ca_bundle": self.at.ca_bundle}
         status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
         return status
+
+    def ticket(self, index: int) -> str:
+        """Return the id of one of the simulator's tickets."""
+        ticket: str = self.vendor("tickets", count=1, start=index)[0]["ticket"]
+        return ticket
+
+    def archived(self, ticket: str, seconds: float = 30.0) -> dict[str, Any]:
+        """Return the ticket, once the API says that it is archived."""
+
+        def look() -> dict[str, Any] | None:
+            answer = self.api.get(f"/tickets/{ticket}")
+            return answer.json() if answer.status_code == 200 else None
+
+        return eventually(look, f"{ticket} archived", seconds)
+
+    def physical_id(self, name: str) -> str:
+        """Return a resource's physical id."""
+        found = self.cloudformation.describe_stack_resource(StackName=self.at.stack_name, LogicalResourceId=name)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def overwrite(self, function: str, **configuration: Any) -> None:
         """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
