@@ -53,7 +53,7 @@ def archived(ops: Ops, ticket: str) -> dict[str, Any]:
 
 
 def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
-    ticket = stack.ticket(FIRST + 0)
+    ticket = stack.ticket(FIRST)
     expected = stack.vendor("expected", ticket=ticket)
 
     # WHEN its webhook never came, and it is asked for

@@ -199,41 +199,6 @@ def test_unreadable_messages_do_not_affect_their_batch(harness: ArchiveHarness) 
     assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
-def test_revoked_token_is_replaced_within_the_attempt(harness: ArchiveHarness) -> None:
-    stack = harness.stack
-    before, log = harness.ticket(), LogReader(stack)
-    harness.post(harness.event(before))
-    harness.archived(before)
-    stack.vendor("revoke_tokens")
-    tickets = [harness.ticket() for _ in range(3)]
-    harness.post(*map(harness.event, tickets))
-    for ticket in tickets:
-        harness.archived(ticket)
-        assert harness.checks.differences(ticket) == []
-    assert log.look().set_visibility_timeout == Counter()
-
-
-def test_request_archives_a_ticket_again_only_with_force(harness: ArchiveHarness) -> None:
-    stack, ticket, log = harness.stack, harness.ticket(), LogReader(harness.stack)
-    with downstream(stack) as consumer:
-        harness.ask(json.dumps({"ticket": ticket}))
-        first = harness.archived(ticket)
-        assert harness.calls(ticket) == ONCE_EACH
-
-        harness.ask(json.dumps({"ticket": ticket, "kind": "onboarding"}))
-        eventually(lambda: log.look().results["already_archived"] or None, "the second request done")
-        assert harness.calls(ticket) == ONCE_EACH
-
-        harness.ask(json.dumps({"ticket": ticket, "force": True}))
-        eventually(lambda: log.look().results["unchanged"] or None, "the forced request done")
-        assert harness.calls(ticket) == ONCE_EACH + ONCE_EACH
-        again = harness.item(ticket)
-        assert again is not None
-        assert again.version == first.version
-        assert harness.checks.differences(ticket) == []
-        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
-
-
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
     answer = stack.functions.invoke(FunctionName=function, Qualifier=ALIAS, Payload=tick)
     assert answer["StatusCode"] == 200
