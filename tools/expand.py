@@ -23,11 +23,10 @@ class NoManagedPolicies:
 
 def expand(template: dict[str, Any]) -> dict[str, Any]:
     """Return the template without `AWS::Serverless` resources; code is where `sam package` would upload it."""
-    shared = template["Globals"]["Function"]
-    shared["CodeUri"] = f"s3://bucket/{shared['CodeUri']}"
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::LayerVersion":
-            resource["Properties"]["ContentUri"] = f"s3://bucket/{resource['Properties']['ContentUri']}"
+    shared = template.get("Globals", {}).get("Function", {})
+    for each in (shared, *(resource.get("Properties", {}) for resource in template["Resources"].values())):
+        for name in {"CodeUri", "ContentUri"} & each.keys():
+            each[name] = f"s3://bucket/{each[name]}"
     expanded: dict[str, Any] = transform(template, {}, NoManagedPolicies())
     return expanded
 

@@ -40,6 +40,8 @@ BLOCKS_PER_SHELL = 10
 
 NOT_RUNNABLE = {
     "aws xray": "the emulator has no traces",
+    "aws schemas": "the emulator has no schema registry",
+    "aws stepfunctions": "tests/e2e/test_step_functions.py does it",
     "--secret-id WEBHOOK_SECRET_ARN": "other tests use the stack's webhook secret",
     "./ticket-archive [options]": "shows how commands are built",
     "./ticket-archive doctor": "reports other tests' dead letters; tests/e2e/test_ops.py runs it",

@@ -52,13 +52,13 @@ class Onboarding:
 
 
 @pytest.fixture(scope="module")
-def onboarding(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Onboarding]:
+def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
     """Deploy the example beside the session's archive, and delete it afterwards: it would process every test's tickets.
 
     The emulator delivers to a queue regardless of its policy; tests/unit/test_template.py checks that the archive's
     policy allows only the rules in TicketSenderRuleArns.
     """
-    with deployed(stack, EXAMPLE, tmp_path_factory.mktemp(EXAMPLE)) as outputs:
+    with deployed(stack, EXAMPLE) as outputs:
         assert outputs["TicketRequestsArn"].endswith(f":rule/{REQUESTS}")
         yield Onboarding(stack, outputs)
 

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,31 +17,34 @@ from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from ticket_archive_client import ManifestCreated
 
+COPIES = CACHE / "examples"
 SECONDS = 180
-Change = Callable[[dict[str, Any]], None]
 
 
 @contextmanager
-def deployed(stack: LocalStack, name: str, folder: Path, change: Change = lambda _: None) -> Iterator[dict[str, str]]:
-    """Deploy a copy of an example in `folder`; yield its stack's outputs, and delete it in the end.
+def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[str, str]]:
+    """Deploy an example; yield its stack's outputs, and delete it in the end.
 
-    The copy has the emulator's Python and certificate, and what `change` does to its template.
+    The archive's outputs are known, `parameters` are others. What is deployed is a copy with the emulator's Python and
+    certificate. It stays, because SAM's build cache is for one folder.
     """
-    copy = folder / "examples" / name
-    shutil.copytree(ROOT / "examples" / name, copy)
-    shutil.copytree(ROOT / "clients", folder / "clients", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = COPIES / "examples" / name
+    for folder in (Path("examples") / name, Path("clients")):
+        hidden = shutil.ignore_patterns("__pycache__", ".*")
+        shutil.copytree(ROOT / folder, COPIES / folder, ignore=hidden, dirs_exist_ok=True)
     text = (copy / "template.yaml").read_text(encoding="utf-8").replace("python3.13", _python())
     template = yaml_parse(text)
-    template["Globals"] = {"Function": {"Environment": {"Variables": {"REQUESTS_CA_BUNDLE": stack.at.ca_bundle}}}}
-    change(template)
+    function = template.setdefault("Globals", {}).setdefault("Function", {})
+    variables = function.setdefault("Environment", {}).setdefault("Variables", {})
+    variables["REQUESTS_CA_BUNDLE"] = stack.at.ca_bundle
     (copy / "template.yaml").write_text(json.dumps(template), encoding="utf-8")
 
     commands = [command for block in blocks("sh") if block.page.parent.name == name for command in block.commands]
     build = next((each for each in commands if each[:2] == ["sam", "build"]), None)
     deploy = next(each for each in commands if each[:2] == ["sam", "deploy"])
     if build:
-        _sam(stack, copy, *build[1:], "--cache-dir", str(CACHE / "examples"))
-    values = _values(stack)
+        _sam(stack, copy, *build[1:])
+    values = {**_values(stack), **parameters}
     typed = [word.replace("…", values.get(word.removesuffix("=…"), "…")) for word in deploy[1:]]
     _sam(stack, copy, *typed, "--no-confirm-changeset")
     try:
@@ -78,12 +81,12 @@ def _values(stack: LocalStack) -> dict[str, str]:
         "ArchiveQueueArn": outputs["QueueArn"],
         "ArchiveApiUrl": stack.at.api_url,  # the output has AWS's own address
         "ArchiveApiId": outputs["ApiId"],
+        "ArchiveAccount": outputs["KeyArn"].split(":")[4],
     }
 
 
-def _sam(stack: LocalStack, folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> None:
-    given = {**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2", **(settings or {})}
-    environment = tool_environment(given)
+def _sam(stack: LocalStack, folder: Path, *arguments: str) -> None:
+    environment = tool_environment({**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2"})
     environment["PATH"] = f"{emulator.PYTHON.parent}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
         [SAM, *arguments],

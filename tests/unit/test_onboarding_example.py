@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from samtranslator.yaml_helper import yaml_parse
 
-from local import ROOT
 from onboarding.states import MANUAL_REVIEW, Record, missing_states, stage
 from ticket_archive_client import Manifest
 
@@ -110,16 +108,3 @@ def test_person_decides_about_incomplete_tickets_and_other_outcomes(
 def test_manifest_of_another_schema_is_rejected() -> None:
     with pytest.raises(ValueError, match="schema"):
         manifest(1, schema="idv-ticket-archive/manifest/v2")
-
-
-def test_undeliverable_ticket_request_goes_to_a_queue_that_the_rule_may_use() -> None:
-    template = yaml_parse((ROOT / "examples" / "onboarding" / "template.yaml").read_text(encoding="utf-8"))
-    resources = {name: each["Properties"] for name, each in template["Resources"].items()}
-    [target] = resources["TicketRequests"]["Targets"]
-    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["FailedTicketRequests", "Arn"]}}
-    policy = resources["FailedTicketRequestsPolicy"]
-    assert policy["Queues"] == [{"Ref": "FailedTicketRequests"}]
-    [statement] = policy["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "sqs:SendMessage"
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["TicketRequests", "Arn"]}}}

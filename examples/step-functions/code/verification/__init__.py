@@ -1,0 +1,1 @@
+"""A state machine that verifies a person with the ticket archive."""

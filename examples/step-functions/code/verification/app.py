@@ -1,0 +1,99 @@
+"""Lambda functions of the state machine: wait for a ticket's manifest, go on when it comes, ask the archive instead."""
+
+import os
+from datetime import datetime
+from functools import cache
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.parser import event_parser
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
+
+from ticket_archive_client import ArchiveApiError, ManifestCreated, TicketArchive
+from verification.results import NotArchived, Result, Subject, customer_of
+from verification.tokens import Tokens
+
+logger = Logger(service="verification")
+
+
+class Question(BaseModel):
+    """What a verification is about, and since when; a customer's earlier tickets do not count."""
+
+    subject: Subject
+    since: datetime
+
+
+class Wait(Question):
+    """A question whose answer is sent to a task token."""
+
+    token: str
+
+
+@cache
+def dependencies() -> tuple[TicketArchive, Tokens]:
+    """Return the clients, made on the first event."""
+    session = boto3.Session()
+    tokens = Tokens(session.client("dynamodb"), session.client("stepfunctions"), os.environ["TOKENS_TABLE"])
+    return TicketArchive(os.environ["ARCHIVE_API_URL"], session), tokens
+
+
+@event_parser(model=Wait)
+def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
+    """Store the token, then go on at once if the ticket is archived already: its event may have come before."""
+    archive, tokens = dependencies()
+    tokens.store(event.subject, event.token)
+    result = newest(archive, event)
+    if result is not None:
+        tokens.resume(event.subject, event.token, result)
+
+
+@event_parser(model=ManifestCreated)
+def manifest_created(event: ManifestCreated, _: LambdaContext) -> dict[str, bool]:
+    """Resume the execution that waits for the event's ticket or for its customer. If it raises, Lambda retries.
+
+    The event says only that there is something new; the archive says what. An execution that has gone on, after an
+    earlier event or a time-out, stays as it is.
+    """
+    archive, tokens = dependencies()
+    subject = Subject(ticket=event.ticket)
+    token = tokens.find(subject)
+    if token is None and (customer := customer_of(archive.details(event.ticket))):
+        subject = Subject(customer=customer)
+        token = tokens.find(subject)
+    if token is None:
+        return {"resumed": False}
+    resumed = tokens.resume(subject, token, Result.of(archive.ticket(event.ticket)))
+    logger.info("manifest received", ticket=event.ticket, resumed=resumed)
+    return {"resumed": resumed}
+
+
+@event_parser(model=Question)
+def ask_archive(event: Question, _: LambdaContext) -> dict[str, object]:
+    """Return the result without an event. Raises NotArchived, on which the state machine asks again."""
+    archive, _tokens = dependencies()
+    result = newest(archive, event)
+    if result is None:
+        raise NotArchived("The archive has no result yet.")
+    return result.model_dump()
+
+
+def newest(archive: TicketArchive, question: Question) -> Result | None:
+    """Return the newest version of the ticket, or of the customer's newest ticket; None before it is archived."""
+    ticket = question.subject.ticket or newest_ticket(archive, str(question.subject.customer), question.since)
+    if ticket is None:
+        return None
+    try:
+        return Result.of(archive.ticket(ticket))
+    except ArchiveApiError as error:
+        if error.status in (202, 404):
+            return None
+        raise
+
+
+def newest_ticket(archive: TicketArchive, customer: str, since: datetime) -> str | None:
+    """Return a customer's newest ticket that was archived since then."""
+    for each in archive.customer_tickets(customer):
+        if each.state == "archived" and each.archived_at and each.archived_at >= since:
+            return each.ticket
+    return None

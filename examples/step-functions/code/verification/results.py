@@ -1,0 +1,53 @@
+"""What a verification is about, and how it ended. Pure: no I/O."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, model_validator
+
+from ticket_archive_client import Ticket
+
+CUSTOMER_NAMES = ("cifcode", "cifCode", "cifcod")
+
+
+class NotArchived(Exception):
+    """The archive has no result yet."""
+
+
+class Subject(BaseModel):
+    """The ticket, or the customer if the ticket is not known when the verification starts."""
+
+    ticket: str | None = None
+    customer: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.ticket is None) == (self.customer is None):
+            raise ValueError("either a ticket or a customer is needed")
+        return self
+
+    @property
+    def key(self) -> str:
+        """The key of its token."""
+        return f"ticket#{self.ticket}" if self.ticket else f"customer#{self.customer}"
+
+
+class Result(BaseModel):
+    """What the state machine decides on. `complete` is false where the archive could not use all that was sent."""
+
+    ticket: str
+    version: str | None
+    outcome: str | None
+    complete: bool
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        """Take the result from the archive's answer."""
+        return cls.model_validate(ticket.model_dump(include=set(cls.model_fields)))
+
+
+def customer_of(details: Any) -> str | None:
+    """Return the customer's code from the vendor's details, which have it at no fixed place."""
+    if isinstance(details, dict):
+        own = [details[name] for name in CUSTOMER_NAMES if isinstance(details.get(name), str)]
+        return next(filter(None, [*own, *map(customer_of, details.values())]), None)
+    return next(filter(None, map(customer_of, details)), None) if isinstance(details, list) else None

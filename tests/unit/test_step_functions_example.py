@@ -1,0 +1,106 @@
+"""The step-functions example: what an execution is about, and what the archive's answers mean to it."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from pydantic import ValidationError
+
+from ticket_archive_client import ArchiveApiError, TicketArchive
+from verification.app import Question, newest
+from verification.results import Result, Subject, customer_of
+from verification.tokens import Tokens
+
+SINCE = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("given", [{}, {"ticket": "T", "customer": "C"}])
+def test_subject_is_a_ticket_or_a_customer(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Subject.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("details", "customer"),
+    [
+        ({"cifcode": "C-1"}, "C-1"),
+        ({"data": {"user": {"cifCode": "C-1"}}}, "C-1"),
+        ({"history": [1, {"cifcod": "C-1"}]}, "C-1"),
+        ({"customer": None, "cifcode": ""}, None),
+        ([], None),
+    ],
+)
+def test_customer_is_found_at_any_depth(details: Any, customer: str | None) -> None:
+    assert customer_of(details) == customer
+
+
+class Archive:
+    """Stands in for the client: `answer` is a ticket's outcome or the API's error."""
+
+    def __init__(self, answer: str | ArchiveApiError, listed: list[Any] | None = None) -> None:
+        self.answer = answer
+        self.listed = listed or []
+
+    def ticket(self, ticket: str) -> Any:
+        if isinstance(self.answer, ArchiveApiError):
+            raise self.answer
+        fields = {"ticket": ticket, "version": "v1", "outcome": self.answer, "complete": True}
+        return SimpleNamespace(model_dump=lambda include: {name: fields[name] for name in include})
+
+    def customer_tickets(self, _: str) -> list[Any]:
+        return self.listed
+
+
+def ask(archive: Archive, subject: Subject) -> str | None:
+    """Return the ticket of the result."""
+    result = newest(cast("TicketArchive", archive), Question(subject=subject, since=SINCE))
+    return result.ticket if result else None
+
+
+def test_ticket_that_is_not_archived_has_no_result() -> None:
+    ticket = Subject(ticket="T")
+
+    assert ask(Archive("ACCEPTED"), ticket) == "T"
+    for status in (202, 404):
+        assert ask(Archive(ArchiveApiError(status)), ticket) is None
+    with pytest.raises(ArchiveApiError):
+        ask(Archive(ArchiveApiError(410)), ticket)
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes", "found"),
+    [("archived", 1, "T"), ("archived", -1, None), ("incomplete", 1, None), ("received", None, None)],
+)
+def test_customers_result_is_of_a_ticket_archived_since_the_start(
+    state: str, minutes: int | None, found: str | None
+) -> None:
+    archived_at = None if minutes is None else SINCE + timedelta(minutes=minutes)
+    listed = [SimpleNamespace(ticket="T", state=state, archived_at=archived_at)]
+
+    assert ask(Archive("ACCEPTED", listed), Subject(customer="C")) == found
+
+
+@pytest.mark.parametrize("code", [None, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
+@pytest.mark.parametrize("superseded", [False, True])
+def test_token_is_used_once_and_deleted_unless_another_execution_waits(code: str | None, superseded: bool) -> None:
+    """AWS responds with TaskTimedOut or TaskDoesNotExist, the emulator only with the latter."""
+    session = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
+    dynamodb, step_functions = session.client("dynamodb"), session.client("stepfunctions")
+    result = Result(ticket="T", version="v1", outcome="ACCEPTED", complete=True)
+    with Stubber(dynamodb) as table, Stubber(step_functions) as machine:
+        if code:
+            machine.add_client_error("send_task_success", code)
+        else:
+            given = {"taskToken": "token", "output": result.model_dump_json()}
+            machine.add_response("send_task_success", {}, given)
+        if superseded:
+            table.add_client_error("delete_item", "ConditionalCheckFailedException")
+        else:
+            table.add_response("delete_item", {})
+
+        assert Tokens(dynamodb, step_functions, "tokens").resume(Subject(ticket="T"), "token", result) is (code is None)
+        table.assert_no_pending_responses()
+        machine.assert_no_pending_responses()
