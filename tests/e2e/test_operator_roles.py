@@ -82,7 +82,7 @@ def it(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """The tickets and resources that commands and calls name."""
     made = stack.vendor("tickets", count=3, start=FIRST)
     archived, erased, incomplete = (str(each["ticket"]) for each in made)
-    stack.vendor("script", fault="not_ready", endpoint="details", ticket=incomplete, times=1000)
+    stack.vendor("script", fault="unavailable", endpoint="images", ticket=incomplete, type="DOCUMENT", times=None)
     for ticket in (archived, erased, incomplete):
         assert stack.post(ticket) == 202
     for ticket in (archived, erased):
