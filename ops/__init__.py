@@ -8,5 +8,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-if str(ROOT / "layers") not in sys.path:
-    sys.path.append(str(ROOT / "layers"))  # the functions' shared layer, used from where it lies
+for _folder in ("layers", "clients/python"):  # the functions' shared layer and the API's client
+    if str(ROOT / _folder) not in sys.path:
+        sys.path.append(str(ROOT / _folder))

@@ -1,22 +1,20 @@
 """Check an installation from the outside: what a deployment needs, and what stops webhooks or tickets."""
 
-import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import requests
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 
 from ops import test_webhook
 from ops.errors import Failure, explain
 from ops.stack import Stack
 from ops.test_webhook import request_credentials, vendor_credential, webhook_secrets
 from ticket_archive.errors import ArchiveError
+from ticket_archive_client import ArchiveApiError, CorruptDownload, TicketArchive
 
-_TIMEOUTS = (5, 30)  # seconds to connect and to read
+_TIMEOUT = 30  # seconds
 _ROUND_TRIP_SECONDS = 120
 
 WITH_A_TICKET = "`doctor --ticket TICKET`, with a ticket that the vendor knows, shows"
@@ -149,20 +147,16 @@ def _round_trip(stack: Stack, ticket: str) -> tuple[bool, str]:
 
 
 def _presigned_url(stack: Stack, ticket: str) -> tuple[bool, str]:
-    verify = stack.account.ca_bundle or True
-    url = stack.webhook_url.removesuffix("/webhooks/tickets") + f"/tickets/{ticket}/images"
-    request = AWSRequest("GET", url, headers={"Accept": "application/json"})
-    session = stack.account.session
-    credentials: Any = session.get_credentials()  # there are some: they have read the table
-    SigV4Auth(credentials, "execute-api", session.region_name).add_auth(request)
-    headers = dict(request.headers.items())
-    answer = requests.get(url, headers=headers, timeout=_TIMEOUTS, allow_redirects=False, verify=verify)
-    if answer.status_code != 200:
-        return False, f"the API answered {answer.status_code}"
-    images = answer.json()["images"]
-    if not images:
-        return False, "the ticket has no image; try another one"
-    image = requests.get(images[0]["url"], timeout=_TIMEOUTS, allow_redirects=False, verify=verify)
-    if hashlib.sha256(image.content).hexdigest() != images[0]["sha256"]:
-        return False, f"S3 answered {image.status_code}, and not with the image"
-    return True, f"{len(image.content):,} bytes, as archived"
+    http = requests.Session()
+    http.verify = stack.account.ca_bundle or True
+    url = stack.webhook_url.removesuffix("/webhooks/tickets")
+    with TicketArchive(url, stack.account.session, http=http, timeout=_TIMEOUT) as archive:
+        try:
+            images = archive.images(ticket)
+            if not images:
+                return False, "the ticket has no image; try another one"
+            return True, f"{len(archive.download(images[0])):,} bytes, as archived"
+        except ArchiveApiError as error:
+            return False, f"the API or S3 answered {error}"
+        except CorruptDownload:
+            return False, "S3 answered with other bytes than those archived"

@@ -213,21 +213,24 @@ def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
     monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: item)
     sent: list[tuple[str, Any]] = []
 
-    def get(url: str, **given: Any) -> requests.Response:
+    def get(_: requests.Session, url: str, **given: Any) -> requests.Response:
         sent.append((url, given.get("headers")))
         answer = requests.Response()
         answer.status_code = statuses[len(sent) - 1]
-        listed = {"images": [{"url": "https://bucket.test/signed", "sha256": hashlib.sha256(JPEG).hexdigest()}]}
+        described = {"type": "DOCUMENT", "index": 0, "bytes": len(JPEG), "content_type": "image/jpeg"}
+        until = {"expires_at": "2026-01-01T00:00:00Z", "content_disposition": "attachment"}
+        signed = {"url": "https://bucket.test/signed", **until}
+        listed = {"images": [{**described, **signed, "sha256": hashlib.sha256(JPEG).hexdigest()}]}
         answer._content = image if len(sent) == 2 else json.dumps(listed).encode()
         return answer
 
-    monkeypatch.setattr(requests, "get", get)
+    monkeypatch.setattr(requests.Session, "get", get)
     found = healthy.json("doctor", "--ticket", "t1", exit_code=1 if failed else 0)
 
     assert [check["name"] for check in found["checks"] if not check["ok"]] == failed
     assert "webhook round trip" in {check["name"] for check in found["checks"]}
     assert [url for url, _ in sent] == [
-        "https://archive.test/v1/tickets/t1/images", "https://bucket.test/signed"
+        "https://archive.test/v1/tickets/t1/images?type=ALL&disposition=attachment", "https://bucket.test/signed"
     ][: len(sent)]  # fmt: skip
     assert "AKIDEXAMPLE" in sent[0][1]["Authorization"]
     assert [headers for _, headers in sent[1:]] == [None] * len(sent[1:])
@@ -238,7 +241,7 @@ def test_doctor_says_when_a_ticket_is_not_archived(
     healthy: CliHarness, posted: list[dict[str, Any]], session: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: None)
-    monkeypatch.setattr(requests, "get", lambda *_, **__: posted[0]["unexpected"])
+    monkeypatch.setattr(requests.Session, "get", lambda *_, **__: posted[0]["unexpected"])
 
     found = healthy.json("doctor", "--ticket", "t1", exit_code=1)
 
