@@ -8,10 +8,12 @@ import copy
 import io
 import json
 import os
+import re
 import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +32,9 @@ from tests.unit.test_upgrades import RECORD, replacing
 pytestmark = pytest.mark.stack
 
 STACK = "organization"
-CODE = "code"
+CODE = "aws-sam-cli-managed-default-samclisourcebucket"
+POLICY = ROOT / "examples" / "policies" / "deployment" / "deployer.json"
+PLACES = {"ACCOUNT": "000000000000", "REGION": emulator.REGION, "STACK": STACK}
 ORIGIN = "https://review.example.com"
 ORGANIZATION = {
     "PermissionsBoundaryArn": "arn:aws:iam::000000000000:policy/boundary",
@@ -49,10 +53,18 @@ Change = dict[str, Any]
 
 
 class Cloud:
-    """An emulated account with one stack of the template; its functions have no code."""
+    """An emulated account with one stack, which a principal with the deployer's policy deploys, without code."""
 
     def __init__(self, user: Account) -> None:
         self.user = user
+        iam = self.client("iam")
+        policy = POLICY.read_text(encoding="utf-8")
+        for placeholder, value in PLACES.items():
+            policy = re.sub(rf"\b{placeholder}\b", value, policy)
+        iam.create_user(UserName="deployer")
+        iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="deployer")["AccessKey"]
+        self.deployer = replace(user, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
         with io.BytesIO() as file:
             with zipfile.ZipFile(file, "w") as archive:
                 archive.writestr("empty.py", "")
@@ -68,7 +80,7 @@ class Cloud:
 
     @cached_property
     def cloudformation(self) -> Any:
-        return self.client("cloudformation")
+        return self.deployer.session().client("cloudformation", endpoint_url=self.user.endpoint_url)
 
     def template(self, parameters: dict[str, str], code: dict[str, str]) -> Template:
         """Return the template as `sam deploy` would upload it; `code` names other code than the functions' first."""
@@ -82,11 +94,12 @@ class Cloud:
         return deploy._supported(template)
 
     def change_set(self, template: Template, parameters: dict[str, str], kind: str, tags: list[Any]) -> str:
-        """Create a change set; return its ARN."""
+        """Create a change set; return its name."""
+        name = f"c{uuid4().hex}"
         self.s3.put_object(Bucket=CODE, Key="template.json", Body=json.dumps(template).encode())
-        made = self.cloudformation.create_change_set(
+        self.cloudformation.create_change_set(
             StackName=STACK,
-            ChangeSetName=f"c{uuid4().hex}",
+            ChangeSetName=name,
             ChangeSetType=kind,
             TemplateURL=f"{self.user.endpoint_url}/{CODE}/template.json",
             Parameters=[{"ParameterKey": each, "ParameterValue": value} for each, value in parameters.items()],
@@ -94,8 +107,8 @@ class Cloud:
             Tags=tags,
         )
         waiter = self.cloudformation.get_waiter("change_set_create_complete")
-        waiter.wait(ChangeSetName=made["Id"], WaiterConfig={"Delay": 1})
-        return cast("str", made["Id"])
+        waiter.wait(StackName=STACK, ChangeSetName=name, WaiterConfig={"Delay": 1})
+        return name
 
     def deploy(self, kind: str, *, broken: bool = False, **changed: str) -> str:
         """Deploy or update; return the stack's status. `broken` adds a resource that fails after all others."""
@@ -105,7 +118,8 @@ class Cloud:
             refused = {"AliasName": "alias/aws/refused", "TargetKeyId": {"Ref": "Key"}}
             last = [*RECORD, "IngestFunction", "RetrievalFunction"]
             template["Resources"]["Broken"] = {"Type": "AWS::KMS::Alias", "DependsOn": last, "Properties": refused}
-        self.cloudformation.execute_change_set(ChangeSetName=self.change_set(template, parameters, kind, []))
+        name = self.change_set(template, parameters, kind, [])
+        self.cloudformation.execute_change_set(StackName=STACK, ChangeSetName=name)
         while (status := self.described["StackStatus"]).endswith("IN_PROGRESS"):
             time.sleep(0.2)
         return cast("str", status)
@@ -237,9 +251,9 @@ def changes(cloud: Cloud, name: str) -> list[Change]:
     given = ORGANIZATION | parameters
     tags = [{"Key": "cost-center", "Value": "identity"}] if name == "tag" else []
     made = cloud.change_set(cloud.template(given, code), given, "UPDATE", tags)
-    pages = cloud.cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=made)
+    pages = cloud.cloudformation.get_paginator("describe_change_set").paginate(StackName=STACK, ChangeSetName=made)
     found = [each["ResourceChange"] for page in pages for each in page["Changes"]]
-    cloud.cloudformation.delete_change_set(ChangeSetName=made)
+    cloud.cloudformation.delete_change_set(StackName=STACK, ChangeSetName=made)
     return found
 
 
