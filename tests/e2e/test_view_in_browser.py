@@ -18,6 +18,7 @@ from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.keys import unrecognized_key
+from ticket_archive.models import ImageType, TypeState
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
 
@@ -33,7 +34,7 @@ def jpeg(colour: str) -> bytes:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A ticket of two versions with good images, a broken one, a missing one, a PDF and an unrecognized body."""
+    """A ticket of two versions: good images, a broken one, a lost one, a PDF, an unrecognized body, a missing part."""
     details = {"user": {"fullname": "AMINA", "native_fields": {"fullname": NAME}, "note": "<script>alert(1)</script>"}}
     stack = FakeStack()
     item = stack.add_ticket(
@@ -46,7 +47,9 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     kept = {"type": "DOCUMENT", "key": "", "sha256": digest, "bytes": len(HTML)}
     stack.put(unrecognized_key("t1", digest), HTML)
     pdf = replace(item.images[0], index=9, content_type="application/pdf")
-    item = replace(item, images=(*item.images, pdf), attributes={**item.attributes, "unrecognized": [kept]})
+    attributes = {**item.attributes, "unrecognized": [kept], "missing": {"DOCUMENT_PORTRAIT": "503"}}
+    types = {**item.types, ImageType.DOCUMENT_PORTRAIT: TypeState.FAILED}
+    item = replace(item, images=(*item.images, pdf), types=types, attributes=attributes)
     manifests: list[dict[str, Any]] = [
         {"version": version, "archived_at": "2026-01-31T12:00:00Z", "outcome": outcome, "images": []}
         for version, outcome in ((item.version, "ACCEPTED"), ("b" * 64, "REJECTED"))
@@ -75,6 +78,13 @@ def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
     ]
     assert browser.js(loaded) == 2
     assert browser.complaints == [], "the page's own policy lets the page work, and nothing else was tried"
+
+
+def test_what_is_missing_stands_under_its_heading_with_the_reason(browser: Browser) -> None:
+    missing = "[...document.querySelectorAll('h2')].map(h => [h.textContent, h.nextElementSibling?.textContent])"
+
+    assert ["Document portrait", "Could not be fetched: 503."] in browser.js(missing)
+    assert ["Document signature", "The ticket has none."] in browser.js(missing)
 
 
 def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> None:
