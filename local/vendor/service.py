@@ -100,6 +100,7 @@ class Service:
         self.tokens = tokens
         self.base_url = ""
         self.image_base: str | None = None
+        self._url_key = credential.secret.encode()  # URLs outlive a rotation of the credential
         self._body_limit = body_limit
         self._lock = threading.Lock()
         self._clock = clock
@@ -241,7 +242,7 @@ class Service:
         return self._pictures(ticket, kind)[at]
 
     def _signature(self, digest: str) -> str:
-        return hmac.digest(self.credential.secret.encode(), digest.encode(), sha256).hex()
+        return hmac.digest(self._url_key, digest.encode(), sha256).hex()
 
 
 def _name(ticket: Ticket, kind: ImageType) -> object:

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from local.account import ALIAS, outputs
+from local.stack import SEED
+from local.vendor import webhooks
+from local.vendor.tickets import DetailsForm, Tickets
+from local.vendor.webhooks import Form
 from tests.support import load, runbooks
 from tests.support.queues import messages
 from tests.support.runbooks import QUERIES, Line, Shell, commands, finds
@@ -72,9 +76,23 @@ class Night:
         return outputs(self.stack.at.account, self.stack.at.stack_name)
 
     def tickets(self, count: int) -> list[str]:
-        """Return tickets of the vendor that no test used, with small pictures."""
-        self._next += count
-        return load.tickets(self.stack, count, self._next - count)
+        """Return tickets of the vendor that no test used, with a small picture of every type: they settle at once."""
+        found: list[str] = []
+        while len(found) < count:
+            [ticket] = self.stack.vendor("tickets", count=1, start=self._next)
+            self._next += 1
+            if all(ticket["images"].values()) and ticket["details"] == DetailsForm.PLAIN:
+                sizes = {kind: [load.PICTURE_BYTES] for kind in ticket["images"]}
+                self.stack.vendor("state", ticket=ticket["ticket"], sizes=sizes, unusable={})
+                found.append(ticket["ticket"])
+        return found
+
+    def post(self, *tickets: str, form: Form = Form.COMPLETED, secret: str | None = None) -> None:
+        """Post the tickets' events as a vendor does that tries again until they are accepted."""
+        secret, known = secret or self.stack.at.webhook_secret, Tickets(SEED)
+        events = (webhooks.event(form, known.get(ticket)) for ticket in tickets)
+        sent = [load.WebhookRequest(webhooks.encrypted(event, secret)) for event in events]
+        assert load.Sender(self.stack).post(sent) == []
 
     def item(self, ticket: str) -> Mapping[str, Any]:
         key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
@@ -95,10 +113,17 @@ class Night:
     def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 60) -> None:
         """Wait until the tickets' items have these attributes."""
 
-        def look() -> bool | None:
-            return all(each.items() <= self.item(ticket).items() for ticket, each in wanted.items()) or None
+        def others() -> list[tuple[str, object]]:
+            items = {ticket: self.item(ticket) for ticket in wanted}
+            return [
+                (ticket, {name: items[ticket].get(name) for name in (*each, "last_error")})
+                for ticket, each in wanted.items()
+                if not each.items() <= items[ticket].items()
+            ]
 
-        eventually(look, str(wanted), seconds)
+        with suppress(AssertionError):
+            eventually(lambda: None if others() else True, "the tickets", seconds)
+        assert (left := others()) == [], left
 
     def archived(self, *tickets: str, **attributes: object) -> None:
         self.until({ticket: {"state": "archived", **attributes} for ticket in tickets})
@@ -131,14 +156,16 @@ class Night:
 
     @contextmanager
     def secrets_restored(self) -> Iterator[None]:
-        """Both secrets are in the end what they were."""
+        """Both secrets are in the end what they were, and so is the vendor's side of them."""
         arns = [self.outputs[name] for name in ("WebhookSecretArn", "VendorCredentialArn")]
         before = {arn: self.stack.secrets.get_secret_value(SecretId=arn)["SecretString"] for arn in arns}
         try:
             yield
         finally:
             for arn, text in before.items():
-                self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
+                for _ in ("AWSCURRENT", "AWSPREVIOUS"):
+                    self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
+            self.stack.vendor("change_credential", **json.loads(before[self.outputs["VendorCredentialArn"]]))
             self.new_processes()
 
     @contextmanager
@@ -267,7 +294,7 @@ class Night:
 
         with suppress(AssertionError):
             eventually(lambda: None if quiet() else True, "the metrics", 30)
-        assert quiet() == []
+        assert (left := quiet()) == [], left
         datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])
         shown = re.sub(r"\s", "", self.type("./ticket-archive doctor", exit_codes=(1,)))
