@@ -5,6 +5,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -485,6 +486,23 @@ def test_repr_and_errors_show_no_secret(vendor: Vendor) -> None:
     shown = f"{raised.value!r} {vendor.credentials.current!r} {vendor.api!r} {vars(raised.value)}"
     assert "token-" not in shown
     assert "'secret'" not in shown
+
+
+def test_one_response_at_a_time_is_parsed(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsing, most = 0, 0
+
+    def parse(*_: object) -> list[InlineFile]:
+        nonlocal parsing, most
+        parsing += 1
+        most = max(most, parsing)
+        time.sleep(0.01)
+        parsing -= 1
+        return []
+
+    monkeypatch.setattr(client, "parse_files", parse)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: vendor.files(), range(4)))
+    assert most == 1
 
 
 def test_limit_is_above_that_of_api_gateway() -> None:
