@@ -12,7 +12,7 @@ from rich.console import Console
 
 from local import STATE, stack
 from local.errors import AlreadyUp, LocalStackError
-from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
+from local.sam import EVENTS, SETTINGS, WARM, SamLocal, event_file, install_debugger
 from local.terminal import Steps, recorder, save_svg
 from local.vendor.credential import Credential
 
@@ -119,13 +119,13 @@ def debug(
 @sam_app.command(context_settings=EXTRA)
 def api(context: typer.Context) -> None:
     """Serve the API's routes on 127.0.0.1:3000."""
-    raise typer.Exit(_sam().run("start-api", "--warm-containers", "LAZY", *context.args))
+    raise typer.Exit(_sam().run("start-api", *WARM, *context.args))
 
 
 @sam_app.command("lambda", context_settings=EXTRA)
 def lambda_(context: typer.Context) -> None:
     """Serve Lambda's API on 127.0.0.1:3001."""
-    raise typer.Exit(_sam().run("start-lambda", "--warm-containers", "LAZY", *context.args))
+    raise typer.Exit(_sam().run("start-lambda", *WARM, *context.args))
 
 
 @sam_app.command()

@@ -31,6 +31,9 @@ INGEST, RETRIEVAL = "IngestFunction", "RetrievalFunction"
 SERVERS = {"start-api": 3000, "start-lambda": 3001}
 """Subcommands of `sam local` that serve, and their default ports."""
 
+WARM = ("--warm-containers", "EAGER")
+"""Start the containers before a server listens, so that its first response takes less than a second."""
+
 READY_SECONDS = 120.0
 STOP_SECONDS = 60.0
 DEBUGPY = "debugpy==1.8.17"
@@ -125,7 +128,7 @@ class SamLocal:
         port = free_port()
         with log.open("wb") as file:
             process = self.start(
-                command, "--port", str(port), "--warm-containers", "LAZY", *more,
+                command, "--port", str(port), *WARM, *more,
                 stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         with _stopped_at_the_end(process):
