@@ -4,11 +4,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -99,28 +96,6 @@ def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, ops: Ops, tmp_path
     assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
 
 
-def test_quarantined_webhooks_are_redriven_once_the_secret_is_corrected(stack: LocalStack, ops: Ops) -> None:
-    # GIVEN webhooks under a secret that the stack does not have, and junk beside them
-    ticket, secret, before = stack.ticket(FIRST + 1), uuid4().hex, len(_listed(ops))
-    form = {"url": stack.at.webhook_url, "ca_bundle": stack.at.ca_bundle, "form": "completed"}
-    stack.vendor("webhook", ticket=ticket, secret=secret, **form)
-    stack.vendor("webhook", ticket=ticket, secret=uuid4().hex, **form)
-    listed = eventually(lambda: found if len(found := _listed(ops)) >= before + 2 else None, "both quarantined")
-    assert "undecipherable" in {message["reason"] for message in listed}
-
-    # WHEN the secret is entered, and they are redriven
-    with _live_secret(stack, secret):
-        moved = ops("redrive", "quarantine", "--reason", "undecipherable")
-
-        # THEN the ticket is archived, what still cannot be read is back in quarantine, once, and what was on its way
-        # during the rotation is archived too
-        assert {message["outcome"] for message in moved["messages"]} == {"moved"}
-        archived(ops, ticket)
-        assert stack.post(stack.ticket(FIRST + 6)) == 202, "encrypted with the previous secret"
-        archived(ops, stack.ticket(FIRST + 6))
-        eventually(lambda: True if len(_listed(ops)) == len(listed) - 1 else None, "the junk back in quarantine")
-
-
 def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(stack: LocalStack, ops: Ops) -> None:
     first, second = stack.ticket(FIRST + 2), stack.ticket(FIRST + 3)
     for ticket in (first, second):
@@ -169,35 +144,10 @@ def test_access_denied_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None
     assert done.stderr.count("\n") == 1
 
 
-def _listed(ops: Ops) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = ops("redrive", "quarantine", "--dry-run")["messages"]
-    return found
-
-
 def _worked_on(stack: LocalStack, ticket: str, result: str) -> int:
     """How many messages about the ticket ended like that. The queue itself is shared with other tests' tickets."""
     lines = {line for line in stack.emulator_log.splitlines() if "message processed" in line and f'"{ticket}"' in line}
     return sum(f'"result":"{result}"' in line for line in lines)
-
-
-@contextmanager
-def _live_secret(stack: LocalStack, secret: str) -> Iterator[None]:
-    """`secret` as the webhooks' current one. The one before stays live, as in a rotation, so no neighbour notices."""
-    [described] = stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    functions = stack.functions.list_functions()["Functions"]
-
-    def enter(value: str) -> None:
-        text = json.dumps({"secret": value})
-        stack.secrets.put_secret_value(SecretId=outputs["WebhookSecretArn"], SecretString=text)
-        for function in functions:  # new processes have not read the secrets yet
-            stack.overwrite(function["FunctionName"])
-
-    enter(secret)
-    try:
-        yield
-    finally:
-        enter(stack.at.webhook_secret)
 
 
 def test_a_customers_tickets_are_exported_held_and_erased(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
