@@ -1,9 +1,6 @@
 import json
-import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -13,7 +10,6 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from local.vendor import Simulator, State, Ticket, Tickets
 from local.vendor.tickets import Outcome
 from local.vendor.webhooks import IV_HEADER, Form, encrypted, event, plaintext
-from tests.unit.local.vendor.client import control
 
 SECRET = "0123456789abcdefghijklmnopqrstuv"
 TICKETS = Tickets(seed=3)
@@ -68,55 +64,28 @@ def test_an_iv_is_never_used_twice() -> None:
     assert len({encrypted({}, SECRET).headers[IV_HEADER] for _ in range(50)}) == 50
 
 
-class _Endpoint(HTTPServer):
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _EndpointHandler)
-        self.received: list[tuple[dict[str, str], bytes]] = []
+def test_webhook_is_posted_with_headers_and_credentials(vendor: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[requests.PreparedRequest] = []
 
+    def accept(_: requests.Session, request: requests.PreparedRequest, **given: Any) -> requests.Response:
+        assert given["allow_redirects"] is False
+        sent.append(request)
+        response = requests.Response()
+        response.status_code = 202
+        return response
 
-class _EndpointHandler(BaseHTTPRequestHandler):
-    server: _Endpoint
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-        pass
-
-
-@pytest.fixture
-def endpoint() -> Iterator[_Endpoint]:
-    """A customer's webhook endpoint."""
-    with _Endpoint() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-def test_webhook_is_posted_with_headers_and_credentials(vendor: Simulator, endpoint: _Endpoint) -> None:
+    monkeypatch.setattr(requests.Session, "send", accept)
     [ticket] = vendor.ids(1)
-    url = f"http://127.0.0.1:{endpoint.server_port}/webhooks/tickets"
-    given = {"headers": {"x-shared": "word"}, "basic": ["name", "pass"]}
-    assert control(vendor, "webhook", ticket=ticket, url=url, secret=SECRET, **given) == 202
+    url = "https://archive.test/v1/webhooks/tickets"
+    assert vendor.webhook(ticket, url, secret=SECRET, headers={"x-shared": "word"}, basic=["name", "pass"]) == 202
     assert vendor.webhook(ticket, url, "invitation") == 202
-    [(encrypted_headers, body), (plaintext_headers, plaintext_body)] = endpoint.received
-    assert (
-        encrypted_headers.items()
-        >= {
-            "content-type": "text/plain",
-            "x-shared": "word",
-            "authorization": "Basic " + b64encode(b"name:pass").decode(),
-        }.items()
-    )
-    assert decrypt(body, encrypted_headers[IV_HEADER])["ticket"] == ticket
-    assert plaintext_headers["content-type"] == "application/json"
-    assert json.loads(plaintext_body)["invitation_state"] == "COMPLETED"
+    sealed, plain = sent
+    assert (sealed.method, sealed.url, sealed.headers["Content-Type"]) == ("POST", url, "text/plain")
+    assert sealed.headers["x-shared"] == "word"
+    assert sealed.headers["Authorization"] == "Basic " + b64encode(b"name:pass").decode()
+    assert decrypt(cast("bytes", sealed.body), sealed.headers[IV_HEADER])["ticket"] == ticket
+    assert plain.headers["Content-Type"] == "application/json"
+    assert json.loads(plain.body or "")["invitation_state"] == "COMPLETED"
 
 
 def test_an_unreachable_url_is_502(vendor: Simulator) -> None:
