@@ -11,7 +11,7 @@ from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import Placement
-from ticket_archive.errors import UnrecognizedResponse
+from ticket_archive.errors import RetryableError, UnrecognizedResponse
 from ticket_archive.manifest import state_of, version_of
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 from ticket_archive.table import TicketItem
@@ -40,7 +40,7 @@ def settlement_of(
         }
     observed = {part: fetched.observed.get(part, Observation(TypeState.STORED)) for part in (DETAILS, *image_types)}
     if request.recheck and attempt.kept is not None:
-        observed = {part: _rechecked(part, observed[part], attempt.kept) for part in observed}
+        observed |= {part: _before(part, attempt.kept) for part in fetched.observed if _failed(fetched, part)}
         at_once |= observed.keys()
     return settle(observed, item.pending, attempt.now, settle_time, at_once)
 
@@ -135,10 +135,12 @@ def causes_of(item: TicketItem, fetched: Fetched) -> frozenset[str]:
     )
 
 
-def _rechecked(part: str, observation: Observation, kept: TicketItem) -> Observation:
-    """A recheck that fails leaves the part as it is."""
-    if observation.state is not TypeState.FAILED:
-        return observation
+def _failed(fetched: Fetched, part: str) -> bool:
+    """Return whether a part's answer is an error. A recheck leaves the part as it is then: nothing waits to settle."""
+    return fetched.observed[part].state is TypeState.FAILED or isinstance(fetched.errors.get(part), RetryableError)
+
+
+def _before(part: str, kept: TicketItem) -> Observation:
     if part == DETAILS:
         return Observation(TypeState.STORED if kept.details_sha256 else TypeState.FAILED)
     return Observation(kept.types.get(ImageType(part), TypeState.FAILED))
@@ -149,7 +151,7 @@ def _is_as_before(attempt: Attempt, kept: TicketItem, fetched: Fetched, part: st
     state = fetched.observed[part].state
     again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in kept.unrecognized)
     images = [[image for image in each.images if image.type == part] for each in (kept, fetched)]
-    return attempt.request.recheck and (state is TypeState.FAILED or (again and images[0] == images[1]))
+    return attempt.request.recheck and (_failed(fetched, part) or (again and images[0] == images[1]))
 
 
 def _missing(fetched: Fetched, settlement: Settlement) -> dict[str, str]:

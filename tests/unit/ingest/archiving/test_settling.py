@@ -30,6 +30,7 @@ from tests.support.fakes import details, picture
 from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
+    InvalidVendorResponse,
     RecentlyFetched,
     RetryableError,
     TicketIncomplete,
@@ -251,11 +252,22 @@ class TestEnds:
         assert harness.table[TICKET].state is TicketState.ARCHIVED
         harness.check()
 
-    def test_a_recheck_that_fails_changes_nothing(self) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            VendorUnavailable("503"),
+            VendorUnavailable("500", b'{"code": 500}'),
+            VendorAuthError("403", b"<p>"),
+            InvalidVendorResponse("400"),
+        ],
+    )
+    @pytest.mark.parametrize("part", ["details", SELFIES])
+    def test_a_recheck_that_fails_changes_nothing(self, part: str, error: RetryableError) -> None:
+        """It is asked once, so that its error would be taken without the settle time."""
         harness = ArchiveHarness()
-        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.has("", images={DOCUMENT: [picture("d")]})
         harness.deliver(event())
-        harness.vendor.next(SELFIES, VendorUnavailable("503"))
+        harness.vendor.next(part, error)
         assert harness.run(request(recheck=True)) is Result.UNCHANGED
 
 
