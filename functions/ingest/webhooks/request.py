@@ -46,9 +46,8 @@ def parse_request(
         raise Rejected(HTTPStatus.BAD_REQUEST)
     if len(body) > BODY_MAX:
         raise Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return Webhook(
-        body=body, iv=headers.get(IV_HEADER), content_type=headers.get("content-type"), received_at=received_at
-    )
+    iv, content_type = (_text(headers.get(name)) for name in (IV_HEADER, "content-type"))
+    return Webhook(body=body, iv=iv, content_type=content_type, received_at=received_at)
 
 
 def accepted() -> dict[str, Any]:
@@ -82,13 +81,13 @@ def _headers(event: Mapping[str, Any]) -> dict[str, str]:
     single = {name: [value] for name, value in (event.get("headers") or {}).items()}
     found: dict[str, list[str]] = {}
     for name, values in (event.get("multiValueHeaders") or single).items():
-        found.setdefault(name.lower(), []).extend(_text(value) for value in values or ())
+        found.setdefault(name.lower(), []).extend(value or "" for value in values or ())
     return {name: ",".join(values) for name, values in found.items()}
 
 
-def _text(value: str | None) -> str:
+def _text(value: str | None) -> str | None:
     """Replace lone surrogates, which no JSON message can hold."""
-    return (value or "").encode("utf-8", "replace").decode()
+    return value if value is None else value.encode("utf-8", "replace").decode()
 
 
 def _body(event: Mapping[str, Any]) -> bytes:
@@ -104,4 +103,4 @@ def _body(event: Mapping[str, Any]) -> bytes:
 def _carries(headers: Mapping[str, str], credentials: WebhookCredentials) -> bool:
     """Compare in constant time."""
     given, expected = headers.get(credentials.header, ""), credentials.value.get_secret_value()
-    return hmac.compare_digest(given.encode(), expected.encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8", "surrogatepass"))
