@@ -1,0 +1,242 @@
+"""A day of 200 tickets on which everything happens, and its privacy requests, with the document's commands alone."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any
+
+import pytest
+
+from local.vendor.webhooks import Form
+from tests.operations.night import NEW_SECRET, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL, Night
+from tests.support.consistency_checks import ConsistencyChecks
+from tests.support.load import personal_data, spelt
+from tests.support.queues import dead_letters_after, messages
+from tests.support.runbooks import TEXT, commands
+from tests.support.waiting import eventually
+from ticket_archive.messages import ticket_message
+
+pytestmark = pytest.mark.stack
+
+
+def documented(command: str) -> str:
+    """Return a command without what an operator fills in: the reason, the code, the seconds to wait."""
+    command = re.sub(r" --drain-seconds \d+", "", command)
+    return re.sub(r"(--reason|--reason-code|--discard|--case|--customer) \S+", r"\1 …", command)
+
+
+DOCUMENTED = {documented(command) for command in commands(TEXT)}
+
+
+def type_all(night: Night, *script: str, **placeholders: str) -> str:
+    """Type an operator's script; every command is the document's."""
+    assert {documented(command) for command in script} <= DOCUMENTED
+    exit_codes = (0, 1)  # of `doctor`, and of an erasure that leaves a held ticket alone
+    return "\n".join(night.type(command, exit_codes, **placeholders) for command in script)
+
+
+def give(night: Night, *tickets: str) -> None:
+    """Write the file of ids that commands read."""
+    (night.shell.folder / "tickets.txt").write_text("\n".join(tickets))
+
+
+def queue(night: Night, bodies: Sequence[str]) -> None:
+    for start in range(0, len(bodies), 10):
+        batch = enumerate(bodies[start : start + 10])
+        entries: Any = [{"Id": str(place), "MessageBody": body} for place, body in batch]
+        night.stack.sqs.send_message_batch(QueueUrl=night.stack.at.queue_url, Entries=entries)
+
+
+def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
+    stack, queues = night.stack, ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
+    before = [night.depth(queue) for queue in queues]
+    given = iter(night.tickets(190))
+    plain, lost, rotated, down, missing, odd, hinted = (
+        [next(given) for _ in range(count)] for count in (84, 40, 20, 30, 3, 3, 10)
+    )
+    unknown = [f"typing-error-{number}" for number in range(10)]
+    poison = [json.dumps({"poison": number}) for number in range(10)]
+
+    # GIVEN a vendor that is down for some tickets, has no document of five and an error page of five, and a new secret
+    for ticket in down:
+        stack.vendor("script", fault="unavailable", endpoint="details", ticket=ticket, times=3)
+    for ticket in missing:
+        stack.vendor("script", fault="unavailable", endpoint="images", ticket=ticket, type="DOCUMENT", times=None)
+    for ticket in odd:
+        stack.vendor("state", ticket=ticket, unusable={"DOCUMENT": "HTML"})
+    with night.secrets_restored():
+        with dead_letters_after(stack, 1):
+            queue(night, [*map(ticket_message, [*odd, *missing, *down, *plain, *unknown]), *poison])
+            night.post(*rotated, secret=NEW_SECRET)
+            night.post(*hinted, form=Form.EXPIRED)
+            count = len(missing) + len(down) + len(unknown)
+            eventually(lambda: night.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 60)
+            eventually(lambda: night.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 60)
+
+        # WHEN the operator works
+        shown = type_all(
+            night,
+            "./ticket-archive doctor",
+            "./ticket-archive redrive dead-letters --dry-run",
+            "./ticket-archive redrive quarantine --dry-run",
+            ROTATE_WEBHOOK_SECRET,
+        )
+        reasons = {"ticket_not_found", "vendor_unavailable", "undecipherable", "message_malformed"}
+        assert {reason for reason in reasons if reason not in shown} == set(), shown
+        night.new_processes()  # instead of six minutes
+        type_all(
+            night,
+            "./ticket-archive redrive quarantine --reason undecipherable",
+            "./ticket-archive redrive quarantine --reason message_malformed --discard JUNK",
+            "./ticket-archive redrive dead-letters --reason ticket_not_found --discard TYPING",
+            "./ticket-archive list --state incomplete",
+        )
+        for ticket in (*missing, *odd):
+            type_all(night, "./ticket-archive settle TICKET", TICKET=ticket)
+        night.archived(*missing, *odd, complete=False)
+        give(night, *lost)
+        type_all(
+            night,
+            "./ticket-archive redrive dead-letters --reason archived --discard CASE-17",
+            "./ticket-archive redrive dead-letters",
+            "./ticket-archive backfill --file tickets.txt",
+        )
+        night.archived(*plain, *lost, *rotated, *down, *hinted, complete=True)
+
+    # THEN every customer has what the vendor has, and nothing is left over
+    checks = ConsistencyChecks(stack)
+    assert {ticket: found for ticket in (*rotated, *down, *odd) if (found := checks.differences(ticket))} == {}
+    assert [night.item(ticket) for ticket in unknown if night.item(ticket).get("state") == "archived"] == []
+    assert [night.depth(queue) for queue in queues] == before
+
+    # AND a hundred of them are erased within minutes, but not those that a court asks for
+    held, erased = hinted[:3], [*plain, *lost[:16]]
+    give(night, *held)
+    type_all(night, "./ticket-archive hold --file tickets.txt --case CASE-17 --drain-seconds 1")
+    give(night, *held, *erased)
+    began = time.monotonic()
+    shown = type_all(night, "./ticket-archive erase --file tickets.txt --yes --drain-seconds 1")
+    seconds = time.monotonic() - began
+    assert all(ticket in shown.partition("legal hold")[2] for ticket in held)
+    assert {night.item(ticket)["state"] for ticket in erased} == {"erased"}
+    assert {night.item(ticket)["state"] for ticket in held} == {"archived"}
+    assert len(erased) == 100
+    assert seconds < 60, "100 erasures take minutes on AWS, without the 70 s of waiting"
+    print(f"\n{len(erased)} erasures: {seconds:.1f} s")  # noqa: T201
+
+
+def test_an_erasure_leaves_nothing_of_the_person(night: Night) -> None:
+    stack = night.stack
+    [ticket] = night.tickets(1)
+    first = stack.vendor("expected", ticket=ticket)
+    person = {*personal_data(first), first["customer"]}
+    person -= set(chain(*found(night, ticket, person).values()))  # another person may have the same name
+    assert len(person) >= 3
+    stack.post(ticket)
+    night.archived(ticket)
+    stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)  # an earlier version, with other images
+    stack.post(ticket, "verification")
+    night.archived(ticket, outcome="REJECTED")
+    second = stack.vendor("expected", ticket=ticket)
+    earlier, current = (
+        {file["sha256"] for files in each["images"].values() for file in files} for each in (first, second)
+    )
+    values = person | earlier | current
+    before = found(night, ticket, values)
+    assert before["table"] >= person | current, "this search does find them"
+    assert before["bucket"] >= earlier | current
+
+    for command in (
+        "export --customer C -o export.zip",
+        "erase --customer C --yes --reason-code ART-17 --drain-seconds 1",
+    ):
+        type_all(night, f"./ticket-archive {command}".replace("--customer C", f"--customer {first['customer']}"))
+
+    receipt = re.sub(r"\s", "", type_all(night, "./ticket-archive audit TICKET", TICKET=ticket))
+    assert "reason_code=ART-17" in receipt
+    assert {value for value in values if value in receipt} == set()
+    assert {place: left for place, left in found(night, ticket, values).items() if left} == {}
+
+
+def found(night: Night, ticket: str, values: Collection[str]) -> dict[str, set[str]]:
+    """Return the values that are found, by place."""
+    return {
+        place: {value for value in values if any(each in text for each in spelt(value))}
+        for place, text in everywhere(night, ticket)
+    }
+
+
+def everywhere(night: Night, ticket: str) -> Iterator[tuple[str, str]]:
+    """Yield the text of every place that may hold something of a ticket."""
+    stack, idempotency = night.stack, night.resources["Idempotency"]
+    for place, table in (("table", stack.at.table), ("idempotency", idempotency)):
+        pages = stack.dynamodb.get_paginator("scan").paginate(TableName=table)
+        yield (
+            place,
+            "\n".join(json.dumps(item, default=str, ensure_ascii=False) for page in pages for item in page["Items"]),
+        )
+    versions = [
+        each
+        for page in stack.s3.get_paginator("list_object_versions").paginate(Bucket=stack.at.bucket)
+        for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+    ]
+    about = [each for each in versions if f"/{ticket}/" in each["Key"] and "Size" in each]
+    bodies = [
+        stack.s3.get_object(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
+        for each in about
+    ]
+    yield (
+        "bucket",
+        "\n".join(
+            [
+                *(each["Key"] for each in versions),
+                *(hashlib.sha256(body).hexdigest() for body in bodies),
+                *(body.decode("utf-8", "replace") for body in bodies),
+            ]
+        ),
+    )
+    for url in (stack.at.queue_url, stack.at.dead_letter_queue_url, stack.at.quarantine_queue_url):
+        yield url, "\n".join(message.body for message in messages(stack, url))
+    yield "log", stack.emulator_log
+    for name in ("ingest", "retrieval"):
+        told = stack.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{stack.at.stack_name}-{name}"
+        )
+        yield name, "\n".join(event["message"] for page in told for event in page["events"])
+
+
+def test_both_secrets_are_rotated_under_load(night: Night) -> None:
+    stack = night.stack
+    old = json.loads(stack.secrets.get_secret_value(SecretId=night.outputs["VendorCredentialArn"])["SecretString"])
+    new = {**old, "api_key": old["api_key"][::-1], "secret": old["secret"][::-1]}
+    (night.shell.folder / "credential.json").write_text(json.dumps(new))
+    last, *tickets = night.tickets(150)
+    secret, end = stack.at.webhook_secret, len(tickets)
+    posted: list[str] = []
+    queues = ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
+    before = [night.depth(queue) for queue in queues]
+
+    def load() -> None:
+        while len(posted) < end:
+            ticket = tickets[len(posted)]
+            night.post(ticket, secret=secret)
+            posted.append(ticket)
+            time.sleep(0.1)
+
+    with night.secrets_restored(), ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(load)
+        eventually(lambda: len(posted) >= 10 or None, "the load")
+        type_all(night, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL)
+        stack.vendor("change_credential", **new)  # the old one ends
+        night.new_processes()  # instead of six minutes
+        secret, end = NEW_SECRET, min(len(posted) + 20, len(tickets))  # entered in the vendor's webhook settings
+        loading.result()
+        night.archived(*posted)
+        shown = type_all(night, "./ticket-archive redrive quarantine --dry-run")
+        shown += type_all(night, "./ticket-archive send-test-webhook --ticket TICKET --wait", TICKET=last)
+    assert "archived" in shown
+    assert [night.depth(queue) for queue in queues] == before
