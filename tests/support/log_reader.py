@@ -19,8 +19,8 @@ class LogReader:
         self.done: Counter[str] = Counter()
         """Messages that were done, by ticket."""
         self.results: Counter[str] = Counter()
-        self.pending: set[str] = set()
-        """Tickets that wait for the vendor, and will be asked for by a message of their own."""
+        self._last: dict[str, tuple[str, bool]] = {}
+        """When each ticket was last archived or pending, and whether it was pending."""
         self.set_visibility_timeout: Counter[str] = Counter()
         """By what went wrong first."""
 
@@ -42,12 +42,19 @@ class LogReader:
             self.results[record["result"]] += 1
             if record.get("kind") != SETTLE:
                 self.done[ticket] += 1
-            if record["result"] == "pending":
-                self.pending.add(ticket)
-            elif record["result"] in ("archived", "unchanged", "already_archived"):
-                self.pending.discard(ticket)
+            if record["result"] in ("pending", "archived", "unchanged", "already_archived"):
+                said = (record["timestamp"], record["result"] == "pending")
+                self._last[ticket] = max(said, self._last.get(ticket, said))
         elif record["message"] == "retry scheduled":
             self.set_visibility_timeout[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
+
+    @property
+    def pending(self) -> set[str]:
+        """Tickets that wait for the vendor, and will be asked for by a message of their own.
+
+        By the lines' times: each worker's lines are in the log when its batch has ended.
+        """
+        return {ticket for ticket, (_, pending) in self._last.items() if pending}
 
     @property
     def text(self) -> str:
