@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, cast
 
 from ingest.archiving.archiver import Archiver
@@ -80,6 +81,7 @@ class ArchiveHarness:
 
     image_types: Sequence[ImageType] = tuple(ImageType)
     retention_days: int = 0
+    unknown_after: timedelta = timedelta(hours=1)
     pool: Executor = field(default_factory=AtOnce)
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
@@ -114,6 +116,7 @@ class ArchiveHarness:
             clock=self.clock,
             image_types=self.image_types,
             retention_days=self.retention_days,
+            unknown_after=self.unknown_after,
         )
 
     def processor(

@@ -194,7 +194,8 @@ class Archiver:
             age = attempt.now - datetime.fromisoformat(request.received_at)
             left = self._unknown_after - age
             if left > timedelta(0) or request.receives < _FEWEST_RECEIVES:
-                pause = min(3 * age, left) if left > timedelta(0) else self._unknown_after / 4
+                longer = max(3 * age, self._unknown_after / 1000)  # so that the last of the receives is not needed
+                pause = min(longer, left) if left > timedelta(0) else self._unknown_after / 4
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
             return ArchiveResult(Result.UNKNOWN_TICKET)
         since = item.attributes.get("unknown_since")

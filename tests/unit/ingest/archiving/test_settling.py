@@ -15,9 +15,11 @@ from ingest.archiving.attempt import Result
 from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
+from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (
     COMPLETED,
     DOCUMENT,
+    MAX_RECEIVES,
     PORTRAIT,
     SELFIES,
     TICKET,
@@ -28,6 +30,7 @@ from tests.support.archive_harness import (
 )
 from tests.support.fakes import details, picture
 from tests.support.logs import log_lines
+from tests.support.template import SOURCE
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
     InvalidVendorResponse,
@@ -384,6 +387,27 @@ class TestCostsOfStrangers:
         assert harness.run(event("e2")) is Result.ARCHIVED
         assert harness.outcomes() == ["REJECTED"]
         harness.check()
+
+    @pytest.mark.parametrize("bound", ["MinValue", "Default", "MaxValue"])
+    @pytest.mark.parametrize("retry_delay", [1, 20])
+    def test_an_unknown_ticket_ends_with_a_receive_to_spare_and_within_the_limit_of_sqs(
+        self, bound: str, retry_delay: int
+    ) -> None:
+        """SQS allows a visibility timeout of twelve hours."""
+        minutes = SOURCE["Parameters"]["UnknownTicketMinutes"][bound]
+        harness = ArchiveHarness(unknown_after=timedelta(minutes=minutes))
+        began = harness.clock()
+        pauses, result = [], None
+        for receives in range(1, MAX_RECEIVES):
+            try:
+                result = harness.attempt(replace(event(received_at=iso(began)), receives=receives)).result
+                break
+            except TicketNotFound as error:
+                pauses.append(pause_before_delivery(receives, retry_delay, error.retry_after, 0.0))
+                harness.clock.pass_by(pauses[-1])
+        assert result is Result.UNKNOWN_TICKET
+        assert max(pauses) < 12 * 3600
+        assert harness.clock() - began >= timedelta(minutes=minutes)
 
     def test_an_unknown_ticket_that_is_first_processed_late_is_tried_for_an_hour(self) -> None:
         harness = ArchiveHarness()
