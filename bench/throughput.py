@@ -31,19 +31,19 @@ IN_FLIGHT = (1, 4, 16)
 Send = Callable[[str], None]
 
 
-def figures(tickets: int = 24) -> list[Figure]:
+def figures(tickets: int = 12) -> list[Figure]:
     """Return the rates of both applications for each number of tickets in flight."""
     found = []
     with tempfile.TemporaryDirectory() as name:
         state = Path(name)
         stack = local_stack.up(state, silent())
         try:
-            ids = iter(_prepared(stack, 2 * len(IN_FLIGHT) * tickets + 2))
+            ids = iter(_prepared(stack, 2 * (1 + tickets // 4 + 2 * tickets)))
             with _applications(stack) as applications:
                 for application, (send, prefix) in applications.items():
                     _measure(stack, send, prefix, [next(ids)], 1)
                     for in_flight in IN_FLIGHT:
-                        given = [next(ids) for _ in range(tickets if in_flight > 1 else tickets // 3)]
+                        given = [next(ids) for _ in range(tickets if in_flight > 1 else tickets // 4)]
                         found.append(_figure(application, in_flight, _measure(stack, send, prefix, given, in_flight)))
         finally:
             local_stack.down(state)
