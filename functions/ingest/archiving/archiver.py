@@ -84,25 +84,23 @@ class Archiver:
         now = self._clock()
         item = self._table.get(request.ticket)
         if item is not None:
-            done = self._without_fetch(request, item, now)
-            if done is not None:
+            if done := self._without_fetch(request, item, now):
                 return done
             item = self._table.begin(request.ticket, iso(now))
         attempt = Attempt.of(request, item, now, self._retention_days)
         fetched = self._fetch(attempt, deadline)
-        if isinstance(fetched.errors.get(DETAILS), TicketNotFound):
-            unknown = self._unknown(attempt, fetched)
-            if unknown is not None:
-                return unknown
-        if isinstance(fetched.errors.get(DETAILS), TicketInProgress) and (
+        error = fetched.errors.get(DETAILS)
+        if isinstance(error, TicketNotFound) and (unknown := self._unknown(attempt, fetched)):
+            return unknown
+        if isinstance(error, TicketInProgress) and (
             request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE)
         ):
             return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
-        if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
+        if isinstance(error, TicketNotFound | TicketInProgress):
             self._record_event(attempt)
-        if isinstance(fetched.errors.get(DETAILS), TicketNotFound) and attempt.has_content and attempt.kept is None:
+        if isinstance(error, TicketNotFound) and attempt.has_content and attempt.kept is None:
             attempt, fetched = self._with_content(attempt, fetched)
-        if isinstance(fetched.errors.get(DETAILS), TicketInProgress):
+        if isinstance(error, TicketInProgress):
             # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
             attempt = replace(attempt, kept=None)
             fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
