@@ -58,7 +58,7 @@ class Verifications:
         if token is None:
             self.stack.dynamodb.delete_item(TableName=self.outputs["TokensTable"], Key=key)
         else:
-            item = {**key, "token": {"S": token}}
+            item = {**key, "token": {"S": token}, "since": {"S": "2026-01-01T00:00:00Z"}}
             self.stack.dynamodb.put_item(TableName=self.outputs["TokensTable"], Item=item)
 
     def status(self, execution: str) -> str:

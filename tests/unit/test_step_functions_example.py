@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 from pydantic import ValidationError
 
 from ticket_archive_client import ArchiveApiError, TicketArchive
-from verification.app import Question, newest
+from verification.app import Question, newest, resume
 from verification.results import Result, Subject, customer_of
 from verification.tokens import Tokens
 
@@ -38,17 +38,28 @@ def test_customer_is_found_at_any_depth(details: Any, customer: str | None) -> N
 
 
 class Archive:
-    """Stands in for the client: `answer` is a ticket's outcome or the API's error."""
+    """Stands in for the client: `answer` is a ticket's outcome or the API's error, `minutes` when its webhook came."""
 
-    def __init__(self, answer: str | ArchiveApiError, listed: list[Any] | None = None) -> None:
+    def __init__(
+        self, answer: str | ArchiveApiError, listed: list[Any] | None = None, details: Any = None, minutes: int = 1
+    ) -> None:
         self.answer = answer
         self.listed = listed or []
+        self.found = details
+        self.received_at = SINCE + timedelta(minutes=minutes)
 
     def ticket(self, ticket: str) -> Any:
         if isinstance(self.answer, ArchiveApiError):
             raise self.answer
         fields = {"ticket": ticket, "version": "v1", "outcome": self.answer, "complete": True}
-        return SimpleNamespace(model_dump=lambda include: {name: fields[name] for name in include})
+        return SimpleNamespace(
+            model_dump=lambda include: {name: fields[name] for name in include}, received_at=self.received_at
+        )
+
+    def details(self, _: str) -> Any:
+        if isinstance(self.found, ArchiveApiError):
+            raise self.found
+        return self.found
 
     def customer_tickets(self, _: str) -> list[Any]:
         return self.listed
@@ -81,6 +92,34 @@ def test_customers_result_is_of_a_ticket_archived_since_the_start(
     listed = [SimpleNamespace(ticket="T", state=state, archived_at=archived_at)]
 
     assert ask(Archive("ACCEPTED", listed), Subject(customer="C")) == found
+
+
+@pytest.mark.parametrize(("subject", "found"), [(Subject(ticket="T"), "T"), (Subject(customer="C"), None)])
+def test_new_version_of_an_earlier_ticket_is_no_result_of_the_customers_next_verification(
+    subject: Subject, found: str | None
+) -> None:
+    listed = [SimpleNamespace(ticket="T", state="archived", archived_at=SINCE + timedelta(minutes=5))]
+    assert ask(Archive("REJECTED", listed, minutes=-60), subject) == found
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "details", "minutes", "resumed"),
+    [
+        ("ticket#T", {}, -60, True),
+        ("customer#C", {"cifcode": "C"}, 1, True),
+        ("customer#C", {"cifcode": "C"}, -60, False),
+        ("customer#C", ArchiveApiError(404), 1, False),
+        ("customer#C", ArchiveApiError(410), 1, False),
+    ],
+)
+def test_event_resumes_the_execution_that_waits_for_its_ticket_or_its_customer(
+    waits_for: str, details: Any, minutes: int, resumed: bool
+) -> None:
+    tokens: Any = SimpleNamespace(
+        find=lambda subject: ("token", SINCE) if subject.key == waits_for else None, resume=lambda *_: True
+    )
+    archive = Archive("ACCEPTED", None, details, minutes)
+    assert resume(cast("TicketArchive", archive), tokens, "T") is resumed
 
 
 @pytest.mark.parametrize("code", [None, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])

@@ -1,6 +1,7 @@
 """Lambda functions of the state machine: wait for a ticket's manifest, go on when it comes, ask the archive instead."""
 
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
 
@@ -10,7 +11,7 @@ from aws_lambda_powertools.utilities.parser import event_parser
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
-from ticket_archive_client import ArchiveApiError, ManifestCreated, TicketArchive
+from ticket_archive_client import ArchiveApiError, ManifestCreated, Ticket, TicketArchive
 from verification.results import NotArchived, Result, Subject, customer_of
 from verification.tokens import Tokens
 
@@ -42,7 +43,7 @@ def dependencies() -> tuple[TicketArchive, Tokens]:
 def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
     """Store the token, then go on at once if the ticket is archived already: its event may have come before."""
     archive, tokens = dependencies()
-    tokens.store(event.subject, event.token)
+    tokens.store(event.subject, event.token, event.since)
     result = newest(archive, event)
     if result is not None:
         tokens.resume(event.subject, event.token, result)
@@ -55,17 +56,28 @@ def manifest_created(event: ManifestCreated, _: LambdaContext) -> dict[str, bool
     The event says only that there is something new; the archive says what. An execution that has gone on, after an
     earlier event or a time-out, stays as it is.
     """
-    archive, tokens = dependencies()
-    subject = Subject(ticket=event.ticket)
-    token = tokens.find(subject)
-    if token is None and (customer := customer_of(archive.details(event.ticket))):
-        subject = Subject(customer=customer)
-        token = tokens.find(subject)
-    if token is None:
-        return {"resumed": False}
-    resumed = tokens.resume(subject, token, Result.of(archive.ticket(event.ticket)))
+    resumed = resume(*dependencies(), event.ticket)
     logger.info("manifest received", ticket=event.ticket, resumed=resumed)
     return {"resumed": resumed}
+
+
+def resume(archive: TicketArchive, tokens: Tokens, ticket: str) -> bool:
+    """Resume the execution that waits for the ticket or for its customer; False if none does."""
+    subject = Subject(ticket=ticket)
+    found = tokens.find(subject)
+    try:
+        if found is None and (customer := customer_of(archive.details(ticket))):
+            subject = Subject(customer=customer)
+            found = tokens.find(subject)
+        if found is None:
+            return False
+        token, since = found
+        archived = archive.ticket(ticket)
+    except ArchiveApiError as error:
+        if error.status not in (404, 410):
+            raise
+        return False  # erased since, or archived without details, which name the customer
+    return counts(subject, since, archived) and tokens.resume(subject, token, Result.of(archived))
 
 
 @event_parser(model=Question)
@@ -80,20 +92,26 @@ def ask_archive(event: Question, _: LambdaContext) -> dict[str, object]:
 
 def newest(archive: TicketArchive, question: Question) -> Result | None:
     """Return the newest version of the ticket, or of the customer's newest ticket; None before it is archived."""
-    ticket = question.subject.ticket or newest_ticket(archive, str(question.subject.customer), question.since)
-    if ticket is None:
-        return None
-    try:
-        return Result.of(archive.ticket(ticket))
-    except ArchiveApiError as error:
-        if error.status in (202, 404):
-            return None
-        raise
+    ticket = question.subject.ticket
+    for each in [ticket] if ticket else archived_tickets(archive, str(question.subject.customer), question.since):
+        try:
+            found = archive.ticket(each)
+        except ArchiveApiError as error:
+            if error.status not in (202, 404):
+                raise
+        else:
+            if counts(question.subject, question.since, found):
+                return Result.of(found)
+    return None
 
 
-def newest_ticket(archive: TicketArchive, customer: str, since: datetime) -> str | None:
-    """Return a customer's newest ticket that was archived since then."""
+def archived_tickets(archive: TicketArchive, customer: str, since: datetime) -> Iterator[str]:
+    """Yield a customer's tickets of which a version was archived since then, newest first."""
     for each in archive.customer_tickets(customer):
         if each.state == "archived" and each.archived_at and each.archived_at >= since:
-            return each.ticket
-    return None
+            yield each.ticket
+
+
+def counts(subject: Subject, since: datetime, ticket: Ticket) -> bool:
+    """Return whether a ticket answers the question: a new version of a customer's earlier ticket does not."""
+    return subject.ticket is not None or (ticket.received_at is not None and ticket.received_at >= since)

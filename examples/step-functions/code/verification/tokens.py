@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from verification.results import Result, Subject
@@ -21,17 +22,20 @@ class Tokens:
         self._step_functions = step_functions
         self._name = name
 
-    def store(self, subject: Subject, token: str) -> None:
-        """Store the token of an execution that begins to wait."""
+    def store(self, subject: Subject, token: str, since: datetime) -> None:
+        """Store the token of an execution that began at `since` and now waits."""
         expires_at = str(int(time.time()) + DAYS * 86400)
-        item = {"waits_for": {"S": subject.key}, "token": {"S": token}, "expires_at": {"N": expires_at}}
+        named = {"waits_for": subject.key, "token": token, "since": since.isoformat()}
+        item: Any = {name: {"S": value} for name, value in named.items()} | {"expires_at": {"N": expires_at}}
         self._dynamodb.put_item(TableName=self._name, Item=item)
 
-    def find(self, subject: Subject) -> str | None:
-        """Return the token of the execution that waits for the subject, or None."""
+    def find(self, subject: Subject) -> tuple[str, datetime] | None:
+        """Return the token of the execution that waits for the subject, and when it began; None if there is none."""
         key = {"waits_for": {"S": subject.key}}
         found = self._dynamodb.get_item(TableName=self._name, Key=key, ConsistentRead=True)
-        return found["Item"]["token"]["S"] if "Item" in found else None
+        if "Item" not in found:
+            return None
+        return found["Item"]["token"]["S"], datetime.fromisoformat(found["Item"]["since"]["S"])
 
     def resume(self, subject: Subject, token: str, result: Result) -> bool:
         """Send the result to the execution and delete the token; False if the execution no longer waits for it."""
