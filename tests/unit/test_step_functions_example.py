@@ -143,3 +143,22 @@ def test_token_is_used_once_and_deleted_unless_another_execution_waits(code: str
         assert Tokens(dynamodb, step_functions, "tokens").resume(Subject(ticket="T"), "token", result) is (code is None)
         table.assert_no_pending_responses()
         machine.assert_no_pending_responses()
+
+
+def test_stored_token_is_found_with_the_start_of_its_execution() -> None:
+    dynamodb = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1").client("dynamodb")
+    tokens, subject, stored = Tokens(dynamodb, None, "tokens"), Subject(customer="C"), {}
+    dynamodb.meta.events.register(
+        "before-parameter-build.dynamodb.PutItem", lambda params, **_: stored.update(params["Item"])
+    )
+    with Stubber(dynamodb) as table:
+        table.add_response("put_item", {})
+        tokens.store(subject, "token", SINCE)
+        table.add_response(
+            "get_item",
+            {"Item": stored},
+            {"TableName": "tokens", "Key": {"waits_for": {"S": "customer#C"}}, "ConsistentRead": True},
+        )
+        assert tokens.find(subject) == ("token", SINCE)
+        table.add_response("get_item", {})
+        assert tokens.find(subject) is None

@@ -30,6 +30,7 @@ from ticket_archive.errors import (
     SettingsError,
     TicketErased,
     TicketIncomplete,
+    TicketNotFound,
     UnrecognizedResponse,
     VendorAuthError,
     VendorThrottled,
@@ -140,6 +141,17 @@ class TestAWholeTicket:
             "ticket": TICKET,
             "record": key[1],
         }
+
+    @pytest.mark.parametrize("state", ["unknown", "IN_PROGRESS"])
+    def test_is_noted_with_an_event_that_comes_while_it_is_not_final(self, harness: ArchiveHarness, state: str) -> None:
+        harness.run(event("e1"))
+        if state == "unknown":
+            harness.vendor.next("details", TicketNotFound("404"))
+        else:
+            harness.has(state)
+        with pytest.raises(TicketIncomplete):
+            harness.run(event("e2"))
+        assert [record["event_id"] for record in harness.table.events.values()] == ["e1", "e2"]
 
     def test_needs_no_event(self, harness: ArchiveHarness) -> None:
         assert harness.run(request()) is Result.ARCHIVED

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import Any
 
@@ -264,23 +265,29 @@ class TestThreads:
         assert isinstance(fetched.errors[PORTRAIT], DeadlineExceeded)
         assert len(bucket) == 0
 
-    @pytest.mark.parametrize("broken", [True, False])
+    @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "meanwhile", None])
     def test_no_store_outlives_the_fetch(
-        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, broken: bool
+        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, broken: str | None
     ) -> None:
-        """A PUT is slow, and perhaps another one fails; when the fetch has ended, nothing is stored."""
+        """A PUT is slow, and perhaps another write fails; when the fetch has ended, nothing is stored."""
+        vendor.next("details", UnrecognizedResponse("details_not_json", b"<p>"))
 
         def hook(when: str, name: str) -> None:
             if when == "before" and "SELF_PORTRAITS" in name:
                 time.sleep(0.2)
-            if broken and when == "before" and "DOCUMENT_PORTRAIT" in name:
+            if broken and when == "before" and broken in name:
                 raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 
         bucket.effects.hook = hook
-        try:
-            fetch(vendor, bucket, pool=pool, seconds=0.1)
-        except ClientError:
-            assert broken
+        with nullcontext() if broken is None else pytest.raises(ClientError):
+            Fetcher(vendor, bucket, pool).fetch(
+                TICKET,
+                ImageType,
+                time.monotonic() + 1,
+                with_details=True,
+                details_first=False,
+                meanwhile=lambda: hook("before", "meanwhile"),
+            )
         before = len(bucket)
         time.sleep(0.3)
         assert len(bucket) == before

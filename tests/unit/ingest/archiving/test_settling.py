@@ -464,15 +464,16 @@ def test_details_without_an_outcome_are_fetched_again_on_resume() -> None:
     assert harness.table[TICKET].outcome == "ACCEPTED"
 
 
-def test_superseded_details_stay_readable() -> None:
+@pytest.mark.parametrize("note", ["", 10**50, "x" * 1_100_000], ids=["map", "compressed", "bucket"])
+def test_superseded_details_stay_readable(note: object) -> None:
     harness = ArchiveHarness()
-    old = harness.has("ACCEPTED")
+    old = harness.has("ACCEPTED", note=note)
     harness.run(event("e1"))
     harness.has("REJECTED")
     harness.run(event("e2"))
     key = f"tickets/{TICKET}/details/{old.sha256}.json.gz"
     stored = replace(harness.table[TICKET], attributes={"details_key": key})
-    assert json.loads(read_details_of(stored, harness.bucket)) == {"flow_status": "ACCEPTED"}
+    assert json.loads(read_details_of(stored, harness.bucket)) == {"flow_status": "ACCEPTED", "note": note}
 
 
 def test_a_customers_incomplete_ticket_is_listed() -> None:
