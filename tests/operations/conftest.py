@@ -11,5 +11,8 @@ from tests.support.stack import LocalStack
 @pytest.fixture(scope="package")
 def night(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     stack.vendor("reset")
-    yield Night(stack, tmp_path_factory.mktemp("operator"))
+    made = Night(stack, tmp_path_factory.mktemp("operator"))
+    yield made
     stack.vendor("reset")
+    for mapping in stack.functions.list_event_source_mappings()["EventSourceMappings"]:
+        stack.functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)  # if a test failed meanwhile

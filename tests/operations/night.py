@@ -351,7 +351,8 @@ class Night:
         }
 
     def _look(self, command: str, ticket: str) -> str:
-        return self.type(command, (0, 1) if "doctor" in command else (0,), TICKET=ticket)
+        finds_fault = "doctor" in command or "status" in command  # a ticket may be unknown until it is redriven
+        return self.type(command, (0, 1) if finds_fault else (0,), TICKET=ticket)
 
 
 def _with_links(section: str) -> list[str]:
