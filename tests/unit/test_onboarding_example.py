@@ -82,6 +82,12 @@ def test_oldest_existing_manifest_is_the_first_step() -> None:
     assert versions(missing_states(states[3], None, archive(*states[2:]))) == ["v3", "v4"]
 
 
+def test_state_that_follows_the_end_of_retention_is_a_step() -> None:
+    renewed = manifest(5, previous=None)
+    assert missing_states(renewed, at(chain(4)[3]), archive()) == [renewed]
+    assert missing_states(renewed, at(manifest(6)), archive()) == []
+
+
 def test_without_earlier_manifests_the_time_decides() -> None:
     states = chain(5)
     assert versions(missing_states(states[4], at(states[0]), archive(*states[3:]))) == ["v4", "v5"]

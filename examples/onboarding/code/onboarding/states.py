@@ -33,8 +33,8 @@ def missing_states(
 ) -> list[Manifest]:
     """Return the states after `record` up to `newest`, oldest first; none if the record is at `newest` or later.
 
-    `earlier(ticket, version)` returns a state, or None if its manifest has expired. The chain then begins after it,
-    and the time decides whether the record is older.
+    `earlier(ticket, version)` returns a state, or None if its manifest has expired. Where the chain does not lead to
+    the record (manifests have expired, or the ticket was fetched again after its retention), the time decides.
     """
     chain = [newest]
     while (state := chain[-1]).previous is not None:
@@ -42,9 +42,8 @@ def missing_states(
             break
         found = earlier(state.ticket, state.previous)
         if found is None:
-            return chain[::-1] if record is None or newest.archived_at > record.archived_at else []
+            break
         chain.append(found)
-    oldest = chain[-1]
-    if record is None or oldest.previous == record.version:
+    if record is None or chain[-1].previous == record.version or newest.archived_at > record.archived_at:
         return chain[::-1]
-    return []  # the record is at one of these states, or at a later one
+    return []
