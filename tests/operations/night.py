@@ -110,7 +110,7 @@ class Night:
             ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
         )
 
-    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 60) -> None:
+    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 120) -> None:
         """Wait until the tickets' items have these attributes."""
 
         def others() -> list[tuple[str, object]]:

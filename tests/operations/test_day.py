@@ -74,8 +74,10 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
             night.post(*rotated, secret=NEW_SECRET)
             night.post(*hinted, form=Form.EXPIRED)
             count = len(missing) + len(down) + len(unknown)
-            eventually(lambda: night.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 60)
-            eventually(lambda: night.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 60)
+            eventually(lambda: night.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 120)
+            eventually(
+                lambda: night.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 120
+            )
 
         # WHEN the operator works
         shown = type_all(
