@@ -210,7 +210,7 @@ class Archiver:
         return ArchiveResult(Result.UNKNOWN_TICKET)
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
-        """Return the attempt as one that continues what the item holds, and got nothing."""
+        """Return the attempt as one that resumes the item, with nothing fetched."""
         parts = [part for part in self._parts if part == DETAILS or attempt.item.types.get(ImageType(part)) != "stored"]
         errors = {part: error for part, error in fetched.errors.items() if part in parts}
         return (

@@ -13,7 +13,7 @@ from ticket_archive.table import TicketItem
 
 
 class Result(StrEnum):
-    """How an archive that did not fail ended."""
+    """The result of an attempt that did not fail."""
 
     ARCHIVED = "archived"
     UNCHANGED = "unchanged"
@@ -70,7 +70,11 @@ class ArchiveResult:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt. `item` is the ticket as it was read, `kept` the same if the attempt continues what it holds."""
+    """One attempt.
+
+    `item` is the ticket as it was read. `kept` is the same item if the attempt resumes it, or None: then everything is
+    fetched. `renewed` is whether the ticket's retention was over. `expires_at` is in epoch seconds.
+    """
 
     request: ArchiveRequest
     now: datetime
@@ -107,7 +111,7 @@ class Attempt:
 
     @property
     def event_id(self) -> str | None:
-        """The event that the state comes of; that of the attempt which is continued where a message asks for it."""
+        """The event that leads to this state: the request's, or that of the attempt which is resumed."""
         if self.request.event_id is not None or self.kept is None:
             return self.request.event_id
         return self.kept.resume or self.kept.attributes.get("event_id")

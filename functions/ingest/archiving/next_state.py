@@ -25,7 +25,7 @@ _DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
 def settlement_of(
     attempt: Attempt, fetched: Fetched, image_types: Sequence[ImageType], settle_time: timedelta
 ) -> Settlement:
-    """Return which parts of what was fetched are final, after what the ticket holds and what the request asks for."""
+    """Return which fetched parts are final, given what the ticket holds and what the request asks for."""
     item, request = attempt.item, attempt.request
     at_once = {str(kind) for kind in request.settle}
     if set(request.settle) >= set(image_types):
@@ -125,7 +125,7 @@ def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | N
 
 
 def causes_of(item: TicketItem, fetched: Fetched) -> frozenset[str]:
-    """Return the codes of what could not be used, without responses that were unrecognized before already."""
+    """Return the error codes of the parts that could not be used, except those already known to be unrecognized."""
     known = {part for part, pending in item.pending.items() if pending.answer != EMPTY}
     known |= {file.type for file in item.unrecognized}
     return frozenset(

@@ -34,7 +34,7 @@ class Publisher:
         self._bucket = bucket
 
     def store(self, expires_at: int | None) -> Store:
-        """Return where the objects of a ticket with this TTL are stored."""
+        """Return the store for a ticket's objects; with a TTL, one that restarts their lifecycle age."""
         return ExpiringBucket(self._bucket) if is_limited(expires_at) else self._bucket
 
     def place(self, ticket: str, details: Details, expires_at: int | None) -> Placement:

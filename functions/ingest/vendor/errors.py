@@ -58,9 +58,9 @@ class Envelope(BaseModel):
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
     """Return the error that a response means, or None for what was asked for. Its detail is the status.
 
-    A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. Unless
-    it says to come again later or with another token, it carries the body: a 200 may be the answer for good. So may a
-    403 for an image type.
+    A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. It
+    carries its body, because it may be the final answer, unless its status is 401, 403, 404 or 429. A 403 for an image
+    type carries its body too.
     """
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
@@ -77,7 +77,7 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     if status in (401, 403):  # a link is fetched without credentials: its URL has expired
         if call is Call.LINK:
             return InvalidVendorResponse(detail)
-        # An image type that is always forbidden must not keep its ticket; whether the credential is, the details tell.
+        # An image type that is always forbidden must not keep its ticket. Without permission, the details fail too.
         return VendorAuthError(detail, response.body if status == 403 and call is Call.IMAGES else None)
     wait = retry_after(response.headers.get("Retry-After"), now)
     if status == 429:
