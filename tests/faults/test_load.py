@@ -1,0 +1,125 @@
+"""A load with everything that goes wrong at once: doubled and shuffled webhooks, junk among them, and a vendor that
+fails in every way. Nothing may be lost, doubled or changed, ticket by ticket and byte by byte.
+
+The seed draws flows, formats, envelopes and types that are never usable. Some tickets wait for SettleMinutes, a minute.
+`make soak` is the same with any number of tickets, and with crashes, outages and redrives.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from local.vendor.faults import FAULTS
+from ops.queues import Received
+from tests.support.consistency_checks import ConsistencyChecks
+from tests.support.downstream import downstream
+from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
+from tests.support.log_reader import LogReader
+from tests.support.queues import body_of, messages
+from tests.support.stack import LocalStack
+
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("load")]
+
+SEED = 2039
+TICKETS = 60
+FIRST = 100_000
+FAULTY = 0.2
+DOUBLED = 0.2
+JUNK = 0.1
+SECONDS = 150.0
+
+
+@dataclass
+class Load:
+    """What was sent, and what was found."""
+
+    sent: list[WebhookRequest]
+    refused: list[WebhookRequest]
+    differences: dict[str, list[str]]
+    quarantined: list[Received]
+    events: Counter[tuple[str, str]]
+    manifests: dict[str, list[str]]
+    faults: Counter[str]
+    calls: int
+    log: LogReader
+    personal: set[str]
+
+
+@pytest.fixture(scope="module")
+def load(stack: LocalStack) -> Load:
+    wanted = tickets(stack, TICKETS, FIRST)
+    stack.vendor("forget")
+    for ticket, fault in zip(wanted, sorted(SLOW), strict=False):
+        stack.vendor("script", fault=fault, endpoint="images", ticket=ticket, type="DOCUMENT")
+    stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
+    sent = parcels(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
+    log, checks = LogReader(stack), ConsistencyChecks(stack)
+    with downstream(stack) as consumer:
+        try:
+            refused = Sender(stack).post(sent)
+            due = Counter(parcel.ticket or "" for parcel in sent)
+            _wait(log, lambda: not due - log.done)
+        finally:
+            stack.vendor("rate", share=0.0)
+        _wait(log, lambda: not log.pending & due.keys())  # those that settle
+        with ThreadPoolExecutor(4) as pool:
+            differences = dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
+        junk, counts = {parcel.webhook.body for parcel in sent if parcel.reason}, stack.vendor("counts")
+        quarantined = [each for each in messages(stack, stack.at.quarantine_queue_url) if body_of(each) in junk]
+        return Load(
+            sent=sent,
+            refused=refused,
+            differences=differences,
+            quarantined=quarantined,
+            events=consumer.look(),
+            manifests={ticket: checks.manifests(ticket) for ticket in wanted},
+            faults=Counter(counts["faults"]),
+            calls=sum(counts["endpoints"].values()),
+            log=log,
+            personal=set().union(*(personal_data(stack.vendor("expected", ticket=ticket)) for ticket in wanted)),
+        )
+
+
+def test_a_fifth_of_the_vendors_calls_goes_wrong_in_many_ways(load: Load) -> None:
+    """Without this the rest of this file would prove nothing."""
+    assert load.faults.keys() >= SLOW
+    assert len(load.faults) >= 40
+    assert load.faults.total() / load.calls > FAULTY - 0.05
+    assert len([parcel for parcel in load.sent if parcel.ticket]) >= (1 + DOUBLED * 0.5) * TICKETS
+
+
+def test_every_ticket_is_archived_byte_by_byte_without_anybodys_help(load: Load) -> None:
+    assert load.refused == []
+    assert {ticket: found for ticket, found in load.differences.items() if found} == {}
+
+
+def test_every_ticket_is_one_manifest_and_one_event(load: Load) -> None:
+    assert {ticket: len(keys) for ticket, keys in load.manifests.items()} == dict.fromkeys(load.manifests, 1)
+    mine = {key: count for (key, _), count in load.events.items() if key.split("/")[1] in load.manifests}
+    assert mine == {key: 1 for keys in load.manifests.values() for key in keys}
+    assert load.log.results["archived"] == TICKETS
+
+
+def test_junk_is_quarantined_each_with_its_reason(load: Load) -> None:
+    sent = {parcel.webhook.body: parcel.reason for parcel in load.sent if parcel.reason}
+    assert len(sent) >= JUNK * TICKETS
+    assert sorted(map(body_of, load.quarantined)) == sorted(sent)
+    assert {body_of(message): message.reason for message in load.quarantined} == sent
+
+
+def test_no_personal_data_is_in_the_log_and_the_quarantine(load: Load) -> None:
+    text = load.log.text + b"\n".join(map(body_of, load.quarantined)).decode("utf-8", "replace")
+    assert len(load.personal) > 100
+    assert [mark for mark in load.personal for form in spelt(mark) if form in text] == []
+
+
+def _wait(log: LogReader, done: Callable[[], bool]) -> None:
+    """Wait until the functions' log says so: a queue shared with other tests is never empty."""
+    ends_at = time.monotonic() + SECONDS
+    while log.look() and not done():
+        assert time.monotonic() < ends_at, f"pending: {log.pending}; retried: {log.set_visibility_timeout}"
+        time.sleep(0.5)
