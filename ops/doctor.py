@@ -115,10 +115,11 @@ def _table(stack: Stack) -> tuple[bool, str]:
 
 
 def _described(stack: Stack) -> list[dict[str, Any]]:
-    pages = (
-        stack.account.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack.name}-")
-    )
-    return [alarm for page in pages for alarm in page.get("MetricAlarms", ())]
+    """Return the stack's alarms. CloudFormation names them STACK-LOGICALID-SUFFIX; others may begin alike."""
+    prefix = f"{stack.name}-"
+    pages = stack.account.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+    alarms = [alarm for page in pages for alarm in page.get("MetricAlarms", ())]
+    return [alarm for alarm in alarms if alarm["AlarmName"].removeprefix(prefix).count("-") == 1]
 
 
 def _alarms(stack: Stack) -> tuple[bool, str]:

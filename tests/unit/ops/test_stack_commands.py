@@ -190,6 +190,13 @@ def test_doctor_names_raised_alarms_and_alarms_that_notify_nobody(
     assert failing(healthy) == [failed]
 
 
+def test_doctor_leaves_out_the_alarms_of_a_stack_whose_name_begins_alike(healthy: CliHarness) -> None:
+    other = {**ALARM, "AlarmName": "stack-sandbox-DeadLettersAlarm-1", "StateValue": "ALARM", "AlarmActions": []}
+    healthy.stack.clients["cloudwatch"] = cloudwatch(ALARM, other)
+
+    assert all(check["ok"] for check in healthy.json("doctor")["checks"])
+
+
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> None:
     given = boto3.Session("AKIDEXAMPLE", "key", region_name="eu-central-1")
