@@ -58,6 +58,11 @@ def changes_of(
     unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
     images += [image for image in fetched.images if image.type in asked]
     unrecognized += [file for file in fetched.unrecognized if file.type in asked]
+    missing = _missing(fetched, settlement)
+    for part in fetched.observed.keys() - asked:  # which stay as they were
+        missing.pop(part, None)
+        if kept and part in kept.missing:
+            missing[part] = kept.missing[part]
     order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that was kept
     images.sort(key=lambda image: (order.index(image.type), image.index))
     unrecognized.sort(key=lambda file: order.index(file.type))
@@ -68,7 +73,7 @@ def changes_of(
         "images": [image.as_dict() for image in images],
         "types": {kind.value: state.value for kind, state in types.items()},
         "unrecognized": [file.as_dict() for file in unrecognized] or None,
-        "missing": _missing(fetched, settlement) or None,
+        "missing": missing or None,
         "pending": {
             part: {"answer": each.answer, "since": each.since, "first": each.first}
             for part, each in settlement.pending.items()

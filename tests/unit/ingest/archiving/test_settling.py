@@ -22,6 +22,7 @@ from tests.support.archive_harness import (
     MAX_RECEIVES,
     PORTRAIT,
     SELFIES,
+    SIGNATURE,
     TICKET,
     ArchiveHarness,
     event,
@@ -190,6 +191,18 @@ class TestEnds:
         assert len(harness.bucket.manifests(TICKET)) == 2
         assert list(harness.table.rechecks(10)) == []
         harness.check()
+
+    def test_a_part_whose_recheck_fails_keeps_its_code_in_the_version_that_another_part_brings(self) -> None:
+        harness = ArchiveHarness()
+        harness.has(images={DOCUMENT: [picture("d")]})
+        for kind in (PORTRAIT, SIGNATURE):
+            harness.vendor.images_of[TICKET, kind] = lambda: UnrecognizedResponse("html", b"<p>")  # type: ignore[assignment]
+        harness.deliver(event())
+        harness.vendor.images_of[TICKET, PORTRAIT] = [picture("p")]
+        for kind in (SELFIES, SIGNATURE):
+            harness.vendor.next(kind, VendorUnavailable("503"))
+        assert harness.run(request(recheck=True)) is Result.ARCHIVED
+        assert harness.table[TICKET].missing == {SIGNATURE: "html"}
 
     def test_an_image_type_that_is_forbidden_settles_and_forbidden_details_do_not(self) -> None:
         harness = ArchiveHarness()
