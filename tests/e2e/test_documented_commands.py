@@ -52,7 +52,15 @@ NOT_RUNNABLE = {
     "--customer": "other tests have tickets of the customer; tests/e2e/test_ops.py runs it",
     "--version 3f2a": "a made-up version; tests/unit/ops runs it",
 }
-NOT_RUN = [block for block in COMMANDS if any(each in block.text for each in NOT_RUNNABLE)]
+ALARMS = runbooks.chapter("Alarms")
+
+
+def is_of_a_runbook(block: Block) -> bool:
+    """Whether the commands are those of an alarm, which tests/operations types."""
+    return block.page.name == "operations.md" and all(line.strip() in ALARMS for line in block.text.splitlines())
+
+
+NOT_RUN = [block for block in COMMANDS if any(each in block.text for each in NOT_RUNNABLE) or is_of_a_runbook(block)]
 RUN = [block for block in COMMANDS if block.programs & (RUN_ON_THE_STACK - {"export"}) and block not in NOT_RUN]
 
 
