@@ -87,14 +87,14 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
             "./ticket-archive redrive quarantine --dry-run",
             ROTATE_WEBHOOK_SECRET,
         )
-        reasons = {"ticket_not_found", "vendor_unavailable", "undecipherable", "message_malformed"}
+        reasons = {"ticket_unknown", "vendor_unavailable", "undecipherable", "message_malformed"}
         assert {reason for reason in reasons if reason not in shown} == set(), shown
         night.new_processes()  # instead of six minutes
         type_all(
             night,
             "./ticket-archive redrive quarantine --reason undecipherable",
             "./ticket-archive redrive quarantine --reason message_malformed --discard JUNK",
-            "./ticket-archive redrive dead-letters --reason ticket_not_found --discard TYPING",
+            "./ticket-archive redrive dead-letters --reason ticket_unknown --discard TYPING",
             "./ticket-archive list --state incomplete",
         )
         for ticket in (*missing, *odd):
