@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,15 @@ SHOWN_LINES = 25
 
 
 def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
-    """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed.
-
-    A lock allows one deployment at a time, because it uses the files in the build folder.
-    """
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = CACHE / version
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
+    """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed."""
+    with cache_folder() as folder:
         with steps("Building the functions and their layer (sam build)"):
             command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
             command += ["--build-dir", folder / "build", "--cached", "--cache-dir", folder / "parts"]
             command += ["--exclude", "Arm64Layer"]  # another processor than this machine's
             interpreter = {
                 "LAYER_ARCHITECTURE": "native",
-                "LAYER_PYTHON_VERSION": version,
+                "LAYER_PYTHON_VERSION": folder.name,
                 "PYTHON": str(emulator.PYTHON),
             }
             _sam(command, interpreter, logs / "build.log")
@@ -56,6 +49,16 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
             _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
+
+
+@contextmanager
+def cache_folder() -> Iterator[Path]:
+    """Yield the folder of the build for this Python, locked: each build replaces the files of the one before."""
+    folder = CACHE / f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def _supported(template: dict[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,8 @@ def _round_trip(stack: Stack, ticket: str) -> tuple[bool, str]:
 
 def _presigned_url(stack: Stack, ticket: str) -> tuple[bool, str]:
     http = requests.Session()
-    http.verify = stack.account.ca_bundle or True
+    if stack.account.ca_bundle:  # the local stack; the environment's proxies and REQUESTS_CA_BUNDLE are not for it
+        http.trust_env, http.verify = False, stack.account.ca_bundle
     url = stack.webhook_url.removesuffix("/webhooks/tickets")
     with TicketArchive(url, stack.account.session, http=http, timeout=_TIMEOUT) as archive:
         try:

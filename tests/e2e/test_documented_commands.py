@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deploy import CACHE, SAM
+from local.deploy import SAM, cache_folder
 from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
 from tests.support.runbooks import AWS, as_typed, run
@@ -248,20 +248,22 @@ def test_commands_run_as_they_stand(
 
 @pytest.mark.stack
 def test_deployments_reach_their_change_set(environment: dict[str, str], new_folder: Callable[[], Path]) -> None:
-    built = CACHE / f"{sys.version_info.major}.{sys.version_info.minor}" / "build" / "template.yaml"
-    given = ["--no-execute-changeset", "--no-confirm-changeset"]
-    given += ["--template-file", str(built), "--config-file", str(ROOT / "samconfig.toml")]
+    given = ["--no-execute-changeset", "--no-confirm-changeset", "--config-file", str(ROOT / "samconfig.toml")]
     own = [block for block in COMMANDS if block.page.parts[0] != "examples"]
     commands = {tuple(each) for block in own for each in block.commands if each[:2] == ["sam", "deploy"]}
     assert commands
 
-    def deploy(command: tuple[str, ...]) -> str | None:
+    def deploy(command: tuple[str, ...], built: Path) -> str | None:
         folder = new_folder()
-        done = run([*command, *given], cwd=folder, env={**environment, "HOME": str(folder)})
+        done = run(
+            [*command, *given, "--template-file", str(built)], cwd=folder, env={**environment, "HOME": str(folder)}
+        )
         return None if "arn:aws:cloudformation" in done.stdout else f"{' '.join(command)}\n{done.stderr}"
 
     # One after the other: sam names change sets by the second, and two commands may be for one stack.
-    assert [failure for command in sorted(commands) if (failure := deploy(command))] == []
+    with cache_folder() as cache:
+        built = cache / "build" / "template.yaml"
+        assert [failure for command in sorted(commands) if (failure := deploy(command, built))] == []
 
 
 @pytest.mark.stack

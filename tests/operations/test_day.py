@@ -20,7 +20,7 @@ from tests.support.runbooks import TEXT, commands
 from tests.support.waiting import eventually
 from ticket_archive.messages import ticket_message
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("operations")]
 
 
 def documented(command: str) -> str:
@@ -113,7 +113,7 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
     checks = ConsistencyChecks(stack)
     assert {ticket: found for ticket in (*rotated, *down, *odd) if (found := checks.differences(ticket))} == {}
     assert [night.item(ticket) for ticket in unknown if night.item(ticket).get("state") == "archived"] == []
-    assert [night.depth(queue) for queue in queues] == before
+    assert all(night.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))
 
     # AND a hundred of them are erased within minutes, but not those that a court asks for
     held, erased = hinted[:3], [*plain, *lost[:16]]
@@ -241,4 +241,4 @@ def test_both_secrets_are_rotated_under_load(night: Night) -> None:
         shown = type_all(night, "./ticket-archive redrive quarantine --dry-run")
         shown += type_all(night, "./ticket-archive send-test-webhook --ticket TICKET --wait", TICKET=last)
     assert "archived" in shown
-    assert [night.depth(queue) for queue in queues] == before
+    assert all(night.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))
