@@ -422,12 +422,13 @@ def test_reset_connection_is_unavailable(serve: Serve, client: HttpClient, sent:
     assert failure(client, serve(then(sent, Link.reset)).url) == "vendor_unavailable: reset"
 
 
-@pytest.mark.parametrize("act", [lambda _: None, Link.reset])
-def test_cut_off_body_over_tls_is_truncated(
-    serve: Serve, client: HttpClient, certificates: Certificates, act: Script
+@pytest.mark.parametrize(("act", "codes"), [(lambda _: None, {"truncated"}), (Link.reset, {"truncated", "reset"})])
+def test_cut_off_body_over_tls_is_unavailable(
+    serve: Serve, client: HttpClient, certificates: Certificates, act: Script, codes: set[str]
 ) -> None:
+    """Python's ssl may take a reset for an end."""
     url = serve(then(LONG + b"hel", act), tls=certificates.server).url
-    assert failure(client, url) == "vendor_unavailable: truncated"  # Python's ssl takes a reset for an end
+    assert failure(client, url).removeprefix("vendor_unavailable: ") in codes
 
 
 def test_refused_connection_is_unavailable(serve: Serve, client: HttpClient) -> None:
