@@ -97,15 +97,20 @@ def _prepared(stack: local_stack.Stack, count: int) -> list[str]:
 def _applications(stack: local_stack.Stack) -> Iterator[dict[str, tuple[Send, str]]]:
     """Yield how to send each application a ticket, and the prefix of its manifest's key."""
     session = stack.account.session()
-    clients: Any = {name: session.client(name, endpoint_url=stack.endpoint_url) for name in ("lambda", "sqs")}
+    clients: Any = {name: session.client(name, endpoint_url=stack.endpoint_url) for name in ("iam", "lambda", "sqs")}
     name = outputs(stack.account, stack.stack_name)["IngestFunctionName"]
     product = clients["lambda"].get_function_configuration(FunctionName=name)
     queue = clients["sqs"].create_queue(QueueName="naive", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
     arn = clients["sqs"].get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = clients["iam"].create_role(RoleName="naive", AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+    # The product's role may use neither this queue nor keys under baseline/.
+    everything = _policy({"Effect": "Allow", "Action": "*", "Resource": "*"})
+    clients["iam"].put_role_policy(RoleName="naive", PolicyName="everything", PolicyDocument=everything)
     clients["lambda"].create_function(
         FunctionName="naive",
         Runtime=product["Runtime"],
-        Role=product["Role"],
+        Role=role,
         Handler="bench.baselines.tutorial.lambda_handler",
         Code={"ZipFile": _package()},
         Layers=[layer["Arn"] for layer in product["Layers"]],
@@ -134,6 +139,10 @@ def _applications(stack: local_stack.Stack) -> Iterator[dict[str, tuple[Send, st
             "product": (webhook, "tickets/{}/manifests/"),
             "naive application": (message, "baseline/{}/manifest.json"),
         }
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _package() -> bytes:
