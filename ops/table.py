@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from ticket_archive.errors import InvalidRequest, TicketErased
 from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER
-from ticket_archive.table import TICKET_RECORD, TicketItem, read_item
+from ticket_archive.table import TICKET_RECORD, TicketItem, projection, read_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -51,8 +51,7 @@ STATUS = (
 """Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
 EVENT = ("record", "event", "received_at")
 """The attributes of an event that are read."""
-_NAMES = {f"#{name}": name for name in SUMMARY}
-_PROJECTION = ", ".join(_NAMES)
+_SUMMARY = projection(SUMMARY)
 _BATCH = 100  # the limit of BatchGetItem
 _ERASED: Mapping[str, Any] = {":erased": {"S": TicketState.ERASED.value}}
 _HOLD = ("legal_hold", "legal_hold_case", "legal_hold_by")
@@ -100,9 +99,8 @@ class OperatorTable:
         answer = self._client.scan(
             TableName=self._name,
             FilterExpression=" AND ".join(each.expression for each in every),
-            ProjectionExpression=_PROJECTION,
-            ExpressionAttributeNames=_NAMES,
             ExpressionAttributeValues={name: value for each in every for name, value in each.values.items()},
+            **_SUMMARY,
             **({"ExclusiveStartKey": start} if start else {}),  # type: ignore[arg-type]  # the stubs know no optional key
         )
         return ScannedPage(
@@ -115,13 +113,7 @@ class OperatorTable:
         waiting = [_key(ticket) for ticket in tickets]
         while waiting:
             keys: Any = waiting[:_BATCH]
-            request: Any = {
-                self._name: {
-                    "Keys": keys,
-                    "ProjectionExpression": _PROJECTION,
-                    "ExpressionAttributeNames": _NAMES,
-                }
-            }
+            request: Any = {self._name: {"Keys": keys, **_SUMMARY}}
             answer: Any = self._client.batch_get_item(RequestItems=request)
             for item in answer["Responses"].get(self._name, ()):
                 found[item["ticket"]["S"]] = read_item(item)
@@ -131,11 +123,7 @@ class OperatorTable:
     def without_content(self, ticket: str) -> TicketItem | None:
         """Return the ticket with the attributes of `STATUS`, or None if it is unknown."""
         answer = self._client.get_item(
-            TableName=self._name,
-            Key=_key(ticket),
-            ConsistentRead=True,
-            ProjectionExpression=", ".join(f"#{name}" for name in STATUS),
-            ExpressionAttributeNames={f"#{name}": name for name in STATUS},
+            TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection(STATUS)
         )
         return read_item(answer["Item"]) if "Item" in answer else None
 
@@ -144,10 +132,9 @@ class OperatorTable:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             KeyConditionExpression="ticket = :ticket AND begins_with(#record, :prefix)",
-            ProjectionExpression=", ".join(f"#{name}" for name in EVENT),
-            ExpressionAttributeNames={f"#{name}": name for name in EVENT},
             ExpressionAttributeValues={":ticket": {"S": ticket}, ":prefix": {"S": "event#"}},
             ConsistentRead=True,
+            **projection(EVENT),
         )
         for page in pages:
             for item in page["Items"]:

@@ -11,7 +11,7 @@ fetched completely yet ("refetch"). Its sort key `retry_at` is when that is due.
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -104,10 +104,15 @@ class Page:
 
 
 _SHOWN = {*TicketItem.__dataclass_fields__, "disposition", "confidence_score", "risk_code", "retry_at"} - {"attributes"}
-_WITHOUT_DETAILS = {
-    "ProjectionExpression": ", ".join(f"#{name}" for name in sorted(_SHOWN)),
-    "ExpressionAttributeNames": {f"#{name}": name for name in _SHOWN},
-}
+
+
+def projection(names: Iterable[str]) -> Any:
+    """Return the parameters of a read that transfers these attributes only. Some are reserved words, hence the `#`."""
+    aliases = {f"#{name}": name for name in names}
+    return {"ProjectionExpression": ", ".join(aliases), "ExpressionAttributeNames": aliases}
+
+
+_WITHOUT_DETAILS = projection(sorted(_SHOWN))
 
 
 class TicketTable:
@@ -122,8 +127,8 @@ class TicketTable:
 
         The read is strongly consistent: a consumer that was told by a manifest finds its state.
         """
-        projection: Any = {} if details else _WITHOUT_DETAILS
-        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection)
+        only = {} if details else _WITHOUT_DETAILS
+        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True, **only)
         return read_item(answer["Item"]) if "Item" in answer else None
 
     def begin(self, ticket: str, now: str) -> TicketItem | None:
