@@ -1,6 +1,7 @@
 """What people and GitHub need to join: workflows, hooks, templates and the changelog name what exists."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,13 @@ def test_a_workflow_runs_ci_and_make_targets_only_with_least_permissions(path: P
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
     assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_no_file_has_a_merge_conflict_left() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-nE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (1, "")
 
 
 def test_the_workflow_tests_every_supported_version_of_python() -> None:
