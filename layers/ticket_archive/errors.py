@@ -10,6 +10,7 @@
         ├── DeadlineExceeded       not begun or not finished: the invocation is about to end
         ├── VendorThrottled        429
         ├── VendorUnavailable      5xx, time-out, reset, truncated response
+        │   └── NoFreeConnection       no call was made: every connection was in use until the deadline
         ├── InvalidVendorResponse  a response that is refused: too large, a redirect, a forbidden address
         │   └── InvalidTokenResponse   the same of the token endpoint
         ├── VendorAuthError        401 with a fresh token, or 403: check the credential
@@ -101,6 +102,10 @@ class VendorUnavailable(RetryableError):
 
     code = "vendor_unavailable"
     quick = True
+
+
+class NoFreeConnection(VendorUnavailable):
+    """Every connection was in use until the deadline, so no call was made."""
 
 
 class InvalidVendorResponse(RetryableError):

@@ -96,7 +96,7 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
     if identify(body):
         yield inline_file(body)
         return
-    if _is_file(head.decode("latin-1"), key=""):
+    if is_file(head.decode("latin-1"), key=""):
         yield _read(body.decode("latin-1"))
         return
     if _MARKUP.match(head.decode("latin-1")):
@@ -160,7 +160,7 @@ class _Survey:
                     if isinstance(value, str) and describes_file(name):
                         label = label_of(value).within(label)
                 stack.extend((label_of(name).within(label), name, each) for name, each in reversed(node))
-            elif isinstance(node, str) and _is_file(node[:_HEAD], key):
+            elif isinstance(node, str) and is_file(node, key):
                 self.files.append((label, node))
             else:
                 self.has_content = True
@@ -194,10 +194,12 @@ def _is_empty_uri(text: str) -> bool:
     return len(text) < _LONG and (uri := _DATA_URI.match(text)) is not None and uri.end() == len(text)
 
 
-def _is_file(head: str, key: str) -> bool:
-    """Return whether a text that begins so is a file. Under a name for files that is also markup, and base64 of unknown
-    bytes.
+def is_file(text: str, key: str) -> bool:
+    """Return whether a text is a file, by its beginning.
+
+    Under a `key` that names files, markup and base64 of unknown bytes are files too.
     """
+    head = text[:_HEAD]
     if _URL.fullmatch(head) or _DATA_URI.match(head):
         return True
     place = may_hold_files(key) and key != ""

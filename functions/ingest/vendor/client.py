@@ -22,6 +22,7 @@ from ticket_archive.errors import (
     DeadlineExceeded,
     InvalidTokenResponse,
     InvalidVendorResponse,
+    NoFreeConnection,
     RetryableError,
     TicketNotFound,
     VendorAuthError,
@@ -188,6 +189,8 @@ class Preventor:
             response = self._http.send(
                 method, url, headers=headers, deadline=deadline, max_bytes=max_bytes, public_only=public_only
             )
+        except NoFreeConnection:  # the vendor has not failed
+            raise
         except RetryableError as error:
             self._observe(call, time.monotonic() - began, error)
             raise

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ingest.files.parsing import is_file
 from ingest.vendor.http import Response
 from ticket_archive.errors import (
     InvalidVendorResponse,
@@ -145,6 +146,8 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     if call is Call.TOKEN:
         return bool(envelope.token or extra.get("access_token"))
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
+        return True
+    if call is Call.IMAGES and any(isinstance(value, str) and is_file(value, name) for name, value in extra.items()):
         return True
     return read_facts(scalars_of({"status": envelope.status, **extra})).recognized
 

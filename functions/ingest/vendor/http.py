@@ -23,7 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from ingest.vendor.connections import default_tls_context, limits, pool_manager
-from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
+from ticket_archive.errors import InvalidVendorResponse, NoFreeConnection, VendorUnavailable
 
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
@@ -124,15 +124,16 @@ class HttpClient:
         `deadline` (time.monotonic()) covers everything from resolving the name to the last byte. `max_bytes` limits the
         decompressed body. With `public_only` the URL must be https and every address of its host public.
 
-        Raises VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns", "connect", "tls", "reset",
-        "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request that can be sent).
+        Raises NoFreeConnection, and VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns",
+        "connect", "tls", "reset", "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request
+        that can be sent).
         Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression
         that was not requested).
         """
         session = self._public_session if public_only else self._session
         wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
         if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise VendorUnavailable("deadline")
+            raise NoFreeConnection("deadline")
         try:
             with limits(deadline, idle_timeout=self._idle_timeout, wire_bytes=wire_bytes, public_only=public_only):
                 request = requests.PreparedRequest()

@@ -23,6 +23,7 @@ from ticket_archive.errors import (
     InvalidRequest,
     InvalidTokenResponse,
     InvalidVendorResponse,
+    NoFreeConnection,
     RetryableError,
     SettingsError,
     TicketNotFound,
@@ -150,12 +151,14 @@ class Vendor:
         self.http = FakeHttpClient()
         self.credentials = Credentials()
         self.pauses: list[float] = []
+        self.observed: list[str] = []
         self.api = Preventor(
             origin,
             self.credentials,
             cast("HttpClient", self.http),
             image_hosts,
             "Mozilla/5.0 (test)",
+            observe=lambda call, _, error: self.observed.append(f"{call} {error}"),
             sleep=self.pauses.append,
         )
 
@@ -174,6 +177,12 @@ class Vendor:
 @pytest.fixture
 def vendor() -> Vendor:
     return Vendor()
+
+
+def test_every_attempt_is_observed_but_those_that_found_no_free_connection(vendor: Vendor) -> None:
+    vendor.http.answers(DETAILS_PATH, NoFreeConnection("deadline"), VendorUnavailable("reset"))
+    assert vendor.details() == {"flow_status": "ACCEPTED"}
+    assert vendor.observed == ["token None", "details vendor_unavailable: reset", "details None"]
 
 
 class TestCalls:

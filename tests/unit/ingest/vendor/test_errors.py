@@ -203,6 +203,14 @@ def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settl
     assert error_in_200(Call.IMAGES, body) is None
 
 
+@pytest.mark.parametrize("code", ["INTRNL", "TCKTNTFND", 503])
+@pytest.mark.parametrize("file", ["data:image/png;base64,iVBORw0KGgo=", "https://images.example.com/1.jpg"])
+def test_a_file_beside_an_error_s_code_is_the_answer_for_an_image_type(code: object, file: str) -> None:
+    body = {"status": 500, "code": code, "message": "no"}
+    assert error_in_200(Call.IMAGES, {**body, "image": file}) is None
+    assert error_in_200(Call.IMAGES, {**body, "image": "none"}) is not None
+
+
 @pytest.mark.parametrize(
     ("call", "status", "body", "kept"),
     [

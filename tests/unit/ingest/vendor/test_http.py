@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from ingest.vendor.connections import limits
 from ingest.vendor.http import PIECE, HttpClient, Response, _code, _Decoder
-from ticket_archive.errors import InvalidVendorResponse, RetryableError, VendorUnavailable
+from ticket_archive.errors import InvalidVendorResponse, NoFreeConnection, RetryableError, VendorUnavailable
 
 
 def chain(*errors: BaseException) -> BaseException:
@@ -135,7 +135,7 @@ def test_calls_over_the_limit_wait_for_their_turn(monkeypatch: pytest.MonkeyPatc
                 client.send, "GET", "http://vendor.test/", headers={}, deadline=time.monotonic() + 5, max_bytes=1
             )
         together.wait(5)
-        with pytest.raises(VendorUnavailable, match="deadline"):
+        with pytest.raises(NoFreeConnection, match="deadline"):
             client.send("GET", "http://vendor.test/", headers={}, deadline=time.monotonic() + 0.05, max_bytes=1)
         ends.set()
     assert client._turns.acquire(timeout=0)  # the turns of calls that failed are free again
