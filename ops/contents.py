@@ -14,11 +14,10 @@ from botocore.exceptions import ClientError
 from ops.errors import Failure
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.details import read_details
+from ticket_archive.details import read_details, read_stored_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import details_key, manifest_key, unrecognized_key
 from ticket_archive.models import ImageType, StoredImage
-from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
 
 DETAILS = "details.json"
@@ -122,7 +121,7 @@ def _checked(name: str, bucket: Bucket, key: str, sha256: str) -> TicketFile:
 
 def _details(item: TicketItem, bucket: Bucket) -> TicketFile:
     try:
-        body = read_details_of(item, bucket)
+        body = read_stored_details(item.attributes, bucket)
         parsed = read_details(body)
     except ClientError as error:
         if not _no_such_key(error):

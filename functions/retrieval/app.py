@@ -32,13 +32,12 @@ from retrieval.presign import PresignedUrl
 from ticket_archive import snapshot
 from ticket_archive.clock import now
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.details import RESPONSE_LIMIT
+from ticket_archive.details import RESPONSE_LIMIT, read_stored_details
 from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
 from ticket_archive.models import TicketState, TypeState
 from ticket_archive.retention import is_over
-from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger, metrics
 
@@ -85,7 +84,9 @@ def get_details(ticket: TicketId) -> Response[str]:
         raise ServiceError(404, "no_details")
     audit.note(details_sha256=item.details_sha256)
     if item.details_bytes <= RESPONSE_LIMIT or "details_key" not in item.attributes:
-        return Response(200, content_types.APPLICATION_JSON, read_details_of(item, dependencies.bucket).decode())
+        return Response(
+            200, content_types.APPLICATION_JSON, read_stored_details(item.attributes, dependencies.bucket).decode()
+        )
     signed = dependencies.presigner.details(item.attributes["details_key"])
     _issued([signed])
     body = SignedDetails(

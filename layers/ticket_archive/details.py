@@ -10,19 +10,21 @@ meaning.
 import gzip
 import hashlib
 import json
-import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, DecimalException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
-from ticket_archive.json_size import has_too_many_parts
+from ticket_archive.json_text import ends_early, has_too_many_parts
 from ticket_archive.keys import details_key
+
+if TYPE_CHECKING:
+    from ticket_archive.bucket import Bucket
 
 NATIVE_LIMIT = 300_000
 """Bytes that the map may take in DynamoDB's JSON, which is longer than what the item's 400 KB count."""
@@ -37,7 +39,6 @@ ATTRIBUTES = ("details", "details_packed", "details_key")
 
 _LEVELS = 30  # of DynamoDB's 32; the item and the attribute take the others
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
-_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]', re.DOTALL)  # strings, brackets, an unclosed quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,8 @@ def read_details(body: bytes) -> Details:
         )
     except RecursionError:
         raise UnrecognizedResponse("details_too_deep", body) from None
-    except json.JSONDecodeError:
-        if cut_off(text):
+    except json.JSONDecodeError as error:
+        if ends_early(text, error):
             raise VendorUnavailable("truncated") from None
         raise UnrecognizedResponse("details_not_json", body) from None
     if not isinstance(value, dict):
@@ -132,26 +133,16 @@ def to_json(value: Any) -> bytes:
     return _canonical(value).encode()
 
 
-def unpack(packed: bytes) -> bytes:
-    """Return the vendor's bytes from their compressed form. They were capped when they were received."""
-    return zlib.decompress(packed, wbits=31)
+def read_stored_details(attributes: Mapping[str, Any], bucket: "Bucket") -> bytes:
+    """Return the details of an item as JSON, from the first of ATTRIBUTES that it has.
 
-
-def cut_off(text: str) -> bool:
-    """Return whether `text` begins as JSON and ends before its end, as a response without Content-Length may.
-
-    The last character does not tell: in `{"a": {"b": 1}` only the inner object is closed.
+    Raises KeyError if the item has no details, botocore's ClientError if the object cannot be read, zlib.error if the
+    stored bytes are damaged.
     """
-    if text.lstrip()[:1] not in ("{", "["):
-        return False
-    depth = 0
-    for mark in _MARKS.finditer(text):
-        if mark[0] == '"':
-            return True
-        depth += (mark[0] in "{[") - (mark[0] in "}]")
-        if depth == 0 and mark[0] in "}]":
-            return False
-    return True
+    if "details" in attributes:
+        return to_json(attributes["details"])
+    packed = attributes.get("details_packed") or bucket.read(attributes["details_key"])
+    return zlib.decompress(packed, wbits=31)  # their size was capped when they were received
 
 
 def _read_unparsed(body: bytes) -> Details:

@@ -12,9 +12,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
-from ticket_archive.errors import InvalidRequest, UnreadableWebhook
+from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
 from ticket_archive.models import TICKET_PATTERN, ImageType
-from ticket_archive.quarantine import Reason
 
 TicketId = Annotated[str, Field(pattern=TICKET_PATTERN)]
 Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]

@@ -13,8 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from ticket_archive.errors import SettingsError, UnreadableWebhook
-from ticket_archive.quarantine import Reason
+from ticket_archive.errors import Reason, SettingsError, UnreadableWebhook
 from ticket_archive.webhook_event import parse_event
 
 IV_HEADER = "x-pvt-cipher-iv"

@@ -4,9 +4,8 @@ import json
 import math
 from typing import Any, NoReturn
 
-from ticket_archive.errors import InvalidRequest, UnreadableWebhook
+from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
 from ticket_archive.models import ticket_id
-from ticket_archive.quarantine import Reason
 
 ENVELOPES = ("data", "payload", "event")
 

@@ -14,7 +14,7 @@ from local.journey import exactly
 from local.vendor.pictures import ImageType
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
-from ticket_archive.stored_details import read_details_of
+from ticket_archive.details import read_stored_details
 from ticket_archive.table import TicketItem, TicketTable
 
 
@@ -52,7 +52,7 @@ class ConsistencyChecks:
             found.append(f"outcome {item.outcome}")
         if item.attributes.get("customer") != expected["customer"]:
             found.append("another customer")
-        if exactly(read_details_of(item, self._bucket)) != expected["details"]:
+        if exactly(read_stored_details(item.attributes, self._bucket)) != expected["details"]:
             found.append("other details")
         if left := {"resume", "last_error", "pending"} & item.attributes.keys():
             found.append(f"left over: {sorted(left)}")

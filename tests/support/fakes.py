@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError
 
 from ingest.files.formats import JPEG
 from ingest.files.parsing import InlineFile, LinkedFile
+from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
@@ -89,7 +90,7 @@ class AtOnce(Executor):
         return future
 
 
-class FakeBucket:
+class FakeBucket(Bucket):
     """`ticket_archive.bucket.Bucket`. `created` has every key once, in the order of S3's events.
 
     `on_create` is called with each new object before it is visible.

@@ -21,8 +21,8 @@ from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
+from ticket_archive.errors import Reason
 from ticket_archive.metrics import Metric
-from ticket_archive.quarantine import Reason
 from ticket_archive.table import IncompleteTicket
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from urllib.parse import unquote_to_bytes
 from ingest.files.formats import FileFormat, identify, looks_complete
 from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_of, may_hold_files
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_size import has_too_many_parts
+from ticket_archive.json_text import ends_early, has_too_many_parts
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
@@ -69,7 +69,7 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
 
     Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
     `html`, `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file`
-    (JSON with content but no file), `too_complex` (see `json_size`), `too_deep` (for Python's JSON parser), and
+    (JSON with content but no file), `too_complex` (see `json_text`), `too_deep` (for Python's JSON parser), and
     `too_many` (over MAX_FILES).
     """
     try:
@@ -128,18 +128,9 @@ def _parse(body: bytes) -> Any:
     except RecursionError:
         raise UnrecognizedResponse("too_deep", b"") from None
     except json.JSONDecodeError as error:
-        if _ends_early(text, error):
+        if ends_early(text, error):
             raise VendorUnavailable("truncated") from None
         raise UnrecognizedResponse("not_json", b"") from None
-
-
-def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
-    """Return whether JSON was valid until it ended: in a string, between parts, within a literal or an escape."""
-    if text.lstrip()[:1] not in tuple('{["') or error.msg.startswith("Extra data"):
-        return False
-    end = text.rstrip()
-    left = len(end) - error.pos
-    return error.msg.startswith("Unterminated string") or left <= 0 or (left < 9 and end[-1:] not in '}]"')
 
 
 class _Survey:

@@ -14,9 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ticket_archive.errors import UnreadableWebhook
+from ticket_archive.errors import Reason, UnreadableWebhook
 from ticket_archive.messages import Webhook
-from ticket_archive.quarantine import Reason
 from ticket_archive.webhook_encryption import decrypt_event
 from ticket_archive.webhook_event import find_event, parse_event
 

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticket_archive.errors import SettingsError, UnreadableWebhook
-from ticket_archive.quarantine import Reason
+from ticket_archive.errors import Reason, SettingsError, UnreadableWebhook
 from ticket_archive.webhook_encryption import check_secret, decrypt_event, encrypt_event
 
 SECRET = b"the-unit-tests-own-secret-of-32b"

@@ -32,8 +32,8 @@ from local.vendor.tickets import DetailsForm, Envelope, Flow, State, Tickets
 from tests.support.archive_harness import COMPLETED, TICKET, ArchiveHarness, webhook
 from tests.support.sample_files import FILES
 from ticket_archive.clock import iso
+from ticket_archive.details import read_stored_details
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
-from ticket_archive.stored_details import read_details_of
 from ticket_archive.table import TicketItem
 from ticket_archive.webhook_credentials import VendorCredential
 
@@ -174,7 +174,7 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
         ImageType(kind): TypeState.STORED if pictures else TypeState.ABSENT for kind, pictures in expected.items()
     }
     assert (item.outcome, item.attributes["customer"]) == (known.outcome, known.customer)
-    assert exactly(read_details_of(item, harness.bucket)) == exactly(json.dumps(details(known)))
+    assert exactly(read_stored_details(item.attributes, harness.bucket)) == exactly(json.dumps(details(known)))
 
 
 @pytest.mark.parametrize("kind", VendorType)
@@ -254,7 +254,7 @@ def test_whatever_json_the_vendor_answers_is_archived_and_reads_back_identical(
     item = archive(harness, Http(answer), TICKET)
 
     if item.details_sha256 is not None:
-        assert exactly(read_details_of(item, harness.bucket)) == exactly(bodies[DETAILS])
+        assert exactly(read_stored_details(item.attributes, harness.bucket)) == exactly(bodies[DETAILS])
     else:
         assert harness.bucket[item.unrecognized[0].key] == bodies[DETAILS]
     assert TypeState.FAILED not in item.types.values()

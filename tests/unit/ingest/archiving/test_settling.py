@@ -33,6 +33,7 @@ from tests.support.fakes import details, picture
 from tests.support.logs import log_lines
 from tests.support.template import SOURCE
 from ticket_archive.clock import iso
+from ticket_archive.details import read_stored_details
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RecentlyFetched,
@@ -45,7 +46,6 @@ from ticket_archive.errors import (
 )
 from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.models import ImageType, TicketState, TypeState
-from ticket_archive.stored_details import read_details_of
 
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 MINUTES = timedelta(minutes=10)
@@ -131,7 +131,7 @@ def test_whatever_the_vendor_answers_the_ticket_is_archived_and_reads_back(
     for file in item.unrecognized:
         assert len(harness.bucket[file.key]) == file.bytes
     if item.details_sha256:
-        assert json.loads(read_details_of(item, harness.bucket)) == {"flow_status": "ACCEPTED"}
+        assert json.loads(read_stored_details(item.attributes, harness.bucket)) == {"flow_status": "ACCEPTED"}
     assert item.complete is (not item.unrecognized and item.details_sha256 is not None)
     harness.check()
 
@@ -486,7 +486,10 @@ def test_superseded_details_stay_readable(note: object) -> None:
     harness.run(event("e2"))
     key = f"tickets/{TICKET}/details/{old.sha256}.json.gz"
     stored = replace(harness.table[TICKET], attributes={"details_key": key})
-    assert json.loads(read_details_of(stored, harness.bucket)) == {"flow_status": "ACCEPTED", "note": note}
+    assert json.loads(read_stored_details(stored.attributes, harness.bucket)) == {
+        "flow_status": "ACCEPTED",
+        "note": note,
+    }
 
 
 def test_a_customers_incomplete_ticket_is_listed() -> None:

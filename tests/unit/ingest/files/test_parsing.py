@@ -18,7 +18,7 @@ from ingest.files.labels import Label, Side, label_of
 from ingest.files.parsing import MAX_FILES, InlineFile, LinkedFile, inline_file, parse_files
 from tests.support.sample_files import FILES, HTML, SVG, drawn
 from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_size import MAX_PARTS
+from ticket_archive.json_text import MAX_PARTS
 from ticket_archive.models import ImageType
 
 JSON = "application/json"

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
-from ticket_archive.errors import UnreadableWebhook
+from ticket_archive.errors import Reason, UnreadableWebhook
 from ticket_archive.messages import Webhook
-from ticket_archive.quarantine import Reason
 from ticket_archive.webhook_encryption import encrypt_event
 
 SECRET = b"the-unit-tests-own-secret-of-32b"
