@@ -3,8 +3,8 @@
 #
 # /opt and /var/task are read-only in Lambda, so uncompiled modules are compiled again in every cold start, which then
 # takes 2.5 times as long without SnapStart. Only Lambda's own Python version can compile them. Packaging changes files'
-# times, so the compiled files use unchecked hashes instead. functions/compile.sh is a link to this file, because
-# `sam build` gives each Makefile only its own folder.
+# times, so the compiled files use unchecked hashes instead. functions/compile.sh is a copy of this file, because
+# `sam build` gives each Makefile only its own folder (a link would lead out of the one that a container sees).
 set -eu
 folder=$1 path=$2
 version=${LAYER_PYTHON_VERSION:-3.13}

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
+from local.deploy import SAM, tool_environment
 
 HOSTS = {
     "Amazon Linux 2023, RHEL 9": ("3.9", "21.3.1"),
@@ -32,6 +33,15 @@ def run(*command: str | Path, **environment: str) -> None:
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
 
 
+def hashes(folder: Path) -> Files:
+    """Return the hash of each file that is neither a package's metadata nor compiled by the host's Python."""
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and ".dist-info/" not in str(file) and file.suffix != ".pyc"
+    }
+
+
 def interpreter(version: str) -> str:
     found = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))]
     for each in filter(None, found):
@@ -42,7 +52,7 @@ def interpreter(version: str) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Files]:
-    """A function that builds both layers on a host; returns the hash of each file that is not a package's metadata."""
+    """A function that builds both layers on a host and returns the hash of each file."""
 
     def build(host: str) -> Files:
         python, pip = HOSTS[host]
@@ -58,11 +68,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Files]:
                 ARTIFACTS_DIR=str(out), PYTHON=str(folder / "venv/bin/python"),
             )  # fmt: skip
         shutil.rmtree(folder / "venv")
-        return {
-            str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(folder.glob("build-*/**/*"))
-            if file.is_file() and ".dist-info/" not in str(file) and file.suffix != ".pyc"
-        }
+        shutil.rmtree(folder / "source")
+        return hashes(folder)
 
     return build
 
@@ -79,6 +86,29 @@ def test_every_host_builds_the_same_layers(host: str, built: Callable[[str], Fil
     assert {name.partition("/")[0] for name in files} == {"build-SharedLayer", "build-Arm64Layer"}
     assert len(files) > 500
     assert files == reference
+
+
+@pytest.mark.skipif(
+    not {"HOST_BUILDS", "BUILD_IMAGE"} <= set(os.environ),
+    reason="needs a container engine: HOST_BUILDS=1 BUILD_IMAGE=…",
+)
+def test_container_builds_the_same_files_as_the_host(tmp_path: Path) -> None:
+    """Of both functions and both layers; BUILD_IMAGE is AWS's image, or one with Python 3.13, make and the builders."""
+
+    def build(name: str, *options: str) -> Files:
+        folder = tmp_path / name
+        command: list[str | Path] = [SAM, "build", "--no-cached", "--build-dir", folder, *options]
+        settings = {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
+        done = subprocess.run(
+            command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return hashes(folder)
+
+    image = ["--use-container", "--skip-pull-image", "--build-image", os.environ["BUILD_IMAGE"]]
+    in_container, on_host = build("container", *image), build("host")
+    assert {name.partition("/")[0] for name in on_host} >= {"IngestFunction", "RetrievalFunction", "SharedLayer"}
+    assert in_container == on_host
 
 
 def test_the_hosts_are_those_of_the_documentation() -> None:

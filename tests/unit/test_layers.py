@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
+from local.deploy import SAM, tool_environment
+from tests.support.documentation import blocks
 from tests.support.template import SOURCE, nodes
 
 PINNED = [ROOT / "layers" / "requirements.txt", *sorted((ROOT / "requirements").glob("*.txt"))]
@@ -118,6 +120,40 @@ def test_layer_is_installed_for_lambda_by_any_pip(tmp_path: Path) -> None:
     assert {"python/package/module.py", "python/botocore/data/endpoints.json"} <= files
     assert not (tmp_path / "out" / "python" / "botocore" / "data" / "ec2").exists(), "no function calls it"
     assert (tmp_path / "out" / "python" / "botocore" / "data" / "s3").exists()
+
+
+def test_layer_is_built_from_the_requirements_of_a_documented_manifest(tmp_path: Path) -> None:
+    """The makefile of docs/deploying.md, given to the real `sam build --manifest`."""
+    (makefile,) = (block.text for block in blocks("make") if block.page.name == "deploying.md")
+    (tmp_path / "custom.mk").write_text(makefile)
+    (tmp_path / "my-requirements.txt").write_text("")
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON.replace("while [", 'echo "$*" > "$TOLD"\nwhile ['))
+    python.chmod(0o755)
+    settings = {"PYTHON": str(python), "REAL": sys.executable, "TOLD": str(tmp_path / "told")}
+    command: list[str | Path] = [
+        SAM,
+        "build",
+        "SharedLayer",
+        "--template",
+        ROOT / "template.yaml",
+        "--manifest",
+        "custom.mk",
+    ]
+    done = subprocess.run(
+        [*command, "--no-cached", "--build-dir", "built"], cwd=tmp_path, env=tool_environment(settings),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"-r {tmp_path.resolve()}/my-requirements.txt" in (tmp_path / "told").read_text()
+    assert (tmp_path / "built/SharedLayer/python/ticket_archive/table.py").exists()
+
+
+def test_each_build_folder_is_whole_without_the_others() -> None:
+    """`sam build --use-container` mounts one folder at a time: a link to another leads nowhere."""
+    assert not [path for folder in ("functions", "layers") for path in (ROOT / folder).rglob("*") if path.is_symlink()]
+    scripts = [(ROOT / folder / "compile.sh").read_bytes() for folder in ("functions", "layers")]
+    assert scripts[0] == scripts[1]
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "native"])
