@@ -5,7 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -143,7 +143,7 @@ def _manifest(item: TicketItem, body: bytes | None) -> TicketFile:
             manifest["ticket"] == item.ticket
             and manifest["version"] == item.version
             and (manifest["details"] or {}).get("sha256") == item.details_sha256
-            and manifest["images"] == [image.as_dict() for image in item.images]
+            and manifest["images"] == [asdict(image) for image in item.images]
         )
     except (ValueError, KeyError, TypeError):
         same = False

@@ -1,5 +1,6 @@
 """What the archive knows about one ticket: states, times, counts and codes, no content and no URL."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -48,7 +49,7 @@ def status(ticket: str, records: OperatorTable, objects: Objects, bucket: Bucket
         "manifest": None if item.version is None else objects.exists(manifest_key(ticket, item.version)),
         "types": {kind.value: state.value for kind, state in item.types.items()},
         "missing": missing_parts(item),
-        "images": [_without_key(image.as_dict()) for image in item.images],
+        "images": [_without_key(asdict(image)) for image in item.images],
         "unrecognized": [_without_key(each) for each in item.attributes.get("unrecognized", ())],
         "details": _details(item),
         "events": [{"event": event.name, "received_at": event.received_at} for event in records.events(ticket)],

@@ -121,13 +121,12 @@ def write_manifest(item: TicketItem) -> bytes:
             "archived_at": item.archived_at,
             "complete": item.complete,
             "details": details,
-            "images": [image.as_dict() for image in item.images],
+            "images": item.images,
             "absent": _absent(item),
-            "unrecognized": [
-                {"type": file.type, "sha256": file.sha256, "bytes": file.bytes} for file in item.unrecognized
-            ],
+            "unrecognized": item.unrecognized,
             "previous": item.previous,
-        }
+        },
+        from_attributes=True,
     )
     return manifest.model_dump_json().encode()
 

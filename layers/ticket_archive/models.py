@@ -1,9 +1,9 @@
 """Types that every part shares: ticket and customer ids, states, stored images and unrecognized files."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from ticket_archive.errors import InvalidRequest
 
@@ -59,10 +59,6 @@ class StoredImage:
     bytes: int
     content_type: str
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the form that the table and the manifest use."""
-        return {**asdict(self), "type": self.type.value}
-
 
 @dataclass(frozen=True, slots=True)
 class UnrecognizedFile:
@@ -72,10 +68,6 @@ class UnrecognizedFile:
     key: str
     sha256: str
     bytes: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the form that the table uses."""
-        return {**asdict(self), "type": str(self.type)}
 
 
 def ticket_id(text: object) -> str:

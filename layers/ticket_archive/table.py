@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
+from pydantic import TypeAdapter
 
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
@@ -103,6 +104,8 @@ class Page:
     cursor: str | None
 
 
+_ITEM = TypeAdapter(TicketItem)
+_plain_values = TypeAdapter(dict[str, Any]).dump_python
 _SHOWN = {*TicketItem.__dataclass_fields__, "disposition", "confidence_score", "risk_code", "retry_at"} - {"attributes"}
 
 
@@ -336,53 +339,18 @@ class TicketTable:
 def read_item(attributes: Mapping[str, Any]) -> TicketItem:
     """Return an item in DynamoDB's notation as a TicketItem."""
     item = {name: _plain(_from_attribute(value)) for name, value in attributes.items()}
-    state = TicketState(item["state"])
-    archived = state is TicketState.ARCHIVED
-    return TicketItem(
-        ticket=item["ticket"],
-        state=state,
-        version=item.get("version"),
-        previous=item.get("previous"),
-        outcome=item.get("outcome"),
-        received_at=item.get("received_at"),
-        fetched_at=item.get("fetched_at"),
-        archived_at=item.get("archived_at") if archived else None,
-        details_sha256=item.get("details_sha256"),
-        details_bytes=int(item.get("details_bytes", 0)),
-        images=tuple(_read_image(image) for image in item.get("images", ())),
-        types={ImageType(name): TypeState(each) for name, each in item.get("types", {}).items()},
-        complete=bool(item.get("complete", archived)),
-        unrecognized=tuple(
-            UnrecognizedFile(file["type"], file["key"], file["sha256"], int(file["bytes"]))
-            for file in item.get("unrecognized", ())
-        ),
-        pending={part: PendingAnswer(**pending) for part, pending in item.get("pending", {}).items()},
-        missing=item.get("missing", {}),
-        resume=item.get("resume"),
-        attempts=int(item.get("attempts", 0)),
-        requeues=int(item.get("requeues", 0)),
-        expires_at=int(item["expires_at"]) if "expires_at" in item else None,
-        attributes=item,
-    )
-
-
-def _read_image(image: Mapping[str, Any]) -> StoredImage:
-    return StoredImage(
-        type=ImageType(image["type"]),
-        index=int(image["index"]),
-        key=image["key"],
-        sha256=image["sha256"],
-        bytes=int(image["bytes"]),
-        content_type=image["content_type"],
-    )
+    archived = item["state"] == TicketState.ARCHIVED
+    archived_at = item.get("archived_at") if archived else None  # an incomplete item's is the index's sort key
+    return _ITEM.validate_python({"complete": archived, **item, "archived_at": archived_at, "attributes": item})
 
 
 def _plain(value: Any) -> Any:
     return cast("Any", value).value if isinstance(value, Binary) else value
 
 
-def _values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _to_attribute(value) for name, value in values.items()}
+def _values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values in DynamoDB's notation; dataclasses become maps."""
+    return {name: _to_attribute(value) for name, value in _plain_values(values).items()}
 
 
 def _replaced_details(changes: Mapping[str, Any]) -> frozenset[str]:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from local.journey import exactly
@@ -101,7 +102,7 @@ class ConsistencyChecks:
             manifest = json.loads(self._bucket.read(key))
             if newest and (manifest["outcome"], manifest["images"], manifest["details"]["sha256"]) != (
                 item.outcome,
-                [image.as_dict() for image in item.images],
+                [asdict(image) for image in item.images],
                 item.details_sha256,
             ):
                 found.append("the manifest has another state")

@@ -7,7 +7,7 @@ does: its item with the state "erased" alone.
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from types import FunctionType
 from typing import Any
@@ -42,7 +42,7 @@ def _state(version: str, fetched_at: str, **more: Any) -> dict[str, Any]:
         "details": {"flow_status": "ACCEPTED", "score": Decimal("98.50")},
         "details_sha256": "dd",
         "details_bytes": 42,
-        "images": [IMAGE.as_dict()],
+        "images": [asdict(IMAGE)],
         "types": {"DOCUMENT": "stored", "DOCUMENT_SIGNATURE": "absent"},
         "complete": True,
         **more,
@@ -118,7 +118,7 @@ def an_archived_item_reads_back_as_it_was_written(table: TicketTable, erase: Era
 
 def unrecognized_files_and_what_is_missing_read_back(table: TicketTable, erase: Erase) -> None:
     file = UnrecognizedFile("DOCUMENT", "tickets/T/unrecognized/bb", "bb", 7)
-    item = _archived(table, complete=False, unrecognized=[file.as_dict()], missing={"DOCUMENT": "html"})
+    item = _archived(table, complete=False, unrecognized=[asdict(file)], missing={"DOCUMENT": "html"})
     assert (item.complete, item.unrecognized, item.missing) == (False, (file,), {"DOCUMENT": "html"})
 
 
@@ -243,7 +243,7 @@ def details_in_a_new_place_leave_the_old_one(table: TicketTable, erase: Erase) -
 
 def a_part_reads_back_and_is_listed(table: TicketTable, erase: Erase) -> None:
     item = _unseen()
-    table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[IMAGE.as_dict()]), T3, FIRST)
+    table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[asdict(IMAGE)]), T3, FIRST)
     kept = _known(table, item.ticket)
     assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
     assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}

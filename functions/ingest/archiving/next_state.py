@@ -13,7 +13,7 @@ from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import Placement
 from ticket_archive.errors import RetryableError, UnrecognizedResponse
 from ticket_archive.manifest import state_of, version_of
-from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
 from ticket_archive.table import TicketItem
 
 _FIRST_RECHECK = timedelta(hours=1)
@@ -70,15 +70,11 @@ def changes_of(
         kind: settlement.states[kind] for kind in ImageType if kind in settlement.states
     }
     changes: dict[str, Any] = {
-        "images": [image.as_dict() for image in images],
-        "types": {kind.value: state.value for kind, state in types.items()},
-        "unrecognized": [file.as_dict() for file in unrecognized] or None,
+        "images": images,
+        "types": types,
+        "unrecognized": unrecognized or None,
         "missing": missing or None,
-        "pending": {
-            part: {"answer": each.answer, "since": each.since, "first": each.first}
-            for part, each in settlement.pending.items()
-        }
-        or None,
+        "pending": settlement.pending or None,
         "fetched_at": attempt.fetched_at,
     }
     if attempt.renewed:
@@ -95,8 +91,7 @@ def changes_of(
 def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], now: datetime) -> TicketItem:
     """Return the archived state that `changes` make of an item."""
     kept = attempt.kept
-    types = {ImageType(name): TypeState(state) for name, state in changes["types"].items()}
-    unrecognized = tuple(UnrecognizedFile(**file) for file in changes["unrecognized"] or ())
+    types, unrecognized = changes["types"], tuple(changes["unrecognized"] or ())
     sha256 = changes.get("details_sha256", kept.details_sha256 if kept else None)
     settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
     state = replace(
@@ -105,7 +100,7 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
         outcome=changes.get("outcome", kept.outcome if kept else None),
         details_sha256=sha256,
         details_bytes=changes.get("details_bytes", kept.details_bytes if kept else None) or 0,
-        images=tuple(StoredImage(**{**image, "type": ImageType(image["type"])}) for image in changes["images"]),
+        images=tuple(changes["images"]),
         types=types,
         complete=settled and sha256 is not None and not unrecognized,
         unrecognized=unrecognized,

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -100,7 +101,7 @@ class TestAWholeTicket:
             "outcome": "ACCEPTED",
             "archived_at": item.archived_at,
             "details": {"sha256": item.details_sha256, "bytes": item.details_bytes},
-            "images": [image.as_dict() for image in item.images],
+            "images": [asdict(image) for image in item.images],
             "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
             "complete": True,
             "unrecognized": [],

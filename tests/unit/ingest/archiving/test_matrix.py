@@ -8,6 +8,7 @@ import os
 import random
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from itertools import combinations, count, product
 from typing import Any, cast
@@ -144,7 +145,7 @@ def check_archived(
         picture.data for pictures in expected.values() for picture in pictures
     ]
     [manifest] = harness.bucket.manifests(item.ticket)
-    assert manifest["images"] == [image.as_dict() for image in item.images]
+    assert manifest["images"] == [asdict(image) for image in item.images]
     assert manifest["complete"] is item.complete is complete
     assert manifest["version"] == item.version
     assert manifest["absent"] == [kind for kind in ImageType if item.types[kind] is TypeState.ABSENT]
