@@ -18,7 +18,7 @@ from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.messaging.idempotency import EventIdempotency
-from ingest.messaging.queue import QuarantineQueue, TicketQueue
+from ingest.messaging.queue import Queue
 from ingest.secrets import RotatingSecret, Secrets
 from ingest.settings import IngestSettings, WebhookSettings
 from ingest.threads import ContextThreadPool
@@ -56,7 +56,7 @@ _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "stand
 class WebhookDependencies:
     """`credentials` returns those of which a webhook must carry one, None where none are configured."""
 
-    queue: TicketQueue
+    queue: Queue
     credentials: Callable[[], Iterable[WebhookCredentials] | None]
 
 
@@ -66,7 +66,7 @@ class SqsDependencies:
 
     processor: MessageProcessor
     idempotency: EventIdempotency
-    queue: TicketQueue
+    queue: Queue
     calls: ContextThreadPool
     retry_delay: float
     max_receives: int
@@ -78,7 +78,7 @@ class ScheduleDependencies:
     """`max_age` is the age up to which an incomplete ticket is queued again."""
 
     table: TicketTable
-    queue: TicketQueue
+    queue: Queue
     max_age: timedelta
 
 
@@ -87,7 +87,7 @@ def webhook() -> WebhookDependencies:
     """Return the webhook handler's dependencies."""
     settings = WebhookSettings.read(os.environ)
     return WebhookDependencies(
-        TicketQueue(aws.client("sqs", _INTERACTIVE), settings.queue_url),
+        Queue(aws.client("sqs", _INTERACTIVE), settings.queue_url),
         _credentials_reader(settings.webhook_credentials_secret),
     )
 
@@ -124,13 +124,13 @@ def sqs() -> SqsDependencies:
         unknown_after=timedelta(minutes=settings.unknown_ticket_minutes),
         retry_delay=settings.retry_delay_seconds,
     )
-    queue = TicketQueue(queues, settings.queue_url)
+    queue = Queue(queues, settings.queue_url)
     idempotency = EventIdempotency(dynamodb, settings.idempotency_table_name)
     processor = MessageProcessor(
         archive=archive,
         idempotency=idempotency,
         queue=queue,
-        quarantine=QuarantineQueue(queues, settings.quarantine_queue_url),
+        quarantine=Queue(queues, settings.quarantine_queue_url),
         webhook_secrets=secrets.webhook_secrets,
         allow_plaintext=settings.allow_plaintext_webhooks,
         retry_delay=settings.retry_delay_seconds,
@@ -155,7 +155,7 @@ def schedule() -> ScheduleDependencies:
         max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERIES)
     return ScheduleDependencies(
         TicketTable(_client("dynamodb"), settings.table_name),
-        TicketQueue(_client("sqs"), settings.queue_url),
+        Queue(_client("sqs"), settings.queue_url),
         max_age,
     )
 

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 _EXISTS = {"PreconditionFailed", "412"}
 _RACE = {"ConditionalRequestConflict", "409"}
-
-
-class OverwritingStore(Protocol):
-    """The part of Bucket that ExpiringBucket uses."""
-
-    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Store an object, replacing it."""
-        ...
 
 
 class Bucket:
@@ -58,12 +50,16 @@ class Bucket:
             raise
         return True
 
-    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Store an object that expires, replacing an existing one so that its lifecycle age restarts.
+    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool) -> None:
+        """Store an object that its key identifies by its content, unless it exists. Raises as `create` does.
 
-        S3 counts from when an object was stored: an object that is only reused would expire before its ticket.
+        A `limited` object replaces an existing one: S3 counts its age from when it was stored, so an object that is
+        only reused would expire before its ticket.
         """
-        self._put(key, body, content_type, sha256, limited=True)
+        if limited:
+            self._put(key, body, content_type, sha256, limited=True)
+        else:
+            self.create(key, body, content_type, sha256)
 
     def _put(
         self, key: str, body: bytes, content_type: str, sha256: bytes | None, *, limited: bool, **more: Any
@@ -83,15 +79,3 @@ class Bucket:
     def read(self, key: str) -> bytes:
         """Return an object's bytes. Raises ClientError with code NoSuchKey if there is none."""
         return self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
-
-
-class ExpiringBucket:
-    """Stores a ticket that expires: overwrites existing objects, so that their lifecycle age restarts."""
-
-    def __init__(self, bucket: "OverwritingStore") -> None:
-        self._bucket = bucket
-
-    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
-        """Store an object, replacing an existing one; return True."""
-        self._bucket.overwrite(key, body, content_type, sha256)
-        return True

@@ -10,13 +10,15 @@ from typing import Any, cast
 
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Result
-from ingest.archiving.fetcher import Fetcher, Vendor
-from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult, Quarantine
+from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult
 from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
+from ingest.messaging.queue import Queue
 from ingest.threads import ContextThreadPool
+from ingest.vendor.client import Preventor
 from tests.support.fakes import (
     AtOnce,
     Effects,
@@ -108,7 +110,7 @@ class ArchiveHarness:
         self.vendor.becomes(ticket, found, pictures() if images is None else images)
         return found
 
-    def archive(self, pool: Executor | None = None, vendor: Vendor | None = None) -> Archiver:
+    def archive(self, pool: Executor | None = None, vendor: Preventor | None = None) -> Archiver:
         return Archiver(
             fetcher=Fetcher(vendor or self.vendor, self.bucket, pool or self.pool),
             table=self.table,
@@ -122,9 +124,9 @@ class ArchiveHarness:
     def processor(
         self,
         pool: Executor | None = None,
-        vendor: Vendor | None = None,
+        vendor: Preventor | None = None,
         secrets: Callable[[], Sequence[bytes]] = lambda: [SECRET],
-        quarantine: Quarantine | None = None,
+        quarantine: Queue | None = None,
         *,
         allow_plaintext: bool = False,
     ) -> MessageProcessor:

@@ -22,6 +22,8 @@ from botocore.exceptions import ClientError
 
 from ingest.files.formats import JPEG
 from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.messaging.queue import Queue
+from ingest.vendor.client import Preventor
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
@@ -130,8 +132,8 @@ class FakeBucket(Bucket):
                 self.limited.add(key)
             return True
 
-    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        if not self.create(key, body, content_type, sha256, limited=True):
+    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool) -> None:
+        if not self.create(key, body, content_type, sha256, limited=limited) and limited:
             assert self.objects[key] == body, "a key is made of what is under it"
             self.renewed.append(key)
             self.limited.add(key)
@@ -311,7 +313,7 @@ class FakeTickets(TicketTable):
 
 
 @dataclass
-class FakeDueTickets:
+class FakeDueTickets(TicketTable):
     """The lists of the table that the schedule reads; tickets in `taken` are claimed by another tick."""
 
     listed: list[IncompleteTicket]
@@ -340,7 +342,7 @@ class FakeDueTickets:
 Images = Sequence[InlineFile | LinkedFile]
 
 
-class FakeVendor:
+class FakeVendor(Preventor):
     """`ingest.vendor.client.Preventor`, scripted.
 
     `details_of`, `images_of` and `links` are standing answers. Those in `next_answers` (by "details", an image type or
@@ -396,8 +398,8 @@ def details(outcome: str = "ACCEPTED", **more: Any) -> Details:
     return read_details(json.dumps({"flow_status": outcome, **more}).encode())
 
 
-class FakeQueue:
-    """TicketQueue and QuarantineQueue. `sent` has bodies with their delays, `quarantined` bodies with their reasons.
+class FakeQueue(Queue):
+    """A queue. `sent` has bodies with their delays, `quarantined` bodies with their reasons.
 
     `pauses` are visibility timeouts by receipt handle. `failure` is raised by `send`.
     """

@@ -16,9 +16,10 @@ from typing import Any
 from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Attempt, Result
 from ingest.archiving.fetcher import Fetched, Fetcher
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
-from ingest.archiving.publishing import Objects, Publisher
+from ingest.archiving.publishing import Publisher
 from ingest.archiving.settling import Observation, Settlement
 from ingest.messaging.backoff import pause_before_delivery, pause_before_requeue
+from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
     RecentlyFetched,
@@ -30,7 +31,7 @@ from ticket_archive.errors import (
     WriteConflict,
 )
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
-from ticket_archive.retention import is_over
+from ticket_archive.retention import is_limited, is_over
 from ticket_archive.table import INCOMPLETE, REFETCH, TicketItem, TicketTable
 from ticket_archive.telemetry import describe, logger
 
@@ -53,7 +54,7 @@ class Archiver:
         *,
         fetcher: Fetcher,
         table: TicketTable,
-        bucket: Objects,
+        bucket: Bucket,
         clock: Callable[[], datetime],
         image_types: Iterable[ImageType],
         retention_days: int,
@@ -165,7 +166,7 @@ class Archiver:
         return ArchiveResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
-        return self._fetcher.into(self._publisher.store(attempt.expires_at)).fetch(
+        return self._fetcher.storing(limited=is_limited(attempt.expires_at)).fetch(
             attempt.request.ticket,
             attempt.wanted(self._image_types),
             deadline,

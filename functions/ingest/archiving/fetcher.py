@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ingest.archiving.settling import EMPTY, Observation
 from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.vendor.client import Preventor
+from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details
 from ticket_archive.errors import (
     ArchiveError,
@@ -31,30 +33,6 @@ STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
 
-class Vendor(Protocol):
-    """The vendor's API: `ingest.vendor.client.Preventor`."""
-
-    def details(self, ticket: str, deadline: float) -> Details:
-        """Return a ticket's details."""
-        ...
-
-    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
-        """Return a ticket's files of one type; an empty list if the vendor has none."""
-        ...
-
-    def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
-        """Return the file behind a URL."""
-        ...
-
-
-class Store(Protocol):
-    """Where objects are stored: `ticket_archive.bucket.Bucket`."""
-
-    def create(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> bool:
-        """Store an object unless its key is taken."""
-        ...
-
-
 @dataclass(slots=True)
 class Fetched:
     """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for)."""
@@ -69,14 +47,15 @@ class Fetched:
 class Fetcher:
     """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
 
-    def __init__(self, vendor: Vendor, bucket: Store, pool: Executor) -> None:
+    def __init__(self, vendor: Preventor, bucket: Bucket, pool: Executor, *, limited: bool = False) -> None:
         self._vendor = vendor
         self._bucket = bucket
         self._pool = pool
+        self._limited = limited
 
-    def into(self, bucket: Store) -> "Fetcher":
-        """Return a fetcher that stores in another bucket."""
-        return Fetcher(self._vendor, bucket, self._pool)
+    def storing(self, *, limited: bool) -> "Fetcher":
+        """Return a fetcher whose files expire, if `limited`, with their ticket."""
+        return Fetcher(self._vendor, self._bucket, self._pool, limited=limited)
 
     def fetch(
         self,
@@ -189,7 +168,7 @@ class Fetcher:
             return self._keep_unrecognized(ticket, kind, file.data)
         digest = hashlib.sha256(file.data)
         key = image_key(ticket, kind, digest.hexdigest(), file.format.extension)
-        self._bucket.create(key, file.data, file.format.content_type, digest.digest())
+        self._bucket.store(key, file.data, file.format.content_type, digest.digest(), limited=self._limited)
         return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
 
     def _linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
@@ -205,7 +184,7 @@ class Fetcher:
     def _keep_unrecognized(self, ticket: str, part: str, body: bytes) -> UnrecognizedFile:
         sha256 = hashlib.sha256(body).hexdigest()
         key = unrecognized_key(ticket, sha256)
-        self._bucket.create(key, body, "application/octet-stream")
+        self._bucket.store(key, body, "application/octet-stream", limited=self._limited)
         return UnrecognizedFile(str(part), key, sha256, len(body))
 
 

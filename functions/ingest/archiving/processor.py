@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.attempt import ArchiveRequest, Result
 from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
+from ingest.messaging.queue import Queue
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
@@ -54,22 +55,6 @@ class ProcessingResult:
         return {name: value for name, value in asdict(self).items() if value}
 
 
-class Queue(Protocol):
-    """`ingest.messaging.queue.TicketQueue`."""
-
-    def send(self, body: str, delay: int = 0) -> str:
-        """Send a message that is delivered after `delay` seconds."""
-        ...
-
-
-class Quarantine(Protocol):
-    """`ingest.messaging.queue.QuarantineQueue`."""
-
-    def quarantine(self, body: str, reason: str) -> None:
-        """Keep a message with a reason."""
-        ...
-
-
 class MessageProcessor:
     """Archives completed tickets, asks the vendor about unrecognized events, and quarantines unreadable requests."""
 
@@ -79,7 +64,7 @@ class MessageProcessor:
         archive: Archiver,
         idempotency: EventIdempotency,
         queue: Queue,
-        quarantine: Quarantine,
+        quarantine: Queue,
         webhook_secrets: Callable[[], Sequence[bytes]],
         allow_plaintext: bool,
         retry_delay: float,

@@ -1,10 +1,8 @@
 """What an attempt writes to the bucket besides files: manifests, and details that are superseded or too large."""
 
 import gzip
-from typing import Protocol
 
-from ingest.archiving.fetcher import Store
-from ticket_archive.bucket import ExpiringBucket
+from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, Placement, place, to_json
 from ticket_archive.keys import details_key, manifest_key
 from ticket_archive.manifest import write_manifest
@@ -13,35 +11,18 @@ from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import logger
 
 
-class Objects(Store, Protocol):
-    """The bucket: `ticket_archive.bucket.Bucket`."""
-
-    def create(
-        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
-    ) -> bool:
-        """Store an object unless its key is taken; `limited` says that it expires."""
-        ...
-
-    def overwrite(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None) -> None:
-        """Store an object that expires, replacing an existing one."""
-        ...
-
-
 class Publisher:
     """Writes objects that may be written again at any time: each has the same bytes under its key."""
 
-    def __init__(self, bucket: Objects) -> None:
+    def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
-
-    def store(self, expires_at: int | None) -> Store:
-        """Return the store for a ticket's objects; with a TTL, one that restarts their lifecycle age."""
-        return ExpiringBucket(self._bucket) if is_limited(expires_at) else self._bucket
 
     def place(self, ticket: str, details: Details, expires_at: int | None) -> Placement:
         """Store details that the item cannot hold, and return where they are."""
         placement = place(ticket, details)
         if placement.key is not None:
-            self.store(expires_at).create(placement.key, placement.body, "application/gzip")
+            limited = is_limited(expires_at)
+            self._bucket.store(placement.key, placement.body, "application/gzip", limited=limited)
         return placement
 
     def keep_superseded_details(self, item: TicketItem, state: TicketItem) -> None:
@@ -56,7 +37,7 @@ class Publisher:
         else:
             return
         key = details_key(item.ticket, item.details_sha256)
-        self.store(item.expires_at).create(key, body, "application/gzip")
+        self._bucket.store(key, body, "application/gzip", limited=is_limited(item.expires_at))
 
     def publish(self, item: TicketItem) -> None:
         """Write the manifest of the item's state unless it exists."""

@@ -3,16 +3,15 @@
 A ticket that is older than the age limit is queued to be archived with what there is: nothing leaves the list silently.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from ingest.messaging.backoff import pause_before_requeue
+from ingest.messaging.queue import Queue
 from ticket_archive.clock import iso
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType
-from ticket_archive.table import IncompleteTicket
+from ticket_archive.table import IncompleteTicket, TicketTable
 from ticket_archive.telemetry import logger
 
 SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
@@ -33,35 +32,7 @@ class Requeued:
     late: int
 
 
-class Tickets(Protocol):
-    """The table: `ticket_archive.table.TicketTable`."""
-
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return the incomplete tickets."""
-        ...
-
-    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return the archived tickets to ask for again."""
-        ...
-
-    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return the archived tickets whose newer state is still to be fetched."""
-        ...
-
-    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
-        """Claim one of them."""
-        ...
-
-
-class Queue(Protocol):
-    """The ticket queue."""
-
-    def send(self, body: str) -> str:
-        """Queue a message."""
-        ...
-
-
-def requeue(table: Tickets, queue: Queue, now: datetime, max_age: timedelta) -> Requeued:
+def requeue(table: TicketTable, queue: Queue, now: datetime, max_age: timedelta) -> Requeued:
     """Queue every due ticket. Each is claimed before it is sent: a crash in between costs an interval, no ticket."""
     incomplete = table.incomplete(_LIMIT)
     sent = exhausted = rechecked = 0

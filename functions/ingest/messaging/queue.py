@@ -1,4 +1,4 @@
-"""The queues, as the ingest function uses them."""
+"""The ticket queue and the quarantine queue."""
 
 from typing import TYPE_CHECKING
 
@@ -6,8 +6,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 
-class TicketQueue:
-    """The ticket queue. Every method makes one call and raises botocore's exceptions."""
+class Queue:
+    """A queue. Every method makes one call and raises botocore's exceptions."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
@@ -17,24 +17,16 @@ class TicketQueue:
         """Send a message and return its id; it is durable then. It is delivered after `delay` seconds (up to 900)."""
         return self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)["MessageId"]
 
-    def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
-        """Make a received message visible again after `seconds`."""
-        self._client.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
-        )
-
-
-class QuarantineQueue:
-    """The queue of requests that cannot be read."""
-
-    def __init__(self, client: "SQSClient", url: str) -> None:
-        self._client = client
-        self._url = url
-
     def quarantine(self, body: str, reason: str) -> None:
         """Send a message with the reason as its attribute."""
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=body,
             MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+        )
+
+    def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
+        """Make a received message visible again after `seconds`."""
+        self._client.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from ticket_archive.bucket import Bucket, ExpiringBucket
+from ticket_archive.bucket import Bucket
 from ticket_archive.errors import WriteConflict
 
 if TYPE_CHECKING:
@@ -88,17 +88,17 @@ def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
     assert bucket.read(KEY) == b"details"
 
 
-@pytest.mark.parametrize("renewed", [False, True])
+@pytest.mark.parametrize("replaces", [False, True])
 def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
-    renewed: bool, s3: Stubber, bucket: Bucket
+    replaces: bool, s3: Stubber, bucket: Bucket
 ) -> None:
-    """`overwrite` replaces the object: a condition would keep the old one and its age."""
+    """`store` replaces the object: a condition would keep the old one and its age."""
     body = b"picture"
-    condition = {} if renewed else {"IfNoneMatch": "*"}
+    condition = {} if replaces else {"IfNoneMatch": "*"}
     checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
     asked = {"Bucket": "archive", "Key": KEY, "Body": body, "ContentType": "image/jpeg", "ChecksumSHA256": checksum}
     s3.add_response("put_object", {}, {**asked, "Tagging": "retention=limited", **condition})
-    if renewed:
-        assert ExpiringBucket(bucket).create(KEY, body, "image/jpeg") is True
+    if replaces:
+        bucket.store(KEY, body, "image/jpeg", limited=True)
     else:
         assert bucket.create(KEY, body, "image/jpeg", limited=True) is True

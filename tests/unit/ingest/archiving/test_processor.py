@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ingest.archiving.processor import Message, ProcessingResult, Quarantine
+from ingest.archiving.processor import Message, ProcessingResult
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
 from tests.support.fakes import FakeQueue
@@ -35,7 +35,7 @@ class ProcessorHarness:
         self.store = self.house.store
         self.secrets: Sequence[bytes] | Exception = [SECRET]
         self.plaintext = False
-        self.quarantine: Quarantine = self.queue
+        self.quarantine = self.queue
 
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
         self.house.clock.pass_by(RETRY_DELAY)

@@ -59,7 +59,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
     def given(
         queue: FakeQueue, credentials: Callable[[], Sequence[WebhookCredentials] | None] = lambda: None
     ) -> FakeQueue:
-        made = dependencies.WebhookDependencies(queue, credentials)  # type: ignore[arg-type]
+        made = dependencies.WebhookDependencies(queue, credentials)
         monkeypatch.setattr(dependencies, "webhook", lambda: made)
         return queue
 
@@ -97,7 +97,7 @@ def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler
 def test_the_response_is_the_same_for_every_body(text: str) -> None:
     queue = FakeQueue()
     with pytest.MonkeyPatch.context() as patch:
-        made = dependencies.WebhookDependencies(queue, lambda: None)  # type: ignore[arg-type]
+        made = dependencies.WebhookDependencies(queue, lambda: None)
         patch.setattr(dependencies, "webhook", lambda: made)
         response = webhook_handler.handle(request(text))
 
@@ -240,7 +240,7 @@ def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
         monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
         monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
         monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
-        monkeypatch.setattr(dependencies, "TicketQueue", lambda *_: FakeQueue())
+        monkeypatch.setattr(dependencies, "Queue", lambda *_: FakeQueue())
 
         def post(**headers: str) -> int:
             status: int = webhook_handler.handle(request(**headers))["statusCode"]

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from ingest.messaging.queue import QuarantineQueue, TicketQueue
+from ingest.messaging.queue import Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -33,7 +33,7 @@ def test_a_message_is_sent_and_its_id_returned(client: "SQSClient", sqs: Stubber
     call = {"QueueUrl": URL, "MessageBody": "{}", "DelaySeconds": delay}
     sqs.add_response("send_message", {"MessageId": "m1"}, call)
 
-    assert TicketQueue(client, URL).send("{}", delay) == "m1"
+    assert Queue(client, URL).send("{}", delay) == "m1"
 
 
 def test_a_quarantined_message_carries_its_reason(client: "SQSClient", sqs: Stubber) -> None:
@@ -41,7 +41,7 @@ def test_a_quarantined_message_carries_its_reason(client: "SQSClient", sqs: Stub
     call = {"QueueUrl": URL, "MessageBody": "junk", "MessageAttributes": attributes}
     sqs.add_response("send_message", {"MessageId": "m1"}, call)
 
-    QuarantineQueue(client, URL).quarantine("junk", "not_json")
+    Queue(client, URL).quarantine("junk", "not_json")
 
 
 @pytest.mark.parametrize("seconds", [0, 6750])
@@ -49,11 +49,11 @@ def test_a_visibility_timeout_is_set(client: "SQSClient", sqs: Stubber, seconds:
     call = {"QueueUrl": URL, "ReceiptHandle": "r1", "VisibilityTimeout": seconds}
     sqs.add_response("change_message_visibility", {}, call)
 
-    TicketQueue(client, URL).set_visibility_timeout("r1", seconds)
+    Queue(client, URL).set_visibility_timeout("r1", seconds)
 
 
 def test_a_queue_that_cannot_be_reached_raises_botocores_error(client: "SQSClient", sqs: Stubber) -> None:
     sqs.add_client_error("send_message", "AWS.SimpleQueueService.NonExistentQueue")
 
     with pytest.raises(ClientError):
-        TicketQueue(client, URL).send("{}")
+        Queue(client, URL).send("{}")
