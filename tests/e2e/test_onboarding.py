@@ -55,7 +55,7 @@ class Onboarding:
 def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
     """Deploy the example beside the session's archive, and delete it afterwards: it would process every test's tickets.
 
-    The emulator delivers to a queue regardless of its policy; tests/unit/test_template.py checks that the archive's
+    The emulator delivers to a queue regardless of its policy; tests/unit/template checks that the archive's
     policy allows only the rules in TicketSenderRuleArns.
     """
     with deployed(stack, EXAMPLE) as outputs:

@@ -70,6 +70,21 @@ def statements(template: Template, name: str, *conditions: str) -> dict[str, dic
     return {each["Sid"]: each for policy in policies for each in chosen(policy["Statement"], *conditions)}
 
 
+def look(template: Template, path: str, *conditions: str) -> Any:
+    """Return what a path below a resource's name leads to: a property, or part of a policy's statement, by its Sid.
+
+    Fn::If is decided as by `chosen`; an element of a list is named by its number or its Id. None if there is no such
+    value.
+    """
+    name, *steps = path.split("/")
+    node: Any = {**chosen(properties(template, name), *conditions), **statements(template, name, *conditions)}
+    for step in steps:
+        if isinstance(node, list):
+            node = {each.get("Id", str(number)): each for number, each in enumerate(node)}
+        node = node.get(step, {})
+    return None if node == {} else node
+
+
 class Broken:
     """Collects, for each rule, changes of the template that break it."""
 
