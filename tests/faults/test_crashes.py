@@ -158,7 +158,7 @@ def hard(crash: Crash | None) -> Stack:
         understood = stack.harness.bucket.keys("unrecognized")
         return pictures()[DOCUMENT] if understood else UnrecognizedResponse("no_image", b"<html>Good day</html>")
 
-    stack.harness.vendor.images_of[TICKET, DOCUMENT] = document  # type: ignore[assignment]
+    stack.harness.answers({DOCUMENT: document})
     stack.deliver(COMPLETED, crash)
     return stack
 

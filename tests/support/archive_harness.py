@@ -16,7 +16,6 @@ from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
-from ingest.messaging.queue import Queue
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from tests.support.fakes import (
@@ -110,6 +109,14 @@ class ArchiveHarness:
         self.vendor.becomes(ticket, found, pictures() if images is None else images)
         return found
 
+    def answers(self, answers: Mapping[str, Any], ticket: str = TICKET) -> None:
+        """Set what the vendor answers from now on, by "details" and image type; errors are raised, callables called."""
+        for part, answer in answers.items():
+            if part == "details":
+                self.vendor.details_of[ticket] = answer
+            else:
+                self.vendor.images_of[ticket, ImageType(part)] = answer
+
     def archive(self, pool: Executor | None = None, vendor: Preventor | None = None) -> Archiver:
         return Archiver(
             fetcher=Fetcher(vendor or self.vendor, self.bucket, pool or self.pool),
@@ -126,7 +133,6 @@ class ArchiveHarness:
         pool: Executor | None = None,
         vendor: Preventor | None = None,
         secrets: Callable[[], Sequence[bytes]] = lambda: [SECRET],
-        quarantine: Queue | None = None,
         *,
         allow_plaintext: bool = False,
     ) -> MessageProcessor:
@@ -135,7 +141,7 @@ class ArchiveHarness:
             archive=self.archive(pool, vendor),
             idempotency=self.idempotency,
             queue=self.queue,
-            quarantine=quarantine or self.queue,
+            quarantine=self.queue,
             webhook_secrets=secrets,
             allow_plaintext=allow_plaintext,
             retry_delay=RETRY_DELAY,
@@ -150,7 +156,7 @@ class ArchiveHarness:
         return SqsDependencies(
             processor or self.processor(calls),
             self.idempotency,
-            cast("Any", self.queue),
+            self.queue,
             calls,
             RETRY_DELAY,
             MAX_RECEIVES,

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -28,7 +28,7 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
+from ticket_archive.table import REFETCH, IncompleteTicket, TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
 
@@ -53,6 +53,26 @@ class Effects:
         with self._lock:
             self.log.append(name)
         self.hook("after", name)
+
+    def before(self, part: str, do: Callable[[], object]) -> None:
+        """Call `do` before each call whose name contains `part`, and no other hook."""
+
+        def hook(when: When, name: str) -> None:
+            if when == "before" and part in name:
+                do()
+
+        self.hook = hook
+
+    def fail(self, part: str, error: BaseException) -> None:
+        """Raise an error in place of each call whose name contains `part`."""
+
+        def fail() -> None:
+            raise error
+
+        self.before(part, fail)
+
+    def undisturbed(self) -> None:
+        self.hook = lambda _when, _name: None
 
     def named(self, prefix: str) -> list[str]:
         return [name for name in self.log if name.startswith(prefix)]
@@ -150,17 +170,18 @@ class FakeBucket(Bucket):
 
 
 class FakeDynamoDB:
-    """The part of DynamoDB's client that `TicketTable` uses, in memory: it evaluates the expressions that it is given.
+    """The part of DynamoDB's client that the ingest function uses, in memory: it evaluates the given expressions.
 
-    `records` holds plain values by ticket and sort key.
+    `records` holds plain values by the values of the key.
     """
 
-    def __init__(self) -> None:
-        self.records: dict[tuple[str, str], dict[str, Any]] = {}
+    def __init__(self, *key: str) -> None:
+        self.records: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._key = key
         self._lock = threading.Lock()
 
     def get_item(self, **call: Any) -> dict[str, Any]:
-        record = self.records.get(_record_key(call["Key"]))
+        record = self.records.get(self._key_of(call["Key"]))
         if record and "ProjectionExpression" in call:
             names = [call["ExpressionAttributeNames"][name] for name in call["ProjectionExpression"].split(", ")]
             record = {name: value for name, value in record.items() if name in names}
@@ -168,24 +189,24 @@ class FakeDynamoDB:
 
     def put_item(self, **call: Any) -> dict[str, Any]:
         with self._lock:
-            self.records[_record_key(call["Item"])] = _plain(call["Item"])
+            self._check(call, "PutItem")
+            self.records[self._key_of(call["Item"])] = _plain(call["Item"])
         return {}
 
     def update_item(self, **call: Any) -> dict[str, Any]:
         names, values = call.get("ExpressionAttributeNames", {}), _plain(call["ExpressionAttributeValues"])
         with self._lock:
-            old = self.records.get(_record_key(call["Key"]), {})
-            if not _holds(call["ConditionExpression"], old, names, values):
-                error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
-                if old:
-                    error["Item"] = _attributes(old)
-                raise ClientError(error, "UpdateItem")
-            new = {**_plain(call["Key"]), **old}
+            new = {**_plain(call["Key"]), **self._check(call, "UpdateItem")}
             for verb, clause in re.findall(r"(SET|REMOVE|ADD) (.*?)(?= REMOVE | ADD |$)", call["UpdateExpression"]):
                 for action in re.split(r", (?![^(]*\))", clause):
                     _act(verb, action, new, names, values)
-            self.records[_record_key(call["Key"])] = new
+            self.records[self._key_of(call["Key"])] = new
             return {"Attributes": _attributes(new)}
+
+    def delete_item(self, **call: Any) -> dict[str, Any]:
+        with self._lock:
+            self.records.pop(self._key_of(call["Key"]), None)
+        return {}
 
     def query(self, **call: Any) -> dict[str, Any]:
         [wanted] = _plain(call["ExpressionAttributeValues"]).values()
@@ -196,6 +217,21 @@ class FakeDynamoDB:
             found = [each for each in self.records.values() if each.get(partition) == wanted and sort in each]
         found.sort(key=lambda record: str(record[sort]), reverse=not call.get("ScanIndexForward", True))
         return {"Items": [_attributes(record) for record in found[: call["Limit"]]]}
+
+    def _key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(values[name]["S"] for name in self._key)
+
+    def _check(self, call: Mapping[str, Any], operation: str) -> dict[str, Any]:
+        """Return the record that is there. Raises ClientError if the call's condition does not hold."""
+        old = self.records.get(self._key_of(call.get("Key", call.get("Item", {}))), {})
+        condition = call.get("ConditionExpression")
+        names, values = (call.get(f"ExpressionAttribute{kind}", {}) for kind in ("Names", "Values"))
+        if condition and not _holds(condition, old, names, _plain(values)):
+            error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
+            if old:
+                error["Item"] = _attributes(old)
+            raise ClientError(error, operation)
+        return old
 
 
 class _Missing:
@@ -243,10 +279,6 @@ def _act(verb: str, action: str, item: dict[str, Any], names: Mapping[str, str],
         item[name] = values[value]
 
 
-def _record_key(key: Mapping[str, Any]) -> tuple[str, str]:
-    return key["ticket"]["S"], key["record"]["S"]
-
-
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     plain = {name: _deserialise(value) for name, value in values.items()}
     return {name: cast("Any", value).value if isinstance(value, Binary) else value for name, value in plain.items()}
@@ -257,10 +289,10 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _watched(method: _Method, name: str) -> _Method:
-    """Let a method of the table, whose first argument is a ticket, pass through `Effects`."""
+    """Let a method of the table, whose first argument is or has a ticket, pass through `Effects`."""
 
-    def call(self: "FakeTickets", ticket: str, *rest: Any, **named: Any) -> Any:
-        with self.effects.around(f"{name} {ticket}"):
+    def call(self: "FakeTickets", ticket: Any, *rest: Any, **named: Any) -> Any:
+        with self.effects.around(f"{name} {getattr(ticket, 'ticket', ticket)}"):
             return method(self, ticket, *rest, **named)
 
     return cast("_Method", call)
@@ -270,7 +302,7 @@ class FakeTickets(TicketTable):
     """`TicketTable` over `FakeDynamoDB`. `history` has the versions that each ticket was archived in, in order."""
 
     def __init__(self, effects: Effects | None = None) -> None:
-        self.dynamodb = FakeDynamoDB()
+        self.dynamodb = FakeDynamoDB("ticket", "record")
         super().__init__(cast("Any", self.dynamodb), "tickets")
         self.effects = effects or Effects()
         self.history: dict[str, list[str]] = {}
@@ -287,13 +319,23 @@ class FakeTickets(TicketTable):
         return {key[0]: record for key, record in self.dynamodb.records.items() if key[1] == "ticket"}
 
     @property
-    def events(self) -> dict[tuple[str, str], dict[str, Any]]:
+    def events(self) -> dict[tuple[str, ...], dict[str, Any]]:
         return {key: record for key, record in self.dynamodb.records.items() if key[1] != "ticket"}
 
     def erase(self, ticket: str) -> None:
         """Leave a tombstone, as the operators' command does."""
         tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
         self.dynamodb.records[ticket, "ticket"] = tombstone
+
+    def due(self, *tickets: IncompleteTicket, refetch: bool = False) -> Self:
+        """Put tickets on one of the lists that the schedule reads."""
+        for each in tickets:
+            listed = "recheck" if each.recheck else REFETCH if refetch else "yes"
+            times = {"retry_at": each.retry_at, "received_at": each.received_at, "requeues": each.requeues}
+            state = {"state": "incomplete" if listed == "yes" else "archived", "incomplete": listed}
+            record = {"ticket": each.ticket, "record": "ticket", **state, **times}
+            self.dynamodb.records[each.ticket, "ticket"] = record
+        return self
 
     def archive(
         self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
@@ -310,33 +352,7 @@ class FakeTickets(TicketTable):
     mark_incomplete = _watched(TicketTable.mark_incomplete, "table.mark_incomplete")
     keep_pending = _watched(TicketTable.keep_pending, "table.keep_pending")
     expire = _watched(TicketTable.expire, "table.expire")
-
-
-@dataclass
-class FakeDueTickets(TicketTable):
-    """The lists of the table that the schedule reads; tickets in `taken` are claimed by another tick."""
-
-    listed: list[IncompleteTicket]
-    refetched: list[IncompleteTicket] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
-    postponed: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def incomplete(self, limit: int) -> list[IncompleteTicket]:
-        return [each for each in self.listed if not each.recheck][:limit]
-
-    def rechecks(self, limit: int) -> list[IncompleteTicket]:
-        return [each for each in self.listed if each.recheck][:limit]
-
-    def refetches(self, limit: int) -> list[IncompleteTicket]:
-        return self.refetched[:limit]
-
-    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
-        self.log.append(f"claim {due.ticket}")
-        if due.ticket in self.taken:
-            return False
-        self.postponed.append((due.ticket, retry_at))
-        return True
+    postpone = _watched(TicketTable.postpone, "table.postpone")
 
 
 Images = Sequence[InlineFile | LinkedFile]
@@ -351,8 +367,8 @@ class FakeVendor(Preventor):
 
     def __init__(self, effects: Effects | None = None) -> None:
         self.effects = effects or Effects()
-        self.details_of: dict[str, Details] = {}
-        self.images_of: dict[tuple[str, ImageType], Images] = {}
+        self.details_of: dict[str, Any] = {}
+        self.images_of: dict[tuple[str, ImageType], Any] = {}
         self.links: dict[str, InlineFile] = {}
         self.next_answers: dict[str, deque[Any]] = {}
 
@@ -431,66 +447,41 @@ class FakeQueue(Queue):
             self.pauses[receipt_handle] = seconds
 
 
-class FakeIdempotencyTable:
-    """The part of DynamoDB's client that Powertools' idempotency uses. `offline` makes every call fail."""
+class FakeIdempotencyTable(FakeDynamoDB):
+    """What Powertools' idempotency uses. `offline` makes every call fail."""
 
     def __init__(self, effects: Effects | None = None) -> None:
+        super().__init__("id")
         self.effects = effects or Effects()
-        self.records: dict[str, dict[str, Any]] = {}
         self.offline = False
-        self._lock = threading.Lock()
-
-    def statuses(self) -> list[str]:
-        return [record["status"]["S"] for record in self.records.values()]
 
     def attempts_are_over(self) -> None:
         """Let the locks of attempts that never ended expire."""
         for record in self.records.values():
-            if "in_progress_expiration" in record:
-                record["in_progress_expiration"] = {"N": "0"}
-
-    def put_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("once.put"):
-            record, values = call["Item"], call["ExpressionAttributeValues"]
-            old = self.records.get(record["id"]["S"])
-            if old is not None and not _has_ended(old, values):
-                error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": old}
-                raise ClientError(error, "PutItem")
-            self.records[record["id"]["S"]] = dict(record)
-            return {}
-
-    def get_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("once.get"):
-            record = self.records.get(call["Key"]["id"]["S"])
-            return {"Item": record} if record else {}
-
-    def update_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("once.update"):
-            names, values = call["ExpressionAttributeNames"], call["ExpressionAttributeValues"]
-            record = self.records.setdefault(call["Key"]["id"]["S"], dict(call["Key"]))
-            record |= {
-                names[name]: values[f":{name[1:]}"] for name in names if f":{name[1:]}" in values
-            }  # fmt: skip
-            return {}
-
-    def delete_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("once.delete"):
-            self.records.pop(call["Key"]["id"]["S"], None)
-            return {}
+            record |= dict.fromkeys({"in_progress_expiration"} & record.keys(), 0)
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
         if self.offline:
             raise ConnectionError(name)
-        with self.effects.around(name), self._lock:
+        with self.effects.around(f"once.{name}"):
             yield
 
+    def put_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("put"):
+            return super().put_item(**call)
 
-def _has_ended(record: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    expired = int(record["expiration"]["N"]) < int(values[":now"]["N"])
-    in_progress = record["status"] == values[":inprogress"] and "in_progress_expiration" in record
-    died = in_progress and int(record["in_progress_expiration"]["N"]) < int(values[":now_in_millis"]["N"])
-    return expired or died
+    def get_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("get"):
+            return super().get_item(**call)
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("update"):
+            return super().update_item(**call)
+
+    def delete_item(self, **call: Any) -> dict[str, Any]:
+        with self._call("delete"):
+            return super().delete_item(**call)
 
 
 @dataclass

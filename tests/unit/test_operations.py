@@ -14,7 +14,7 @@ from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
-from tests.support.fakes import FakeDueTickets, FakeQueue
+from tests.support.fakes import FakeQueue, FakeTickets
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
@@ -138,9 +138,7 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
     late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
-    due: Any = dependencies.ScheduleDependencies(
-        cast("Any", FakeDueTickets([late])), cast("Any", FakeQueue()), timedelta(days=7)
-    )
+    due: Any = dependencies.ScheduleDependencies(FakeTickets().due(late), cast("Any", FakeQueue()), timedelta(days=7))
     monkeypatch.setattr(dependencies, "schedule", lambda: due)
     schedule_handler.handle()
     webhook_handler.handle({"body": ""})

@@ -58,11 +58,20 @@ def fetch(
     details_first: bool = False,
     pool: Any = None,
     seconds: float = 5.0,
+    meanwhile: Any = lambda: None,
 ) -> Fetched:
-    fetcher = Fetcher(vendor, bucket, pool or AtOnce())
-    return fetcher.fetch(
-        TICKET, types, time.monotonic() + seconds, with_details=with_details, details_first=details_first
+    return Fetcher(vendor, bucket, pool or AtOnce()).fetch(
+        TICKET,
+        types,
+        time.monotonic() + seconds,
+        with_details=with_details,
+        details_first=details_first,
+        meanwhile=meanwhile,
     )
+
+
+def state_of(fetched: Fetched, part: str) -> TypeState:
+    return fetched.observed[part].state
 
 
 def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
@@ -76,9 +85,7 @@ def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
 
     monkeypatch.setattr(vendor, "files", waiting)
     with ThreadPoolExecutor(6) as pool:
-        fetched = Fetcher(vendor, bucket, pool).fetch(
-            TICKET, ImageType, time.monotonic() + 5, with_details=True, details_first=False, meanwhile=begun.set
-        )
+        fetched = fetch(vendor, bucket, pool=pool, meanwhile=begun.set)
     assert len(fetched.images) == len(bucket) == 5
 
 
@@ -88,13 +95,7 @@ def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
     vendor: FakeVendor, bucket: FakeBucket, error: ArchiveError, details_first: bool
 ) -> None:
     vendor.next("details", error)
-    Fetcher(vendor, bucket, AtOnce()).fetch(
-        TICKET, ImageType, time.monotonic() + 5, with_details=True, details_first=details_first, meanwhile=pytest.fail
-    )
-
-
-def state_of(fetched: Fetched, part: str) -> TypeState:
-    return fetched.observed[part].state
+    fetch(vendor, bucket, details_first=details_first, meanwhile=pytest.fail)
 
 
 def test_everything_that_the_vendor_has_is_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
@@ -133,10 +134,8 @@ def test_only_the_parts_that_are_asked_for_are_fetched(vendor: FakeVendor, bucke
 def test_a_linked_file_is_fetched_and_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
     vendor.images_of[TICKET, DOCUMENT] = [picture("front"), LINK]
     vendor.links[LINK.url] = picture("back")
-    assert [bucket[image.key] for image in fetch(vendor, bucket, (DOCUMENT,)).images] == [
-        picture("front").data,
-        picture("back").data,
-    ]
+    stored = [bucket[image.key] for image in fetch(vendor, bucket, (DOCUMENT,)).images]
+    assert stored == [picture("front").data, picture("back").data]
 
 
 @pytest.mark.parametrize("error", [VendorUnavailable("503"), VendorAuthError("403"), DeadlineExceeded("vendor")])
@@ -251,13 +250,7 @@ class TestThreads:
     def test_all_parts_are_asked_for_at_the_same_time(
         self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor
     ) -> None:
-        together = threading.Barrier(6, timeout=5)
-
-        def hook(when: str, _: str) -> None:
-            if when == "before":
-                together.wait()
-
-        vendor.effects.hook = hook
+        vendor.effects.before("vendor.", threading.Barrier(6, timeout=5).wait)
         assert len(fetch(vendor, bucket, pool=pool).images) == 5
 
     def test_a_store_is_not_begun_when_its_time_is_over(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
@@ -280,26 +273,13 @@ class TestThreads:
 
         bucket.effects.hook = hook
         with nullcontext() if broken is None else pytest.raises(ClientError):
-            Fetcher(vendor, bucket, pool).fetch(
-                TICKET,
-                ImageType,
-                time.monotonic() + 1,
-                with_details=True,
-                details_first=False,
-                meanwhile=lambda: hook("before", "meanwhile"),
-            )
+            fetch(vendor, bucket, pool=pool, meanwhile=lambda: hook("before", "meanwhile"))
         before = len(bucket)
         time.sleep(0.3)
         assert len(bucket) == before
 
 
 def test_the_buckets_error_is_raised(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    error: Any = ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject")
-
-    def hook(when: str, _: str) -> None:
-        if when == "before":
-            raise error
-
-    bucket.effects.hook = hook
+    bucket.effects.fail("bucket.create", ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))
     with pytest.raises(ClientError):
         fetch(vendor, bucket)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,6 @@ import pytest
 from ingest.archiving.processor import Message, ProcessingResult
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
-from tests.support.fakes import FakeQueue
 from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
@@ -25,29 +25,22 @@ UNRECOGNIZED = [
 ]
 
 
-class ProcessorHarness:
+@dataclass
+class ProcessorHarness(ArchiveHarness):
     """A MessageProcessor among fakes. `secrets` are the live webhook secrets, or what reading them raises."""
 
-    def __init__(self) -> None:
-        self.house = ArchiveHarness()
-        self.house.has()
-        self.queue = self.house.queue
-        self.store = self.house.store
-        self.secrets: Sequence[bytes] | Exception = [SECRET]
-        self.plaintext = False
-        self.quarantine = self.queue
+    secrets: Sequence[bytes] | Exception = (SECRET,)
+    plaintext: bool = False
 
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
-        self.house.clock.pass_by(RETRY_DELAY)
-        processor = self.house.processor(
-            secrets=self._secrets, quarantine=self.quarantine, allow_plaintext=self.plaintext
-        )
+        self.clock.pass_by(RETRY_DELAY)
+        processor = self.processor(secrets=self._secrets, allow_plaintext=self.plaintext)
         return processor.process(Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives), time.monotonic() + 5)
 
     def later(self, event: object = COMPLETED) -> str:
         """Return a webhook that arrives more than a minute after everything before."""
-        self.house.clock.pass_by(61)
-        return webhook(event, received_at=iso(self.house.clock()))
+        self.clock.pass_by(61)
+        return webhook(event, received_at=iso(self.clock()))
 
     def _secrets(self) -> Sequence[bytes]:
         if isinstance(self.secrets, Exception):
@@ -57,7 +50,9 @@ class ProcessorHarness:
 
 @pytest.fixture
 def harness() -> ProcessorHarness:
-    return ProcessorHarness()
+    harness = ProcessorHarness()
+    harness.has()
+    return harness
 
 
 def plain(event: object = COMPLETED) -> str:
@@ -67,153 +62,123 @@ def plain(event: object = COMPLETED) -> str:
 
 
 class TestACompletion:
-    def test_is_archived(self, harness: ProcessorHarness) -> None:
+    def test_is_archived_and_noted_under_the_time_when_it_came_in(self, harness: ProcessorHarness) -> None:
         done = harness.do(webhook())
-
         assert (done.result, done.ticket, done.kind) == ("archived", TICKET, "ticket.verification.completed")
-        assert harness.house.table[TICKET].state is TicketState.ARCHIVED
-        harness.house.check()
-
-    def test_is_noted_under_the_time_when_it_came_in(self, harness: ProcessorHarness) -> None:
-        done = harness.do(webhook())
-
-        assert list(harness.house.table.events) == [(TICKET, f"event#{RECEIVED_AT}#{done.event_id}")]
+        assert harness.table[TICKET].state is TicketState.ARCHIVED
+        assert list(harness.table.events) == [(TICKET, f"event#{RECEIVED_AT}#{done.event_id}")]
+        harness.check()
 
     def test_that_comes_again_is_recognised_without_asking_the_vendor(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
-        harness.house.effects.log.clear()
-
+        harness.effects.log.clear()
         again = harness.do(webhook(iv=b"another vector.."))
-
         assert again.result == "duplicate"
-        assert harness.house.effects.named("vendor") == []
-        assert harness.house.effects.named("table") == [f"table.get {TICKET}"], "one read, no write"
+        assert harness.effects.named("vendor") == []
+        assert harness.effects.named("table") == [f"table.get {TICKET}"], "one read, no write"
 
     def test_in_the_same_words_as_an_earlier_one_is_archived_when_the_ticket_returned_to_that_state(
         self, harness: ProcessorHarness
     ) -> None:
         # GIVEN a ticket that was accepted, then rejected
         harness.do(webhook())
-        harness.house.has("REJECTED")
+        harness.has("REJECTED")
         harness.do(harness.later({**COMPLETED, "flow_status": "REJECTED", "disposition": "FAILED"}))
         # WHEN it is accepted again, and the vendor sends the very same event as the first time
-        harness.house.has("ACCEPTED")
+        harness.has("ACCEPTED")
         again = harness.do(harness.later())
         # THEN that is a version of its own, and a further delivery of the event is a duplicate
         assert again.result == "archived"
         assert harness.do(harness.later()).result == "duplicate"
-        assert harness.house.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
-        harness.house.check()
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
+        harness.check()
 
     def test_that_comes_again_changes_nothing_where_the_store_was_lost(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
         harness.store.records.clear()
-
         assert harness.do(webhook()).result == "superseded"
         assert harness.do(harness.later()).result == "duplicate"
-        harness.house.check()
+        harness.check()
 
     def test_that_failed_is_not_remembered_as_done(self, harness: ProcessorHarness) -> None:
-        harness.house.vendor.next("DOCUMENT", VendorUnavailable("503"))
+        harness.vendor.next("DOCUMENT", VendorUnavailable("503"))
         with pytest.raises(TicketIncomplete):
             harness.do(webhook())
         assert harness.store.records == {}
-
         assert harness.do(webhook()).result == "archived"
 
     def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
-        harness.house.vendor.next("DOCUMENT", ())
+        harness.vendor.next("DOCUMENT", ())
         with log_lines() as lines:
             assert harness.do(webhook()).result == "pending"
-
         [line] = lines.saying("settle scheduled")
         assert (line["correlation_id"], line["ticket"]) == ("message-1", TICKET)
         [(body, delay)] = harness.queue.sent
         assert (json.loads(body)["ticket"], 0 < delay <= 900) == (TICKET, True)
         assert harness.do(body).result == "archived"
-        harness.house.check()
+        harness.check()
 
     def test_in_clear_is_archived_where_that_is_allowed(self, harness: ProcessorHarness) -> None:
         harness.plaintext = True
-
         assert harness.do(plain()).result == "archived"
 
     def test_opens_with_any_of_the_live_secrets(self, harness: ProcessorHarness) -> None:
         harness.secrets = [OTHER, SECRET]
-
         assert harness.do(webhook()).result == "archived"
 
     def test_leaves_an_incomplete_ticket_to_the_queue_until_that_has_had_its_turn(
         self, harness: ProcessorHarness
     ) -> None:
-        harness.house.vendor.next("DOCUMENT", VendorUnavailable("503"))
-
+        harness.vendor.next("DOCUMENT", VendorUnavailable("503"))
         with pytest.raises(TicketIncomplete):
             harness.do(webhook(), receives=8)
-
-        [waiting] = harness.house.table.incomplete(1)
+        [waiting] = harness.table.incomplete(1)
         longest = pause_before_delivery(9, 20.0, None, 1.0)
-        attempted_at = datetime.fromisoformat(str(harness.house.table[TICKET].attributes["attempted_at"]))
+        attempted_at = datetime.fromisoformat(str(harness.table[TICKET].attributes["attempted_at"]))
         assert datetime.fromisoformat(waiting.retry_at) - attempted_at > timedelta(seconds=longest)
 
 
 class TestOtherEvents:
     def test_an_event_in_progress_is_done_at_once(self, harness: ProcessorHarness) -> None:
         event = {**COMPLETED, "event": "ticket.verification.in_progress", "flow_status": "IN_PROGRESS"}
-
         assert harness.do(webhook(event)).result == "in_progress"
-        assert harness.house.effects.log == []
+        assert harness.effects.log == []
 
     @pytest.mark.parametrize("event", UNRECOGNIZED)
     def test_an_unrecognized_event_is_a_hint_to_ask_the_vendor(self, harness: ProcessorHarness, event: object) -> None:
         done = harness.do(webhook(event))
-
         assert (done.result, done.ticket, done.kind, done.unrecognized) == ("archived", TICKET, "other", True)
         assert harness.do(webhook(event)).result == "duplicate"
 
     @pytest.mark.parametrize("event", UNRECOGNIZED)
     def test_a_hint_about_a_ticket_in_progress_is_done(self, harness: ProcessorHarness, event: object) -> None:
-        harness.house.has("IN_PROGRESS")
-
+        harness.has("IN_PROGRESS")
         done = harness.do(webhook(event))
-
         assert (done.result, done.unrecognized) == ("in_progress", True)
-        assert harness.house.table.dynamodb.records == {}
-        assert harness.house.bucket.manifests(TICKET) == []
+        assert harness.table.dynamodb.records == {}
+        assert harness.bucket.manifests(TICKET) == []
 
     def test_a_hint_about_an_archived_ticket_in_progress_leaves_it_as_it_is(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
-        harness.house.has("IN_PROGRESS")
-
+        harness.has("IN_PROGRESS")
         assert harness.do(harness.later(UNRECOGNIZED[0])).result == "in_progress"
-        assert list(harness.house.table.refetches(10)) == []
+        assert list(harness.table.refetches(10)) == []
 
     def test_a_completion_of_a_ticket_in_progress_is_retried(self, harness: ProcessorHarness) -> None:
-        harness.house.has("IN_PROGRESS")
-
+        harness.has("IN_PROGRESS")
         with pytest.raises(TicketIncomplete):
             harness.do(webhook())
 
 
-class TestATicketRequest:
-    def test_is_archived_without_an_event(self, harness: ProcessorHarness) -> None:
-        done = harness.do(ticket_message(TICKET, kind="backfill"))
-
-        assert done == ProcessingResult("archived", TICKET, kind="backfill")
-        assert harness.house.table.events == {}
-        assert harness.house.effects.named("once") == []
-
-    def test_for_an_archived_ticket_asks_nobody(self, harness: ProcessorHarness) -> None:
-        harness.do(ticket_message(TICKET))
-        harness.house.effects.log.clear()
-
-        assert harness.do(ticket_message(TICKET)).result == "already_archived"
-        assert harness.house.effects.named("vendor") == []
-
-    def test_by_force_asks_again(self, harness: ProcessorHarness) -> None:
-        harness.do(ticket_message(TICKET))
-
-        assert harness.do(ticket_message(TICKET, force=True)).result == "unchanged"
+def test_a_ticket_request_is_archived_without_an_event_and_asks_again_only_by_force(harness: ProcessorHarness) -> None:
+    done = harness.do(ticket_message(TICKET, kind="backfill"))
+    assert done == ProcessingResult("archived", TICKET, kind="backfill")
+    assert harness.table.events == {}
+    assert harness.effects.named("once") == []
+    harness.effects.log.clear()
+    assert harness.do(ticket_message(TICKET)).result == "already_archived"
+    assert harness.effects.named("vendor") == []
+    assert harness.do(ticket_message(TICKET, force=True)).result == "unchanged"
 
 
 class TestWhatCannotBeRead:
@@ -233,82 +198,54 @@ class TestWhatCannotBeRead:
         self, harness: ProcessorHarness, body: str, reason: str
     ) -> None:
         assert harness.do(body) == ProcessingResult("quarantined", reason=reason)
-
         [(kept, why)] = harness.queue.quarantined
         assert why == reason
         assert kept == body or json.loads(kept)["webhook"].pop("quarantined") is True
-        assert harness.house.effects.named("table") == []
-        assert harness.house.effects.named("vendor") == []
+        assert harness.effects.named("table") == []
+        assert harness.effects.named("vendor") == []
 
-    def test_counts_once_however_often_it_is_redriven(self, harness: ProcessorHarness) -> None:
+    def test_counts_once_however_often_it_is_redriven_until_the_secret_is_right(
+        self, harness: ProcessorHarness
+    ) -> None:
         harness.do(webhook(secret=OTHER))
         (redriven, _) = harness.queue.quarantined.pop()
-
         assert harness.do(redriven) == ProcessingResult("quarantined_again", reason="undecipherable")
         assert harness.queue.quarantined == [(redriven, "undecipherable")], "the very same message"
+        harness.secrets = [OTHER]
+        assert harness.do(redriven).result == "archived"
 
-    def test_is_told_from_a_malformed_secret_which_means_a_retry(self, harness: ProcessorHarness) -> None:
-        harness.secrets = SettingsError("webhook secret: not 32 bytes")
-
-        with pytest.raises(SettingsError):
+    @pytest.mark.parametrize("error", [SettingsError("webhook secret: not 32 bytes"), ConnectionError()])
+    def test_is_told_from_a_secret_that_is_malformed_or_out_of_reach(
+        self, harness: ProcessorHarness, error: Exception
+    ) -> None:
+        harness.secrets = error
+        with pytest.raises(type(error)):
             harness.do(webhook())
         assert harness.queue.quarantined == []
-
-    def test_is_archived_when_it_comes_back_and_the_secret_is_right(self, harness: ProcessorHarness) -> None:
-        harness.secrets = [OTHER]
-        harness.do(webhook())
-        harness.secrets = [SECRET]
-
-        assert harness.do(harness.queue.quarantined[0][0]).result == "archived"
 
     def test_comes_back_where_quarantine_fails(self, harness: ProcessorHarness) -> None:
-        class Full(FakeQueue):
-            def quarantine(self, body: str, reason: str) -> None:
-                raise ConnectionError
-
-        harness.quarantine = Full()
-
+        harness.effects.fail("queue.quarantine", ConnectionError())
         with pytest.raises(ConnectionError):
             harness.do("junk")
-
-    def test_is_told_from_a_secret_that_cannot_be_read_which_means_a_retry(self, harness: ProcessorHarness) -> None:
-        harness.secrets = ConnectionError()
-
-        with pytest.raises(ConnectionError):
-            harness.do(webhook())
-        assert harness.queue.quarantined == []
 
 
 @pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET), ticket_message(TICKET, force=True)])
 def test_an_erased_ticket_is_done(harness: ProcessorHarness, body: str) -> None:
-    harness.house.table.erase(TICKET)
-
+    harness.table.erase(TICKET)
     done = harness.do(body)
     assert (done.result, done.ticket) == ("erased", TICKET)
-    assert harness.house.effects.named("vendor") == []
+    assert harness.effects.named("vendor") == []
 
 
 @pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET)])
 def test_what_storage_raises_passes_through(harness: ProcessorHarness, body: str) -> None:
-    def broken(when: str, name: str) -> None:
-        if name.startswith("table.archive"):
-            raise ConnectionError
-
-    harness.house.effects.hook = broken
-
+    harness.effects.fail("table.archive", ConnectionError())
     with pytest.raises(ConnectionError):
         harness.do(body)
 
 
 def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
-    assert ProcessingResult("archived", TICKET, "e1", "other").codes() == {
-        "result": "archived",
-        "ticket": TICKET,
-        "event_id": "e1",
-        "kind": "other",
-    }
+    expected = {"result": "archived", "ticket": TICKET, "event_id": "e1", "kind": "other"}
+    assert ProcessingResult("archived", TICKET, "e1", "other").codes() == expected
     assert "Jane" not in repr(Message('{"name": "Jane"}', "m1", RECEIVED_AT))
-
-
-def test_an_unreadable_webhooks_reason_is_a_code() -> None:
     assert str(UnreadableWebhook("not_json")) == "unreadable_webhook: not_json"

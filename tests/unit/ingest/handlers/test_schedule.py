@@ -8,7 +8,7 @@ import pytest
 
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
-from tests.support.fakes import FakeDueTickets, FakeQueue
+from tests.support.fakes import FakeQueue, FakeTickets
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import IncompleteTicket
@@ -44,7 +44,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     due = iso(now() - timedelta(minutes=1))
     ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
     listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
-    tickets: Any = FakeDueTickets([*listed, IncompleteTicket("T-9", due, due, 0, recheck=True)])
+    tickets = FakeTickets().due(*listed, IncompleteTicket("T-9", due, due, 0, recheck=True))
     queue: Any = FakeQueue()
     made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)

@@ -309,7 +309,7 @@ class TestWhatIsCounted:
         assert counted() == {"MessagesRetried": 1, name: 1}
 
     def test_is_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
-        harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")  # type: ignore[assignment]
+        harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")
         found = []
 
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))

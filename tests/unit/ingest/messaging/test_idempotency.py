@@ -171,7 +171,7 @@ def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeI
 
     assert results == [f"result {number}" for number in range(8)]
     assert len(store.records) == 8
-    assert set(store.statuses()) == {"COMPLETED"}
+    assert {record["status"] for record in store.records.values()} == {"COMPLETED"}
 
 
 def test_the_events_id_is_not_in_the_store_in_clear(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
