@@ -30,6 +30,13 @@ JPEG = bytes.fromhex("ffd8 ffc0 000b 08 0001 0001 01 01 11 00 ffda 0008 01 01 00
 IMAGES = {"images": ["data:image/jpeg;base64," + base64.b64encode(JPEG).decode()]}
 
 
+def answer(status: int = 200, body: object = None, **headers: str) -> Response:
+    """Return a response with a body of bytes or JSON; `_` in a header's name stands for `-`."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Response(status, named, raw, "application/json")
+
+
 class Line:
     """The vendor's HTTP API. Requests for `throttled` tickets are answered with 429."""
 
@@ -38,14 +45,11 @@ class Line:
 
     def send(self, method: str, url: str, **_: Any) -> Response:
         if url.endswith("/token"):
-            return self._answer(201, {"token": "t", "expires_in": 1200})
+            return answer(201, {"token": "t", "expires_in": 1200})
         ticket = url.partition("/transactions/")[2].partition("/")[0]
         if ticket in self.throttled:
-            return self._answer(429, {}, {"Retry-After": "60"})
-        return self._answer(200, IMAGES if "/images?" in url else {"flow_status": "ACCEPTED", "ticket": ticket})
-
-    def _answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> Response:
-        return Response(status, CaseInsensitiveDict(headers or {}), json.dumps(body).encode(), "application/json")
+            return answer(429, {}, Retry_After="60")
+        return answer(200, IMAGES if "/images?" in url else {"flow_status": "ACCEPTED", "ticket": ticket})
 
 
 class Installation:

@@ -35,6 +35,8 @@ from ticket_archive.models import ImageType, TicketState
 from ticket_archive.telemetry import metrics
 
 TICKETS = [f"T-{number}" for number in range(10)]
+EVERY = [sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS]
+ONE, ANOTHER = EVERY[:2]
 CANARY = "CANARY-Jane-Doe-1984-06-04"
 
 
@@ -73,36 +75,21 @@ def lines() -> Iterator[Lines]:
         yield lines
 
 
-def fails_with(harness: SqsHarness, ticket: str, error: Exception) -> None:
-    """Whatever is done for this ticket ends so."""
-
-    def hook(when: str, name: str) -> None:
-        if when == "before" and name == f"table.get {ticket}":
-            raise error
-
-    harness.archive.effects.hook = hook
-
-
 def counted() -> dict[str, float]:
     return {name: sum(entry["Value"]) for name, entry in metrics.metric_set.items()}
 
 
 class TestABatch:
     def test_that_succeeds_gives_nothing_back(self, harness: SqsHarness) -> None:
-        assert harness.handle(*(sqs_record(ticket_message(ticket)) for ticket in TICKETS)) == []
-
+        assert harness.handle(*EVERY) == []
         assert {harness.archive.table[ticket].state for ticket in TICKETS} == {TicketState.ARCHIVED}
         assert harness.queue.pauses == {}
         for ticket in TICKETS:
             harness.archive.check(ticket)
 
     def test_is_worked_on_at_the_same_time(self, harness: SqsHarness) -> None:
-        together = threading.Barrier(len(TICKETS), timeout=5)
-        harness.archive.effects.hook = lambda when, name: (
-            cast("None", together.wait()) if when == "before" and name.startswith("table.get") else None
-        )
-
-        assert harness.handle(*(sqs_record(ticket_message(ticket)) for ticket in TICKETS)) == []
+        harness.archive.effects.before("table.get", threading.Barrier(len(TICKETS), timeout=5).wait)
+        assert harness.handle(*EVERY) == []
 
     def test_gives_back_exactly_what_failed(self, harness: SqsHarness) -> None:
         broken = {"T-2": ConnectionError("x"), "T-5": VendorUnavailable("503"), "T-9": ValueError("y")}
@@ -112,80 +99,52 @@ class TestABatch:
                 raise error
 
         harness.archive.effects.hook = hook
-
-        failed = harness.handle(*(sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS))
-
-        assert failed == ["m-T-2", "m-T-5", "m-T-9"]
-        assert {ticket for ticket in harness.archive.table.items if ticket not in broken} == {*TICKETS} - {*broken}
-        assert set(harness.queue.pauses) == {f"receipt-{message_id}" for message_id in failed}
+        assert harness.handle(*EVERY) == ["m-T-2", "m-T-5", "m-T-9"]
+        assert harness.archive.table.items.keys() == {*TICKETS} - {*broken}
+        assert harness.queue.pauses.keys() == {f"receipt-m-{ticket}" for ticket in broken}
 
     @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
     def test_with_a_poison_message_loses_no_neighbour_and_does_not_see_it_again(
         self, harness: SqsHarness, body: str
     ) -> None:
-        assert (
-            harness.handle(sqs_record(ticket_message("T-0")), sqs_record(body), sqs_record(ticket_message("T-1"))) == []
-        )
+        assert harness.handle(ONE, sqs_record(body), ANOTHER) == []
+        assert [kept for kept, _ in harness.queue.quarantined] == [body]
+        assert harness.archive.table.items.keys() == {"T-0", "T-1"}
 
-        assert len(harness.queue.quarantined) == 1
-        assert harness.queue.quarantined[0][0] == body
-        assert {"T-0", "T-1"} == set(harness.archive.table.items)
-
-    def test_with_a_stalled_ticket_loses_no_neighbour(self, harness: SqsHarness) -> None:
+    def test_with_a_stalled_ticket_loses_no_neighbour(
+        self, harness: SqsHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         release = threading.Event()
-
-        def hook(when: str, name: str) -> None:
-            if when == "before" and name.startswith("vendor.") and "T-0" in name:
-                release.wait(10)
-
-        harness.archive.effects.hook = hook
+        harness.archive.effects.before("vendor.files T-0", lambda: release.wait(10))
         threading.Timer(1.0, release.set).start()
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sqs_handler, "LEAST_FOR_A_TICKET", 0.0)
-            patch.setattr("ingest.archiving.fetcher.STORE_SECONDS", 0.0)
-            failed = harness.handle(
-                *(sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS),
-                seconds=sqs_handler.LEFT_FOR_STORING + 0.5,
-            )
-
-        assert failed == ["m-T-0"]
+        monkeypatch.setattr(sqs_handler, "LEAST_FOR_A_TICKET", 0.0)
+        monkeypatch.setattr("ingest.archiving.fetcher.STORE_SECONDS", 0.0)
+        assert harness.handle(*EVERY, seconds=sqs_handler.LEFT_FOR_STORING + 0.5) == ["m-T-0"]
         assert {harness.archive.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
 
     def test_that_is_begun_too_late_goes_back_untouched(self, harness: SqsHarness) -> None:
         seconds = sqs_handler.LEFT_FOR_STORING + sqs_handler.LEAST_FOR_A_TICKET - 0.1
-
-        records = [sqs_record(ticket_message(ticket)) for ticket in TICKETS]
-        failed = harness.handle(*records, seconds=seconds)
-
-        assert failed == [record["messageId"] for record in records]
+        assert harness.handle(*EVERY, seconds=seconds) == [record["messageId"] for record in EVERY]
         assert harness.archive.effects.named("table") == []
         assert harness.archive.effects.named("vendor") == []
         assert set(harness.queue.pauses.values()) == {SHORT_RETRY_DELAY}
 
     def test_that_fails_as_a_whole_is_an_answer_and_no_error(self, harness: SqsHarness) -> None:
-        fails_with(harness, "T-0", ConnectionError("x"))
-
-        assert harness.handle(sqs_record(ticket_message("T-0"), message_id="m1")) == ["m1"]
+        harness.archive.effects.fail("table.get", ConnectionError("x"))
+        assert harness.handle(ONE) == ["m-T-0"]
+        assert counted() == {"MessagesRetried": 1, "StorageErrors": 1}
 
     def test_with_a_malformed_variable_goes_back_whole_with_one_line_and_a_metric(
-        self, monkeypatch: pytest.MonkeyPatch, lines: Lines
+        self, harness: SqsHarness, monkeypatch: pytest.MonkeyPatch, lines: Lines
     ) -> None:
         def malformed() -> dependencies.SqsDependencies:
             raise SettingsError("MAX_RECEIVES")
 
         monkeypatch.setattr(dependencies, "sqs", malformed)
-        records = [sqs_record(ticket_message(ticket)) for ticket in TICKETS]
-
-        answer = sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
-
-        assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == [
-            record["messageId"] for record in records
-        ]
+        assert harness.handle(*EVERY) == [record["messageId"] for record in EVERY]
         [line] = lines.saying("batch not processed")
         assert (line["error"], line["detail"]) == ("settings", "MAX_RECEIVES")
         assert counted() == {"ConfigurationErrors": 1}
-        metrics.clear_metrics()
 
     def test_answers_after_its_last_store_has_ended(self, harness: SqsHarness) -> None:
         """GIVEN a slow PUT that nobody waits for, THEN no thread goes on after the answer."""
@@ -196,8 +155,7 @@ class TestABatch:
             ended.set()
 
         harness.resources.calls.submit(slow)
-
-        assert harness.handle(sqs_record(ticket_message("T-0"))) == []
+        assert harness.handle(ONE) == []
         assert ended.is_set()
 
 
@@ -206,45 +164,38 @@ def test_the_last_store_ends_before_the_invocation_does() -> None:
     attempts = config.retries["total_max_attempts"]
     pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's standard mode, with the most jitter
     longest = attempts * (config.connect_timeout + config.read_timeout) + pauses
-
     assert STORE_SECONDS + longest <= sqs_handler.LEFT_FOR_STORING
 
 
 class TestAPause:
     def after(self, harness: SqsHarness, error: Exception, receives: int) -> int:
-        fails_with(harness, "T-0", error)
+        harness.archive.effects.fail("table.get T-0", error)
         record = sqs_record(ticket_message("T-0"), receives=receives)
         harness.handle(record)
         return harness.queue.pauses[record["receiptHandle"]]
 
-    def test_grows_with_each_delivery(self, harness: SqsHarness) -> None:
-        pauses = [self.after(harness, VendorUnavailable("503"), receives) for receives in range(1, MAX_RECEIVES)]
-
-        assert pauses == [20, 40, 80, 160, 320, 640, 1280, 2560]
-
-    def test_is_never_shorter_than_what_the_vendor_asked_for(self, harness: SqsHarness) -> None:
-        assert self.after(harness, VendorThrottled("429", retry_after=300.0), 1) == 300
-        assert self.after(harness, TicketIncomplete("vendor_throttled", retry_after=300.0), 2) == 300
-        assert self.after(harness, VendorThrottled("429", retry_after=1.0), 1) == 20
-
-    @pytest.mark.parametrize("error", [VendorThrottled("429", retry_after=300.0), WriteConflict("event"), ValueError()])
-    def test_is_none_after_the_last_receive(self, harness: SqsHarness, error: Exception) -> None:
-        # It is a dead letter then: the sooner somebody is told, the better.
-        assert self.after(harness, error, MAX_RECEIVES) == 0
-        assert self.after(harness, error, MAX_RECEIVES + 1) == 0
-
-    @pytest.mark.parametrize("error", [DeadlineExceeded("not_begun"), WriteConflict("event")])
-    def test_is_short_at_first_where_only_luck_was_missing(self, harness: SqsHarness, error: Exception) -> None:
-        pauses = [self.after(harness, error, receives) for receives in range(1, MAX_RECEIVES)]
-
-        assert pauses == [2, 4, 8, 16, 32, 64, 128, 256]
-        assert sum(pauses) > 360, "an attempt that died is over before its duplicate is a dead letter"
-
     @pytest.mark.parametrize(
-        "error", [ConnectionError("x"), SettingsError("VENDOR_URL"), RetryableError("webhook_secret")]
+        ("error", "pauses"),
+        [
+            *(
+                (error, [20, 40, 80, 160, 320, 640, 1280, 2560])
+                for error in (VendorUnavailable("503"), ConnectionError(), SettingsError("X"), RetryableError("x"))
+            ),
+            # never shorter than what the vendor asked for
+            (VendorThrottled("429", retry_after=300.0), [300, 300, 300, 300, 320, 640, 1280, 2560]),
+            (TicketIncomplete("vendor_throttled", retry_after=30.0), [30, 40, 80, 160, 320, 640, 1280, 2560]),
+            # short at first where only luck was missing; an attempt that died is over before its duplicate is dead
+            (DeadlineExceeded("not_begun"), [2, 4, 8, 16, 32, 64, 128, 256]),
+            (WriteConflict("event"), [2, 4, 8, 16, 32, 64, 128, 256]),
+        ],
     )
-    def test_is_set_for_every_kind_of_failure(self, harness: SqsHarness, error: Exception) -> None:
-        assert self.after(harness, error, 1) == 20
+    def test_grows_with_each_delivery_and_is_none_after_the_last(
+        self, harness: SqsHarness, error: Exception, pauses: list[int]
+    ) -> None:
+        """It is a dead letter then: the sooner somebody is told, the better."""
+        found = [self.after(harness, error, receives) for receives in range(1, MAX_RECEIVES + 2)]
+        assert found == [*pauses, 0, 0]
+        assert sum(found) > 360, "longer than the visibility timeout"
 
     def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, harness: SqsHarness, lines: Lines) -> None:
         class Deaf(FakeQueue):
@@ -252,26 +203,22 @@ class TestAPause:
                 raise ConnectionError(CANARY)
 
         harness.resources = replace(harness.resources, queue=cast("Any", Deaf()))
-        fails_with(harness, "T-0", VendorUnavailable("503"))
-
-        records = [sqs_record(ticket_message("T-0"), message_id="m0"), sqs_record(ticket_message("T-1"))]
-        assert harness.handle(*records) == ["m0"]
+        harness.archive.effects.fail("table.get T-0", VendorUnavailable("503"))
+        assert harness.handle(ONE, ANOTHER) == ["m-T-0"]
         [record] = lines.saying("visibility timeout not set")
-        assert (record["correlation_id"], record["error"]) == ("m0", "ConnectionError")
+        assert (record["correlation_id"], record["error"]) == ("m-T-0", "ConnectionError")
         assert "CANARY" not in lines.getvalue()
 
 
 class TestWhatIsCounted:
     def test_of_a_batch(self, harness: SqsHarness) -> None:
         harness.archive.table.erase("T-3")
-        harness.handle(sqs_record(ticket_message("T-0")))
+        harness.handle(ONE)
         metrics.clear_metrics()
 
         harness.handle(
-            sqs_record(ticket_message("T-0")),
-            sqs_record(ticket_message("T-1")),
+            *(ONE, ANOTHER, EVERY[3]),
             sqs_record(ticket_message("T-2", kind="schedule")),
-            sqs_record(ticket_message("T-3")),
             sqs_record("junk"),
             sqs_record(webhook({"ticket": "T-4", "event": "ticket.verification.in_progress"})),
             sqs_record(webhook({"ticket": "T-5", "event": "something.new"})),
@@ -303,15 +250,12 @@ class TestWhatIsCounted:
     ) -> None:
         harness.archive.vendor.next("details", VendorUnavailable("503"))
         harness.archive.vendor.next(DOCUMENT, error)
-
-        harness.handle(sqs_record(ticket_message("T-0")))
-
+        harness.handle(ONE)
         assert counted() == {"MessagesRetried": 1, name: 1}
 
     def test_is_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
         harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")
         found = []
-
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
         found.append(counted())
         while harness.queue.sent:
@@ -320,7 +264,6 @@ class TestWhatIsCounted:
             metrics.clear_metrics()
             harness.handle(sqs_record(body))
             found.append(counted())
-
         assert found[0] == {"MessagesProcessed": 1, "UnrecognizedResponses": 1}
         assert found[1:-1] == [{"MessagesProcessed": 1}] * (len(found) - 2)
         assert found[-1].pop("ArchiveLatency") > 0, "from the webhook, whichever message archives its ticket"
@@ -328,9 +271,7 @@ class TestWhatIsCounted:
 
     def test_is_an_unrecognized_response_that_settles_at_once(self, harness: SqsHarness) -> None:
         harness.archive.vendor.next(DOCUMENT, UnrecognizedResponse("html", b"<html>"))
-
         harness.handle(sqs_record(ticket_message("T-0", settle=tuple(ImageType))))
-
         assert counted() == {
             "MessagesProcessed": 1,
             "TicketsArchived": 1,
@@ -342,31 +283,18 @@ class TestWhatIsCounted:
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
         metrics.clear_metrics()
         harness.archive.has("REJECTED", ticket="T-0")
-
         harness.handle(sqs_record(ticket_message("T-0", kind="settle", force=True)))
-
         assert counted() == {"MessagesProcessed": 1, "TicketsArchived": 1}
 
     def test_an_unknown_ticket_is_counted_as_such(self, harness: SqsHarness) -> None:
         event = {"ticket": "T-unknown", "event": "ticket.verification.completed"}
         harness.archive.clock.pass_by(7200)
-
         harness.handle(sqs_record(webhook(event), receives=5))
-
         assert counted() == {"MessagesProcessed": 1, "UnknownTickets": 1}
 
-    def test_is_storage_that_fails(self, harness: SqsHarness) -> None:
-        fails_with(harness, "T-0", ConnectionError("x"))
-
-        harness.handle(sqs_record(ticket_message("T-0")))
-
-        assert counted() == {"MessagesRetried": 1, "StorageErrors": 1}
-
     def test_is_no_alarm_for_what_passes(self, harness: SqsHarness) -> None:
-        fails_with(harness, "T-0", VendorUnavailable("503"))
-
-        harness.handle(sqs_record(ticket_message("T-0")))
-
+        harness.archive.effects.fail("table.get", VendorUnavailable("503"))
+        harness.handle(ONE)
         assert counted() == {"MessagesRetried": 1}
 
 
@@ -382,9 +310,7 @@ class TestTheLog:
         self, harness: SqsHarness, everything: Any
     ) -> None:
         harness.archive.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
-
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "verification.completed", "name": CANARY})))
-
         assert harness.archive.table["T-0"].attributes["customer"] == CANARY
         assert "CANARY" not in everything()
 
@@ -393,7 +319,6 @@ class TestTheLog:
         self, harness: SqsHarness, everything: Any, body: str
     ) -> None:
         harness.handle(sqs_record(body))
-
         assert "CANARY" not in everything()
 
     @pytest.mark.parametrize(
@@ -410,15 +335,7 @@ class TestTheLog:
     def test_holds_nothing_of_what_an_exception_quotes(
         self, harness: SqsHarness, everything: Any, error: Exception, place: str
     ) -> None:
-        def hook(when: str, name: str) -> None:
-            if when == "before" and name.startswith(place):
-                raise error
-
-        harness.archive.effects.hook = hook
-
+        harness.archive.effects.fail(place, error)
         pending = isinstance(error, UnrecognizedResponse) and place.startswith("vendor.")
-
-        failed = harness.handle(sqs_record(ticket_message("T-0"), message_id="m0"))
-
-        assert failed == ([] if pending else ["m0"])
+        assert harness.handle(ONE) == ([] if pending else ["m-T-0"])
         assert "CANARY" not in everything()
