@@ -60,7 +60,7 @@ def run(parts: list[str]) -> int:
         }
         console.print(_table(part, figures))
         for figure in figures:
-            if figure.reached is False and figure.why:
+            if figure.why and not figure.reached:
                 console.print(f"{figure.name}: {figure.why}", style="dim")
         console.print(f"{lasted} s, load {measured[part]['load']}", style="dim")
     if set(parts) != set(PARTS):  # read as late as possible: another run may have measured other parts meanwhile
