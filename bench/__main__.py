@@ -19,10 +19,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import batch, cold_start, growth, latency, memory, plot, retrieval, snapshot, throughput, webhook
+from bench import batch, cold_start, growth, latency, memory, retrieval, throughput, webhook
 from bench.harness import PYTHON, ROOT, Figure
 
-HERE = Path(__file__).parent
+RESULTS, PLOT = (Path(__file__).with_name(name) for name in ("results.json", "growth.svg"))
 PARTS: Mapping[str, Callable[[], list[Figure]]] = {
     "latency": latency.figures,
     "batch": batch.figures,
@@ -30,7 +30,6 @@ PARTS: Mapping[str, Callable[[], list[Figure]]] = {
     "webhook": webhook.figures,
     "retrieval": retrieval.figures,
     "cold": cold_start.figures,
-    "snapshot": snapshot.figures,
     "growth": growth.figures,
     "throughput": throughput.figures,
 }
@@ -42,41 +41,40 @@ def run(parts: list[str]) -> int:
     environment = _environment()
     console.print("  ".join(f"{name}: {value}" for name, value in environment.items()), style="dim")
     measured: dict[str, Any] = {}
-    failed: list[str] = []
     for part in parts:
         started, load = time.monotonic(), os.getloadavg()[0]
         try:
             figures = PARTS[part]()
         except Exception:  # noqa: BLE001  # one part that fails must not lose what the others measured
             console.print_exception()
-            failed.append(part)
             continue
-        lasted = round(time.monotonic() - started)
         measured[part] = {
             **environment,
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
-            "seconds": lasted,
+            "seconds": round(time.monotonic() - started),
             "figures": [figure.as_dict() for figure in figures],
         }
         console.print(_table(part, figures))
         for figure in figures:
             if figure.why and not figure.reached:
                 console.print(f"{figure.name}: {figure.why}", style="dim")
-        console.print(f"{lasted} s, load {measured[part]['load']}", style="dim")
-    if set(parts) != set(PARTS):  # read as late as possible: another run may have measured other parts meanwhile
-        measured = {**json.loads((HERE / "results.json").read_text())["parts"], **measured}
-    (HERE / "results.json").write_text(json.dumps({"parts": measured}, indent=1) + "\n")
-    (HERE / "growth.svg").write_text(plot.growth(measured["growth"]["figures"]) if "growth" in measured else "")
-    console.print(f"{time.monotonic() - began:.0f} s; all numbers are in {HERE / 'results.json'}")
-    if failed:
+        console.print(f"{measured[part]['seconds']} s, load {measured[part]['load']}", style="dim")
+        if part == "growth":
+            PLOT.write_text(growth.plot(figures))
+    earlier = {} if set(parts) == set(PARTS) else json.loads(RESULTS.read_text())["parts"]
+    RESULTS.write_text(json.dumps({"parts": {**earlier, **measured}}, indent=1) + "\n")
+    console.print(f"{time.monotonic() - began:.0f} s; all numbers are in {RESULTS}")
+    if failed := [part for part in parts if part not in measured]:
         console.print(f"failed: {', '.join(failed)}", style="red")
     return 1 if failed else 0
 
 
 def _table(part: str, figures: list[Figure]) -> Table:
-    shown = Table(show_edge=False, title=part, title_justify="left")
-    for name, side in (("figure", "left"), ("value", "right"), ("quartiles", "right"), ("goal", "left"), ("", "left")):
-        shown.add_column(name, justify="left" if side == "left" else "right")
+    shown = Table("figure", show_edge=False, title=part, title_justify="left")
+    shown.add_column("value", justify="right")
+    shown.add_column("quartiles", justify="right")
+    shown.add_column("goal")
+    shown.add_column("")
     marks = {True: "[green]reached[/]", False: "[red]missed[/]", None: ""}
     for figure in figures:
         goal = "" if figure.goal is None else f"{'≥' if figure.at_least else '≤'} {figure.goal:g}"
@@ -87,8 +85,7 @@ def _table(part: str, figures: list[Figure]) -> Table:
 
 def _environment() -> dict[str, Any]:
     def output(*command: str | Path) -> str:
-        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        return found.stdout.strip()
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
     return {
         "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),

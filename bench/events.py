@@ -13,20 +13,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from bench.harness import ROOT
 from bench.stand_in import ARCHIVED
 
-SECRET = b"0" * 32
 _numbers = itertools.count()
 
 
 class Context(LambdaContext):
-    """A Lambda context with this many seconds left."""
+    """A Lambda context with ten minutes left."""
 
-    def __init__(self, seconds: float = 600.0) -> None:
+    def __init__(self) -> None:
         self._function_name = "bench"
         self._function_version = "$LATEST"
         self._memory_limit_in_mb = 1024
         self._invoked_function_arn = "arn:aws:lambda:eu-central-1:000000000000:function:bench"
-        self._aws_request_id = f"00000000-0000-4000-8000-{next(_numbers):012d}"
-        self._end = time.monotonic() + seconds
+        self._aws_request_id = str(uuid.uuid4())
+        self._end = time.monotonic() + 600
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # Powertools' is static
         """Return the milliseconds left."""
@@ -41,8 +40,7 @@ def tickets(count: int) -> list[str]:
 def queued(bodies: Iterable[str]) -> dict[str, Any]:
     """Return an SQS batch with these message bodies."""
     [template] = json.loads((ROOT / "events" / "queue_ticket_request.json").read_text())["Records"]
-    numbered = ((f"00000000-0000-4000-8000-{next(_numbers):012d}", body) for body in bodies)
-    return {"Records": [{**template, "messageId": n, "receiptHandle": n, "body": body} for n, body in numbered]}
+    return {"Records": [{**template, "messageId": str(uuid.uuid4()), "body": body} for body in bodies]}
 
 
 def requested(ids: Iterable[str]) -> dict[str, Any]:
@@ -52,12 +50,12 @@ def requested(ids: Iterable[str]) -> dict[str, Any]:
 
 def completed(ids: Iterable[str]) -> dict[str, Any]:
     """Return a batch of webhooks that report these tickets as completed, encrypted as the vendor does."""
-    from ticket_archive.messages import Webhook, webhook_message
+    from ticket_archive.messages import Webhook, webhook_message  # the asyncio baseline has no cryptography
     from ticket_archive.webhook_encryption import encrypt_event
 
     def message(ticket: str) -> str:
         event = {"ticket": ticket, "event": "ticket.verification.completed", "n": next(_numbers)}
-        body, iv = encrypt_event(json.dumps(event).encode(), SECRET, os.urandom(16))
+        body, iv = encrypt_event(json.dumps(event).encode(), b"0" * 32, os.urandom(16))
         received_at = "2026-01-15T09:30:00.000000Z"
         return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=received_at))
 
@@ -75,3 +73,9 @@ def request(name: str, **parameters: str) -> dict[str, Any]:
 def images_request(images: int) -> dict[str, Any]:
     """Return a request for the URLs of a ticket that has so many images."""
     return request("retrieval_images", ticket=f"{ARCHIVED}{images:03d}")
+
+
+def first_events() -> dict[str, dict[str, Any]]:
+    """Return the first events of functions that start, by what is measured."""
+    webhook = request("webhook_completed_encrypted")
+    return {"webhook": webhook, "retrieval": images_request(8), "first archive": completed(tickets(1))}

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 _OWN = ROOT / ".venv-bench" / "bin" / "python"
@@ -22,17 +23,11 @@ PYTHON = _OWN if _OWN.exists() else Path(sys.executable)
 ASYNCIO_PYTHON = ROOT / ".venv-bench-asyncio" / "bin" / "python"
 """The asyncio baseline's: aiobotocore needs another botocore than the layer's."""
 
-VENDOR_SECONDS = {"token": 0.08, "details": 0.15, "images": 0.25}
-AWS_SECONDS = {"dynamodb": 0.006, "s3": 0.030, "sqs": 0.010, "secretsmanager": 0.020}
-"""Assumed response times, the same for the product and every baseline."""
-USUAL = {
-    "SELF_PORTRAITS": [120_000, 120_000],
-    "DOCUMENT": [250_000, 250_000],
-    "DOCUMENT_PORTRAIT": [40_000],
-    "DOCUMENT_SIGNATURE": [30_000],
-    "DOCUMENT_GHOST_PORTRAIT": [40_000],
-}
-"""Bytes of each image of an ordinary ticket: seven images, 0.85 MB."""
+INPUTS: Mapping[str, Any] = tomllib.loads((ROOT / "bench" / "inputs.toml").read_text(encoding="utf-8"))
+VENDOR_SECONDS: Mapping[str, float] = INPUTS["seconds"]["vendor"]
+AWS_SECONDS: Mapping[str, float] = INPUTS["seconds"]["aws"]
+USUAL: Mapping[str, list[int]] = INPUTS["images"]
+"""Bytes of each image of an ordinary ticket."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +86,24 @@ def alternate(
     return found
 
 
-@dataclass
-class Lab:
-    """A configured environment for functions, and the stand-in's control interface at `url`."""
+@dataclass(frozen=True)
+class Harness:
+    """The stand-in at `url`, and fresh interpreters that use it."""
 
-    environment: Mapping[str, str]
     url: str
 
-    def having(self, **environment: str) -> "Lab":
-        """Return a lab whose functions see these variables too."""
-        return Lab({**self.environment, **environment}, self.url)
+    @classmethod
+    @contextmanager
+    def start(cls, *, latencies: bool = False) -> Iterator["Harness"]:
+        """Start the stand-in, with the assumed response times or with none, for ordinary tickets."""
+        command = [str(PYTHON), "-m", "bench.stand_in"]
+        with subprocess.Popen(command, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                harness = cls(process.stdout.readline().strip() if process.stdout else "")
+                harness.configure(seconds={**VENDOR_SECONDS, **AWS_SECONDS} if latencies else {}, sizes=USUAL)
+                yield harness
+            finally:
+                process.terminate()
 
     def configure(self, **settings: Any) -> None:
         """Set the stand-in's `seconds` by kind of call, or the `sizes` of every ticket's images."""
@@ -110,82 +113,32 @@ class Lab:
         """Return what was called since the last time: operations, write units and bytes."""
         return dict(self._post("/_counts", {}))
 
-    def run(self, function: str, *, python: Path = PYTHON, **given: Any) -> Any:
+    def run(
+        self, function: str, *, python: Path = PYTHON, variables: Mapping[str, str] | None = None, **given: Any
+    ) -> Any:
         """Return what `module.name` of this package returns, called in a fresh interpreter. Its log is discarded."""
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "result.json"
             command = [str(python), "-m", "bench.harness", function, json.dumps(given), str(out)]
-            environment = {**clean_environment(), **self.environment}
-            subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+            settings = {**self.environment, **(variables or {})}
+            subprocess.run(command, env=settings, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
             return json.loads(out.read_text())
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """An environment like Lambda's, with the template's variables of both functions."""
+        return environment(self.url)
+
     def _post(self, path: str, body: object) -> Any:
-        with urllib.request.urlopen(self.url + path, data=json.dumps(body).encode()) as response:
+        with urlopen(self.url + path, data=json.dumps(body).encode()) as response:
             return json.loads(response.read())
 
 
-def clean_environment() -> dict[str, str]:
-    """Return an environment like Lambda's, without a developer's settings."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(str(ROOT / folder) for folder in ("layers", "functions", ".")),
-        "PYTHONWARNINGS": "ignore",
-        "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
-        "AWS_SECRET_ACCESS_KEY": "example",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_REGION": "eu-central-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive",
-        "POWERTOOLS_SERVICE_NAME": "bench",
-    }
-
-
-@contextmanager
-def lab(*, latencies: bool = False, sizes: Mapping[str, Sequence[int]] | None = None) -> Iterator[Lab]:
-    """Start the stand-in, with the assumed response times or with none."""
-    command = [str(PYTHON), "-m", "bench.stand_in"]
-    process = subprocess.Popen(command, env=clean_environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().strip() if process.stdout else ""
-        if not url:
-            raise RuntimeError("the stand-in did not start")
-        made = Lab(function_environment(url), url)
-        made.configure(seconds={**VENDOR_SECONDS, **AWS_SECONDS} if latencies else {}, sizes=dict(sizes or USUAL))
-        yield made
-    finally:
-        process.terminate()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def function_environment(url: str) -> dict[str, str]:
-    """Return the template's variables of both functions."""
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "TABLE_NAME": "tickets",
-        "IDEMPOTENCY_TABLE_NAME": "idempotency",
-        "BUCKET_NAME": "archive",
-        "QUEUE_URL": f"{url}/000000000000/tickets",
-        "QUARANTINE_QUEUE_URL": f"{url}/000000000000/quarantine",
-        "VENDOR_URL": url,
-        "VENDOR_CREDENTIAL_SECRET": "credential",
-        "WEBHOOK_SECRET": "webhook",
-        "MALLOC_MMAP_THRESHOLD_": "1000000",
-    }
-
-
-def memory(name: str) -> int:
-    """Return a line of /proc/self/status in bytes: VmRSS (resident now) or VmHWM (the peak since it was reset)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"no {name} in /proc/self/status")
-
-
-def reset_peak() -> None:
-    """Make VmHWM begin at the present size."""
-    Path("/proc/self/clear_refs").write_text("5")
+def environment(url: str = "") -> dict[str, str]:
+    """Return an environment like Lambda's, without a developer's settings, for functions that use the stand-in."""
+    folders = os.pathsep.join(str(ROOT / folder) for folder in ("layers", "functions", "."))
+    given = {name: value.format(url=url) for name, value in INPUTS["environment"].items()}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": folders, "PYTHONWARNINGS": "ignore", **given}
 
 
 def _measure(function: str, given: str, out: str) -> None:

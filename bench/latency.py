@@ -2,9 +2,8 @@
 
 import time
 
-from bench import harness
 from bench.events import tickets
-from bench.harness import Figure, lab, ratio
+from bench.harness import Figure, Harness, alternate, ratio
 from bench.targets import prepare
 
 WHY = "the other CPU of a ticket (decrypting, hashing, parsing, JSON) waits for the machine's cores between the calls"
@@ -12,16 +11,16 @@ WHY = "the other CPU of a ticket (decrypting, hashing, parsing, JSON) waits for 
 
 def figures(rounds: int = 9) -> list[Figure]:
     """Return the ratio with response times as assumed for the vendor and AWS."""
-    with lab(latencies=True) as stand_ins:
-        found = stand_ins.run("latency.alternate", rounds=rounds)
+    with Harness.start(latencies=True) as harness:
+        found = harness.run("latency.measure", rounds=rounds)
     name = "one ticket, wall time over its critical path"
     return [ratio(name, found["product"], found["critical_path"], 1.10, raw=found, why=WHY)]
 
 
-def alternate(rounds: int) -> dict[str, list[float]]:
+def measure(rounds: int) -> dict[str, list[float]]:
     """Return seconds of a ticket and of its bare calls."""
     from bench.baselines import critical_path
 
     events = [prepare("product", tickets(1)) for _ in range(rounds + 2)]
     works = {"product": lambda: events.pop()(), "critical_path": lambda: critical_path.run(tickets(1)[0])}
-    return harness.alternate(works, rounds, 2, time.perf_counter)
+    return alternate(works, rounds, 2, time.perf_counter)

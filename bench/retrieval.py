@@ -2,27 +2,25 @@
 
 import json
 from functools import partial
+from statistics import median
 
-from bench import harness
 from bench.events import Context, images_request
-from bench.harness import Figure, lab, ratio
-
-IMAGES = (1, 8, 40)
+from bench.harness import Figure, Harness, alternate, ratio
 
 
 def figures(requests: int = 60) -> list[Figure]:
     """Return a ratio per number of images; both handlers answer in turn, in one process."""
     found = []
-    with lab() as stand_ins:
-        for images in IMAGES:
-            taken = stand_ins.run("retrieval.alternate", images=images, requests=requests)
+    with Harness.start() as harness:
+        for images in (1, 8, 40):
+            taken = harness.run("retrieval.measure", images=images, requests=requests)
             name = f"retrieval of {images} images, requests per second over a bare resolver"
-            raw = {f"{each}_ms": 1000 * sorted(seconds)[requests // 2] for each, seconds in taken.items()}
+            raw = {f"{each}_ms": 1000 * median(seconds) for each, seconds in taken.items()}
             found.append(ratio(name, taken["bare"], taken["product"], 0.9, at_least=True, raw=raw))
     return found
 
 
-def alternate(images: int, requests: int) -> dict[str, list[float]]:
+def measure(images: int, requests: int) -> dict[str, list[float]]:
     """Return CPU seconds of each request: with a stand-in that answers at once, they are what limits the rate."""
     from bench.baselines import resolver
     from retrieval import app
@@ -34,4 +32,4 @@ def alternate(images: int, requests: int) -> dict[str, list[float]]:
         if answer["statusCode"] != 200 or len(json.loads(answer["body"])["images"]) != images:
             raise RuntimeError(f"{name} did not list the images: {answer}")
     works = {name: partial(handler, event, Context()) for name, handler in handlers.items()}
-    return harness.alternate(works, requests, 10)
+    return alternate(works, requests, 10)

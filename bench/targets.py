@@ -2,21 +2,18 @@
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from statistics import median
 
 from bench.events import Context, completed, requested, tickets
-from bench.harness import ASYNCIO_PYTHON, PYTHON, Lab
+from bench.harness import ASYNCIO_PYTHON, PYTHON, Harness
 
-BASELINES = ("tutorial", "threads", "asyncio")
-_MODULES = {"tutorial": "tutorial", "threads": "threads", "asyncio": "asynchronous"}
-
-
-def python_of(target: str) -> Path:
-    """Return the interpreter that has what the target imports."""
-    return ASYNCIO_PYTHON if target == "asyncio" else PYTHON
+BASELINES = {
+    "tutorial": "bench.baselines.tutorial",
+    "threads": "bench.baselines.threads",
+    "asyncio": "bench.baselines.asynchronous",
+}
 
 
 def prepare(target: str, ids: Sequence[str]) -> Callable[[], None]:
@@ -24,8 +21,7 @@ def prepare(target: str, ids: Sequence[str]) -> Callable[[], None]:
 
     The product gets the vendor's encrypted webhooks, a baseline the tickets' ids in clear.
     """
-    name = "ingest.app" if target == "product" else f"bench.baselines.{_MODULES[target]}"
-    handler = import_module(name).lambda_handler
+    handler = import_module(BASELINES.get(target, "ingest.app")).lambda_handler
     event = completed(ids) if target == "product" else requested(ids)
 
     def invoke() -> None:
@@ -35,9 +31,9 @@ def prepare(target: str, ids: Sequence[str]) -> Callable[[], None]:
     return invoke
 
 
-def measure(target: str, batches: int, size: int, warm_up: int = 2) -> dict[str, list[float]]:
+def measure(target: str, batches: int, size: int) -> dict[str, list[float]]:
     """Return wall and CPU seconds of each batch in a warm process; CPU is user and system, of all threads."""
-    for _ in range(warm_up):
+    for _ in range(2):
         prepare(target, tickets(1))()
     found: dict[str, list[float]] = {"seconds": [], "cpu": []}
     for _ in range(batches):
@@ -50,8 +46,11 @@ def measure(target: str, batches: int, size: int, warm_up: int = 2) -> dict[str,
     return found
 
 
-def per_ticket(lab: Lab, target: str, batches: int, size: int) -> dict[str, float]:
+def per_ticket(
+    harness: Harness, target: str, batches: int, size: int, variables: Mapping[str, str] | None = None
+) -> dict[str, float]:
     """Return the median seconds and CPU seconds per ticket, measured in a fresh interpreter."""
+    python = ASYNCIO_PYTHON if target == "asyncio" else PYTHON
     given = {"target": target, "batches": batches, "size": size}
-    found = lab.run("targets.measure", python=python_of(target), **given)
+    found = harness.run("targets.measure", python=python, variables=variables, **given)
     return {name: median(values) / size for name, values in found.items()}

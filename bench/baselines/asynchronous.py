@@ -6,7 +6,6 @@ out, and hashes and decodes on the event loop.
 
 import asyncio
 import os
-from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -18,7 +17,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from bench.baselines import models
-from bench.baselines.models import Credential, Images, Message, Token
+from bench.baselines.models import Credential, Images, Message
 
 CALLS, TICKETS = 16, 10
 
@@ -29,26 +28,18 @@ loop = asyncio.new_event_loop()
 
 
 class Clients:
-    """The clients and the token, made at the first event."""
-
-    http: aiohttp.ClientSession
-    s3: Any
-    dynamodb: Any
-    headers: dict[str, str]
+    """The clients and the token; `start` makes them for the life of the process."""
 
     async def start(self) -> "Clients":
-        stack = AsyncExitStack()
-        self.http = await stack.enter_async_context(aiohttp.ClientSession())
-        config = AioConfig(max_pool_connections=CALLS + TICKETS)
-        session = get_session()
-        self.s3 = await stack.enter_async_context(session.create_client("s3", config=config))
-        self.dynamodb = await stack.enter_async_context(session.create_client("dynamodb", config=config))
-        auth = aiohttp.BasicAuth(credential.api_key, credential.secret)
-        async with self.http.post(models.token_url(), auth=auth, headers=credential.headers()) as answer:
-            answer.raise_for_status()
-            bearer = Token.model_validate_json(await answer.read()).token
-        self.headers = {"Authorization": f"Bearer {bearer}", "x-api-key": credential.api_key, "User-Agent": "baseline"}
+        self.http = aiohttp.ClientSession()
         self.calls = asyncio.Semaphore(CALLS)
+        config, session = AioConfig(max_pool_connections=CALLS + TICKETS), get_session()
+        self.s3: Any = await session.create_client("s3", config=config).__aenter__()
+        self.dynamodb: Any = await session.create_client("dynamodb", config=config).__aenter__()
+        auth = aiohttp.BasicAuth(credential.api_key, credential.secret)
+        async with self.http.post(models.TOKEN_URL, auth=auth, headers=credential.token_headers()) as answer:
+            answer.raise_for_status()
+            self.headers = credential.headers(await answer.read())
         return self
 
 

@@ -4,8 +4,7 @@ Two writes register the ticket; details and images come side by side, each type'
 item, the manifest and the idempotency record follow. Nothing is parsed, checked or computed.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -39,10 +38,7 @@ def run(ticket: str) -> None:
     dynamodb.put_item(**models.item(ticket, "", []))
 
 
-def store(ticket: str, url: str, image_type: str) -> list[Any]:
+def store(ticket: str, url: str, image_type: str) -> list[Future[Any]]:
     http.get(f"{url}/images", params={"type": image_type})
-    sizes = USUAL[image_type]
-    return [
-        pool.submit(s3.put_object, Bucket=os.environ["BUCKET_NAME"], Key=f"{ticket}/{number}", Body=b"x" * size)
-        for number, size in enumerate(sizes)
-    ]
+    files = (models.image_object(ticket, image_type, n, b"x" * size) for n, size in enumerate(USUAL[image_type]))
+    return [pool.submit(s3.put_object, **file) for file in files]

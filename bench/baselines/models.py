@@ -1,4 +1,4 @@
-"""What the sequential and the threaded handler share: the messages, the vendor's answers and what is stored of them."""
+"""What the three handlers share: the messages, the vendor's answers and what is stored of them."""
 
 import base64
 import hashlib
@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 TYPES = ("SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT", "DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT")
 TIMEOUT = 30
+IDENTITY = f"{os.environ['VENDOR_URL']}/id/v1/identity"
+TOKEN_URL = f"{IDENTITY}/auth/token"
+TABLE, BUCKET = os.environ["TABLE_NAME"], os.environ["BUCKET_NAME"]
 
 
 class Message(BaseModel):
@@ -27,10 +30,14 @@ class Credential(BaseModel):
     env: str
     banknu: str
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers of a token request."""
+    def token_headers(self) -> dict[str, str]:
         own = {"x-api-key": self.api_key, "x-tenant": self.tenant, "x-env": self.env, "x-banknu": self.banknu}
         return {**own, "x-interface": "API", "User-Agent": "baseline"}
+
+    def headers(self, token: bytes) -> dict[str, str]:
+        """Return the headers of a call with the token endpoint's response."""
+        bearer = Token.model_validate_json(token).token
+        return {"Authorization": f"Bearer {bearer}", "x-api-key": self.api_key, "User-Agent": "baseline"}
 
 
 class Token(BaseModel):
@@ -45,24 +52,17 @@ class Images(BaseModel):
     images: list[str]
 
     def files(self) -> list[bytes]:
-        """Return the decoded files."""
         return [base64.b64decode(uri.partition(",")[2]) for uri in self.images]
 
 
-def token_url() -> str:
-    """Return the token endpoint."""
-    return f"{os.environ['VENDOR_URL']}/id/v1/identity/auth/token"
-
-
 def ticket_url(ticket: str) -> str:
-    """Return a ticket's details endpoint; its images are below it."""
-    return f"{os.environ['VENDOR_URL']}/id/v1/identity/transactions/{ticket}"
+    return f"{IDENTITY}/transactions/{ticket}"
 
 
 def image_object(ticket: str, image_type: str, number: int, data: bytes) -> dict[str, Any]:
     """Return the arguments of `put_object`."""
     key = f"baseline/{ticket}/{image_type}/{number}"
-    return {"Bucket": os.environ["BUCKET_NAME"], "Key": key, "Body": data, "ContentType": "image/jpeg"}
+    return {"Bucket": BUCKET, "Key": key, "Body": data, "ContentType": "image/jpeg"}
 
 
 def stored_image(key: str, data: bytes) -> dict[str, Any]:
@@ -73,17 +73,10 @@ def stored_image(key: str, data: bytes) -> dict[str, Any]:
 def item(ticket: str, details: str, images: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the arguments of `put_item`."""
     keys = {"ticket": {"S": ticket}, "record": {"S": "baseline"}}
-    return {
-        "TableName": os.environ["TABLE_NAME"],
-        "Item": {**keys, "details": {"S": details}, "images": {"L": images}},
-    }
+    return {"TableName": TABLE, "Item": {**keys, "details": {"S": details}, "images": {"L": images}}}
 
 
 def manifest(ticket: str, images: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the arguments of the last `put_object`."""
     body = json.dumps({"ticket": ticket, "images": [image["M"]["key"]["S"] for image in images]})
-    return {
-        "Bucket": os.environ["BUCKET_NAME"],
-        "Key": f"baseline/{ticket}/manifest.json",
-        "Body": body.encode(),
-    }
+    return {"Bucket": BUCKET, "Key": f"baseline/{ticket}/manifest.json", "Body": body.encode()}

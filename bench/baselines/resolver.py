@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import boto3
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Path
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 app = APIGatewayRestResolver(enable_validation=True)
+lambda_handler = app.resolve
 dynamodb = boto3.client("dynamodb")
 s3 = boto3.client("s3")
 
@@ -43,24 +43,13 @@ def images(ticket: Annotated[str, Path(pattern="^[0-9a-f-]{36}$")]) -> Ticket:
     return Ticket(ticket=ticket, images=[image(each["M"]) for each in item["images"]["L"]])
 
 
-def image(stored: Any) -> Image:
+def image(attributes: Any) -> Image:
+    stored = {name: next(iter(value.values())) for name, value in attributes.items()}
     params = {
         "Bucket": os.environ["BUCKET_NAME"],
-        "Key": stored["key"]["S"],
+        "Key": stored["key"],
         "ResponseCacheControl": "no-store",
-        "ResponseContentType": stored["content_type"]["S"],
-        "ResponseContentDisposition": f'attachment; filename="{stored["type"]["S"]}-{stored["index"]["N"]}.jpg"',
+        "ResponseContentType": stored["content_type"],
+        "ResponseContentDisposition": f'attachment; filename="{stored["type"]}-{stored["index"]}.jpg"',
     }
-    return Image(
-        type=stored["type"]["S"],
-        index=int(stored["index"]["N"]),
-        sha256=stored["sha256"]["S"],
-        content_type=stored["content_type"]["S"],
-        bytes=int(stored["bytes"]["N"]),
-        url=s3.generate_presigned_url("get_object", Params=params, ExpiresIn=300),
-    )
-
-
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a proxy event."""
-    return app.resolve(event, context)
+    return Image(**stored, url=s3.generate_presigned_url("get_object", Params=params, ExpiresIn=300))

@@ -18,7 +18,7 @@ from botocore.config import Config
 from requests.adapters import HTTPAdapter
 
 from bench.baselines import models
-from bench.baselines.models import Credential, Images, Message, Token
+from bench.baselines.models import Credential, Images, Message
 
 CALLS, TICKETS = 16, 10
 
@@ -37,24 +37,22 @@ tickets = ThreadPoolExecutor(TICKETS)
 
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> Any:
     """Archive the tickets of an SQS batch side by side."""
-    token()
+    headers()
     ids = [Message.model_validate_json(record["body"]).ticket for record in event["Records"]]
     return {"batchItemFailures": [failed for failed in tickets.map(archive, ids) if failed]}
 
 
 @cache
-def token() -> dict[str, str]:
-    """Return the headers of a call with the token."""
+def headers() -> dict[str, str]:
     auth = (credential.api_key, credential.secret)
-    answer = http.post(models.token_url(), auth=auth, headers=credential.headers(), timeout=models.TIMEOUT)
+    answer = http.post(models.TOKEN_URL, auth=auth, headers=credential.token_headers(), timeout=models.TIMEOUT)
     answer.raise_for_status()
-    bearer = Token.model_validate_json(answer.content).token
-    return {"Authorization": f"Bearer {bearer}", "x-api-key": credential.api_key, "User-Agent": "baseline"}
+    return credential.headers(answer.content)
 
 
 def archive(ticket: str) -> dict[str, str] | None:
     url = models.ticket_url(ticket)
-    details = calls.submit(http.get, url, headers=token(), timeout=models.TIMEOUT)
+    details = calls.submit(http.get, url, headers=headers(), timeout=models.TIMEOUT)
     images = [calls.submit(store_images, ticket, url, image_type) for image_type in models.TYPES]
     try:
         details.result().raise_for_status()
@@ -70,7 +68,7 @@ def archive(ticket: str) -> dict[str, str] | None:
 
 def store_images(ticket: str, url: str, image_type: str) -> list[dict[str, Any]]:
     params = {"type": image_type}
-    answer = http.get(f"{url}/images", params=params, headers=token(), timeout=models.TIMEOUT)
+    answer = http.get(f"{url}/images", params=params, headers=headers(), timeout=models.TIMEOUT)
     if answer.status_code == 404:
         return []
     answer.raise_for_status()

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from bench.baselines import models
-from bench.baselines.models import Credential, Images, Message, Token
+from bench.baselines.models import Credential, Images, Message
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS)
@@ -24,15 +24,15 @@ s3 = boto3.client("s3")
 dynamodb = boto3.client("dynamodb")
 secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["VENDOR_CREDENTIAL_SECRET"])
 credential = Credential.model_validate_json(secret["SecretString"])
-headers = {"x-api-key": credential.api_key, "User-Agent": "baseline"}
+headers: dict[str, str] = {}
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Archive the tickets of an SQS batch."""
     auth = (credential.api_key, credential.secret)
-    answer = requests.post(models.token_url(), auth=auth, headers=credential.headers(), timeout=models.TIMEOUT)
+    answer = requests.post(models.TOKEN_URL, auth=auth, headers=credential.token_headers(), timeout=models.TIMEOUT)
     answer.raise_for_status()
-    headers["Authorization"] = f"Bearer {Token.model_validate_json(answer.content).token}"
+    headers.update(credential.headers(answer.content))
     return process_partial_response(event=event, record_handler=archive, processor=processor, context=context)
 
 

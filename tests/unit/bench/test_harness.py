@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from bench import harness, plot, stand_in
+from bench import growth, harness, stand_in
 from bench.harness import Figure
 
 
@@ -36,5 +36,5 @@ def test_item_size_counts_names_and_values_as_dynamodb_does() -> None:
 
 def test_growth_plot_has_a_panel_per_figure_and_a_line_per_handler() -> None:
     points = [{"images": n, "bytes": 1000, "product": 0.01 * n, "tutorial": 0.02 * n} for n in (1, 5, 20)]
-    drawn = plot.growth([{"name": "a: b", "raw": {"points": points}}] * 2)
+    drawn = growth.plot([Figure("a: b", 1.0, raw={"points": points})] * 2)
     assert (drawn.count("<g "), drawn.count("<polyline")) == (2, 4)
