@@ -5,9 +5,8 @@ SettingsError.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -19,7 +18,7 @@ from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
-from ingest.secrets import RotatingSecret, Secrets
+from ingest.secrets import RotatingSecret
 from ingest.settings import IngestSettings, WebhookSettings
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
@@ -27,10 +26,9 @@ from ingest.vendor.http import HttpClient
 from ingest.vendor.metrics import VendorCalls
 from ticket_archive import aws, clock
 from ticket_archive.bucket import Bucket
-from ticket_archive.errors import SettingsError
 from ticket_archive.metrics import Metric, MetricBuffer
 from ticket_archive.table import TicketTable
-from ticket_archive.webhook_credentials import WebhookCredentials
+from ticket_archive.webhook_credentials import VendorCredential, WebhookCredentials, WebhookSecret
 
 MAX_CONCURRENT_CALLS = 16
 """Concurrent calls to the vendor of one invocation; the description of VendorMaxConcurrency names it too."""
@@ -70,7 +68,7 @@ class SqsDependencies:
     calls: ContextThreadPool
     retry_delay: float
     max_receives: int
-    metric_buffer: MetricBuffer = field(default_factory=MetricBuffer)
+    metric_buffer: MetricBuffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +84,12 @@ class ScheduleDependencies:
 def webhook() -> WebhookDependencies:
     """Return the webhook handler's dependencies."""
     settings = WebhookSettings.read(os.environ)
-    return WebhookDependencies(
-        Queue(aws.client("sqs", _INTERACTIVE), settings.queue_url),
-        _credentials_reader(settings.webhook_credentials_secret),
-    )
+    queue = Queue(aws.client("sqs", _INTERACTIVE), settings.queue_url)
+    if settings.webhook_credentials_secret is None:
+        return WebhookDependencies(queue, lambda: None)
+    secrets = aws.client("secretsmanager", _INTERACTIVE)
+    credentials = RotatingSecret(secrets, settings.webhook_credentials_secret, WebhookCredentials.read)
+    return WebhookDependencies(queue, credentials.live)
 
 
 @cache
@@ -100,14 +100,11 @@ def sqs() -> SqsDependencies:
     dynamodb, queues = _client("dynamodb"), _client("sqs")
     metric_buffer = MetricBuffer()
     bucket = Bucket(_client("s3"), settings.bucket_name, on_put=lambda: metric_buffer.add(Metric.OBJECTS_PUT))
-    secrets = Secrets(
-        _client("secretsmanager"),
-        vendor_credential=settings.vendor_credential_secret,
-        webhook_secret=settings.webhook_secret,
-    )
+    secrets = _client("secretsmanager")
+    webhook_secrets = RotatingSecret(secrets, settings.webhook_secret, lambda text: WebhookSecret.read(text).key)
     vendor = Preventor(
         settings.vendor_url,
-        secrets.vendor_credential,
+        RotatingSecret(secrets, settings.vendor_credential_secret, VendorCredential.read).current,
         HttpClient(max_calls=MAX_CONCURRENT_CALLS),
         settings.image_hosts,
         settings.vendor_user_agent,
@@ -131,7 +128,7 @@ def sqs() -> SqsDependencies:
         idempotency=idempotency,
         queue=queue,
         quarantine=Queue(queues, settings.quarantine_queue_url),
-        webhook_secrets=secrets.webhook_secrets,
+        webhook_secrets=webhook_secrets.live,
         allow_plaintext=settings.allow_plaintext_webhooks,
         retry_delay=settings.retry_delay_seconds,
     )
@@ -162,18 +159,3 @@ def schedule() -> ScheduleDependencies:
 
 def _client(service: str) -> Any:
     return aws.client(service, _BATCH)
-
-
-def _credentials_reader(secret_id: str | None) -> Callable[[], Iterable[WebhookCredentials] | None]:
-    if secret_id is None:
-        return lambda: None
-    secret = RotatingSecret(aws.client("secretsmanager", _INTERACTIVE), secret_id)
-
-    def credentials() -> Iterator[WebhookCredentials]:
-        """Yield the current credentials, then the previous ones (`AWSPREVIOUS`)."""
-        yield WebhookCredentials.read(secret.current())
-        with suppress(SettingsError):  # the previous value may not have been credentials
-            if (previous := secret.previous()) is not None:
-                yield WebhookCredentials.read(previous)
-
-    return credentials

@@ -7,7 +7,7 @@ Source: docs.preventor.com, page server/webhooks.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -42,7 +42,7 @@ def encrypt_event(event: bytes, secret: bytes, iv: bytes) -> tuple[bytes, str]:
     return b64encode(ciphertext), b64encode(iv).decode()
 
 
-def decrypt_event(body: bytes, iv: str, secrets: Sequence[bytes]) -> dict[str, Any]:
+def decrypt_event(body: bytes, iv: str, secrets: Iterable[bytes]) -> dict[str, Any]:
     """Decrypt an event with the first secret that yields a JSON object; there are several during a rotation.
 
     Raises UnreadableWebhook.

@@ -1,6 +1,6 @@
 """Process a queue message: open it, and archive the ticket that it is about."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -65,7 +65,7 @@ class MessageProcessor:
         idempotency: EventIdempotency,
         queue: Queue,
         quarantine: Queue,
-        webhook_secrets: Callable[[], Sequence[bytes]],
+        webhook_secrets: Callable[[], Iterable[bytes]],
         allow_plaintext: bool,
         retry_delay: float,
     ) -> None:

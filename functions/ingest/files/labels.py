@@ -49,21 +49,10 @@ _DOCUMENT = r"(?P<document>(?:(?:identity|identification|id|documento?|doc|card|
 _SIDE = r"(?:(?P<front>front|frontal|anverso|frente|obverse|recto)|(?P<back>back|rear|reverse|reverso|dorso|verso))"
 _SIDES = (re.compile(_DOCUMENT + _SIDE), re.compile(_SIDE + _DOCUMENT))
 
-_TYPE_FIELDS = frozenset(
-    {
-        "type",
-        "imagetype",
-        "filetype",
-        "kind",
-        "name",
-        "filename",
-        "label",
-        "category",
-        "side",
-        "imageside",
-        "documentside",
-    }
-)
+_TYPE_FIELDS = frozenset({
+    "type", "imagetype", "filetype", "kind", "name", "filename", "label", "category", "side", "imageside",
+    "documentside",
+})  # fmt: skip
 _PLACES = frozenset({"", "data", "item", "items", "file", "files", "result", "results"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 

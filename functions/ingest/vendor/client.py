@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
@@ -48,17 +48,10 @@ _random = random.SystemRandom()  # instances restored from one snapshot share al
 T = TypeVar("T")
 
 
-class CredentialReader(Protocol):
-    """Returns the vendor's credential: `ingest.secrets.Secrets.vendor_credential`."""
-
-    def __call__(self, *, fresh: bool = False) -> VendorCredential:
-        """Return the credential; `fresh` bypasses the cache."""
-        ...
-
-
 class Preventor:
     """The vendor's API for one customer. Safe to use from many threads.
 
+    `credential` returns the vendor's credential; `credential(fresh=True)` bypasses its cache (`ingest.secrets`).
     Every method takes a deadline (monotonic seconds), retries twice within it where that makes sense, and raises
     RetryableError or UnrecognizedResponse. `observe` is called after each attempt with its kind, its seconds and its
     error (`ingest.vendor.metrics.VendorCalls`).
@@ -67,7 +60,7 @@ class Preventor:
     def __init__(
         self,
         origin: str,
-        credential: CredentialReader,
+        credential: Callable[..., VendorCredential],
         http: HttpClient,
         image_hosts: Sequence[str] = (),
         user_agent: str = "Mozilla/5.0",

@@ -30,30 +30,15 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)+(?![0-9]){_LABEL}", re.ASCII)
 # https://www.iana.org/assignments/iana-ipv4-special-registry: what is not globally reachable, plus multicast, the
 # former class E and the 6to4 relays. Listed here because `ipaddress.is_global` differs between patch releases of
 # Python.
-_NOT_PUBLIC_4 = tuple(
-    IPv4Network(block)
-    for block in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
+_NOT_PUBLIC_4 = tuple(map(IPv4Network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/4", "240.0.0.0/4",
+)))  # fmt: skip
 # https://www.iana.org/assignments/ipv6-unicast-address-assignments: only 2000::/3 is in use. Not public
 # in it: protocol assignments with Teredo (2001::/23), documentation, and 6to4, whose relays are gone.
 _GLOBAL_UNICAST_6 = IPv6Network("2000::/3")
-_NOT_PUBLIC_6 = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+_NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 # An IPv6-only subnet reaches the public IPv4 internet through this prefix (RFC 6052), so the embedded
 # address decides.
 _NAT64 = IPv6Network("64:ff9b::/96")

@@ -7,7 +7,7 @@ Sources: docs.preventor.com, pages server/webhooks, server/webhooks/idv-tickets,
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -77,7 +77,7 @@ class _Event(BaseModel):
         return "other", EventKind.IN_PROGRESS if in_progress else EventKind.UNRECOGNIZED
 
 
-def open_webhook(webhook: Webhook, *, secrets: Sequence[bytes], allow_plaintext: bool) -> TicketEvent:
+def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext: bool) -> TicketEvent:
     """Return the event in a request. `secrets` are the live keys, two of them during a rotation.
 
     A request with an IV is encrypted; one without an IV must be plaintext JSON. Raises UnreadableWebhook.

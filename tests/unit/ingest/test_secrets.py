@@ -10,8 +10,9 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingest.secrets import RotatingSecret, Secrets
+from ingest.secrets import RotatingSecret
 from ticket_archive.errors import SettingsError
+from ticket_archive.webhook_credentials import VendorCredential, WebhookSecret
 
 NEW, OLD = "N" * 32, "O" * 32
 
@@ -47,8 +48,12 @@ class SecretsManager:
         return {"SecretBinary" if isinstance(value, bytes) else "SecretString": value}
 
 
-def secrets(client: Any) -> Secrets:
-    return Secrets(client, vendor_credential="vendor", webhook_secret="webhook")
+def credential(client: Any) -> RotatingSecret[VendorCredential]:
+    return RotatingSecret(client, "vendor", VendorCredential.read)
+
+
+def webhook(client: Any) -> RotatingSecret[bytes]:
+    return RotatingSecret(client, "webhook", lambda text: WebhookSecret.read(text).key)
 
 
 @pytest.fixture
@@ -68,12 +73,18 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 def test_both_keys_are_live_during_a_rotation_the_current_one_first() -> None:
     client = SecretsManager(previous=json.dumps({"secret": OLD}))
 
-    assert secrets(client).webhook_secrets() == [NEW.encode(), OLD.encode()]
+    assert list(webhook(client).live()) == [NEW.encode(), OLD.encode()]
+
+
+def test_the_previous_key_is_not_read_while_the_current_one_is_right() -> None:
+    client = SecretsManager(previous=UNREADABLE[0])
+
+    assert next(webhook(client).live()) == NEW.encode()
 
 
 @pytest.mark.parametrize("previous", [MISSING, "too short", "{}", "null", b"\xff"])
 def test_a_previous_value_that_is_missing_or_no_webhook_secret_is_left_out(previous: Any) -> None:
-    assert secrets(SecretsManager(previous=previous)).webhook_secrets() == [NEW.encode()]
+    assert list(webhook(SecretsManager(previous=previous)).live()) == [NEW.encode()]
 
 
 @pytest.mark.parametrize("error", UNREADABLE)
@@ -81,58 +92,58 @@ def test_a_secret_that_cannot_be_read_raises_the_error_of_aws(error: Exception) 
     """Its code tells a removed permission from throttling; and a previous secret out of reach is not a missing one."""
     for client in (SecretsManager(current=error), SecretsManager(previous=error)):
         with pytest.raises(type(error)) as caught:
-            secrets(client).webhook_secrets()
+            list(webhook(client).live())
         assert caught.value is error
     client = SecretsManager()
     client.values["vendor", "AWSCURRENT"] = error
     with pytest.raises(type(error)):
-        secrets(client).vendor_credential()
+        credential(client).current()
 
 
 @pytest.mark.parametrize("current", ["canary", "{}", b"\xff\xfe", json.dumps({"secret": "canary"})])
 def test_a_malformed_current_secret_is_named(current: Any) -> None:
     with pytest.raises(SettingsError, match="webhook secret: "):
-        secrets(SecretsManager(current=current)).webhook_secrets()
+        next(webhook(SecretsManager(current=current)).live())
 
 
 @pytest.mark.parametrize("previous", [OLD, MISSING, "malformed"])
 def test_each_stage_is_read_once_in_five_minutes(previous: Any, later: Callable[[int], None]) -> None:
     client = SecretsManager(previous=previous)
-    cached = secrets(client)
+    cached = webhook(client)
 
     for _ in range(5):
-        cached.webhook_secrets()
+        list(cached.live())
     assert client.reads == {("webhook", "AWSCURRENT"): 1, ("webhook", "AWSPREVIOUS"): 1}
 
     later(301)
     client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
-    assert cached.webhook_secrets() == [b"R" * 32, NEW.encode()]
+    assert list(cached.live()) == [b"R" * 32, NEW.encode()]
 
 
 @pytest.mark.parametrize("previous", [OLD, MISSING])
 def test_the_replaced_value_is_the_previous_one_at_once(previous: Any, later: Callable[[int], None]) -> None:
     """GIVEN a previous value, or its absence, that was cached later than the current one."""
     client: Any = SecretsManager(previous=previous)
-    secret = RotatingSecret(client, "webhook")
+    secret = webhook(client)
     secret.current()
     later(200)
-    secret.previous()
+    list(secret.live())
     client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
     later(101)
 
-    assert (secret.current(), secret.previous()) == ("R" * 32, NEW)
+    assert list(secret.live()) == [b"R" * 32, NEW.encode()]
 
 
 def test_a_credential_is_cached_until_a_fresh_one_is_asked_for() -> None:
     client = SecretsManager()
-    cached = secrets(client)
+    cached = credential(client)
     for _ in range(3):
-        cached.vendor_credential()
+        cached.current()
     assert client.reads["vendor", "AWSCURRENT"] == 1
 
     client.values["vendor", "AWSCURRENT"] = '{"api_key": "k", "secret": "rotated"}'
 
-    assert cached.vendor_credential().secret.get_secret_value() == "s"
-    assert cached.vendor_credential(fresh=True).secret.get_secret_value() == "rotated"
-    assert cached.vendor_credential().secret.get_secret_value() == "rotated"
+    assert cached.current().secret.get_secret_value() == "s"
+    assert cached.current(fresh=True).secret.get_secret_value() == "rotated"
+    assert cached.current().secret.get_secret_value() == "rotated"
     assert client.reads["vendor", "AWSCURRENT"] == 2
