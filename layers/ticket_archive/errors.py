@@ -1,25 +1,5 @@
 """Every reason why the archive rejects or postpones work. Subclasses differ in what the caller does next.
 
-    ArchiveError
-    ├── SettingsError              fix the configuration: nothing can run
-    ├── InvalidRequest             the caller's input breaks a rule: say so, change nothing
-    ├── UnreadableWebhook          quarantine the request; a redrive opens it again
-    ├── TicketErased               done: nothing restores an erased ticket
-    ├── UnrecognizedResponse       keep the vendor's body; ask again until the answer settles
-    └── RetryableError             back to the queue, at the earliest after `retry_after` seconds
-        ├── DeadlineExceeded       not begun or not finished: the invocation is about to end
-        ├── VendorThrottled        429
-        ├── VendorUnavailable      5xx, time-out, reset, truncated response
-        │   └── NoFreeConnection       no call was made: every connection was in use until the deadline
-        ├── InvalidVendorResponse  a response that is refused: too large, a redirect, a forbidden address
-        │   └── InvalidTokenResponse   the same of the token endpoint
-        ├── VendorAuthError        401 with a fresh token, or 403: check the credential
-        ├── TicketNotFound         the vendor does not know the ticket (yet)
-        ├── TicketInProgress       the vendor's details say that the ticket is not final yet
-        ├── TicketIncomplete       details or image types are missing after this attempt
-        ├── RecentlyFetched        the ticket was fetched less than a minute ago
-        └── WriteConflict          a concurrent attempt changed the ticket: look again
-
 An error carries codes and identifiers, never content: it may be logged as it is.
 """
 
@@ -53,7 +33,7 @@ class InvalidRequest(ArchiveError):
 
 
 class UnreadableWebhook(ArchiveError):
-    """A webhook that could not be decrypted or parsed. `detail` is the `Reason` it is quarantined with."""
+    """A webhook that could not be decrypted or parsed, and is quarantined. `detail` is its `Reason`."""
 
     code = "unreadable_webhook"
 
@@ -84,14 +64,14 @@ class TicketErased(ArchiveError):
 
 
 class UnrecognizedResponse(ArchiveError):
-    """A vendor response of unknown form. It always carries the body."""
+    """A vendor response of unknown form. Its body is kept, and the vendor is asked again until the answer settles."""
 
     code = "unrecognized_response"
     body: bytes
 
 
 class RetryableError(ArchiveError):
-    """The same work may succeed later.
+    """The same work may succeed later: the message goes back to the queue.
 
     `retry_after` is in seconds, None if no pause is asked for. `quick` tells whether retrying within the same second
     makes sense.
@@ -106,7 +86,7 @@ class RetryableError(ArchiveError):
 
 
 class DeadlineExceeded(RetryableError):
-    """The invocation has no time left to finish this."""
+    """Not begun or not finished: the invocation is about to end."""
 
     code = "deadline_exceeded"
 
@@ -139,7 +119,7 @@ class InvalidTokenResponse(InvalidVendorResponse):
 
 
 class VendorAuthError(RetryableError):
-    """401 despite a fresh token, or 403."""
+    """401 despite a fresh token, or 403: check the credential."""
 
     code = "vendor_auth_error"
 
@@ -175,6 +155,6 @@ class RecentlyFetched(RetryableError):
 
 
 class WriteConflict(RetryableError):
-    """A concurrent attempt changed the ticket first."""
+    """A concurrent attempt changed the ticket first: read it again."""
 
     code = "write_conflict"

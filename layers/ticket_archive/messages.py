@@ -27,7 +27,9 @@ def _existing(time: str) -> str:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, val_json_bytes="base64", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, val_json_bytes="base64", hide_input_in_errors=True, cache_strings="keys"
+    )
 
 
 class Webhook(_Model):

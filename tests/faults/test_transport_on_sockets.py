@@ -15,7 +15,6 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import pytest
 from cryptography import x509
 
 import ingest.vendor.connections
-from ingest.vendor.connections import tls_context
 from ingest.vendor.http import HttpClient, Response
 from local import certificate
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, VendorUnavailable
@@ -195,7 +193,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def client(serve: Serve, certificates: Certificates) -> HttpClient:
-    return HttpClient(tls=cache(lambda: tls_context(certificates.authority)))
+    return HttpClient(ca_bundle=str(certificates.authority))
 
 
 def send(client: HttpClient, url: str, *, within: float = 3.0, max_bytes: int = MB, **options: Any) -> Response:

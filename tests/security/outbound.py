@@ -7,7 +7,6 @@ import ssl
 import sys
 import time
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from PIL import Image
 
 from ingest.files.parsing import LinkedFile
 from ingest.vendor.client import Preventor
-from ingest.vendor.connections import tls_context
 from ingest.vendor.http import HttpClient
 from local import certificate
 from tests.security.enclosure import IMAGE_HOST, PORTS, PRIVATE, VENDOR, Listener, enter
@@ -61,7 +59,7 @@ def main(folder: Path) -> dict[str, Any]:
     images = Listener(IMAGE_HOST, 443, image_host, tls)
     vendor = Listener(VENDOR, 443, _vendor, tls)
     world = World()
-    transport = HttpClient(connect_timeout=0.3, tls=cache(lambda: tls_context(str(pem.authority))))
+    transport = HttpClient(connect_timeout=0.3, ca_bundle=str(pem.authority))
 
     def preventor(also: Sequence[str] = ()) -> Preventor:
         return Preventor(ORIGIN, lambda **_: CREDENTIAL, transport, [*ALLOWED, *also], sleep=lambda _: None)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ingest.archiving.processor import QUARANTINED, Message
+from ingest.archiving.attempt import Result
+from ingest.archiving.processor import Message
 from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
 from ticket_archive.clock import monotonic_in
 from ticket_archive.errors import TicketNotFound
@@ -68,8 +69,8 @@ def test_an_event_whose_iv_was_altered_archives_nothing(bit: int) -> None:
     with suppress(TicketNotFound):
         result = process(harness, body, iv)
 
-    assert result in ("", QUARANTINED)
-    assert len(harness.queue.quarantined) == (result == QUARANTINED)
+    assert result in ("", Result.QUARANTINED)
+    assert len(harness.queue.quarantined) == (result == Result.QUARANTINED)
     assert harness.table.items == {}
     assert harness.table.events == {}
     assert harness.bucket.created == []

@@ -13,7 +13,7 @@ from ticket_archive.table import TicketItem
 
 
 class Result(StrEnum):
-    """The result of an attempt that did not fail."""
+    """The result of a message or an attempt that did not fail."""
 
     ARCHIVED = "archived"
     UNCHANGED = "unchanged"
@@ -22,6 +22,10 @@ class Result(StrEnum):
     PENDING = "pending"
     UNKNOWN_TICKET = "unknown_ticket"
     IN_PROGRESS = "in_progress"
+    ERASED = "erased"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    QUARANTINED_AGAIN = "quarantined_again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.attempt import ArchiveRequest, Result
 from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
-from ingest.messaging.idempotency import DUPLICATE, EventIdempotency
+from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
 from ticket_archive.telemetry import append_log_keys, logger
-
-QUARANTINED = "quarantined"
-QUARANTINED_AGAIN = "quarantined_again"
-IN_PROGRESS = "in_progress"
-ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class ProcessingResult:
     `causes` are the codes of the parts that could not be used.
     """
 
-    result: str
+    result: Result
     ticket: str | None = None
     event_id: str | None = None
     kind: str | None = None
@@ -97,11 +93,11 @@ class MessageProcessor:
 
     def _to_quarantine(self, body: str, reason: str, *, again: bool = False) -> ProcessingResult:
         self._quarantine.quarantine(body, reason)
-        return ProcessingResult(QUARANTINED_AGAIN if again else QUARANTINED, reason=reason)
+        return ProcessingResult(Result.QUARANTINED_AGAIN if again else Result.QUARANTINED, reason=reason)
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:
         append_log_keys(event_id=event.event_id, ticket=event.ticket)
-        done = ProcessingResult(event.kind.value, event.ticket, event.event_id, event.name)
+        done = ProcessingResult(Result.IN_PROGRESS, event.ticket, event.event_id, event.name)
         if event.kind is EventKind.IN_PROGRESS:
             return done
         hint = event.kind is EventKind.UNRECOGNIZED
@@ -118,16 +114,11 @@ class MessageProcessor:
             receives=message.receives,
         )
         done = replace(done, received_at=event.received_at, unrecognized=hint)
-        results: list[ProcessingResult] = []
-
-        def archive() -> str:
-            results.append(self._archived(done, request, deadline))
-            return results[-1].result
-
+        archive = partial(self._archived, done, request, deadline)
         result = self._idempotency.run(event.event_id, archive)
-        if result == DUPLICATE and not self._archive.is_latest(event.ticket, event.event_id):
-            archive()  # a ticket that returns to an earlier state may be announced in the very same words
-        return results[-1] if results else replace(done, result=result)
+        if result is None and not self._archive.is_latest(event.ticket, event.event_id):
+            result = archive()  # a ticket that returns to an earlier state may be announced in the very same words
+        return result or replace(done, result=Result.DUPLICATE)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
         append_log_keys(ticket=request.ticket)
@@ -141,7 +132,7 @@ class MessageProcessor:
             details_first=message.receives > 1,
             receives=message.receives,
         )
-        return self._archived(ProcessingResult("", request.ticket, kind=request.kind), wanted, deadline)
+        return self._archived(ProcessingResult(Result.IN_PROGRESS, request.ticket, kind=request.kind), wanted, deadline)
 
     def _archived(self, done: ProcessingResult, request: ArchiveRequest, deadline: float) -> ProcessingResult:
         """Archive the ticket. A hint about a ticket in progress is done.
@@ -151,10 +142,10 @@ class MessageProcessor:
         try:
             archived = self._archive.archive(request, deadline)
         except TicketErased:
-            return replace(done, result=ERASED)
+            return replace(done, result=Result.ERASED)
         except TicketIncomplete as error:
             if request.hint and TicketInProgress.code in error.causes:
-                return replace(done, result=IN_PROGRESS)
+                return replace(done, result=Result.IN_PROGRESS)
             raise
         if archived.retry_in is not None:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
@@ -164,7 +155,7 @@ class MessageProcessor:
         resumed = done.kind in (SETTLE, SCHEDULE)  # for a webhook whose own message is done
         return replace(
             done,
-            result=archived.result.value,
+            result=archived.result,
             received_at=archived.received_at if resumed else done.received_at,
             causes=tuple(sorted(archived.causes)),
             incomplete=new and not archived.complete,

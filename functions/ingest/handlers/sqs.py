@@ -12,11 +12,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
 from ingest.archiving.attempt import Result
-from ingest.archiving.processor import ERASED, IN_PROGRESS, QUARANTINED, QUARANTINED_AGAIN, Message, ProcessingResult
+from ingest.archiving.processor import Message, ProcessingResult
 from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
-from ingest.messaging.idempotency import DUPLICATE
 from ingest.threads import ContextThreadPool
 from ticket_archive import clock
 from ticket_archive.errors import (
@@ -125,13 +124,13 @@ _METRICS = {
     Result.ARCHIVED: Metric.TICKETS_ARCHIVED,
     Result.UNCHANGED: Metric.TICKETS_UNCHANGED,
     Result.ALREADY_ARCHIVED: Metric.TICKETS_UNCHANGED,
-    DUPLICATE: Metric.DUPLICATES_SUPPRESSED,
+    Result.DUPLICATE: Metric.DUPLICATES_SUPPRESSED,
     Result.SUPERSEDED: Metric.DUPLICATES_SUPPRESSED,
-    QUARANTINED: Metric.WEBHOOKS_QUARANTINED,
-    QUARANTINED_AGAIN: Metric.WEBHOOKS_QUARANTINED_AGAIN,
+    Result.QUARANTINED: Metric.WEBHOOKS_QUARANTINED,
+    Result.QUARANTINED_AGAIN: Metric.WEBHOOKS_QUARANTINED_AGAIN,
     Result.UNKNOWN_TICKET: Metric.UNKNOWN_TICKETS,
-    ERASED: Metric.REQUESTS_FOR_ERASED_TICKETS,
-    IN_PROGRESS: Metric.EVENTS_IGNORED,
+    Result.ERASED: Metric.REQUESTS_FOR_ERASED_TICKETS,
+    Result.IN_PROGRESS: Metric.EVENTS_IGNORED,
 }
 
 

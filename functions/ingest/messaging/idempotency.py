@@ -4,7 +4,7 @@ This saves work and decides nothing: the ticket table's conditions hold without 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _EXPIRES_AFTER_SECONDS = 14 * 86_400  # as long as a message can stay in a queue
 _KEY_PREFIX = "event"
 
-DUPLICATE = "duplicate"
+T = TypeVar("T")
 
 
 class EventIdempotency:
@@ -35,11 +35,7 @@ class EventIdempotency:
 
     def __init__(self, client: "DynamoDBClient", table_name: str) -> None:
         self._store = DynamoDBPersistenceLayer(table_name=table_name, boto3_client=client)
-        self._config = IdempotencyConfig(
-            expires_after_seconds=_EXPIRES_AFTER_SECONDS,
-            hash_function="sha256",
-            response_hook=lambda _response, _record: DUPLICATE,
-        )
+        self._config = IdempotencyConfig(expires_after_seconds=_EXPIRES_AFTER_SECONDS, hash_function="sha256")
         # Powertools does this on first use, and would let other threads use a store that is half configured.
         self._store.configure(self._config, key_prefix=_KEY_PREFIX)
 
@@ -47,12 +43,12 @@ class EventIdempotency:
         """Tell Powertools the invocation's remaining time, for which an event in progress is locked."""
         self._config.register_lambda_context(context)
 
-    def run(self, event_id: str, process: Callable[[], str]) -> str:
-        """Return the result of `process`, or DUPLICATE where the event was processed before.
+    def run(self, event_id: str, process: Callable[[], T]) -> T | None:
+        """Return the result of `process`, or None where the event was processed before.
 
         Raises what `process` raises, and WriteConflict while another delivery of the event is in progress.
         """
-        results: list[str] = []
+        results: list[T] = []
         failures: list[Exception] = []
 
         @idempotent_function(  # type: ignore[untyped-decorator]
@@ -61,16 +57,15 @@ class EventIdempotency:
             config=self._config,
             key_prefix=_KEY_PREFIX,
         )
-        def process_once(*, event_id: str) -> str:  # noqa: ARG001 - Powertools takes the key from it
+        def process_once(*, event_id: str) -> None:  # noqa: ARG001 - Powertools takes the key from it
             try:
                 results.append(process())
             except Exception as error:
                 failures.append(error)
                 raise
-            return results[0]
 
         try:
-            result: Any = process_once(event_id=event_id)
+            process_once(event_id=event_id)
         except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
             raise WriteConflict("event") from None
         except IdempotencyPersistenceLayerError as error:
@@ -78,4 +73,4 @@ class EventIdempotency:
             if failures:
                 raise failures[0] from None
             return results[0] if results else process()
-        return str(result)
+        return results[0] if results else None

@@ -16,11 +16,9 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
-from urllib3.poolmanager import PoolManager
 from urllib3.response import HTTPResponse
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context
@@ -82,18 +80,13 @@ for _name in ("connection", "connectionpool", "response", "util.retry"):
     logging.getLogger(f"urllib3.{_name}").addFilter(_outside_calls)
 
 
+@cache
 def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """Return a context that trusts the authorities in the PEM file `ca_bundle`."""
+    """Return the context that trusts the authorities in a PEM file. Reading certifi's takes 20 ms of CPU."""
     context = create_urllib3_context()
     context.load_verify_locations(ca_bundle)
     context.sslsocket_class = _TlsSocket
     return context
-
-
-@cache
-def default_tls_context() -> ssl.SSLContext:
-    """Return the context for all connections. Reading certifi's bundle takes 20 ms of CPU, so it is read once."""
-    return tls_context(certifi.where())
 
 
 class _Socket(socket.socket):
@@ -158,11 +151,8 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
-def pool_manager(**settings: Any) -> PoolManager:
-    """Return a PoolManager whose connections stay within the limits of their call."""
-    manager = PoolManager(**settings)
-    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-    return manager
+POOLS = {"http": _HttpPool, "https": _HttpsPool}
+"""The pools whose connections stay within the limits of their call, for a PoolManager."""
 
 
 def _resolve(host: str, port: int) -> list[Any]:

@@ -11,18 +11,19 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
+import certifi
 import requests
 import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
-from ingest.vendor.connections import default_tls_context, limits, pool_manager
+from ingest.vendor.connections import POOLS, limits, tls_context
 from ticket_archive.errors import InvalidVendorResponse, NoFreeConnection, VendorUnavailable
 
 PIECE = 65_536
@@ -51,19 +52,21 @@ class Response:
 class LimitedAdapter(HTTPAdapter):
     """Sends requests over limited connections that share one SSLContext. Refuses redirects and interim responses."""
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext], pool_size: int) -> None:
-        self._tls = tls
+    def __init__(self, ca_bundle: str, pool_size: int) -> None:
+        self._ca_bundle = ca_bundle
         super().__init__(pool_maxsize=pool_size)
 
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **settings: Any) -> None:
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
         """Create the pools of limited connections."""
-        self.poolmanager = pool_manager(num_pools=connections, maxsize=maxsize, block=block, **settings)
+        super().init_poolmanager(*given, **named)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *_: Any, **__: Any
     ) -> HTTPConnectionPool:
         """Return the pool for the request's origin. There are no proxies, and verification is the context's."""
-        pool: HTTPConnectionPool = self.poolmanager.connection_from_url(str(request.url), {"ssl_context": self._tls()})
+        context = {"ssl_context": tls_context(self._ca_bundle)}
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_url(str(request.url), context)
         return pool
 
     def cert_verify(self, *_: Any) -> None:
@@ -88,8 +91,7 @@ class HttpClient:
 
     Takes nothing from the environment (proxies, netrc, CA bundle), keeps no cookies and retries nothing.
     `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds. At most `max_calls` are in
-    flight; others wait for their turn until their deadline. `tls` returns the context of every connection, always the
-    same.
+    flight; others wait for their turn until their deadline. `ca_bundle` is a PEM file, by default certifi's.
     """
 
     def __init__(
@@ -98,16 +100,15 @@ class HttpClient:
         connect_timeout: float = 3.05,
         idle_timeout: float = 10.0,
         max_calls: int = 32,
-        tls: Callable[[], ssl.SSLContext] = default_tls_context,
+        ca_bundle: str = "",
     ) -> None:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
         self._idle_timeout = idle_timeout
         self._turns = threading.BoundedSemaphore(max_calls)
-        self._session = _session(
-            {"https://": LimitedAdapter(tls, max_calls), "http://": LimitedAdapter(tls, max_calls)}
-        )
+        ca_bundle = ca_bundle or certifi.where()
+        self._session = _session(LimitedAdapter(ca_bundle, max_calls), "https://", "http://")
         # A session of its own: no connection that was made without the check of its address is used with it.
-        self._public_session = _session({"https://": LimitedAdapter(tls, max_calls)})
+        self._public_session = _session(LimitedAdapter(ca_bundle, max_calls), "https://")
 
     def send(
         self,
@@ -153,12 +154,12 @@ class HttpClient:
         raise VendorUnavailable(code)  # outside the handler, so that the library's exception is not its context
 
 
-def _session(adapters: Mapping[str, HTTPAdapter]) -> requests.Session:
+def _session(adapter: HTTPAdapter, *prefixes: str) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.adapters.clear()
-    for prefix, adapter in adapters.items():
+    for prefix in prefixes:
         session.mount(prefix, adapter)
     return session
 

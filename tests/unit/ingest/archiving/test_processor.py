@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from ingest.archiving.attempt import Result
 from ingest.archiving.processor import Message, ProcessingResult
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
@@ -172,7 +173,7 @@ class TestOtherEvents:
 
 def test_a_ticket_request_is_archived_without_an_event_and_asks_again_only_by_force(harness: ProcessorHarness) -> None:
     done = harness.do(ticket_message(TICKET, kind="backfill"))
-    assert done == ProcessingResult("archived", TICKET, kind="backfill")
+    assert done == ProcessingResult(Result.ARCHIVED, TICKET, kind="backfill")
     assert harness.table.events == {}
     assert harness.effects.named("once") == []
     harness.effects.log.clear()
@@ -197,7 +198,7 @@ class TestWhatCannotBeRead:
     def test_goes_to_quarantine_at_once_as_it_came_with_a_reason(
         self, harness: ProcessorHarness, body: str, reason: str
     ) -> None:
-        assert harness.do(body) == ProcessingResult("quarantined", reason=reason)
+        assert harness.do(body) == ProcessingResult(Result.QUARANTINED, reason=reason)
         [(kept, why)] = harness.queue.quarantined
         assert why == reason
         assert kept == body or json.loads(kept)["webhook"].pop("quarantined") is True
@@ -209,7 +210,7 @@ class TestWhatCannotBeRead:
     ) -> None:
         harness.do(webhook(secret=OTHER))
         (redriven, _) = harness.queue.quarantined.pop()
-        assert harness.do(redriven) == ProcessingResult("quarantined_again", reason="undecipherable")
+        assert harness.do(redriven) == ProcessingResult(Result.QUARANTINED_AGAIN, reason="undecipherable")
         assert harness.queue.quarantined == [(redriven, "undecipherable")], "the very same message"
         harness.secrets = [OTHER]
         assert harness.do(redriven).result == "archived"
@@ -246,6 +247,6 @@ def test_what_storage_raises_passes_through(harness: ProcessorHarness, body: str
 
 def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
     expected = {"result": "archived", "ticket": TICKET, "event_id": "e1", "kind": "other"}
-    assert ProcessingResult("archived", TICKET, "e1", "other").codes() == expected
+    assert ProcessingResult(Result.ARCHIVED, TICKET, "e1", "other").codes() == expected
     assert "Jane" not in repr(Message('{"name": "Jane"}', "m1", RECEIVED_AT))
     assert str(UnreadableWebhook("not_json")) == "unreadable_webhook: not_json"
