@@ -22,19 +22,13 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 
 _VENDOR = re.compile(r"/id/v1/identity/(?:auth/(token)|transactions/([^/?]+)(?:/images\?type=([A-Z_]+))?)")
-_SECRETS = {
-    "credential": {"api_key": "key", "secret": "secret", "tenant": "bench", "env": "sandbox", "banknu": "1"},
-    "webhook": {"secret": "0" * 32},
-}
-_JPEG = base64.b64decode(
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAFA3PEY8MlBGQUZaVVBfeMiCeG5uePWvuZHI////////////////////////////////////////////"
-    "////////wAALCAAIAAgBAREA/8QAFAABAAAAAAAAAAAAAAAAAAAAAP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAIAQEAAD8A"
-)  # 8 by 8 pixels, up to the beginning of its compressed data
+_TEXT = Path(__file__).with_name("samples.json").read_text()
+SAMPLES: dict[str, Any] = json.loads(_TEXT)
+"""Details of usual size, 4 KB, with the sections of the vendor's documentation; an archived ticket's item; and more."""
+_JPEG = base64.b64decode(SAMPLES["jpeg"])
+"""8 by 8 pixels, up to the beginning of the compressed data."""
 ARCHIVED = "00000000-0000-4000-8000-000000000"
 """Ids that begin like this are archived, with as many images as their last three digits say."""
-DETAILS: dict[str, Any] = json.loads(Path(__file__).with_name("details.json").read_text())
-"""A ticket's details of usual size, about 4 KB, in the sections that the vendor's documentation names."""
-_TYPES = ("SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT", "DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT")
 
 
 def jpeg(size: int, seed: str) -> bytes:
@@ -105,17 +99,15 @@ class StandIn:
         self._counts[f"{service}.{operation}"] += 1
         if service == "sqs":
             return service, b'{"MessageId": "00000000-0000-4000-8000-000000000000"}'
-        secret = asked["SecretId"]
-        found = {"ARN": secret, "Name": secret, "VersionId": "0", "SecretString": json.dumps(_SECRETS[secret])}
-        return service, json.dumps(found).encode()
+        value = json.dumps(SAMPLES["secrets"][asked["SecretId"]])
+        return service, json.dumps({"ARN": "arn", "Name": "name", "VersionId": "0", "SecretString": value}).encode()
 
     def _vendor(self, token: str | None, ticket: str | None, kind: str | None) -> tuple[str, bytes]:
         called = "token" if token else "images" if kind else "details"
         self._counts[f"vendor.{called}"] += 1
         if kind:
             return called, self._images.get(kind, b'{"images": []}')
-        found = {"token": "token", "expiracy": 4102444800} if token else {**DETAILS, "ticket": ticket}
-        return called, json.dumps(found).encode()
+        return called, json.dumps(SAMPLES["token"] if token else {**SAMPLES["details"], "ticket": ticket}).encode()
 
     def _count(self, operation: str, size: int) -> None:
         self._counts[operation] += 1
@@ -163,31 +155,18 @@ def _table(operation: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def archived(ticket: str) -> Mapping[str, Any]:
     """Return an archived ticket's item, in DynamoDB's JSON."""
-    places = [(_TYPES[number % len(_TYPES)], number // len(_TYPES)) for number in range(int(ticket[-3:]))]
-    images = [
+    sample = json.loads(_TEXT, parse_float=Decimal)
+    item, types = {**sample["item"], "ticket": ticket, "details": sample["details"]}, list(sample["item"]["types"])
+    item["images"] = [
         {
-            "type": kind,
-            "index": index,
-            "key": f"tickets/{ticket}/images/{kind}/{number:064x}.jpg",
+            **sample["image"],
+            "type": types[number % len(types)],
+            "index": number // len(types),
+            "key": f"tickets/{ticket}/images/{types[number % len(types)]}/{number:064x}.jpg",
             "sha256": f"{number:064x}",
-            "bytes": 250_000,
-            "content_type": "image/jpeg",
         }
-        for number, (kind, index) in enumerate(places)
+        for number in range(int(ticket[-3:]))
     ]
-    item = {
-        "ticket": ticket,
-        "record": "ticket",
-        "details": json.loads(json.dumps({**DETAILS, "ticket": ticket}), parse_float=Decimal),
-        "state": "archived",
-        "outcome": "ACCEPTED",
-        "version": "0" * 64,
-        "archived_at": "2026-01-15T09:31:00.000000Z",
-        "details_sha256": "0" * 64,
-        "details_bytes": 4000,
-        "images": images,
-        "types": dict.fromkeys(_TYPES, "stored"),
-    }
     serialized: Mapping[str, Any] = TypeSerializer().serialize(item)["M"]
     return serialized
 

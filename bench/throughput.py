@@ -14,7 +14,9 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
@@ -23,12 +25,11 @@ from typing import Any
 from botocore.config import Config
 
 from bench.harness import ROOT, USUAL, VENDOR_SECONDS, Figure
-from local import account
+from local import account, journey
 from local import stack as local_stack
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
-from local.vendor import webhooks
 
 IN_FLIGHT = (1, 4, 16)
 TIME_LIMIT = 60.0
@@ -47,10 +48,13 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Application:
-    """How to send an application a ticket, and where it stores the ticket's manifest."""
+    """How to send an application a ticket, and where it stores the ticket's manifest.
+
+    `send` returns what went wrong, or None.
+    """
 
     name: str
-    send: Callable[[str], object]
+    send: Callable[[str], str | None]
     manifest: str
 
 
@@ -59,9 +63,11 @@ def figures(tickets: int = 12) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         stack = local_stack.up(Path(name), silent())
         try:
-            ids = iter(_prepared(stack, 2 * (1 + tickets // 4 + 2 * tickets)))
-            applications = (Application("product", _webhooks(stack), "tickets/{}/manifests/"), _naive(stack))
-            return [each for application in applications for each in _figures(stack, application, ids, tickets)]
+            with closing(Simulator(stack.vendor_url)) as vendor:
+                ids = iter(_prepared(vendor, 2 * (1 + tickets // 4 + 2 * tickets)))
+                send = partial(journey.post, stack, vendor, form="completed")
+                applications = (Application("product", send, "tickets/{}/manifests/"), _naive(stack))
+                return [each for application in applications for each in _figures(stack, application, ids, tickets)]
         finally:
             local_stack.down(Path(name))
 
@@ -69,9 +75,8 @@ def figures(tickets: int = 12) -> list[Figure]:
 def _figures(stack: Stack, application: Application, ids: Iterator[str], tickets: int) -> Iterator[Figure]:
     _measure(stack, application, [next(ids)], 1)  # the cold start
     for in_flight in IN_FLIGHT:
-        measured = _measure(
-            stack, application, list(islice(ids, tickets if in_flight > 1 else tickets // 4)), in_flight
-        )
+        count = tickets if in_flight > 1 else tickets // 4
+        measured = _measure(stack, application, list(islice(ids, count)), in_flight)
         missing = measured["not_archived"]
         why = f"{missing} tickets were not archived within {TIME_LIMIT:.0f} s" if missing else ""
         name = f"{application.name} on the local stack, {in_flight} in flight:"
@@ -90,7 +95,8 @@ def _measure(stack: Stack, application: Application, ids: list[str], in_flight: 
 
     def archive(ticket: str) -> float | None:
         began = time.perf_counter()
-        application.send(ticket)
+        if problem := application.send(ticket):
+            raise RuntimeError(problem)
         prefix = application.manifest.format(ticket)
         while not s3.list_objects_v2(Bucket=stack.bucket, Prefix=prefix, MaxKeys=1)["KeyCount"]:
             if time.perf_counter() - began > TIME_LIMIT:
@@ -105,29 +111,14 @@ def _measure(stack: Stack, application: Application, ids: list[str], in_flight: 
     return {"seconds": seconds, "per_second": rate, "not_archived": len(ids) - len(seconds)}
 
 
-def _prepared(stack: Stack, count: int) -> list[str]:
-    """Return the ids of so many ordinary tickets, with their images drawn, at a vendor with the assumed times."""
-    vendor = Simulator(stack.vendor_url)
+def _prepared(vendor: Simulator, count: int) -> list[str]:
+    """Return the ids of so many ordinary tickets, with their images drawn; the vendor has the assumed times."""
     vendor("latency", **{name: 1000 * seconds for name, seconds in VENDOR_SECONDS.items()})
     ids = [str(each["ticket"]) for each in vendor("tickets", count=count)]
     for ticket in ids:
         vendor("state", ticket=ticket, sizes=USUAL, **PLAIN)
         vendor("expected", ticket=ticket)  # draws the images
-    vendor.close()
     return ids
-
-
-def _webhooks(stack: Stack) -> Callable[[str], None]:
-    """Return how the vendor reports a ticket as completed."""
-
-    def post(ticket: str) -> None:
-        event = {"ticket": ticket, "event": "ticket.verification.completed"}
-        webhook = webhooks.encrypted(event, stack.webhook_secret)
-        status = webhooks.post(stack.webhook_url, webhook, ca_bundle=stack.ca_bundle, timeout=TIME_LIMIT)
-        if status != 202:
-            raise RuntimeError(f"the webhook's status was {status}, not 202")
-
-    return post
 
 
 def _naive(stack: Stack) -> Application:
