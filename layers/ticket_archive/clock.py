@@ -1,6 +1,5 @@
-"""Timestamps and deadlines."""
+"""Timestamps."""
 
-import time
 from datetime import UTC, datetime
 
 
@@ -12,8 +11,3 @@ def iso(moment: datetime) -> str:
 def now() -> datetime:
     """Return the current time in UTC."""
     return datetime.now(UTC)
-
-
-def monotonic_in(seconds: float) -> float:
-    """Return the monotonic time that is `seconds` from now."""
-    return time.monotonic() + seconds

@@ -27,9 +27,7 @@ def _existing(time: str) -> str:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, strict=True, val_json_bytes="base64", hide_input_in_errors=True, cache_strings="keys"
-    )
+    model_config = ConfigDict(frozen=True, strict=True, val_json_bytes="base64", hide_input_in_errors=True)
 
 
 class Webhook(_Model):

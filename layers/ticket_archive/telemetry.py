@@ -52,11 +52,6 @@ logger = Logger(service=SERVICE, log_uncaught_exceptions=False, utc=True)
 metrics = Metrics(namespace="TicketArchive", service=SERVICE)
 
 
-def append_log_keys(**identifiers: str) -> None:
-    """Add keys to every line that is logged from here on in this context (`contextvars`)."""
-    logger.thread_safe_append_keys(**identifiers)
-
-
 def describe(error: BaseException) -> dict[str, Any]:
     """Return an exception as log keys that cannot hold personal data."""
     if isinstance(error, ArchiveError):

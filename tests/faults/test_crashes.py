@@ -187,11 +187,11 @@ def _small_items(monkeypatch: pytest.MonkeyPatch) -> None:
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[Crash], None]:
     """Make the fetcher's time run out after a time-out crash."""
 
-    def append_log_keys(crash: Crash) -> None:
+    def run_out(crash: Crash) -> None:
         clock = SimpleNamespace(monotonic=lambda: time.monotonic() + (1000.0 if crash.late else 0.0))
         monkeypatch.setattr("ingest.archiving.fetcher.time", clock)
 
-    return append_log_keys
+    return run_out
 
 
 def boundaries(story: Story) -> Iterator[tuple[str, int]]:

@@ -27,6 +27,7 @@ from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
 
 T = TypeVar("T")
+F = TypeVar("F", InlineFile, InlineFile | LinkedFile)
 StoredFile = StoredImage | UnrecognizedFile
 
 STORE_SECONDS = 1.0
@@ -144,12 +145,7 @@ class Fetcher:
 
         The last file, usually the only one, is stored in this thread: waking another one would take longer.
         """
-        files = self._vendor.files(ticket, kind, deadline)
-        if any(isinstance(file, InlineFile) and not file.complete for file in files):
-            again = self._vendor.files(ticket, kind, deadline)
-            if again != files and any(isinstance(file, InlineFile) and not file.complete for file in again):
-                raise VendorUnavailable("truncated")
-            files = again
+        files = _whole(lambda: self._vendor.files(ticket, kind, deadline))
         store = [partial(self._store, ticket, kind, index, file, deadline) for index, file in enumerate(files)]
         return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
 
@@ -159,7 +155,7 @@ class Fetcher:
         if isinstance(file, LinkedFile):
             link = file
             try:
-                file = self._linked_file(link, deadline)
+                [file] = _whole(lambda: [self._vendor.linked_file(link, deadline)])
             except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
                 return self._keep_unrecognized(ticket, kind, link.url.encode())
         if time.monotonic() > deadline + STORE_SECONDS:
@@ -171,21 +167,26 @@ class Fetcher:
         self._bucket.store(key, file.data, file.format.content_type, digest.digest(), limited=self._limited)
         return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
 
-    def _linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
-        """Return the file behind a link; one that looks cut off is fetched again, and taken if it stays the same."""
-        file = self._vendor.linked_file(link, deadline)
-        if file.complete:
-            return file
-        again = self._vendor.linked_file(link, deadline)
-        if not again.complete and again != file:
-            raise VendorUnavailable("truncated")
-        return again
-
     def _keep_unrecognized(self, ticket: str, part: str, body: bytes) -> UnrecognizedFile:
         sha256 = hashlib.sha256(body).hexdigest()
         key = unrecognized_key(ticket, sha256)
         self._bucket.store(key, body, "application/octet-stream", limited=self._limited)
         return UnrecognizedFile(str(part), key, sha256, len(body))
+
+
+def _whole(fetch: Callable[[], list[F]]) -> list[F]:
+    """Return files; fetch them again if one looks cut off, and take what stays the same. Raises VendorUnavailable."""
+    files = fetch()
+    if _seem_whole(files):
+        return files
+    again = fetch()
+    if again != files and not _seem_whole(again):
+        raise VendorUnavailable("truncated")
+    return again
+
+
+def _seem_whole(files: Iterable[InlineFile | LinkedFile]) -> bool:
+    return all(isinstance(file, LinkedFile) or file.complete for file in files)
 
 
 def _digest(text: str) -> str:

@@ -14,7 +14,7 @@ from ingest.messaging.queue import Queue
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
-from ticket_archive.telemetry import append_log_keys, logger
+from ticket_archive.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class MessageProcessor:
         return ProcessingResult(Result.QUARANTINED_AGAIN if again else Result.QUARANTINED, reason=reason)
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:
-        append_log_keys(event_id=event.event_id, ticket=event.ticket)
+        logger.thread_safe_append_keys(event_id=event.event_id, ticket=event.ticket)
         done = ProcessingResult(Result.IN_PROGRESS, event.ticket, event.event_id, event.name)
         if event.kind is EventKind.IN_PROGRESS:
             return done
@@ -121,7 +121,7 @@ class MessageProcessor:
         return result or replace(done, result=Result.DUPLICATE)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
-        append_log_keys(ticket=request.ticket)
+        logger.thread_safe_append_keys(ticket=request.ticket)
         wanted = ArchiveRequest(
             request.ticket,
             message.sent_at,

@@ -1,6 +1,7 @@
 """SQS handler: process a batch's messages in parallel, and report those that must be delivered again."""
 
 import random
+import time
 from collections.abc import Collection
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from ticket_archive.errors import (
     WriteConflict,
 )
 from ticket_archive.metrics import Metric, count
-from ticket_archive.telemetry import append_log_keys, describe, logger
+from ticket_archive.telemetry import describe, logger
 
 LEFT_FOR_STORING = 10.0
 """Seconds before the end of the invocation at which calls to the vendor end, so that what they returned is stored."""
@@ -55,7 +56,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.error("batch not processed", extra=describe(error))
         return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
     resources.idempotency.begin_invocation(context)
-    deadline = clock.monotonic_in(context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_STORING)
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_STORING
     with ContextThreadPool(MAX_CONCURRENT_TICKETS, thread_name_prefix="ticket") as tickets:
         in_flight: dict[str, Future[bool]] = {
             record["messageId"]: tickets.submit(_process, resources, SQSRecord(record), deadline)
@@ -85,9 +86,9 @@ def _process(resources: SqsDependencies, record: SQSRecord, deadline: float) -> 
         sent_at=_sent_at(record),
         receives=int(record.attributes.approximate_receive_count or 1),
     )
-    append_log_keys(correlation_id=message.id)
+    logger.thread_safe_append_keys(correlation_id=message.id)
     try:
-        if clock.monotonic_in(LEAST_FOR_A_TICKET) > deadline:
+        if time.monotonic() + LEAST_FOR_A_TICKET > deadline:
             raise DeadlineExceeded("not_begun")
         result = resources.processor.process(message, deadline)
     except Exception as error:  # noqa: BLE001 - a failure of one record is that record's alone

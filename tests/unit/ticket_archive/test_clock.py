@@ -1,13 +1,12 @@
 """Times, as the archive writes and compares them."""
 
 import re
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticket_archive.clock import iso, monotonic_in, now
+from ticket_archive.clock import iso, now
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -27,8 +26,3 @@ def test_a_time_is_written_in_utc_to_the_microsecond(moment: datetime, minutes: 
 
 def test_the_present_is_in_utc() -> None:
     assert now().utcoffset() == timedelta(0)
-
-
-def test_a_deadline_is_on_the_monotonic_clock() -> None:
-    before = time.monotonic()
-    assert before + 5 <= monotonic_in(5) <= time.monotonic() + 5
