@@ -1,4 +1,4 @@
-"""docs/openapi.json is what the resolver generates. The webhook's route: tests/unit/ingest/test_openapi.py."""
+"""docs/openapi.json is what the resolver generates. The webhook's: tests/unit/ingest/handlers/test_webhook.py."""
 
 from typing import Any, get_args
 

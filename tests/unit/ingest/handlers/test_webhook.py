@@ -1,7 +1,6 @@
 """The webhook handler: 202 once the request is in the queue, and nothing of a request in any log or response."""
 
 import base64
-import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,15 +9,22 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
 from ingest.webhooks.request import BODY_MAX, RETRY_AFTER, accepted
+from local.openapi import PATH
 from tests.support.fakes import FakeQueue
+from tests.support.logs import Lines, log_lines
+from tests.support.template import SOURCE
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.telemetry import logger, metrics
 from ticket_archive.webhook_credentials import WebhookCredentials
+from ticket_archive.webhook_encryption import IV_HEADER
 
+DOCUMENT: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+OPERATION: dict[str, Any] = DOCUMENT["paths"]["/webhooks/tickets"]["post"]
 CREDENTIALS = WebhookCredentials.read('{"header": "x-hook-key", "value": "canary-credential"}')
 BODY, IV = "canary-body", "canary-iv"
 MADE_ONCE = dependencies.webhook
@@ -29,14 +35,12 @@ def unreachable() -> Sequence[WebhookCredentials] | None:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> Iterator[Lines]:
     """What is logged, at DEBUG."""
-    written = io.StringIO()
-    (handler,) = logger._logger.handlers
-    before, level = handler.setStream(written), logger.log_level  # type: ignore[attr-defined]
+    level = logger.log_level
     logger.setLevel("DEBUG")
-    yield written
-    handler.setStream(before)  # type: ignore[attr-defined]
+    with log_lines() as lines:
+        yield lines
     logger.setLevel(level)
 
 
@@ -76,20 +80,34 @@ def request(body: str = BODY, **headers: str) -> dict[str, Any]:
     }
 
 
+def handle(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the handler's response, which is as docs/openapi.json says."""
+    response = webhook_handler.handle(event)
+    documented = OPERATION["responses"][str(response["statusCode"])]
+    headers = dict(response["headers"])
+    validate(json.loads(response["body"]), documented["content"][headers.pop("Content-Type")]["schema"])
+    assert headers.keys() == documented["headers"].keys()
+    for name, value in headers.items():
+        validate(value, documented["headers"][name]["schema"])
+    return response
+
+
+def validate(value: object, schema: dict[str, Any]) -> None:
+    Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
+
+
 def counted() -> dict[str, float]:
     return {name: sum(found["Value"]) for name, found in metrics.metric_set.items()}
 
 
-def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: io.StringIO) -> None:
+def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: Lines) -> None:
     queue = handler(FakeQueue())
-
-    assert webhook_handler.handle(request()) == accepted()
-
+    assert handle(request()) == accepted()
     kept = read_message(queue.bodies[0])
     assert isinstance(kept, Webhook)
     assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
     assert counted() == {"WebhooksAccepted": 1}
-    line = json.loads(log.getvalue())
+    [line] = log.records
     assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "message-1", len(BODY))
 
 
@@ -97,10 +115,8 @@ def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler
 def test_the_response_is_the_same_for_every_body(text: str) -> None:
     queue = FakeQueue()
     with pytest.MonkeyPatch.context() as patch:
-        made = dependencies.WebhookDependencies(queue, lambda: None)
-        patch.setattr(dependencies, "webhook", lambda: made)
-        response = webhook_handler.handle(request(text))
-
+        patch.setattr(dependencies, "webhook", lambda: dependencies.WebhookDependencies(queue, lambda: None))
+        response = handle(request(text))
     if text.encode("utf-8", "surrogatepass").strip():
         assert response == accepted()
         assert queue.bodies[0].isascii(), "SQS accepts every character"
@@ -109,8 +125,7 @@ def test_the_response_is_the_same_for_every_body(text: str) -> None:
 
 def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
     queue = handler(FakeQueue())
-
-    assert webhook_handler.handle(request("x" * BODY_MAX))["statusCode"] == 202
+    assert handle(request("x" * BODY_MAX))["statusCode"] == 202
     assert len(queue.bodies[0]) < 1_048_576
 
 
@@ -118,31 +133,26 @@ def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
     "failure", [ConnectionError("canary-failure"), TimeoutError(), KeyError("MessageId"), MemoryError()]
 )
 def test_a_request_that_could_not_be_enqueued_is_answered_with_503(
-    failure: Exception, handler: Handler, log: io.StringIO
+    failure: Exception, handler: Handler, log: Lines
 ) -> None:
     handler(FakeQueue(failure=failure))
-
-    response = webhook_handler.handle(request())
-
+    response = handle(request())
     assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, str(RETRY_AFTER))
     assert counted() == {"WebhooksEnqueueFailed": 1}
-    assert json.loads(log.getvalue())["error"] == type(failure).__name__
+    assert log.records[0]["error"] == type(failure).__name__
 
 
-def test_a_malformed_variable_is_named_in_one_line_and_counted(log: io.StringIO) -> None:
-    response = webhook_handler.handle(request())
-
+def test_a_malformed_variable_is_named_in_one_line_and_counted(log: Lines) -> None:
+    response = handle(request())
     assert response["statusCode"] == 503
     assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
-    line = json.loads(log.getvalue())
+    [line] = log.records
     assert (line["message"], line["error"], line["detail"]) == ("webhook enqueue failed", "settings", "QUEUE_URL")
 
 
 def test_nobody_is_let_in_while_the_credentials_cannot_be_read(handler: Handler) -> None:
     queue = handler(FakeQueue(), unreachable)
-
-    response = webhook_handler.handle(request(**{"x-hook-key": "canary-credential"}))
-
+    response = handle(request(**{"x-hook-key": "canary-credential"}))
     assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, "30")
     assert queue.bodies == []
 
@@ -156,15 +166,13 @@ def test_nobody_is_let_in_while_the_credentials_cannot_be_read(handler: Handler)
     ],
 )
 def test_a_rejected_request_is_not_enqueued(
-    body: str, headers: dict[str, str], status: int, handler: Handler, log: io.StringIO
+    body: str, headers: dict[str, str], status: int, handler: Handler, log: Lines
 ) -> None:
     queue = handler(FakeQueue(), lambda: [CREDENTIALS])
-
-    response = webhook_handler.handle(request(body, **headers))
-
+    response = handle(request(body, **headers))
     assert (response["statusCode"], queue.bodies) == (status, [])
     assert counted() == {"WebhooksRejected": 1}
-    assert json.loads(log.getvalue())["status"] == status
+    assert log.records[0]["status"] == status
 
 
 @pytest.mark.parametrize("credentials", [lambda: None, lambda: [CREDENTIALS], unreachable])
@@ -178,13 +186,11 @@ def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
     queue: FakeQueue,
     headers: dict[str, str],
     handler: Handler,
-    log: io.StringIO,
+    log: Lines,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     handler(queue, credentials)
-
-    response = webhook_handler.handle(request(**headers))
-
+    response = handle(request(**headers))
     shown = log.getvalue() + json.dumps([response, metrics.serialize_metric_set()]) + "".join(capsys.readouterr())
     assert log.getvalue()
     assert "canary" not in shown
@@ -194,13 +200,22 @@ def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
 # ─── With the dependencies that the settings make ───────────────────────────────────────────────────────────────────
 
 
+def test_the_document_has_the_statuses_of_these_tests_and_takes_every_body_without_a_signature() -> None:
+    assert OPERATION["responses"].keys() == {"202", "400", "401", "413", "503"}
+    assert OPERATION["requestBody"]["content"].keys() == {"*/*"}
+    parameters = [(each["name"], each["in"], each.get("required", False)) for each in OPERATION["parameters"]]
+    assert parameters == [(IV_HEADER, "header", False)]
+    route = SOURCE["Resources"]["IngestFunction"]["Properties"]["Events"]["Webhook"]["Properties"]
+    assert (route["Path"], route["Method"], route["Auth"]) == ("/webhooks/tickets", "POST", {"Authorizer": "NONE"})
+    assert {} in OPERATION["security"]
+    assert not [scheme for scheme in OPERATION["security"] if "awsSigV4" in scheme]
+
+
 def test_a_fault_in_a_variable_of_another_handler_costs_no_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_URL", "https://sqs.example.com/tickets")
     for name in ("TABLE_NAME", "VENDOR_URL", "WEBHOOK_CREDENTIALS_SECRET"):
         monkeypatch.setenv(name, "")
-
     made = dependencies.webhook()
-
     assert made.credentials() is None
     assert dependencies.webhook() is made
 
@@ -243,7 +258,7 @@ def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
         monkeypatch.setattr(dependencies, "Queue", lambda *_: FakeQueue())
 
         def post(**headers: str) -> int:
-            status: int = webhook_handler.handle(request(**headers))["statusCode"]
+            status: int = handle(request(**headers))["statusCode"]
             return status
 
         return post
@@ -257,14 +272,12 @@ OLD_HEADER = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").dec
 
 def test_credentials_are_read_from_their_secret_and_cached(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW))
-
     assert [post(**{"X-Hook-Key": "new"}) for _ in range(3)] == [202] * 3
     assert secret.reads == [None]
 
 
 def test_the_previous_credentials_are_accepted_during_a_rotation(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW, OLD))
-
     assert [post(**OLD_HEADER), post(**{"X-Hook-Key": "new"}), post(**OLD_HEADER)] == [202] * 3
     assert post(**{"X-Hook-Key": "old"}) == post() == 401
     assert secret.reads == [None, "AWSPREVIOUS"]
@@ -272,7 +285,6 @@ def test_the_previous_credentials_are_accepted_during_a_rotation(post_with: Post
 
 def test_wrong_credentials_cannot_make_the_handler_read_the_secret_again(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW))
-
     assert [post(**OLD_HEADER) for _ in range(3)] == [401] * 3
     assert secret.reads == [None, "AWSPREVIOUS"]
 
@@ -283,7 +295,6 @@ def test_a_previous_value_that_was_no_credentials_is_ignored(post_with: Post) ->
 
 def test_the_current_credentials_do_not_wait_for_the_previous_ones(post_with: Post) -> None:
     post = post_with(SecretsManager(NEW, ConnectionError("canary")))
-
     assert post(**{"X-Hook-Key": "new"}) == 202
     assert post(**OLD_HEADER) == 503
 
@@ -293,8 +304,7 @@ def test_malformed_credentials_let_nobody_in_and_are_counted(post_with: Post) ->
     assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
 
 
-def test_a_removed_permission_is_logged_with_its_code(post_with: Post, log: io.StringIO) -> None:
+def test_a_removed_permission_is_logged_with_its_code(post_with: Post, log: Lines) -> None:
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "canary"}}, "GetSecretValue")
-
     assert post_with(SecretsManager(denied))() == 503
-    assert json.loads(log.getvalue())["aws_code"] == "AccessDeniedException"
+    assert log.records[0]["aws_code"] == "AccessDeniedException"

@@ -49,7 +49,6 @@ class Killed(BaseException):
 def test_a_finished_event_is_recognised_also_by_another_process(store: FakeIdempotencyTable) -> None:
     begun(store).run("e1", MessageProcessor())
     work = MessageProcessor()
-
     assert begun(store).run("e1", work) is None
     assert work.times == 0
 
@@ -59,7 +58,6 @@ def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency,
     with pytest.raises(type(error)) as raised:
         once.run("e1", MessageProcessor(error))
     assert raised.value is error
-
     assert once.run("e1", MessageProcessor()) == "archived"
 
 
@@ -91,9 +89,7 @@ def test_a_crashed_attempt_counts_as_in_flight_until_its_invocation_must_have_en
         once.run("e1", die)
     with pytest.raises(WriteConflict):
         begun(store).run("e1", MessageProcessor())
-
     store.attempts_are_over()
-
     assert begun(store).run("e1", MessageProcessor()) == "archived"
 
 
@@ -101,7 +97,6 @@ class TestAStoreOutOfReach:
     def test_is_no_reason_to_stop(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
         store.offline = True
         work = MessageProcessor()
-
         assert once.run("e1", work) == "archived"
         assert work.times == 1
 
@@ -133,10 +128,8 @@ class TestAStoreOutOfReach:
 
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
         store.offline = True
-
         with log_lines() as lines:
             once.run("the-event-id", MessageProcessor())
-
         assert lines.saying("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
 
@@ -153,7 +146,6 @@ def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotency
 
     with ThreadPoolExecutor(8) as pool:
         results = [future.result() for future in [pool.submit(deliver) for _ in range(8)]]
-
     assert work.times == 1
     assert results.count("archived") == 1
     assert set(results) <= {"archived", "retried", None}
@@ -168,7 +160,6 @@ def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeI
 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(deliver, range(8)))
-
     assert results == [f"result {number}" for number in range(8)]
     assert len(store.records) == 8
     assert {record["status"] for record in store.records.values()} == {"COMPLETED"}
@@ -176,5 +167,4 @@ def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeI
 
 def test_the_events_id_is_not_in_the_store_in_clear(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
     once.run("the-event-id", lambda: "archived")
-
     assert "the-event-id" not in str(store.records)

@@ -32,7 +32,6 @@ def sqs(client: "SQSClient") -> Iterator[Stubber]:
 def test_a_message_is_sent_and_its_id_returned(client: "SQSClient", sqs: Stubber, delay: int) -> None:
     call = {"QueueUrl": URL, "MessageBody": "{}", "DelaySeconds": delay}
     sqs.add_response("send_message", {"MessageId": "m1"}, call)
-
     assert Queue(client, URL).send("{}", delay) == "m1"
 
 
@@ -40,7 +39,6 @@ def test_a_quarantined_message_carries_its_reason(client: "SQSClient", sqs: Stub
     attributes = {"reason": {"DataType": "String", "StringValue": "not_json"}}
     call = {"QueueUrl": URL, "MessageBody": "junk", "MessageAttributes": attributes}
     sqs.add_response("send_message", {"MessageId": "m1"}, call)
-
     Queue(client, URL).quarantine("junk", "not_json")
 
 
@@ -48,12 +46,10 @@ def test_a_quarantined_message_carries_its_reason(client: "SQSClient", sqs: Stub
 def test_a_visibility_timeout_is_set(client: "SQSClient", sqs: Stubber, seconds: int) -> None:
     call = {"QueueUrl": URL, "ReceiptHandle": "r1", "VisibilityTimeout": seconds}
     sqs.add_response("change_message_visibility", {}, call)
-
     Queue(client, URL).set_visibility_timeout("r1", seconds)
 
 
 def test_a_queue_that_cannot_be_reached_raises_botocores_error(client: "SQSClient", sqs: Stubber) -> None:
     sqs.add_client_error("send_message", "AWS.SimpleQueueService.NonExistentQueue")
-
     with pytest.raises(ClientError):
         Queue(client, URL).send("{}")
