@@ -41,7 +41,6 @@ def test_other_secrets_and_tickets_can_be_asked_for() -> None:
     secret = "a-stack-of-its-own-has-its-own-s"
     event = events.events(secret, "T-1")["webhook_completed_encrypted.json"]
     webhook = parse_request(event, None, "2026-01-15T09:30:00Z")
-
     assert open_webhook(webhook, secrets=[check_secret(secret)], allow_plaintext=False).ticket == "T-1"
     assert opened(webhook) == "undecipherable"
 
@@ -86,7 +85,6 @@ def test_a_webhook_opens_as_its_name_says(name: str, outcome: str) -> None:
 
 def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
     webhook = parse_request(FILES["webhook_completed_plaintext.json"], None, "2026-01-15T09:30:00Z")
-
     assert opened(webhook, plaintext=True) == COMPLETED
 
 
@@ -94,7 +92,6 @@ def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
 def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, status: HTTPStatus) -> None:
     with pytest.raises(Rejected) as caught:
         parse_request(FILES[name], None, "2026-01-15T09:30:00Z")
-
     assert caught.value.status is status
 
 
@@ -107,7 +104,6 @@ REQUESTS = {name: event for name, event in FILES.items() if name.startswith(("we
 def test_a_request_agrees_with_itself(name: str) -> None:
     event: dict[str, Any] = REQUESTS[name]
     context = event["requestContext"]
-
     assert event["path"] == event["resource"].format(**(event["pathParameters"] or {}))
     assert (context["resourcePath"], context["httpMethod"]) == (event["resource"], event["httpMethod"])
     assert context["path"] == f"/{context['stage']}{event['path']}"
@@ -120,7 +116,6 @@ def test_a_request_agrees_with_itself(name: str) -> None:
 def test_retrieval_is_signed_and_the_webhook_is_not(name: str) -> None:
     event = REQUESTS[name]
     caller = event["requestContext"]["identity"]["userArn"]
-
     if name.startswith("retrieval_"):
         assert (event["httpMethod"], caller) == ("GET", "arn:aws:sts::123456789012:assumed-role/reviewer/session")
     else:
@@ -173,7 +168,6 @@ def test_a_batch_holds_what_its_name_says(name: str, outcomes: list[str]) -> Non
 
 def test_a_record_has_the_form_of_sqs() -> None:
     records = [record for event in FILES.values() for record in event.get("Records", [])]
-
     assert len(records) == 7
     for record in records:
         assert record["eventSource"] == "aws:sqs"
@@ -185,5 +179,4 @@ def test_a_record_has_the_form_of_sqs() -> None:
 
 def test_the_tick_is_what_the_template_sends() -> None:
     template = (ROOT / "template.yaml").read_text(encoding="utf-8")
-
     assert json.dumps(FILES["schedule_tick.json"]) in template

@@ -93,7 +93,6 @@ def test_consumer_asks_for_what_the_archive_allows_its_consumers(granted: str, t
         if each["Principal"] == {"AWS": {"Ref": "ConsumerPrincipals"}}
     )
     asked = statements(TEMPLATES["cross-account-consumer"], "Reader")[taken]
-
     assert asked["Action"] == allowed["Action"]
     assert asked.get("Condition") == allowed.get("Condition")
     if granted == "BucketPolicy":

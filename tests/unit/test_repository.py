@@ -54,7 +54,6 @@ def test_the_workflow_tests_every_supported_version_of_python() -> None:
 
 def test_dependabot_looks_where_requirements_are() -> None:
     updates = {each["package-ecosystem"]: each for each in read(".github/dependabot.yml")["updates"]}
-
     folders = {f"/{path.parent.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/*.in")}
     assert set(updates["pip"]["directories"]) == folders
     assert "github-actions" in updates
@@ -62,7 +61,6 @@ def test_dependabot_looks_where_requirements_are() -> None:
 
 def test_hooks_run_the_pinned_tools() -> None:
     [repository] = read(".pre-commit-config.yaml")["repos"]
-
     assert repository["repo"] == "local"
     pinned = (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
     for hook in repository["hooks"]:
@@ -74,7 +72,6 @@ def test_hooks_run_the_pinned_tools() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md")), ids=lambda path: path.name)
 def test_an_issue_template_has_what_github_asks_for(path: Path) -> None:
     _, front, body = path.read_text(encoding="utf-8").split("---\n", 2)
-
     assert yaml_parse(front).keys() >= {"name", "about"}
     assert "personal data" in body or path.name != "bug.md"
 
@@ -93,7 +90,6 @@ def test_the_changelog_keeps_a_changelog() -> None:
 def test_architecture_has_a_diagram_of_each_level_and_way() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", text, re.MULTILINE))
-
     for heading in ("Context", "Containers", "One ticket's way", "One request's way"):
         assert "```mermaid" in sections[heading], heading
     assert "| to change | go to |" in sections["Where to change what"]

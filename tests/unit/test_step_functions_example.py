@@ -73,7 +73,6 @@ def ask(archive: Archive, subject: Subject) -> str | None:
 
 def test_ticket_that_is_not_archived_has_no_result() -> None:
     ticket = Subject(ticket="T")
-
     assert ask(Archive("ACCEPTED"), ticket) == "T"
     for status in (202, 404):
         assert ask(Archive(ArchiveApiError(status)), ticket) is None
@@ -90,7 +89,6 @@ def test_customers_result_is_of_a_ticket_archived_since_the_start(
 ) -> None:
     archived_at = None if minutes is None else SINCE + timedelta(minutes=minutes)
     listed = [SimpleNamespace(ticket="T", state=state, archived_at=archived_at)]
-
     assert ask(Archive("ACCEPTED", listed), Subject(customer="C")) == found
 
 

@@ -90,7 +90,6 @@ def archive(api: Api, world: World) -> client.TicketArchive:
 @pytest.mark.parametrize("model", [client.Image, client.SignedImage, client.Ticket, client.CustomerTicket])
 def test_a_model_has_the_documented_fields(model: Any) -> None:
     documented = DOCUMENT["components"]["schemas"][model.__name__]
-
     assert model.model_json_schema()["properties"].keys() == documented["properties"].keys()
     assert set(model.model_json_schema()["required"]) == set(documented["required"])
 
@@ -98,7 +97,6 @@ def test_a_model_has_the_documented_fields(model: Any) -> None:
 def test_the_manifests_model_has_the_documented_fields() -> None:
     """A manifest without `schema` is none, though the archive's own model has a default for it."""
     documented, ours = Manifest.model_json_schema(), client.Manifest.model_json_schema()
-
     assert ours["properties"].keys() == documented["properties"].keys()
     assert set(ours["required"]) == {*documented["required"], "schema"}
     for ours_name, name in (
@@ -158,7 +156,6 @@ def test_model_and_schema_accept_events_of_manifests_and_no_others(member: str, 
         Draft4Validator.check_schema(schema)
     EVENT_SCHEMA.validate(EVENT)
     assert client.ManifestCreated.model_validate(EVENT).ticket == TICKET
-
     other = {**EVENT, member: value}
     assert not EVENT_SCHEMA.is_valid(other)
     with pytest.raises(ValidationError):
@@ -175,7 +172,6 @@ def test_large_details_are_downloaded(archive: client.TicketArchive, world: Worl
     world.bucket[key] = gzip.compress(b"{}")
     world.tickets.add(item(details=None, details_key=key, details_bytes=RESPONSE_LIMIT + 1))
     api.objects[f"/{key}"] = b'{"a": 1.10}'
-
     assert archive.details(TICKET) == {"a": Decimal("1.10")}
 
 
@@ -186,7 +182,6 @@ def test_an_image_is_downloaded_without_the_signature_and_its_hash_is_checked(
     world.tickets.add(item(images=[image(ImageType.DOCUMENT, key="k", sha256=sha256)]))
     (listed,) = archive.images(TICKET, ["DOCUMENT", "SELF_PORTRAITS"], expires_in=60, disposition="inline")
     assert archive.image(TICKET, sha256).sha256 == listed.sha256
-
     api.objects["/k"] = b"picture"
     assert archive.download(listed) == b"picture"
     api.objects["/k"] = b"another"
@@ -213,7 +208,6 @@ def test_a_pending_ticket_is_asked_for_again_within_the_wait(
         world.tickets.add(item())
 
     monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
-
     with pytest.raises(client.TicketPending):
         archive.ticket(TICKET)
     assert slept == []
@@ -226,7 +220,6 @@ def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive
     tickets = archive.customer_tickets(CUSTOMER, page_size=1)
     assert next(tickets).ticket == TICKET
     world.tickets.next_cursor = None
-
     assert [each.ticket for each in tickets] == [TICKET]
     assert world.tickets.asked == (CUSTOMER, 1, "next")
 
@@ -234,5 +227,4 @@ def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive
 def test_a_problem_is_an_error_with_its_code(archive: client.TicketArchive) -> None:
     with pytest.raises(client.ArchiveApiError) as error:
         archive.image(TICKET, sha256_of(ImageType.DOCUMENT, 9))
-
     assert (error.value.status, error.value.code) == (404, "unknown_image")

@@ -50,7 +50,6 @@ def test_every_sample_event_goes_to_its_handler_and_metrics_are_written(
     files = sorted((ROOT / "events").glob(f"{prefix}_*.json"))
     for file in files:
         assert app.lambda_handler(json.loads(file.read_text()), CONTEXT) == {"handler": name}
-
     assert handled == [name] * len(files)
     assert files
     for blob in emitted(capsys.readouterr().out):
@@ -101,7 +100,6 @@ def test_any_other_event_is_an_error_that_names_its_source_and_what_is_taken(
 ) -> None:
     with pytest.raises(UnsupportedEvent) as caught:
         app.lambda_handler(event, CONTEXT)
-
     assert source in str(caught.value)
     for taken in ("POST /webhooks/tickets", "SQS", "ticket-archive.schedule"):
         assert taken in str(caught.value)

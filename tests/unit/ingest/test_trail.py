@@ -52,9 +52,7 @@ def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(
 def test_what_goes_wrong_is_told_with_the_ticket_and_the_part(installation: Installation, lines: Lines) -> None:
     installation.line.throttled = {"T-0"}
     installation.post("T-0")
-
     installation.deliver()
-
     (end,) = lines.saying("retry scheduled")
     assert (end["ticket"], end["correlation_id"], end["pause"]) == ("T-0", "message-1", 60)
     missing = lines.saying("part missing")
@@ -71,7 +69,6 @@ def test_one_messages_ids_are_not_on_the_next_ones_lines(installation: Installat
     lines.seek(0)
     threading.Thread(target=logger.info, args=("elsewhere",)).start()
     logger.info("afterwards")
-
     for line in lines.records:
         assert "ticket" not in line
         assert "correlation_id" not in line
@@ -81,9 +78,7 @@ def test_calls_are_counted_and_timed(installation: Installation) -> None:
     installation.line.throttled = {"T-1"}
     for ticket in TICKETS[:2]:
         installation.post(ticket)
-
     installation.deliver()
-
     found = counted()
     parts = 1 + len(ImageType)
     assert found["VendorCalls"] == 2 * parts + 1, "one token for all"
@@ -96,7 +91,6 @@ def test_calls_are_counted_and_timed(installation: Installation) -> None:
 def test_the_time_to_the_manifest_is_counted_from_the_webhook(installation: Installation, lines: Lines) -> None:
     installation.post("T-0")
     installation.deliver()
-
     (done,) = lines.saying("message processed")
     assert 0 <= done["milliseconds"] < 60_000
     assert metrics.metric_set["ArchiveLatency"] == {
@@ -105,6 +99,5 @@ def test_the_time_to_the_manifest_is_counted_from_the_webhook(installation: Inst
         "Value": [done["milliseconds"]],
     }
     metrics.clear_metrics()
-
     installation.deliver()
     assert "ArchiveLatency" not in metrics.metric_set, "a duplicate writes no manifest"

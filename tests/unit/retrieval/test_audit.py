@@ -28,7 +28,6 @@ WHO = {"caller": CALLER, "account": "123456789012", **IDS}
 @time_machine.travel("2026-01-15T10:00:00Z", tick=False)
 def test_urls_are_recorded_with_their_images_and_expiry(call: Call) -> None:
     answer = call(IMAGES, {"ticket": TICKET}, {"type": "SELF_PORTRAITS"})
-
     assert answer.audit == {
         **WHO,
         "route": f"GET {IMAGES}",
@@ -44,7 +43,6 @@ def test_urls_are_recorded_with_their_images_and_expiry(call: Call) -> None:
 
 def test_one_image_is_recorded_as_one_url(call: Call) -> None:
     answer = call(f"{IMAGES}/{{sha256}}", {"ticket": TICKET, "sha256": sha256_of(ImageType.DOCUMENT)})
-
     assert (answer.audit["status"], answer.audit["urls"]) == (200, 1)
     assert answer.audit["sha256"] == [sha256_of(ImageType.DOCUMENT)]
     assert answer.audit["until"] == answer.json["expires_at"]
@@ -52,7 +50,6 @@ def test_one_image_is_recorded_as_one_url(call: Call) -> None:
 
 def test_a_customers_list_is_recorded_by_its_length_only(call: Call) -> None:
     answer = call("/customers/{customer}/tickets", {"customer": CUSTOMER})
-
     assert answer.audit == {**WHO, "route": "GET /customers/{customer}/tickets", "status": 200, "tickets": 1}
     assert answer.metrics == {"CustomersListed": 1}
 
@@ -60,7 +57,6 @@ def test_a_customers_list_is_recorded_by_its_length_only(call: Call) -> None:
 @pytest.mark.parametrize(("state", "status"), [("incomplete", 202), ("erased", 410)])
 def test_a_response_without_content_is_recorded(call: Call, world: World, state: str, status: int) -> None:
     world.tickets.add(item(state=state))
-
     assert call(IMAGES, {"ticket": TICKET}).audit == {
         **WHO,
         "route": f"GET {IMAGES}",
@@ -75,7 +71,6 @@ def test_an_invalid_ticket_is_not_recorded(call: Call) -> None:
 
 def test_a_record_holds_nothing_of_an_earlier_request(call: Call) -> None:
     call(IMAGES, {"ticket": TICKET})
-
     assert "urls" not in call("/tickets/{ticket}", {"ticket": "unknown"}).audit
 
 
@@ -89,9 +84,7 @@ def test_logs_hold_no_url_signature_customer_or_personal_data(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
     world.tickets.broken = ValueError("Jón Þór") if broken else None
-
     log = json.dumps(call(resource, path_of(resource)).log, ensure_ascii=False)
-
     for secret in ("X-Amz", "https://", "canary-signature", "Jón", CUSTOMER, "AKIA"):
         assert secret not in log
 

@@ -36,35 +36,29 @@ def test_a_page_shows_what_the_index_projects(call: Call, world: World) -> None:
 
 def test_an_unknown_customer_has_no_tickets(call: Call, world: World) -> None:
     answer = call(TICKETS, {"customer": "nobody"})
-
     assert world.tickets.asked == ("nobody", 20, None)
     assert (answer.status, answer.json) == (200, {"customer": "nobody", "tickets": [], "cursor": None})
 
 
 def test_a_ticket_that_is_not_archived_is_listed_with_its_state(call: Call, world: World) -> None:
     world.tickets.add(incomplete(outcome=None))
-
     (listed,) = call(TICKETS, {"customer": CUSTOMER}).json["tickets"]
-
     assert (listed["state"], listed["outcome"], listed["archived_at"]) == ("incomplete", None, None)
 
 
 def test_an_erased_ticket_is_not_listed(call: Call, world: World) -> None:
     world.tickets.add(item(state="erased"))
-
     assert call(TICKETS, {"customer": CUSTOMER}).json["tickets"] == []
 
 
 def test_limit_and_cursor_are_passed_to_the_table(call: Call, world: World) -> None:
     call(TICKETS, {"customer": CUSTOMER}, {"limit": "100", "cursor": "a-cursor"})
-
     assert world.tickets.asked == (CUSTOMER, 100, "a-cursor")
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "", "x", "+5", "5 ", "5.0", "1_0"])
 def test_an_invalid_limit_is_400_and_reads_nothing(call: Call, world: World, limit: str) -> None:
     answer = call(TICKETS, {"customer": CUSTOMER}, {"limit": limit})
-
     assert (answer.status, answer.json["detail"].partition(":")[0]) == (400, "limit")
     assert world.tickets.reads == 0
 
@@ -78,9 +72,7 @@ def test_an_invalid_customer_code_is_400_and_reads_nothing(call: Call, world: Wo
 @pytest.mark.parametrize("cursor", ["not-a-cursor", "a" * 513, "", "WyJhIiwiYiJd", "WzEsMl0", "e30"])
 def test_an_invalid_cursor_is_400_that_names_it(call: Call, world: World, cursor: str) -> None:
     world.tickets.by_customer = table().by_customer  # type: ignore[method-assign]
-
     answer = call(TICKETS, {"customer": CUSTOMER}, {"cursor": cursor})
-
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert answer.json["detail"].startswith("cursor: ")
 

@@ -36,28 +36,22 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_urls_name_the_buckets_regional_host(monkeypatch: pytest.MonkeyPatch, region: str, suffix: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
-
     (link,) = Dependencies(ENVIRONMENT).presigner.images([PICTURE])
-
     assert urlsplit(link.url).netloc == f"archive-bucket.s3.{region}.{suffix}"
 
 
 def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = "http://emulator.internal:4566"
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-
     (link,) = Dependencies({**ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}).presigner.images([PICTURE])
-
     assert link.url.startswith(f"{endpoint}/archive-bucket/{PICTURE.key}?")
     assert "X-Amz-Signature=" in link.url
 
 
 def test_the_environment_sets_the_life_of_urls() -> None:
     dependencies = Dependencies({**ENVIRONMENT, "URL_LIFE_SECONDS": "600", "URL_LIFE_MAX_SECONDS": "700"})
-
     (default,) = dependencies.presigner.images([PICTURE])
     (longest,) = dependencies.presigner.images([PICTURE], 900)
-
     assert "X-Amz-Expires=600&" in default.url
     assert "X-Amz-Expires=700&" in longest.url
 
@@ -79,7 +73,6 @@ def test_missing_credentials_are_an_invalid_setting(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-
     with pytest.raises(SettingsError):
         _ = Dependencies(ENVIRONMENT).presigner
 

@@ -19,9 +19,7 @@ RAW = '{"b": 1e400, "a": 0.12345678901234567890123456789012345678901234567890, "
 def test_details_stored_as_a_map_are_the_same_json(call: Call, world: World) -> None:
     sent = b'{"z": 98.70, "a": {"n": 12345678901234567890123456789012345678, "t": "\\u00e9\\n"}, "l": [true, null]}'
     world.tickets.add(item(**place(TICKET, read_details(sent)).attributes))
-
     answer = call(DETAILS, {"ticket": TICKET})
-
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert answer.audit["details_sha256"] == "d" * 64
     assert json.loads(answer.text, parse_float=Decimal) == json.loads(sent, parse_float=Decimal)
@@ -37,14 +35,12 @@ def test_compressed_details_are_the_same_bytes(call: Call, world: World) -> None
     placement = place(TICKET, read_details(RAW))
     assert "details_packed" in placement.attributes
     world.tickets.add(item(details=None, **placement.attributes))
-
     assert call(DETAILS, {"ticket": TICKET}).text.encode() == RAW
 
 
 def test_details_from_the_bucket_are_the_same_bytes(call: Call, world: World) -> None:
     world.bucket[KEY] = gzip.compress(RAW)
     world.tickets.add(item(details=None, details_key=KEY, details_bytes=len(RAW)))
-
     assert call(DETAILS, {"ticket": TICKET}).text.encode() == RAW
 
 
@@ -53,9 +49,7 @@ def test_details_at_the_limit_are_served_and_above_it_a_signed_url(call: Call, w
     world.tickets.add(item(details=None, details_key=KEY, details_bytes=RESPONSE_LIMIT))
     assert call(DETAILS, {"ticket": TICKET}).headers["Content-Type"] == "application/json"
     world.tickets.add(item(details=None, details_key=KEY, details_bytes=RESPONSE_LIMIT + 1))
-
     answer = call(DETAILS, {"ticket": TICKET})
-
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/vnd.ticket-archive.signed-url+json")
     assert answer.json["bytes"] == RESPONSE_LIMIT + 1
     url = urlsplit(answer.json["url"])
@@ -69,9 +63,7 @@ def test_details_at_the_limit_are_served_and_above_it_a_signed_url(call: Call, w
 
 def test_an_archived_ticket_without_usable_details_is_404(call: Call, world: World) -> None:
     world.tickets.add(item(details=None, details_sha256=None, complete=False))
-
     answer = call(DETAILS, {"ticket": TICKET})
-
     assert (answer.status, answer.json["code"]) == (404, "no_details")
 
 
@@ -80,10 +72,8 @@ def test_details_at_the_limit_fit_into_a_lambda_response(character: str) -> None
     # GIVEN as much JSON as is served, of the characters that grow most when JSON is put into JSON
     count = (RESPONSE_LIMIT - 10) // len(character.encode())
     raw = f'{{"a":"{character * count}"}}'
-
     # WHEN the runtime escapes everything that it can
     answer = json.dumps({"body": raw})
-
     # THEN it is within Lambda's 6 MB
     assert len(raw.encode()) <= RESPONSE_LIMIT
     assert len(answer) < 6 * 1024 * 1024

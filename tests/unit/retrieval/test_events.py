@@ -36,5 +36,4 @@ def test_a_sample_event_has_the_status_of_its_name(
     if name == "retrieval_bad_cursor":
         world.tickets.by_customer = table().by_customer  # type: ignore[method-assign]
     event = json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8"))
-
     assert handle(event).status == STATUSES[name]

@@ -38,20 +38,17 @@ def test_a_customer_code_arrives_whether_the_path_is_encoded_or_decoded(
 @given(st.text())
 def test_a_route_has_only_characters_of_paths(value: str) -> None:
     event = {**as_decoded(request(TICKETS, {"customer": "x"}), customer=value), "path": "/x"}
-
     assert re.fullmatch(r"/customers/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*/tickets", route_path(event))
 
 
 def test_a_path_that_is_not_utf8_is_400(handle: Any) -> None:
     event = request(TICKETS, {"customer": "x"})
     answer = handle({**event, "path": "/customers/%FF/tickets", "pathParameters": {"customer": "%FF"}})
-
     assert (answer.status, answer.json["detail"]) == (400, "customer: Value should be percent-encoded UTF-8")
 
 
 def test_a_custom_domains_base_path_is_ignored(handle: Any) -> None:
     event = request("/tickets/{ticket}", {"ticket": TICKET})
-
     assert handle({**event, "path": f"/archive{event['path']}"}).status == 200
 
 
@@ -73,7 +70,6 @@ def test_an_empty_path_segment_is_404_although_api_gateway_finds_the_route(
 ) -> None:
     """IAM compares the path as sent: a policy that denies /tickets/*/details lets /tickets/T/details/ through."""
     answer = handle({**request(resource, path_of(resource)), "path": path})
-
     assert (answer.status, answer.json["code"]) == (404, "unknown_route")
     assert world.tickets.reads == 0
 
@@ -112,7 +108,5 @@ def test_cors_headers_are_sent_to_allowed_origins_only(
     monkeypatch.setattr(app.app, "_cors", configured)
     for route in app.app._dynamic_routes:
         monkeypatch.setattr(route, "cors", configured is not None)
-
     answer = handle({**REST, "multiValueHeaders": {"Origin": [origin]}})
-
     assert answer.headers.get("Access-Control-Allow-Origin") == sent

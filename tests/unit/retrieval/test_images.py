@@ -23,7 +23,6 @@ def parameters(url: str) -> dict[str, str]:
 @time_machine.travel("2026-01-15T10:00:00Z", tick=False)
 def test_every_image_has_a_url_and_its_expiry_by_default(call: Call) -> None:
     answer = call(IMAGES, ONE)
-
     assert (answer.status, answer.json["ticket"], answer.json["version"]) == (200, TICKET, "a" * 64)
     assert [(image["type"], image["index"]) for image in answer.json["images"]] == [
         ("SELF_PORTRAITS", 0),
@@ -50,7 +49,6 @@ def test_every_image_has_a_url_and_its_expiry_by_default(call: Call) -> None:
 )
 def test_type_selects_the_images(call: Call, asked: str, types: list[str]) -> None:
     answer = call(IMAGES, ONE, {"type": asked})
-
     assert [image["type"] for image in answer.json["images"]] == types
 
 
@@ -90,7 +88,6 @@ def test_an_invalid_parameter_is_400_that_names_it_and_reads_nothing(
     routes = {IMAGES: ONE, IMAGE: {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}}
     for route, path in list(routes.items())[: 1 if name == "type" else 2]:
         answer = call(route, path, {name: value})
-
         assert (answer.status, answer.json["code"]) == (400, "invalid_request")
         assert answer.json["detail"].startswith(f"{name}: ")
     assert world.tickets.reads == 0
@@ -98,13 +95,11 @@ def test_an_invalid_parameter_is_400_that_names_it_and_reads_nothing(
 
 def test_a_repeated_parameter_is_400(call: Call) -> None:
     answer = call(IMAGES, ONE, {"type": ["DOCUMENT", "ALL"]})
-
     assert (answer.status, answer.json["detail"]) == (400, "type: Input should be a valid string")
 
 
 def test_several_invalid_parameters_are_all_named(call: Call) -> None:
     detail = call(IMAGES, ONE, {"type": "x", "expires_in": "1"}).json["detail"]
-
     assert [rule.partition(":")[0] for rule in detail.split("; ")] == ["type", "expires_in"]
 
 
@@ -112,9 +107,7 @@ def test_inline_applies_to_types_that_browsers_display_safely(call: Call, world:
     """GIVEN a JPEG and a PDF, WHEN both are asked for inline, THEN the PDF remains an attachment and says so."""
     pdf = image(ImageType.DOCUMENT, content_type="application/pdf")
     world.tickets.add(item(images=[image(ImageType.SELF_PORTRAITS), pdf]))
-
     images = call(IMAGES, ONE, {"disposition": "inline", "expires_in": "61"}).json["images"]
-
     assert [each["content_disposition"] for each in images] == ["inline", "attachment"]
     for each in images:
         assert parameters(each["url"])["response-content-disposition"].startswith(f"{each['content_disposition']};")
@@ -125,7 +118,6 @@ def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) ->
     answer = call(
         IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}, {"expires_in": "61", "disposition": "inline"}
     )
-
     assert answer.status == 200
     assert "Location" not in answer.headers
     assert answer.json["type"] == "DOCUMENT"
@@ -137,16 +129,13 @@ def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) ->
 def test_another_tickets_hash_is_404(call: Call, world: World) -> None:
     theirs = image(ImageType.DOCUMENT, 7)
     world.tickets.add(item(ticket="another", images=[theirs]))
-
     answer = call(IMAGE, {**ONE, "sha256": theirs["sha256"]})
-
     assert (answer.status, answer.json["code"]) == (404, "unknown_image")
 
 
 @pytest.mark.parametrize("sha256", ["a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "/", "x", "a" * 64 + "\n"])
 def test_a_malformed_hash_is_400_and_reads_nothing(call: Call, world: World, sha256: str) -> None:
     answer = call(IMAGE, {**ONE, "sha256": sha256})
-
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert world.tickets.reads == 0
 
@@ -154,9 +143,7 @@ def test_a_malformed_hash_is_400_and_reads_nothing(call: Call, world: World, sha
 def test_only_keys_of_the_item_are_signed(call: Call, world: World) -> None:
     elsewhere = f"tickets/{TICKET}/images/DOCUMENT/elsewhere.png"
     world.tickets.add(item(images=[image(ImageType.DOCUMENT, key=elsewhere, content_type="image/png")]))
-
     (signed,) = call(IMAGES, ONE).json["images"]
-
     assert urlsplit(signed["url"]).netloc.startswith(f"{BUCKET}.")
     assert urlsplit(signed["url"]).path == f"/{elsewhere}"
 
@@ -166,7 +153,5 @@ def test_signing_paused_is_503_with_retry_after(call: Call, world: World, monkey
         raise SigningPaused
 
     monkeypatch.setattr(world.presigner, "images", pause)
-
     answer = call(IMAGES, ONE)
-
     assert (answer.status, answer.headers["Retry-After"], answer.json["code"]) == (503, "2", "signing_paused")

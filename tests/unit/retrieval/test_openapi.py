@@ -29,7 +29,6 @@ def test_every_route_is_documented_and_signed() -> None:
 @pytest.mark.parametrize("path", OPERATIONS)
 def test_every_route_documents_its_errors_and_no_redirect(path: str) -> None:
     statuses = OPERATIONS[path]["responses"].keys()
-
     assert {"400", "403", "429", "500", "503"} <= statuses
     assert not [status for status in statuses if status.startswith("3") or status == "422"]
 

@@ -44,7 +44,6 @@ def signed(link: PresignedUrl) -> dict[str, str]:
 @pytest.mark.parametrize(("asked", "at_most", "life"), [(600, 900, 600), (900, 600, 600), (None, 200, 200)])
 def test_a_url_lives_as_asked_up_to_the_policy(asked: int | None, at_most: int, life: int) -> None:
     (link,) = presigner(max_life=at_most).images([PICTURE], asked)
-
     assert signed(link)["X-Amz-Expires"] == str(life)
 
 
@@ -53,7 +52,6 @@ def test_a_url_lives_as_asked_up_to_the_policy(asked: int | None, at_most: int, 
 def test_a_url_expires_with_the_credentials_that_signed_it(left: float, life: int) -> None:
     # GIVEN credentials that botocore tries to renew and cannot yet
     (link,) = presigner(lasting(left)).images([PICTURE], 900)
-
     assert signed(link)["X-Amz-Expires"] == str(life)
     assert link.expires_at <= NOW + timedelta(seconds=left)
 
@@ -61,7 +59,6 @@ def test_a_url_expires_with_the_credentials_that_signed_it(left: float, life: in
 @time_machine.travel(NOW, tick=False)
 def test_expiring_credentials_are_renewed_before_they_sign() -> None:
     (link,) = presigner(lasting(30, renewal(3600))).images([PICTURE], 900)
-
     assert signed(link)["X-Amz-Expires"] == "900"
     assert signed(link)["X-Amz-Credential"].startswith("ASIARENEWED/")
 
@@ -86,7 +83,6 @@ def test_no_url_expires_before_it_says_or_outlives_its_bounds(
 ) -> None:
     with time_machine.travel(NOW + timedelta(seconds=tick), tick=False):
         (link,) = presigner(lasting(left), max_life=at_most).images([PICTURE], asked)
-
     begins = datetime.strptime(signed(link)["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     ends = begins + timedelta(seconds=int(signed(link)["X-Amz-Expires"]))
     assert link.expires_at <= ends
@@ -96,7 +92,6 @@ def test_no_url_expires_before_it_says_or_outlives_its_bounds(
 
 def test_an_image_is_downloaded_with_its_type_and_a_plain_name_and_is_not_cached() -> None:
     (link,) = presigner().images([PICTURE])
-
     parameters = signed(link)
     assert urlsplit(link.url).hostname == f"{BUCKET}.s3.eu-central-1.amazonaws.com"
     assert urlsplit(link.url).path == f"/{PICTURE.key}"
@@ -130,9 +125,7 @@ def test_only_types_that_run_nothing_are_named_and_only_safe_ones_are_inline(
     content_type: str, asked: Disposition, sent_type: str, sent_disposition: str
 ) -> None:
     stored = replace(PICTURE, content_type=content_type)
-
     (link,) = presigner().images([stored], None, asked)
-
     extension = "bin" if sent_type == "application/octet-stream" else "jpg"
     assert signed(link)["response-content-type"] == sent_type
     assert signed(link)["response-content-disposition"] == f'{sent_disposition}; filename="DOCUMENT-0.{extension}"'
@@ -141,11 +134,9 @@ def test_only_types_that_run_nothing_are_named_and_only_safe_ones_are_inline(
 
 def test_the_url_is_not_in_the_repr() -> None:
     (link,) = presigner().images([PICTURE])
-
     assert "https" not in repr(link)
 
 
 def test_all_urls_of_a_response_expire_together() -> None:
     ends = {link.expires_at for link in presigner().images([PICTURE] * 20)}
-
     assert len(ends) == 1

@@ -21,7 +21,6 @@ def aws_error(code: str, status: int = 400) -> ClientError:
 
 def test_a_problem_has_status_code_detail_and_instance(call: Call) -> None:
     answer = call(IMAGES, {"ticket": TICKET}, {"expires_in": "901"})
-
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json == {
         "type": "about:blank",
@@ -37,9 +36,7 @@ def test_a_request_id_chosen_by_the_caller_is_not_repeated(handle: Any) -> None:
     """API Gateway takes it from the header x-amzn-RequestId. Its own id stands in the audit beside it."""
     event = request("/tickets/{ticket}", {"ticket": "-"})
     event["requestContext"]["requestId"] = CANARY
-
     answer = handle(event)
-
     assert "instance" not in answer.json
     assert CANARY not in answer.text
     assert answer.audit["extended_request_id"] == EXTENDED_REQUEST_ID
@@ -61,7 +58,6 @@ def test_an_invalid_request_is_repeated_neither_in_the_problem_nor_in_the_log(
     call: Call, resource: str, path: dict[str, str], query: dict[str, str]
 ) -> None:
     answer = call(resource, path, query)
-
     assert answer.status in (400, 404)
     assert CANARY not in answer.text
     # the audit's route is API Gateway's template, which a caller cannot choose
@@ -72,14 +68,12 @@ def test_an_invalid_request_is_repeated_neither_in_the_problem_nor_in_the_log(
 @pytest.mark.parametrize("resource", ["/", "/nothing", "/tickets", "/tickets/a/b/c", "//", "/tickets//images"])
 def test_an_unknown_route_is_404(call: Call, resource: str) -> None:
     answer = call(resource)
-
     assert (answer.status, answer.json["code"]) == (404, "unknown_route")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
 def test_another_method_than_get_is_405(call: Call, world: World, method: str) -> None:
     answer = call("/tickets/{ticket}", {"ticket": TICKET}, method=method)
-
     assert (answer.status, answer.headers["Allow"], answer.json["code"]) == (405, "GET", "method_not_allowed")
     assert world.tickets.reads == 0
 
@@ -97,9 +91,7 @@ def test_another_method_than_get_is_405(call: Call, world: World, method: str) -
 )
 def test_busy_aws_is_503_with_retry_after(call: Call, world: World, error: Exception) -> None:
     world.tickets.broken = error
-
     answer = call("/tickets/{ticket}", {"ticket": TICKET})
-
     assert (answer.status, answer.headers["Retry-After"], answer.json["code"]) == (503, "2", "unavailable")
     assert CANARY not in answer.text + str(answer.log)
 
@@ -120,9 +112,7 @@ def test_any_other_error_is_500_without_detail_and_described_in_the_log(
     call: Call, world: World, error: Exception
 ) -> None:
     world.tickets.broken = error
-
     answer = call("/tickets/{ticket}", {"ticket": TICKET})
-
     assert (answer.status, answer.json["code"]) == (500, "internal_error")
     assert "detail" not in answer.json
     assert CANARY not in answer.text + str(answer.log)

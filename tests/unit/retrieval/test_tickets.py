@@ -53,9 +53,7 @@ def test_an_archived_ticket_has_outcome_times_and_images_but_no_details_and_no_k
 
 def test_facts_that_the_vendor_did_not_give_are_null(call: Call, world: World) -> None:
     world.tickets.add(item(outcome=None, disposition=None, confidence_score=None, risk_code=None))
-
     answer = call(ONE, {"ticket": TICKET})
-
     assert [answer.json[name] for name in ("outcome", "disposition", "confidence_score", "risk_code")] == [None] * 4
 
 
@@ -64,9 +62,7 @@ UNRECOGNIZED = {"type": "DOCUMENT", "key": f"tickets/{TICKET}/unrecognized/x", "
 
 def test_an_unrecognized_file_is_listed_without_its_key_and_never_served(call: Call, world: World) -> None:
     world.tickets.add(item(complete=False, unrecognized=[UNRECOGNIZED]))
-
     answer = call(ONE, {"ticket": TICKET})
-
     assert answer.json["complete"] is False
     assert answer.json["unrecognized"] == [{"type": "DOCUMENT", "sha256": "e" * 64, "bytes": 7}]
     assert call(IMAGE, {"ticket": TICKET, "sha256": "e" * 64}).json["code"] == "unknown_image"
@@ -79,9 +75,7 @@ def test_a_ticket_that_is_not_archived_is_202_with_reasons_and_retry_after(
     call: Call, world: World, route: str, state: str
 ) -> None:
     world.tickets.add(incomplete(state=state, retry_at=None, missing={"DOCUMENT": "empty", "DETAILS": "503"}))
-
     answer = call(route, path_of(route))
-
     assert (answer.status, answer.headers["Retry-After"]) == (202, "5")
     assert answer.json == {
         "ticket": TICKET,
@@ -104,7 +98,6 @@ def test_a_ticket_that_is_not_archived_is_202_with_reasons_and_retry_after(
 )
 def test_retry_after_is_from_5_to_30_seconds(call: Call, world: World, present: str, seconds: str) -> None:
     world.tickets.add(incomplete())
-
     with time_machine.travel(present, tick=False):
         assert call(ONE, {"ticket": TICKET}).headers["Retry-After"] == seconds
 
@@ -112,23 +105,19 @@ def test_retry_after_is_from_5_to_30_seconds(call: Call, world: World, present: 
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_unknown_ticket_is_404(call: Call, route: str) -> None:
     answer = call(route, {**path_of(route), "ticket": "unknown"})
-
     assert (answer.status, answer.json["code"]) == (404, "unknown_ticket")
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_erased_ticket_is_410(call: Call, world: World, route: str) -> None:
     world.tickets.add(item(state="erased"))
-
     answer = call(route, path_of(route))
-
     assert (answer.status, answer.json["code"]) == (410, "ticket_erased")
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_an_expired_ticket_is_404_before_dynamodb_deletes_it(call: Call, world: World, route: str) -> None:
     world.tickets.add(item(expires_at=1_768_469_400))
-
     with time_machine.travel(1_768_469_399, tick=False):
         assert call(route, path_of(route)).status == 200
     with time_machine.travel(1_768_469_400, tick=False):
@@ -139,7 +128,6 @@ def test_an_expired_ticket_is_404_before_dynamodb_deletes_it(call: Call, world: 
 @pytest.mark.parametrize("ticket", ["-a", "a/b", "../a", "a" * 129, "a b", "ä", "a\r\nb", "a\n", "a%00"])
 def test_a_malformed_ticket_is_400_and_reads_nothing(call: Call, world: World, route: str, ticket: str) -> None:
     answer = call(route, {**path_of(route), "ticket": ticket})
-
     assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert answer.json["detail"].startswith("ticket: ")
     assert world.tickets.reads == 0
@@ -148,5 +136,4 @@ def test_a_malformed_ticket_is_400_and_reads_nothing(call: Call, world: World, r
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_request_reads_the_table_once(call: Call, world: World, route: str) -> None:
     call(route, path_of(route))
-
     assert world.tickets.reads == 1

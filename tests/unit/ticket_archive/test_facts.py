@@ -30,7 +30,6 @@ def facts_of(details: dict[str, Any]) -> TicketFacts:
 def test_facts_are_found_wherever_they_stand(wrap: Any) -> None:
     facts = {"flow_status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": Decimal("97.5"), "RISK_CODE": "R01"}
     found = facts_of(wrap({**facts, "user": {"cifCode": "C-1"}}))
-
     assert (found.outcome, found.disposition, found.confidence_score) == ("ACCEPTED", "PASSED", Decimal("97.5"))
     assert (found.risk_code, found.customer, found.in_progress, found.recognized) == ("R01", "C-1", False, True)
 
@@ -140,7 +139,6 @@ def test_a_risk_code_is_a_short_printable_text(value: Any, code: str | None) -> 
 )
 def test_a_customer_code_can_be_an_index_key(name: str, value: Any, customer: str | None) -> None:
     found = facts_of({"user": {name: value}})
-
     assert found.customer == customer
     assert "C-1" not in repr(found)
 
@@ -197,7 +195,6 @@ anything = st.recursive(
 @example({name: Decimal("0e999999999999999999") for name in NAMES})
 def test_dynamodb_holds_the_facts_of_any_details(details: dict[str, Any]) -> None:
     found = facts_of(details)
-
     for fact in (found.outcome, found.disposition, found.confidence_score, found.risk_code, found.customer):
         TypeSerializer().serialize(fact)
         assert not isinstance(fact, str) or fact.encode()
@@ -213,14 +210,12 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(NAMES), json_values))
 def test_streaming_finds_the_same_facts_as_parsing(details: dict[str, Any]) -> None:
     body = json.dumps(details).encode()
-
     assert stream_facts(body) == facts_of(json.loads(body, parse_int=Decimal))
 
 
 def test_streaming_ends_at_its_limit_or_at_invalid_json(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"flow_status": "ACCEPTED", "list": [%s], "risk_code": "R01"}'
     assert stream_facts(body % b"1").risk_code == "R01"
-
     monkeypatch.setattr(module, "MAX_EVENTS", 20)
     for rest in (b",".join([b"1"] * 30), b"NaN", b"9" * 5000, b"1e400", b'"\xff"'):
         found = stream_facts(body % rest)

@@ -19,7 +19,6 @@ def _no_metrics_left() -> Iterator[None]:
 def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:
     for metric in Metric:
         count(metric, 2)
-
     units = {name: found["Unit"] for name, found in metrics.metric_set.items()}
     assert set(units) == {metric.value for metric in Metric}
     assert {name for name, unit in units.items() if unit == "Milliseconds"} == {

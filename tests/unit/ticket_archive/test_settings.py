@@ -18,7 +18,6 @@ class Example(Settings):
 
 def test_each_field_is_read_from_the_variable_of_its_name_in_capitals() -> None:
     settings = Example.read({"TABLE_NAME": "tickets", "NUMBER": "12", "FLAG": "true", "PATH": "/bin"})
-
     assert (settings.table_name, settings.number, settings.flag, settings.queue_url) == ("tickets", 12, True, None)
 
 
@@ -42,7 +41,6 @@ def test_a_number_outside_its_bounds_is_a_fault(text: str) -> None:
 def test_all_faults_are_in_one_error_that_holds_no_value() -> None:
     with pytest.raises(SettingsError) as caught:
         Example.read({"QUEUE_URL": "canary-url", "NUMBER": "canary-number", "FLAG": "canary-flag"})
-
     assert caught.value.detail == "FLAG, NUMBER, TABLE_NAME"
     assert "canary" not in repr(caught.value)
     assert caught.value.__context__ is None

@@ -80,7 +80,6 @@ def test_the_authorities_are_read_once_for_all_clients_and_connections(
     server: TlsServer, certificate: Certificate, files_read: list[object]
 ) -> None:
     create_objects(server, certificate)
-
     assert files_read == [str(certificate.authority)]
 
 
@@ -89,15 +88,12 @@ def test_botocore_still_reads_the_authorities_for_each_connection(
 ) -> None:
     """When this fails, botocore or urllib3 shares contexts: delete ticket_archive/tls.py."""
     monkeypatch.setattr(httpsession, "create_urllib3_context", create_urllib3_context)
-
     create_objects(server, certificate)
-
     assert files_read.count(str(certificate.authority)) >= 6
 
 
 def test_a_server_of_another_authority_is_refused(server: TlsServer, tmp_path: Path) -> None:
     bucket = Bucket(client("s3", server, make(tmp_path / "other").authority), "archive")
-
     for _ in range(2):
         with pytest.raises(SSLError):
             bucket.create("tickets/T-1", b"image", "image/jpeg")

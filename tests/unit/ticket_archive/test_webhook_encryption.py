@@ -39,7 +39,6 @@ def raw(body: bytes, iv: bytes, secret: bytes) -> bytes:
 )
 def test_encryption_is_cbc_with_pkcs7_padding_in_base64(event: bytes, secret: bytes, iv: bytes) -> None:
     body, header = encrypt_event(event, secret, iv)
-
     padded = raw(body, iv, secret)
     assert b64decode(header) == iv
     assert 1 <= padded[-1] <= 16
@@ -59,7 +58,6 @@ def test_what_nodes_crypto_encrypts_is_decrypted() -> None:
     event = json.dumps({**EVENT, "pad": "x" * 10}, ensure_ascii=False)
     made = subprocess.run(["node", "-e", script, SECRET.decode(), event], check=True, capture_output=True, timeout=30)
     sent = json.loads(made.stdout)
-
     assert decrypt_event(sent["body"].encode(), sent["iv"], [SECRET]) == json.loads(event)
 
 
@@ -82,7 +80,6 @@ def test_every_dialect_of_body_and_iv_is_decrypted(encoding: str, wrapping: str,
     event = {**EVENT, "text": text}
     ciphertext = b64decode(encrypt_event(json.dumps(event).encode(), SECRET, iv)[0])
     body, header = (wrapping % encode(data).decode() for data in (ciphertext, iv))
-
     assert decrypt_event(body.encode(), header, [SECRET]) == event
 
 
@@ -95,15 +92,7 @@ def test_any_other_character_is_refused(spoil: str) -> None:
 
 @pytest.mark.parametrize(
     "iv",
-    [
-        "",
-        "short",
-        b64encode(IV[:15]).decode(),
-        b64encode(IV + b"x").decode(),
-        f"{GOOD_IV},{GOOD_IV}",
-        "é" * 24,
-        "\ud800",
-    ],
+    ["", "short", *(b64encode(iv).decode() for iv in (IV[:15], IV + b"x")), f"{GOOD_IV},{GOOD_IV}", "é" * 24, "\ud800"],
 )
 def test_an_iv_is_16_bytes(iv: str) -> None:
     assert reason_for(iv=iv) == "iv_malformed"
@@ -134,7 +123,6 @@ def test_a_wrong_secret_whose_padding_is_valid_by_chance_does_not_hide_the_right
         body, header = encrypt_event(json.dumps({**EVENT, "number": number}).encode(), SECRET, iv)
         if raw(body, iv, OTHER)[-1] == 1:
             break
-
     assert raw(body, iv, OTHER)[-1] == 1
     assert decrypt_event(body, header, [OTHER, SECRET])["number"] == number
     assert reason_for(body, header, OTHER) == "undecipherable"
@@ -151,7 +139,6 @@ def test_a_secret_is_its_own_bytes(text: str, key: bytes) -> None:
 def test_a_secret_of_another_length_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         check_secret(text)
-
     assert str(caught.value) == "settings: webhook secret: not 32 bytes"
     assert caught.value.__context__ is None
 
@@ -164,7 +151,6 @@ def test_bad_padding_and_bad_content_have_one_reason(text: bytes) -> None:
     encrypted, iv = encrypt_event(text, SECRET, IV)
     altered = bytearray(b64decode(BODY))
     altered[-17] ^= 0x55  # changes the padding in the last block
-
     assert reason_for(encrypted, iv) == reason_for(b64encode(altered)) == "undecipherable"
 
 

@@ -17,7 +17,6 @@ JPEG, PNG, GIF, WEBP = (FILES[name][0] for name in ("jpeg", "png", "gif", "webp"
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_has_its_format_from_its_bytes(name: str) -> None:
     data, expected = FILES[name]
-
     assert identify(data) is expected
     assert looks_complete(data, expected)
 
@@ -33,7 +32,6 @@ def test_every_format_has_a_sample() -> None:
 def test_a_cut_off_file_does_not_look_complete(name: str) -> None:
     data = FILES[name][0]
     cuts = {1, 2, 5, 11, len(data) // 2, *range(20, len(data) - 8, max(1, len(data) // 200))}
-
     for length in (len(data) - cut for cut in cuts):
         found = identify(data[:length])
         assert found is None or not looks_complete(data[:length], found)
@@ -52,7 +50,6 @@ def test_a_tiff_that_ends_before_its_directory_does_not_look_complete() -> None:
 @pytest.mark.parametrize("tail", [b"\0" * 100, b"\n", JPEG, HTML])
 def test_bytes_after_the_end_are_allowed(name: str, tail: bytes) -> None:
     data, expected = FILES[name]
-
     assert identify(data + tail) is expected
     assert looks_complete(data + tail, expected)
 
@@ -95,19 +92,9 @@ def test_a_jpeg_without_its_own_end_marker_is_still_a_jpeg(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"hello",
-        bytes(1000),
-        HTML,
-        SVG,
-        b"\n  " + SVG,
-        b'<?xml version="1.0"?>\n' + SVG,
-        b"#!/bin/sh\n",
-        b"GIF is a format",
-        b"BM is a text, and no bitmap at all",
-        b"PK\x03\x04" + bytes(60),
-        b"MZ" + bytes(100),
-        b"ID3" + bytes(100),
+        *(b"", b"hello", bytes(1000), HTML, SVG, b"\n  " + SVG, b'<?xml version="1.0"?>\n' + SVG, b"#!/bin/sh\n"),
+        *(b"GIF is a format", b"BM is a text, and no bitmap at all"),
+        *(b"PK\x03\x04" + bytes(60), b"MZ" + bytes(100), b"ID3" + bytes(100)),
         b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(60),
         b"\0\0\0\x18ftypM4A \0\0\0\0M4A " + bytes(80),
         matroska(b"other"),
@@ -160,7 +147,6 @@ def test_an_image_over_the_pixel_limit_is_not_served(sized: Callable[[int, int],
 @pytest.mark.parametrize("marker", range(0xC0, 0xD0))
 def test_every_kind_of_frame_tells_a_jpegs_size(marker: int) -> None:
     huge = _jpeg(60_000, 60_000).replace(b"\xff\xc0", bytes([0xFF, marker]), 1)
-
     assert (identify(huge) is None) is (marker not in (0xC4, 0xC8, 0xCC))  # DHT, JPG, DAC
 
 
@@ -174,6 +160,5 @@ def test_no_bytes_raise_an_error(name: str, changes: list[tuple[int, int]], cut:
     for at, value in changes:
         data[at % (min(64, len(data)) if at % 2 else len(data))] = value
     spoiled = bytes(data[: len(data) - cut % len(data)])
-
     if found := identify(spoiled):
         looks_complete(spoiled, found)

@@ -9,24 +9,13 @@ import pytest
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from tests.support.fakes import FakeQueue, FakeTickets
+from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import IncompleteTicket
 from ticket_archive.telemetry import metrics
 
-ENVIRONMENT = {
-    "TABLE_NAME": "tickets",
-    "BUCKET_NAME": "bucket",
-    "QUEUE_URL": "https://sqs.example.com/tickets",
-    "QUARANTINE_QUEUE_URL": "https://sqs.example.com/quarantine",
-    "IDEMPOTENCY_TABLE_NAME": "idempotency",
-    "VENDOR_URL": "https://api.preventor.com",
-    "VENDOR_CREDENTIAL_SECRET": "arn:credential",
-    "WEBHOOK_SECRET": "arn:webhook",
-    "REQUEUE_FOR_DAYS": "3",
-}
-
-
+ENVIRONMENT = {**REQUIRED, "REQUEUE_FOR_DAYS": "3"}
 MADE_ONCE = dependencies.schedule
 
 

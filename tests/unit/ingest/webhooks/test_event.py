@@ -54,7 +54,6 @@ def outcome(webhook: Webhook, *, allow_plaintext: bool = True) -> str:
 
 def test_an_encrypted_completion_is_opened() -> None:
     event = opened(encrypted(), allow_plaintext=False)
-
     assert event == TicketEvent(
         ticket=TICKET,
         kind=EventKind.COMPLETED,
@@ -78,14 +77,12 @@ def test_the_content_type_decides_nothing(content_type: str | None) -> None:
 @pytest.mark.parametrize("start", [b"", b" \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf "])
 def test_json_in_clear_may_have_white_space_or_a_byte_order_mark_before_it(start: bytes) -> None:
     body = start + json.dumps(COMPLETED).encode()
-
     assert outcome(plaintext(body)) == "completed"
 
 
 @pytest.mark.parametrize("allow", [True, False])
 def test_a_body_that_is_neither_json_nor_has_an_iv_misses_its_iv(allow: bool) -> None:
     webhook = encrypted().model_copy(update={"iv": None})
-
     assert outcome(webhook, allow_plaintext=allow) == "iv_missing"
     assert outcome(plaintext(b"hello"), allow_plaintext=allow) == "iv_missing"
 
@@ -121,7 +118,6 @@ def test_depth_is_refused_in_a_thread_too() -> None:
     thread = threading.Thread(target=lambda: reasons.append(outcome(plaintext(b"[" * 100_000))))
     thread.start()
     thread.join()
-
     assert reasons == ["too_deep"]
 
 
@@ -139,7 +135,6 @@ def test_the_name_of_an_event_may_stand_outside_its_envelope(envelope: str) -> N
 @pytest.mark.parametrize("envelope", ["data", "payload", "event"])
 def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     event = opened(encrypted({"id": "x", envelope: COMPLETED}))
-
     assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
 
 
@@ -149,7 +144,6 @@ def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
 )
 def test_an_event_without_a_valid_ticket_id_is_unreadable(event: dict[str, Any], ticket: object) -> None:
     without = {**event, "ticket": ticket}
-
     assert outcome(encrypted(without)) == "no_ticket"
     assert outcome(encrypted({"data": without})) == "no_ticket"
     assert outcome(encrypted({"data": {"data": COMPLETED}})) == "no_ticket", "two envelopes"
@@ -157,7 +151,6 @@ def test_an_event_without_a_valid_ticket_id_is_unreadable(event: dict[str, Any],
 
 def test_the_last_of_equal_keys_counts() -> None:
     text = b'{"ticket": "another", "event": "verification.completed", "ticket": "%s"}' % TICKET.encode()
-
     assert opened(plaintext(text)).ticket == TICKET
 
 
@@ -192,7 +185,6 @@ NEW, OLD, ONBOARDING = "ticket.verification.completed", "verification.completed"
 )
 def test_every_form_of_event_has_its_kind_and_name(event: dict[str, object], kind: str, name: str) -> None:
     found = opened(encrypted({"ticket": TICKET, **event}))
-
     assert (found.kind, found.name, found.ticket) == (kind, name, TICKET)
 
 
@@ -211,7 +203,6 @@ def test_any_json_object_with_a_ticket_has_a_kind(event: dict[str, Any]) -> None
     text = (
         json.dumps({**event, "ticket": TICKET}).replace("NaN", "0").replace("-Infinity", "0").replace("Infinity", "0")
     )
-
     assert outcome(encrypted(text.encode())) in set(EventKind)
 
 
@@ -238,7 +229,6 @@ def test_the_id_is_the_hash_of_the_canonical_event() -> None:
         '{"event":"verification.completed","list":[1,null,true],"n":1.5,'
         '"ticket":"762ebbda-0edb-4e48-86bc-11a280273601","who":"Zoë"}'
     )
-
     assert opened(encrypted(event)).event_id == hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -289,6 +279,5 @@ def test_no_error_holds_what_it_was_given(webhook: Webhook) -> None:
 
 def test_the_repr_of_a_webhook_shows_neither_body_nor_iv() -> None:
     shown = repr(Webhook(body=b"Jon Doe", iv="the iv", received_at=RECEIVED_AT))
-
     assert "Jon Doe" not in shown
     assert "the iv" not in shown

@@ -54,9 +54,7 @@ def test_a_request_is_kept_as_it_came() -> None:
 @given(content_type=st.none() | st.sampled_from(["", "*/*", "application/octet-stream", "text/html"]) | st.text())
 def test_every_content_type_is_accepted_none_included(content_type: str | None) -> None:
     event: dict[str, Any] = {"body": "x", "headers": {} if content_type is None else {"content-type": content_type}}
-
     webhook = parsed(event)
-
     assert (webhook.body, webhook.iv) == (b"x", None)
     assert read_message(webhook_message(webhook)) == webhook
 
@@ -100,7 +98,6 @@ def test_a_body_has_at_most_256_kib(binary: bool, character: str) -> None:
 @pytest.mark.parametrize("case", [str.lower, str.upper])
 def test_the_right_credentials_are_accepted(credentials: WebhookCredentials, case: Any) -> None:
     headers = {case(credentials.header): credentials.value.get_secret_value()}
-
     assert parsed(request(headers=headers), credentials).body
 
 
@@ -122,7 +119,6 @@ def test_no_live_credentials_accept_nobody() -> None:
 )
 def test_any_other_credentials_are_rejected(credentials: WebhookCredentials, spoil: Any) -> None:
     value = spoil(credentials.value.get_secret_value())
-
     assert status_of(request(headers={credentials.header: value}), credentials) == 401
 
 
@@ -142,7 +138,6 @@ def test_credentials_are_checked_before_anything_else(event: dict[str, Any]) -> 
 def test_credentials_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
     monkeypatch.setattr("hmac.compare_digest", lambda one, other: compared.append((one, other)))
-
     assert status_of(request(headers={"X-Hook-Key": "s3cret"}), HEADER) == 401, "the comparison alone decides"
     assert compared == [(b"s3cret", b"s3cret")]
 
@@ -171,7 +166,6 @@ def test_every_accepted_request_has_the_same_response() -> None:
 @pytest.mark.parametrize("status", [400, 401, 413, 503])
 def test_a_rejection_is_a_problem_of_rfc_9457(status: int) -> None:
     response = rejected(HTTPStatus(status))
-
     assert response["statusCode"] == status
     assert response["headers"]["Content-Type"] == "application/problem+json"
     assert response["headers"]["Cache-Control"] == "no-store"
