@@ -209,13 +209,10 @@ def test_crash_leaves_the_same_final_state(story: Story, kind: Kind, when: When,
     undisturbed = story(None)
     undisturbed.harness.check()
     wanted = undisturbed.left()
-
     for name, nth in boundaries(story):
         crash = Crash(kind, when, name, nth)
         late(crash)
-
         stack = story(crash)
-
         assert crash.happened, crash
         assert stack.left() == wanted, crash
         stack.harness.check()
@@ -231,10 +228,8 @@ def test_another_delivery_after_a_crash_changes_nothing(
         late(crash)
         stack = story(crash)
         before = stack.left()
-
         stack.store.attempts_are_over()
         stack.deliver_message(stack.message)
-
         assert stack.left() == before, crash
         stack.harness.check()
 

@@ -11,7 +11,6 @@ import struct
 import threading
 import time
 import traceback
-import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from cryptography import x509
 import ingest.vendor.connections
 from ingest.vendor.http import HttpClient, Response
 from local import certificate
+from tests.support.memory import peak_of_memory
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, VendorUnavailable
 
 MB = 1024 * 1024
@@ -35,6 +35,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 GZIP = OK + b"Content-Encoding: gzip\r\n\r\n"
 LONG = OK + b"Content-Length: 99\r\n\r\n"
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+ZIPPED = gzip.compress(b"hello", mtime=0)
 
 
 class Link:
@@ -238,7 +239,7 @@ def test_response_has_status_headers_body_and_media_type(serve: Serve, client: H
         CHUNKED + b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX-Trailer: 1\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         OK + b"Content-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
-        GZIP + gzip.compress(b"hello", mtime=0),
+        GZIP + ZIPPED,
         OK + b"Content-Encoding: X-GZIP\r\n\r\n" + gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0),
         OK + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(b"hello"),
         b"HTTP/1.0 200 OK\r\n\r\nhello",
@@ -282,16 +283,16 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize("name", SLOW)
-def test_call_ends_at_its_deadline(serve: Serve, client: HttpClient, name: str) -> None:
-    assert failure(client, serve(SLOW[name]).url, within=DEADLINE) == "vendor_unavailable: deadline"
+OVER_TLS = ("silence after the request", "dripping response", "dripping body")
 
 
-@pytest.mark.parametrize("name", ["silence after the request", "dripping response", "dripping body"])
-def test_call_over_tls_ends_at_its_deadline(
-    serve: Serve, client: HttpClient, certificates: Certificates, name: str
+@pytest.mark.parametrize(
+    ("name", "over_tls"), [*((name, False) for name in SLOW), *((name, True) for name in OVER_TLS)]
+)
+def test_call_ends_at_its_deadline(
+    serve: Serve, client: HttpClient, certificates: Certificates, name: str, over_tls: bool
 ) -> None:
-    url = serve(SLOW[name], tls=certificates.server).url
+    url = serve(SLOW[name], tls=certificates.server if over_tls else None).url
     assert failure(client, url, within=DEADLINE) == "vendor_unavailable: deadline"
 
 
@@ -373,36 +374,18 @@ def test_idle_timeout_ends_a_call_before_its_deadline_and_only_if_idle(serve: Se
 # Truncated and broken responses (threat 27)
 
 BROKEN = [
-    (b"", "reset"),
-    (b"HTTP/1.1 200", "reset"),
-    (b"HTTP/1.1 404 Not Found\r\n", "reset"),
-    (b"HTTP/1.1 404 Not Found\r\nContent-Le", "reset"),
+    *((b"HTTP/1.1 404 Not Found\r\nContent-Length"[:end], "reset") for end in (0, 12, 24, 34)),
     (OK, "reset"),
-    (LONG, "truncated"),
-    (LONG + b"hello", "truncated"),
+    *((LONG + body, "truncated") for body in (b"", b"hello")),
     (OK + b"Content-Length: 70000\r\n\r\n" + b"a" * 69_999, "truncated"),
-    (CHUNKED, "truncated"),
-    (CHUNKED + b"5\r\nhel", "truncated"),
-    (CHUNKED + b"5\r\nhello", "truncated"),
-    (CHUNKED + b"5\r\nhello\r\n", "truncated"),
-    (CHUNKED + b"5\r\nhello\r\n1", "truncated"),
-    (CHUNKED + b"zz\r\nhello\r\n0\r\n\r\n", "truncated"),
-    (CHUNKED + b"1" * 70_000, "truncated"),
-    (GZIP + gzip.compress(b"hello", mtime=0)[:-1], "truncated"),
-    (GZIP + gzip.compress(b"hello" * 99, mtime=0)[:20], "truncated"),
-    (OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n" + gzip.compress(b"hello", mtime=0)[:9], "truncated"),
-    (GZIP + gzip.compress(b"hello", mtime=0) + gzip.compress(b"!", mtime=0)[:9], "truncated"),
+    *((CHUNKED + b"5\r\nhello\r\n1"[:end], "truncated") for end in (0, 6, 8, 10, 11)),
+    *((CHUNKED + size, "truncated") for size in (b"zz\r\nhello\r\n0\r\n\r\n", b"1" * 70_000)),
+    *((GZIP + data, "truncated") for data in (ZIPPED[:-1], gzip.compress(b"hello" * 99)[:20], ZIPPED + ZIPPED[:9])),
+    (OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n" + ZIPPED[:9], "truncated"),
     (OK + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(b"hello")[:-1], "truncated"),
-    (GZIP + b"hello", "encoding"),
-    (GZIP + gzip.compress(b"hello", mtime=0)[:-8] + b"\0" * 8, "encoding"),
-    (GZIP + gzip.compress(b"hello", mtime=0) + b"more", "encoding"),
-    (OK + b"Content-Length: 5, 6\r\n\r\nhello", "protocol"),
-    (OK + b"Content-Length: five\r\n\r\nhello", "protocol"),
-    (OK + b"Content-Length: -1\r\n\r\nhello", "protocol"),
-    (OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhello", "protocol"),
-    (b"<html>canary</html>\r\n\r\n", "protocol"),
-    (b"SSH-2.0-canary\r\n", "protocol"),
-    (b"HTTP/1.1 canary\r\n\r\n", "protocol"),
+    *((GZIP + data, "encoding") for data in (b"hello", ZIPPED[:-8] + b"\0" * 8, ZIPPED + b"more")),
+    *((OK + b"Content-Length: %b\r\n\r\nhello" % n, "protocol") for n in (b"5, 6", b"five", b"-1", b"9" * 5000)),
+    *((b"%b\r\n\r\n" % head, "protocol") for head in (b"<html>canary</html>", b"SSH-2.0-canary", b"HTTP/1.1 canary")),
     (OK + b"X: 1\r\n" * 200 + b"\r\n", "protocol"),
     (OK + b"X: " + b"a" * 70_000 + b"\r\n\r\n", "protocol"),
     (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "protocol"),
@@ -493,13 +476,9 @@ def test_response_over_the_limit_is_refused_in_less_than_twice_its_memory(
     limit = 4 * MB
     url = serve(ENDLESS[name]).url
     expected = "redirect" if name == "redirect" else "too_large"
-    tracemalloc.start()
-    try:
+    with peak_of_memory() as peak:
         assert failure(client, url, max_bytes=limit) == f"invalid_vendor_response: {expected}"
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 2 * limit
+    assert peak.bytes < 2 * limit
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d\r\n", b"", b"Content-Encoding: gzip\r\n"])
@@ -510,14 +489,10 @@ def test_body_of_the_limit_is_read_in_less_than_twice_its_memory(
     body = bytes(limit)
     sent = gzip.compress(body) if b"gzip" in framing else body
     url = serve(then(OK + (framing % limit if b"%d" in framing else framing) + b"\r\n" + sent)).url
-    tracemalloc.start()
-    try:
+    with peak_of_memory() as peak:
         response = send(client, url, max_bytes=limit)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
     assert response.body == body
-    assert peak < 2 * limit
+    assert peak.bytes < 2 * limit
     assert failure(client, url, max_bytes=limit - 1) == "invalid_vendor_response: too_large"
 
 

@@ -89,9 +89,7 @@ def test_the_sqs_handler_treats_bad_padding_and_bad_content_alike(key: bytes, mo
     with ContextThreadPool(1, "call") as calls:
         oracle = SqsOracle(key, calls)
         monkeypatch.setattr(dependencies, "sqs", lambda: oracle.sqs)
-
         assert attack(sealed(key, iv), iv, oracle.ask) == b""
-
         answer, quarantined = oracle.seen.popitem()
         assert oracle.seen == {}
         assert json.loads(str(answer)) == {"batchItemFailures": []}

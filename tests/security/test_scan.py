@@ -70,7 +70,6 @@ def test_checkov_finds_missing_protection_and_wildcards(bad_template: Any) -> No
         statements.append({"Effect": "Allow", "Action": "*", "Resource": "*"})
 
     found = scan.checkov(bad_template(spoil))
-
     for expected in ("CKV_AWS_53 Bucket", "CKV_AWS_27 TicketQueue", "CKV_AWS_28 Tickets", "CKV_AWS_7 Key"):
         assert [finding for finding in found if finding.startswith(f"{expected}: Ensure")], expected
     assert [finding for finding in found if " IngestRole: " in finding]
@@ -88,7 +87,6 @@ def test_policies_finds_actions_and_condition_keys_that_aws_does_not_know(bad_te
         '{"Statement": [{"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObjects"], "Resource": "*"}]}'
     )
     found = scan.policies(bad_template(spoil), [example])
-
     assert "example.json Read: s3:GetObjects does not exist" in found
     assert [each for each in found if "sqs:SendMessages does not exist" in each]
     assert [each for each in found if "sqs:QueueColour is supported by none of" in each]
@@ -108,7 +106,6 @@ def test_cfn_lint_finds_invalid_values_and_unknown_properties(bad_template: Any)
         properties(template, "TicketQueue")["VisibilityTimeOut"] = 1
 
     found = "\n".join(scan.cfn_lint(bad_template(spoil)))
-
     assert "1000 is greater than the maximum of 900" in found, "seconds that Lambda does not give"
     assert "VisibilityTimeOut" in found
 

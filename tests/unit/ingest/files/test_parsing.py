@@ -2,7 +2,6 @@
 
 import json
 import random
-import tracemalloc
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from ingest.files.formats import JPEG as JPEG_FORMAT
 from ingest.files.labels import Label, Side, label_of
 from ingest.files.parsing import MAX_FILES, InlineFile, LinkedFile, inline_file, parse_files
+from tests.support.memory import peak_of_memory
 from tests.support.sample_files import FILES, HTML, SVG, drawn
 from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import MAX_PARTS
@@ -372,12 +372,9 @@ def test_small_parts_need_little_memory() -> None:
 
 
 def _peak(body: bytes) -> int:
-    tracemalloc.start()
-    try:
+    with peak_of_memory() as peak:
         outcome(body)
-        return tracemalloc.get_traced_memory()[1] + len(body)
-    finally:
-        tracemalloc.stop()
+    return peak.bytes + len(body)
 
 
 def test_no_repr_and_no_error_shows_content() -> None:
