@@ -1,4 +1,4 @@
-"""The table: the rules of tests/support/ticket_table_cases.py, the form of its queries, errors and cursors."""
+"""The table: the rules of tests/support/table_rules.py, the form of its queries, errors and cursors."""
 
 import base64
 import re
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import FakeTickets
-from tests.support.ticket_table_cases import CASES, Case
+from tests.support.table_rules import TableRules
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.models import TicketState
 from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
@@ -60,10 +60,10 @@ def table(dynamodb: DynamoDB) -> TicketTable:
     return TicketTable(dynamodb, "Tickets")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test_the_table_keeps_the_rule(case: Case) -> None:
-    table = FakeTickets()
-    case(table, table.erase)
+class TestRules(TableRules):
+    @pytest.fixture
+    def table(self) -> TicketTable:
+        return FakeTickets()
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ProvisionedThroughputExceededException"])
