@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
 from tests.support.stack import stack
-from ticket_archive.telemetry import logger
+from ticket_archive.telemetry import logger, metrics
 
 __all__ = ["stack"]  # one per session, started by the first test that uses it
 
@@ -63,7 +63,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_log_keys() -> None:
-    """Remove log keys that an earlier test appended."""
+def _nothing_of_earlier_tests() -> None:
+    """Remove metrics that an earlier test counted, and log keys that it appended."""
+    metrics.clear_metrics()
     logger.thread_safe_clear_keys()
     logger.remove_keys(["cold_start", "function_name", "function_memory_size", "function_arn", "function_request_id"])

@@ -20,7 +20,7 @@ from ingest.vendor.metrics import VendorCalls
 from tests.support.archive_harness import SECRET, ArchiveHarness
 from tests.support.fakes import FakeContext, sqs_record
 from ticket_archive.metrics import MetricBuffer
-from ticket_archive.telemetry import logger, metrics
+from ticket_archive.telemetry import logger
 from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive.webhook_encryption import encrypt_event
 
@@ -95,7 +95,6 @@ def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Install
         monkeypatch.setattr(dependencies, "sqs", lambda: installation.sqs)
         made = dependencies.WebhookDependencies(cast("Any", installation.harness.queue), lambda: None)
         monkeypatch.setattr(dependencies, "webhook", lambda: made)
-        metrics.clear_metrics()
         logger.clear_state()
         level = logger.log_level
         logger.setLevel("DEBUG")
@@ -103,4 +102,3 @@ def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Install
             yield installation
         finally:
             logger.setLevel(level)
-            metrics.clear_metrics()

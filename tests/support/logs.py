@@ -1,4 +1,4 @@
-"""What the functions would write to their log."""
+"""What the functions would write to their log, metrics among it."""
 
 import io
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ticket_archive.telemetry import logger
+from ticket_archive.telemetry import logger, metrics
 
 
 class Lines(io.StringIO):
@@ -32,3 +32,8 @@ def log_lines() -> Iterator[Lines]:
         yield lines
     finally:
         handler.setStream(before or io.StringIO())
+
+
+def counted() -> dict[str, float]:
+    """Return the metrics that are not flushed yet, each with its sum."""
+    return {name: sum(found["Value"]) for name, found in metrics.metric_set.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.installation import Installation, installed
-from tests.support.logs import Lines, log_lines
+from tests.support.logs import Lines, counted
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import logger, metrics
 
@@ -17,16 +17,6 @@ TICKETS = [f"T-{number}" for number in range(4)]
 def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     with installed(monkeypatch, len(TICKETS)) as installation:
         yield installation
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    with log_lines() as lines:
-        yield lines
-
-
-def counted() -> dict[str, float]:
-    return {name: sum(entry["Value"]) for name, entry in metrics.metric_set.items()}
 
 
 def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(

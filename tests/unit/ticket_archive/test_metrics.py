@@ -1,19 +1,11 @@
 """The catalogue of metrics, and counting by many threads."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ticket_archive.metrics import Metric, MetricBuffer, count
 from ticket_archive.telemetry import metrics
-
-
-@pytest.fixture(autouse=True)
-def _no_metrics_left() -> Iterator[None]:
-    metrics.clear_metrics()
-    yield
-    metrics.clear_metrics()
 
 
 def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:

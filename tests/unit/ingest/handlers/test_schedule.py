@@ -1,6 +1,5 @@
 """The schedule handler: queue what is due, and count it."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,23 +8,13 @@ import pytest
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from tests.support.fakes import FakeQueue, FakeTickets
+from tests.support.logs import counted
 from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import IncompleteTicket
-from ticket_archive.telemetry import metrics
 
 ENVIRONMENT = {**REQUIRED, "REQUEUE_FOR_DAYS": "3"}
-MADE_ONCE = dependencies.schedule
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    MADE_ONCE.cache_clear()
-    metrics.clear_metrics()
-    yield
-    MADE_ONCE.cache_clear()
-    metrics.clear_metrics()
 
 
 def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +31,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     # THEN
     assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
     assert len(queue.bodies) == 4
-    assert {name: sum(found["Value"]) for name, found in metrics.metric_set.items()} == {
+    assert counted() == {
         "TicketsRequeued": 2,
         "RequeueExhausted": 1,
         "TicketsIncompleteForAnHour": 2,
@@ -74,4 +63,4 @@ def test_a_missing_variable_is_named_and_counted(name: str, monkeypatch: pytest.
         monkeypatch.setenv(other, value)
     with pytest.raises(SettingsError, match=name):
         schedule_handler.handle()
-    assert {metric: sum(found["Value"]) for metric, found in metrics.metric_set.items()} == {"ConfigurationErrors": 1}
+    assert counted() == {"ConfigurationErrors": 1}

@@ -17,7 +17,7 @@ from ingest.handlers.sqs import SHORT_RETRY_DELAY
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, webhook
 from tests.support.fakes import FakeContext, FakeQueue, sqs_record
-from tests.support.logs import Lines, log_lines
+from tests.support.logs import Lines, counted
 from ticket_archive.errors import (
     ArchiveError,
     DeadlineExceeded,
@@ -64,19 +64,7 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsHarness]:
         harness = SqsHarness(calls)
         monkeypatch.setattr(dependencies, "sqs", lambda: harness.resources)
         monkeypatch.setattr("ingest.handlers.sqs._random.random", lambda: 0.5)
-        metrics.clear_metrics()
         yield harness
-        metrics.clear_metrics()
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    with log_lines() as lines:
-        yield lines
-
-
-def counted() -> dict[str, float]:
-    return {name: sum(entry["Value"]) for name, entry in metrics.metric_set.items()}
 
 
 class TestABatch:

@@ -16,8 +16,9 @@ from ingest.handlers import webhook as webhook_handler
 from ingest.webhooks.request import BODY_MAX, RETRY_AFTER, accepted
 from local.openapi import PATH
 from tests.support.fakes import FakeQueue
-from tests.support.logs import Lines, log_lines
+from tests.support.logs import Lines, counted, log_lines
 from tests.support.template import SOURCE
+from tests.unit.ingest.test_secrets import SecretsManager
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.telemetry import logger, metrics
 from ticket_archive.webhook_credentials import WebhookCredentials
@@ -27,7 +28,6 @@ DOCUMENT: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
 OPERATION: dict[str, Any] = DOCUMENT["paths"]["/webhooks/tickets"]["post"]
 CREDENTIALS = WebhookCredentials.read('{"header": "x-hook-key", "value": "canary-credential"}')
 BODY, IV = "canary-body", "canary-iv"
-MADE_ONCE = dependencies.webhook
 
 
 def unreachable() -> Sequence[WebhookCredentials] | None:
@@ -42,15 +42,6 @@ def log() -> Iterator[Lines]:
     with log_lines() as lines:
         yield lines
     logger.setLevel(level)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left() -> Iterator[None]:
-    metrics.clear_metrics()
-    MADE_ONCE.cache_clear()
-    yield
-    metrics.clear_metrics()
-    MADE_ONCE.cache_clear()
 
 
 Handler = Callable[..., FakeQueue]
@@ -94,10 +85,6 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
 
 def validate(value: object, schema: dict[str, Any]) -> None:
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
-
-
-def counted() -> dict[str, float]:
-    return {name: sum(found["Value"]) for name, found in metrics.metric_set.items()}
 
 
 def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: Lines) -> None:
@@ -226,24 +213,6 @@ def test_the_longest_wait_for_the_queue_is_shorter_than_api_gateways() -> None:
     assert attempts * (config.connect_timeout + config.read_timeout) < 29 - 5, "pauses come on top"
 
 
-class SecretsManager:
-    """The credentials' secret: a value, nothing or an error, by stage."""
-
-    def __init__(self, current: object, previous: object = None) -> None:
-        self.values = {None: current, "AWSPREVIOUS": previous}
-        self.reads: list[str | None] = []
-
-    def get_secret_value(self, *, SecretId: str, VersionStage: str | None = None) -> dict[str, Any]:  # noqa: N803
-        assert SecretId == "arn:credentials"
-        self.reads.append(VersionStage)
-        value = self.values[VersionStage]
-        if value is None:
-            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetSecretValue")
-        if isinstance(value, Exception):
-            raise value
-        return {"SecretString": json.dumps(value)}
-
-
 Post = Callable[[SecretsManager], Callable[..., int]]
 
 
@@ -252,7 +221,7 @@ def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
     """Post to a handler whose credentials come from a secret; returns the status."""
 
     def made(secret: SecretsManager) -> Callable[..., int]:
-        monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "arn:credentials")
+        monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "webhook")
         monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
         monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
         monkeypatch.setattr(dependencies, "Queue", lambda *_: FakeQueue())
@@ -266,31 +235,32 @@ def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
     return made
 
 
-NEW, OLD = {"header": "X-Hook-Key", "value": "new"}, {"username": "preventor", "password": "old"}
+NEW, OLD = '{"header": "X-Hook-Key", "value": "new"}', '{"username": "preventor", "password": "old"}'
+BOTH_READ = {("webhook", "AWSCURRENT"): 1, ("webhook", "AWSPREVIOUS"): 1}
 OLD_HEADER = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").decode()}
 
 
 def test_credentials_are_read_from_their_secret_and_cached(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW))
     assert [post(**{"X-Hook-Key": "new"}) for _ in range(3)] == [202] * 3
-    assert secret.reads == [None]
+    assert secret.reads == {("webhook", "AWSCURRENT"): 1}
 
 
 def test_the_previous_credentials_are_accepted_during_a_rotation(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW, OLD))
     assert [post(**OLD_HEADER), post(**{"X-Hook-Key": "new"}), post(**OLD_HEADER)] == [202] * 3
     assert post(**{"X-Hook-Key": "old"}) == post() == 401
-    assert secret.reads == [None, "AWSPREVIOUS"]
+    assert secret.reads == BOTH_READ
 
 
 def test_wrong_credentials_cannot_make_the_handler_read_the_secret_again(post_with: Post) -> None:
     post = post_with(secret := SecretsManager(NEW))
     assert [post(**OLD_HEADER) for _ in range(3)] == [401] * 3
-    assert secret.reads == [None, "AWSPREVIOUS"]
+    assert secret.reads == BOTH_READ
 
 
 def test_a_previous_value_that_was_no_credentials_is_ignored(post_with: Post) -> None:
-    assert post_with(SecretsManager(NEW, {"header": "x", "value": ""}))(x="") == 401
+    assert post_with(SecretsManager(NEW, '{"header": "x", "value": ""}'))(x="") == 401
 
 
 def test_the_current_credentials_do_not_wait_for_the_previous_ones(post_with: Post) -> None:
@@ -300,7 +270,7 @@ def test_the_current_credentials_do_not_wait_for_the_previous_ones(post_with: Po
 
 
 def test_malformed_credentials_let_nobody_in_and_are_counted(post_with: Post) -> None:
-    assert post_with(SecretsManager({"header": "x"}, OLD))(**OLD_HEADER) == 503
+    assert post_with(SecretsManager('{"header": "x"}', OLD))(**OLD_HEADER) == 503
     assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.messaging.idempotency import EventIdempotency
 from tests.support.fakes import FakeContext, FakeIdempotencyTable
-from tests.support.logs import log_lines
+from tests.support.logs import Lines
 from ticket_archive.errors import ArchiveError, TicketErased, TicketIncomplete, WriteConflict
 
 
@@ -126,10 +126,9 @@ class TestAStoreOutOfReach:
         assert raised.value is work.error
         assert work.times == 1
 
-    def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
+    def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency, lines: Lines) -> None:
         store.offline = True
-        with log_lines() as lines:
-            once.run("the-event-id", MessageProcessor())
+        once.run("the-event-id", MessageProcessor())
         assert lines.saying("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
 

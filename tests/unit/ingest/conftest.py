@@ -1,0 +1,23 @@
+"""Fixtures of the ingest function's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ingest import dependencies
+from tests.support.logs import Lines, log_lines
+
+MADE_ONCE = (dependencies.webhook, dependencies.sqs, dependencies.schedule)
+
+
+@pytest.fixture(autouse=True)
+def _no_dependencies_of_earlier_tests() -> None:
+    for make in MADE_ONCE:
+        make.cache_clear()
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What is logged."""
+    with log_lines() as lines:
+        yield lines
