@@ -3,6 +3,7 @@
 import gzip
 import json
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -31,16 +32,12 @@ def test_only_this_route_reads_details(call: Call, world: World) -> None:
         assert world.tickets.details_read == reads, path
 
 
-def test_compressed_details_are_the_same_bytes(call: Call, world: World) -> None:
-    placement = place(TICKET, read_details(RAW))
-    assert "details_packed" in placement.attributes
-    world.tickets.add(item(details=None, **placement.attributes))
-    assert call(DETAILS, {"ticket": TICKET}).text.encode() == RAW
-
-
-def test_details_from_the_bucket_are_the_same_bytes(call: Call, world: World) -> None:
+@pytest.mark.parametrize(
+    "place", [{"details_packed": gzip.compress(RAW)}, {"details_key": KEY}], ids=["item", "bucket"]
+)
+def test_compressed_details_are_the_same_bytes(call: Call, world: World, place: dict[str, Any]) -> None:
     world.bucket[KEY] = gzip.compress(RAW)
-    world.tickets.add(item(details=None, details_key=KEY, details_bytes=len(RAW)))
+    world.tickets.add(item(details=None, details_bytes=len(RAW), **place))
     assert call(DETAILS, {"ticket": TICKET}).text.encode() == RAW
 
 

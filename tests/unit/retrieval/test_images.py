@@ -24,12 +24,8 @@ def parameters(url: str) -> dict[str, str]:
 def test_every_image_has_a_url_and_its_expiry_by_default(call: Call) -> None:
     answer = call(IMAGES, ONE)
     assert (answer.status, answer.json["ticket"], answer.json["version"]) == (200, TICKET, "a" * 64)
-    assert [(image["type"], image["index"]) for image in answer.json["images"]] == [
-        ("SELF_PORTRAITS", 0),
-        ("SELF_PORTRAITS", 1),
-        ("DOCUMENT", 0),
-        ("DOCUMENT_PORTRAIT", 0),
-    ]
+    found = [(image["type"], image["index"]) for image in answer.json["images"]]
+    assert found == list(zip(EVERY_TYPE, (0, 1, 0, 0), strict=True))
     for signed in answer.json["images"]:
         assert signed["sha256"] in signed["url"]
         assert signed["expires_at"] == "2026-01-15T10:05:00Z"
@@ -59,26 +55,8 @@ def test_type_selects_the_images(call: Call, asked: str, types: list[str]) -> No
             ("type", text)
             for text in ("", "PASSPORT", "document", "DOCUMENT, DOCUMENT", "DOCUMENT,", ",", "DOCUMENT\n")
         ),
-        *(
-            ("expires_in", text)
-            for text in (
-                "",
-                "0",
-                "59",
-                "901",
-                "86400",
-                "-60",
-                "60.5",
-                "1e2",
-                "x",
-                "9" * 99,
-                "+60",
-                " 60",
-                "60.0",
-                "6_0",
-                "٦٠",
-            )
-        ),
+        *(("expires_in", text) for text in ("", "0", "59", "901", "86400", "-60", "60.5", "1e2", "x", "9" * 99, "+60")),
+        *(("expires_in", text) for text in (" 60", "60.0", "6_0", "٦٠")),
         *(("disposition", text) for text in ("", "INLINE", "inline; filename=x")),
     ],
 )
@@ -93,12 +71,9 @@ def test_an_invalid_parameter_is_400_that_names_it_and_reads_nothing(
     assert world.tickets.reads == 0
 
 
-def test_a_repeated_parameter_is_400(call: Call) -> None:
+def test_repeated_and_several_invalid_parameters_are_all_named(call: Call) -> None:
     answer = call(IMAGES, ONE, {"type": ["DOCUMENT", "ALL"]})
     assert (answer.status, answer.json["detail"]) == (400, "type: Input should be a valid string")
-
-
-def test_several_invalid_parameters_are_all_named(call: Call) -> None:
     detail = call(IMAGES, ONE, {"type": "x", "expires_in": "1"}).json["detail"]
     assert [rule.partition(":")[0] for rule in detail.split("; ")] == ["type", "expires_in"]
 

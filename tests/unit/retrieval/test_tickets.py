@@ -103,13 +103,9 @@ def test_retry_after_is_from_5_to_30_seconds(call: Call, world: World, present: 
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_an_unknown_ticket_is_404(call: Call, route: str) -> None:
+def test_an_unknown_ticket_is_404_and_an_erased_one_410(call: Call, world: World, route: str) -> None:
     answer = call(route, {**path_of(route), "ticket": "unknown"})
     assert (answer.status, answer.json["code"]) == (404, "unknown_ticket")
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_an_erased_ticket_is_410(call: Call, world: World, route: str) -> None:
     world.tickets.add(item(state="erased"))
     answer = call(route, path_of(route))
     assert (answer.status, answer.json["code"]) == (410, "ticket_erased")
