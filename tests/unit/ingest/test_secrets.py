@@ -72,13 +72,11 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
 
 def test_both_keys_are_live_during_a_rotation_the_current_one_first() -> None:
     client = SecretsManager(previous=json.dumps({"secret": OLD}))
-
     assert list(webhook(client).live()) == [NEW.encode(), OLD.encode()]
 
 
 def test_the_previous_key_is_not_read_while_the_current_one_is_right() -> None:
     client = SecretsManager(previous=UNREADABLE[0])
-
     assert next(webhook(client).live()) == NEW.encode()
 
 
@@ -110,11 +108,9 @@ def test_a_malformed_current_secret_is_named(current: Any) -> None:
 def test_each_stage_is_read_once_in_five_minutes(previous: Any, later: Callable[[int], None]) -> None:
     client = SecretsManager(previous=previous)
     cached = webhook(client)
-
     for _ in range(5):
         list(cached.live())
     assert client.reads == {("webhook", "AWSCURRENT"): 1, ("webhook", "AWSPREVIOUS"): 1}
-
     later(301)
     client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
     assert list(cached.live()) == [b"R" * 32, NEW.encode()]
@@ -130,7 +126,6 @@ def test_the_replaced_value_is_the_previous_one_at_once(previous: Any, later: Ca
     list(secret.live())
     client.values["webhook", "AWSCURRENT"], client.values["webhook", "AWSPREVIOUS"] = "R" * 32, NEW
     later(101)
-
     assert list(secret.live()) == [b"R" * 32, NEW.encode()]
 
 
@@ -140,9 +135,7 @@ def test_a_credential_is_cached_until_a_fresh_one_is_asked_for() -> None:
     for _ in range(3):
         cached.current()
     assert client.reads["vendor", "AWSCURRENT"] == 1
-
     client.values["vendor", "AWSCURRENT"] = '{"api_key": "k", "secret": "rotated"}'
-
     assert cached.current().secret.get_secret_value() == "s"
     assert cached.current(fresh=True).secret.get_secret_value() == "rotated"
     assert cached.current().secret.get_secret_value() == "rotated"

@@ -187,7 +187,6 @@ def test_type_without_a_usable_answer_is_unrecognized_and_the_rest_archived(
         State(flow=Flow.DOCUMENT_AND_SELFIE, unusable=((kind, unusable),), shape=Shape.DATA_URIS)
     )
     known = service.ticket(ticket)
-
     expected = {each: () if each is kind else known.pictures(each) for each in VendorType}
     check_archived(harness, item, expected, complete=False)
     assert item.types[ImageType(kind)] is TypeState.UNRECOGNIZED

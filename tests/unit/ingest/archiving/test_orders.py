@@ -110,7 +110,6 @@ def test_attempts_of_one_event_archive_one_version(order: tuple[int, ...]) -> No
         attempts = [begin(steps, archive, 0).until("table.archive") for _ in order]
         for number in order:
             attempts[number].finish()
-
     assert archive.outcomes() == ["ACCEPTED"]
     archive.check()
 
@@ -124,9 +123,7 @@ def test_killed_attempts_are_completed_by_the_next_delivery(order: tuple[int, ..
             attempt = begin(steps, archive, number).until("table.archive")
             attempt.step()
             attempt.until(MANIFEST).kill()
-
     archive.run(event("e9"))
-
     assert archive.outcomes() == [STATES[number] for number in order]
     archive.check()
 

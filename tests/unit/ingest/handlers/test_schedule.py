@@ -53,7 +53,6 @@ def test_a_ticket_near_the_end_of_its_retention_is_not_queued(
     """Fetching an expired ticket would begin its retention again."""
     for variable, value in {**ENVIRONMENT, "REQUEUE_FOR_DAYS": "7", "RETENTION_DAYS": retention}.items():
         monkeypatch.setenv(variable, value)
-
     assert dependencies.schedule().max_age == timedelta(hours=hours)
 
 
