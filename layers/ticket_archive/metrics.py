@@ -13,7 +13,7 @@ from ticket_archive.telemetry import metrics
 
 
 class Metric(StrEnum):
-    """Counts, and durations in milliseconds."""
+    """Counts, and durations in milliseconds, whose names end in `Time` or `Latency`."""
 
     # Webhook handler
     WEBHOOKS_ACCEPTED = "WebhooksAccepted"
@@ -72,16 +72,7 @@ class Metric(StrEnum):
     @property
     def unit(self) -> MetricUnit:
         """Return the CloudWatch unit."""
-        return MetricUnit.Milliseconds if self in _DURATIONS else MetricUnit.Count
-
-
-_DURATIONS = {
-    Metric.ARCHIVE_LATENCY,
-    Metric.VENDOR_TOKEN_TIME,
-    Metric.VENDOR_DETAILS_TIME,
-    Metric.VENDOR_IMAGES_TIME,
-    Metric.VENDOR_LINK_TIME,
-}
+        return MetricUnit.Milliseconds if self.endswith(("Time", "Latency")) else MetricUnit.Count
 
 
 def count(metric: Metric, value: float = 1) -> None:

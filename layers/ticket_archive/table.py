@@ -11,8 +11,9 @@ fetched completely yet ("refetch"). Its sort key `retry_at` is when that is due.
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -136,7 +137,7 @@ class TicketTable:
 
     def begin(self, ticket: str, now: str) -> TicketItem | None:
         """Record an attempt on a known ticket and return the item; None if there is none. Raises TicketErased."""
-        try:
+        with suppress(WriteConflict), _failed_condition_as_error():
             answer = self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket),
@@ -147,13 +148,8 @@ class TicketTable:
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            if not _refused(error):
-                raise
-            if error.response.get("Item"):
-                raise TicketErased from None
-            return None
-        return read_item(answer["Attributes"])
+            return read_item(answer["Attributes"])
+        return None
 
     def put_event(self, ticket: str, event_id: str, received_at: str, name: str, expires_at: int | None) -> None:
         """Record an accepted event. The same event again is the same record."""
@@ -317,7 +313,7 @@ class TicketTable:
             expression += " REMOVE " + ", ".join(f"#{name}" for name in sorted(removed))
         every = {f":{name}": value for name, value in {**present, **defaults}.items()}
         every |= {name: value for name, value in values.items() if name in condition}
-        try:
+        with _failed_condition_as_error():
             self._client.update_item(
                 TableName=self._name,
                 Key=_key(ticket),
@@ -327,13 +323,6 @@ class TicketTable:
                 ExpressionAttributeValues=_values(every),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            if not _refused(error):
-                raise
-            old: Any = error.response.get("Item", {})
-            if old.get("state", {}).get("S") == TicketState.ERASED:
-                raise TicketErased from None
-            raise WriteConflict("ticket") from None
 
 
 def read_item(attributes: Mapping[str, Any]) -> TicketItem:
@@ -362,8 +351,18 @@ def _key(ticket: str) -> dict[str, dict[str, str]]:
     return {"ticket": {"S": ticket}, "record": {"S": TICKET_RECORD}}
 
 
-def _refused(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
+@contextmanager
+def _failed_condition_as_error() -> Iterator[None]:
+    """Raise TicketErased or WriteConflict for a condition that fails; the call must return the old item then."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            raise
+        old: Any = error.response.get("Item", {})
+        if old.get("state", {}).get("S") == TicketState.ERASED:
+            raise TicketErased from None
+        raise WriteConflict("ticket") from None
 
 
 def _write_cursor(last: Mapping[str, Any]) -> str:

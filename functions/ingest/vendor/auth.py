@@ -95,7 +95,7 @@ class TokenSource:
     def __init__(self, fetch: Callable[[float], Token], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._token: Token | None = None
         self._replace_at = 0.0
         self._failure: tuple[float, RetryableError] | None = None
@@ -123,8 +123,10 @@ class TokenSource:
                 fetched = self._fetch(deadline)
             except RetryableError as error:
                 self._failure = (self._clock(), error)
-                if isinstance(error, VendorAuthError):
-                    self._refused()
+                if isinstance(error, VendorAuthError) and self._refusals:
+                    self.back_off()
+                elif isinstance(error, VendorAuthError):  # the first may be an accident, and costs no back-off
+                    self._refusals = 1
                 raise
             self._replace_at = self._clock() + fetched.lifetime - min(_MARGIN, fetched.lifetime / 5)
             self._token = fetched
@@ -140,26 +142,16 @@ class TokenSource:
                 self._token = None
 
     def back_off(self) -> None:
-        """Fetch no token for a while: a new one was refused too."""
+        """Fetch no token for a while: a new one was refused too. Many threads meet one refusal, which counts once."""
         with self._lock:
-            self._begin_backoff()
+            if self._clock() >= self._backoff_until:
+                seconds = min(_MIN_BACKOFF * 2 ** max(0, self._refusals - 1), _MAX_BACKOFF)
+                self._backoff_until = self._clock() + seconds
+                self._refusals += 1
 
     def reset_backoff(self) -> None:
         """Forget earlier refusals: the vendor accepted the current token."""
         self._refusals = 0
-
-    def _begin_backoff(self) -> None:
-        if self._clock() < self._backoff_until:  # many threads meet one refusal, which counts once
-            return
-        self._backoff_until = self._clock() + min(_MIN_BACKOFF * 2 ** max(0, self._refusals - 1), _MAX_BACKOFF)
-        self._refusals += 1
-
-    def _refused(self) -> None:
-        """Count a refusal of the credential. The first may be an accident, and costs no back-off."""
-        if self._refusals:
-            self._begin_backoff()
-        else:
-            self._refusals = 1
 
     def _failure_since(self, asked_at: float) -> RetryableError | None:
         """Return a failure that came while the caller waited, or a refusal that is backed off from."""
