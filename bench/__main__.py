@@ -1,4 +1,4 @@
-"""`python -m bench [part …]`: measure, print a table, write results.json and growth.svg beside this file.
+"""`python -m bench [part …]`: measure and print tables; a run of all parts writes results.json and growth.svg.
 
 Everything that is measured runs in .venv-bench, on the Python version that Lambda has where this machine has it.
 """
@@ -36,7 +36,7 @@ PARTS: Mapping[str, Callable[[], list[Figure]]] = {
 
 
 def run(parts: list[str]) -> int:
-    """Measure these parts, and replace them in results.json. Return 1 if one of them failed."""
+    """Measure these parts. Return 1 if one of them failed."""
     console, began = Console(), time.monotonic()
     environment = _environment()
     console.print("  ".join(f"{name}: {value}" for name, value in environment.items()), style="dim")
@@ -52,18 +52,18 @@ def run(parts: list[str]) -> int:
             **environment,
             "load": [round(load, 1), round(os.getloadavg()[0], 1)],
             "seconds": round(time.monotonic() - started),
-            "figures": [figure.as_dict() for figure in figures],
+            "figures": figures,
         }
         console.print(_table(part, figures))
         for figure in figures:
             if figure.why and not figure.reached:
                 console.print(f"{figure.name}: {figure.why}", style="dim")
         console.print(f"{measured[part]['seconds']} s, load {measured[part]['load']}", style="dim")
-        if part == "growth":
-            PLOT.write_text(growth.plot(figures))
-    earlier = {} if set(parts) == set(PARTS) else json.loads(RESULTS.read_text())["parts"]
-    RESULTS.write_text(json.dumps({"parts": {**earlier, **measured}}, indent=1) + "\n")
-    console.print(f"{time.monotonic() - began:.0f} s; all numbers are in {RESULTS}")
+    console.print(f"{time.monotonic() - began:.0f} s")
+    if measured.keys() == PARTS.keys():  # all numbers are of one run
+        RESULTS.write_text(json.dumps({"parts": measured}, indent=1, default=Figure.as_dict) + "\n")
+        PLOT.write_text(growth.plot(measured["growth"]["figures"]))
+        console.print(f"all numbers are in {RESULTS}")
     if failed := [part for part in parts if part not in measured]:
         console.print(f"failed: {', '.join(failed)}", style="red")
     return 1 if failed else 0
