@@ -1,6 +1,8 @@
 """The example policies of operators allow what the commands read. tests/e2e/test_operator_roles.py tries them."""
 
 import json
+import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -35,3 +37,19 @@ def test_no_operator_changes_the_record_of_actions(file: Any) -> None:
         assert not [action for action in statement["Action"] if "*" in action]
         if "operations/" in json.dumps(statement["Resource"]):
             assert set(statement["Action"]) <= {"s3:PutObject", "s3:GetObject"}
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)
+def test_no_role_of_a_stack_matches_a_stack_whose_name_begins_alike(file: Any) -> None:
+    """Only reading alarms, and the results of queries by their ids, cannot be limited to one stack."""
+
+    def filled(stack: str) -> list[str]:
+        names = {"STACK": stack, "REGION": "eu-central-1", "ACCOUNT": "111122223333"}
+        pattern, text = r"\b[A-Z]+(_[A-Z]+)*\b", file.read_text()
+        text = re.sub(pattern, lambda found: names.get(found[0], f"{stack}-{found[0]}"), text)
+        every = [each for each in json.loads(text)["Statement"] if each["Effect"] == "Allow"]
+        resources = [each["Resource"] for each in every if each["Sid"] not in ("ReadAlarms", "ReadQueryResults")]
+        return [arn for each in resources for arn in ([each] if isinstance(each, str) else each)]
+
+    others = filled("archive-sandbox")
+    assert [pattern for pattern in filled("archive") for arn in others if fnmatchcase(arn, pattern)] == []
