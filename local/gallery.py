@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from local.journey import Journey
-from ops.contents import DETAILS, TicketFile
+from ops.contents import DETAILS_FILE, TicketFile
 from ops.page import TicketSection, gallery_page
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
 from ticket_archive.table import TicketItem
@@ -30,7 +30,7 @@ def sheet(journey: Journey) -> TicketSection:
     remarks = [" · ".join([*facts, f"archived after {journey.seconds:.1f} s"])]
     if not journey.differences:
         remarks.append("Matches what the vendor sent.")
-    files = [TicketFile(DETAILS, value=dict(journey.details))] if journey.details is not None else []
+    files = [TicketFile(DETAILS_FILE, value=dict(journey.details))] if journey.details is not None else []
     stored = []
     for each in journey.images:
         kind = ImageType(each.type)

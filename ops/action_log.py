@@ -6,13 +6,11 @@ with If-None-Match and live outside `tickets/`: neither an erasure nor `Retentio
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from ops.bucket import OperatorBucket
 from ticket_archive.clock import iso, now
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
 SCHEMA = "idv-ticket-archive/operation/v1"
 QUEUES = "_queues"
@@ -20,29 +18,20 @@ QUEUES = "_queues"
 
 
 class ActionLog:
-    """Writes and lists records of operators' actions."""
+    """Writes and lists records of operators' actions. `by` is the ARN of the operator."""
 
-    def __init__(self, client: "S3Client", bucket: str, caller: Callable[[], str]) -> None:
-        self._client = client
+    def __init__(self, bucket: OperatorBucket, by: str) -> None:
         self._bucket = bucket
-        self._caller = caller
+        self._by = by
 
-    def write(self, command: str, ticket: str, **facts: Any) -> str:
-        """Record an action; return the object's key. `facts` hold codes, ids and counts, never content."""
+    def write(self, command: str, ticket: str, **facts: Any) -> None:
+        """Record an action. `facts` hold codes, ids and counts, never content."""
         at = iso(now())
-        record = {"schema": SCHEMA, "command": command, "ticket": ticket, "at": at, "by": self._caller(), **facts}
+        record = {"schema": SCHEMA, "command": command, "ticket": ticket, "at": at, "by": self._by, **facts}
         key = f"operations/{ticket}/{at}-{command}-{secrets.token_hex(4)}.json"
-        body = json.dumps(record, default=str).encode()
-        self._client.put_object(
-            Bucket=self._bucket, Key=key, Body=body, ContentType="application/json", IfNoneMatch="*"
-        )
-        return key
+        self._bucket.create(key, json.dumps(record, default=str).encode(), "application/json")
 
     def of_ticket(self, ticket: str) -> Iterator[Mapping[str, Any]]:
         """Return the ticket's records, oldest first."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=f"operations/{ticket}/"
-        )
-        for page in pages:
-            for found in page.get("Contents", ()):
-                yield json.loads(self._client.get_object(Bucket=self._bucket, Key=found["Key"])["Body"].read())
+        for key in self._bucket.keys(f"operations/{ticket}/"):
+            yield json.loads(self._bucket.read(key))

@@ -1,8 +1,8 @@
 """The Typer application: common options in any position, errors as one line and an exit code."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,12 +10,11 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from ops.context import Context
-from ops.errors import Exit, Failure, explain
-from ticket_archive.models import customer_id, ticket_id
+from ops.errors import Failure, explain
+from ops.stack import LOCAL
 
 _FLAGS = {"--json", "--local"}
 _WITH_VALUE = {"--profile", "--region", "--stack-name", "--stack-file"}
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
 class Commands(TyperGroup):
@@ -29,14 +28,12 @@ class Commands(TyperGroup):
         """Run a command; print any error as one line on stderr and exit with its code."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _print_error("interrupted")
-            raise typer.Exit(Exit.INTERRUPTED) from None
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
             raise  # Typer handles its own
-        except Exception as error:  # noqa: BLE001 - an exception's own text may quote a ticket's content
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - its own text may quote a ticket's content
             failure = explain(error)
-            _print_error(str(failure))
+            stderr = Console(stderr=True, highlight=False, emoji=False)
+            stderr.print(str(failure), style="red", markup=False, soft_wrap=True)
             raise typer.Exit(failure.exit_code) from None
 
 
@@ -53,30 +50,18 @@ app = typer.Typer(
 )
 
 
-def _valid_ticket(ticket: str) -> str:
-    return ticket_id(ticket)
-
-
-def _valid_customer(customer: str | None) -> str | None:
-    if customer is None or (code := customer_id(customer)) is not None:
-        return customer and code
-    raise Failure("not a customer code: use 1 to 256 printable characters", Exit.USAGE)
-
-
-def _valid_code(code: str | None) -> str | None:
-    if code is None or _CODE.fullmatch(code):
-        return code
-    raise Failure("a case or reason is a code: 1 to 64 of A-Z a-z 0-9 _ . -, no free text", Exit.USAGE)
-
-
-Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False, callback=_valid_ticket)]
-Tickets = Annotated[list[str] | None, typer.Argument(help="Ticket ids.", show_default=False)]
-IdFile = Annotated[typer.FileText | None, typer.Option(help="A file with one ticket id per line; - is stdin.")]
-Customer = Annotated[str | None, typer.Option(help="All tickets of this customer.", callback=_valid_customer)]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this option nothing is changed.")]
-Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second at most.")]
-Code = typer.Option(help="A code of your own, such as a case number. No free text.", callback=_valid_code)
+@app.callback()
+def common(
+    ctx: typer.Context,
+    profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS region. Default: the profile's.")] = None,
+    stack_name: Annotated[str, typer.Option(help="The CloudFormation stack.")] = Context.stack_name,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Use the local stack that `make up` started.")] = False,
+    stack_file: Annotated[Path | None, typer.Option(help="Use another local stack's stack.json.")] = None,
+) -> None:
+    """Store the common options for the command."""
+    ctx.obj = Context(profile, region, stack_name, stack_file or (LOCAL if local else None), as_json)
 
 
 def context_of(ctx: typer.Context) -> Context:
@@ -108,11 +93,5 @@ def partial_results() -> Iterator[list[Failure]]:
     failures: list[Failure] = []
     try:
         yield failures
-    except KeyboardInterrupt:
-        failures.append(Failure("interrupted", Exit.INTERRUPTED))
-    except Exception as error:  # noqa: BLE001 - the caller raises it
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the caller raises it
         failures.append(explain(error))
-
-
-def _print_error(text: str) -> None:
-    Console(stderr=True, highlight=False, emoji=False).print(text, style="red", markup=False, soft_wrap=True)

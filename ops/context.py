@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from ops import stack
 from ops.errors import Failure
+from ops.parallel import Drain
 from ops.stack import Stack
 from ticket_archive.errors import TicketErased
 from ticket_archive.models import TicketState
@@ -25,36 +27,29 @@ _PIPE_WIDTH = 200
 """Columns when the output is no terminal: wide enough that ids are not wrapped."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options that every command has."""
+@dataclass
+class Context:
+    """The common options. Results go to stdout; progress, notes and errors to stderr."""
 
     profile: str | None = None
     region: str | None = None
     stack_name: str = "idv-ticket-archive"
+    stack_file: Path | None = None
     as_json: bool = False
-    local: Path | None = None
 
-
-class Context:
-    """Prints results to stdout; progress, notes and errors go to stderr."""
-
-    def __init__(self, options: Options) -> None:
-        self.as_json = options.as_json
-        self._options = options
+    def __post_init__(self) -> None:
         self._stdout = _console(stderr=False)
         self._stderr = _console(stderr=True)
 
     @cached_property
     def stack(self) -> Stack:
         """The stack, looked up on first use: bad input is refused without a network call."""
-        options = self._options
-        account = stack.local(options.local) if options.local else stack.aws(options.profile, options.region)
-        return stack.find(account, options.stack_name)
+        account = stack.local(self.stack_file) if self.stack_file else stack.aws(self.profile, self.region)
+        return stack.find(account, self.stack_name)
 
     def existing_ticket(self, ticket: str, *, content: bool = True) -> TicketItem:
         """Return the ticket's item, with its details or without. Raises Failure if there is none, TicketErased."""
-        item = self.stack.table.get(ticket) if content else self.stack.records.without_content(ticket)
+        item = self.stack.table.get(ticket) if content else self.stack.table.without_content(ticket)
         if item is None:
             raise unknown(ticket)
         if item.state is TicketState.ERASED:
@@ -73,27 +68,22 @@ class Context:
         self._stderr.print(text, style=style, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator["ProgressBar"]:
-        """Show a progress bar on stderr while the block runs."""
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[..., None]]:
+        """Show a progress bar on stderr while the block runs. Yields what adds to it: 1, or the number given."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._stderr, transient=True) as progress:
-            yield ProgressBar(progress, progress.add_task(what, total=total))
+            yield partial(progress.advance, progress.add_task(what, total=total))
 
+    @contextmanager
+    def drain(self, seconds: float, tickets: int) -> Iterator[Drain]:
+        """Show a progress bar for two passes over the tickets, and say when attempts in flight are waited for."""
 
-class ProgressBar:
-    """One progress bar."""
+        def sleep(pause: float) -> None:
+            self.note(f"Waiting {pause:.0f} s for attempts that may still be in flight.")
+            time.sleep(pause)
 
-    def __init__(self, progress: Progress, task: Any) -> None:
-        self._progress = progress
-        self._task = task
-
-    def advance(self, by: float = 1) -> None:
-        """Add to what is done."""
-        self._progress.advance(self._task, by)
-
-    def move_to(self, completed: float) -> None:
-        """Set what is done."""
-        self._progress.update(self._task, completed=completed)
+        with self.progress("Tickets", 2 * tickets) as advance:
+            yield Drain(seconds, sleep, advance)
 
 
 def unknown(ticket: str) -> Failure:
@@ -101,13 +91,13 @@ def unknown(ticket: str) -> Failure:
     return Failure(f"ticket {ticket} is not in the archive; `backfill {ticket}` fetches it from the vendor")
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Return rows as a table. Cells are text, not markup."""
+def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return rows as a table. Cells are text, not markup; None is an empty one."""
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, name in enumerate(names):
         shown.add_column(name, no_wrap=number == 0, overflow="fold")
     for row in rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     return shown
 
 

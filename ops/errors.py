@@ -2,22 +2,10 @@
 
 import traceback
 from enum import IntEnum
+from pathlib import Path
 
 import requests
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004 - botocore's base class of network errors
-    CredentialRetrievalError,
-    HTTPClientError,
-    LoginError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore import exceptions as aws
 
 from ticket_archive.errors import ArchiveError, InvalidRequest, RetryableError, SettingsError, TicketErased
 
@@ -51,13 +39,14 @@ _BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-_INVALID = {
-    "ticket": "not a ticket id: use 1 to 128 of A-Z a-z 0-9 _ -, beginning with a letter or a digit",
-    "legal_hold": "the ticket is under a legal hold and was not erased; see `release`",
-}
 
 
-def explain(error: Exception) -> Failure:
+def error_code(error: aws.ClientError) -> str:
+    """Return AWS's code of an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def explain(error: BaseException) -> Failure:
     """Return any exception as a Failure.
 
     Other libraries' exceptions may quote their input, so only their type and AWS's error code are printed.
@@ -65,27 +54,31 @@ def explain(error: Exception) -> Failure:
     match error:
         case Failure():
             return error
-        case ClientError():
+        case KeyboardInterrupt():
+            return Failure("interrupted", Exit.INTERRUPTED)
+        case aws.ClientError():
             return _explain_client_error(error)
-        case NoRegionError():
+        case aws.NoRegionError():
             return Failure("no AWS region: use --region, or set one in the profile", Exit.USAGE)
-        case ProfileNotFound():
+        case aws.ProfileNotFound():
             return Failure("no such AWS profile; `aws configure list-profiles` lists them", Exit.USAGE)
-        case NoCredentialsError() | PartialCredentialsError():
+        case aws.NoCredentialsError() | aws.PartialCredentialsError():
             return Failure("no AWS credentials: use --profile, or log in (`aws sso login`)", Exit.UNREACHABLE)
-        case SSOError() | LoginError() | TokenRetrievalError() | CredentialRetrievalError():
+        case aws.SSOError() | aws.LoginError() | aws.TokenRetrievalError() | aws.CredentialRetrievalError():
             return Failure("the AWS login has expired: log in again (`aws sso login`)", Exit.UNREACHABLE)
-        case ConnectionError() | HTTPClientError() | requests.RequestException():
-            return Failure(
-                f"could not connect ({type(error).__name__}): check the network, and the stack with --local",
-                Exit.UNREACHABLE,
-            )
-        case BotoCoreError():
-            return Failure(
-                f"could not call AWS ({type(error).__name__}): check the profile and the region", Exit.UNREACHABLE
-            )
+        case aws.ConnectionError() | aws.HTTPClientError() | requests.RequestException():
+            text = f"could not connect ({type(error).__name__}): check the network, and the stack with --local"
+            return Failure(text, Exit.UNREACHABLE)
+        case aws.BotoCoreError():
+            text = f"could not call AWS ({type(error).__name__}): check the profile and the region"
+            return Failure(text, Exit.UNREACHABLE)
+        case InvalidRequest(detail="ticket"):
+            text = "not a ticket id: use 1 to 128 of A-Z a-z 0-9 _ -, beginning with a letter or a digit"
+            return Failure(text, Exit.USAGE)
+        case InvalidRequest(detail="legal_hold"):
+            return Failure("the ticket is under a legal hold and was not erased; see `release`")
         case InvalidRequest():
-            return Failure(_INVALID.get(error.detail, f"invalid request: {error.detail}"), _usage(error))
+            return Failure(f"invalid request: {error.detail}", Exit.USAGE)
         case TicketErased():
             return Failure("the ticket is erased; only the tombstone is left")
         case SettingsError():
@@ -97,21 +90,15 @@ def explain(error: Exception) -> Failure:
         case OSError():
             return Failure(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}")
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}"
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
     return Failure(f"unexpected {type(error).__name__} at {place}; this is a bug, please report it")
 
 
-def _usage(error: InvalidRequest) -> Exit:
-    return Exit.FAILED if error.detail == "legal_hold" else Exit.USAGE
-
-
-def _explain_client_error(error: ClientError) -> Failure:
-    code = str(error.response.get("Error", {}).get("Code", ""))
+def _explain_client_error(error: aws.ClientError) -> Failure:
+    code, operation = error_code(error), error.operation_name
     if code in _ACCESS_DENIED:
-        return Failure(
-            f"access denied: {error.operation_name} ({code}); docs/operations.md lists the permissions of each command",
-            Exit.UNREACHABLE,
-        )
+        text = f"access denied: {operation} ({code}); docs/operations.md lists the permissions of each command"
+        return Failure(text, Exit.UNREACHABLE)
     if code in _BAD_CREDENTIALS:
         return Failure(f"AWS rejected these credentials ({code}): log in again", Exit.UNREACHABLE)
-    return Failure(f"{error.operation_name} failed: {code or 'no code'}")
+    return Failure(f"{operation} failed: {code or 'no code'}")

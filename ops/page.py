@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from ops.contents import UNRECOGNIZED_DETAILS, TicketFile
+from ops.contents import TicketFile, missing_parts
 from ops.html import clean, document, tag
-from ops.listing import missing_parts
-from ticket_archive.models import ImageType, StoredImage
+from ticket_archive.models import DETAILS, ImageType
 from ticket_archive.table import TicketItem
 
 _HERE = Path(__file__).parent
@@ -46,6 +45,7 @@ _FACTS: Mapping[str, tuple[str, ...]] = {
 _NATIVE = "native_fields"
 _SHOWN = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
 """Content types that every current browser shows; others are downloads."""
+_FAULT, _QUIET = {"class": "fault"}, {"class": "quiet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +60,25 @@ class TicketSection:
 
 def ticket_page(item: TicketItem, files: Sequence[TicketFile], manifests: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """Return the page of one ticket. A file's fault is shown in its place. `manifests` are the ticket's versions."""
-    details = _details(files)
-    content = (
-        *_faults(files),
-        *_facts(details, 2),
-        *_images(item, files, 2),
-        *_hint(files),
-        *_versions(item, manifests),
-        *_all(details),
-    )
-    return _page(f"Ticket {item.ticket}", _header(item, 1), tag("main", *content))
+    main = tag("main", *_content(item, files, 2), *_hint(files))
+    if len(manifests) > 1:
+        main.append(tag("h2", "Versions"))
+        main.append(_pairs(_version(item, manifest) for manifest in manifests))
+        main.append(tag("p", "view TICKET --version VERSION shows another one.", _QUIET))
+    if (details := _details(files)) is not None:
+        main.append(tag("details", tag("summary", "All details"), _tree(details, 0, [_NODES])))
+    return _page(f"Ticket {item.ticket}", _header(item, 1), main)
 
 
 def gallery_page(title: str, lead: str, sections: Sequence[TicketSection]) -> bytes:
     """Return a page of several tickets, one below the other."""
-    articles = []
+    main = tag("main", *_hint([file for section in sections for file in section.files]))
     for section in sections:
-        item, files = section.item, section.files
-        header = _header(item, 2)
+        header = _header(section.item, 2)
         header.extend(tag("p", remark) for remark in section.remarks)
-        header.extend(tag("p", fault, {"class": "fault"}) for fault in section.faults)
-        articles.append(tag("article", header, *_faults(files), *_facts(_details(files), 3), *_images(item, files, 3)))
-    hint = _hint([file for section in sections for file in section.files])
-    return _page(title, tag("header", tag("h1", title), tag("p", lead)), tag("main", *hint, *articles))
+        header.extend(tag("p", fault, _FAULT) for fault in section.faults)
+        main.append(tag("article", header, *_content(section.item, section.files, 3)))
+    return _page(title, tag("header", tag("h1", title), tag("p", lead)), main)
 
 
 def _page(title: str, *content: Element) -> bytes:
@@ -100,15 +96,14 @@ def _page(title: str, *content: Element) -> bytes:
         tag("title", title),
         tag("style", style),
     )
-    return document(tag("html", head, tag("body", *content, _dialog(), tag("script", script)), lang="en"))
-
-
-def _details(files: Iterable[TicketFile]) -> Mapping[str, Any] | None:
-    return next((file.value for file in files if file.value is not None), None)
+    bar = tag("div", tag("button", "← Previous", type="button"), tag("p", {"aria-live": "polite"}))
+    bar.extend(tag("button", name, type="button") for name in ("Next →", "Close"))
+    dialog = tag("dialog", tag("img", alt=""), bar, {"aria-label": "Enlarged picture"})
+    return document(tag("html", head, tag("body", *content, dialog, tag("script", script)), lang="en"))
 
 
 def _header(item: TicketItem, level: int) -> Element:
-    times = {
+    facts = {
         "Received": item.received_at,
         "Fetched": item.fetched_at,
         "Archived": item.archived_at,
@@ -122,30 +117,53 @@ def _header(item: TicketItem, level: int) -> Element:
         "header",
         tag(f"h{level}", f"Ticket {item.ticket} ", tag("span", item.outcome or item.state.value, {"class": "outcome"})),
         tag("p", f"State in the archive: {item.state.value}"),
-        _pairs((name, str(value)) for name, value in times.items() if value is not None),
+        _pairs((name, str(value)) for name, value in facts.items() if value is not None),
     )
 
 
-def _faults(files: Iterable[TicketFile]) -> Iterator[Element]:
+def _content(item: TicketItem, files: Sequence[TicketFile], level: int) -> Iterator[Element]:
+    """Return what is wrong with the ticket's files, the facts in its details, and its images by type."""
     for file in files:
         if file.fault is not None and file.image is None:
-            yield tag("p", f"{file.name}: {file.fault}", {"class": "fault"})
-        elif file.unrecognized == UNRECOGNIZED_DETAILS and file.body is not None:
-            yield tag("p", "Not recognized as details: ", _download(file, file.body), {"class": "fault"})
+            yield tag("p", f"{file.name}: {file.fault}", _FAULT)
+        elif file.unrecognized == DETAILS and file.body is not None:
+            yield tag("p", "Not recognized as details: ", _download(file, file.body), _FAULT)
+    yield _facts(_details(files), level)
+    missing = missing_parts(item)
+    present = {*item.types, *(file.image.type for file in files if file.image), *(file.unrecognized for file in files)}
+    for kind in (kind for kind in ImageType if kind in present):
+        images = [file for file in files if file.image is not None and file.image.type is kind]
+        bodies = [file for file in files if file.unrecognized == kind]
+        yield tag(f"h{level}", _words(kind.value))
+        if images:
+            figures = [_figure(file, f"{_words(kind.value)} {n} of {len(images)}") for n, file in enumerate(images, 1)]
+            yield tag("div", {"class": "pictures"}, *figures)
+        for file in bodies:
+            if file.body is not None:
+                yield tag("p", "Not recognized as an image: ", _download(file, file.body), _FAULT)
+        if kind.value in missing and not bodies:
+            reason = missing[kind.value]
+            text = "Could not be fetched" + ("." if reason == item.types[kind].value else f": {reason}.")
+            yield tag("p", text, _FAULT)
+        elif not images and not bodies:
+            yield tag("p", "The ticket has none.", _QUIET)
 
 
-def _facts(details: Mapping[str, Any] | None, level: int) -> Iterator[Element]:
+def _details(files: Iterable[TicketFile]) -> Mapping[str, Any] | None:
+    return next((file.value for file in files if file.value is not None), None)
+
+
+def _facts(details: Mapping[str, Any] | None, level: int) -> Element:
     if details is None:
-        yield tag("p", "No details are stored.", {"class": "quiet"})
-        return
+        return tag("p", "No details are stored.", _QUIET)
     found, native = _find(details)
-    facts = [
-        (label, text) for label, names in _FACTS.items() if (text := next(filter(None, map(found.get, names)), None))
-    ]
-    columns = [tag("section", tag(f"h{level}", "Person and document"), _pairs(facts))]
-    if native:
-        columns.append(tag("section", tag(f"h{level}", "In the document's own script"), _pairs(native.items())))
-    yield tag("div", {"class": "columns"}, *columns)
+    facts = {label: next(filter(None, map(found.get, names)), "") for label, names in _FACTS.items()}
+    columns = tag("div", {"class": "columns"})
+    for title, pairs in (("Person and document", facts), ("In the document's own script", native)):
+        if pairs:
+            shown = ((name, text) for name, text in pairs.items() if text)
+            columns.append(tag("section", tag(f"h{level}", title), _pairs(shown)))
+    return columns
 
 
 def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
@@ -171,60 +189,10 @@ def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     return found, native
 
 
-def _images(item: TicketItem, files: Sequence[TicketFile], level: int) -> Iterator[Element]:
-    missing = missing_parts(item)
-    present: set[str | None] = {*item.types, *(file.image.type for file in files if file.image)}
-    present |= {file.unrecognized for file in files}
-    for kind in (kind for kind in ImageType if kind in present):
-        of_kind = [(file.image, file) for file in files if file.image is not None and file.image.type is kind]
-        bodies = [file for file in files if file.unrecognized == kind]
-        yield tag(f"h{level}", _words(kind.value))
-        if of_kind:
-            figures = [_figure(*shown, number, len(of_kind)) for number, shown in enumerate(of_kind, 1)]
-            yield tag("div", {"class": "pictures"}, *figures)
-        for file in bodies:
-            if file.body is not None:
-                yield tag("p", "Not recognized as an image: ", _download(file, file.body), {"class": "fault"})
-        if kind.value in missing and not bodies:
-            reason = missing[kind.value]
-            text = "Could not be fetched" + ("." if reason == item.types[kind].value else f": {reason}.")
-            yield tag("p", text, {"class": "fault"})
-        elif not of_kind and not bodies:
-            yield tag("p", "The ticket has none.", {"class": "quiet"})
-
-
-def _download(file: TicketFile, body: bytes) -> Element:
-    """A link that saves the body: it is never shown as part of the page."""
-    source = f"data:application/octet-stream;base64,{base64.b64encode(body).decode()}"
-    return tag("a", f"{file.name}, {len(body):,} bytes", href=source, download=file.name)
-
-
-def _versions(item: TicketItem, manifests: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
-    if len(manifests) < 2:
-        return
-    rows = [
-        (f"{manifest['version'][:12]}{' (shown)' if manifest['version'] == item.version else ''}", _version(manifest))
-        for manifest in manifests
-    ]
-    yield tag("h2", "Versions")
-    yield _pairs(rows)
-    yield tag("p", "view TICKET --version VERSION shows another one.", {"class": "quiet"})
-
-
-def _version(manifest: Mapping[str, Any]) -> str:
-    return f"{manifest['archived_at']}  {manifest['outcome'] or 'no outcome'}, {len(manifest['images'])} images"
-
-
-def _hint(files: Iterable[TicketFile]) -> Iterator[Element]:
-    if any(file.image is not None for file in files):
-        keys = ("Arrow keys choose, ", tag("kbd", "Enter"), " enlarges, ", tag("kbd", "Esc"), " closes.")
-        yield tag("p", {"class": "hint quiet"}, *keys)
-
-
-def _figure(image: StoredImage, file: TicketFile, number: int, of: int) -> Element:
-    title = f"{_words(image.type.value)} {number} of {of}"
+def _figure(file: TicketFile, title: str) -> Element:
+    image: Any = file.image
     if file.body is None:
-        content = tag("div", f"Broken: {file.fault}", {"class": "fault"})
+        content = tag("div", f"Broken: {file.fault}", _FAULT)
     elif image.content_type not in _SHOWN:
         content = tag("p", _download(file, file.body))
     else:
@@ -235,10 +203,25 @@ def _figure(image: StoredImage, file: TicketFile, number: int, of: int) -> Eleme
     return tag("figure", content, tag("figcaption", tag("strong", title), tag("br"), facts))
 
 
-def _all(details: Mapping[str, Any] | None) -> Iterator[Element]:
-    if details is not None:
-        nodes = [_NODES]
-        yield tag("details", tag("summary", "All details"), _tree(details, 0, nodes))
+def _download(file: TicketFile, body: bytes) -> Element:
+    """A link that saves the body: it is never shown as part of the page."""
+    source = f"data:application/octet-stream;base64,{base64.b64encode(body).decode()}"
+    return tag("a", f"{file.name}, {len(body):,} bytes", href=source, download=file.name)
+
+
+def _hint(files: Iterable[TicketFile]) -> Iterator[Element]:
+    if any(file.image is not None for file in files):
+        keys = ("Arrow keys choose, ", tag("kbd", "Enter"), " enlarges, ", tag("kbd", "Esc"), " closes.")
+        yield tag("p", {"class": "hint quiet"}, *keys)
+
+
+def _version(item: TicketItem, manifest: Mapping[str, Any]) -> tuple[str, str]:
+    shown = " (shown)" if manifest["version"] == item.version else ""
+    outcome = manifest["outcome"] or "no outcome"
+    return (
+        f"{manifest['version'][:12]}{shown}",
+        f"{manifest['archived_at']}  {outcome}, {len(manifest['images'])} images",
+    )
 
 
 def _tree(value: Any, level: int, nodes: list[int]) -> Element:
@@ -250,26 +233,15 @@ def _tree(value: Any, level: int, nodes: list[int]) -> Element:
     if not children:
         return tag("span", "—")
     if level >= _LEVELS:
-        return tag("span", "deeper than this page goes: use fetch", {"class": "quiet"})
+        return tag("span", "deeper than this page goes: use fetch", _QUIET)
     tree = tag("dl")
     for name, child in children:
         if nodes[0] <= 0:
-            tree.append(tag("dt", "more than this page holds: use fetch", {"class": "quiet"}))
+            tree.append(tag("dt", "more than this page holds: use fetch", _QUIET))
             break
         tree.append(tag("dt", clean(str(name)), dir="auto"))
         tree.append(tag("dd", _tree(child, level + 1, nodes)))
     return tree
-
-
-def _dialog() -> Element:
-    bar = tag(
-        "div",
-        tag("button", "← Previous", type="button"),
-        tag("p", {"aria-live": "polite"}),
-        tag("button", "Next →", type="button"),
-        tag("button", "Close", type="button"),
-    )
-    return tag("dialog", tag("img", alt=""), bar, {"aria-label": "Enlarged picture"})
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> Element:

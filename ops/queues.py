@@ -1,15 +1,15 @@
 """Send, receive and delete SQS messages in batches, at a limited rate."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageAttributeValueOutputTypeDef, SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
 
 BATCH = 10  # the limits of one SQS batch
 _BATCH_BYTES = 1024 * 1024
@@ -47,16 +47,14 @@ class Queue:
     def send(self, bodies: Sequence[str]) -> set[int]:
         """Send messages; those that SQS could not take are sent again."""
         failed: set[int] = set()
-        for part in _batches(bodies):
-            waiting = part
+        for waiting in _batches(bodies):
             for attempt in range(_ATTEMPTS):
                 if attempt:
                     self._sleep(0.2 * 2**attempt)
                 entries: list[SendMessageBatchRequestEntryTypeDef] = [
                     {"Id": str(position), "MessageBody": bodies[position]} for position in waiting
                 ]
-                answer = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-                faults = answer.get("Failed", ())
+                faults = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", ())
                 failed |= {int(fault["Id"]) for fault in faults if fault["SenderFault"]}
                 waiting = [int(fault["Id"]) for fault in faults if not fault["SenderFault"]]
                 if not waiting:
@@ -80,33 +78,28 @@ class Queue:
                 body=message["Body"],
                 receipt=message["ReceiptHandle"],
                 sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-                reason=_reason(message.get("MessageAttributes", {})),
+                reason=_reason(message),
             )
             for message in answer.get("Messages", ())
         ]
 
     def delete(self, messages: Sequence[Received]) -> set[int]:
         """Delete received messages."""
-        failed: set[int] = set()
-        for part in _batches([""] * len(messages)):
-            answer = self._client.delete_message_batch(
-                QueueUrl=self._url,
-                Entries=[{"Id": str(position), "ReceiptHandle": messages[position].receipt} for position in part],
-            )
-            failed |= {int(fault["Id"]) for fault in answer.get("Failed", ())}
-        return failed
+        return self._change(self._client.delete_message_batch, messages)
 
     def release(self, messages: Sequence[Received]) -> set[int]:
         """Make received messages visible again at once."""
+        return self._change(self._client.change_message_visibility_batch, messages, VisibilityTimeout=0)
+
+    def _change(self, operation: Callable[..., Any], messages: Sequence[Received], **more: Any) -> set[int]:
+        """Call a batch operation on received messages."""
         failed: set[int] = set()
-        for part in _batches([""] * len(messages)):
-            answer = self._client.change_message_visibility_batch(
-                QueueUrl=self._url,
-                Entries=[
-                    {"Id": str(position), "ReceiptHandle": messages[position].receipt, "VisibilityTimeout": 0}
-                    for position in part
-                ],
-            )
+        for begin in range(0, len(messages), BATCH):
+            entries = [
+                {"Id": str(position), "ReceiptHandle": message.receipt, **more}
+                for position, message in enumerate(messages[begin : begin + BATCH], begin)
+            ]
+            answer = operation(QueueUrl=self._url, Entries=entries)
             failed |= {int(fault["Id"]) for fault in answer.get("Failed", ())}
         return failed
 
@@ -134,11 +127,12 @@ class Pace:
         self._next = max(now, self._next) + count / self._per_second
 
 
-def _reason(attributes: Mapping[str, "MessageAttributeValueOutputTypeDef"]) -> str | None:
+def _reason(message: "MessageTypeDef") -> str | None:
+    attributes = message.get("MessageAttributes", {})
     return attributes["reason"].get("StringValue") if "reason" in attributes else None
 
 
-def _batches(bodies: Iterable[str]) -> Iterator[list[int]]:
+def _batches(bodies: Sequence[str]) -> Iterator[list[int]]:
     """Return positions in batches that respect SQS's limits of number and bytes."""
     part: list[int] = []
     size = 0

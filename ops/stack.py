@@ -4,8 +4,9 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import botocore.session
@@ -14,18 +15,12 @@ from botocore.exceptions import ClientError
 
 from ops import ROOT
 from ops.action_log import ActionLog
-from ops.errors import Exit, Failure
-from ops.objects import Objects
+from ops.bucket import OperatorBucket
+from ops.errors import Exit, Failure, error_code
 from ops.queues import Queue
 from ops.table import OperatorTable
-from ticket_archive.bucket import Bucket
-from ticket_archive.table import TicketTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_s3.client import S3Client
-    from mypy_boto3_secretsmanager.client import SecretsManagerClient
-    from mypy_boto3_sqs.client import SQSClient
+from ticket_archive.errors import SettingsError
+from ticket_archive.webhook_credentials import WebhookCredentials, WebhookSecret
 
 LOCAL = ROOT / ".local" / "stack.json"
 """The file in which `make up` describes the stack that it started."""
@@ -33,6 +28,7 @@ LOCAL = ROOT / ".local" / "stack.json"
 _CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=30, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 4}
 )
+_LOCAL_SETTINGS = ("endpoint_url", "region", "access_key_id", "secret_access_key", "webhook_url")
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's outputs and parameters, and clients for its resources."""
+    """A stack's outputs and parameters, and its resources. Threads share a resource that was made before they began."""
 
     account: Account
     name: str
@@ -69,70 +65,54 @@ class Stack:
         """The parameter `RetentionDays`; 0 means no end."""
         return int(self.parameters.get("RetentionDays", "0"))
 
-    @property
-    def table(self) -> TicketTable:
-        """The ticket table with the functions' operations."""
-        return TicketTable(self._dynamodb, self.output("TableName"))
+    @cached_property
+    def table(self) -> OperatorTable:
+        """The ticket table."""
+        return OperatorTable(self.account.client("dynamodb"), self.output("TableName"))
 
-    @property
-    def records(self) -> OperatorTable:
-        """The ticket table with the operators' operations."""
-        return OperatorTable(self._dynamodb, self.output("TableName"))
+    @cached_property
+    def bucket(self) -> OperatorBucket:
+        """The bucket with the tickets' objects."""
+        return OperatorBucket(self.account.client("s3"), self.output("BucketName"))
 
-    @property
-    def bucket(self) -> Bucket:
-        """The bucket with the functions' operations."""
-        return Bucket(self._s3, self.output("BucketName"))
-
-    @property
-    def objects(self) -> Objects:
-        """The bucket with the operators' operations."""
-        return Objects(self._s3, self.output("BucketName"))
-
-    @property
+    @cached_property
     def actions(self) -> ActionLog:
         """The log of operators' actions, which is in the bucket."""
-        return ActionLog(self._s3, self.output("BucketName"), lambda: self.caller)
+        return ActionLog(self.bucket, self.caller)
 
-    @property
+    @cached_property
     def caller(self) -> str:
         """The ARN of the principal that runs this command."""
         return str(self.account.client("sts").get_caller_identity()["Arn"])
 
-    def log_group(self, function: str) -> str:
-        """Return the log group of a function."""
-        config = self.account.client("lambda").get_function_configuration(FunctionName=function)
-        return str(config["LoggingConfig"]["LogGroup"])
-
-    @property
-    def secrets(self) -> "SecretsManagerClient":
-        """Secrets Manager."""
-        client: SecretsManagerClient = self.account.client("secretsmanager")
-        return client
-
     def queue(self, output: str) -> Queue:
         """Return the queue whose URL is the output `output`."""
-        client: SQSClient = self.account.client("sqs")
-        return Queue(client, self.output(output))
+        return Queue(self.account.client("sqs"), self.output(output))
+
+    def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
+        """Return the text of a secret."""
+        found = self.account.client("secretsmanager").get_secret_value(SecretId=arn, VersionStage=stage)
+        return str(found["SecretString"])
+
+    def webhook_secrets(self) -> list[bytes]:
+        """Return the live webhook secrets, the current one first. Raises SettingsError, ClientError."""
+        arn = self.output("WebhookSecretArn")
+        current = WebhookSecret.read(self.secret(arn)).key
+        try:
+            return [current, WebhookSecret.read(self.secret(arn, "AWSPREVIOUS")).key]
+        except (ClientError, SettingsError):
+            return [current]  # never changed, or no webhook secret before
+
+    def webhook_credentials(self) -> WebhookCredentials | None:
+        """Return what webhooks must carry, None if nothing. Raises SettingsError, ClientError."""
+        arn = self.parameters.get("WebhookCredentialsSecretArn")
+        return WebhookCredentials.read(self.secret(arn)) if arn else None
 
     def output(self, name: str) -> str:
         """Return an output. Raises Failure if the stack has none of that name."""
-        try:
-            return self.outputs[name]
-        except KeyError:
-            raise Failure(
-                f"the stack has no output {name}; check --stack-name, or deploy the current template"
-            ) from None
-
-    @property
-    def _dynamodb(self) -> "DynamoDBClient":
-        client: DynamoDBClient = self.account.client("dynamodb")
-        return client
-
-    @property
-    def _s3(self) -> "S3Client":
-        client: S3Client = self.account.client("s3")
-        return client
+        if name not in self.outputs:
+            raise Failure(f"the stack has no output {name}; check --stack-name, or deploy the current template")
+        return self.outputs[name]
 
 
 def aws(profile: str | None, region: str | None) -> Account:
@@ -144,29 +124,20 @@ def local(file: Path = LOCAL) -> Account:
     """Return the emulated account of `make up`, without the developer's own AWS settings. Raises Failure."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
-        found = {name: str(state[name]) for name in _LOCAL}
+        found = {name: str(state[name]) for name in _LOCAL_SETTINGS}
     except FileNotFoundError:
         raise Failure("no local stack is running: run `make up`", Exit.UNREACHABLE) from None
     except (ValueError, KeyError, TypeError):
         raise Failure(f"{file} cannot be read: run `make down`, then `make up`") from None
-    settings = {
-        "profile": None,
-        "ca_bundle": state.get("ca_bundle"),
-        "config_file": os.devnull,
-        "credentials_file": os.devnull,
-    }
+    ca_bundle = state.get("ca_bundle")
+    own = {"profile": None, "ca_bundle": ca_bundle, "config_file": os.devnull, "credentials_file": os.devnull}
     session = boto3.Session(
         found["access_key_id"],
         found["secret_access_key"],
         region_name=found["region"],
-        botocore_session=botocore.session.Session(
-            {name: (None, None, value, None) for name, value in settings.items()}
-        ),
+        botocore_session=botocore.session.Session({name: (None, None, value, None) for name, value in own.items()}),
     )
-    return Account(session, found["endpoint_url"], state.get("ca_bundle"), found["webhook_url"])
-
-
-_LOCAL = ("endpoint_url", "region", "access_key_id", "secret_access_key", "webhook_url")
+    return Account(session, found["endpoint_url"], ca_bundle, found["webhook_url"])
 
 
 def find(account: Account, name: str) -> Stack:
@@ -174,7 +145,7 @@ def find(account: Account, name: str) -> Stack:
     try:
         [found] = account.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ValidationError":
+        if error_code(error) != "ValidationError":
             raise
         region = account.session.region_name
         raise Failure(f"no stack {name} in {region}: use --stack-name, --region or --profile") from None

@@ -296,6 +296,7 @@ class TicketTable:
         condition: str,
         values: Mapping[str, Any],
         first: Mapping[str, Any] = MappingProxyType({}),
+        record: str = TICKET_RECORD,
     ) -> None:
         """Set and remove attributes under a condition. None as a value removes; `first` is set only where missing.
 
@@ -305,23 +306,25 @@ class TicketTable:
         present = {name: value for name, value in changes.items() if value is not None}
         defaults = {name: value for name, value in first.items() if value is not None and name not in changes}
         removed = (removed | {name for name, value in changes.items() if value is None}) - present.keys()
-        expression = "SET " + ", ".join(
-            [f"#{name} = :{name}" for name in present]
-            + [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]
+        sets = [f"#{name} = :{name}" for name in present]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]
+        expression = " ".join(
+            verb + ", ".join(parts)
+            for verb, parts in (("SET ", sets), ("REMOVE ", [f"#{name}" for name in sorted(removed)]))
+            if parts
         )
-        if removed:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in sorted(removed))
         every = {f":{name}": value for name, value in {**present, **defaults}.items()}
         every |= {name: value for name, value in values.items() if name in condition}
+        given: Any = {"ExpressionAttributeValues": _values(every)} if every else {}
         with _failed_condition_as_error():
             self._client.update_item(
                 TableName=self._name,
-                Key=_key(ticket),
+                Key={**_key(ticket), "record": {"S": record}},
                 UpdateExpression=expression,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")},
-                ExpressionAttributeValues=_values(every),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **given,
             )
 
 

@@ -15,8 +15,8 @@ from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.faults import FAULTS
 from local.vendor.tickets import Outcome, State, Tickets
+from ops.commands.redrive import dead_letter, redrive_messages
 from ops.queues import Pace, Queue
-from ops.redrive import dead_letter, redrive
 from ops.table import OperatorTable
 from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
@@ -227,7 +227,7 @@ class Soak:
         """As an operator does it, until there is nothing left to bring back."""
         queue = Queue(self.stack.sqs, self.stack.at.dead_letter_queue_url)
         for _ in range(REDRIVES):
-            moved = redrive(
+            moved = redrive_messages(
                 queue,
                 Queue(self.stack.sqs, self.stack.at.queue_url),
                 dead_letter(OperatorTable(self.stack.dynamodb, self.stack.at.table)),

@@ -262,6 +262,7 @@ def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], va
         "values": values,
         "attribute_exists": lambda value: value is not _MISSING,
         "attribute_not_exists": lambda value: value is _MISSING,
+        "begins_with": lambda value, prefix: isinstance(value, str) and value.startswith(prefix),
     }
     return bool(eval(python, {"__builtins__": {}}, scope))
 

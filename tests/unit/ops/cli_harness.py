@@ -4,163 +4,125 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
+from ops.bucket import Version
 from ops.cli import app
-from ops.objects import Version
 from ops.queues import Received
-from ops.table import EventRecord, Filter, ScannedPage
+from ops.stack import Stack
+from ops.table import OperatorTable
+from tests.support.fakes import FakeDynamoDB, _attributes, _holds, _plain
 from ticket_archive.clock import iso
 from ticket_archive.details import read_details
-from ticket_archive.errors import InvalidRequest, TicketErased
 from ticket_archive.keys import details_key, image_key, manifest_key
 from ticket_archive.manifest import write_manifest
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
-from ticket_archive.retention import NEVER
-from ticket_archive.table import REFETCH, IncompleteTicket, Page, TicketItem
+from ticket_archive.models import ImageType, StoredImage
+from ticket_archive.table import TicketItem
 
+SECRET = "0123456789abcdef0123456789abcdef"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 JPEG = b"\xff\xd8\xff\xe0" + b"image" * 20
 DETAILS = b'{"flow_status":"ACCEPTED","user":{"fullname":"AMINA"}}'
+
+
+def paginated(page: dict[str, Any]) -> Any:
+    """Return a client whose paginators have this one page."""
+    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [page]))
+
+
+class OperatorDynamoDB(FakeDynamoDB):
+    """What operators use besides, in memory. `writes` names each write by its operation and the record's sort key."""
+
+    exceptions = SimpleNamespace(ConditionalCheckFailedException=ClientError)
+
+    def __init__(self, writes: list[str]) -> None:
+        super().__init__("ticket", "record")
+        self.writes = writes
+
+    def put_item(self, **call: Any) -> dict[str, Any]:
+        answer = super().put_item(**call)
+        self.writes.append(f"put {call['Item']['record']['S']}")
+        return answer
+
+    def update_item(self, **call: Any) -> dict[str, Any]:
+        answer = super().update_item(**{"ExpressionAttributeValues": {}, **call})
+        self.writes.append(f"update {call['Key']['record']['S']}")
+        return answer
+
+    def delete_item(self, **call: Any) -> dict[str, Any]:
+        self.writes.append(f"delete {call['Key']['record']['S']}")
+        return super().delete_item(**call)
+
+    def batch_get_item(self, **call: Any) -> dict[str, Any]:
+        [(table, request)] = call["RequestItems"].items()
+        keys = request.pop("Keys")
+        found = [self.get_item(Key=key, **request) for key in keys]
+        return {"Responses": {table: [each["Item"] for each in found if each]}}
+
+    def query(self, **call: Any) -> dict[str, Any]:
+        """Return one page of an index."""
+        found = super().query(**{**call, "Limit": 10_000})["Items"]
+        start = call.get("ExclusiveStartKey")
+        begin = 1 + [item["ticket"] for item in found].index(start["ticket"]) if start else 0
+        page = found[begin : begin + call["Limit"]]
+        return {"Items": page, **({"LastEvaluatedKey": page[-1]} if begin + len(page) < len(found) else {})}
+
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate={"query": self._events, "scan": self._scan}[operation])
+
+    def _events(self, **call: Any) -> Iterator[dict[str, Any]]:
+        ticket = call["ExpressionAttributeValues"][":ticket"]["S"]
+        keys = sorted(key for key in self.records if key[0] == ticket and key[1].startswith("event#"))
+        yield {"Items": [_attributes(self.records[key]) for key in keys]}
+
+    def _scan(self, **call: Any) -> Iterator[dict[str, Any]]:
+        """Yield one ticket a page, to show that limits hold."""
+        found = [record for key, record in self.records.items() if key[1] == "ticket"]
+        for number, record in enumerate(found, 1):
+            names, values = call["ExpressionAttributeNames"], _plain(call["ExpressionAttributeValues"])
+            matches = _holds(call["FilterExpression"], record, names, values)
+            page = {"Items": [_attributes(record)] if matches else [], "ScannedCount": 1}
+            yield {**page, **({"LastEvaluatedKey": {}} if number < len(found) else {})}
 
 
 @dataclass
 class FakeStack:
     """A stack: its table, bucket with versions, queues and action log."""
 
-    items: dict[str, TicketItem] = field(default_factory=dict)
     stored: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
-    events_of: dict[str, list[EventRecord]] = field(default_factory=dict)
     queues: dict[str, "FakeQueue"] = field(default_factory=dict)
     undeletable: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
+    """Everything that changed table or bucket, and records of actions."""
     expiring: set[Version] = field(default_factory=set)
     """Versions with the retention tag."""
-    event_expiry: dict[str, int | None] = field(default_factory=dict)
-    """By ticket and sort key."""
     recorded: list[dict[str, Any]] = field(default_factory=list)
     """The action log."""
     clients: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """By ARN, which is the output's name."""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def table(self) -> "FakeStack":
-        return self
-
-    records = bucket = objects = actions = account = table
     name = "stack"
     caller = "arn:aws:iam::000000000000:user/operator"
     webhook_url = "https://archive.test/v1/webhooks/tickets"
     ca_bundle = None
 
-    # the table
+    def __post_init__(self) -> None:
+        self.dynamodb = OperatorDynamoDB(self.calls)
+        self.table = OperatorTable(cast("Any", self.dynamodb), "tickets")
 
-    def get(self, ticket: str) -> TicketItem | None:
-        return self.items.get(ticket)
+    @property
+    def account(self) -> "FakeStack":
+        return self
 
-    def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
-        found = [item for item in self.items.values() if item.attributes.get("customer") == customer]
-        begin = int(cursor or 0)
-        more = begin + limit < len(found)
-        return Page(found[begin : begin + limit], str(begin + limit) if more else None)
-
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        found = [item for item in self.items.values() if item.state is TicketState.INCOMPLETE]
-        return [IncompleteTicket(item.ticket, "2026-01-31T13:00:00Z", str(item.received_at), 0) for item in found][
-            :limit
-        ]
-
-    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
-        found = [item for item in self.items.values() if item.attributes.get("incomplete") == REFETCH]
-        return [IncompleteTicket(item.ticket, "2026-01-31T13:00:00Z", "", 0) for item in found][:limit]
-
-    # the table, as operators use it
-
-    def scan(self, filters: Sequence[Filter], start: Mapping[str, Any] | None) -> ScannedPage:
-        """Return one item a page, to show that limits hold."""
-        position = start["at"] if start else 0
-        item = list(self.items.values())[position]
-        fits = all(self._matches(item, each) for each in filters)
-        more = position + 1 < len(self.items)
-        return ScannedPage([item] if fits else [], 1, {"at": position + 1} if more else None)
-
-    def events(self, ticket: str) -> Iterator[EventRecord]:
-        yield from list(self.events_of.get(ticket, ()))
-
-    @staticmethod
-    def _matches(item: TicketItem, condition: Filter) -> bool:
-        values = {name: next(iter(value.values())) for name, value in condition.values.items()}
-        if ":day" in values:
-            return str(item.archived_at).startswith(values[":day"])
-        if ":state" in values:
-            return item.state.value == str(values[":state"])
-        if ":false" in values:
-            return item.state is TicketState.ARCHIVED and not item.attributes.get("complete", True)
-        if ":archived" in values:
-            return item.state is TicketState.ARCHIVED and item.outcome is None
-        return "legal_hold" in item.attributes
-
-    def without_content(self, ticket: str) -> TicketItem | None:
-        return self.items.get(ticket)
-
-    def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
-        return [self.items[ticket] for ticket in tickets if ticket in self.items]
-
-    def delete_event(self, ticket: str, record: str) -> None:
-        self.calls.append("event deleted")
-        self.events_of[ticket] = [event for event in self.events_of[ticket] if event.record != record]
-
-    def erase(self, ticket: str, now: str) -> str:
-        item = self.items.get(ticket)
-        if item is not None and item.state is TicketState.ERASED:
-            return str(item.attributes["erased_at"])
-        if item is not None and "legal_hold" in item.attributes:
-            raise InvalidRequest("legal_hold")
-        self.calls.append("tombstone set")
-        self.items[ticket] = TicketItem(ticket, TicketState.ERASED, attributes={"erased_at": now})
-        return now
-
-    def hold(self, ticket: str, now: str, case: str | None, by: str) -> str | None:
-        item = self._changeable(ticket)
-        if item is None:
-            return None
-        self.calls.append("held")
-        since = item.attributes.get("legal_hold", now)
-        self.items[ticket] = replace(
-            item,
-            expires_at=NEVER,
-            attributes={**item.attributes, "legal_hold": since, "legal_hold_case": case, "legal_hold_by": by},
-        )
-        return str(since)
-
-    def release(self, ticket: str, end: int | None) -> bool | None:
-        item = self._changeable(ticket)
-        if item is None or "legal_hold" not in item.attributes:
-            return None if item is None else False
-        self.calls.append("released")
-        rest = {name: value for name, value in item.attributes.items() if name != "legal_hold"}
-        self.items[ticket] = replace(item, expires_at=end, attributes=rest)
-        return True
-
-    def set_ticket_expiry(self, ticket: str, end: int | None) -> None:
-        item = self.items[ticket]
-        if item.received_at is not None and "legal_hold" not in item.attributes:
-            self.items[ticket] = replace(item, expires_at=end)
-
-    def set_event_expiry(self, ticket: str, record: str, end: int | None) -> None:
-        assert record in {event.record for event in self.events_of[ticket]}
-        self.event_expiry[f"{ticket} {record}"] = end
-
-    def _changeable(self, ticket: str) -> TicketItem | None:
-        item = self.items.get(ticket)
-        if item is not None and item.state is TicketState.ERASED:
-            raise TicketErased
-        return item
+    bucket = actions = account
 
     # the bucket
 
@@ -172,9 +134,9 @@ class FakeStack:
     def exists(self, key: str) -> bool:
         return bool(self.stored.get(key))
 
-    def versions(self, prefix: str, *, delete_markers: bool = True) -> Iterator[Version]:
+    def versions(self, ticket: str, *, delete_markers: bool = True) -> Iterator[Version]:
         for key, kept in sorted(self.stored.items()):
-            if key.startswith(prefix):
+            if key.startswith(f"tickets/{ticket}/"):
                 yield from (Version(key, version) for version, _ in kept)
 
     def set_expiring(self, version: Version, *, expiring: bool) -> bool:
@@ -186,7 +148,7 @@ class FakeStack:
         refused = [version for version in versions if version.key in self.undeletable]
         for key, gone in versions:
             if key not in self.undeletable:
-                self.calls.append("object deleted")
+                self.calls.append("delete object")
                 self.stored[key] = [kept for kept in self.stored[key] if kept[0] != gone]
         return refused
 
@@ -202,103 +164,107 @@ class FakeStack:
     def output(self, name: str) -> str:
         return name
 
-    def log_group(self, function: str) -> str:
-        return f"/aws/lambda/{function}"
-
     def client(self, service: str) -> Any:
         return self.clients[service]
 
-    @property
-    def secrets(self) -> Any:
-        return self.clients["secretsmanager"]
+    def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
+        return self.secrets[arn]
+
+    webhook_secrets = Stack.webhook_secrets
+    webhook_credentials = Stack.webhook_credentials
 
     # the action log
 
-    def write(self, command: str, ticket: str, **facts: Any) -> str:
+    def write(self, command: str, ticket: str, **facts: Any) -> None:
         self.calls.append(f"recorded {command}")
         self.recorded.append({"command": command, "ticket": ticket, "at": iso(NOON), "by": self.caller, **facts})
-        return "key"
 
     def of_ticket(self, ticket: str) -> Iterator[Mapping[str, Any]]:
         return (record for record in self.recorded if record["ticket"] == ticket)
 
-    # what tests put in
+    # what tests look at and put in
+
+    def item(self, ticket: str) -> TicketItem:
+        found = self.table.get(ticket)
+        assert found is not None
+        return found
+
+    def event_expiry(self, ticket: str) -> object:
+        return self.dynamodb.records[ticket, "event#1#x"].get("expires_at")
 
     def put(self, key: str, body: bytes) -> None:
         kept = self.stored.setdefault(key, [])
         kept.append((f"v{len(kept) + 1}", body))
 
+    def change(self, ticket: str, **values: Any) -> TicketItem:
+        """Set attributes of the ticket's item; None removes one."""
+        record = self.dynamodb.records.setdefault((ticket, "ticket"), {"ticket": ticket, "record": "ticket"})
+        record |= {name: value for name, value in values.items() if value is not None}
+        for name in (name for name, value in values.items() if value is None):
+            record.pop(name, None)
+        return self.item(ticket)
+
+    def add_event(self, ticket: str, record: str = "event#1#x") -> None:
+        event = {"event": "ticket.verification.completed", "event_id": "x", "received_at": "2026-01-31T11:59:00Z"}
+        self.dynamodb.records[ticket, record] = {"ticket": ticket, "record": record, **event}
+
     def add_ticket(
-        self, ticket: str, *, details: bytes = DETAILS, selfies: Sequence[bytes] | None = None, **attributes: Any
+        self, ticket: str, *, details: bytes = DETAILS, selfies: Sequence[bytes] | None = None, **values: Any
     ) -> TicketItem:
         """Add an archived ticket with one image of each uploaded type, or with these selfies."""
         parsed = read_details(details)
-        images = tuple(
-            self._image(ticket, kind, 0, JPEG + kind.value.encode())
-            for kind in (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
-        )
-        if selfies is not None:
-            images = tuple(
-                self._image(ticket, ImageType.SELF_PORTRAITS, index, body) for index, body in enumerate(selfies)
-            )
-        types = {image.type: TypeState.STORED for image in images} | {ImageType.DOCUMENT_SIGNATURE: TypeState.ABSENT}
-        item = TicketItem(
+        if selfies is None:
+            kinds = (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
+            images = [self._image(ticket, kind, 0, JPEG + kind.value.encode()) for kind in kinds]
+        else:
+            images = [self._image(ticket, ImageType.SELF_PORTRAITS, index, body) for index, body in enumerate(selfies)]
+        item = self.change(
             ticket,
-            TicketState.ARCHIVED,
+            state="archived",
             version="a" * 64,
             outcome="ACCEPTED",
             received_at="2026-01-31T11:59:00.000000Z",
             fetched_at="2026-01-31T11:59:01.000000Z",
             archived_at="2026-01-31T11:59:02.000000Z",
+            details=parsed.value,
             details_sha256=parsed.sha256,
             details_bytes=parsed.size,
-            images=images,
-            types=types,
+            images=[asdict(image) for image in images],
+            types={**{image.type.value: "stored" for image in images}, "DOCUMENT_SIGNATURE": "absent"},
             attempts=1,
-            attributes={"details": parsed.value, **attributes},
         )
-        self.put(manifest_key(ticket, "a" * 64), manifest_of(item))
-        self.events_of[ticket] = [EventRecord("event#1#x", "ticket.verification.completed", "2026-01-31T11:59:00Z")]
-        self.items[ticket] = item
-        return item
+        self.put(manifest_key(ticket, "a" * 64), write_manifest(item))
+        self.add_event(ticket)
+        return self.change(ticket, **values)
 
-    def add_version(self, ticket: str, details: bytes, outcome: str) -> TicketItem:
+    def add_version(self, ticket: str, details: bytes, outcome: str, **values: Any) -> TicketItem:
         """Archive the ticket again with other details; the superseded ones become an object."""
-        old = self.items[ticket]
-        version, parsed = hashlib.sha256(details).hexdigest(), read_details(details)
+        old, parsed = self.item(ticket), read_details(details)
+        version = hashlib.sha256(details).hexdigest()
         self.put(details_key(ticket, str(old.details_sha256)), gzip.compress(DETAILS))
-        new = replace(
-            old,
+        new = self.change(
+            ticket,
             version=version,
             previous=old.version,
             outcome=outcome,
+            details=parsed.value,
             details_sha256=parsed.sha256,
             details_bytes=parsed.size,
-            attributes={**old.attributes, "details": parsed.value},
+            **values,
         )
-        self.put(manifest_key(ticket, version), manifest_of(new))
-        self.items[ticket] = new
+        self.put(manifest_key(ticket, version), write_manifest(new))
         return new
 
-    def add_incomplete_ticket(self, ticket: str, last_error: str, **attributes: Any) -> None:
-        self.items[ticket] = TicketItem(
-            ticket,
-            TicketState.INCOMPLETE,
-            received_at="2026-01-31T11:00:00Z",
-            attempts=3,
-            types={ImageType.DOCUMENT: TypeState.FAILED},
-            attributes={"last_error": last_error, **attributes},
-        )
+    def add_incomplete_ticket(self, ticket: str, last_error: str, **values: Any) -> None:
+        due = {"incomplete": "yes", "retry_at": "2026-01-31T13:00:00Z", "archived_at": "2026-01-31T11:00:00Z"}
+        listed = {**due, "received_at": "2026-01-31T11:00:00Z", "last_error": last_error, **values}
+        self.change(ticket, state="incomplete", attempts=3, types={"DOCUMENT": "failed"}, **listed)
 
     def _image(self, ticket: str, kind: ImageType, index: int, body: bytes) -> StoredImage:
         sha256 = hashlib.sha256(body).hexdigest()
         key = image_key(ticket, kind, sha256, "jpg")
         self.put(key, body)
         return StoredImage(kind, index, key, sha256, len(body), "image/jpeg")
-
-
-def manifest_of(item: TicketItem) -> bytes:
-    return write_manifest(item)
 
 
 class CliHarness(NamedTuple):

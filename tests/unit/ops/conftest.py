@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops import stack
-from tests.unit.ops.cli_harness import CliHarness, FakeStack
+from tests.unit.ops.cli_harness import SECRET, CliHarness, FakeStack
 
 
 @pytest.fixture
@@ -16,3 +16,9 @@ def fake() -> FakeStack:
 def cli(fake: FakeStack, monkeypatch: pytest.MonkeyPatch) -> CliHarness:
     monkeypatch.setattr(stack, "find", lambda _account, _name: fake)
     return CliHarness(fake, CliRunner())
+
+
+@pytest.fixture
+def with_secret(cli: CliHarness) -> CliHarness:
+    cli.stack.secrets["WebhookSecretArn"] = SECRET
+    return cli

@@ -38,7 +38,7 @@ def test_common_options_are_accepted_anywhere(given: list[str], hoisted: list[st
         ["backfill"],
         ["list"],
         ["list", "--customer", "C", "--state", "incomplete"],
-        *(["list", "--day", day] for day in ("2026-13-01", "2026-1-1", "yesterday", "20260101", "")),
+        *(["list", "--day", day] for day in ("2026-13-01", "yesterday", "20260101", "")),
         ["redrive", "quarantine", "--since", "yesterday"],
         ["redrive", "quarantine", "--ticket", "t1"],
         *(

@@ -57,7 +57,7 @@ def read(html: bytes) -> Reader:
 
 def show(details: dict[str, Any] | None = None, *, stack: FakeStack | None = None) -> Reader:
     stack = stack or FakeStack()
-    item = stack.items.get("t1") or stack.add_ticket("t1")
+    item = stack.table.get("t1") or stack.add_ticket("t1")
     found = list(read_files(item, cast("Bucket", stack)))
     if details is not None:
         found[0] = TicketFile("details.json", b"", value=details)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,16 +12,15 @@ from typing import Any, cast
 
 import pytest
 
-from ops import erase as erasing
-from ops import retention as retaining
-from ops.erase import DRAIN_SECONDS
-from ops.errors import Exit, Failure
-from ops.objects import Objects, Version
-from ops.table import EventRecord, OperatorTable
-from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack
+from ops.bucket import Version
+from ops.commands.erase import Receipt, erase_tickets
+from ops.commands.hold import Hold, hold_tickets, release_tickets
+from ops.errors import Exit
+from ops.parallel import DRAIN_SECONDS, Drain
+from ops.stack import Stack
+from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack, paginated
 from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER, end_of
-from ticket_archive.table import TicketItem, TicketTable
 
 RECEIVED = "2026-01-31T11:59:00.000000Z"
 NO_DRAIN = ("--drain-seconds", "0")
@@ -53,45 +52,31 @@ def clock() -> Clock:
 def stack(fake: FakeStack) -> FakeStack:
     fake.parameters = {"RetentionDays": "30"}
     fake.add_ticket("t1", customer="CANARY")
-    fake.expiring = set(fake.versions("tickets/t1/"))
+    fake.expiring = set(fake.versions("t1"))
     return fake
 
 
 def left(stack: FakeStack, ticket: str = "t1") -> list[Version]:
-    return list(stack.versions(f"tickets/{ticket}/"))
+    return list(stack.versions(ticket))
 
 
-def erase(stack: FakeStack, clock: Clock, *tickets: str, drain: float = 70) -> list[erasing.Receipt | Failure]:
-    return erasing.erase(
-        tickets or ("t1",),
-        cast("OperatorTable", stack),
-        cast("Objects", stack),
-        drain_seconds=drain,
-        now=clock,
-        sleep=clock.sleep,
-    )
+def drain(clock: Clock, seconds: float = DRAIN_SECONDS) -> Drain:
+    return Drain(seconds, clock.sleep, now=clock)
 
 
-def receipt(stack: FakeStack, clock: Clock, drain: float = 70) -> erasing.Receipt:
-    [found] = erase(stack, clock, drain=drain)
-    assert isinstance(found, erasing.Receipt)
+def receipt(stack: FakeStack, clock: Clock, seconds: float = DRAIN_SECONDS) -> Receipt:
+    [found] = erase_tickets(["t1"], cast("Stack", stack), drain(clock, seconds)).check()
     return found
 
 
-def archive(stack: FakeStack, clock: Clock) -> retaining.Archive:
-    table, records, objects = cast("TicketTable", stack), cast("OperatorTable", stack), cast("Objects", stack)
-    return retaining.Archive(table, records, objects, clock, DRAIN_SECONDS, clock.sleep)
-
-
-def hold(stack: FakeStack, clock: Clock, *tickets: str) -> list[retaining.Hold | Failure]:
-    return retaining.hold(tickets or ("t1",), archive(stack, clock), case="C-1", by="me")
+def hold(stack: FakeStack, clock: Clock) -> list[Hold]:
+    return hold_tickets(["t1"], cast("Stack", stack), drain(clock), "C-1").check()
 
 
 def attempted(stack: FakeStack, seconds_ago: float) -> None:
     """Let the last attempt at the ticket have begun so long ago."""
     at = (NOON - timedelta(seconds=seconds_ago)).isoformat()
-    item = stack.items["t1"]
-    stack.items["t1"] = replace(item, attributes={**item.attributes, "attempted_at": at})
+    stack.change("t1", attempted_at=at)
 
 
 # ─── erase ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,84 +84,59 @@ def attempted(stack: FakeStack, seconds_ago: float) -> None:
 
 def test_the_tombstone_comes_first_then_every_object_version_then_the_events(stack: FakeStack, clock: Clock) -> None:
     stack.put(left(stack)[0].key, b"another version")
+    lines = sorted(f"{key}\t{version}\n" for key, version in left(stack))
 
     found = receipt(stack, clock)
 
-    assert stack.calls == ["tombstone set", *["object deleted"] * 4, "event deleted"]
-    assert stack.items["t1"].state is TicketState.ERASED
-    assert (left(stack), list(stack.events("t1"))) == ([], [])
+    assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x"]
+    assert stack.item("t1").state is TicketState.ERASED
+    assert (left(stack), list(stack.table.events("t1"))) == ([], [])
     assert (found.object_versions, found.events, found.refused) == (4, 1, 0)
+    assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_what_was_in_flight_is_removed_by_the_second_pass(stack: FakeStack, clock: Clock) -> None:
     def late() -> None:
         stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
-        stack.events_of["t1"].append(EventRecord("event#2#y", "late", "2026-01-31T12:00:10Z"))
+        stack.add_event("t1", "event#2#y")
 
     clock.meanwhile = late
 
     found = receipt(stack, clock)
 
-    assert (left(stack), list(stack.events("t1"))) == ([], [])
+    assert (left(stack), list(stack.table.events("t1"))) == ([], [])
     assert (found.late_object_versions, found.late_events, found.object_versions) == (1, 1, 4)
     assert clock.sleeps == [70]
 
 
-def test_an_erasure_can_be_repeated_and_keeps_the_tombstones_time(stack: FakeStack, clock: Clock) -> None:
-    first = receipt(stack, clock)
-    clock.now += timedelta(days=1)
+@pytest.mark.parametrize(("after", "sleeps"), [(timedelta(days=1), []), (timedelta(seconds=30), [40])])
+def test_a_repetition_keeps_the_first_time_and_waits_for_what_is_left_of_it(
+    after: timedelta, sleeps: list[float], stack: FakeStack, clock: Clock
+) -> None:
+    first = receipt(stack, clock, seconds=0)
+    clock.now += after
 
     second = receipt(stack, clock)
 
     assert second.erased_at == first.erased_at
     assert (second.object_versions, second.events) == (0, 0)
-    assert clock.sleeps == [70], "nothing can be in flight any more"
+    assert clock.sleeps == sleeps
 
 
-def test_a_repetition_waits_for_the_rest_of_the_time(stack: FakeStack, clock: Clock) -> None:
-    receipt(stack, clock, drain=0)
-    clock.now += timedelta(seconds=30)
-
-    receipt(stack, clock)
-
-    assert clock.sleeps == [40]
-
-
-def test_a_hundred_tickets_are_erased_with_one_wait(stack: FakeStack, clock: Clock) -> None:
+def test_a_hundred_tickets_are_erased_with_one_wait_and_one_that_fails_stops_none(
+    stack: FakeStack, clock: Clock
+) -> None:
     tickets = [f"many{number}" for number in range(100)]
     for ticket in tickets:
         stack.add_ticket(ticket)
+    stack.add_ticket("held", legal_hold=RECEIVED)
 
-    receipts = erase(stack, clock, *tickets)
+    outcomes = erase_tickets(["held", *tickets], cast("Stack", stack), drain(clock))
 
-    assert [each.ticket for each in receipts if isinstance(each, erasing.Receipt)] == tickets
+    assert [each.ticket for each in outcomes.done] == tickets
+    assert ["legal hold" in str(failed) for failed in outcomes.failed] == [True]
     assert clock.sleeps == [70]
-    assert len(left(stack)) == 3, "a ticket that was not named"
-
-
-def test_a_ticket_that_fails_does_not_stop_the_others(stack: FakeStack, clock: Clock) -> None:
-    stack.add_ticket("t2", legal_hold=RECEIVED)
-
-    failed, erased = erase(stack, clock, "t2", "t1")
-
-    assert isinstance(failed, Failure)
-    assert "legal hold" in str(failed)
-    assert isinstance(erased, erasing.Receipt)
-    assert len(left(stack, "t2")) == 3
-
-
-def test_a_ticket_whose_id_begins_alike_is_left_alone(stack: FakeStack, clock: Clock) -> None:
-    stack.add_ticket("t10")
-
-    receipt(stack, clock)
-
-    assert len(left(stack, "t10")) == 3
-
-
-def test_the_receipts_digest_is_of_the_sorted_deleted_versions(stack: FakeStack, clock: Clock) -> None:
-    lines = sorted(f"{key}\t{version}\n" for key, version in left(stack))
-
-    assert receipt(stack, clock).sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert (len(left(stack)), len(left(stack, "held"))) == (3, 3)
 
 
 def test_erase_changes_nothing_without_yes(stack: FakeStack, cli: CliHarness) -> None:
@@ -196,6 +156,17 @@ def test_the_receipt_is_printed_and_kept_without_personal_data(stack: FakeStack,
     assert "CANARY" not in json.dumps([found, record])
 
 
+@pytest.mark.parametrize("command", [["erase", "--yes"], ["hold"], ["release"]])
+def test_an_action_that_cannot_be_recorded_is_printed_and_exits_1(
+    command: list[str], stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if command == ["release"]:
+        stack.table.hold("t1", RECEIVED, None, "me")
+    monkeypatch.setattr(FakeStack, "write", lambda *_, **__: (_ for _ in ()).throw(PermissionError))
+
+    assert "t1" in json.dumps(cli.json(*command, "t1", *NO_DRAIN, exit_code=1))
+
+
 def test_a_customer_is_erased_with_incomplete_tickets(stack: FakeStack, cli: CliHarness) -> None:
     stack.add_incomplete_ticket("t2", "vendor_unavailable", customer="CANARY")
     stack.add_ticket("other", customer="another")
@@ -203,7 +174,7 @@ def test_a_customer_is_erased_with_incomplete_tickets(stack: FakeStack, cli: Cli
     found = cli.json("erase", "--customer", "CANARY", "--yes", *NO_DRAIN)
 
     assert {each["ticket"] for each in found["receipts"]} == {"t1", "t2"}
-    assert stack.items["other"].state is TicketState.ARCHIVED
+    assert stack.item("other").state is TicketState.ARCHIVED
 
 
 def test_tickets_are_erased_from_a_file_and_problems_are_named(stack: FakeStack, cli: CliHarness) -> None:
@@ -213,11 +184,8 @@ def test_tickets_are_erased_from_a_file_and_problems_are_named(stack: FakeStack,
 
     found = json.loads(result.stdout)
     assert result.exit_code == Exit.FAILED
-    assert ([each["ticket"] for each in found["receipts"]], found["held"], found["unknown"]) == (
-        ["t1"],
-        ["t2"],
-        ["unknown"],
-    )
+    assert [each["ticket"] for each in found["receipts"]] == ["t1"]
+    assert (found["held"], found["unknown"]) == (["t2"], ["unknown"])
 
 
 def test_objects_without_an_item_are_erased(fake: FakeStack, cli: CliHarness) -> None:
@@ -255,13 +223,12 @@ def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: Fak
 
 
 def test_a_hold_stops_the_expiry_of_item_events_and_objects(stack: FakeStack, clock: Clock) -> None:
-    [held] = hold(stack, clock)
+    assert hold(stack, clock) == [Hold("t1", "2026-01-31T12:00:00.000000Z", 3, 1)]
 
-    assert held == retaining.Hold("t1", "2026-01-31T12:00:00.000000Z", 3, 1)
     assert stack.expiring == set()
-    assert stack.items["t1"].expires_at == NEVER
-    assert stack.event_expiry == {"t1 event#1#x": None}
-    assert stack.calls[0] == "held", "attempts that begin now must already see the hold"
+    assert stack.item("t1").expires_at == NEVER
+    assert stack.event_expiry("t1") is None
+    assert stack.calls[0] == "update ticket", "attempts that begin now must already see the hold"
 
 
 @pytest.mark.parametrize(("seconds_ago", "sleeps"), [(20, [DRAIN_SECONDS - 20]), (3600, [])])
@@ -272,8 +239,8 @@ def test_a_hold_waits_for_a_recent_attempt_only(
 
     def late() -> None:
         stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
-        stack.expiring |= set(stack.versions("tickets/t1/images/DOCUMENT/late.jpg"))
-        stack.items["t1"] = replace(stack.items["t1"], expires_at=end_of(RECEIVED, 30))
+        stack.expiring |= {each for each in stack.versions("t1") if "late" in each.key}
+        stack.change("t1", expires_at=end_of(RECEIVED, 30))
 
     clock.meanwhile = late
 
@@ -281,7 +248,7 @@ def test_a_hold_waits_for_a_recent_attempt_only(
 
     assert clock.sleeps == sleeps
     assert stack.expiring == set()
-    assert stack.items["t1"].expires_at == NEVER
+    assert stack.item("t1").expires_at == NEVER
 
 
 def test_a_release_waits_for_an_attempt_that_began_under_the_hold(stack: FakeStack, clock: Clock) -> None:
@@ -289,39 +256,30 @@ def test_a_release_waits_for_an_attempt_that_began_under_the_hold(stack: FakeSta
     attempted(stack, 20)
     clock.meanwhile = lambda: stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
 
-    [released] = retaining.release(["t1"], 30, archive(stack, clock))
+    assert release_tickets(["t1"], cast("Stack", stack), drain(clock)).check() == [("t1", True)]
 
-    assert released == retaining.Release("t1", was_held=True)
     assert clock.sleeps == [DRAIN_SECONDS - 20]
-    assert stack.expiring == set(stack.versions("tickets/t1/"))
+    assert stack.expiring == set(stack.versions("t1"))
 
 
 @pytest.mark.parametrize("days", [30, 0])
 def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: FakeStack, clock: Clock) -> None:
     hold(stack, clock)
+    stack.parameters = {"RetentionDays": str(days)}
 
-    retaining.release(["t1"], days, archive(stack, clock))
+    release_tickets(["t1"], cast("Stack", stack), drain(clock)).check()
 
-    assert stack.expiring == (set(stack.versions("tickets/t1/")) if days else set())
-    assert stack.items["t1"].expires_at == end_of(RECEIVED, days)
-    assert stack.event_expiry == {"t1 event#1#x": end_of(RECEIVED, days)}
-    assert stack.calls[-1] == "released", "an interrupted release still shows as held"
+    assert stack.expiring == (set(stack.versions("t1")) if days else set())
+    assert stack.item("t1").expires_at == stack.event_expiry("t1") == end_of(RECEIVED, days)
+    assert stack.calls[-1] == "update ticket", "an interrupted release still shows as held"
 
 
 def test_a_ticket_that_is_not_held_is_not_changed_by_a_release(stack: FakeStack, cli: CliHarness) -> None:
-    before = stack.items["t1"], set(stack.expiring)
+    before = stack.item("t1"), set(stack.expiring)
 
-    found = cli.json("release", "t1")
+    assert cli.json("release", "t1")["tickets"] == [{"ticket": "t1", "was_held": False}]
 
-    assert found["tickets"] == [{"ticket": "t1", "was_held": False}]
-    assert (stack.items["t1"], stack.expiring, stack.calls) == (*before, [])
-
-
-@pytest.mark.parametrize("command", ["hold", "release"])
-def test_an_erased_ticket_is_neither_held_nor_released(command: str, cli: CliHarness) -> None:
-    cli.stack.items["gone"] = TicketItem("gone", TicketState.ERASED)
-
-    assert cli(command, "gone").exit_code == Exit.FAILED
+    assert (stack.item("t1"), stack.expiring, stack.calls) == (*before, [])
 
 
 def test_a_customers_tickets_are_held_with_case_author_and_date(stack: FakeStack, cli: CliHarness) -> None:
@@ -333,47 +291,31 @@ def test_a_customers_tickets_are_held_with_case_author_and_date(stack: FakeStack
     assert {each["ticket"] for each in found["tickets"]} == {"t1", "t2"}
     status = cli.json("status", "t1")
     assert (status["legal_hold_case"], status["legal_hold_by"]) == ("C-9", stack.caller)
-    assert status["legal_hold"] == found["tickets"][0]["since"]
-    assert "legal_hold" not in stack.items["t10"].attributes
-    assert {(each["command"], each["ticket"], each["case"]) for each in stack.recorded} == {
-        ("hold", "t1", "C-9"),
-        ("hold", "t2", "C-9"),
-    }
+    assert status["legal_hold"] in {each["since"] for each in found["tickets"]}
+    assert "legal_hold" not in stack.item("t10").attributes
+    recorded = {(each["command"], each["ticket"], each["case"]) for each in stack.recorded}
+    assert recorded == {("hold", "t1", "C-9"), ("hold", "t2", "C-9")}
 
 
 # ─── retention ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("days", [30, 0])
 def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
-    stack: FakeStack, cli: CliHarness
+    days: int, stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ops.commands.retention.now", lambda: NOON + timedelta(days=31))
+    stack.parameters = {"RetentionDays": str(days)} if days else {}
     stack.add_ticket("t2", legal_hold=RECEIVED)
-    stack.items["gone"] = TicketItem("gone", TicketState.ERASED)
+    stack.change("gone", state="erased", erased_at=RECEIVED)
+    sums = {"days": days, "tickets": 1, "held": 1, "over": 1 if days else 0}
 
-    found = cli.json("retention")
-    assert (found["dry_run"], found["days"], found["tickets"], found["held"]) == (True, 30, 1, 1)
-    assert stack.items["t1"].expires_at is None
+    assert cli.json("retention") == {"dry_run": True, **sums}
+    assert stack.calls == []
 
-    assert cli.json("retention", "--yes")["dry_run"] is False
-    assert (stack.items["t1"].expires_at, stack.items["t2"].expires_at) == (end_of(RECEIVED, 30), None)
-    assert stack.expiring == set(stack.versions("tickets/t1/"))
-
-
-def test_a_removed_retention_expires_nothing(stack: FakeStack, cli: CliHarness) -> None:
-    stack.parameters = {}
-
-    cli.json("retention", "--yes")
-
-    assert stack.items["t1"].expires_at is None
-    assert stack.expiring == set()
-
-
-def test_retention_counts_what_expires_at_once(
-    stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ops.privacy_commands.now", lambda: NOON + timedelta(days=31))
-
-    assert cli.json("retention")["over"] == 1
+    assert cli.json("retention", "--yes") == {"dry_run": False, **sums}
+    assert (stack.item("t1").expires_at, stack.item("t2").expires_at) == (end_of(RECEIVED, days), None)
+    assert stack.expiring == (set(stack.versions("t1")) if days else set())
 
 
 # ─── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -390,7 +332,6 @@ def test_an_export_has_every_ticket_with_its_history_and_an_index(
     name: str, stack: FakeStack, cli: CliHarness, tmp_path: Path
 ) -> None:
     stack.add_version("t1", b'{"flow_status":"REJECTED"}', "REJECTED")
-    stack.items["t1"] = replace(stack.items["t1"], attributes={**stack.items["t1"].attributes, "customer": "CANARY"})
     stack.add_incomplete_ticket("t2", "vendor_unavailable", customer="CANARY")
     output = tmp_path / name
 
@@ -416,8 +357,13 @@ def test_an_export_replaces_nothing_and_needs_tickets(stack: FakeStack, cli: Cli
     assert stack.recorded == []
 
 
-def test_an_export_names_what_is_missing(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
-    stack.stored[stack.items["t1"].images[0].key] = []
+@pytest.mark.parametrize("of_an_earlier_version", [False, True])
+def test_an_export_names_what_is_missing(
+    of_an_earlier_version: bool, stack: FakeStack, cli: CliHarness, tmp_path: Path
+) -> None:
+    stack.stored[stack.item("t1").images[0].key] = []
+    if of_an_earlier_version:
+        stack.add_version("t1", b"{}", "REJECTED", images=[asdict(stack.item("t1").images[1])])
 
     found = cli.json("export", "--customer", "CANARY", "-o", str(tmp_path / "new"), exit_code=1)
 
@@ -427,22 +373,19 @@ def test_an_export_names_what_is_missing(stack: FakeStack, cli: CliHarness, tmp_
 # ─── audit ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def logs(*messages: str) -> Any:
-    """Return a CloudWatch Logs client whose log group has these messages."""
-    pages = [{"events": [{"message": message} for message in messages]}]
-    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
-
-
 def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
     def line(ticket: str, at: str, **facts: Any) -> str:
         return json.dumps({"timestamp": at, "audit": {"ticket": ticket, "caller": "arn:app", "status": 200, **facts}})
 
-    stack.clients["logs"] = logs(
+    function = {"LoggingConfig": {"LogGroup": "/aws/lambda/stack-retrieval"}}
+    stack.clients["lambda"] = SimpleNamespace(get_function_configuration=lambda **_: function)
+    lines = [
         line("t1", "2026-02-01T00:00:00Z", route="GET /tickets/{ticket}/images", urls=2, until="2026-02-01T00:05:00Z"),
         line("t1", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}/details"),
         line("t10", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}"),
         "START RequestId: t1",
-    )
+    ]
+    stack.clients["logs"] = paginated({"events": [{"message": message} for message in lines]})
     cli("fetch", "t1", "-o", str(tmp_path / "t1"))
 
     found = cli.json("audit", "t1")

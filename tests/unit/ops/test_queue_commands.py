@@ -4,21 +4,18 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from ops.commands.redrive import MessageInfo, Outcome, dead_letter, quarantined, redrive_messages
 from ops.errors import Exit
 from ops.queues import Pace, Queue, Received
-from ops.redrive import MessageInfo, Outcome, Redriven, dead_letter, quarantined, redrive
-from ops.table import OperatorTable
-from tests.unit.ops.cli_harness import NOON, CliHarness, FakeQueue, FakeStack
+from tests.unit.ops.cli_harness import NOON, SECRET, CliHarness, FakeQueue, FakeStack
 from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 from ticket_archive.models import ImageType
 from ticket_archive.webhook_encryption import encrypt_event
 
-SECRET = "0123456789abcdef0123456789abcdef"
 RECEIVED_AT = "2026-01-31T12:00:00Z"
 
 
@@ -26,17 +23,6 @@ def webhook(ticket: str, secret: str = SECRET) -> str:
     """Return a queued webhook about a ticket."""
     body, iv = encrypt_event(json.dumps({"data": {"ticket": ticket}}).encode(), secret.encode(), bytes(16))
     return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
-
-
-def secrets_manager(**values: str) -> Any:
-    """Return a client whose secrets have these values by id."""
-    return SimpleNamespace(get_secret_value=lambda **given: {"SecretString": values[given["SecretId"]]})
-
-
-@pytest.fixture
-def with_secret(cli: CliHarness) -> CliHarness:
-    cli.stack.clients["secretsmanager"] = secrets_manager(WebhookSecretArn=SECRET)
-    return cli
 
 
 # ─── backfill ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,11 +116,11 @@ def test_an_archived_ticket_is_not_settled(cli: CliHarness) -> None:
 # ─── redrive: the loop ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(source: FakeQueue, target: FakeQueue, **given: Any) -> list[Redriven]:
+def run(source: FakeQueue, target: FakeQueue, **given: Any) -> list[MessageInfo]:
     options: dict[str, Any] = {"wanted": lambda _: True, "limit": None, "dry_run": False, **given}
     describe: Callable[[Received], MessageInfo] = options.pop("describe", quarantined)
     pace = Pace(1000, clock=lambda: 0.0, sleep=lambda _: None)
-    return list(redrive(cast("Queue", source), cast("Queue", target), describe, pace=pace, **options))
+    return list(redrive_messages(cast("Queue", source), cast("Queue", target), describe, pace=pace, **options))
 
 
 def full(*reasons: str) -> FakeQueue:
@@ -203,24 +189,16 @@ def test_a_message_of_the_second_in_which_it_begins_is_not_overlooked() -> None:
     assert len(run(source, target)) == 1
 
 
-def test_a_message_that_cannot_be_sent_stays_where_it_is() -> None:
-    source, target = full("a", "b"), FakeQueue()
+def test_a_message_that_cannot_be_sent_stays_and_one_that_cannot_be_deleted_is_in_both_queues() -> None:
+    source, target = full("a", "b", "c"), FakeQueue()
     target.refuses = {"body 0"}
+    source.keeps = {source.waiting[1].id}
 
     outcomes = [each.outcome for each in run(source, target)]
 
-    assert outcomes == [Outcome.NOT_SENT, Outcome.MOVED]
-    assert [message.body for message in source.waiting] == ["body 0"]
-
-
-def test_a_message_that_cannot_be_deleted_is_reported_and_in_both_queues() -> None:
-    source, target = full("a", "b"), FakeQueue()
-    source.keeps = {source.waiting[0].id}
-
-    outcomes = [each.outcome for each in run(source, target)]
-
-    assert outcomes == [Outcome.NOT_DELETED, Outcome.MOVED]
-    assert (len(source.waiting), len(target.sent)) == (1, 2)
+    assert outcomes == [Outcome.NOT_SENT, Outcome.NOT_DELETED, Outcome.MOVED]
+    assert [message.body for message in source.waiting] == ["body 0", "body 1"]
+    assert target.sent == ["body 1", "body 2"]
 
 
 @pytest.mark.parametrize("moment", ["send", "delete"])
@@ -242,7 +220,7 @@ def test_stopping_early_makes_received_messages_visible_again() -> None:
     source, target = full("a", "b", "c"), FakeQueue()
     pace = Pace(1000, clock=lambda: 0.0, sleep=lambda _: None)
     queues = cast("Queue", source), cast("Queue", target)
-    listing = redrive(*queues, quarantined, wanted=lambda _: True, limit=None, dry_run=True, pace=pace)
+    listing = redrive_messages(*queues, quarantined, wanted=lambda _: True, limit=None, dry_run=True, pace=pace)
 
     with closing(listing):
         next(listing)
@@ -253,25 +231,20 @@ def test_stopping_early_makes_received_messages_visible_again() -> None:
 # ─── redrive: what is shown ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def describe(stack: FakeStack, body: str) -> MessageInfo:
-    queue = FakeQueue()
-    queue.add(body)
-    return dead_letter(cast("OperatorTable", stack))(queue.waiting[0])
-
-
 def test_a_dead_letter_shows_its_ticket_last_error_and_attempts(fake: FakeStack) -> None:
     fake.add_incomplete_ticket("t1", "vendor_auth_error")
+    fake.add_ticket("t2", last_error="vendor_unavailable")
+    queue = FakeQueue()
+    for number in range(3):
+        queue.add(ticket_message(f"t{number}", kind="schedule"))
 
-    info = describe(fake, ticket_message("t1", kind="schedule"))
+    found = [dead_letter(fake.table)(message) for message in queue.waiting]
 
-    assert (info.ticket, info.kind, info.reason) == ("t1", "schedule", "vendor_auth_error")
-    assert (info.state, info.attempts) == ("incomplete", 3)
-
-
-def test_a_dead_letter_of_an_unknown_or_archived_ticket_says_so(fake: FakeStack) -> None:
-    fake.add_ticket("t1", last_error="vendor_unavailable")
-
-    assert [describe(fake, ticket_message(ticket)).reason for ticket in ("t0", "t1")] == ["ticket_unknown", "archived"]
+    assert [(info.ticket, info.kind, info.reason, info.state, info.attempts) for info in found] == [
+        ("t0", "schedule", "ticket_unknown", None, None),
+        ("t1", "schedule", "vendor_auth_error", "incomplete", 3),
+        ("t2", "schedule", "archived", "archived", 1),
+    ]
 
 
 def test_a_dead_webhook_is_opened_with_permission_to_read_the_secret(with_secret: CliHarness) -> None:
@@ -284,7 +257,7 @@ def test_a_dead_webhook_is_opened_with_permission_to_read_the_secret(with_secret
 
 
 def test_a_dead_webhook_without_the_secret_is_listed_unopened(cli: CliHarness) -> None:
-    cli.stack.clients["secretsmanager"] = secrets_manager(WebhookSecretArn="not 32 bytes")
+    cli.stack.secrets["WebhookSecretArn"] = "not 32 bytes"
     cli.stack.queue("DeadLetterQueueUrl").add(webhook("t1"))
 
     result = cli("redrive", "dead-letters", "--dry-run", "--json")
@@ -350,7 +323,7 @@ def test_dead_letters_are_filtered_by_ticket_webhooks_too(with_secret: CliHarnes
 def test_messages_are_filtered_by_time(
     options: list[str], moved: list[str], cli: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ops.queue_commands.now", lambda: NOON)
+    monkeypatch.setattr("ops.arguments.now", lambda: NOON)
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.add("old", "not_json", age=timedelta(hours=2).total_seconds())
     quarantine.add("new", "not_json", age=30)

@@ -57,30 +57,22 @@ def test_a_batch_keeps_below_the_bytes_that_sqs_takes_at_once(stub: Stub) -> Non
     assert stub.queue.send([large, large, "small"]) == set()
 
 
-def test_what_sqs_could_not_take_is_sent_again_alone(stub: Stub) -> None:
-    stub.sends({"0": "a", "1": "b"}, failed={"1": False})
-    stub.sends({"1": "b"})
+@pytest.mark.parametrize(
+    ("our_fault", "attempts", "failed"), [([False], 2, set()), ([False] * 3, 3, {1}), ([True], 1, {1})]
+)
+def test_what_sqs_could_not_take_is_sent_again_alone_twice_unless_it_is_our_fault(
+    our_fault: list[bool], attempts: int, failed: set[int], stub: Stub
+) -> None:
+    for attempt in range(attempts):
+        faults = {"1": our_fault[attempt]} if attempt < len(our_fault) else {}
+        stub.sends({"1": "b"} if attempt else {"0": "a", "1": "b"}, failed=faults)
 
-    assert stub.queue.send(["a", "b"]) == set()
-    assert len(stub.naps) == 1
-
-
-def test_what_is_our_fault_is_not_sent_again(stub: Stub) -> None:
-    stub.sends({"0": "a", "1": "b"}, failed={"0": True})
-
-    assert stub.queue.send(["a", "b"]) == {0}
-
-
-def test_a_third_failure_is_told(stub: Stub) -> None:
-    stub.sends({"0": "a", "1": "b"}, failed={"1": False})
-    stub.sends({"1": "b"}, failed={"1": False})
-    stub.sends({"1": "b"}, failed={"1": False})
-
-    assert stub.queue.send(["a", "b"]) == {1}
+    assert stub.queue.send(["a", "b"]) == failed
+    assert len(stub.naps) == attempts - 1
 
 
 def test_a_received_message_has_its_time_and_its_reason(stub: Stub) -> None:
-    message: dict[str, Any] = {"MessageId": "m", "Body": "{}", "ReceiptHandle": "r"}
+    message: dict[str, Any] = {"MessageId": "m", "Body": "CANARY", "ReceiptHandle": "CANARY"}
     message["Attributes"] = {"SentTimestamp": "1769860800000"}
     message["MessageAttributes"] = {"reason": {"StringValue": "not_json", "DataType": "String"}}
     asked = {
@@ -96,28 +88,25 @@ def test_a_received_message_has_its_time_and_its_reason(stub: Stub) -> None:
     [found] = stub.queue.receive(5)
 
     assert (found.id, found.reason, found.sent_at) == ("m", "not_json", datetime(2026, 1, 31, 12, tzinfo=UTC))
+    assert "CANARY" not in repr(found)
 
 
-def test_a_received_message_does_not_show_its_body() -> None:
-    message = Received("m", "CANARY-BODY", "CANARY-RECEIPT", datetime(2026, 1, 1, tzinfo=UTC), None)
+@pytest.mark.parametrize(
+    ("method", "operation", "more"),
+    [
+        ("delete", "delete_message_batch", {}),
+        ("release", "change_message_visibility_batch", {"VisibilityTimeout": 0}),
+    ],
+)
+def test_messages_are_deleted_or_made_visible_in_batches_and_failures_are_told_by_position(
+    method: str, operation: str, more: dict[str, int], stub: Stub
+) -> None:
+    entries = [{"Id": f"{number}", "ReceiptHandle": f"r{number}", **more} for number in range(11)]
+    for batch in (entries[:10], entries[10:]):
+        fault = {"Id": batch[-1]["Id"], "SenderFault": False, "Code": "X"}
+        stub.stubber.add_response(operation, {"Successful": [], "Failed": [fault]}, {"QueueUrl": URL, "Entries": batch})
 
-    assert "CANARY" not in repr(message)
-
-
-def test_messages_that_could_not_be_deleted_are_told_by_position(stub: Stub) -> None:
-    answer: dict[str, Any] = {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1", "SenderFault": False, "Code": "X"}]}
-    entries = [{"Id": "0", "ReceiptHandle": "r0"}, {"Id": "1", "ReceiptHandle": "r1"}]
-    stub.stubber.add_response("delete_message_batch", answer, {"QueueUrl": URL, "Entries": entries})
-
-    assert stub.queue.delete([received(0), received(1)]) == {1}
-
-
-def test_released_messages_are_visible_at_once(stub: Stub) -> None:
-    entries = [{"Id": "0", "ReceiptHandle": "r0", "VisibilityTimeout": 0}]
-    answer: dict[str, Any] = {"Successful": [{"Id": "0"}], "Failed": []}
-    stub.stubber.add_response("change_message_visibility_batch", answer, {"QueueUrl": URL, "Entries": entries})
-
-    assert stub.queue.release([received(0)]) == set()
+    assert getattr(stub.queue, method)([received(number) for number in range(11)]) == {9, 10}
 
 
 def test_the_pace_spreads_work_over_time() -> None:

@@ -10,9 +10,9 @@ import pytest
 from botocore.stub import Stubber
 
 from ops import stack
+from ops.commands.rollback import Function
 from ops.errors import Exit, Failure
 from ops.stack import Account, Stack
-from ops.stack_commands import Function
 
 LOCAL = {
     "endpoint_url": "https://127.0.0.1:4566",
@@ -108,7 +108,7 @@ def test_the_emulators_webhook_url_is_its_own() -> None:
 def test_every_output_that_is_used_is_in_the_template() -> None:
     root = Path(__file__).parents[3]
     resources, _, outputs = (root / "template.yaml").read_text().partition("\nOutputs:\n")
-    sources = "".join(path.read_text() for path in (root / "ops").glob("*.py"))
+    sources = "".join(path.read_text() for path in (root / "ops").rglob("*.py"))
     used = set(re.findall(r'(?:output|queue)\("(\w+)"\)', sources)) | {"DeadLetterQueueUrl", "QuarantineQueueUrl"}
     used |= {each.output for each in Function}
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,15 +10,19 @@ import boto3
 import pytest
 import requests
 
-from ops import test_webhook
+from ops.commands import doctor, test_webhook
 from ops.errors import Exit
-from tests.unit.ops.cli_harness import JPEG, CliHarness, FakeStack
-from tests.unit.ops.test_queue_commands import SECRET, secrets_manager
-from ticket_archive.table import TicketTable
-from ticket_archive.webhook_credentials import WebhookCredentials
+from ops.stack import Stack
+from tests.unit.ops.cli_harness import JPEG, SECRET, CliHarness, FakeStack, paginated
 from ticket_archive.webhook_encryption import decrypt_event
 
 URL = "https://archive.test/v1/webhooks/tickets"
+
+
+def response(status: int, body: bytes) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made._content = status, body
+    return made
 
 
 @pytest.fixture
@@ -27,10 +31,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def post(url: str, **given: Any) -> requests.Response:
         kept.append({"url": url, **given})
-        answer = requests.Response()
-        answer.status_code = 202
-        answer._content = b'{"status": "accepted"}'
-        return answer
+        return response(202, b'{"status": "accepted"}')
 
     monkeypatch.setattr(requests, "post", post)
     return kept
@@ -40,74 +41,45 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", test_webhook.Event)
-def test_a_test_webhook_decrypts_to_its_event(kind: test_webhook.Event, posted: list[dict[str, Any]]) -> None:
-    event = test_webhook.event(kind, "t1", "mark")
+def test_a_test_webhook_decrypts_to_its_event_under_a_new_iv(
+    kind: test_webhook.Event, with_secret: CliHarness, posted: list[dict[str, Any]]
+) -> None:
+    events = [test_webhook.event_of(kind, "t1", mark) for mark in "ab"]
 
-    assert test_webhook.post(URL, event, SECRET.encode()) == (202, '{"status": "accepted"}')
+    for event in events:
+        assert test_webhook.send(cast("Stack", with_secret.stack), event) == (202, '{"status": "accepted"}')
 
-    [sent] = posted
-    assert decrypt_event(sent["data"], sent["headers"]["x-pvt-cipher-iv"], [SECRET.encode()]) == event
-    assert event["ticket"] == "t1"
-
-
-def test_a_redirect_is_not_followed_and_time_is_limited(posted: list[dict[str, Any]]) -> None:
-    test_webhook.post(URL, {}, SECRET.encode(), ca_bundle="/ca.pem")
-
-    assert (posted[0]["allow_redirects"], posted[0]["timeout"], posted[0]["verify"]) == (False, (5, 30), "/ca.pem")
-
-
-def test_webhook_credentials_are_sent(posted: list[dict[str, Any]]) -> None:
-    credentials = WebhookCredentials.read('{"header": "X-Shared", "value": "value"}')
-
-    test_webhook.post(URL, {}, SECRET.encode(), credentials)
-
-    assert posted[0]["headers"]["x-shared"] == "value"
+    assert events[0] != events[1], "it would be a duplicate"
+    ivs = [sent["headers"]["x-pvt-cipher-iv"] for sent in posted]
+    assert ivs[0] != ivs[1]
+    assert [decrypt_event(sent["data"], iv, [SECRET.encode()]) for sent, iv in zip(posted, ivs, strict=True)] == events
+    for sent in posted:
+        assert (sent["url"], sent["allow_redirects"], sent["timeout"], sent["verify"]) == (URL, False, (5, 30), True)
 
 
-def test_every_initialisation_vector_is_new(posted: list[dict[str, Any]]) -> None:
-    for _ in range(2):
-        test_webhook.post(URL, {}, SECRET.encode())
+def test_webhook_credentials_are_sent(with_secret: CliHarness, posted: list[dict[str, Any]]) -> None:
+    with_secret.stack.parameters = {"WebhookCredentialsSecretArn": "arn"}
+    with_secret.stack.secrets["arn"] = '{"header": "X-Shared", "value": "value"}'
 
-    assert len({sent["headers"]["x-pvt-cipher-iv"] for sent in posted}) == 2
-
-
-@pytest.mark.parametrize("kind", test_webhook.Event)
-def test_a_second_test_is_another_event(kind: test_webhook.Event) -> None:
-    first, second = (test_webhook.event(kind, "t1", mark) for mark in "ab")
-
-    assert json.dumps(first) != json.dumps(second)
-
-
-def test_waiting_ends_when_a_newer_fetch_is_archived(fake: FakeStack) -> None:
-    before = fake.add_ticket("t1")
-
-    def sleep(_: float) -> None:
-        fake.items["t1"] = replace(before, fetched_at="2026-01-31T12:00:09.000000Z")
-
-    found = test_webhook.wait(cast("TicketTable", fake), "t1", before, 10, clock=lambda: 0.0, sleep=sleep)
-
-    assert found is fake.items["t1"]
-
-
-def test_waiting_ends_in_time(fake: FakeStack) -> None:
-    before = fake.add_ticket("t1")
-    ticks = iter(range(100))
-
-    found = test_webhook.wait(
-        cast("TicketTable", fake), "t1", before, 5, clock=lambda: float(next(ticks)), sleep=lambda _: None
-    )
-
-    assert found is None
-
-
-def test_a_test_says_what_it_does_not_prove(cli: CliHarness, posted: list[dict[str, Any]]) -> None:
-    cli.stack.clients["secretsmanager"] = secrets_manager(WebhookSecretArn=SECRET)
-
-    result = cli("send-test-webhook")
+    result = with_secret("send-test-webhook")
 
     assert result.exit_code == Exit.OK
+    assert posted[0]["headers"]["x-shared"] == "value"
     assert "Not tested: whether the vendor has this secret" in result.stderr
-    assert posted[0]["url"] == URL
+
+
+@pytest.mark.parametrize("fetched_at", ["2026-01-31T12:00:09.000000Z", None])
+def test_waiting_ends_when_a_newer_fetch_is_archived_or_the_time_is_over(
+    fetched_at: str | None, fake: FakeStack
+) -> None:
+    before, ticks = fake.add_ticket("t1"), iter(range(100))
+
+    def sleep(_: float) -> None:
+        fake.change("t1", fetched_at=fetched_at or before.fetched_at)
+
+    found = test_webhook.wait_until_archived(fake.table, "t1", before, 5, clock=lambda: float(next(ticks)), sleep=sleep)
+
+    assert found == (fake.item("t1") if fetched_at else None)
 
 
 # ─── doctor ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,29 +91,23 @@ ALARM: dict[str, Any] = {
     "ActionsEnabled": True,
     "AlarmActions": ["arn:aws:sns:eu-central-1:000000000000:topic"],
 }
+OF_ANOTHER_STACK = {**ALARM, "AlarmName": "stack-sandbox-DeadLettersAlarm-1", "StateValue": "ALARM", "AlarmActions": []}
+
+
+def consumed(state: str) -> Any:
+    return SimpleNamespace(list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"State": state}]})
+
+
+def alarms(*found: dict[str, Any]) -> Callable[[FakeStack], None]:
+    return lambda stack: stack.clients.update(cloudwatch=paginated({"MetricAlarms": [*found]}))
 
 
 @pytest.fixture
-def healthy(cli: CliHarness) -> CliHarness:
-    cli.stack.clients = {
-        "secretsmanager": secrets_manager(WebhookSecretArn=SECRET, VendorCredentialArn=CREDENTIAL),
-        "lambda": SimpleNamespace(
-            list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"State": "Enabled"}]}
-        ),
-        "cloudwatch": cloudwatch(ALARM),
-    }
-    return cli
-
-
-def cloudwatch(*alarms: dict[str, Any]) -> Any:
-    pages = [{"MetricAlarms": [*alarms]}]
-    return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
-
-
-def failing(cli: CliHarness) -> list[str]:
-    found = cli.json("doctor", exit_code=1)
-    assert "CANARY" not in json.dumps(found)
-    return [check["name"] for check in found["checks"] if not check["ok"]]
+def healthy(with_secret: CliHarness) -> CliHarness:
+    alarms(ALARM, OF_ANOTHER_STACK)(with_secret.stack)
+    with_secret.stack.clients["lambda"] = consumed("Enabled")
+    with_secret.stack.secrets["VendorCredentialArn"] = CREDENTIAL
+    return with_secret
 
 
 def test_a_healthy_stack_passes_and_the_limits_are_said(healthy: CliHarness) -> None:
@@ -152,167 +118,127 @@ def test_a_healthy_stack_passes_and_the_limits_are_said(healthy: CliHarness) -> 
 
 
 @pytest.mark.parametrize(
-    ("secrets", "failed"),
+    ("fault", "failed"),
     [
-        ({"WebhookSecretArn": "CANARY", "VendorCredentialArn": CREDENTIAL}, "webhook secret"),
-        ({"WebhookSecretArn": SECRET, "VendorCredentialArn": '{"api_key": "", "secret": ""}'}, "vendor credential"),
+        (lambda stack: stack.secrets.update(WebhookSecretArn="CANARY"), "webhook secret"),
+        (lambda stack: stack.secrets.update(VendorCredentialArn='{"api_key": "", "secret": ""}'), "vendor credential"),
+        (lambda stack: stack.queue("DeadLetterQueueUrl").add("CANARY"), "dead letters"),
+        (lambda stack: stack.clients.update({"lambda": consumed("Disabled")}), "queue consumer"),
+        (alarms({**ALARM, "StateValue": "ALARM"}), "alarms"),
+        (alarms(ALARM, {**ALARM, "AlarmActions": []}), "alarm topic"),
+        (alarms({**ALARM, "ActionsEnabled": False}), "alarm topic"),
+        (alarms(), "alarm topic"),
     ],
 )
-def test_doctor_finds_malformed_secrets(secrets: dict[str, str], failed: str, healthy: CliHarness) -> None:
-    healthy.stack.clients["secretsmanager"] = secrets_manager(**secrets)
-
-    assert failing(healthy) == [failed]
-
-
-def test_doctor_finds_dead_letters_and_a_stopped_consumer(healthy: CliHarness) -> None:
-    healthy.stack.queue("DeadLetterQueueUrl").add("body")
-    healthy.stack.clients["lambda"] = SimpleNamespace(
-        list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"State": "Disabled"}]}
-    )
-
-    assert failing(healthy) == ["dead letters", "queue consumer"]
-
-
-@pytest.mark.parametrize(
-    ("alarms", "failed"),
-    [
-        ([{**ALARM, "StateValue": "ALARM"}], "alarms"),
-        ([ALARM, {**ALARM, "AlarmActions": []}], "alarm topic"),
-        ([{**ALARM, "ActionsEnabled": False}], "alarm topic"),
-        ([], "alarm topic"),
-    ],
-)
-def test_doctor_names_raised_alarms_and_alarms_that_notify_nobody(
-    alarms: list[dict[str, Any]], failed: str, healthy: CliHarness
+def test_doctor_names_what_is_at_fault_and_runs_the_other_checks(
+    fault: Callable[[FakeStack], None], failed: str, healthy: CliHarness
 ) -> None:
-    healthy.stack.clients["cloudwatch"] = cloudwatch(*alarms)
+    fault(healthy.stack)
 
-    assert failing(healthy) == [failed]
+    found = healthy.json("doctor", exit_code=1)
 
-
-def test_doctor_leaves_out_the_alarms_of_a_stack_whose_name_begins_alike(healthy: CliHarness) -> None:
-    other = {**ALARM, "AlarmName": "stack-sandbox-DeadLettersAlarm-1", "StateValue": "ALARM", "AlarmActions": []}
-    healthy.stack.clients["cloudwatch"] = cloudwatch(ALARM, other)
-
-    assert all(check["ok"] for check in healthy.json("doctor")["checks"])
-
-
-@pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = boto3.Session("AKIDEXAMPLE", "key", region_name="eu-central-1")
-    monkeypatch.setattr(FakeStack, "session", given, raising=False)
+    assert [check["name"] for check in found["checks"] if not check["ok"]] == [failed]
+    assert "CANARY" not in json.dumps(found)
 
 
 @pytest.mark.parametrize(
-    ("statuses", "image", "failed"),
+    ("archived", "statuses", "image", "failed"),
     [
-        ([200, 200], JPEG, []),
-        ([403], b"", ["presigned URL"]),
-        ([200, 403], b"<Error/>", ["presigned URL"]),
+        (True, [200, 200], JPEG, []),
+        (True, [403], b"", ["presigned URL"]),
+        (True, [200, 403], b"<Error/>", ["presigned URL"]),
+        (True, [200, 200], b"another", ["presigned URL"]),
+        (False, [200, 200], JPEG, ["webhook round trip"]),
     ],
 )
-@pytest.mark.usefixtures("session", "posted")
+@pytest.mark.usefixtures("posted")
 def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
-    statuses: list[int], image: bytes, failed: list[str], healthy: CliHarness, monkeypatch: pytest.MonkeyPatch
+    archived: bool,
+    statuses: list[int],
+    image: bytes,
+    failed: list[str],
+    healthy: CliHarness,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The API's request is signed, and the presigned URL's is not."""
     item = healthy.stack.add_ticket("t1")
-    monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: item)
+    monkeypatch.setattr(doctor, "wait_until_archived", lambda *_: item if archived else None)
+    session = boto3.Session("AKIDEXAMPLE", "key", region_name="eu-central-1")
+    monkeypatch.setattr(FakeStack, "session", session, raising=False)
+    described = {"type": "DOCUMENT", "index": 0, "bytes": len(JPEG), "content_type": "image/jpeg"}
+    signed = {
+        "url": "https://bucket.test/signed",
+        "expires_at": "2026-01-01T00:00:00Z",
+        "content_disposition": "inline",
+    }
+    listed = {"images": [{**described, **signed, "sha256": hashlib.sha256(JPEG).hexdigest()}]}
     sent: list[tuple[str, Any]] = []
 
     def get(_: requests.Session, url: str, **given: Any) -> requests.Response:
         sent.append((url, given.get("headers")))
-        answer = requests.Response()
-        answer.status_code = statuses[len(sent) - 1]
-        described = {"type": "DOCUMENT", "index": 0, "bytes": len(JPEG), "content_type": "image/jpeg"}
-        until = {"expires_at": "2026-01-01T00:00:00Z", "content_disposition": "attachment"}
-        signed = {"url": "https://bucket.test/signed", **until}
-        listed = {"images": [{**described, **signed, "sha256": hashlib.sha256(JPEG).hexdigest()}]}
-        answer._content = image if len(sent) == 2 else json.dumps(listed).encode()
-        return answer
+        return response(statuses[len(sent) - 1], image if len(sent) == 2 else json.dumps(listed).encode())
 
     monkeypatch.setattr(requests.Session, "get", get)
     found = healthy.json("doctor", "--ticket", "t1", exit_code=1 if failed else 0)
 
     assert [check["name"] for check in found["checks"] if not check["ok"]] == failed
-    assert "webhook round trip" in {check["name"] for check in found["checks"]}
-    assert [url for url, _ in sent] == [
-        "https://archive.test/v1/tickets/t1/images?type=ALL&disposition=attachment", "https://bucket.test/signed"
-    ][: len(sent)]  # fmt: skip
+    api = "https://archive.test/v1/tickets/t1/images?type=ALL&disposition=attachment"
+    assert [url for url, _ in sent] == [api, "https://bucket.test/signed"][: len(statuses)]
     assert "AKIDEXAMPLE" in sent[0][1]["Authorization"]
     assert [headers for _, headers in sent[1:]] == [None] * len(sent[1:])
     assert len(found["not_proven"]) == 1
-
-
-def test_doctor_says_when_a_ticket_is_not_archived(
-    healthy: CliHarness, posted: list[dict[str, Any]], session: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(test_webhook, "wait", lambda *_, **__: None)
-    monkeypatch.setattr(requests.Session, "get", lambda *_, **__: posted[0]["unexpected"])
-
-    found = healthy.json("doctor", "--ticket", "t1", exit_code=1)
-
-    assert {check["name"] for check in found["checks"] if not check["ok"]} == {"webhook round trip", "presigned URL"}
-    assert all(check["proves"] for check in found["checks"])
 
 
 # ─── rollback ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Lambda:
-    """Functions with the alias `live`."""
+    """Functions with these versions, and the alias `live` at version 10."""
 
-    def __init__(self, versions: dict[str, list[str]], current: str) -> None:
-        self.versions = versions
-        self.live = dict.fromkeys(versions, current)
-        self.updates: list[dict[str, str]] = []
+    def __init__(self, ingest: list[str], retrieval: list[str]) -> None:
+        self.versions = {"IngestFunctionName": ingest, "RetrievalFunctionName": retrieval}
+        self.updates: list[tuple[str, ...]] = []
 
     def get_alias(self, **given: str) -> dict[str, str]:
-        name = given["FunctionName"]
-        return {"FunctionVersion": self.live[name], "RevisionId": f"revision-{name}"}
+        return {"FunctionVersion": "10", "RevisionId": f"revision-{given['FunctionName']}"}
 
     def get_paginator(self, _: str) -> Any:
-        def paginate(**given: str) -> list[dict[str, Any]]:
-            versions = ["$LATEST", *self.versions[given["FunctionName"]]]
-            return [{"Versions": [{"Version": each}]} for each in versions]
+        def paginate(FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+            return [{"Versions": [{"Version": each}]} for each in ("$LATEST", *self.versions[FunctionName])]
 
         return SimpleNamespace(paginate=paginate)
 
     def update_alias(self, **given: str) -> None:
-        self.updates.append(given)
+        self.updates.append((given["FunctionName"], given["FunctionVersion"], given["RevisionId"]))
 
 
-def test_rollback_points_the_alias_at_the_version_before(cli: CliHarness) -> None:
-    functions = Lambda({"IngestFunctionName": ["2", "9", "10", "11"], "RetrievalFunctionName": ["9", "10", "3"]}, "10")
+@pytest.mark.parametrize(
+    ("retrieval", "options", "changed"),
+    [
+        (["9", "10", "3"], [], ["Ingest", "Retrieval"]),
+        (["9", "10", "3"], ["--only", "ingest"], ["Ingest"]),
+        (["10"], [], ["Ingest"]),
+    ],
+)
+def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
+    retrieval: list[str], options: list[str], changed: list[str], cli: CliHarness
+) -> None:
+    functions = Lambda(["2", "9", "10", "11"], retrieval)
     cli.stack.clients["lambda"] = functions
+    names = [f"{each}FunctionName" for each in changed]
 
-    planned = cli.json("rollback")
-    assert [(each["current"], each["previous"]) for each in planned["changes"]] == [("10", "9"), ("10", "9")]
+    planned = cli.json("rollback", *options)["changes"]
+    assert [(each["function"], each["current"], each["previous"]) for each in planned] == [
+        (name, "10", "9") for name in names
+    ]
     assert functions.updates == []
 
-    cli.json("rollback", "--yes")
-    assert [(each["FunctionName"], each["FunctionVersion"], each["RevisionId"]) for each in functions.updates] == [
-        ("IngestFunctionName", "9", "revision-IngestFunctionName"),
-        ("RetrievalFunctionName", "9", "revision-RetrievalFunctionName"),
-    ]
+    result = cli("rollback", *options, "--yes")
+    assert functions.updates == [(name, "9", f"revision-{name}") for name in names]
+    assert ("RetrievalFunctionName has no earlier version" in result.stderr) == (retrieval == ["10"])
 
 
-def test_one_function_can_be_rolled_back_alone(cli: CliHarness) -> None:
-    functions = Lambda({"IngestFunctionName": ["9", "10"], "RetrievalFunctionName": ["10"]}, "10")
-    cli.stack.clients["lambda"] = functions
+def test_rollback_without_any_earlier_version_exits_1(cli: CliHarness) -> None:
+    cli.stack.clients["lambda"] = Lambda(["10"], ["10"])
 
-    cli.json("rollback", "--only", "ingest", "--yes")
-
-    assert [each["FunctionName"] for each in functions.updates] == ["IngestFunctionName"]
-
-
-def test_rollback_leaves_a_function_without_an_earlier_version_as_it_is(cli: CliHarness) -> None:
-    functions = Lambda({"IngestFunctionName": ["9", "10"], "RetrievalFunctionName": ["10"]}, "10")
-    cli.stack.clients["lambda"] = functions
-
-    result = cli("rollback", "--yes")
-
-    assert result.exit_code == Exit.OK
-    assert "RetrievalFunctionName has no earlier version" in result.stderr
-    assert [each["FunctionName"] for each in functions.updates] == ["IngestFunctionName"]
-    assert cli("rollback", "--only", "retrieval", "--yes").exit_code == Exit.FAILED
+    assert cli("rollback", "--yes").exit_code == Exit.FAILED

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import stat
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,7 @@ def add_unrecognized(stack: FakeStack, ticket: str, body: bytes) -> str:
     """Give a ticket a body that was not recognized as DOCUMENT; return its file name."""
     sha256 = hashlib.sha256(body).hexdigest()
     key = unrecognized_key(ticket, sha256)
-    item = stack.items[ticket]
-    kept = [{"type": "DOCUMENT", "key": key, "sha256": sha256, "bytes": len(body)}]
-    stack.items[ticket] = replace(item, attributes={**item.attributes, "unrecognized": kept})
+    stack.change(ticket, unrecognized=[{"type": "DOCUMENT", "key": key, "sha256": sha256, "bytes": len(body)}])
     stack.put(key, body)
     return f"DOCUMENT-unrecognized-{sha256[:8]}.bin"
 
@@ -104,7 +101,7 @@ def test_incomplete_tickets_are_listed_with_the_missing_parts_and_the_reason(cli
 
 def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cli: CliHarness) -> None:
     cli.stack.add_ticket("current")
-    cli.stack.add_ticket("outdated", incomplete="refetch", last_error="vendor_unavailable")
+    cli.stack.add_ticket("outdated", incomplete="refetch", retry_at="2026-02-01T", last_error="vendor_unavailable")
 
     [line] = cli.json("list", "--state", "outdated")["tickets"]
 
@@ -125,8 +122,7 @@ def test_conditions_are_found_by_a_scan(
 ) -> None:
     cli.stack.add_ticket("other")
     cli.stack.add_incomplete_ticket("incomplete", "vendor_unavailable", complete=False)
-    item = cli.stack.add_ticket("wanted", **attributes)
-    cli.stack.items["wanted"] = replace(item, outcome=outcome)
+    cli.stack.add_ticket("wanted", **attributes, outcome=outcome)
 
     assert [line["ticket"] for line in cli.json("list", "--state", state)["tickets"]] == ["wanted"]
 
@@ -180,39 +176,23 @@ def test_nothing_is_read_if_the_access_cannot_be_recorded(
     assert list((tmp_path / "t1").iterdir()) == []
 
 
-def change_image(stack: FakeStack) -> None:
-    stack.put(stack.items["t1"].images[1].key, b"another image")
-
-
-def remove_image(stack: FakeStack) -> None:
-    stack.stored[stack.items["t1"].images[1].key] = []
-
-
-def change_details(stack: FakeStack) -> None:
-    stack.items["t1"] = replace(stack.items["t1"], attributes={"details": {"flow_status": "REJECTED"}})
-
-
-def move_details(stack: FakeStack) -> None:
-    stack.items["t1"] = replace(stack.items["t1"], attributes={"details_key": "tickets/t1/details/x.json.gz"})
-
-
-def damage_details(stack: FakeStack) -> None:
-    stack.items["t1"] = replace(stack.items["t1"], attributes={"details_packed": b"no gzip"})
-
-
-def drop_image(stack: FakeStack) -> None:
-    stack.items["t1"] = replace(stack.items["t1"], images=stack.items["t1"].images[:1])
+def image_key_of(stack: FakeStack) -> str:
+    return stack.item("t1").images[1].key
 
 
 @pytest.mark.parametrize(
     ("damage", "name", "fault"),
     [
-        (change_image, "DOCUMENT-0.jpg", "differs from what was archived"),
-        (remove_image, "DOCUMENT-0.jpg", "missing in the bucket"),
-        (change_details, "details.json", "differs from what was archived"),
-        (move_details, "details.json", "missing in the bucket"),
-        (damage_details, "details.json", "unreadable"),
-        (drop_image, "manifest.json", "describes another state than the table"),
+        (lambda stack: stack.put(image_key_of(stack), b"another image"), "DOCUMENT-0.jpg", "differs from what was"),
+        (lambda stack: stack.stored.pop(image_key_of(stack)), "DOCUMENT-0.jpg", "missing in the bucket"),
+        (
+            lambda stack: stack.change("t1", details={"flow_status": "REJECTED"}),
+            "details.json",
+            "differs from what was",
+        ),
+        (lambda stack: stack.change("t1", details=None, details_key="x"), "details.json", "missing in the bucket"),
+        (lambda stack: stack.change("t1", details=None, details_packed=b"no gzip"), "details.json", "unreadable"),
+        (lambda stack: stack.change("t1", images=[]), "manifest.json", "describes another state than the table"),
     ],
 )
 def test_a_damaged_file_is_reported_and_not_written(
@@ -233,10 +213,9 @@ def test_a_damaged_file_is_reported_and_not_written(
 @pytest.mark.parametrize("raw", [b'{"n":-0}', b'{"n":1,"n":2}', b'{"n":' + b"7" * 60 + b"}"])
 def test_details_that_no_map_can_hold_come_back_byte_by_byte(raw: bytes, cli: CliHarness, tmp_path: Path) -> None:
     details = read_details(raw)
-    item = cli.stack.add_ticket("t1")
-    cli.stack.items["t1"] = replace(
-        item, details_sha256=details.sha256, attributes=place("t1", details).attributes, version=None
-    )
+    stored = {"details": None, "version": None, "details_sha256": details.sha256, **place("t1", details).attributes}
+    cli.stack.add_ticket("t1")
+    cli.stack.change("t1", **stored)
 
     cli.json("fetch", "t1", "-o", str(tmp_path))
 
@@ -294,7 +273,7 @@ def test_a_symbolic_link_is_replaced_and_not_followed(cli: CliHarness, tmp_path:
 
 
 def test_an_erased_ticket_cannot_be_fetched(cli: CliHarness, tmp_path: Path) -> None:
-    cli.stack.erase("t1", "2026-01-31T12:00:00Z")
+    cli.stack.table.erase("t1", "2026-01-31T12:00:00Z")
 
     result = cli("fetch", "t1", "-o", str(tmp_path / "a"))
 
@@ -321,7 +300,7 @@ def test_a_page_without_output_is_removed(cli: CliHarness, tmp_path: Path, monke
     cli.stack.add_ticket("t1")
     seen: list[bool] = []
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setattr("ops.view.time.sleep", lambda _: seen.append(any(tmp_path.rglob("*.html"))))
+    monkeypatch.setattr("ops.commands.view.time.sleep", lambda _: seen.append(any(tmp_path.rglob("*.html"))))
 
     assert cli("view", "t1", "--no-open", "--keep-seconds", "1").exit_code == Exit.OK
 

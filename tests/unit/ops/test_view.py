@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.view import show, temporary_page
+from ops.commands.view import show, temporary_page
 
 
 def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

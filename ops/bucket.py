@@ -1,17 +1,17 @@
 """The bucket with the operators' operations: list and delete object versions, set or remove the retention tag."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from ops.errors import error_code
+from ticket_archive.bucket import Bucket
 from ticket_archive.retention import TAG_KEY, TAG_VALUE
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
-
 _BATCH = 1000  # the limit of DeleteObjects
-_MISSING = {"NoSuchKey", "NoSuchVersion"}
+MISSING = ("404", "NoSuchKey", "NoSuchVersion")
+"""S3's codes for an object or a version that does not exist."""
 
 
 class Version(NamedTuple):
@@ -21,43 +21,39 @@ class Version(NamedTuple):
     version_id: str
 
 
-def prefix_of(ticket: str) -> str:
-    """Return the prefix of a ticket's objects."""
-    return f"tickets/{ticket}/"  # with the slash: `tickets/12` is also a prefix of ticket 123
-
-
-class Objects:
-    """Lists, tags and deletes objects with all their versions."""
-
-    def __init__(self, client: "S3Client", bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
+class OperatorBucket(Bucket):
+    """Reads objects, and lists, tags and deletes a ticket's objects with all their versions."""
 
     def exists(self, key: str) -> bool:
         """Return whether there is such an object. S3 answers 403 to a caller without `s3:ListBucket`."""
         try:
-            self._client.head_object(Bucket=self._bucket, Key=key)
+            self._client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ("404", "NoSuchKey"):
+            if error_code(error) in MISSING:
                 return False
             raise
         return True
 
-    def versions(self, prefix: str, *, delete_markers: bool = True) -> Iterator[Version]:
-        """Return every version of every object under `prefix`, and the delete markers."""
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Return the keys that begin with `prefix`, in alphabetical order."""
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            yield from (found["Key"] for found in page.get("Contents", ()))
+
+    def versions(self, ticket: str, *, delete_markers: bool = True) -> Iterator[Version]:
+        """Return every version of every object of the ticket, and the delete markers."""
         kinds = ("Versions", "DeleteMarkers") if delete_markers else ("Versions",)
-        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix):
+        prefix = f"tickets/{ticket}/"  # with the slash: `tickets/12` is also a prefix of ticket 123
+        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
             found: Any = page
             for kind in kinds:
-                for each in found.get(kind, ()):
-                    yield Version(each["Key"], each["VersionId"])
+                yield from (Version(each["Key"], each["VersionId"]) for each in found.get(kind, ()))
 
     def set_expiring(self, version: Version, *, expiring: bool) -> bool:
         """Add or remove the tag that the bucket's retention rule looks for, keeping other tags.
 
         Returns False if the version no longer exists.
         """
-        at: Any = {"Bucket": self._bucket, "Key": version.key, "VersionId": version.version_id}
+        at: Any = {"Bucket": self.name, "Key": version.key, "VersionId": version.version_id}
         try:
             tags: Any = self._client.get_object_tagging(**at)["TagSet"]
             others = [tag for tag in tags if tag["Key"] != TAG_KEY]
@@ -65,7 +61,7 @@ class Objects:
             if sorted(tags, key=str) != sorted(wanted, key=str):
                 self._client.put_object_tagging(**at, Tagging={"TagSet": wanted})
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _MISSING:
+            if error_code(error) in MISSING:
                 return False
             raise
         return True
@@ -74,10 +70,7 @@ class Objects:
         """Delete versions permanently; return those that S3 did not delete. A missing version is no error."""
         refused: list[Version] = []
         for begin in range(0, len(versions), _BATCH):
-            part = versions[begin : begin + _BATCH]
-            answer = self._client.delete_objects(
-                Bucket=self._bucket,
-                Delete={"Objects": [{"Key": key, "VersionId": version} for key, version in part], "Quiet": True},
-            )
+            objects: Any = [{"Key": key, "VersionId": version} for key, version in versions[begin : begin + _BATCH]]
+            answer = self._client.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": True})
             refused += [Version(error["Key"], error["VersionId"]) for error in answer.get("Errors", ())]
         return refused

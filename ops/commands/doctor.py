@@ -1,17 +1,21 @@
-"""Check an installation from the outside: what a deployment needs, and what stops webhooks or tickets."""
+"""`doctor`: check an installation from the outside: what a deployment needs, and what stops webhooks or tickets."""
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import requests
+import typer
+from rich.console import Group
 
-from ops import test_webhook
+from ops.app import app, context_of
+from ops.arguments import ticket_option
+from ops.commands.test_webhook import Event, event_of, send, wait_until_archived
+from ops.context import table
 from ops.errors import Failure, explain
 from ops.stack import Stack
-from ops.test_webhook import request_credentials, vendor_credential, webhook_secrets
-from ticket_archive.errors import ArchiveError
+from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive_client import ArchiveApiError, CorruptDownload, TicketArchive
 
 _TIMEOUT = 30  # seconds
@@ -26,6 +30,9 @@ NOT_PROVEN_WITHOUT_A_TICKET = (
     f"that callers may use the API, and that presigned URLs work: {WITH_A_TICKET} that for you",
 )
 
+Finding = tuple[bool, str]
+"""Whether all is well, and what was found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -37,80 +44,82 @@ class Check:
     proves: str
 
 
-Run = Callable[[Stack], tuple[bool, str]]
+@app.command()
+def doctor(
+    ctx: typer.Context,
+    ticket: Annotated[
+        str | None, ticket_option("Archive this ticket, which the vendor knows, once more, and download an image.")
+    ] = None,
+) -> None:
+    """Check secrets, queues, consumer and alarms of a stack; with --ticket, a webhook's way to a downloaded image."""
+    context = context_of(ctx)
+    found = list(checks(context.stack, ticket))
+    unproven = [*NOT_PROVEN, *(() if ticket else NOT_PROVEN_WITHOUT_A_TICKET)]
+    rows = [["ok" if check.ok else "CHECK", check.name, check.detail, check.proves] for check in found]
+    context.print_result(
+        {"checks": [asdict(check) for check in found], "not_proven": unproven},
+        Group(table(["", "check", "found", "proves"], rows), "", "Not proven:", *(f"- {each}" for each in unproven)),
+    )
+    if failed := sum(not check.ok for check in found):
+        raise Failure(f"{failed} of {len(found)} checks need attention")
 
 
 def checks(stack: Stack, ticket: str | None = None) -> Iterator[Check]:
     """Run every check; a failing one does not stop the others. With a ticket, archive it once more and download."""
-    every: list[tuple[str, Run, str]] = [
+    every: list[tuple[str, Callable[[Stack], Finding], str]] = [
         ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
         ("vendor credential", _vendor_credential, "its five values are filled in"),
-        ("webhook credentials", _request_credentials, "their form, if webhooks must carry them"),
-        ("ticket queue", lambda stack: _depth(stack, "QueueUrl", 1000), "tickets are archived as fast as they come"),
-        ("dead letters", lambda stack: _depth(stack, "DeadLetterQueueUrl", 0), "no ticket needs a person"),
-        ("quarantine", lambda stack: _depth(stack, "QuarantineQueueUrl", 0), "every webhook could be read"),
+        ("webhook credentials", _webhook_credentials, "their form, if webhooks must carry them"),
+        ("ticket queue", _depth("QueueUrl", 1000), "tickets are archived as fast as they come"),
+        ("dead letters", _depth("DeadLetterQueueUrl", 0), "no ticket needs a person"),
+        ("quarantine", _depth("QuarantineQueueUrl", 0), "every webhook could be read"),
         ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
         ("table", _table, "you may read it"),
         ("alarms", _alarms, "none is raised now"),
         ("alarm topic", _alarm_topic, "somebody is notified; not that a subscription is confirmed"),
     ]
     if ticket is not None:
+        way = "endpoint, queue, functions and storage work; the vendor accepts credential and User-Agent"
         every += [
-            ("webhook round trip", lambda stack: _round_trip(stack, ticket), _ROUND_TRIP_PROVES),
-            (
-                "presigned URL",
-                lambda stack: _presigned_url(stack, ticket),
-                "you may call the API, and S3 serves the image",
-            ),
+            ("webhook round trip", lambda stack: _round_trip(stack, ticket), way),
+            ("presigned URL", lambda stack: _presigned_url(stack, ticket), "you may call the API; S3 serves the image"),
         ]
     for name, run, proves in every:
-        yield Check(name, *_run(run, stack), proves)
+        try:
+            ok, detail = run(stack)
+        except Exception as error:  # noqa: BLE001 - the other checks still run
+            ok, detail = False, str(explain(error))
+        yield Check(name, ok, detail, proves)
 
 
-_ROUND_TRIP_PROVES = "endpoint, queue, functions and storage work; the vendor accepts credential and User-Agent"
+def _webhook_secret(stack: Stack) -> Finding:
+    return True, f"{len(stack.webhook_secrets())} live, 32 bytes each"
 
 
-def _run(run: Run, stack: Stack) -> tuple[bool, str]:
-    try:
-        return run(stack)
-    except Failure as failure:
-        return False, str(failure)
-    except ArchiveError as error:
-        return False, error.detail or error.code
-    except Exception as error:  # noqa: BLE001 - the other checks still run
-        return False, str(explain(error))
-
-
-def _webhook_secret(stack: Stack) -> tuple[bool, str]:
-    found = webhook_secrets(stack.secrets, stack.output("WebhookSecretArn"))
-    return True, f"{len(found)} live, 32 bytes each"
-
-
-def _vendor_credential(stack: Stack) -> tuple[bool, str]:
-    vendor_credential(stack.secrets, stack.output("VendorCredentialArn"))
+def _vendor_credential(stack: Stack) -> Finding:
+    VendorCredential.read(stack.secret(stack.output("VendorCredentialArn")))
     return True, "filled in"
 
 
-def _request_credentials(stack: Stack) -> tuple[bool, str]:
-    arn = stack.parameters.get("WebhookCredentialsSecretArn")
-    if not arn:
-        return True, "not used"
-    request_credentials(stack.secrets, arn)
-    return True, "well-formed"
+def _webhook_credentials(stack: Stack) -> Finding:
+    return True, "well-formed" if stack.webhook_credentials() else "not used"
 
 
-def _depth(stack: Stack, output: str, at_most: int) -> tuple[bool, str]:
-    waiting, _ = stack.queue(output).look()
-    return waiting <= at_most, f"{waiting} messages"
+def _depth(output: str, at_most: int) -> Callable[[Stack], Finding]:
+    def look(stack: Stack) -> Finding:
+        waiting, _ = stack.queue(output).look()
+        return waiting <= at_most, f"{waiting} messages"
+
+    return look
 
 
-def _event_source(stack: Stack) -> tuple[bool, str]:
+def _event_source(stack: Stack) -> Finding:
     mappings = stack.account.client("lambda").list_event_source_mappings(EventSourceArn=stack.output("QueueArn"))
     states = [mapping["State"] for mapping in mappings["EventSourceMappings"]]
     return states == ["Enabled"], ", ".join(states) or "none: the queue is not consumed"
 
 
-def _table(stack: Stack) -> tuple[bool, str]:
+def _table(stack: Stack) -> Finding:
     return True, f"{len(stack.table.incomplete(100))} incomplete tickets (100 at most are counted)"
 
 
@@ -122,32 +131,32 @@ def _described(stack: Stack) -> list[dict[str, Any]]:
     return [alarm for alarm in alarms if alarm["AlarmName"].removeprefix(prefix).count("-") == 1]
 
 
-def _alarms(stack: Stack) -> tuple[bool, str]:
+def _alarms(stack: Stack) -> Finding:
     names = [alarm["AlarmName"] for alarm in _described(stack) if alarm["StateValue"] == "ALARM"]
     return not names, ", ".join(names) or "none in ALARM"
 
 
-def _alarm_topic(stack: Stack) -> tuple[bool, str]:
+def _alarm_topic(stack: Stack) -> Finding:
     alarms = _described(stack)
     topics = {topic for alarm in alarms for topic in alarm["AlarmActions"]}
-    silent = [alarm["AlarmName"] for alarm in alarms if not alarm["AlarmActions"] or not alarm["ActionsEnabled"]]
+    silent = [alarm for alarm in alarms if not alarm["AlarmActions"] or not alarm["ActionsEnabled"]]
     if not alarms or silent:
         return False, f"{len(silent)} of {len(alarms)} alarms notify nobody: set AlarmTopicArn"
     return True, f"{len(alarms)} alarms notify {', '.join(sorted(topics))}"
 
 
-def _round_trip(stack: Stack, ticket: str) -> tuple[bool, str]:
+def _round_trip(stack: Stack, ticket: str) -> Finding:
     before = stack.table.get(ticket)
-    code, _ = test_webhook.send(stack, test_webhook.event(test_webhook.Event.COMPLETED, ticket, secrets.token_hex(8)))
+    code, _ = send(stack, event_of(Event.COMPLETED, ticket, secrets.token_hex(8)))
     if code != 202:
         return False, f"the endpoint answered {code}"
-    archived = test_webhook.wait(stack.table, ticket, before, _ROUND_TRIP_SECONDS)
+    archived = wait_until_archived(stack.table, ticket, before, _ROUND_TRIP_SECONDS)
     if archived is None:
         return False, f"not archived within {_ROUND_TRIP_SECONDS} s; see `status {ticket}`"
     return True, f"archived, {archived.outcome}, {len(archived.images)} images"
 
 
-def _presigned_url(stack: Stack, ticket: str) -> tuple[bool, str]:
+def _presigned_url(stack: Stack, ticket: str) -> Finding:
     http = requests.Session()
     if stack.account.ca_bundle:  # the local stack; the environment's proxies and REQUESTS_CA_BUNDLE are not for it
         http.trust_env, http.verify = False, stack.account.ca_bundle

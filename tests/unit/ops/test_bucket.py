@@ -9,13 +9,13 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from ops.objects import Objects, Version
+from ops.bucket import OperatorBucket, Version
 
 
 class Stub:
     def __init__(self) -> None:
         client = boto3.client("s3", aws_access_key_id="a", aws_secret_access_key="b")
-        self.objects = Objects(client, "bucket")
+        self.bucket = OperatorBucket(client, "bucket")
         self.stubber = Stubber(client)
 
 
@@ -44,7 +44,7 @@ def test_versions_and_delete_markers_of_all_pages_are_found(stub: Stub) -> None:
     again = {**asked, "KeyMarker": "tickets/t1/a", "VersionIdMarker": "3"}
     stub.stubber.add_response("list_object_versions", {"Versions": [entry("tickets/t1/b", "null")]}, again)
 
-    assert list(stub.objects.versions("tickets/t1/")) == [
+    assert list(stub.bucket.versions("t1")) == [
         Version("tickets/t1/a", "1"),
         Version("tickets/t1/a", "2"),
         Version("tickets/t1/a", "3"),
@@ -60,33 +60,33 @@ def test_versions_are_deleted_in_batches_of_a_thousand(stub: Stub) -> None:
             "delete_objects", {}, {"Bucket": "bucket", "Delete": {"Objects": objects, "Quiet": True}}
         )
 
-    assert stub.objects.delete(versions) == []
+    assert stub.bucket.delete(versions) == []
 
 
 def test_versions_that_s3_does_not_delete_are_returned(stub: Stub) -> None:
     answer = {"Errors": [{"Key": "k", "VersionId": "v", "Code": "AccessDenied", "Message": "m"}]}
     stub.stubber.add_response("delete_objects", answer)
 
-    assert stub.objects.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
+    assert stub.bucket.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
 
 
 def test_deleting_nothing_makes_no_call(stub: Stub) -> None:
-    assert stub.objects.delete([]) == []
+    assert stub.bucket.delete([]) == []
 
 
 def test_a_missing_object_does_not_exist(stub: Stub) -> None:
     stub.stubber.add_response("head_object", {})
     stub.stubber.add_client_error("head_object", "404", http_status_code=404)
 
-    assert stub.objects.exists("k")
-    assert not stub.objects.exists("k")
+    assert stub.bucket.exists("k")
+    assert not stub.bucket.exists("k")
 
 
 def test_access_denied_does_not_mean_missing(stub: Stub) -> None:
     stub.stubber.add_client_error("head_object", "403", http_status_code=403)
 
     with pytest.raises(ClientError):
-        stub.objects.exists("k")
+        stub.bucket.exists("k")
 
 
 @pytest.mark.parametrize(("tags", "expiring"), [([], True), ([{"Key": "retention", "Value": "limited"}], False)])
@@ -100,5 +100,5 @@ def test_the_retention_tag_is_changed_and_other_tags_stay(
     stub.stubber.add_response("put_object_tagging", {}, {**at, "Tagging": {"TagSet": wanted}})
     stub.stubber.add_client_error("get_object_tagging", "NoSuchVersion")
 
-    assert stub.objects.set_expiring(Version("k", "v"), expiring=expiring) is True
-    assert stub.objects.set_expiring(Version("k", "v"), expiring=expiring) is False
+    assert stub.bucket.set_expiring(Version("k", "v"), expiring=expiring) is True
+    assert stub.bucket.set_expiring(Version("k", "v"), expiring=expiring) is False

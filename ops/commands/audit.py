@@ -1,0 +1,96 @@
+"""`audit`: who read a ticket: the retrieval API's audit log and the operators' action log, in one table by time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+
+from ops.action_log import ActionLog
+from ops.app import app, context_of
+from ops.arguments import Ticket, moment
+from ops.context import table
+from ops.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One access. `what` is a route or a command, `result` a status or a count."""
+
+    at: str
+    source: str
+    by: str
+    what: str
+    result: str
+
+
+@app.command()
+def audit(
+    ctx: typer.Context,
+    ticket: Ticket,
+    since: Annotated[str, typer.Option(help="How far back the API's log is read: ISO 8601, or 12h, 90d ago.")] = "90d",
+) -> None:
+    """Show who read a ticket: API callers and operators, by time; and how to ask S3's access log and CloudTrail."""
+    context = context_of(ctx)
+    stack, begin = context.stack, moment(since)
+    with context.progress("Reading logs", None):
+        found = [*api_accesses(stack, ticket, begin), *operator_accesses(stack.actions, ticket)]
+    found.sort(key=lambda access: access.at)
+    bucket, access_logs = stack.output("BucketName"), stack.output("AccessLogsBucketName")
+    others = {  # not read here
+        "S3 access log": f"aws s3 cp s3://{access_logs}/bucket/ . --recursive && grep -rh 'tickets/{ticket}/' .",
+        "CloudTrail": (
+            "aws cloudtrail lookup-events --lookup-attributes "
+            f"AttributeKey=ResourceName,AttributeValue=arn:aws:s3:::{bucket}"
+        ),
+    }
+    rows = [[each.at, each.source, each.by, each.what, each.result] for each in found]
+    shown = table(["time", "source", "by", "what", "result"], rows) if rows else "No access was recorded."
+    context.print_result(
+        {"ticket": ticket, "accesses": [asdict(each) for each in found], "others": others},
+        Group(shown, "", *(f"{name}: {command}" for name, command in others.items())),
+    )
+
+
+def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]:
+    """Return the API's responses about the ticket: details, images and URLs, refused ones too."""
+    function = stack.output("RetrievalFunctionName")
+    configuration = stack.account.client("lambda").get_function_configuration(FunctionName=function)
+    pages = (
+        stack.account.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=configuration["LoggingConfig"]["LogGroup"],
+            filterPattern=f'"{ticket}"',
+            startTime=int(since.timestamp() * 1000),
+        )
+    )
+    for page in pages:
+        for event in page["events"]:
+            record = _record(event["message"])
+            audit = record.get("audit")
+            if isinstance(audit, dict) and audit.get("ticket") == ticket:
+                urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
+                result = f"{audit.get('status')}{urls}"
+                yield Access(
+                    str(record.get("timestamp")), "API", str(audit.get("caller")), str(audit.get("route")), result
+                )
+
+
+def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
+    """Return what operators did with the ticket."""
+    known = ("schema", "command", "ticket", "at", "by")
+    for record in actions.of_ticket(ticket):
+        facts = " ".join(f"{name}={value}" for name, value in record.items() if name not in known and value is not None)
+        yield Access(record["at"], "operator", record["by"], record["command"], facts)
+
+
+def _record(message: str) -> dict[str, Any]:
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

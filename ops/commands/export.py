@@ -1,0 +1,107 @@
+"""`export`: a customer's tickets in a folder or a ZIP file, for a request to see one's data."""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ops.app import app, context_of
+from ops.arguments import CUSTOMER_CODE, selected
+from ops.commands.fetch import save
+from ops.contents import MANIFEST_FILE, faults_of, from_manifest, history, read_files
+from ops.errors import Failure
+from ops.html import document, tag
+from ops.page import ticket_page
+from ticket_archive.bucket import Bucket
+from ticket_archive.models import TicketState
+from ticket_archive.table import TicketItem
+
+Write = Callable[[str, bytes], None]
+"""Writes a file under a relative name."""
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    customer: Annotated[str, CUSTOMER_CODE],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PATH", help="A new folder, or a new .zip file.")],
+) -> None:
+    """Export all tickets of a customer: JSON, images, manifests, earlier versions and an index page."""
+    context = context_of(ctx)
+    stack = context.stack
+    tickets = selected(stack.table, None, None, customer)
+    items = [item for ticket in tickets if (item := stack.table.get(ticket)) and item.state is not TicketState.ERASED]
+    if not items:
+        raise Failure("the tickets of this customer are erased")
+    faults: list[dict[str, Any]] = []
+    with target(output) as write, context.progress("Tickets", len(items)) as advance:
+        for item in items:
+            stack.actions.write("export", item.ticket, version=item.version)
+            faults += [{"ticket": item.ticket, **fault} for fault in export_ticket(item, stack.bucket, write)]
+            advance()
+        write("index.html", index_page(items))
+    text = f"{len(items)} tickets are in {output}; open index.html there. Delete it when it is no longer needed."
+    context.print_result({"tickets": [item.ticket for item in items], "path": str(output), "faults": faults}, text)
+    if faults:
+        raise Failure(f"{len(faults)} files are missing or differ from what was archived; --json names them")
+
+
+@contextmanager
+def target(output: Path) -> Iterator[Write]:
+    """Open a new folder, or a ZIP file if the name ends in `.zip`, for this user alone. Raises Failure if it exists."""
+    if output.exists():
+        raise Failure(f"{output} exists: choose another name")
+    if output.suffix.lower() == ".zip":
+        with output.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            yield archive.writestr
+        return
+
+    def write(name: str, body: bytes) -> None:
+        path = output / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        save(path, body)
+
+    output.mkdir(mode=0o700, parents=True)
+    yield write
+
+
+def export_ticket(item: TicketItem, bucket: Bucket, write: Write) -> list[dict[str, str | None]]:
+    """Write a ticket's files, page and earlier versions; return what is missing or damaged, and why."""
+    files = list(read_files(item, bucket))
+    manifests = list(history(item, bucket))
+    for file in files:
+        if file.body is not None:
+            write(f"{item.ticket}/{file.name}", file.body)
+    write(f"{item.ticket}/index.html", ticket_page(item, files, manifests))
+    faults = faults_of(files)
+    current = {image.sha256 for image in item.images}
+    for manifest in manifests[1:]:
+        folder = f"{item.ticket}/history/{manifest['version'][:16]}"
+        write(f"{folder}/{MANIFEST_FILE}", json.dumps(manifest, indent=1).encode())
+        for file in read_files(from_manifest(item, manifest), bucket):
+            if file.name == MANIFEST_FILE or (file.image is not None and file.image.sha256 in current):
+                continue
+            if file.body is not None:
+                write(f"{folder}/{file.name}", file.body)
+            faults += faults_of([file])
+    return faults
+
+
+def index_page(items: Sequence[TicketItem]) -> bytes:
+    """Return the page that lists the exported tickets."""
+    names = ("Ticket", "Outcome", "State", "Received", "Archived")
+    rows = [
+        tag(
+            "tr",
+            tag("td", tag("a", item.ticket, href=f"{item.ticket}/index.html")),
+            *(tag("td", text or "") for text in (item.outcome, item.state.value, item.received_at, item.archived_at)),
+        )
+        for item in items
+    ]
+    head = tag("head", tag("meta", charset="utf-8"), tag("title", "Tickets"))
+    table = tag("table", tag("tr", *(tag("th", name) for name in names)), *rows)
+    return document(tag("html", head, tag("body", tag("h1", f"{len(items)} tickets"), table), lang="en"))

@@ -1,0 +1,124 @@
+"""`hold` and `release`: a ticket under a legal hold never expires. Item, events and objects always agree."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import typer
+
+from ops.app import app, context_of
+from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, selected
+from ops.commands.retention import expiry_of, set_expiry
+from ops.context import table, unknown
+from ops.parallel import DRAIN_SECONDS, Drain, Outcomes, for_each, in_two_passes
+from ops.stack import Stack
+from ticket_archive.clock import iso
+from ticket_archive.models import TicketState
+from ticket_archive.table import TicketItem
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold: since when, and how many object versions and events it covers."""
+
+    ticket: str
+    since: str
+    object_versions: int
+    events: int
+
+
+@app.command()
+def hold(
+    ctx: typer.Context,
+    tickets: Tickets = None,
+    file: IdFile = None,
+    customer: Customer = None,
+    case: Code = None,
+    drain_seconds: DrainSeconds = DRAIN_SECONDS,
+) -> None:
+    """Put tickets under a legal hold: neither `erase` nor `RetentionDays` removes them until `release`."""
+    context = context_of(ctx)
+    stack = context.stack
+    chosen = selected(stack.table, tickets, file, customer)
+    with context.drain(drain_seconds, len(chosen)) as drain:
+        outcomes = hold_tickets(chosen, stack, drain, case)
+    held, write = outcomes.done, stack.actions.write
+    recorded = for_each(lambda each: write("hold", each.ticket, case=case, since=each.since), held)
+    rows = [[each.ticket, each.since, each.object_versions, each.events] for each in held]
+    result = {"case": case, "by": stack.caller, "tickets": [asdict(each) for each in held]}
+    context.print_result(result, table(["ticket", "held since", "object versions", "events"], rows))
+    outcomes.check()
+    recorded.check()
+
+
+@app.command()
+def release(
+    ctx: typer.Context,
+    tickets: Tickets = None,
+    file: IdFile = None,
+    customer: Customer = None,
+    case: Code = None,
+    drain_seconds: DrainSeconds = DRAIN_SECONDS,
+) -> None:
+    """Remove the legal hold of tickets: `RetentionDays` counts again from when they were received."""
+    context = context_of(ctx)
+    stack = context.stack
+    chosen = selected(stack.table, tickets, file, customer)
+    with context.drain(drain_seconds, len(chosen)) as drain:
+        outcomes = release_tickets(chosen, stack, drain)
+    write = stack.actions.write
+    held = [ticket for ticket, was_held in outcomes.done if was_held]
+    recorded = for_each(lambda ticket: write("release", ticket, case=case), held)
+    rows = [[ticket, "released" if was_held else "was not held"] for ticket, was_held in outcomes.done]
+    result = {"tickets": [{"ticket": ticket, "was_held": was_held} for ticket, was_held in outcomes.done]}
+    context.print_result(result, table(["ticket", ""], rows))
+    outcomes.check()
+    recorded.check()
+
+
+def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str | None) -> Outcomes[Hold]:
+    """Put a legal hold on tickets. May be repeated.
+
+    The item is changed first: attempts that begin afterwards store objects that do not expire. An attempt that began
+    less than `drain.seconds` before may still store objects that do, so those tickets are done again when it has ended.
+    """
+    records, bucket, by = stack.table, stack.bucket, stack.caller
+
+    def put(ticket: str) -> tuple[Hold, datetime | None]:
+        item = records.hold(ticket, iso(drain.now()), case, by)
+        if item is None:
+            raise unknown(ticket)
+        end = drain.end_of(item.attributes.get("attempted_at"))
+        return Hold(ticket, item.attributes["legal_hold"], *set_expiry(ticket, None, records, bucket)), end
+
+    def again(held: Hold, in_flight: bool) -> Hold:
+        return put(held.ticket)[0] if in_flight else held  # a new item may have replaced the old one meanwhile
+
+    return in_two_passes(put, again, tickets, drain)
+
+
+def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcomes[tuple[str, bool]]:
+    """Remove the legal hold of tickets, which then expire by `RetentionDays` again; return which were held.
+
+    The item is changed after its objects, so that an interrupted release still shows as held and is repeated. Attempts
+    that began under the hold are waited for as in `hold_tickets`.
+    """
+    records, bucket, days = stack.table, stack.bucket, stack.retention_days
+
+    def first_pass(ticket: str) -> tuple[tuple[TicketItem, bool], datetime | None]:
+        item = records.without_content(ticket)
+        if item is None:
+            raise unknown(ticket)
+        held = item.state is not TicketState.ERASED and "legal_hold" in item.attributes
+        end = drain.end_of(item.attributes.get("attempted_at")) if held else None
+        if held:
+            set_expiry(ticket, expiry_of(item, days), records, bucket)
+        return (item, bool(records.release(ticket, expiry_of(item, days)))), end
+
+    def second_pass(first: tuple[TicketItem, bool], in_flight: bool) -> tuple[str, bool]:
+        item, was_held = first
+        if in_flight:
+            set_expiry(item.ticket, expiry_of(item, days), records, bucket)
+        return item.ticket, was_held
+
+    return in_two_passes(first_pass, second_pass, tickets, drain)

@@ -1,0 +1,137 @@
+"""`list`: tickets from an index where there is one, else from a bounded scan."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from ops.app import app, context_of
+from ops.arguments import Customer
+from ops.contents import missing_parts
+from ops.context import table
+from ops.errors import Exit, Failure
+from ops.table import OperatorTable
+from ticket_archive.models import TicketState
+from ticket_archive.table import TicketItem
+
+
+class ListState(StrEnum):
+    """What `list --state` finds: the states of a ticket, and conditions that an operator looks for."""
+
+    RECEIVED = "received"
+    INCOMPLETE = "incomplete"
+    ARCHIVED = "archived"
+    ERASED = "erased"
+    NOT_COMPLETE = "not-complete"  # archived without something that the vendor never delivered
+    NO_OUTCOME = "no-outcome"
+    HELD = "held"
+    OUTDATED = "outdated"  # archived, and a newer state is still to be fetched
+
+
+WAITING = (ListState.INCOMPLETE, ListState.OUTDATED)
+"""These have an index."""
+_CONDITIONS = {
+    ListState.NOT_COMPLETE: "#state = :archived AND #complete = :false",
+    ListState.NO_OUTCOME: "#state = :archived AND attribute_not_exists(#outcome)",
+    ListState.HELD: "attribute_exists(#legal_hold)",
+}
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    customer: Customer = None,
+    state: Annotated[ListState | None, typer.Option(help="Tickets in this state.")] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(metavar="YYYY-MM-DD", formats=["%Y-%m-%d"], help="Received or archived on this day (UTC)."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Number of tickets at most.")] = 100,
+    scan_limit: Annotated[int, typer.Option(min=1, help="Number of items that a scan reads at most.")] = 10_000,
+) -> None:
+    """List tickets by customer, or by state and day, with what is missing and why."""
+    context = context_of(ctx)
+    if (customer is None) == (state is None and day is None):
+        raise Failure("use --customer, or --state and --day", Exit.USAGE)
+    if state is ListState.OUTDATED and day is not None:
+        raise Failure("--state outdated takes no --day", Exit.USAGE)
+    tickets, scanned = context.stack.table, None
+    if customer is not None or (state in WAITING and day is None):
+        found, more = from_index(tickets, customer, state, limit)
+    else:
+        with context.progress("Items read", scan_limit) as advance:
+            found, more, scanned = scan(tickets, state, day, limit, scan_limit, advance)
+        context.note(f"This was a scan: {scanned:,} items were read.")
+    if more:
+        context.note("There may be more: raise --limit, or --scan-limit for a scan.")
+    lines = [line_of(item) for item in found]
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    rows = [[_text(line.get(name)) for name in names] for line in lines]
+    context.print_result({"tickets": lines, "more": more, "scanned": scanned}, table(names, rows) if rows else "None.")
+
+
+def from_index(
+    tickets: OperatorTable, customer: str | None, state: ListState | None, limit: int
+) -> tuple[list[TicketItem], bool]:
+    """Return a customer's tickets in any state, newest first; or those in `state`, the one retried next first.
+
+    The second value is whether there are more.
+    """
+    if customer is not None:
+        found = list(islice(tickets.of_customer(customer), limit + 1))
+    else:
+        listed = tickets.refetches if state is ListState.OUTDATED else tickets.incomplete
+        found = [each.ticket for each in listed(limit + 1)]
+    return tickets.summaries(found[:limit]), len(found) > limit
+
+
+def scan(
+    tickets: OperatorTable,
+    state: ListState | None,
+    day: datetime | None,
+    limit: int,
+    scan_limit: int,
+    advance: Callable[[int], object],
+) -> tuple[list[TicketItem], bool, int]:
+    """Return tickets in `state` that were received or archived on `day`, among the first `scan_limit` items.
+
+    Also returns whether there may be more, and how many items were read: the last page may exceed `scan_limit`.
+    """
+    conditions = [_CONDITIONS.get(state, "#state = :state")] if state else []
+    if day is not None:
+        conditions.append("(begins_with(#archived_at, :day) OR begins_with(#received_at, :day))")
+    values = {":state": state, ":day": day and f"{day:%Y-%m-%d}", ":archived": TicketState.ARCHIVED, ":false": False}
+    found: list[TicketItem] = []
+    scanned, more = 0, False
+    for page in tickets.scan(conditions, values):
+        found += page.items
+        scanned += page.scanned
+        more = page.more
+        advance(page.scanned)
+        if len(found) >= limit or scanned >= scan_limit:
+            break
+    return found[:limit], more or len(found) > limit, scanned
+
+
+def line_of(item: TicketItem) -> dict[str, Any]:
+    """Return what a list shows of a ticket."""
+    shown = {
+        "ticket": item.ticket,
+        "state": item.state.value,
+        "outcome": item.outcome,
+        "received_at": item.received_at,
+        "archived_at": item.archived_at,
+        "attempts": item.attempts or None,
+        "retry_at": item.attributes.get("retry_at"),
+        "missing": missing_parts(item) or None,
+        "last_error": item.attributes.get("last_error"),
+        "held_since": item.attributes.get("legal_hold"),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _text(value: object) -> object:
+    return " ".join(f"{name}:{reason}" for name, reason in value.items()) if isinstance(value, Mapping) else value

@@ -1,0 +1,279 @@
+"""`redrive`: move dead letters and quarantined webhooks back to the ticket queue, or discard them.
+
+SQS has a task for this (StartMessageMoveTask), but it takes no filter, reports no ids, and works only for queues that a
+redrive policy names, which the quarantine is not.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import ClientError
+from rich.console import Group
+
+from ops.action_log import QUEUES
+from ops.app import app, context_of, partial_results
+from ops.arguments import Code, DryRun, Rate, moment, ticket_option
+from ops.context import table
+from ops.errors import Exit, Failure
+from ops.queues import Pace, Queue, Received
+from ops.table import OperatorTable
+from ticket_archive.errors import SettingsError, UnreadableWebhook
+from ticket_archive.messages import TicketRequest, read_message
+from ticket_archive.models import TicketState
+from ticket_archive.table import TicketItem
+from ticket_archive.webhook_encryption import decrypt_event
+from ticket_archive.webhook_event import find_event, parse_event
+
+_EMPTY_RECEIVES = 2
+"""How many empty answers in a row mean that the queue is empty: SQS is distributed, and one may be wrong."""
+_ROWS = 100
+
+
+class Source(StrEnum):
+    """The queues that can be redriven."""
+
+    DEAD_LETTERS = "dead-letters"
+    QUARANTINE = "quarantine"
+
+
+class Outcome(StrEnum):
+    """What happened to a message."""
+
+    LISTED = "listed"
+    MOVED = "moved"
+    DISCARDED = "discarded"
+    NOT_SENT = "not_sent"  # still in its queue
+    NOT_DELETED = "not_deleted"  # moved, but still in its queue too; a duplicate is harmless
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInfo:
+    """What is shown of a message: ids, codes and times, no content.
+
+    `reason` is the last error that the archive recorded for the ticket, or why the message could not be read. `state`
+    and `attempts` are the ticket's, None if the archive does not know it. `queued_at` is when it was first queued.
+    """
+
+    id: str
+    reason: str
+    queued_at: datetime
+    ticket: str | None = None
+    kind: str | None = None
+    state: str | None = None
+    attempts: int | None = None
+    outcome: Outcome = Outcome.LISTED
+
+
+Describe = Callable[[Received], MessageInfo]
+
+
+@app.command()
+def redrive(
+    ctx: typer.Context,
+    source: Annotated[Source, typer.Argument(help="The queue.", show_default=False)],
+    reason: Annotated[str | None, typer.Option(help="Only messages with this reason.")] = None,
+    ticket: Annotated[str | None, ticket_option("Only messages about this ticket.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only messages queued since then: ISO 8601, or 2h, 3d ago.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only messages queued before then: ISO 8601, or 2h, 3d ago.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of messages at most.")] = None,
+    discard: Code = None,
+    dry_run: DryRun = False,
+    rate: Rate = 10,
+) -> None:
+    """List dead letters or quarantined webhooks with --dry-run; else move them back, or delete them with --discard."""
+    context = context_of(ctx)
+    dead_letters = source is Source.DEAD_LETTERS
+    if ticket is not None and not dead_letters:
+        raise Failure("quarantined webhooks could not be read: they have no ticket to filter by", Exit.USAGE)
+    begin, end = moment(since) if since else None, moment(until) if until else None
+
+    def wanted(message: MessageInfo) -> bool:
+        return (
+            reason in (None, message.reason)
+            and ticket in (None, message.ticket)
+            and (begin is None or message.queued_at >= begin)
+            and (end is None or message.queued_at < end)
+        )
+
+    stack = context.stack
+    origin = stack.queue("DeadLetterQueueUrl" if dead_letters else "QuarantineQueueUrl")
+    waiting, _ = origin.look()
+    describe: Describe = quarantined
+    if dead_letters:
+        try:
+            describe = dead_letter(stack.table, stack.webhook_secrets())
+        except (ClientError, SettingsError):
+            context.note("The webhook secret could not be read: webhooks are listed without their tickets.", "yellow")
+            describe = dead_letter(stack.table)
+    if discard is not None and not dry_run:  # recorded before anything is deleted
+        filters = {"only_reason": reason, "only_ticket": ticket, "since": since, "until": until}
+        stack.actions.write("discard", QUEUES, queue=source.value, reason=discard, **filters)
+    found: list[MessageInfo] = []
+    moving = redrive_messages(
+        origin,
+        stack.queue("QueueUrl"),
+        describe,
+        wanted=wanted,
+        limit=limit,
+        dry_run=dry_run,
+        discard=discard is not None,
+        pace=Pace(rate),
+    )
+    with partial_results() as failures, context.progress("Messages", waiting) as advance, closing(moving):
+        for message in moving:
+            found.append(message)
+            advance()
+    if discarded := [asdict(each) for each in found if each.outcome is Outcome.DISCARDED]:
+        stack.actions.write("discarded", QUEUES, queue=source.value, reason=discard, messages=discarded)
+    counts = Counter((each.reason, each.outcome.value) for each in found).most_common()
+    by_reason = [{"reason": why, "outcome": outcome, "messages": many} for (why, outcome), many in counts]
+    result = {"source": source.value, "dry_run": dry_run, "messages": [asdict(each) for each in found]}
+    context.print_result({**result, "by_reason": by_reason}, _render(found, by_reason) if found else "No messages.")
+    if len(found) > _ROWS:
+        context.note(f"… and {len(found) - _ROWS} more; --json shows all")
+    if failures:
+        raise failures[0]
+    if lost := sum(each.outcome is Outcome.NOT_SENT for each in found):
+        raise Failure(f"{lost} messages could not be sent and are still in their queue; try again")
+
+
+def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -> Group:
+    rows = [
+        [m.ticket or m.id, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
+        for m in found[:_ROWS]
+    ]
+    messages = table(["ticket or message", "kind", "reason", "state", "attempts", "queued", "outcome"], rows)
+    return Group(messages, "", table(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))
+
+
+def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes] = ()) -> Describe:
+    """Return a function that describes dead letters.
+
+    A webhook names its ticket only when it is decrypted: without a secret its reason is `webhook_not_opened`.
+    """
+
+    def describe(message: Received) -> MessageInfo:
+        info = MessageInfo(message.id, "webhook_not_opened", message.sent_at, kind="webhook")
+        ticket: str | None
+        try:
+            content = read_message(message.body)
+            if isinstance(content, TicketRequest):
+                ticket, info = content.ticket, replace(info, kind=content.kind)
+            elif not webhook_secrets:
+                return info
+            elif content.iv is None:
+                _, ticket = find_event(parse_event(content.body))
+            else:
+                _, ticket = find_event(decrypt_event(content.body, content.iv, webhook_secrets))
+        except UnreadableWebhook as error:
+            return replace(info, reason=error.detail, kind=None)
+        if ticket is None:
+            return replace(info, reason="no_ticket")
+        item = tickets.without_content(ticket)
+        info = replace(info, reason=_reason(item), ticket=ticket)
+        return replace(info, state=item.state.value, attempts=item.attempts) if item else info
+
+    return describe
+
+
+def quarantined(message: Received) -> MessageInfo:
+    """Describe a quarantined message by the reason that it carries."""
+    return MessageInfo(message.id, message.reason or "none_given", message.sent_at)
+
+
+def redrive_messages(
+    source: Queue,
+    target: Queue,
+    describe: Describe,
+    *,
+    wanted: Callable[[MessageInfo], bool],
+    limit: int | None,
+    dry_run: bool,
+    pace: Pace,
+    discard: bool = False,
+) -> Generator[MessageInfo, None, None]:
+    """Go through `source` once; move or discard the messages that are `wanted`.
+
+    Messages are sent before they are deleted: a crash in between duplicates one and loses none. Other messages stay
+    hidden while this runs, so that they are not received again and again, and are made visible at the end. A message
+    that comes back while this runs (the secret is still wrong) is left alone.
+    """
+    _, began = source.look()
+    moved: set[bytes] = set()
+    hidden: dict[str, Received] = {}
+    left = limit
+    empty = 0
+    try:
+        while empty < _EMPTY_RECEIVES and left != 0:
+            batch = source.receive(pace.batch)
+            empty = 0 if batch else empty + 1
+            chosen: list[tuple[Received, MessageInfo]] = []
+            for message in batch:
+                known = message.id in hidden
+                hidden[message.id] = replace(message, body="")  # only the receipt is needed, and there may be many
+                if known or _came_back(message, began, moved) or left == 0:
+                    continue
+                if wanted(info := describe(message)):
+                    chosen.append((message, info))
+                    left = None if left is None else left - 1
+            messages = [message for message, _ in chosen]
+            if dry_run or not chosen:
+                outcomes = [Outcome.LISTED] * len(chosen)
+            elif discard:
+                outcomes = _discard(source, messages)
+            else:
+                outcomes = _move(source, target, messages, pace)
+            for (message, info), outcome in zip(chosen, outcomes, strict=True):
+                if outcome in (Outcome.MOVED, Outcome.DISCARDED):
+                    moved.add(_digest(message))
+                    del hidden[message.id]
+                yield replace(info, outcome=outcome)
+    finally:
+        source.release(list(hidden.values()))
+
+
+def _came_back(message: Received, began: datetime, moved: Collection[bytes]) -> bool:
+    """Return whether a message was sent since `began`.
+
+    SQS's clock has whole seconds. A message of that very second was probably there before; it came back only if it is
+    one that was moved.
+    """
+    if message.sent_at >= began + timedelta(seconds=1):
+        return True
+    return message.sent_at >= began and _digest(message) in moved
+
+
+def _digest(message: Received) -> bytes:
+    return hashlib.sha256(message.body.encode("utf-8", "surrogatepass")).digest()
+
+
+def _discard(source: Queue, messages: Sequence[Received]) -> list[Outcome]:
+    failed = source.delete(messages)
+    return [Outcome.NOT_DELETED if position in failed else Outcome.DISCARDED for position in range(len(messages))]
+
+
+def _move(source: Queue, target: Queue, messages: Sequence[Received], pace: Pace) -> list[Outcome]:
+    pace.wait(len(messages))
+    not_sent = target.send([message.body for message in messages])
+    sent = [position for position in range(len(messages)) if position not in not_sent]
+    outcomes = [Outcome.NOT_SENT if position in not_sent else Outcome.MOVED for position in range(len(messages))]
+    for place in source.delete([messages[position] for position in sent]):
+        outcomes[sent[place]] = Outcome.NOT_DELETED
+    return outcomes
+
+
+def _reason(item: TicketItem | None) -> str:
+    if item is None:
+        return "ticket_unknown"
+    if item.state in (TicketState.ARCHIVED, TicketState.ERASED):
+        return item.state.value  # somebody else archived or erased it meanwhile
+    return str(item.attributes.get("last_error") or item.state.value)

@@ -1,0 +1,59 @@
+"""`retention`: when tickets expire. Item, events and objects always agree."""
+
+from collections import Counter
+
+import typer
+
+from ops.app import app, context_of, partial_results
+from ops.arguments import Yes
+from ops.bucket import OperatorBucket
+from ops.parallel import for_each
+from ops.table import OperatorTable
+from ticket_archive.clock import now
+from ticket_archive.models import TicketState
+from ticket_archive.retention import end_of, is_limited, is_over
+from ticket_archive.table import TicketItem
+
+
+@app.command()
+def retention(ctx: typer.Context, yes: Yes = False) -> None:
+    """Apply a changed `RetentionDays` to the tickets that exist. This is a scan of the whole table."""
+    context = context_of(ctx)
+    records, bucket, days = context.stack.table, context.stack.bucket, context.stack.retention_days
+
+    def apply(item: TicketItem) -> None:
+        set_expiry(item.ticket, expiry_of(item, days), records, bucket)
+        records.set_ticket_expiry(item.ticket, expiry_of(item, days))
+
+    counts = Counter(tickets=0, held=0, over=0)
+    with partial_results() as failures, context.progress("Items read", None) as advance:
+        for page in records.scan():
+            items = [item for item in page.items if item.state is not TicketState.ERASED]
+            free = [item for item in items if "legal_hold" not in item.attributes]
+            if yes:
+                for_each(apply, free).check()
+            over = sum(is_over(expiry_of(item, days), now()) for item in free)
+            counts.update(tickets=len(free), held=len(items) - len(free), over=over)
+            advance(page.scanned)
+    end = f"expire {days} days after they were received, {counts['over']} of them at once" if days else "do not expire"
+    text = f"{counts['tickets']} tickets {end if yes else 'would ' + end}; {counts['held']} are under a legal hold."
+    context.print_result({"dry_run": not yes, "days": days, **counts}, text)
+    if failures:
+        raise failures[0]
+
+
+def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, bucket: OperatorBucket) -> tuple[int, int]:
+    """Set the expiry of the ticket's events and of every version of its objects; return how many there are."""
+    versions = sum(
+        bucket.set_expiring(version, expiring=is_limited(expires_at))
+        for version in bucket.versions(ticket, delete_markers=False)
+    )
+    events = list(records.events(ticket))
+    for event in events:
+        records.set_event_expiry(ticket, event.record, expires_at)
+    return versions, len(events)
+
+
+def expiry_of(item: TicketItem, days: int) -> int | None:
+    """Return when the ticket expires by `RetentionDays`, in epoch seconds; None if it does not."""
+    return end_of(item.received_at, days) if item.received_at is not None else None

@@ -1,0 +1,117 @@
+"""`status`: what the archive knows about one ticket: states, times, counts and codes, no content and no URL."""
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from ops.app import app, context_of
+from ops.arguments import Ticket
+from ops.contents import history, missing_parts
+from ops.context import unknown
+from ops.stack import Stack
+from ticket_archive.keys import manifest_key
+from ticket_archive.models import StoredImage, UnrecognizedFile
+from ticket_archive.retention import is_limited
+from ticket_archive.table import TicketItem
+
+_ATTRIBUTES = (
+    "complete",
+    "disposition",
+    "erased_at",
+    "legal_hold",
+    "legal_hold_case",
+    "legal_hold_by",
+    "attempted_at",
+    "retry_at",
+    "last_error",
+)
+
+
+@app.command()
+def status(ctx: typer.Context, ticket: Ticket) -> None:
+    """Show a ticket's state, times, attempts, image types, versions and events, and why something is missing."""
+    context = context_of(ctx)
+    item = context.stack.table.without_content(ticket)
+    if item is None:
+        raise unknown(ticket)
+    found = status_of(item, context.stack)
+    if found["missing"] or found["last_error"]:
+        context.note(f'The log says more: Logs Insights on the ingest log group, `filter ticket = "{ticket}"`.')
+    context.print_result(found, _render(found))
+
+
+def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
+    """Return a ticket's status as `--json` prints it."""
+    details = {
+        "bytes": item.details_bytes,
+        "sha256": item.details_sha256,
+        "stored_in": "bucket" if "details_key" in item.attributes else "table",
+    }
+    # Without an earlier version, the current one is all there is.
+    versions = [
+        {name: manifest[name] for name in ("version", "archived_at", "outcome")}
+        for manifest in (history(item, stack.bucket) if item.previous else ())
+    ]
+    return {
+        "ticket": item.ticket,
+        "state": item.state.value,
+        "outcome": item.outcome,
+        "received_at": item.received_at,
+        "fetched_at": item.fetched_at,
+        "archived_at": item.archived_at,
+        **{name: item.attributes.get(name) for name in _ATTRIBUTES},
+        "expires_at": item.expires_at if is_limited(item.expires_at) else None,
+        "attempts": item.attempts,
+        "requeues": item.requeues,
+        "version": item.version,
+        "versions": versions,
+        "manifest": stack.bucket.exists(manifest_key(item.ticket, item.version)) if item.version else None,
+        "types": {kind.value: state.value for kind, state in item.types.items()},
+        "missing": missing_parts(item),
+        "images": [_without_key(image) for image in item.images],
+        "unrecognized": [_without_key(file) for file in item.unrecognized],
+        "details": details if item.details_sha256 else None,
+        "events": [{"event": each.name, "received_at": each.received_at} for each in stack.table.events(item.ticket)],
+    }
+
+
+def _without_key(file: StoredImage | UnrecognizedFile) -> dict[str, Any]:
+    return {name: value for name, value in asdict(file).items() if name != "key"}
+
+
+def _render(found: dict[str, Any]) -> Table:
+    """Return the status as a table, without what is empty."""
+    shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in found.items():
+        match name:
+            case "manifest" if value is not None:
+                shown.add_row(name, "written" if value else Text("missing; `backfill` writes it", "red"))
+            case "types":
+                for kind, state in value.items():
+                    shown.add_row(kind, _type(kind, state, found))
+            case "details" if value is not None:
+                shown.add_row(name, f"{value['bytes']:,} bytes, stored in the {value['stored_in']}")
+            case "events":
+                for number, each in enumerate(value):
+                    shown.add_row("" if number else name, Text(f"{each['received_at']}  {each['event']}"))
+            case "versions":
+                for number, each in enumerate(value):
+                    text = f"{each['version'][:12]}  {each['archived_at']}  {each['outcome']}"
+                    shown.add_row("" if number else name, Text(text))
+            case "images" | "missing" | "unrecognized" | "version":
+                pass
+            case _ if value is not None:
+                shown.add_row(name, Text(str(value)))
+    return shown
+
+
+def _type(kind: str, state: str, found: dict[str, Any]) -> str:
+    reason = found["missing"].get(kind)
+    sizes = [f"{image['bytes']:,} bytes {image['content_type']}" for image in found["images"] if image["type"] == kind]
+    kept = [f"{body['bytes']:,} bytes not recognized" for body in found["unrecognized"] if body["type"] == kind]
+    return ", ".join([state, *([reason] if reason not in (None, state) else []), *sizes, *kept])

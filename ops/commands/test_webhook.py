@@ -1,0 +1,132 @@
+"""`send-test-webhook`: post a webhook as the vendor would, to test an installation."""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import requests
+import typer
+from rich.text import Text
+
+from ops.app import app, context_of
+from ops.arguments import ticket_option
+from ops.errors import Exit, Failure
+from ops.stack import Stack
+from ticket_archive.models import TicketState
+from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
+
+_TIMEOUTS = (5, 30)  # seconds to connect and to read
+_POLL = 1.0
+
+
+class Event(StrEnum):
+    """The vendor's events that can be sent."""
+
+    COMPLETED = "completed"
+    IN_PROGRESS = "in-progress"
+    INVITATION = "invitation"
+
+
+@app.command("send-test-webhook")
+def send_test_webhook(
+    ctx: typer.Context,
+    ticket: Annotated[str | None, ticket_option("A ticket that the vendor knows.")] = None,
+    event: Annotated[
+        Event | None, typer.Option(help="completed if a ticket is given, else in-progress.", show_default=False)
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the ticket is archived.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait.")] = 120,
+) -> None:
+    """Post a webhook encrypted with this stack's secret. It does not prove that the vendor has the same secret."""
+    context = context_of(ctx)
+    kind = event or (Event.COMPLETED if ticket else Event.IN_PROGRESS)
+    if kind is not Event.IN_PROGRESS and ticket is None:
+        raise Failure(
+            "use --ticket: a completed ticket that the vendor does not know becomes a dead letter", Exit.USAGE
+        )
+    if kind is Event.IN_PROGRESS and wait:
+        raise Failure("--wait needs a completed ticket: nothing is archived before", Exit.USAGE)
+    mark = secrets.token_hex(8)
+    about = ticket or f"trial-{mark}"
+    stack = context.stack
+    before = stack.table.get(about) if wait else None
+    began = time.monotonic()
+    code, body = send(stack, event_of(kind, about, mark))
+    archived = None
+    if code == 202 and wait:
+        context.note("Accepted. Waiting until the ticket is archived.")
+        archived = wait_until_archived(stack.table, about, before, timeout)
+    seconds = round(time.monotonic() - began, 1)
+    result: dict[str, Any] = {"ticket": about, "event": kind.value, "status": code, "answer": body}
+    text = f"{code} {body}  ({about}, {kind.value})"
+    if archived is not None:
+        result |= {"state": archived.state.value, "outcome": archived.outcome, "seconds": seconds}
+        text += f"\n{archived.state.value}, {archived.outcome}, {len(archived.images)} images, after {seconds} s"
+    context.note("Not tested: whether the vendor has this secret and this URL. Compare the secret at the vendor.")
+    context.print_result(result, Text(text))
+    if code != 202:
+        raise Failure(f"the webhook was not accepted: {code}")
+    if wait and archived is None:
+        raise Failure(f"not archived within {timeout:g} s; see `status {about}` and `redrive quarantine --dry-run`")
+
+
+def event_of(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
+    """Return an event. `mark` makes it differ from earlier ones, which would make it a duplicate."""
+    match kind:
+        case Event.COMPLETED:
+            content = {"event": "ticket.verification.completed", "flow_status": "ACCEPTED", "disposition": "PASSED"}
+        case Event.IN_PROGRESS:
+            content = {
+                "event": "ticket.verification.in_progress",
+                "sub_event": "verification.liveness",
+                "flow_status": "IN_PROGRESS",
+                "disposition": "PASSED",
+            }
+        case Event.INVITATION:
+            content = {"id": mark, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
+    return {"ticket": ticket, **content, "data": {"trial": mark}}
+
+
+def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:
+    """Post an event to the stack's endpoint with its secret and its webhook credentials; return status and body.
+
+    Raises requests' exceptions, SettingsError and ClientError.
+    """
+    body, iv = encrypt_event(json.dumps(event).encode(), stack.webhook_secrets()[0], secrets.token_bytes(16))
+    headers = {"Content-Type": "text/plain", IV_HEADER: iv}
+    if (credentials := stack.webhook_credentials()) is not None:
+        headers[credentials.header] = credentials.value.get_secret_value()
+    response = requests.post(
+        stack.webhook_url,
+        data=body,
+        headers=headers,
+        timeout=_TIMEOUTS,
+        allow_redirects=False,
+        verify=stack.account.ca_bundle or True,
+    )
+    return response.status_code, response.text[:500]
+
+
+def wait_until_archived(
+    table: TicketTable,
+    ticket: str,
+    before: TicketItem | None,
+    seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> TicketItem | None:
+    """Wait until the ticket is archived by a newer fetch than `before`; return it, or None after `seconds`."""
+    until = clock() + seconds
+    known = before.fetched_at if before else None
+    while True:
+        item = table.get(ticket)
+        if item is not None and item.state is TicketState.ARCHIVED and item.fetched_at != known:
+            return item
+        if clock() >= until:
+            return None
+        sleep(_POLL)
