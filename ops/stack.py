@@ -20,7 +20,7 @@ from ops.errors import Exit, Failure, error_code
 from ops.queues import Queue
 from ops.table import OperatorTable
 from ticket_archive.errors import SettingsError
-from ticket_archive.webhook_credentials import WebhookCredentials, WebhookSecret
+from ticket_archive.secrets import WebhookCredentials, WebhookSecret
 
 LOCAL = ROOT / ".local" / "stack.json"
 """The file in which `make up` describes the stack that it started."""

@@ -27,8 +27,8 @@ from ingest.vendor.metrics import VendorCalls
 from ticket_archive import aws, clock
 from ticket_archive.bucket import Bucket
 from ticket_archive.metrics import Metric, MetricBuffer
+from ticket_archive.secrets import VendorCredential, WebhookCredentials, WebhookSecret
 from ticket_archive.table import TicketTable
-from ticket_archive.webhook_credentials import VendorCredential, WebhookCredentials, WebhookSecret
 
 MAX_CONCURRENT_CALLS = 16
 """Concurrent calls to the vendor of one invocation; the description of VendorMaxConcurrency names it too."""

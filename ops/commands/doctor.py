@@ -15,7 +15,7 @@ from ops.commands.test_webhook import Event, event_of, send, wait_until_archived
 from ops.context import table
 from ops.errors import Failure, explain
 from ops.stack import Stack
-from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.secrets import VendorCredential
 from ticket_archive_client import ArchiveApiError, CorruptDownload, TicketArchive
 
 _TIMEOUT = 30  # seconds

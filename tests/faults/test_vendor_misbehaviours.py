@@ -21,7 +21,7 @@ from local.vendor import FAULTS, Endpoint, Shape, Simulator
 from tests.support.memory import peak_of_memory
 from ticket_archive.errors import ArchiveError, RetryableError
 from ticket_archive.models import ImageType
-from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.secrets import VendorCredential
 
 CAP = 2_000_000
 GRACE = 1.0

@@ -22,7 +22,7 @@ from tests.security.enclosure import IMAGE_HOST, PORTS, PRIVATE, VENDOR, Listene
 from tests.unit.ingest.vendor.test_url_policy import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType
-from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.secrets import VendorCredential
 
 SECONDS = 1.0
 ORIGIN, HOST = "https://api.preventor.com", "images.preventor.com"

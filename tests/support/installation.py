@@ -20,8 +20,8 @@ from ingest.vendor.metrics import VendorCalls
 from tests.support.archive_harness import SECRET, ArchiveHarness
 from tests.support.fakes import FakeContext, sqs_record
 from ticket_archive.metrics import MetricBuffer
+from ticket_archive.secrets import VendorCredential
 from ticket_archive.telemetry import logger
-from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive.webhook_encryption import encrypt_event
 
 CREDENTIAL = VendorCredential(api_key=SecretStr("key"), secret=SecretStr("secret"))

@@ -28,7 +28,7 @@ from ticket_archive.errors import (
     VendorAuthError,
 )
 from ticket_archive.models import ImageType, ticket_id
-from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.secrets import VendorCredential
 
 MAX_BYTES = 12_000_000
 """Of one response, decompressed. The vendor's API is behind API Gateway, which allows 10 MB."""

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ticket_archive.messages import Webhook
-from ticket_archive.webhook_credentials import WebhookCredentials
+from ticket_archive.secrets import WebhookCredentials
 from ticket_archive.webhook_encryption import IV_HEADER
 
 BODY_MAX = 256 * 1024

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest.secrets import RotatingSecret
 from ticket_archive.errors import SettingsError
-from ticket_archive.webhook_credentials import VendorCredential, WebhookSecret
+from ticket_archive.secrets import VendorCredential, WebhookSecret
 
 NEW, OLD = "N" * 32, "O" * 32
 

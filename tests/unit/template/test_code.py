@@ -18,8 +18,8 @@ from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.errors import SettingsError
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.models import ImageType
+from ticket_archive.secrets import VendorCredential
 from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, TicketTable
-from ticket_archive.webhook_credentials import VendorCredential
 from ticket_archive.webhook_encryption import check_secret
 
 MODELS: dict[str, Any] = {"IngestFunction": IngestSettings, "RetrievalFunction": RetrievalSettings}

@@ -20,8 +20,8 @@ from tests.support.logs import Lines, counted, log_lines
 from tests.support.template import SOURCE
 from tests.unit.ingest.test_secrets import SecretsManager
 from ticket_archive.messages import Webhook, read_message
+from ticket_archive.secrets import WebhookCredentials
 from ticket_archive.telemetry import logger, metrics
-from ticket_archive.webhook_credentials import WebhookCredentials
 from ticket_archive.webhook_encryption import IV_HEADER
 
 DOCUMENT: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))

@@ -31,7 +31,7 @@ from ticket_archive.errors import (
     VendorUnavailable,
 )
 from ticket_archive.models import ImageType
-from ticket_archive.webhook_credentials import VendorCredential
+from ticket_archive.secrets import VendorCredential
 
 ORIGIN = "https://api.preventor.com"
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ingest.webhooks.request import BODY_MAX, Rejected, accepted, parse_request, rejected
 from ticket_archive.messages import Webhook, read_message, webhook_message
-from ticket_archive.webhook_credentials import WebhookCredentials
+from ticket_archive.secrets import WebhookCredentials
 
 NOW = "2026-01-02T03:04:05.000000Z"
 BASIC = WebhookCredentials.read('{"username": "preventor", "password": "geheimnis-ß"}')

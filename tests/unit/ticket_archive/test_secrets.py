@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ticket_archive.errors import SettingsError
-from ticket_archive.webhook_credentials import VendorCredential, WebhookCredentials, WebhookSecret
+from ticket_archive.secrets import VendorCredential, WebhookCredentials, WebhookSecret
 
 KEY = "K" * 32
 FIVE = {"api_key": "canary-key", "secret": "canary-secret", "tenant": "t", "env": "e", "banknu": "b"}
