@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Result
@@ -48,6 +49,7 @@ MAX_RECEIVES = 9
 
 SELFIES, DOCUMENT, PORTRAIT, SIGNATURE, GHOST = ImageType
 
+Done = TypeVar("Done")
 Pictures = Mapping[ImageType, Sequence[InlineFile | LinkedFile]]
 
 
@@ -184,42 +186,33 @@ class ArchiveHarness:
 
         Raises the last error if a message is received `receives` times.
         """
-        received = 0
         for _ in range(200):
-            received += 1
-            try:
-                result = self.attempt(replace(wanted, receives=received))
-            except RetryableError as error:
-                if received == receives:
-                    raise
-                self.clock.pass_by(pause_before_delivery(received, RETRY_DELAY, error.retry_after, 0.5))
-                continue
+            result = self._retried(lambda times: self.attempt(replace(wanted, receives=times)), receives)  # noqa: B023
             if result.retry_in is None:
                 return result
             self.clock.pass_by(result.retry_in)
             wanted = replace(request(wanted.ticket, force=result.force), received_at=iso(self.clock()))
-            received = 0
         raise AssertionError("the ticket never settles")
 
     def deliver_message(self, body: str, processor: MessageProcessor) -> ProcessingResult:
         """Deliver a queue message in simulated time until it and the messages that it sends are done."""
-        result = None
         for _ in range(200):
-            receives, sent_at = 0, iso(self.clock())
-            while True:
-                receives += 1
-                try:
-                    result = processor.process(Message(body, "m1", sent_at, receives), time.monotonic() + 5)
-                    break
-                except RetryableError as error:
-                    if receives == MAX_RECEIVES:
-                        raise
-                    self.clock.pass_by(pause_before_delivery(receives, RETRY_DELAY, error.retry_after, 0.5))
+            sent_at = iso(self.clock())
+            message = partial(Message, body, "m1", sent_at)
+            result = self._retried(lambda times: processor.process(message(times), time.monotonic() + 5))  # noqa: B023
             if not self.queue.sent:
                 return result
             body, delay = self.queue.sent.pop(0)
             self.clock.pass_by(delay)
         raise AssertionError("the ticket never settles")
+
+    def _retried(self, process: Callable[[int], Done], receives: int = MAX_RECEIVES) -> Done:
+        for received in range(1, receives):
+            try:
+                return process(received)
+            except RetryableError as error:
+                self.clock.pass_by(pause_before_delivery(received, RETRY_DELAY, error.retry_after, 0.5))
+        return process(receives)
 
     def outcomes(self, ticket: str = TICKET) -> list[str]:
         """Return the outcome of each manifest, in the order of their events."""

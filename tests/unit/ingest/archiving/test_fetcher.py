@@ -37,37 +37,26 @@ WHOLE = picture("whole")
 SVG = InlineFile(b"<svg onload=alert(1)>", None)
 
 
-@pytest.fixture
-def vendor() -> FakeVendor:
-    vendor = FakeVendor()
-    vendor.becomes(TICKET, details(), pictures())
-    return vendor
+class Fetch:
+    """Fetches from a vendor who has everything into an empty bucket."""
+
+    def __init__(self) -> None:
+        self.vendor = FakeVendor()
+        self.vendor.becomes(TICKET, details(), pictures())
+        self.bucket = FakeBucket()
+
+    def __call__(
+        self, *types: ImageType, pool: Any = None, seconds: float = 5.0, meanwhile: Any = lambda: None, **more: bool
+    ) -> Fetched:
+        deadline = time.monotonic() + seconds
+        given = {"with_details": True, "details_first": False, **more}
+        fetcher = Fetcher(self.vendor, self.bucket, pool or AtOnce())
+        return fetcher.fetch(TICKET, types or ImageType, deadline, meanwhile=meanwhile, **given)
 
 
 @pytest.fixture
-def bucket() -> FakeBucket:
-    return FakeBucket()
-
-
-def fetch(
-    vendor: FakeVendor,
-    bucket: FakeBucket,
-    types: tuple[ImageType, ...] = tuple(ImageType),
-    *,
-    with_details: bool = True,
-    details_first: bool = False,
-    pool: Any = None,
-    seconds: float = 5.0,
-    meanwhile: Any = lambda: None,
-) -> Fetched:
-    return Fetcher(vendor, bucket, pool or AtOnce()).fetch(
-        TICKET,
-        types,
-        time.monotonic() + seconds,
-        with_details=with_details,
-        details_first=details_first,
-        meanwhile=meanwhile,
-    )
+def fetch() -> Fetch:
+    return Fetch()
 
 
 def state_of(fetched: Fetched, part: str) -> TypeState:
@@ -75,36 +64,36 @@ def state_of(fetched: Fetched, part: str) -> TypeState:
 
 
 def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
-    vendor: FakeVendor, bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, files = threading.Event(), vendor.files
+    begun, files = threading.Event(), fetch.vendor.files
 
     def waiting(ticket: str, kind: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
         assert begun.wait(5)
         return files(ticket, kind, deadline)
 
-    monkeypatch.setattr(vendor, "files", waiting)
+    monkeypatch.setattr(fetch.vendor, "files", waiting)
     with ThreadPoolExecutor(6) as pool:
-        fetched = fetch(vendor, bucket, pool=pool, meanwhile=begun.set)
-    assert len(fetched.images) == len(bucket) == 5
+        fetched = fetch(pool=pool, meanwhile=begun.set)
+    assert len(fetched.images) == len(fetch.bucket) == 5
 
 
 @pytest.mark.parametrize("error", [TicketNotFound("404"), TicketInProgress()])
 @pytest.mark.parametrize("details_first", [True, False])
 def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
-    vendor: FakeVendor, bucket: FakeBucket, error: ArchiveError, details_first: bool
+    fetch: Fetch, error: ArchiveError, details_first: bool
 ) -> None:
-    vendor.next("details", error)
-    fetch(vendor, bucket, details_first=details_first, meanwhile=pytest.fail)
+    fetch.vendor.next("details", error)
+    fetch(details_first=details_first, meanwhile=pytest.fail)
 
 
-def test_everything_that_the_vendor_has_is_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    fetched = fetch(vendor, bucket)
+def test_everything_that_the_vendor_has_is_stored(fetch: Fetch) -> None:
+    fetched = fetch()
     assert fetched.details == details()
     assert [(image.type, image.index) for image in fetched.images] == [
         (SELFIES, 0), (SELFIES, 1), (DOCUMENT, 0), (DOCUMENT, 1), (PORTRAIT, 0),
     ]  # fmt: skip
-    assert [bucket[image.key] for image in fetched.images] == [
+    assert [fetch.bucket[image.key] for image in fetched.images] == [
         file.data for files in pictures().values() for file in files if isinstance(file, InlineFile)
     ]
     assert {part: each.state for part, each in fetched.observed.items()} == {
@@ -118,45 +107,43 @@ def test_everything_that_the_vendor_has_is_stored(vendor: FakeVendor, bucket: Fa
     assert fetched.errors == {}
 
 
-def test_an_image_is_stored_under_its_digest_with_the_type_of_its_bytes(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    [image] = fetch(vendor, bucket, (PORTRAIT,)).images
+def test_an_image_is_stored_under_its_digest_with_the_type_of_its_bytes(fetch: Fetch) -> None:
+    [image] = fetch(PORTRAIT).images
     digest = sha256(picture("portrait").data).hexdigest()
     assert (image.sha256, image.key) == (digest, f"tickets/{TICKET}/images/DOCUMENT_PORTRAIT/{digest}.jpg")
-    assert bucket.content_types[image.key] == image.content_type == "image/jpeg"
+    assert fetch.bucket.content_types[image.key] == image.content_type == "image/jpeg"
 
 
-def test_only_the_parts_that_are_asked_for_are_fetched(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    fetched = fetch(vendor, bucket, (DOCUMENT,), with_details=False)
-    assert vendor.effects.log == [f"vendor.files {TICKET} DOCUMENT"]
+def test_only_the_parts_that_are_asked_for_are_fetched(fetch: Fetch) -> None:
+    fetched = fetch(DOCUMENT, with_details=False)
+    assert fetch.vendor.effects.log == [f"vendor.files {TICKET} DOCUMENT"]
     assert fetched.observed.keys() == {DOCUMENT}
 
 
-def test_a_linked_file_is_fetched_and_stored(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    vendor.images_of[TICKET, DOCUMENT] = [picture("front"), LINK]
-    vendor.links[LINK.url] = picture("back")
-    stored = [bucket[image.key] for image in fetch(vendor, bucket, (DOCUMENT,)).images]
+def test_a_linked_file_is_fetched_and_stored(fetch: Fetch) -> None:
+    fetch.vendor.images_of[TICKET, DOCUMENT] = [picture("front"), LINK]
+    fetch.vendor.links[LINK.url] = picture("back")
+    stored = [fetch.bucket[image.key] for image in fetch(DOCUMENT).images]
     assert stored == [picture("front").data, picture("back").data]
 
 
 @pytest.mark.parametrize("error", [VendorUnavailable("503"), VendorAuthError("403"), DeadlineExceeded("vendor")])
 @pytest.mark.parametrize("part", ["details", DOCUMENT.value, LINK.url])
-def test_one_parts_error_costs_no_other_part(
-    vendor: FakeVendor, bucket: FakeBucket, part: str, error: ArchiveError
-) -> None:
-    vendor.images_of[TICKET, DOCUMENT] = [LINK]
-    vendor.links[LINK.url] = WHOLE
-    vendor.next(part, error)
-    fetched = fetch(vendor, bucket)
+def test_one_parts_error_costs_no_other_part(fetch: Fetch, part: str, error: ArchiveError) -> None:
+    fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK]
+    fetch.vendor.links[LINK.url] = WHOLE
+    fetch.vendor.next(part, error)
+    fetched = fetch()
     failed = DETAILS if part == "details" else DOCUMENT
     assert fetched.errors == {failed: error}
     assert [each for each, seen in fetched.observed.items() if seen.state is TypeState.FAILED] == [failed]
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_the_details_error_comes_first(vendor: FakeVendor, bucket: FakeBucket, first: bool) -> None:
-    vendor.next("details", VendorUnavailable("503"))
-    vendor.next(SELFIES, VendorUnavailable("503"))
-    assert list(fetch(vendor, bucket, details_first=first).errors) == [DETAILS, SELFIES]
+def test_the_details_error_comes_first(fetch: Fetch, first: bool) -> None:
+    fetch.vendor.next("details", VendorUnavailable("503"))
+    fetch.vendor.next(SELFIES, VendorUnavailable("503"))
+    assert list(fetch(details_first=first).errors) == [DETAILS, SELFIES]
 
 
 @pytest.mark.parametrize(
@@ -165,60 +152,58 @@ def test_the_details_error_comes_first(vendor: FakeVendor, bucket: FakeBucket, f
     ids=["unknown", "in progress"],
 )
 def test_details_first_asks_for_no_image_of_a_ticket_that_is_unknown_or_in_progress(
-    vendor: FakeVendor, bucket: FakeBucket, answer: Any, code: type[RetryableError]
+    fetch: Fetch, answer: Any, code: type[RetryableError]
 ) -> None:
-    vendor.next("details", answer)
-    fetched = fetch(vendor, bucket, details_first=True)
+    fetch.vendor.next("details", answer)
+    fetched = fetch(details_first=True)
     assert isinstance(fetched.errors[DETAILS], code)
-    assert vendor.effects.named("vendor.files") == []
-    assert len(bucket) == 0
+    assert fetch.vendor.effects.named("vendor.files") == []
+    assert len(fetch.bucket) == 0
 
 
-def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(
-    vendor: FakeVendor, bucket: FakeBucket
-) -> None:
-    vendor.next("details", VendorUnavailable("503"))
-    assert len(fetch(vendor, bucket, details_first=True).images) == 5
+def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(fetch: Fetch) -> None:
+    fetch.vendor.next("details", VendorUnavailable("503"))
+    assert len(fetch(details_first=True).images) == 5
 
 
 class TestUnrecognized:
     @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
     @pytest.mark.parametrize("kind", [UnrecognizedResponse, VendorUnavailable, InvalidVendorResponse])
     def test_a_body_is_kept_and_listed(
-        self, vendor: FakeVendor, bucket: FakeBucket, part: str, kind: type[UnrecognizedResponse | RetryableError]
+        self, fetch: Fetch, part: str, kind: type[UnrecognizedResponse | RetryableError]
     ) -> None:
-        vendor.next("details" if part == DETAILS else part, kind("html", b"<html>"))
-        fetched = fetch(vendor, bucket)
+        fetch.vendor.next("details" if part == DETAILS else part, kind("html", b"<html>"))
+        fetched = fetch()
         [file] = fetched.unrecognized
-        assert (file.type, file.bytes, bucket[file.key]) == (part, 6, b"<html>")
+        assert (file.type, file.bytes, fetch.bucket[file.key]) == (part, 6, b"<html>")
         assert file.key == f"tickets/{TICKET}/unrecognized/{sha256(b'<html>').hexdigest()}"
-        assert bucket.content_types[file.key] == "application/octet-stream"
+        assert fetch.bucket.content_types[file.key] == "application/octet-stream"
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
 
-    def test_a_file_among_images_is_kept_beside_them(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
-        vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("back")]
-        fetched = fetch(vendor, bucket, (DOCUMENT,))
-        assert [(image.index, bucket[image.key]) for image in fetched.images] == [(0, picture("back").data)]
-        assert [bucket[file.key] for file in fetched.unrecognized] == [SVG.data]
+    def test_a_file_among_images_is_kept_beside_them(self, fetch: Fetch) -> None:
+        fetch.vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("back")]
+        fetched = fetch(DOCUMENT)
+        assert [(image.index, fetch.bucket[image.key]) for image in fetched.images] == [(0, picture("back").data)]
+        assert [fetch.bucket[file.key] for file in fetched.unrecognized] == [SVG.data]
         assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
 
-    def test_a_link_to_a_forbidden_address_is_kept_as_its_text(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
-        vendor.images_of[TICKET, DOCUMENT] = [LinkedFile("https://10.0.0.1/x")]
-        vendor.next("https://10.0.0.1/x", InvalidVendorResponse("address"))
-        [file] = fetch(vendor, bucket, (DOCUMENT,)).unrecognized
-        assert bucket[file.key] == b"https://10.0.0.1/x"
+    def test_a_link_to_a_forbidden_address_is_kept_as_its_text(self, fetch: Fetch) -> None:
+        fetch.vendor.images_of[TICKET, DOCUMENT] = [LinkedFile("https://10.0.0.1/x")]
+        fetch.vendor.next("https://10.0.0.1/x", InvalidVendorResponse("address"))
+        [file] = fetch(DOCUMENT).unrecognized
+        assert fetch.bucket[file.key] == b"https://10.0.0.1/x"
 
     @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_refused_response_is_an_answer(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
-        vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
-        fetched = fetch(vendor, bucket)
+    def test_a_refused_response_is_an_answer(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
+        fetched = fetch()
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, "invalid_vendor_response:too_large")
         assert fetched.unrecognized == [], "there is no body to keep; `missing` has the code"
 
     @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_refused_token_is_no_answer(self, vendor: FakeVendor, bucket: FakeBucket, part: str) -> None:
-        vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
-        assert state_of(fetch(vendor, bucket), part) is TypeState.FAILED
+    def test_a_refused_token_is_no_answer(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
+        assert state_of(fetch(), part) is TypeState.FAILED
 
 
 class TestCutOffFiles:
@@ -229,15 +214,15 @@ class TestCutOffFiles:
         ids=["same bytes", "whole", "other bytes"],
     )
     def test_are_fetched_again_and_stored_if_they_stay_the_same(
-        self, vendor: FakeVendor, bucket: FakeBucket, linked: bool, second: InlineFile, stored: InlineFile | None
+        self, fetch: Fetch, linked: bool, second: InlineFile, stored: InlineFile | None
     ) -> None:
         if linked:
-            vendor.images_of[TICKET, DOCUMENT] = [LINK]
-            vendor.next(LINK.url, CUT_OFF, second)
+            fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK]
+            fetch.vendor.next(LINK.url, CUT_OFF, second)
         else:
-            vendor.next(DOCUMENT, [CUT_OFF], [second])
-        fetched = fetch(vendor, bucket, (DOCUMENT,), with_details=False)
-        assert [bucket[image.key] for image in fetched.images] == ([stored.data] if stored else [])
+            fetch.vendor.next(DOCUMENT, [CUT_OFF], [second])
+        fetched = fetch(DOCUMENT, with_details=False)
+        assert [fetch.bucket[image.key] for image in fetched.images] == ([stored.data] if stored else [])
         assert state_of(fetched, DOCUMENT) is (TypeState.STORED if stored else TypeState.FAILED)
 
 
@@ -247,23 +232,19 @@ class TestThreads:
         with ThreadPoolExecutor(8) as pool:
             yield pool
 
-    def test_all_parts_are_asked_for_at_the_same_time(
-        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor
-    ) -> None:
-        vendor.effects.before("vendor.", threading.Barrier(6, timeout=5).wait)
-        assert len(fetch(vendor, bucket, pool=pool).images) == 5
+    def test_all_parts_are_asked_for_at_the_same_time(self, fetch: Fetch, pool: ThreadPoolExecutor) -> None:
+        fetch.vendor.effects.before("vendor.", threading.Barrier(6, timeout=5).wait)
+        assert len(fetch(pool=pool).images) == 5
 
-    def test_a_store_is_not_begun_when_its_time_is_over(self, vendor: FakeVendor, bucket: FakeBucket) -> None:
-        fetched = fetch(vendor, bucket, (PORTRAIT,), with_details=False, seconds=-STORE_SECONDS - 1)
+    def test_a_store_is_not_begun_when_its_time_is_over(self, fetch: Fetch) -> None:
+        fetched = fetch(PORTRAIT, with_details=False, seconds=-STORE_SECONDS - 1)
         assert isinstance(fetched.errors[PORTRAIT], DeadlineExceeded)
-        assert len(bucket) == 0
+        assert len(fetch.bucket) == 0
 
     @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "meanwhile", None])
-    def test_no_store_outlives_the_fetch(
-        self, vendor: FakeVendor, bucket: FakeBucket, pool: ThreadPoolExecutor, broken: str | None
-    ) -> None:
+    def test_no_store_outlives_the_fetch(self, fetch: Fetch, pool: ThreadPoolExecutor, broken: str | None) -> None:
         """A PUT is slow, and perhaps another write fails; when the fetch has ended, nothing is stored."""
-        vendor.next("details", UnrecognizedResponse("details_not_json", b"<p>"))
+        fetch.vendor.next("details", UnrecognizedResponse("details_not_json", b"<p>"))
 
         def hook(when: str, name: str) -> None:
             if when == "before" and "SELF_PORTRAITS" in name:
@@ -271,15 +252,15 @@ class TestThreads:
             if broken and when == "before" and broken in name:
                 raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 
-        bucket.effects.hook = hook
+        fetch.bucket.effects.hook = hook
         with nullcontext() if broken is None else pytest.raises(ClientError):
-            fetch(vendor, bucket, pool=pool, meanwhile=lambda: hook("before", "meanwhile"))
-        before = len(bucket)
+            fetch(pool=pool, meanwhile=lambda: hook("before", "meanwhile"))
+        before = len(fetch.bucket)
         time.sleep(0.3)
-        assert len(bucket) == before
+        assert len(fetch.bucket) == before
 
 
-def test_the_buckets_error_is_raised(vendor: FakeVendor, bucket: FakeBucket) -> None:
-    bucket.effects.fail("bucket.create", ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))
+def test_the_buckets_error_is_raised(fetch: Fetch) -> None:
+    fetch.bucket.effects.fail("bucket.create", ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))
     with pytest.raises(ClientError):
-        fetch(vendor, bucket)
+        fetch()

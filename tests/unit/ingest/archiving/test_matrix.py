@@ -196,30 +196,25 @@ def test_type_without_a_usable_answer_is_unrecognized_and_the_rest_archived(
 
 JPEG = FILES["jpeg"][0]
 BASE64 = b64encode(JPEG).decode()
+TEXTS = [
+    f"data:image/jpeg;base64,{BASE64}",
+    BASE64,
+    "https://images.example.com/x",
+    "http://169.254.169.254/",
+    "",
+    "PASSED",
+]
+KEYS = ["images", "image", "url", "type", "data", "status", "code", "documentFront", "ticket"]
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
-    | st.sampled_from(
-        [
-            "data:image/jpeg;base64," + BASE64,
-            BASE64,
-            "https://images.example.com/x.jpg",
-            "http://169.254.169.254/",
-            "",
-            "PASSED",
-        ]
-    ),
+    | st.sampled_from(TEXTS),
     lambda children: (
         st.lists(children, max_size=4)
-        | st.dictionaries(
-            st.text(max_size=5)
-            | st.sampled_from(["images", "image", "url", "type", "data", "status", "code", "documentFront", "ticket"]),
-            children,
-            max_size=4,
-        )
+        | st.dictionaries(st.text(max_size=5) | st.sampled_from(KEYS), children, max_size=4)
     ),
     max_leaves=10,
 )
