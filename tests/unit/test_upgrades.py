@@ -69,11 +69,6 @@ def test_nothing_that_holds_data_is_replaced_or_taken_away() -> None:
     assert not new, f"new, and to be recorded from its first release on: {json.dumps(new)}"
 
 
-def test_the_webhooks_route_stays_where_the_vendor_was_told() -> None:
-    webhook = TEMPLATE["Resources"]["IngestFunction"]["Properties"]["Events"]["Webhook"]["Properties"]
-    assert (webhook["Method"], webhook["Path"]) == ("POST", "/webhooks/tickets")
-
-
 def test_aws_own_schemas_name_what_replaces() -> None:
     assert "BucketName" in replacing("AWS::S3::Bucket")
     assert {"QueueName", "FifoQueue"} <= set(replacing("AWS::SQS::Queue"))

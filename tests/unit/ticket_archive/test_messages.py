@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.support.strategies import json_values
 from ticket_archive.errors import InvalidRequest, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 
@@ -165,11 +166,7 @@ def test_no_malformed_request_is_written(ticket: str, kind: str | None) -> None:
         ticket_message(ticket, kind=kind)
 
 
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
-    max_leaves=8,
-)
+JSON_VALUES = json_values()
 
 
 @given(

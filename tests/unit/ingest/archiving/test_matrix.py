@@ -32,6 +32,7 @@ from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, State, Tickets
 from tests.support.archive_harness import COMPLETED, TICKET, ArchiveHarness, webhook
 from tests.support.sample_files import FILES
+from tests.support.strategies import json_values
 from ticket_archive.clock import iso
 from ticket_archive.details import read_stored_details
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
@@ -205,18 +206,10 @@ TEXTS = [
     "PASSED",
 ]
 KEYS = ["images", "image", "url", "type", "data", "status", "code", "documentFront", "ticket"]
-JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-    | st.sampled_from(TEXTS),
-    lambda children: (
-        st.lists(children, max_size=4)
-        | st.dictionaries(st.text(max_size=5) | st.sampled_from(KEYS), children, max_size=4)
-    ),
-    max_leaves=10,
+JSON_VALUES = json_values(
+    st.sampled_from(TEXTS),
+    numbers=st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    keys=st.text(max_size=5) | st.sampled_from(KEYS),
 )
 
 ERRORS = st.fixed_dictionaries(
