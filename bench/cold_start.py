@@ -29,8 +29,11 @@ from bench.harness import PYTHON, ROOT, Figure, Harness, ratio
 from local.emulator import free_port
 
 _TOOK = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)(?:.|\n)*?duration: ([\d.]+)(ms|s)\b")
-_COMMON = ["boto3.dynamodb.types", "pydantic", "aws_lambda_powertools.logging", "aws_lambda_powertools.metrics"]
-_RETRIEVAL = [*_COMMON, "aws_lambda_powertools.event_handler"]
+# `pydantic` and `event_handler` alone load neither models nor validation before they are used.
+_COMMON = ["boto3.dynamodb.types", "ijson", "pydantic.main"] + [
+    f"aws_lambda_powertools.{name}" for name in ("logging", "metrics", "utilities.typing")
+]
+_RETRIEVAL = [*_COMMON, "aws_lambda_powertools.event_handler.middlewares.openapi_validation"]
 _INGEST = [*_COMMON, "requests", "cryptography.hazmat.primitives.ciphers", "filetype"] + [
     f"aws_lambda_powertools.utilities.{name}" for name in ("batch", "idempotency", "parameters")
 ]
