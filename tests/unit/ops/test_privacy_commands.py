@@ -109,7 +109,9 @@ def test_what_was_in_flight_is_removed_by_the_second_pass(stack: FakeStack, cloc
     assert clock.sleeps == [70]
 
 
-@pytest.mark.parametrize(("after", "sleeps"), [(timedelta(days=1), []), (timedelta(seconds=30), [40])])
+@pytest.mark.parametrize(
+    ("after", "sleeps"), [(timedelta(days=1), []), (timedelta(seconds=30), [40]), (timedelta(days=-1), [70])]
+)
 def test_a_repetition_keeps_the_first_time_and_waits_for_what_is_left_of_it(
     after: timedelta, sleeps: list[float], stack: FakeStack, clock: Clock
 ) -> None:

@@ -150,6 +150,13 @@ def test_unwanted_messages_stay_and_become_visible_again() -> None:
     assert not source.hidden
 
 
+def test_a_message_that_is_received_twice_is_shown_once() -> None:
+    source = full("a", "b")
+    source.waiting.append(source.waiting[0])
+
+    assert [each.reason for each in run(source, FakeQueue(), dry_run=True)] == ["a", "b"]
+
+
 def test_discarded_messages_are_deleted_and_not_sent() -> None:
     source, target = full("not_json", "undecipherable"), FakeQueue()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ops.errors import Exit
 from tests.unit.ops.cli_harness import DETAILS, JPEG, CliHarness, FakeStack
@@ -208,6 +209,14 @@ def test_a_damaged_file_is_reported_and_not_written(
     assert fault in reported["fault"]
     assert not (tmp_path / name).exists()
     assert len(list(tmp_path.iterdir())) == len(found["files"]) > 0
+
+
+def test_access_denied_does_not_mean_missing(cli: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.stack.add_ticket("t1")
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+    monkeypatch.setattr(FakeStack, "read", lambda *_: (_ for _ in ()).throw(denied))
+
+    assert cli("fetch", "t1", "-o", str(tmp_path)).exit_code == Exit.UNREACHABLE
 
 
 @pytest.mark.parametrize("raw", [b'{"n":-0}', b'{"n":1,"n":2}', b'{"n":' + b"7" * 60 + b"}"])
