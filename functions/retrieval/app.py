@@ -36,7 +36,7 @@ from ticket_archive.details import RESPONSE_LIMIT, read_stored_details
 from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
-from ticket_archive.models import TicketState, TypeState
+from ticket_archive.models import TicketState
 from ticket_archive.retention import is_over
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger, metrics
@@ -71,9 +71,7 @@ class NotArchivedYet(Exception):
 @app.get("/tickets/<ticket>", responses=responses.TICKET, operation_id="get_ticket")
 def get_ticket(ticket: TicketId) -> Ticket:
     """Return an archived ticket: outcome, times, what is stored and what is not."""
-    item = _archived(ticket)
-    absent = [kind for kind, state in item.types.items() if state is TypeState.ABSENT]
-    return Ticket.of(item, absent=absent)
+    return Ticket.model_validate(_archived(ticket))
 
 
 @app.get("/tickets/<ticket>/details", responses=responses.DETAILS, operation_id="get_details")
@@ -113,7 +111,8 @@ def get_images(
     audit.note(types=sorted(wanted), sha256=[image.sha256 for image in images])
     signed = dependencies.presigner.images(images, expires_in, disposition) if images else []
     _issued(signed)
-    return SignedImages.of(item, images=[SignedImage.signed(*pair) for pair in zip(images, signed, strict=True)])
+    found = [SignedImage.signed(*pair) for pair in zip(images, signed, strict=True)]
+    return SignedImages(ticket=ticket, version=item.version, images=found)
 
 
 @app.get("/tickets/<ticket>/images/<sha256>", responses=responses.TICKET, operation_id="get_image")
@@ -135,7 +134,7 @@ def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Curs
     """Return a customer's tickets, newest first."""
     page = dependencies.tickets.by_customer(customer, limit, cursor)
     # The index is eventually consistent: it may still list a ticket that was just erased.
-    tickets = [CustomerTicket.of(item) for item in page.items if item.state is not TicketState.ERASED]
+    tickets = [CustomerTicket.model_validate(item) for item in page.items if item.state is not TicketState.ERASED]
     audit.note(tickets=len(tickets))
     count(Metric.CUSTOMERS_LISTED)
     return CustomerTickets(customer=customer, tickets=tickets, cursor=page.cursor)
@@ -145,7 +144,9 @@ def pending(error: NotArchivedYet) -> Response[str]:
     """Return 202 with what is known, and when to ask again."""
     count(Metric.TICKETS_PENDING)
     headers: dict[str, Any] = {"Retry-After": str(_retry_after(error.item, now()))}
-    return Response(202, content_types.APPLICATION_JSON, PendingTicket.of(error.item).model_dump_json(), headers)
+    return Response(
+        202, content_types.APPLICATION_JSON, PendingTicket.model_validate(error.item).model_dump_json(), headers
+    )
 
 
 def no_route(_: NotFoundError) -> Response[str]:

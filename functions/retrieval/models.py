@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,7 +12,6 @@ from retrieval.gateway import PercentDecoded
 from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import TICKET_PATTERN, ImageType, StoredImage, TicketState, TypeState, customer_id
-from ticket_archive.table import TicketItem
 
 _TYPE = "|".join(["ALL", *ImageType])
 
@@ -79,20 +78,9 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Model(BaseModel):
-    """Base of the responses."""
+    """Base of the responses, which are validated from a `TicketItem`."""
 
     model_config = ConfigDict(from_attributes=True)
-
-    @classmethod
-    def of(cls, item: TicketItem, **more: Any) -> Self:
-        """Take the model's fields from `more`, the item and its attributes; what none of them has is null."""
-        known = {name: getattr(item, name) for name in TicketItem.__dataclass_fields__}
-        defaults: dict[str, Any] = dict.fromkeys(cls.model_fields) | {
-            "complete": True,
-            "unrecognized": (),
-            "missing": {},
-        }
-        return cls.model_validate({**defaults, **item.attributes, **known, **more})
 
 
 class Image(Model):

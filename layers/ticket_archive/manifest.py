@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, TypeState
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType
 from ticket_archive.table import TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
@@ -104,7 +104,7 @@ def state_of(item: TicketItem) -> list[Any]:
         [[image.type.value, image.index, image.sha256] for image in item.images],
         item.outcome,
         item.complete,
-        [kind.value for kind in _absent(item)],
+        [kind.value for kind in item.absent],
         [[str(file.type), file.sha256] for file in item.unrecognized],
     ]
 
@@ -122,14 +122,10 @@ def write_manifest(item: TicketItem) -> bytes:
             "complete": item.complete,
             "details": details,
             "images": item.images,
-            "absent": _absent(item),
+            "absent": item.absent,
             "unrecognized": item.unrecognized,
             "previous": item.previous,
         },
         from_attributes=True,
     )
     return manifest.model_dump_json().encode()
-
-
-def _absent(item: TicketItem) -> list[ImageType]:
-    return [kind for kind in ImageType if item.types.get(kind) is TypeState.ABSENT]

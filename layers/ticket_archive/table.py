@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -68,6 +69,9 @@ class TicketItem:
     version: str | None = None
     previous: str | None = None
     outcome: str | None = None
+    disposition: str | None = None
+    confidence_score: Decimal | None = None
+    risk_code: str | None = None
     received_at: str | None = None
     fetched_at: str | None = None
     archived_at: str | None = None
@@ -84,6 +88,11 @@ class TicketItem:
     requeues: int = 0
     expires_at: int | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def absent(self) -> list[ImageType]:
+        """The types of which the vendor has no image."""
+        return [kind for kind in ImageType if self.types.get(kind) is TypeState.ABSENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,7 @@ class Page:
 
 _ITEM = TypeAdapter(TicketItem)
 _plain_values = TypeAdapter(dict[str, Any]).dump_python
-_SHOWN = {*TicketItem.__dataclass_fields__, "disposition", "confidence_score", "risk_code", "retry_at"} - {"attributes"}
+_SHOWN = {*TicketItem.__dataclass_fields__, "retry_at"} - {"attributes"}
 
 
 def projection(names: Iterable[str]) -> Any:
