@@ -194,13 +194,6 @@ class TestAgain:
         assert len(harness.table.events) == 3
         harness.check()
 
-    def test_new_pictures_are_a_new_state(self, harness: ArchiveHarness) -> None:
-        harness.run(event("e1"))
-        harness.has("ACCEPTED", pictures(" retaken"))
-        harness.run(event("e2"))
-        assert len(harness.bucket.manifests(TICKET)) == 2
-        harness.check()
-
     def test_an_archived_ticket_is_fetched_again_only_where_that_is_forced(self, harness: ArchiveHarness) -> None:
         harness.run(event())
         vendor_calls(harness)
@@ -222,12 +215,6 @@ class TestAnIncompleteTicket:
         assert item.types == {SELFIES: STORED, DOCUMENT: FAILED, PORTRAIT: STORED, SIGNATURE: FAILED, GHOST: FAILED}
         assert item.attributes["details"] == harness.vendor.details_of[TICKET].value
         assert harness.bucket.manifests(TICKET) == []
-
-    def test_is_left_to_the_queue_before_the_schedule_takes_it(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, ArchiveRequest(TICKET, RECEIVED_AT, 7200.0, event_id="e1", event="other"))
-        [waiting] = harness.table.incomplete(10)
-        assert waiting.retry_at > iso(harness.clock() + timedelta(seconds=7100))
 
     @pytest.mark.parametrize("missing", list(ImageType))
     def test_resumed_by_the_same_event_fetches_only_what_is_missing(
