@@ -62,10 +62,13 @@ def request(ticket: str = TICKET, **options: Any) -> ArchiveRequest:
 
 
 def webhook(
-    event: object = COMPLETED, secret: bytes = SECRET, iv: bytes = bytes(16), received_at: str = RECEIVED_AT
+    event: object = COMPLETED, secret: bytes | None = SECRET, iv: bytes = bytes(16), received_at: str = RECEIVED_AT
 ) -> str:
-    """Return the queue message of an encrypted webhook."""
-    body, header = encrypt_event(json.dumps(event).encode(), secret, iv)
+    """Return the queue message of an encrypted webhook, or of one in clear if there is no secret."""
+    text = json.dumps(event).encode()
+    if secret is None:
+        return webhook_message(Webhook(body=text, content_type="application/json", received_at=received_at))
+    body, header = encrypt_event(text, secret, iv)
     return webhook_message(Webhook(body=body, iv=header, content_type="text/plain", received_at=received_at))
 
 

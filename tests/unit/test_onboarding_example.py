@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from onboarding.states import MANUAL_REVIEW, Record, missing_states, stage
@@ -48,33 +48,15 @@ def versions(states: list[Manifest]) -> list[str]:
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=15))
+@example([1, 1])  # again
+@example([3, 0, 2])  # late
+@example([0, 3])  # with those before it
 def test_duplicated_and_reordered_events_make_each_step_once_and_in_order(events: list[int]) -> None:
     states = chain(5)
     made: list[Manifest] = []
     for event in events:
         made += missing_states(states[event], at(made[-1] if made else None), archive(*states[: max(events) + 1]))
     assert made == states[: max(events) + 1]
-
-
-def test_first_state_is_a_step() -> None:
-    [first] = chain(1)
-    assert missing_states(first, None, archive()) == [first]
-
-
-def test_same_state_again_is_no_step() -> None:
-    states = chain(3)
-    assert missing_states(states[1], at(states[1]), archive(*states)) == []
-
-
-def test_earlier_state_that_comes_late_is_no_step() -> None:
-    states = chain(4)
-    assert missing_states(states[0], at(states[3]), archive(*states)) == []
-    assert missing_states(states[2], at(states[3]), archive(*states)) == []
-
-
-def test_later_state_includes_the_steps_before_it() -> None:
-    states = chain(4)
-    assert missing_states(states[3], at(states[0]), archive(*states)) == states[1:]
 
 
 def test_oldest_existing_manifest_is_the_first_step() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval import app
 from retrieval.gateway import route_path
+from tests.unit.ingest.test_app import OTHERS
 from tests.unit.retrieval.conftest import CONTEXT, Call
 from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, path_of, request, sha256_of
 from ticket_archive.event_source import UnsupportedEvent
@@ -74,22 +75,15 @@ def test_an_empty_path_segment_is_404_although_api_gateway_finds_the_route(
     assert world.tickets.reads == 0
 
 
+QUEUED = {"Records": [{"eventSource": "aws:sqs"}]}
 REST: dict[str, Any] = request("/tickets/{ticket}", {"ticket": TICKET})
-OTHER_EVENTS: dict[str, Any] = {
-    "payload 2.0": {"version": "2.0", "routeKey": "GET /x", "requestContext": {"http": {"method": "GET"}}},
-    "authorizer": {**REST, "type": "REQUEST", "methodArn": "arn:aws:execute-api:eu:1:a/v1/GET/x"},
-    "Load Balancer": {"requestContext": {"elb": {}}, "httpMethod": "GET", "path": "/"},
-    "EventBridge": {"detail-type": "Object Created", "source": "aws.s3", "detail": {}},
-    "aws:s3": {"Records": [{"eventSource": "aws:s3"}]},
-    "SQS": {"Records": [{"eventSource": "aws:sqs"}]},
-    "unknown form": {"key1": "value1"},
-}
+OTHER_EVENTS = [*((event, source) for event, source in OTHERS.values() if "REST API" not in source), (QUEUED, "SQS")]
 
 
-@pytest.mark.parametrize("kind", OTHER_EVENTS)
-def test_an_event_of_another_kind_is_one_error_that_names_it_and_what_is_taken(kind: str) -> None:
-    with pytest.raises(UnsupportedEvent, match=f"{kind}.* It takes GET requests of a REST API"):
-        app.lambda_handler(OTHER_EVENTS[kind], CONTEXT)
+@pytest.mark.parametrize(("event", "source"), OTHER_EVENTS)
+def test_an_event_of_another_kind_is_one_error_that_names_it_and_what_is_taken(event: Any, source: str) -> None:
+    with pytest.raises(UnsupportedEvent, match=f"{source}.* It takes GET requests of a REST API"):
+        app.lambda_handler(event, CONTEXT)
 
 
 @pytest.mark.parametrize(

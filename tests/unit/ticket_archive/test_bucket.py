@@ -18,7 +18,10 @@ from ticket_archive.errors import WriteConflict
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-KEY = "tickets/T-1/images/DOCUMENT/ab.jpg"
+KEY, BODY = "tickets/T-1/images/DOCUMENT/ab.jpg", b"picture"
+SHA256 = hashlib.sha256(BODY).digest()
+PUT = {"Bucket": "archive", "Key": KEY, "Body": BODY, "ContentType": "image/jpeg"}
+PUT["ChecksumSHA256"] = base64.b64encode(SHA256).decode()
 
 
 @pytest.fixture(scope="module")
@@ -38,37 +41,25 @@ def bucket(client: "S3Client", s3: Stubber) -> Bucket:
     return Bucket(client, "archive")
 
 
-@pytest.mark.parametrize("known", [None, hashlib.sha256(b"picture").digest()])
+@pytest.mark.parametrize("known", [None, SHA256])
 def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(
     known: bytes | None, s3: Stubber, bucket: Bucket
 ) -> None:
-    body = b"picture"
-    s3.add_response(
-        "put_object",
-        {},
-        {
-            "Bucket": "archive",
-            "Key": KEY,
-            "Body": body,
-            "ContentType": "image/jpeg",
-            "ChecksumSHA256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
-            "IfNoneMatch": "*",
-        },
-    )
-    assert bucket.create(KEY, body, "image/jpeg", known) is True
+    s3.add_response("put_object", {}, {**PUT, "IfNoneMatch": "*"})
+    assert bucket.create(KEY, BODY, "image/jpeg", known) is True
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
 def test_what_is_there_already_stays(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code, http_status_code=412)
-    assert bucket.create(KEY, b"picture", "image/jpeg") is False
+    assert bucket.create(KEY, BODY, "image/jpeg") is False
 
 
 @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "409"])
 def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code, http_status_code=409)
     with pytest.raises(WriteConflict) as refusal:
-        bucket.create(KEY, b"picture", "image/jpeg")
+        bucket.create(KEY, BODY, "image/jpeg")
     assert refusal.value.detail == "object"
 
 
@@ -78,7 +69,7 @@ def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, buc
 def test_every_other_error_is_raised_as_it_is(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code)
     with pytest.raises(ClientError) as refusal:
-        bucket.create(KEY, b"picture", "image/jpeg")
+        bucket.create(KEY, BODY, "image/jpeg")
     assert refusal.value.response["Error"].get("Code") == code
 
 
@@ -88,17 +79,9 @@ def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
     assert bucket.read(KEY) == b"details"
 
 
-@pytest.mark.parametrize("replaces", [False, True])
-def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(
-    replaces: bool, s3: Stubber, bucket: Bucket
-) -> None:
+def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(s3: Stubber, bucket: Bucket) -> None:
     """`store` replaces the object: a condition would keep the old one and its age."""
-    body = b"picture"
-    condition = {} if replaces else {"IfNoneMatch": "*"}
-    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
-    asked = {"Bucket": "archive", "Key": KEY, "Body": body, "ContentType": "image/jpeg", "ChecksumSHA256": checksum}
-    s3.add_response("put_object", {}, {**asked, "Tagging": "retention=limited", **condition})
-    if replaces:
-        bucket.store(KEY, body, "image/jpeg", limited=True)
-    else:
-        assert bucket.create(KEY, body, "image/jpeg", limited=True) is True
+    s3.add_response("put_object", {}, {**PUT, "Tagging": "retention=limited", "IfNoneMatch": "*"})
+    assert bucket.create(KEY, BODY, "image/jpeg", limited=True) is True
+    s3.add_response("put_object", {}, {**PUT, "Tagging": "retention=limited"})
+    bucket.store(KEY, BODY, "image/jpeg", limited=True)

@@ -15,7 +15,7 @@ from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, S
 from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
-from ticket_archive.messages import Webhook, ticket_message, webhook_message
+from ticket_archive.messages import ticket_message
 from ticket_archive.models import TicketState
 
 OTHER = b"fedcba9876543210fedcba9876543210"
@@ -54,12 +54,6 @@ def harness() -> ProcessorHarness:
     harness = ProcessorHarness()
     harness.has()
     return harness
-
-
-def plain(event: object = COMPLETED) -> str:
-    return webhook_message(
-        Webhook(body=json.dumps(event).encode(), iv=None, content_type="application/json", received_at=RECEIVED_AT)
-    )
 
 
 class TestACompletion:
@@ -121,7 +115,7 @@ class TestACompletion:
 
     def test_in_clear_is_archived_where_that_is_allowed(self, harness: ProcessorHarness) -> None:
         harness.plaintext = True
-        assert harness.do(plain()).result == "archived"
+        assert harness.do(webhook(secret=None)).result == "archived"
 
     def test_opens_with_any_of_the_live_secrets(self, harness: ProcessorHarness) -> None:
         harness.secrets = [OTHER, SECRET]
@@ -190,7 +184,7 @@ class TestWhatCannotBeRead:
             ("[]", "message_malformed"),
             ('{"v": 2, "ticket": "T-1"}', "message_version"),
             ('{"ticket": "../../etc/passwd"}', "ticket_malformed"),
-            (plain(), "plaintext_refused"),
+            (webhook(secret=None), "plaintext_refused"),
             (webhook(secret=OTHER), "undecipherable"),
             (webhook({**COMPLETED, "ticket": "../T"}), "no_ticket"),
         ],

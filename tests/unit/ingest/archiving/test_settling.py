@@ -17,10 +17,10 @@ from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (
-    COMPLETED,
     DOCUMENT,
     MAX_RECEIVES,
     PORTRAIT,
+    SECRET,
     SELFIES,
     SIGNATURE,
     TICKET,
@@ -44,7 +44,6 @@ from ticket_archive.errors import (
     VendorAuthError,
     VendorUnavailable,
 )
-from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.models import ImageType, TicketState, TypeState
 
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -349,8 +348,7 @@ class TestUnknownTickets:
         calls = Counter[str]()
         harness.effects.hook = lambda when, name: calls.update([name.split()[0]] if when == "before" else [])
         began = harness.clock()
-        plain = Webhook(body=json.dumps(COMPLETED).encode(), iv=None, content_type=None, received_at=iso(began))
-        body = webhook(received_at=iso(began)) if encrypted else webhook_message(plain)
+        body = webhook(secret=SECRET if encrypted else None, received_at=iso(began))
         done = harness.deliver_message(body, harness.processor(allow_plaintext=True))
         assert done.result == "unknown_ticket"
         assert (calls["vendor.details"], calls["vendor.files"]) == (6, images)

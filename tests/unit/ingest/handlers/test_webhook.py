@@ -18,7 +18,7 @@ from local.openapi import PATH
 from tests.support.fakes import FakeQueue
 from tests.support.logs import Lines, counted, log_lines
 from tests.support.template import SOURCE
-from tests.unit.ingest.test_secrets import SecretsManager
+from tests.unit.ingest.test_secrets import MISSING, SecretsManager
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.secrets import WebhookCredentials
 from ticket_archive.telemetry import logger, metrics
@@ -213,68 +213,32 @@ def test_the_longest_wait_for_the_queue_is_shorter_than_api_gateways() -> None:
     assert attempts * (config.connect_timeout + config.read_timeout) < 29 - 5, "pauses come on top"
 
 
-Post = Callable[[SecretsManager], Callable[..., int]]
-
-
-@pytest.fixture
-def post_with(monkeypatch: pytest.MonkeyPatch) -> Post:
-    """Post to a handler whose credentials come from a secret; returns the status."""
-
-    def made(secret: SecretsManager) -> Callable[..., int]:
-        monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "webhook")
-        monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
-        monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
-        monkeypatch.setattr(dependencies, "Queue", lambda *_: FakeQueue())
-
-        def post(**headers: str) -> int:
-            status: int = handle(request(**headers))["statusCode"]
-            return status
-
-        return post
-
-    return made
-
-
 NEW, OLD = '{"header": "X-Hook-Key", "value": "new"}', '{"username": "preventor", "password": "old"}'
-BOTH_READ = {("webhook", "AWSCURRENT"): 1, ("webhook", "AWSPREVIOUS"): 1}
-OLD_HEADER = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").decode()}
+SENT_NEW: dict[str, str] = {"X-Hook-Key": "new"}
+SENT_OLD = {"Authorization": "Basic " + base64.b64encode(b"preventor:old").decode()}
+OTHERS: list[dict[str, str]] = [{"X-Hook-Key": "old"}, {}]
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "canary"}}, "GetSecretValue")
+SECRETS: dict[str, tuple[Any, Any, list[dict[str, str]], list[int], int]] = {
+    # current and previous value; the headers of each request, its status, and how often the secret is read
+    "credentials are cached": (NEW, MISSING, [SENT_NEW] * 3, [202] * 3, 1),
+    "previous ones are taken": (NEW, OLD, [SENT_OLD, SENT_NEW, SENT_OLD, *OTHERS], [202, 202, 202, 401, 401], 2),
+    "wrong ones cause no further read": (NEW, MISSING, [SENT_OLD] * 3, [401] * 3, 2),
+    "a previous value that was none is ignored": (NEW, '{"header": "x", "value": ""}', [{"x": ""}], [401], 2),
+    "current ones do not wait for previous ones": (NEW, ConnectionError("canary"), [SENT_NEW, SENT_OLD], [202, 503], 2),
+    "malformed ones let nobody in": ('{"header": "x"}', OLD, [SENT_OLD], [503], 1),
+    "unreadable ones let nobody in": (DENIED, OLD, [SENT_OLD], [503], 1),
+}
 
 
-def test_credentials_are_read_from_their_secret_and_cached(post_with: Post) -> None:
-    post = post_with(secret := SecretsManager(NEW))
-    assert [post(**{"X-Hook-Key": "new"}) for _ in range(3)] == [202] * 3
-    assert secret.reads == {("webhook", "AWSCURRENT"): 1}
-
-
-def test_the_previous_credentials_are_accepted_during_a_rotation(post_with: Post) -> None:
-    post = post_with(secret := SecretsManager(NEW, OLD))
-    assert [post(**OLD_HEADER), post(**{"X-Hook-Key": "new"}), post(**OLD_HEADER)] == [202] * 3
-    assert post(**{"X-Hook-Key": "old"}) == post() == 401
-    assert secret.reads == BOTH_READ
-
-
-def test_wrong_credentials_cannot_make_the_handler_read_the_secret_again(post_with: Post) -> None:
-    post = post_with(secret := SecretsManager(NEW))
-    assert [post(**OLD_HEADER) for _ in range(3)] == [401] * 3
-    assert secret.reads == BOTH_READ
-
-
-def test_a_previous_value_that_was_no_credentials_is_ignored(post_with: Post) -> None:
-    assert post_with(SecretsManager(NEW, '{"header": "x", "value": ""}'))(x="") == 401
-
-
-def test_the_current_credentials_do_not_wait_for_the_previous_ones(post_with: Post) -> None:
-    post = post_with(SecretsManager(NEW, ConnectionError("canary")))
-    assert post(**{"X-Hook-Key": "new"}) == 202
-    assert post(**OLD_HEADER) == 503
-
-
-def test_malformed_credentials_let_nobody_in_and_are_counted(post_with: Post) -> None:
-    assert post_with(SecretsManager('{"header": "x"}', OLD))(**OLD_HEADER) == 503
-    assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
-
-
-def test_a_removed_permission_is_logged_with_its_code(post_with: Post, log: Lines) -> None:
-    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "canary"}}, "GetSecretValue")
-    assert post_with(SecretsManager(denied))() == 503
-    assert log.records[0]["aws_code"] == "AccessDeniedException"
+@pytest.mark.parametrize("case", SECRETS)
+def test_credentials_are_those_of_the_secret(case: str, monkeypatch: pytest.MonkeyPatch, log: Lines) -> None:
+    current, previous, sent, statuses, reads = SECRETS[case]
+    secret = SecretsManager(current, previous)
+    monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "webhook")
+    monkeypatch.setenv("QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/q")
+    monkeypatch.setattr("ticket_archive.aws.client", lambda service, config: secret)
+    monkeypatch.setattr(dependencies, "Queue", lambda *_: FakeQueue())
+    assert [handle(request(**headers))["statusCode"] for headers in sent] == statuses
+    assert secret.reads.total() == reads
+    assert ("ConfigurationErrors" in counted()) is case.startswith("malformed")
+    assert log.records[0].get("aws_code") == ("AccessDeniedException" if current is DENIED else None)

@@ -131,18 +131,6 @@ def test_address_is_refused_in_every_notation_even_if_listed(host: str, port: st
         check_image_url(f"https://{host}{port}/", vendor_origin=VENDOR, allowed_hosts=[*HOSTS, host, host.strip("[]")])
 
 
-@pytest.mark.parametrize("host", OTHER_HOSTS, ids=ascii)
-def test_unlisted_host_is_refused(host: str) -> None:
-    with pytest.raises(InvalidVendorResponse, match="image_url"):
-        check(f"https://{host}/a")
-
-
-@pytest.mark.parametrize("url", OTHER_FORMS, ids=range(len(OTHER_FORMS)))
-def test_other_url_form_is_refused(url: str) -> None:
-    with pytest.raises(InvalidVendorResponse, match="image_url"):
-        check(url)
-
-
 @pytest.mark.parametrize(
     ("url", "vendor", "fetched"),
     [
@@ -162,28 +150,29 @@ def test_vendor_origin_is_allowed_at_any_address(url: str, vendor: str, fetched:
     assert check(url, vendor) == ImageUrl(fetched, public_only=False)
 
 
+NOT_THE_VENDOR = (
+    "https://127.0.0.1:8123/i", "http://127.0.0.1:8124/i", "http://127.0.0.1/i", "http://127.0.0.2:8123/i",
+    "http://127.1:8123/i", "http://localhost:8123/i", "http://127.0.0.1:8123@evil.test/i",
+    "http://u@127.0.0.1:8123/i", "http://127.0.0.1:8123.evil.test/i", "http://127.0.0.1:81230/i",
+    "http://127.0.0.1:8123\\i",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("url", "vendor"),
     [
-        ("https://127.0.0.1:8123/i", LOCAL_VENDOR),
-        ("http://127.0.0.1:8124/i", LOCAL_VENDOR),
-        ("http://127.0.0.1/i", LOCAL_VENDOR),
-        ("http://127.0.0.2:8123/i", LOCAL_VENDOR),
-        ("http://127.1:8123/i", LOCAL_VENDOR),
-        ("http://localhost:8123/i", LOCAL_VENDOR),
-        ("http://127.0.0.1:8123@evil.test/i", LOCAL_VENDOR),
-        ("http://u@127.0.0.1:8123/i", LOCAL_VENDOR),
-        ("http://127.0.0.1:8123.evil.test/i", LOCAL_VENDOR),
-        ("http://127.0.0.1:81230/i", LOCAL_VENDOR),
-        ("http://127.0.0.1:8123\\i", LOCAL_VENDOR),
+        *((f"https://{host}/a", VENDOR) for host in OTHER_HOSTS),
+        *((url, VENDOR) for url in OTHER_FORMS),
+        *((url, LOCAL_VENDOR) for url in NOT_THE_VENDOR),
         ("http://api.preventor.com/i", VENDOR),
         ("http://api.preventor.com:443/i", VENDOR),
         ("https://api.preventor.com:8443/i", VENDOR),
         ("https://api.preventor.com./i", VENDOR),
         ("https://api.preventor.com/i", ""),
     ],
+    ids=lambda text: ascii(text[:60]),
 )
-def test_other_scheme_host_or_port_is_not_the_vendor_origin(url: str, vendor: str) -> None:
+def test_other_scheme_host_port_or_form_is_refused(url: str, vendor: str) -> None:
     with pytest.raises(InvalidVendorResponse, match="image_url"):
         check(url, vendor)
 
