@@ -83,11 +83,8 @@ class GivenIds:
 def read_ids(arguments: Iterable[str], lines: Iterable[str]) -> GivenIds:
     """Check every id. Blank lines and lines that begin with # are skipped."""
     given = [(f"argument {number}", text) for number, text in enumerate(arguments, 1)]
-    given += [
-        (f"line {number}", line.strip())
-        for number, line in enumerate(lines, 1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
+    numbered = [(f"line {number}", line.strip()) for number, line in enumerate(lines, 1)]
+    given += [(place, text) for place, text in numbered if text and not text.startswith("#")]
     tickets: dict[str, None] = {}
     invalid: list[str] = []
     for place, text in given:

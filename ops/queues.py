@@ -1,7 +1,7 @@
 """Send, receive and delete SQS messages in batches, at a limited rate."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef, SendMessageBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 BATCH = 10  # the limits of one SQS batch
 _BATCH_BYTES = 1024 * 1024
@@ -45,22 +45,8 @@ class Queue:
         return int(answer["Attributes"]["ApproximateNumberOfMessages"]), now
 
     def send(self, bodies: Sequence[str]) -> set[int]:
-        """Send messages; those that SQS could not take are sent again."""
-        failed: set[int] = set()
-        for waiting in _batches(bodies):
-            for attempt in range(_ATTEMPTS):
-                if attempt:
-                    self._sleep(0.2 * 2**attempt)
-                entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                    {"Id": str(position), "MessageBody": bodies[position]} for position in waiting
-                ]
-                faults = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed", ())
-                failed |= {int(fault["Id"]) for fault in faults if fault["SenderFault"]}
-                waiting = [int(fault["Id"]) for fault in faults if not fault["SenderFault"]]
-                if not waiting:
-                    break
-            failed |= set(waiting)
-        return failed
+        """Send messages."""
+        return self._call(self._client.send_message_batch, [{"MessageBody": body} for body in bodies])
 
     def receive(self, at_most: int) -> list[Received]:
         """Receive up to `at_most` (10) messages and hide them from others for 15 minutes."""
@@ -85,22 +71,27 @@ class Queue:
 
     def delete(self, messages: Sequence[Received]) -> set[int]:
         """Delete received messages."""
-        return self._change(self._client.delete_message_batch, messages)
+        return self._call(self._client.delete_message_batch, [{"ReceiptHandle": each.receipt} for each in messages])
 
     def release(self, messages: Sequence[Received]) -> set[int]:
         """Make received messages visible again at once."""
-        return self._change(self._client.change_message_visibility_batch, messages, VisibilityTimeout=0)
+        entries = [{"ReceiptHandle": message.receipt, "VisibilityTimeout": 0} for message in messages]
+        return self._call(self._client.change_message_visibility_batch, entries)
 
-    def _change(self, operation: Callable[..., Any], messages: Sequence[Received], **more: Any) -> set[int]:
-        """Call a batch operation on received messages."""
+    def _call(self, operation: Callable[..., Any], entries: Sequence[Mapping[str, Any]]) -> set[int]:
+        """Call a batch operation; entries that SQS could not take are tried again."""
         failed: set[int] = set()
-        for begin in range(0, len(messages), BATCH):
-            entries = [
-                {"Id": str(position), "ReceiptHandle": message.receipt, **more}
-                for position, message in enumerate(messages[begin : begin + BATCH], begin)
-            ]
-            answer = operation(QueueUrl=self._url, Entries=entries)
-            failed |= {int(fault["Id"]) for fault in answer.get("Failed", ())}
+        for waiting in _batches([str(entry.get("MessageBody", "")) for entry in entries]):
+            for attempt in range(_ATTEMPTS):
+                if attempt:
+                    self._sleep(0.2 * 2**attempt)
+                batch = [{"Id": str(position), **entries[position]} for position in waiting]
+                faults = operation(QueueUrl=self._url, Entries=batch).get("Failed", ())
+                failed |= {int(fault["Id"]) for fault in faults if fault["SenderFault"]}
+                waiting = [int(fault["Id"]) for fault in faults if not fault["SenderFault"]]
+                if not waiting:
+                    break
+            failed |= set(waiting)
         return failed
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,16 +14,8 @@ from ops.arguments import Ticket, moment
 from ops.context import table
 from ops.stack import Stack
 
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One access. `what` is a route or a command, `result` a status or a count."""
-
-    at: str
-    source: str
-    by: str
-    what: str
-    result: str
+Access = dict[str, str]
+"""One access: `at`, `source`, `by`, `what` (a route or a command), `result` (a status or a count)."""
 
 
 @app.command()
@@ -38,7 +29,7 @@ def audit(
     stack, begin = context.stack, moment(since)
     with context.progress("Reading logs", None):
         found = [*api_accesses(stack, ticket, begin), *operator_accesses(stack.actions, ticket)]
-    found.sort(key=lambda access: access.at)
+    found.sort(key=lambda access: access["at"])
     bucket, access_logs = stack.output("BucketName"), stack.output("AccessLogsBucketName")
     others = {  # not read here
         "S3 access log": f"aws s3 cp s3://{access_logs}/bucket/ . --recursive && grep -rh 'tickets/{ticket}/' .",
@@ -47,10 +38,10 @@ def audit(
             f"AttributeKey=ResourceName,AttributeValue=arn:aws:s3:::{bucket}"
         ),
     }
-    rows = [[each.at, each.source, each.by, each.what, each.result] for each in found]
+    rows = [list(access.values()) for access in found]
     shown = table(["time", "source", "by", "what", "result"], rows) if rows else "No access was recorded."
     context.print_result(
-        {"ticket": ticket, "accesses": [asdict(each) for each in found], "others": others},
+        {"ticket": ticket, "accesses": found, "others": others},
         Group(shown, "", *(f"{name}: {command}" for name, command in others.items())),
     )
 
@@ -74,10 +65,13 @@ def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]
             audit = record.get("audit")
             if isinstance(audit, dict) and audit.get("ticket") == ticket:
                 urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
-                result = f"{audit.get('status')}{urls}"
-                yield Access(
-                    str(record.get("timestamp")), "API", str(audit.get("caller")), str(audit.get("route")), result
-                )
+                yield {
+                    "at": str(record.get("timestamp")),
+                    "source": "API",
+                    "by": str(audit.get("caller")),
+                    "what": str(audit.get("route")),
+                    "result": f"{audit.get('status')}{urls}",
+                }
 
 
 def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
@@ -85,7 +79,8 @@ def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
     known = ("schema", "command", "ticket", "at", "by")
     for record in actions.of_ticket(ticket):
         facts = " ".join(f"{name}={value}" for name, value in record.items() if name not in known and value is not None)
-        yield Access(record["at"], "operator", record["by"], record["command"], facts)
+        what = {"what": record["command"], "result": facts}
+        yield {"at": record["at"], "source": "operator", "by": record["by"], **what}
 
 
 def _record(message: str) -> dict[str, Any]:

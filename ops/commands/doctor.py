@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import requests
@@ -34,16 +33,6 @@ Finding = tuple[bool, str]
 """Whether all is well, and what was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check: what it found, and what that proves."""
-
-    name: str
-    ok: bool
-    detail: str
-    proves: str
-
-
 @app.command()
 def doctor(
     ctx: typer.Context,
@@ -55,16 +44,16 @@ def doctor(
     context = context_of(ctx)
     found = list(checks(context.stack, ticket))
     unproven = [*NOT_PROVEN, *(() if ticket else NOT_PROVEN_WITHOUT_A_TICKET)]
-    rows = [["ok" if check.ok else "CHECK", check.name, check.detail, check.proves] for check in found]
+    rows = [["ok" if each["ok"] else "CHECK", each["name"], each["detail"], each["proves"]] for each in found]
     context.print_result(
-        {"checks": [asdict(check) for check in found], "not_proven": unproven},
+        {"checks": found, "not_proven": unproven},
         Group(table(["", "check", "found", "proves"], rows), "", "Not proven:", *(f"- {each}" for each in unproven)),
     )
-    if failed := sum(not check.ok for check in found):
+    if failed := sum(not each["ok"] for each in found):
         raise Failure(f"{failed} of {len(found)} checks need attention")
 
 
-def checks(stack: Stack, ticket: str | None = None) -> Iterator[Check]:
+def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
     """Run every check; a failing one does not stop the others. With a ticket, archive it once more and download."""
     every: list[tuple[str, Callable[[Stack], Finding], str]] = [
         ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
@@ -89,7 +78,7 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[Check]:
             ok, detail = run(stack)
         except Exception as error:  # noqa: BLE001 - the other checks still run
             ok, detail = False, str(explain(error))
-        yield Check(name, ok, detail, proves)
+        yield {"name": name, "ok": ok, "detail": detail, "proves": proves}
 
 
 def _webhook_secret(stack: Stack) -> Finding:

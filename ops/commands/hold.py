@@ -1,8 +1,8 @@
 """`hold` and `release`: a ticket under a legal hold never expires. Item, events and objects always agree."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 import typer
 
@@ -15,16 +15,6 @@ from ops.stack import Stack
 from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A legal hold: since when, and how many object versions and events it covers."""
-
-    ticket: str
-    since: str
-    object_versions: int
-    events: int
 
 
 @app.command()
@@ -43,9 +33,9 @@ def hold(
     with context.drain(drain_seconds, len(chosen)) as drain:
         outcomes = hold_tickets(chosen, stack, drain, case)
     held, write = outcomes.done, stack.actions.write
-    recorded = for_each(lambda each: write("hold", each.ticket, case=case, since=each.since), held)
-    rows = [[each.ticket, each.since, each.object_versions, each.events] for each in held]
-    result = {"case": case, "by": stack.caller, "tickets": [asdict(each) for each in held]}
+    recorded = for_each(lambda each: write("hold", each["ticket"], case=case, since=each["since"]), held)
+    rows = [list(each.values()) for each in held]
+    result = {"case": case, "by": stack.caller, "tickets": held}
     context.print_result(result, table(["ticket", "held since", "object versions", "events"], rows))
     outcomes.check()
     recorded.check()
@@ -76,23 +66,25 @@ def release(
     recorded.check()
 
 
-def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str | None) -> Outcomes[Hold]:
-    """Put a legal hold on tickets. May be repeated.
+def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str | None) -> Outcomes[dict[str, Any]]:
+    """Put a legal hold on tickets; return since when each is held, and what that covers. May be repeated.
 
     The item is changed first: attempts that begin afterwards store objects that do not expire. An attempt that began
     less than `drain.seconds` before may still store objects that do, so those tickets are done again when it has ended.
     """
     records, bucket, by = stack.table, stack.bucket, stack.caller
 
-    def put(ticket: str) -> tuple[Hold, datetime | None]:
+    def put(ticket: str) -> tuple[dict[str, Any], datetime | None]:
         item = records.hold(ticket, iso(drain.now()), case, by)
         if item is None:
             raise unknown(ticket)
         end = drain.end_of(item.attributes.get("attempted_at"))
-        return Hold(ticket, item.attributes["legal_hold"], *set_expiry(ticket, None, records, bucket)), end
+        versions, events = set_expiry(ticket, None, records, bucket)
+        held = {"ticket": ticket, "since": item.attributes["legal_hold"], "object_versions": versions, "events": events}
+        return held, end
 
-    def again(held: Hold, in_flight: bool) -> Hold:
-        return put(held.ticket)[0] if in_flight else held  # a new item may have replaced the old one meanwhile
+    def again(held: dict[str, Any], in_flight: bool) -> dict[str, Any]:
+        return put(held["ticket"])[0] if in_flight else held  # a new item may have replaced the old one meanwhile
 
     return in_two_passes(put, again, tickets, drain)
 

@@ -1,7 +1,6 @@
 """`rollback`: point the functions' alias at the version before, which undoes a bad deployment within seconds."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,16 +31,6 @@ class Function(StrEnum):
         return f"{self.value.capitalize()}FunctionName"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The alias of one function: the version that it names now, and the one that it would name."""
-
-    function: str
-    current: str
-    previous: str
-    revision: str
-
-
 @app.command()
 def rollback(
     ctx: typer.Context,
@@ -53,28 +42,32 @@ def rollback(
     client = context.stack.account.client("lambda")
     names = [context.stack.output(each.output) for each in ([only] if only else Function)]
     changes = list(plan(client, names))
-    first = [name for name in names if name not in {change.function for change in changes}]
+    first = [name for name in names if name not in {change["function"] for change in changes}]
     if not changes:
         raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
     for name in first:  # a deployment that changed one function gave the other no version
         context.note(f"{name} has no earlier version and stays as it is.", "yellow")
     for change in changes if yes else ():
         client.update_alias(  # unless somebody else changed it meanwhile
-            FunctionName=change.function, Name=ALIAS, FunctionVersion=change.previous, RevisionId=change.revision
+            FunctionName=change["function"],
+            Name=ALIAS,
+            FunctionVersion=change["previous"],
+            RevisionId=change["revision"],
         )
-    rows = [[change.function, change.current, change.previous] for change in changes]
+    rows = [[change[name] for name in ("function", "current", "previous")] for change in changes]
+    shown = table(["function", "from version", "to version"], rows)
     done = "Done." if yes else "Nothing was changed. Add --yes to do it."
-    result = {"dry_run": not yes, "changes": [asdict(change) for change in changes]}
-    context.print_result(result, Group(table(["function", "from version", "to version"], rows), "", done))
+    context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, "", done))
 
 
-def plan(client: "LambdaClient", functions: list[str]) -> Iterator[Change]:
+def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, str]]:
     """Return the changes that roll functions back. A function without an earlier version has none."""
     for function in functions:
         alias = client.get_alias(FunctionName=function, Name=ALIAS)
         current = alias["FunctionVersion"]
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
-        versions = [version["Version"] for page in pages for version in page["Versions"]]
-        earlier = [int(each) for each in versions if each.isdigit() and int(each) < int(current)]
+        numbers = [version["Version"] for page in pages for version in page["Versions"]]
+        earlier = [int(each) for each in numbers if each.isdigit() and int(each) < int(current)]
         if earlier:
-            yield Change(function, current, str(max(earlier)), alias["RevisionId"])
+            versions = {"current": current, "previous": str(max(earlier))}
+            yield {"function": function, **versions, "revision": alias["RevisionId"]}

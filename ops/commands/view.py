@@ -64,9 +64,12 @@ def view(
                 context.note(f"No browser was found: open {path}")
             elif not open_:
                 context.note(f"The page is {path}")
-            if sys.stdin.isatty():
+            if not sys.stdin.isatty():
+                time.sleep(UNATTENDED_SECONDS if keep_seconds is None else keep_seconds)
+            else:
                 context.note("Press Enter to remove the page.")
-            wait(keep_seconds)
+                if select.select([sys.stdin], [], [], keep_seconds)[0]:
+                    sys.stdin.readline()
     result = {"ticket": ticket, "files": len(files), "faults": faults, "file": str(output) if output else None}
     context.print_result(result, f"The page had {len(files) - len(faults)} of {len(files)} files.")
     check_faults(len(faults), len(files))
@@ -96,15 +99,6 @@ def temporary_page(page: bytes) -> Iterator[Path]:
 def show(file: Path, browse: Callable[[str], bool] = webbrowser.open) -> bool:
     """Open the file in the browser; return whether there is one."""
     return browse(file.resolve().as_uri())
-
-
-def wait(keep_seconds: float | None) -> None:
-    """Wait until Enter is pressed, or for `keep_seconds`."""
-    if not sys.stdin.isatty():
-        time.sleep(UNATTENDED_SECONDS if keep_seconds is None else keep_seconds)
-        return
-    if select.select([sys.stdin], [], [], keep_seconds)[0]:
-        sys.stdin.readline()
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

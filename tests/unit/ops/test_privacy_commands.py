@@ -14,7 +14,7 @@ import pytest
 
 from ops.bucket import Version
 from ops.commands.erase import Receipt, erase_tickets
-from ops.commands.hold import Hold, hold_tickets, release_tickets
+from ops.commands.hold import hold_tickets, release_tickets
 from ops.errors import Exit
 from ops.parallel import DRAIN_SECONDS, Drain
 from ops.stack import Stack
@@ -69,7 +69,7 @@ def receipt(stack: FakeStack, clock: Clock, seconds: float = DRAIN_SECONDS) -> R
     return found
 
 
-def hold(stack: FakeStack, clock: Clock) -> list[Hold]:
+def hold(stack: FakeStack, clock: Clock) -> list[dict[str, Any]]:
     return hold_tickets(["t1"], cast("Stack", stack), drain(clock), "C-1").check()
 
 
@@ -225,7 +225,9 @@ def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: Fak
 
 
 def test_a_hold_stops_the_expiry_of_item_events_and_objects(stack: FakeStack, clock: Clock) -> None:
-    assert hold(stack, clock) == [Hold("t1", "2026-01-31T12:00:00.000000Z", 3, 1)]
+    assert hold(stack, clock) == [
+        {"ticket": "t1", "since": "2026-01-31T12:00:00.000000Z", "object_versions": 3, "events": 1}
+    ]
 
     assert stack.expiring == set()
     assert stack.item("t1").expires_at == NEVER

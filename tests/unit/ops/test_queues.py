@@ -103,7 +103,7 @@ def test_messages_are_deleted_or_made_visible_in_batches_and_failures_are_told_b
 ) -> None:
     entries = [{"Id": f"{number}", "ReceiptHandle": f"r{number}", **more} for number in range(11)]
     for batch in (entries[:10], entries[10:]):
-        fault = {"Id": batch[-1]["Id"], "SenderFault": False, "Code": "X"}
+        fault = {"Id": batch[-1]["Id"], "SenderFault": True, "Code": "X"}
         stub.stubber.add_response(operation, {"Successful": [], "Failed": [fault]}, {"QueueUrl": URL, "Entries": batch})
 
     assert getattr(stub.queue, method)([received(number) for number in range(11)]) == {9, 10}
