@@ -144,9 +144,8 @@ def pending(error: NotArchivedYet) -> Response[str]:
     """Return 202 with what is known, and when to ask again."""
     count(Metric.TICKETS_PENDING)
     headers: dict[str, Any] = {"Retry-After": str(_retry_after(error.item, now()))}
-    return Response(
-        202, content_types.APPLICATION_JSON, PendingTicket.model_validate(error.item).model_dump_json(), headers
-    )
+    body = PendingTicket.model_validate(error.item).model_dump_json()
+    return Response(202, content_types.APPLICATION_JSON, body, headers)
 
 
 def no_route(_: NotFoundError) -> Response[str]:

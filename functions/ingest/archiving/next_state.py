@@ -116,8 +116,7 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
 
 def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | None:
     """Return when the schedule asks once more for what is absent though uploaded, or unrecognized."""
-    absent = any(kind.uploaded and each is TypeState.ABSENT for kind, each in state.types.items())
-    if state.complete and not absent:
+    if state.complete and not any(kind.uploaded for kind in state.absent):
         return None
     if attempt.request.recheck or state.version == item.version:
         return item.attributes.get("retry_at")

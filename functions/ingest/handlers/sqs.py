@@ -18,7 +18,7 @@ from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.threads import ContextThreadPool
-from ticket_archive import clock
+from ticket_archive.clock import iso, now
 from ticket_archive.errors import (
     ArchiveError,
     DeadlineExceeded,
@@ -103,8 +103,7 @@ def _report(resources: SqsDependencies, result: ProcessingResult) -> None:
     add(Metric.MESSAGES_PROCESSED)
     if result.result in _METRICS:
         add(_METRICS[result.result])
-    for metric in _alarming_metrics(result.causes):
-        add(metric)
+    _count_alarming(resources, result.causes)
     if result.unrecognized:
         add(Metric.UNRECOGNIZED_EVENTS)
     if result.incomplete:
@@ -115,7 +114,7 @@ def _report(resources: SqsDependencies, result: ProcessingResult) -> None:
     if result.result == Result.ARCHIVED and result.kind == SCHEDULE:
         add(Metric.TICKETS_RECOVERED)
     if result.result == Result.ARCHIVED and result.received_at is not None:
-        latency = clock.now() - datetime.fromisoformat(result.received_at)
+        latency = now() - datetime.fromisoformat(result.received_at)
         codes["milliseconds"] = round(latency.total_seconds() * 1000)
         add(Metric.ARCHIVE_LATENCY, codes["milliseconds"])
     logger.info("message processed", extra=codes)
@@ -141,8 +140,7 @@ def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Me
     codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}  # an error that is not ours is AWS's
     if isinstance(error, TicketIncomplete):
         codes |= error.causes
-    for metric in _alarming_metrics(codes):
-        resources.metric_buffer.add(metric)
+    _count_alarming(resources, codes)
     final = message.receives >= resources.max_receives
     pause = 0 if final else _pause(error, message.receives, resources.retry_delay)
     logger.warning("retry scheduled", extra={"receives": message.receives, "pause": pause, **describe(error)})
@@ -152,9 +150,10 @@ def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Me
         logger.warning("visibility timeout not set", extra=describe(failure))
 
 
-def _alarming_metrics(codes: Collection[str]) -> list[Metric]:
-    """Return the metrics that alert a person to error codes."""
-    return [metric for code, metric in _ALARMING.items() if code in codes]
+def _count_alarming(resources: SqsDependencies, codes: Collection[str]) -> None:
+    """Count error codes that need a person, each under the metric of its alarm."""
+    for code in _ALARMING.keys() & codes:
+        resources.metric_buffer.add(_ALARMING[code])
 
 
 _ALARMING = {
@@ -173,4 +172,4 @@ def _pause(error: Exception, receives: int, retry_delay: float) -> int:
 
 def _sent_at(record: SQSRecord) -> str:
     milliseconds = int(record.attributes.sent_timestamp or 0)
-    return clock.iso(datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else clock.now())
+    return iso(datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else now())
