@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import requests
@@ -59,9 +60,9 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
         ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
         ("vendor credential", _vendor_credential, "its five values are filled in"),
         ("webhook credentials", _webhook_credentials, "their form, if webhooks must carry them"),
-        ("ticket queue", _depth("QueueUrl", 1000), "tickets are archived as fast as they come"),
-        ("dead letters", _depth("DeadLetterQueueUrl", 0), "no ticket needs a person"),
-        ("quarantine", _depth("QuarantineQueueUrl", 0), "every webhook could be read"),
+        ("ticket queue", partial(_depth, output="QueueUrl", at_most=1000), "tickets are archived as fast as they come"),
+        ("dead letters", partial(_depth, output="DeadLetterQueueUrl", at_most=0), "no ticket needs a person"),
+        ("quarantine", partial(_depth, output="QuarantineQueueUrl", at_most=0), "every webhook could be read"),
         ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
         ("table", _table, "you may read it"),
         ("alarms", _alarms, "none is raised now"),
@@ -70,8 +71,8 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
     if ticket is not None:
         way = "endpoint, queue, functions and storage work; the vendor accepts credential and User-Agent"
         every += [
-            ("webhook round trip", lambda stack: _round_trip(stack, ticket), way),
-            ("presigned URL", lambda stack: _presigned_url(stack, ticket), "you may call the API; S3 serves the image"),
+            ("webhook round trip", partial(_round_trip, ticket=ticket), way),
+            ("presigned URL", partial(_presigned_url, ticket=ticket), "you may call the API; S3 serves the image"),
         ]
     for name, run, proves in every:
         try:
@@ -94,12 +95,9 @@ def _webhook_credentials(stack: Stack) -> Finding:
     return True, "well-formed" if stack.webhook_credentials() else "not used"
 
 
-def _depth(output: str, at_most: int) -> Callable[[Stack], Finding]:
-    def look(stack: Stack) -> Finding:
-        waiting, _ = stack.queue(output).look()
-        return waiting <= at_most, f"{waiting} messages"
-
-    return look
+def _depth(stack: Stack, output: str, at_most: int) -> Finding:
+    waiting, _ = stack.queue(output).look()
+    return waiting <= at_most, f"{waiting} messages"
 
 
 def _event_source(stack: Stack) -> Finding:
