@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from local.vendor import webhooks
 from local.vendor.credential import Credential
 from local.vendor.details import details
-from local.vendor.fault import Endpoint
 from local.vendor.fault_plan import FaultPlan, Rate, ScriptedFault
-from local.vendor.faults import FAULTS
+from local.vendor.faults import FAULTS, Endpoint
 from local.vendor.pictures import FileFormat, ImageType
 from local.vendor.request_log import RequestLog
 from local.vendor.service import Service

@@ -4,8 +4,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
-from local.vendor.fault import Endpoint, Fault
-from local.vendor.faults import FAULTS
+from local.vendor.faults import FAULTS, Endpoint, Fault
 from local.vendor.seeding import seeded
 
 Key = tuple[str | None, Endpoint, str | None]

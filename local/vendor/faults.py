@@ -1,6 +1,301 @@
+"""Faults: what happens to a call instead of its correct response, at which endpoints, and where nobody could tell.
+
+Each is a row of the tables below. Names are those of `Control.script` and `Control.rate`.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from enum import StrEnum
+from functools import lru_cache
+from itertools import chain, repeat
+
+from local.vendor.connection import Connection
+from local.vendor.pictures import DERIVED, ImageType, Picture
+from local.vendor.responses import HTML_PAGE, SVG, Response, error, gateway_error, json_response, ticket_not_found
+
+
+class Endpoint(StrEnum):
+    """The vendor's three endpoints, and the image URLs."""
+
+    TOKEN = "token"  # noqa: S105  a name, not a secret
+    DETAILS = "details"
+    IMAGES = "images"
+    PICTURE = "picture"
+
+
+EVERYWHERE = frozenset(Endpoint)
+API = EVERYWHERE - {Endpoint.PICTURE}
+TICKET = frozenset({Endpoint.DETAILS, Endpoint.IMAGES})
+TOKEN, DETAILS, IMAGES = (frozenset({each}) for each in (Endpoint.TOKEN, Endpoint.DETAILS, Endpoint.IMAGES))
+
+MEBIBYTE = 2**20
+BOMB_BYTES = 200 * MEBIBYTE
+HUGE_BYTES = 64 * MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call to which a fault is applied.
+
+    `normal` is the correct response; `altered` returns it with other files (images only). `revoke` revokes the call's
+    token, or the one just issued. `elsewhere` is a URL of another host.
+    """
+
+    connection: Connection
+    endpoint: Endpoint
+    normal: Response
+    altered: Callable[[Callable[[list[Picture]], list[Picture]]], Response]
+    revoke: Callable[[], None]
+    elsewhere: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`deceives` names the image types and endpoints where the response looks correct.
+
+    A missing derived image, for instance, is a correct response. There the fault is injected by name only, never at
+    random, because no client could notice it.
+    """
+
+    name: str
+    endpoints: frozenset[Endpoint]
+    deceives: frozenset[str]
+    act: Callable[[Call], None]
+
+
+FAULTS: dict[str, Fault] = {}
 """Every fault, by name."""
 
-from local.vendor.network_faults import NETWORK_FAULTS
-from local.vendor.response_faults import RESPONSE_FAULTS
 
-FAULTS = {**RESPONSE_FAULTS, **NETWORK_FAULTS}
+def _responds(
+    name: str,
+    response: Response | Callable[[Call], Response],
+    endpoints: frozenset[Endpoint] = EVERYWHERE,
+    deceives: frozenset[str] = frozenset(),
+) -> None:
+    """Define a fault that is a well-formed response."""
+
+    def act(call: Call) -> None:
+        call.connection.respond(response if isinstance(response, Response) else response(call))
+
+    FAULTS[name] = Fault(name, endpoints, deceives, act)
+
+
+# Throttled, with valid and invalid forms of Retry-After (RFC 9110, 10.2.3).
+
+
+def _throttled(*retry_after: str) -> Response:
+    return gateway_error(429, "Too Many Requests", *(("Retry-After", value) for value in retry_after))
+
+
+_responds("throttled", _throttled())
+_responds("throttled_seconds", _throttled("1"))
+_responds(
+    "throttled_date", lambda _: _throttled(format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True))
+)
+_responds("throttled_past_date", _throttled("Wed, 21 Oct 2015 07:28:00 GMT"))
+_responds("throttled_absurd", _throttled("999999999"))
+_responds("throttled_negative", _throttled("-5"))
+_responds("throttled_malformed", _throttled("soon"))
+
+# Rejected, or failed behind the gateway.
+
+
+def _unauthorized(call: Call) -> Response:
+    call.revoke()
+    return error(401, "UNTHRZD", "Unauthorized")
+
+
+_responds("server_error", error(500, "INTRNL", "Internal error"))
+_responds("bad_gateway", Response(502, HTML_PAGE, "text/html"))
+_responds("unavailable", gateway_error(503, "Service Unavailable"))
+_responds("unavailable_retry_after", gateway_error(503, "Service Unavailable", ("Retry-After", "1")))
+_responds("gateway_timeout", gateway_error(504, "Endpoint request timed out"))
+_responds("forbidden", gateway_error(403, "Forbidden"))
+_responds("bad_request", error(400, "BDRQST", ["type must be valid", "ticket must be valid"]))
+_responds("odd_status", Response(299, b"{}"))
+_responds("error_as_200", replace(error(500, "INTRNL", "Internal error"), status=200))
+_responds("unauthorized", _unauthorized, TICKET)
+# Another host must not receive credentials.
+_responds("redirect", lambda call: Response(302, b"", headers=(("Location", call.elsewhere),)))
+
+# Not ready yet, or never: an absent derived image has the same response.
+
+_NOT_FOUND_AS_200 = {"status": 200, "code": "TCKTNTFND", "message": ["Ticket not found"], "ticket": "T"}
+
+_responds("not_ready", ticket_not_found(), TICKET, DERIVED)
+_responds("empty_list", json_response({"images": []}), IMAGES, DERIVED)
+_responds("null", json_response(None), IMAGES | DETAILS, DERIVED)
+_responds("no_content", Response(204, b""), TICKET, DERIVED)
+_responds("empty_body", Response(200, b""), EVERYWHERE, DERIVED)
+_responds("not_found_as_200", json_response(_NOT_FOUND_AS_200), TICKET, DERIVED)
+_responds(
+    "partial_list", lambda call: call.altered(lambda files: files[: len(files) // 2]), IMAGES, frozenset(ImageType)
+)
+
+# Not what it claims to be.
+
+_responds("html", Response(200, HTML_PAGE, "text/html; charset=utf-8"))
+_responds("html_as_json", Response(200, HTML_PAGE))
+_responds("json_error_as_image", replace(error(500, "INTRNL", "Internal error"), status=200, content_type="image/jpeg"))
+_responds("unknown_shape", json_response({"result": {"blob": 17, "parts": [{"x": True}]}}), API)
+_responds("scalar", json_response("ok"), API)
+_responds("too_deep", Response(200, b"[" * 100_000 + b"]" * 100_000), API)
+_responds("long_number", Response(200, b'{"n": ' + b"9" * 5_000 + b"}"), API)
+_responds("not_a_number", Response(200, b'{"confidence_score": NaN, "images": [Infinity]}'), API)
+_responds("lone_surrogate", Response(200, b'{"images": ["\\ud800"], "token": "\\ud800"}'), API)
+_responds("bad_utf8", Response(200, b'{"images": ["\xff\xfe"], "token": "\xc3("}'), API)
+_responds("invalid_json", Response(200, b'{"status": "ok",'), API)
+_responds("mislabelled", lambda call: replace(call.normal, content_type="text/html"), API)
+
+
+def _alters(name: str, alter: Callable[[Picture], Picture], deceives: frozenset[str] = frozenset()) -> None:
+    """Define a fault that changes every file of a response."""
+
+    def response(call: Call) -> Response:
+        if call.endpoint is Endpoint.PICTURE:
+            altered = alter(Picture(call.normal.body, call.normal.content_type))
+            return Response(200, altered.data, altered.content_type)
+        return call.altered(lambda pictures: [alter(each) for each in pictures])
+
+    _responds(name, response, frozenset({Endpoint.IMAGES, Endpoint.PICTURE}), deceives)
+
+
+_alters("truncated_image", lambda picture: replace(picture, data=_half(picture.data)))
+_alters("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
+_alters("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
+_alters("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty string also means no image
+_responds("bad_base64", json_response({"images": ["data:image/jpeg;base64,/9j/4AA*", "!!!!QUJD$$$"]}), IMAGES)
+_responds("private_url", json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]}), IMAGES)
+
+# Faults of the details, and of the token.
+
+
+def _details_of_another_ticket(call: Call) -> Response:
+    document = json.loads(call.normal.body)
+    holder = document.get("data", document)
+    holder.update(ticket="11111111-2222-4333-8444-555555555555", cifcode="CIF999999")
+    return json_response(document)
+
+
+def _details_without_outcome(call: Call) -> Response:
+    """Return the details with the outcome under a name that nobody documented."""
+    return replace(call.normal, body=call.normal.body.replace(b'"flow_status"', b'"verdict"'))
+
+
+def _token_without_expiracy(call: Call) -> Response:
+    """Return a valid token whose expiry is in the JWT alone."""
+    return json_response({"token": json.loads(call.normal.body).get("token")})
+
+
+def _token_expired(call: Call) -> Response:
+    """Return a token that has already expired, and its expiry."""
+    call.revoke()
+    return json_response({**json.loads(call.normal.body), "expiracy": 1_620_408_384})
+
+
+_responds("details_of_another_ticket", _details_of_another_ticket, DETAILS)
+_responds("details_without_outcome", _details_without_outcome, DETAILS, DETAILS)
+_responds("token_missing", json_response({}), TOKEN)
+_responds("token_without_expiry", json_response({"token": "opaque-and-unknown"}), TOKEN)
+_responds("token_of_another_type", json_response({"token": 17, "expiracy": "tomorrow"}), TOKEN)
+_responds("token_without_expiracy", _token_without_expiracy, TOKEN)
+_responds("token_expired", _token_expired, TOKEN)
+
+# Faults of the transfer: cut off, slow, endless or harmful.
+
+
+def _sends(
+    name: str, pieces: Callable[[Call], Iterable[bytes]], end: Callable[[Connection], None] = Connection.close
+) -> None:
+    """Define a fault that sends some bytes, then ends the connection."""
+
+    def act(call: Call) -> None:
+        call.connection.send_all(pieces(call))
+        end(call.connection)
+
+    FAULTS[name] = Fault(name, EVERYWHERE, frozenset(), act)
+
+
+def _head(call: Call, *headers: tuple[str, str]) -> bytes:
+    return call.connection.head(call.normal, *headers)
+
+
+def _sized(call: Call) -> bytes:
+    return _head(call, ("Content-Length", str(len(call.normal.body))))
+
+
+def _half(body: bytes) -> bytes:
+    return body[: len(body) // 2]
+
+
+def _half_sent(call: Call) -> Iterable[bytes]:
+    return [_sized(call) + _half(call.normal.body)]
+
+
+def _half_in_a_chunk(call: Call) -> Iterable[bytes]:
+    half = _half(call.normal.body)
+    return [_head(call, ("Transfer-Encoding", "chunked")) + f"{len(half):x}\r\n".encode() + half + b"\r\n"]
+
+
+_sends("reset", lambda _: (), Connection.reset)
+_sends("reset_midway", _half_sent, Connection.reset)
+_sends("hang_up", lambda _: ())
+_sends("cut_off", _half_sent)
+# Without a length, HTTP cannot tell that the body is cut off.
+_sends("cut_off_unsized", lambda call: [_head(call, ("Connection", "close")) + _half(call.normal.body)])
+_sends("cut_off_chunked", _half_in_a_chunk)
+
+
+def _drip_body(call: Call) -> None:
+    """Send the correct body byte by byte, so that no single read times out."""
+    if call.connection.send(_sized(call)):
+        call.connection.drip(call.normal.body)
+
+
+def _drip_headers(call: Call) -> None:
+    call.connection.drip(_sized(call))
+    call.connection.send(call.normal.body)
+
+
+FAULTS["drip_body"] = Fault("drip_body", EVERYWHERE, frozenset(), _drip_body)
+FAULTS["drip_headers"] = Fault("drip_headers", EVERYWHERE, frozenset(), _drip_headers)
+_sends("stall", lambda _: (), Connection.hold)
+_sends("stall_body", _half_sent, Connection.hold)
+
+
+def _zipped(normal: Response, body: bytes) -> Response:
+    return replace(normal, body=body, headers=(("Content-Encoding", "gzip"),))
+
+
+@lru_cache
+def _bomb() -> bytes:
+    """Return 200 MiB of spaces in about 200 KB of gzip."""
+    press = zlib.compressobj(9, wbits=31)
+    return b"".join(press.compress(b" " * MEBIBYTE) for _ in range(BOMB_BYTES // MEBIBYTE)) + press.flush()
+
+
+def _huge_body(call: Call) -> Iterable[bytes]:
+    head = call.connection.head(replace(call.normal, status=200), ("Content-Length", str(HUGE_BYTES)))
+    return chain([head], repeat(b" " * MEBIBYTE, HUGE_BYTES // MEBIBYTE))
+
+
+def _endless_body(call: Call) -> Iterable[bytes]:
+    head = call.connection.head(replace(call.normal, status=200), ("Transfer-Encoding", "chunked"))
+    return chain([head], repeat(b"10000\r\n" + b" " * 0x10000 + b"\r\n"))
+
+
+_responds("gzip_bomb", lambda _: _zipped(Response(200, b""), _bomb()))
+_responds("bad_gzip", lambda call: _zipped(call.normal, call.normal.body))
+# Complete for HTTP, cut off for gzip.
+_responds("cut_off_gzip", lambda call: _zipped(call.normal, _half(gzip.compress(call.normal.body))))
+_sends("huge_body", _huge_body, lambda _: None)
+_sends("endless_body", _endless_body)  # until the client disconnects
+_sends("huge_header", lambda call: [_head(call, ("X-Padding", "x" * 2**17))])
+_sends("bad_length", lambda call: [_head(call, ("Content-Length", "many")) + call.normal.body])
+_sends("garbage", lambda _: [b"\x15\x03\x01\x00\x02\x02(\r\n\r\n"])

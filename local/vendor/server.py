@@ -16,7 +16,7 @@ import requests
 from local.vendor.connection import Connection
 from local.vendor.control import ACTIONS, Control
 from local.vendor.credential import Credential, Tokens
-from local.vendor.fault import Call, Endpoint
+from local.vendor.faults import Call, Endpoint
 from local.vendor.request_log import Record
 from local.vendor.responses import Response, json_response
 from local.vendor.service import Request, Service, types_of

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
-from local.vendor.fault import Endpoint
+from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType, Picture
 from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
 from local.vendor.shapes import images_response, unusable_response

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from local.vendor import FAULTS, Simulator
-from local.vendor.network_faults import BOMB_BYTES, HUGE_BYTES
+from local.vendor.faults import BOMB_BYTES, HUGE_BYTES
 from tests.unit.local.vendor.client import (
     TOKEN_PATH,
     details_path,
