@@ -5,7 +5,6 @@ import json
 import threading
 import time
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from local.vendor.seeding import seeded
 
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
+_TOKEN_SECONDS = 1200
 
 
 @dataclass(frozen=True)
@@ -53,32 +53,30 @@ class Credential:
 
 
 class Tokens:
-    """Issues tokens that live for `life` seconds and can be revoked; `clock` gives epoch seconds."""
+    """Issues tokens that live for twenty minutes and can be revoked."""
 
-    def __init__(self, credential: Credential, life: float, clock: Callable[[], float] = time.time) -> None:
-        self.life = life
+    def __init__(self, credential: Credential) -> None:
         self._credential = credential
-        self._clock = clock
         self._lock = threading.Lock()
         self._expiry: dict[str, float] = {}
         self._issued = 0
 
     def issue(self) -> dict[str, Any]:
         """Return the token call's body: the JWT, and `expiracy` (the vendor's spelling) in epoch seconds."""
-        now = self._clock()
-        expires = int(now + self.life)
+        now = time.time()
+        expires = int(now) + _TOKEN_SECONDS
         with self._lock:
             self._issued += 1
             claims = {"sub": self._credential.tenant, "iat": int(now), "exp": expires, "jti": str(self._issued)}
             token = _jwt(claims, self._credential.secret)
             self._expiry = {each: until for each, until in self._expiry.items() if until > now}
-            self._expiry[token] = now + self.life
+            self._expiry[token] = now + _TOKEN_SECONDS
         return {"token": token, "expiracy": expires}
 
     def is_valid(self, token: str) -> bool:
         """Whether the token was issued here, is not expired and was not revoked."""
         with self._lock:
-            return self._expiry.get(token, 0) > self._clock()
+            return self._expiry.get(token, 0) > time.time()
 
     def revoke(self, token: str | None = None) -> None:
         """Revoke one token, or all."""

@@ -43,7 +43,6 @@ class Rate:
     share: float = 0.0
     seed: int = 1
     faults: tuple[str, ...] = ()
-    endpoints: tuple[Endpoint, ...] = (Endpoint.TOKEN, Endpoint.DETAILS, Endpoint.IMAGES, Endpoint.PICTURE)
     most: int | None = None
 
 
@@ -88,7 +87,7 @@ class FaultPlan:
 
     def _choose(self, key: Key, requested: frozenset[str]) -> Fault | None:
         rate, endpoint = self._rate, key[1]
-        if endpoint not in rate.endpoints or (rate.most is not None and self._random_faults[key] >= rate.most):
+        if rate.most is not None and self._random_faults[key] >= rate.most:
             return None
         rng = seeded(rate.seed, *key, self._calls[key])
         if rng.random() >= rate.share:

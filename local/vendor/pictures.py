@@ -2,7 +2,8 @@
 
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -46,40 +47,31 @@ class FileFormat(StrEnum):
     WEBM = "WEBM"
 
 
-CONTENT_TYPES = {
-    FileFormat.JPEG: "image/jpeg",
-    FileFormat.PNG: "image/png",
-    FileFormat.WEBP: "image/webp",
-    FileFormat.GIF: "image/gif",
-    FileFormat.AVIF: "image/avif",
-    FileFormat.TIFF: "image/tiff",
-    FileFormat.HEIC: "image/heic",
-    FileFormat.BMP: "image/bmp",
-    FileFormat.JPEG2000: "image/jp2",
-    FileFormat.PDF: "application/pdf",
-    FileFormat.MP4: "video/mp4",
-    FileFormat.WEBM: "video/webm",
-}
+@dataclass(frozen=True)
+class _Encoding:
+    """How a format is written. The dimensions for a size follow from the bytes per pixel of a drawing with noise."""
 
-# Measured bytes per pixel of a drawing with noise, from which the dimensions for a size follow.
-_BYTES_PER_PIXEL = {
-    FileFormat.JPEG: 0.335,
-    FileFormat.PNG: 1.65,
-    FileFormat.WEBP: 0.26,
-    FileFormat.GIF: 1.08,
-    FileFormat.AVIF: 0.3,
-    FileFormat.TIFF: 3.0,
-    FileFormat.BMP: 3.0,
-    FileFormat.JPEG2000: 2.27,
-    FileFormat.PDF: 0.24,
+    content_type: str
+    bytes_per_pixel: float = 0.0
+    options: Mapping[str, int | None] = field(default_factory=dict)
+
+
+_ENCODINGS = {
+    FileFormat.JPEG: _Encoding("image/jpeg", 0.335, {"quality": 85}),
+    FileFormat.PNG: _Encoding("image/png", 1.65, {"compress_level": 1}),
+    FileFormat.WEBP: _Encoding("image/webp", 0.26, {"quality": 80, "method": 0}),
+    FileFormat.GIF: _Encoding("image/gif", 1.08),
+    FileFormat.AVIF: _Encoding("image/avif", 0.3, {"quality": 75, "speed": 10}),
+    FileFormat.TIFF: _Encoding("image/tiff", 3.0),
+    FileFormat.HEIC: _Encoding("image/heic"),
+    FileFormat.BMP: _Encoding("image/bmp", 3.0),
+    FileFormat.JPEG2000: _Encoding("image/jp2", 2.27),
+    # Without dates, so that the bytes are the same in every process.
+    FileFormat.PDF: _Encoding("application/pdf", 0.24, {"creationDate": None, "modDate": None}),
+    FileFormat.MP4: _Encoding("video/mp4"),
+    FileFormat.WEBM: _Encoding("video/webm"),
 }
-_ENCODING: dict[FileFormat, dict[str, int | None]] = {
-    FileFormat.JPEG: {"quality": 85},
-    FileFormat.PNG: {"compress_level": 1},
-    FileFormat.WEBP: {"quality": 80, "method": 0},
-    FileFormat.AVIF: {"quality": 75, "speed": 10},
-    FileFormat.PDF: {"creationDate": None, "modDate": None},  # the same bytes in every process
-}
+CONTENT_TYPES = {form: encoding.content_type for form, encoding in _ENCODINGS.items()}
 _HANDMADE = {FileFormat.HEIC: handmade.heic, FileFormat.MP4: handmade.mp4, FileFormat.WEBM: handmade.webm}
 _NOISE = 0.16
 
@@ -158,30 +150,23 @@ def signature(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture
 def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: float) -> None:
     look = seeded(sitter.name, "face")
     skin, hair, shirt = look.choice(_SKIN), look.choice(_HAIR), f"hsl({look.randint(0, 359)},45%,45%)"
-    wide, long_hair, glasses = look.uniform(0.9, 1.1), look.random() < 0.5, look.random() < 0.35
+    wide, long = look.uniform(0.9, 1.1), look.choice((170, 230))
     x, y = centre
     pen = ImageDraw.Draw(scene)
 
-    def oval(dx: float, dy: float, rx: float, ry: float, **paint: object) -> None:
-        left, top, width, height = x + dx * scale, y + dy * scale, rx * scale, ry * scale
-        pen.ellipse((left - width, top - height, left + width, top + height), **paint)  # type: ignore[arg-type]
+    def box(dx: float, dy: float, rx: float, ry: float) -> tuple[float, float, float, float]:
+        return x + (dx - rx) * scale, y + (dy - ry) * scale, x + (dx + rx) * scale, y + (dy + ry) * scale
 
-    oval(0, -30, 140 * wide, 170 if not long_hair else 190, fill=hair)
-    if long_hair:
-        pen.rectangle((x - 135 * wide * scale, y - 20 * scale, x + 135 * wide * scale, y + 190 * scale), fill=hair)
-    oval(0, 330, 215, 150, fill=shirt)
-    oval(0, 170, 52, 70, fill=skin)
-    oval(0, 0, 118 * wide, 150, fill=skin)
-    oval(0, -150, 112 * wide, 52, fill=hair)
-    for side in (-1, 1):
-        oval(46 * side, -22, 21, 13, fill="white")
-        oval(46 * side, -22, 9, 9, fill="#2a1d14")
-        if glasses:
-            oval(46 * side, -22, 34, 28, outline="#20242a", width=max(2, round(5 * scale)))
-    nose = (x - 14 * scale, y - 4 * scale, x + 14 * scale, y + 44 * scale)
-    pen.arc(nose, 30, 150, fill="#5d3b2a", width=max(1, round(4 * scale)))
-    box = (x - 42 * scale, y + 50 * scale, x + 42 * scale, y + 98 * scale)
-    pen.arc(box, 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
+    pen.ellipse(box(0, long - 200, 140 * wide, long), fill=hair)
+    pen.ellipse(box(0, 330, 215, 150), fill=shirt)
+    pen.ellipse(box(0, 170, 52, 70), fill=skin)
+    pen.ellipse(box(0, 0, 118 * wide, 150), fill=skin)
+    pen.ellipse(box(0, -150, 112 * wide, 52), fill=hair)
+    for side in (-46, 46):
+        pen.ellipse(box(side, -22, 21, 13), fill="white")
+        pen.ellipse(box(side, -22, 9, 9), fill="#2a1d14")
+    pen.arc(box(0, 20, 14, 24), 30, 150, fill="#5d3b2a", width=max(1, round(4 * scale)))
+    pen.arc(box(0, 74, 42, 24), 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
 
 
 def _scribble(pen: ImageDraw.ImageDraw, rng: random.Random, start: tuple[int, int], length: int) -> None:
@@ -201,11 +186,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _file(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> Picture:
     if form in _HANDMADE:
         return Picture(_HANDMADE[form](rng.randbytes(size)), CONTENT_TYPES[form])
-    zoom = sqrt(size / _BYTES_PER_PIXEL[form] / (drawing.width * drawing.height))
+    encoding = _ENCODINGS[form]
+    zoom = sqrt(size / encoding.bytes_per_pixel / (drawing.width * drawing.height))
     width, height = max(16, round(drawing.width * zoom)), max(16, round(drawing.height * zoom))
     noise = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
     scaled = drawing.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
     photo = Image.blend(scaled, noise, _NOISE)
     file = BytesIO()
-    photo.save(file, form, **_ENCODING.get(form, {}))
+    photo.save(file, form, **encoding.options)
     return Picture(file.getvalue(), CONTENT_TYPES[form])

@@ -8,31 +8,28 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
 import requests
 
 from local.vendor.connection import Connection
-from local.vendor.control import ACTIONS, Control
-from local.vendor.credential import Credential, Tokens
+from local.vendor.control import ACTIONS, Control, Record
+from local.vendor.credential import Credential
 from local.vendor.faults import Call, Endpoint
-from local.vendor.request_log import Record
 from local.vendor.responses import Response, json_response
-from local.vendor.service import Request, Service, types_of
+from local.vendor.service import TEN_MEBIBYTES, Request, Service, types_of
 from local.vendor.tickets import Tickets
 
 HOST = "127.0.0.1"
 CONTROL = "/_sim/"
-TEN_MEBIBYTES = 10 * 2**20
 _ELSEWHERE = "/_elsewhere"
 
 
 class Simulator(Control):
     """The vendor on a port of its own: `with Simulator(seed=1) as vendor:`.
 
-    `stop` and `start` simulate an outage: port and state stay. `token_life` is in seconds; `pause` and `patience` as in
-    `Connection`; `scale` as in `Tickets`.
+    `stop` and `start` simulate an outage: port and state stay. `pause` and `patience` are as in `Connection`, `scale`
+    as in `Tickets`, `body_limit` as in `Service`.
     """
 
     def __init__(
@@ -42,19 +39,15 @@ class Simulator(Control):
         port: int = 0,
         credential: Credential | None = None,
         scale: float = 1.0,
-        token_life: float = 1200,
-        clock: Callable[[], float] = time.time,
         pause: float = 0.2,
         patience: float = 60,
         body_limit: int = TEN_MEBIBYTES,
     ) -> None:
-        credential = credential or Credential.generate(seed)
-        super().__init__(Service(Tickets(seed, scale), credential, Tokens(credential, token_life, clock), body_limit))
-        self.credential = credential
+        self.credential = credential or Credential.generate(seed)
+        super().__init__(Service(Tickets(seed, scale), self.credential, body_limit))
         self.port = port
         self.pause, self.patience = pause, patience
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -75,23 +68,19 @@ class Simulator(Control):
         self._server = _Server((HOST, self.port), partial(_Handler, self))
         self.port = self._server.server_port
         self.service.base_url = self.url
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="vendor", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), name="vendor", daemon=True).start()
 
     def stop(self) -> None:
         """Close all connections and free the port."""
-        if self._server and self._thread:
+        if self._server:
             self._server.stop()
-            self._thread.join()
-            self._server = self._thread = None
+            self._server = None
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -102,19 +91,16 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: Callable[..., BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
         self.stopping = threading.Event()
-        self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with self._lock:
-            self._open.add(connection)
+        self._open.add(connection)
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
+        self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -124,9 +110,7 @@ class _Server(ThreadingHTTPServer):
         self.stopping.set()
         self.shutdown()
         self.server_close()
-        with self._lock:
-            left = list(self._open)
-        for connection in left:
+        for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -140,15 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-        """Print nothing: the request log has it."""
+        """Print nothing: calls are recorded."""
 
     def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def _serve(self) -> None:
         simulator = self._simulator
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         connection = Connection(self.connection, self.server.stopping, simulator.pause, simulator.patience)
@@ -159,55 +137,46 @@ class _Handler(BaseHTTPRequestHandler):
             _vendor(simulator, request, connection)
         self.close_connection = self.close_connection or connection.closed
 
+    do_POST = do_GET  # noqa: N815  the base class's name
+
 
 def _vendor(simulator: Simulator, request: Request, connection: Connection) -> None:
     began = time.monotonic()
-    record = Record(
-        endpoint=request.endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
-        method=request.method,
-        path=request.path,
-        ticket=request.ticket,
-        type=request.types,
-        authorization="authorization" in request.headers or "x-api-key" in request.headers,
-    )
-    endpoint = request.endpoint
-    fault = None
+    endpoint, fault = request.endpoint, None
     if endpoint:
         try:
             requested = frozenset[str](types_of(request.types or ""))
         except ValueError:
             requested = frozenset()
         fault = simulator.fault_plan.next((request.ticket, endpoint, request.types), requested)
-    record.fault = fault.name if fault else None
-    with simulator.request_log.call(record):
-        normal = simulator.service.respond(request)
-        connection.on_status = partial(setattr, record, "status")
-        _wait_at_least(simulator.latencies.get(endpoint, 0) if endpoint else 0, began)
-        if not fault or not endpoint:
-            connection.respond(normal)
-            return
-        fault.act(
-            Call(
-                connection=connection,
-                endpoint=endpoint,
-                normal=normal,
-                altered=partial(simulator.service.respond, request),
-                revoke=partial(_revoke, simulator, request, normal),
-                elsewhere=simulator.elsewhere,
-            )
-        )
+    record = Record(
+        endpoint=endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
+        method=request.method,
+        path=request.path,
+        ticket=request.ticket,
+        type=request.types,
+        authorization="authorization" in request.headers or "x-api-key" in request.headers,
+        fault=fault.name if fault else None,
+    )
+    simulator.record(record)
+    normal = simulator.service.respond(request)
+    connection.on_status = partial(setattr, record, "status")
+    if not endpoint:
+        connection.respond(normal)
+        return
+    time.sleep(max(0, simulator.latencies.get(endpoint, 0) + began - time.monotonic()))
+    if not fault:
+        connection.respond(normal)
+        return
+    altered, revoke = partial(simulator.service.respond, request), partial(_revoke, simulator, request, normal)
+    fault.act(Call(connection, endpoint, normal, altered, revoke, simulator.elsewhere))
 
 
 def _revoke(simulator: Simulator, request: Request, normal: Response) -> None:
+    """Revoke the call's token, or the one just issued."""
     token = json.loads(normal.body).get("token") if request.endpoint is Endpoint.TOKEN else request.bearer
     if token:
         simulator.service.tokens.revoke(token)
-
-
-def _wait_at_least(seconds: float, began: float) -> None:
-    left = seconds - (time.monotonic() - began)
-    if left > 0:
-        time.sleep(left)
 
 
 def _control(simulator: Simulator, method: str, target: str, content_type: str, body: bytes) -> Response:
@@ -218,8 +187,7 @@ def _control(simulator: Simulator, method: str, target: str, content_type: str, 
         # Browsers do not send this type to another origin without CORS, so no web page controls the simulator.
         return json_response({"error": "application/json only"}, 415)
     try:
-        given = json.loads(body) if body else {}
-        result = getattr(simulator, name)(**given)
+        result = getattr(simulator, name)(**json.loads(body or b"{}"))
     except (KeyError, ValueError, TypeError) as problem:
         return json_response({"error": f"{type(problem).__name__}: {problem}"}, 400)
     except requests.RequestException as problem:

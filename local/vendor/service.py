@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
@@ -23,6 +22,7 @@ from local.vendor.shapes import images_response, unusable_response
 from local.vendor.tickets import State, Ticket, Tickets
 
 ALL = "ALL"
+TEN_MEBIBYTES = 10 * 2**20
 _TOKEN_PATH = "/id/v1/identity/auth/token"  # noqa: S105  a path, not a secret
 _TICKET_PATH = re.compile(r"/id/v1/identity/transactions/([^/]+)(/images)?")
 _PICTURE_PATH = re.compile(r"/pictures/([0-9a-f]{64})")
@@ -31,39 +31,25 @@ _CREDENTIAL_HEADERS = ("x-tenant", "x-env", "x-banknu", "user-agent", "x-interfa
 Alteration = Callable[[list[Picture]], list[Picture]]
 
 
-@dataclass(frozen=True)
 class Request:
-    """A request, with header names in lower case, and its endpoint."""
+    """A request, with header names in lower case; `types` is an images request's `type` as sent."""
 
-    method: str
-    target: str
-    headers: Mapping[str, str] = field(repr=False)
-    endpoint: Endpoint | None = field(init=False)
-    ticket: str | None = field(init=False, default=None)
-    types: str | None = field(init=False, default=None)
-    path: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.target)
-        ticket = _TICKET_PATH.fullmatch(parts.path)
-        endpoint = None
-        if parts.path == _TOKEN_PATH and self.method == "POST":
-            endpoint = Endpoint.TOKEN
-        elif self.method == "GET" and ticket:
-            endpoint = Endpoint.IMAGES if ticket[2] else Endpoint.DETAILS
-            object.__setattr__(self, "ticket", unquote(ticket[1]))
-        elif self.method == "GET" and _PICTURE_PATH.fullmatch(parts.path):
-            endpoint = Endpoint.PICTURE
-        object.__setattr__(self, "endpoint", endpoint)
-        object.__setattr__(self, "path", parts.path)
-        if endpoint is Endpoint.IMAGES:
-            requested = parse_qs(parts.query, keep_blank_values=True).get("type", [ALL])
-            object.__setattr__(self, "types", "&".join(requested))
-
-    @property
-    def query(self) -> dict[str, list[str]]:
-        """Return the decoded parameters."""
-        return parse_qs(urlsplit(self.target).query)
+    def __init__(self, method: str, target: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(target)
+        self.method, self.path, self.headers = method, parts.path, headers
+        self.query = parse_qs(parts.query, keep_blank_values=True)
+        self.endpoint: Endpoint | None = None
+        self.ticket: str | None = None
+        self.types: str | None = None
+        ticket = _TICKET_PATH.fullmatch(self.path)
+        if method == "POST" and self.path == _TOKEN_PATH:
+            self.endpoint = Endpoint.TOKEN
+        elif method == "GET" and ticket:
+            self.endpoint = Endpoint.IMAGES if ticket[2] else Endpoint.DETAILS
+            self.ticket = unquote(ticket[1])
+            self.types = "&".join(self.query.get("type", [ALL])) if ticket[2] else None
+        elif method == "GET" and _PICTURE_PATH.fullmatch(self.path):
+            self.endpoint = Endpoint.PICTURE
 
     @property
     def bearer(self) -> str:
@@ -83,32 +69,32 @@ def types_of(value: str) -> tuple[ImageType, ...]:
 class Service:
     """The vendor's service. Larger responses than `body_limit` bytes fail, as at API Gateway.
 
-    Image URLs begin with `image_base`; without one, with the host of the request's Host header, because containers know
-    the simulator by another address than `base_url`.
+    Image URLs begin with `base_url`, at the host of the request's Host header: containers know the simulator by another
+    address.
     """
 
     def __init__(
         self,
         tickets: Tickets,
         credential: Credential,
-        tokens: Tokens,
-        body_limit: int,
+        body_limit: int = TEN_MEBIBYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tickets = tickets
         self.credential = credential
-        self.tokens = tokens
+        self.tokens = Tokens(credential)
         self.base_url = ""
-        self.image_base: str | None = None
         self._url_key = credential.secret.encode()  # URLs outlive a rotation of the credential
         self._body_limit = body_limit
         self._lock = threading.Lock()
         self._clock = clock
         self._states: dict[str, State] = {}
         self._first_requests: dict[str, float] = {}
-        self._hosted: dict[str, Callable[[], Picture]] = {}
-        self._digests: dict[object, list[dict[str, Any]]] = {}
-        self._cached_pictures = lru_cache(maxsize=256)(Ticket.pictures)
+        self._hosted: dict[str, Picture] = {}
+        self._digests: dict[tuple[str, State, ImageType], list[dict[str, Any]]] = {}
+        self._cached_pictures = lru_cache(maxsize=256)(
+            lambda ticket, state, kind: tickets.get(ticket, state).pictures(kind)
+        )
 
     def ticket(self, ticket: str) -> Ticket:
         """Return the ticket in its current state. Raises KeyError for an unknown one."""
@@ -133,19 +119,16 @@ class Service:
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
         """Return `{"sha256", "bytes", "content_type"}` of every file of one type, in the vendor's order."""
-        name = _name(ticket, kind)
-        if name not in self._digests:
+        if (ticket.id, ticket.state, kind) not in self._digests:
             self._pictures(ticket, kind)
-        return self._digests[name]
+        return self._digests[ticket.id, ticket.state, kind]
 
     def _pictures(self, ticket: Ticket, kind: ImageType) -> tuple[Picture, ...]:
         """Return the files, from a cache of the latest. Digests are kept for all, for comparisons in long runs."""
-        pictures = self._cached_pictures(ticket, kind)
-        name = _name(ticket, kind)
-        if name not in self._digests:
-            self._digests[name] = [
-                {"sha256": each.sha256, "bytes": len(each.data), "content_type": each.content_type} for each in pictures
-            ]
+        pictures = self._cached_pictures(ticket.id, ticket.state, kind)
+        self._digests[ticket.id, ticket.state, kind] = [
+            {"sha256": each.sha256, "bytes": len(each.data), "content_type": each.content_type} for each in pictures
+        ]
         return pictures
 
     def respond(self, request: Request, alter: Alteration | None = None) -> Response:
@@ -190,19 +173,14 @@ class Service:
         if len(kinds) == 1 and kinds[0] in found.unusable:
             return unusable_response(found.unusable[kinds[0]])
         ready = self._is_ready(found)
-        origin = self.image_base or _origin(self.base_url, request)
+        host = request.headers.get("host")
+        origin = urlsplit(self.base_url)._replace(netloc=host).geturl() if host else self.base_url
         held: dict[ImageType, Sequence[Picture]] = {}
-        urls: dict[int, str] = {}
         for kind in kinds:
-            pictures = self._pictures(found, kind) if ready and kind not in found.unusable else ()
+            held[kind] = self._pictures(found, kind) if ready and kind not in found.unusable else ()
             if alter:
-                held[kind] = alter(list(pictures))
-                urls |= {id(each): self._host(origin, each.sha256, partial(_itself, each)) for each in held[kind]}
-            else:
-                held[kind] = pictures
-                for at, each in enumerate(pictures):
-                    urls[id(each)] = self._host(origin, each.sha256, partial(self._one, found, kind, at))
-        return images_response(found.shape, found.absence, held, lambda picture: urls[id(picture)])
+                held[kind] = alter(list(held[kind]))
+        return images_response(found.shape, found.absence, held, partial(self._host, origin))
 
     def _is_ready(self, ticket: Ticket) -> bool:
         """Whether the ticket's images are ready: `ready_after` seconds after its first request."""
@@ -231,33 +209,16 @@ class Service:
         digest = request.path.rpartition("/")[2]
         if request.query.get("Signature") != [self._signature(digest)] or digest not in self._hosted:
             return Response(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
-        picture = self._hosted[digest]()
+        picture = self._hosted[digest]
         return Response(200, picture.data, picture.content_type)
 
-    def _host(self, origin: str, digest: str, read: Callable[[], Picture]) -> str:
-        self._hosted[digest] = read
-        return f"{origin}/pictures/{digest}?Expires=300&Signature={self._signature(digest)}"
-
-    def _one(self, ticket: Ticket, kind: ImageType, at: int) -> Picture:
-        return self._pictures(ticket, kind)[at]
+    def _host(self, origin: str, picture: Picture) -> str:
+        """Return the file's URL, and serve it from now on."""
+        self._hosted[picture.sha256] = picture
+        return f"{origin}/pictures/{picture.sha256}?Expires=300&Signature={self._signature(picture.sha256)}"
 
     def _signature(self, digest: str) -> str:
         return hmac.digest(self._url_key, digest.encode(), sha256).hex()
-
-
-def _name(ticket: Ticket, kind: ImageType) -> object:
-    """Return the key of the cache: everything that the files depend on."""
-    state = ticket.state
-    return ticket.id, state.take, state.sizes, state.flow, state.formats, kind
-
-
-def _origin(base_url: str, request: Request) -> str:
-    host = request.headers.get("host")
-    return urlsplit(base_url)._replace(netloc=host).geturl() if host else base_url
-
-
-def _itself(picture: Picture) -> Picture:
-    return picture
 
 
 def _unauthorized() -> Response:

@@ -52,15 +52,16 @@ def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable
     """Return the response in this shape; `url_of` returns a file's URL."""
     if not any(held.values()):
         return _absent(absence)
-    write = _WRITERS.get(shape, data_uri)
-    if shape in (Shape.URLS, Shape.URL_OBJECTS):
-        write = url_of
-    if len(held) > 1:
-        return json_response(_several(shape, absence, held, write))
-    [(kind, pictures)] = held.items()
-    if shape is Shape.BINARY and len(pictures) == 1:
+    write = {
+        Shape.BASE64: base64,
+        Shape.OBJECTS: base64,
+        Shape.URLS: url_of,
+        Shape.URL_OBJECTS: url_of,
+    }.get(shape, data_uri)
+    [pictures, *others] = held.values()
+    if shape is Shape.BINARY and len(pictures) == 1 and not others:
         return Response(200, pictures[0].data, pictures[0].content_type)
-    return json_response(_single(shape, kind, pictures, write))
+    return json_response(_document(shape, absence, held, write))
 
 
 def unusable_response(kind: Unusable) -> Response:
@@ -86,44 +87,24 @@ def base64(picture: Picture) -> str:
     return b64encode(picture.data).decode()
 
 
-_WRITERS: Mapping[Shape, Callable[[Picture], str]] = {Shape.BASE64: base64, Shape.OBJECTS: base64}
-
-
-def _single(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: Callable[[Picture], str]) -> Any:
-    written = [write(picture) for picture in pictures]
-    match shape:
-        case Shape.LIST:
-            return written
-        case Shape.ONE_OR_MANY if len(written) == 1:
-            return {"image": written[0]}
-        case Shape.BY_TYPE:
-            return {kind: written}
-        case Shape.SIDES:
-            return _labelled({kind: pictures}, write)
-        case Shape.NESTED:
-            return _nested({kind: pictures}, write)
-        case Shape.OBJECTS | Shape.URL_OBJECTS:
-            return {"images": _objects(shape, kind, pictures, write)}
-        case _:
-            return {"images": written}
-
-
-def _several(shape: Shape, absence: Absence, held: Held, write: Callable[[Picture], str]) -> Any:
+def _document(shape: Shape, absence: Absence, held: Held, write: Callable[[Picture], str]) -> Any:
     match shape:
         case Shape.OBJECTS | Shape.URL_OBJECTS:
             return {"images": [each for kind in held for each in _objects(shape, kind, held[kind], write)]}
-        case Shape.LIST:
-            return [{"type": kind, "image": write(picture)} for kind in held for picture in held[kind]]
         case Shape.NESTED:
             return _nested({kind: pictures for kind, pictures in held.items() if pictures}, write)
         case Shape.SIDES:
             return _labelled(held, write)
-    nothing: Any = [] if absence is Absence.EMPTY else None
-    return {
-        kind: [write(picture) for picture in pictures] or nothing
-        for kind, pictures in held.items()
-        if pictures or absence is not Absence.NOT_FOUND
-    }
+    written = {kind: [write(picture) for picture in pictures] for kind, pictures in held.items()}
+    if len(held) > 1 and shape is Shape.LIST:
+        return [{"type": kind, "image": each} for kind in held for each in written[kind]]
+    if len(held) > 1 or shape is Shape.BY_TYPE:
+        nothing: Any = [] if absence is Absence.EMPTY else None
+        return {kind: each or nothing for kind, each in written.items() if each or absence is not Absence.NOT_FOUND}
+    [images] = written.values()
+    if shape is Shape.ONE_OR_MANY and len(images) == 1:
+        return {"image": images[0]}
+    return images if shape is Shape.LIST else {"images": images}
 
 
 _LABELS = {

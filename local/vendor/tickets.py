@@ -3,14 +3,17 @@
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import pydantic
+from pydantic import BeforeValidator
 
 from local.vendor import pictures
-from local.vendor.people import Document, Person, document, person
-from local.vendor.pictures import DERIVED, SIDES, UPLOADED, FileFormat, ImageType, Picture, Sitter
+from local.vendor.people import document, person
+from local.vendor.pictures import DERIVED, SIDES, FileFormat, ImageType, Picture, Sitter
 from local.vendor.seeding import seeded
 from local.vendor.shapes import Absence, Shape, Unusable
 
@@ -52,9 +55,19 @@ class DetailsForm(StrEnum):
     LARGE = "LARGE"
 
 
-@dataclass(frozen=True)
+def _pairs(given: object) -> object:
+    """Return a mapping as pairs, which have a hash."""
+    return tuple(given.items()) if isinstance(given, Mapping) else given
+
+
+Sizes = Annotated[tuple[tuple[ImageType, tuple[int, ...]], ...], BeforeValidator(_pairs)]
+Formats = Annotated[tuple[tuple[ImageType, FileFormat], ...], BeforeValidator(_pairs)]
+Unusables = Annotated[tuple[tuple[ImageType, Unusable], ...], BeforeValidator(_pairs)]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
 class State:
-    """A test's changes of a ticket; None keeps the seed's value.
+    """A test's changes of a ticket; None keeps the seed's value. Per type are pairs, or a mapping.
 
     `revision` changes the processing time and the scores, `take` replaces the files by others of the same person,
     `sizes` has the bytes of every file per type (other types are absent), `formats` the format of a type's files,
@@ -68,11 +81,11 @@ class State:
     shape: Shape | None = None
     absence: Absence | None = None
     details: DetailsForm | None = None
-    sizes: tuple[tuple[ImageType, tuple[int, ...]], ...] | None = None
+    sizes: Sizes | None = None
     flow: Flow | None = None
     envelope: Envelope | None = None
-    formats: tuple[tuple[ImageType, FileFormat], ...] = ()
-    unusable: tuple[tuple[ImageType, Unusable], ...] | None = None
+    formats: Formats = ()
+    unusable: Unusables | None = None
     ready_after: float = 0.0
 
 
@@ -89,7 +102,17 @@ _FORMATS: dict[int, dict[ImageType, FileFormat]] = {
     16: {ImageType.DOCUMENT: FileFormat.BMP},
     18: {ImageType.DOCUMENT: FileFormat.JPEG2000},
 }
-_UNUSABLE = {33: Unusable.HTML, 73: Unusable.SVG}  # of an index modulo 80: DOCUMENT_PORTRAIT
+# By its index modulo 15, 40 and 80.
+_ENVELOPES = {5: Envelope.DATA, 10: Envelope.STATUS}
+_DETAILS = {17: DetailsForm.PRECISE, 27: DetailsForm.DEEP, 37: DetailsForm.LARGE}
+_UNUSABLE = {33: {ImageType.DOCUMENT_PORTRAIT: Unusable.HTML}, 73: {ImageType.DOCUMENT_PORTRAIT: Unusable.SVG}}
+
+# The types that a flow has no files of.
+_WITHOUT = {
+    Flow.DOCUMENT_ONLY: frozenset({ImageType.SELF_PORTRAITS}),
+    Flow.SELFIE_ONLY: frozenset(ImageType) - {ImageType.SELF_PORTRAITS},
+    Flow.NOTHING: frozenset(ImageType),
+}
 
 # The number of pages of each document, and the images that are cut from it.
 _DOCUMENTS: dict[str, tuple[int, frozenset[ImageType]]] = {
@@ -115,7 +138,7 @@ class Tickets:
         return str(uuid.UUID(bytes=(index ^ self._mask(bytes(tail))).to_bytes(4, "big") + bytes(tail)))
 
     def index(self, ticket: str) -> int:
-        """Return the value for an id. Raises KeyError for an id of another seed."""
+        """Return the index of an id. Raises KeyError for an id of another seed."""
         try:
             packed = uuid.UUID(ticket).bytes
         except ValueError:
@@ -130,103 +153,41 @@ class Tickets:
         return (self.id(index) for index in range(start, start + count))
 
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
-        """Return the value for an id. Raises KeyError for an id of another seed."""
+        """Return the ticket of an id. Raises KeyError for an id of another seed."""
         return Ticket(self.seed, self.index(ticket), ticket, state or State(), self.scale)
 
     def _mask(self, tail: bytes) -> int:
         return int.from_bytes(hashlib.sha256(f"{self.seed}:".encode() + tail).digest()[:4], "big")
 
 
-@dataclass(frozen=True)
 class Ticket:
-    """One verification: the person, the document, the outcome and the files, generated from the seed on first use."""
+    """One verification: the person, the document, the outcome and the files, generated from the seed.
 
-    seed: int
-    index: int
-    id: str
-    state: State = field(default_factory=State)
-    scale: float = 1.0
+    `person` is in all pictures, `shape` and `absence` are those of the images response, `unusable` has the types that
+    have no usable one. `created` and `processed` are epoch milliseconds, `sizes` the intended bytes of each file.
+    """
 
-    @cached_property
-    def person(self) -> Person:
-        """Return the person in all pictures."""
-        return person(seeded(self.customer, "person"))
+    def __init__(self, seed: int, index: int, ticket: str, state: State, scale: float) -> None:
+        self.seed, self.index, self.id, self.state = seed, index, ticket, state
+        self.customer = f"CIF{seed:03d}{index * 5 // 6:07d}"  # some customers have two tickets
+        self.person = person(seeded(self.customer, "person"))
+        rng = seeded(seed, index, "document")
+        self.document = document(rng.choice(sorted(_DOCUMENTS)), rng)
+        self.outcome = state.outcome or self._choose("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
+        self.disposition = "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
+        self.shape = state.shape or list(Shape)[index % len(Shape)]  # a dozen consecutive tickets have every shape
+        self.absence = state.absence or list(Absence)[index % len(Absence)]
+        self.details_form = state.details or _DETAILS.get(index % 40, DetailsForm.PLAIN)
+        self.flow = state.flow or _FLOWS.get(index % 20, Flow.DOCUMENT_AND_SELFIE)
+        self.envelope = state.envelope or _ENVELOPES.get(index % 15, Envelope.NONE)
+        self.unusable = _UNUSABLE.get(index % 80, {}) if state.unusable is None else dict(state.unusable)
+        pace = seeded(seed, index, "pace").randint(9_000, 240_000)
+        self.created = _DAY_ZERO_MS + index * 61_037
+        self.processed = self.created + pace + state.revision * 3_600_000
+        self.sizes = self._sizes(scale) if state.sizes is None else dict.fromkeys(ImageType, ()) | dict(state.sizes)
 
-    @cached_property
-    def document(self) -> Document:
-        """Return the person's document."""
-        rng = seeded(self.seed, self.index, "document")
-        return document(rng.choice(sorted(_DOCUMENTS)), rng)
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome; four in five tickets are accepted."""
-        return self.state.outcome or self._choose("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
-
-    @property
-    def disposition(self) -> str:
-        """Return the vendor's second field for the outcome."""
-        return "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
-
-    @property
-    def shape(self) -> Shape:
-        """Return the shape of the images response; a dozen consecutive tickets have every shape."""
-        return self.state.shape or list(Shape)[self.index % len(Shape)]
-
-    @property
-    def absence(self) -> Absence:
-        """Return the form of the response for a type without files."""
-        return self.state.absence or list(Absence)[self.index % len(Absence)]
-
-    @property
-    def details_form(self) -> DetailsForm:
-        """Return the form of the details; three in forty tickets are hard to store."""
-        odd = {17: DetailsForm.PRECISE, 27: DetailsForm.DEEP, 37: DetailsForm.LARGE}
-        return self.state.details or odd.get(self.index % 40, DetailsForm.PLAIN)
-
-    @property
-    def flow(self) -> Flow:
-        """Return the flow; one ticket in ten has only a document or only a selfie."""
-        return self.state.flow or _FLOWS.get(self.index % 20, Flow.DOCUMENT_AND_SELFIE)
-
-    @property
-    def envelope(self) -> Envelope:
-        """Return the envelope of the details; two tickets in fifteen have one."""
-        drawn = {5: Envelope.DATA, 10: Envelope.STATUS}
-        return self.state.envelope or drawn.get(self.index % 15, Envelope.NONE)
-
-    @property
-    def unusable(self) -> Mapping[ImageType, Unusable]:
-        """Return the types without a usable response: for one ticket in forty its portrait."""
-        if self.state.unusable is not None:
-            return dict(self.state.unusable)
-        drawn = _UNUSABLE.get(self.index % 80)
-        return {ImageType.DOCUMENT_PORTRAIT: drawn} if drawn else {}
-
-    @property
-    def customer(self) -> str:
-        """Return the customer code; some customers have two tickets."""
-        return f"CIF{self.seed:03d}{self.index * 5 // 6:07d}"
-
-    @property
-    def created(self) -> int:
-        """Return epoch milliseconds."""
-        return _DAY_ZERO_MS + self.index * 61_037
-
-    @property
-    def processed(self) -> int:
-        """Return epoch milliseconds."""
-        return (
-            self.created
-            + seeded(self.seed, self.index, "pace").randint(9_000, 240_000)
-            + self.state.revision * 3_600_000
-        )
-
-    @cached_property
-    def sizes(self) -> Mapping[ImageType, tuple[int, ...]]:
-        """Return the intended bytes of each file per type; one ticket in fifty has a file of 4 MB."""
-        if self.state.sizes is not None:
-            return dict.fromkeys(ImageType, ()) | dict(self.state.sizes)
+    def _sizes(self, scale: float) -> dict[ImageType, tuple[int, ...]]:
+        """Draw the sizes; one ticket in fifty has a file of 4 MB."""
         rng = seeded(self.seed, self.index, "sizes")
         pages, derived = _DOCUMENTS[self.document.type]
         uploads = {ImageType.SELF_PORTRAITS: rng.choice((1, 2, 2, 3)), ImageType.DOCUMENT: pages}
@@ -237,9 +198,8 @@ class Ticket:
         elif rng.random() < 0.1:
             big[0] = rng.randint(700_000, 1_400_000)
         drawn |= {kind: [rng.randint(31_000, 60_000)] if kind in derived else [] for kind in sorted(DERIVED)}
-        for kind in _without(self.flow):
-            drawn[kind] = []
-        return {kind: tuple(round(size * self.scale) for size in drawn[kind]) for kind in ImageType}
+        without = _WITHOUT.get(self.flow, frozenset())
+        return {kind: tuple(round(size * scale) for size in drawn[kind] if kind not in without) for kind in ImageType}
 
     def pictures(self, kind: ImageType) -> tuple[Picture, ...]:
         """Return the files of one type in the vendor's order: selfies as taken, the document's front first."""
@@ -283,16 +243,3 @@ class Ticket:
 
     def _choose(self, what: str, choices: list[_Choice]) -> _Choice:
         return seeded(self.seed, self.index, what).choice(choices)
-
-
-def _without(flow: Flow) -> frozenset[ImageType]:
-    """Return the types that a flow has no files of."""
-    match flow:
-        case Flow.DOCUMENT_ONLY:
-            return frozenset({ImageType.SELF_PORTRAITS})
-        case Flow.SELFIE_ONLY:
-            return frozenset(ImageType) - {ImageType.SELF_PORTRAITS}
-        case Flow.NOTHING:
-            return UPLOADED | DERIVED
-        case _:
-            return frozenset()

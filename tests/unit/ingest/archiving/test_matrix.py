@@ -23,7 +23,7 @@ from ingest.archiving.processor import MessageProcessor
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
 from local.journey import exactly
-from local.vendor.credential import Credential, Tokens
+from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.pictures import CONTENT_TYPES, FileFormat, Picture
 from local.vendor.pictures import ImageType as VendorType
@@ -113,14 +113,8 @@ def archive_from_simulator(state: State) -> tuple[ArchiveHarness, Service, str, 
     harness = ArchiveHarness()
     tickets = Tickets(scale=0.01)
     ticket = tickets.id(next(_indices))
-    service = Service(
-        tickets,
-        CREDENTIAL,
-        Tokens(CREDENTIAL, life=3600),
-        body_limit=10_000_000,
-        clock=lambda: harness.clock().timestamp(),
-    )
-    service.image_base = ORIGIN
+    service = Service(tickets, CREDENTIAL, clock=lambda: harness.clock().timestamp())
+    service.base_url = ORIGIN
     service.set_state(ticket, state)
 
     def answer(request: Request) -> tuple[int, bytes, str]:

@@ -75,10 +75,9 @@ def test_random_faults_depend_on_the_seed_and_not_on_the_order_of_keys() -> None
     assert len(set(faults)) > 20
 
 
-def test_rate_has_its_faults_endpoints_and_most_and_comes_after_scripted_faults() -> None:
-    made = plan(scripted("stall"), rate=Rate(1.0, faults=("reset",), endpoints=(Endpoint.DETAILS,), most=2))
+def test_rate_has_its_faults_and_most_and_comes_after_scripted_faults() -> None:
+    made = plan(scripted("stall"), rate=Rate(1.0, faults=("reset",), most=2))
     assert names(made, DETAILS, 4) == ["stall", "reset", "reset", None]
-    assert names(made, DOCUMENT, 2) == [None, None]
 
 
 @pytest.mark.parametrize("kind", ImageType)

@@ -1,5 +1,5 @@
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from typing import Any, cast
 
 import pytest
@@ -64,7 +64,7 @@ def test_an_iv_is_never_used_twice() -> None:
     assert len({encrypted({}, SECRET).headers[IV_HEADER] for _ in range(50)}) == 50
 
 
-def test_webhook_is_posted_with_headers_and_credentials(vendor: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhook_is_posted_encrypted_or_in_plaintext(vendor: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[requests.PreparedRequest] = []
 
     def accept(_: requests.Session, request: requests.PreparedRequest, **given: Any) -> requests.Response:
@@ -77,12 +77,10 @@ def test_webhook_is_posted_with_headers_and_credentials(vendor: Simulator, monke
     monkeypatch.setattr(requests.Session, "send", accept)
     [ticket] = vendor.ids(1)
     url = "https://archive.test/v1/webhooks/tickets"
-    assert vendor.webhook(ticket, url, secret=SECRET, headers={"x-shared": "word"}, basic=["name", "pass"]) == 202
+    assert vendor.webhook(ticket, url, secret=SECRET) == 202
     assert vendor.webhook(ticket, url, "invitation") == 202
     sealed, plain = sent
     assert (sealed.method, sealed.url, sealed.headers["Content-Type"]) == ("POST", url, "text/plain")
-    assert sealed.headers["x-shared"] == "word"
-    assert sealed.headers["Authorization"] == "Basic " + b64encode(b"name:pass").decode()
     assert decrypt(cast("bytes", sealed.body), sealed.headers[IV_HEADER])["ticket"] == ticket
     assert plain.headers["Content-Type"] == "application/json"
     assert json.loads(plain.body or "")["invitation_state"] == "COMPLETED"
