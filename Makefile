@@ -126,7 +126,7 @@ openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.js
 	$(BIN)/python -m local.openapi
 
 events: $(DEV) ## generate events/*.json
-	$(BIN)/python -m local.events $(ARGS)
+	$(BIN)/python -m local.events
 
 COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
 	--allow-unsafe --strip-extras --annotation-style=line \

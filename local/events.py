@@ -1,16 +1,15 @@
-"""Write the sample events in events/: `python -m local.events [--check]`.
+"""Write the sample events in events/: `python -m local.events`.
 
 One file per handler and case, `<handler>_<case>.json`, for `sam local` and the tests. Webhooks are encrypted with the
 secret below. Each IV is derived from the case's name, so that the files stay the same. (A real IV is random and used
 once.)
 """
 
-import argparse
 import hashlib
 import json
 import sys
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,26 +41,16 @@ def events(
     secret: str = SECRET, ticket: str = TICKET, customer: str = CUSTOMER, at: datetime = RECEIVED_AT
 ) -> dict[str, Event]:
     """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
-    return _Samples(secret, ticket_id(ticket), customer, at).all()
+    samples = _Samples(secret, ticket_id(ticket), customer, at)
+    schedule = {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
+    return {**samples.webhooks(), **samples.queue(), **schedule, **samples.retrieval()}
 
 
-def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
-    """Write the files; with --check only compare, and return 1 if one is missing or differs."""
-    parser = argparse.ArgumentParser(prog="python -m local.events", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is not current")
-    options = parser.parse_args(arguments)
-    wanted = {folder / name: _text(event) for name, event in events().items()}
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    for path in stale:
-        if not options.check:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(wanted[path], encoding="utf-8")
-        print(f"{'not current' if options.check else 'written'}: {path.name}")
-    return int(options.check and bool(stale))
-
-
-def _text(event: Event) -> str:
-    return json.dumps(event, indent=2, ensure_ascii=False) + "\n"
+def write(folder: Path, made: Mapping[str, Event]) -> None:
+    """Write the events into the folder, one file each."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for name, event in made.items():
+        (folder / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -72,11 +61,6 @@ class _Samples:
     ticket: str
     customer: str
     at: datetime
-
-    def all(self) -> dict[str, Event]:
-        """Return every event by file name."""
-        schedule = {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
-        return {**self._webhooks(), **self._queue(), **schedule, **self._retrieval()}
 
     # The vendor's events (docs.preventor.com).
 
@@ -120,7 +104,8 @@ class _Samples:
 
     # POST /webhooks/tickets: a REST API's proxy integration.
 
-    def _webhooks(self) -> dict[str, Event]:
+    def webhooks(self) -> dict[str, Event]:
+        """Return requests to the webhook endpoint."""
         done = self._completed()
 
         def encrypted(name: str, event: Event, secret: str = self.secret, content_type: str = "text/plain") -> Event:
@@ -165,7 +150,8 @@ class _Samples:
 
     # SQS.
 
-    def _queue(self) -> dict[str, Event]:
+    def queue(self) -> dict[str, Event]:
+        """Return batches of queue messages."""
         received_at = f"{self.at:%Y-%m-%dT%H:%M:%S.%fZ}"
 
         def message(name: str, event: Event, secret: str = self.secret) -> str:
@@ -209,7 +195,9 @@ class _Samples:
 
     # GET: a REST API's proxy integration with AWS_IAM.
 
-    def _retrieval(self) -> dict[str, Event]:
+    def retrieval(self) -> dict[str, Event]:
+        """Return requests to the retrieval API."""
+
         def get(resource: str, path: Mapping[str, str] | None = None, **query: str) -> Event:
             return self._request("GET", resource, path={"ticket": self.ticket} | dict(path or {}), query=query)
 
@@ -297,17 +285,17 @@ def _epoch_milliseconds(at: datetime) -> int:
 
 def _identity(caller: str | None, user_agent: str) -> Event:
     """Return the identity of a session of an IAM role, or of an unauthenticated caller."""
-    signed = caller is not None
+    session = {
+        "accessKey": "ASIAEXAMPLE",
+        "accountId": ACCOUNT,
+        "caller": f"AROAEXAMPLE:{caller}",
+        "user": f"AROAEXAMPLE:{caller}",
+        "userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{caller}/session",
+    }
+    cognito = ("AuthenticationProvider", "AuthenticationType", "IdentityId", "IdentityPoolId")
     return {
-        "accessKey": "ASIAEXAMPLE" if signed else None,
-        "accountId": ACCOUNT if signed else None,
-        "caller": f"AROAEXAMPLE:{caller}" if signed else None,
-        "user": f"AROAEXAMPLE:{caller}" if signed else None,
-        "userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{caller}/session" if signed else None,
-        "cognitoAuthenticationProvider": None,
-        "cognitoAuthenticationType": None,
-        "cognitoIdentityId": None,
-        "cognitoIdentityPoolId": None,
+        **(session if caller else dict.fromkeys(session)),
+        **dict.fromkeys(f"cognito{name}" for name in cognito),
         "principalOrgId": None,
         "sourceIp": "192.0.2.10",
         "userAgent": user_agent,
@@ -319,4 +307,4 @@ def _in_lists(values: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    write(FOLDER, events())

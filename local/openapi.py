@@ -1,12 +1,10 @@
-"""Write docs/openapi.json, the API, and docs/manifest-event.openapi.json: `python -m local.openapi [--check]`.
+"""Write docs/openapi.json, the API, and docs/manifest-event.openapi.json: `python -m local.openapi`.
 
 The latter is the schema of manifests' events as the EventBridge Schema Registry takes it (OpenAPI 3.0).
 """
 
-import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,20 +82,11 @@ def event_document() -> dict[str, Any]:
     return {"openapi": "3.0.0", "info": info, "paths": {}, "components": {"schemas": schemas}}
 
 
-def main(arguments: Sequence[str] | None = None, path: Path = PATH) -> int:
-    """Write the files; with --check only compare, and return 1 if one differs."""
-    parser = argparse.ArgumentParser(prog="python -m local.openapi", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file is not current")
-    options = parser.parse_args(arguments)
-    differs = False
-    for file, content in ((path, document()), (path.with_name(EVENT), event_document())):
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        if not options.check:
-            file.write_text(text, encoding="utf-8")
-        elif not file.exists() or file.read_text(encoding="utf-8") != text:
-            differs = True
-    return int(differs)
+def write(folder: Path) -> None:
+    """Write both documents into the folder."""
+    for path, content in ((folder / PATH.name, document()), (folder / EVENT, event_document())):
+        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    write(PATH.parent)

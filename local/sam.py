@@ -274,10 +274,8 @@ def write_events(folder: Path, secret: str, ticket: str | None = None, customer:
     """Write the sample events, encrypted with `secret`, about this ticket and customer, received now."""
     from local import events  # imports the functions' modules
 
-    folder.mkdir(mode=0o700, exist_ok=True)
-    made = events.events(secret, ticket or events.TICKET, customer or events.CUSTOMER, datetime.now(UTC))
-    for name, event in made.items():
-        (folder / name).write_text(json.dumps(event, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    now = datetime.now(UTC)
+    events.write(folder, events.events(secret, ticket or events.TICKET, customer or events.CUSTOMER, now))
 
 
 def event_file(name: str, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,9 +33,12 @@ def opened(webhook: Webhook, *, plaintext: bool = False) -> str:
 # ─── The files ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_files_are_current_and_no_others_stand_beside_them() -> None:
-    assert events.events() == FILES
-    assert events.main(["--check"]) == 0
+def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -> None:
+    events.write(tmp_path, events.events())
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        path.name: path.read_bytes() for path in events.FOLDER.iterdir()
+    }, "run: make events"
 
 
 def test_other_secrets_and_tickets_can_be_asked_for() -> None:
