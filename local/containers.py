@@ -124,10 +124,14 @@ def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], au
     for port in ports:
         if problem := _cannot_listen(engine.listen, port):
             raise StartFailed(f"Cannot open {engine.listen}:{port} to containers: {problem}.")
-    command: list[str | Path] = [sys.executable, "-m", "local.forwarder", "--listen", engine.listen]
-    command += ["--network", engine.network, "--authority", authority]
-    command += [f"--port={port}:{target}" for port, target in plain.items()]
-    command += [f"--tls={port}:{target}" for port, target in tls.items()]
+    given = {
+        "listen": engine.listen,
+        "network": engine.network,
+        "plain": plain,
+        "tls": tls,
+        "authority": str(authority),
+    }
+    command = [sys.executable, "-m", "local.forwarder", json.dumps(given)]
     process = start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log)
     for port in ports:
 

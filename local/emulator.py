@@ -9,10 +9,10 @@ import ssl
 import urllib.request
 from pathlib import Path
 
-from local import ROOT, processes
+from local import ROOT
 from local.certificate import Certificate
 from local.errors import StartFailed
-from local.processes import Started, start
+from local.processes import Ledger, start, wait_until_ready
 
 REGION = "eu-central-1"
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -48,8 +48,11 @@ def environment(port: int, certificate: Certificate, temporary: Path) -> dict[st
     }
 
 
-def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> Started:
-    """Start the emulator on `port`, with its temporary files in `temporary`. Raises StartFailed."""
+def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, log: Path) -> None:
+    """Start the emulator on `port`, with its temporary files in `temporary`; return when it responds.
+
+    Raises StartFailed, also after HEALTH_SECONDS.
+    """
     if not PYTHON.exists():
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`.")
     check_port_is_free(port, 'make up ARGS="--port N"')
@@ -58,18 +61,15 @@ def begin(port: int, certificate: Certificate, temporary: Path, log: Path) -> St
     command: list[str | Path] = [PYTHON, "-m", "hypercorn", application, "--workers", "0"]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]
     command += ["--certfile", certificate.certificate, "--keyfile", certificate.key]
-    return start("emulator", command, environment=environment(port, certificate, temporary), log=log)
-
-
-def wait_until_ready(process: Started, port: int, certificate: Certificate, log: Path) -> None:
-    """Return when the emulator responds. Raises StartFailed if it ends, or after HEALTH_SECONDS."""
+    process = start("emulator", command, environment=environment(port, certificate, temporary), log=log)
+    ledger.add(process)
     trust = ssl.create_default_context(cafile=str(certificate.authority))
     url = f"https://127.0.0.1:{port}/_ministack/ready"
 
     def probe() -> None:  # an OSError means refused, or an HTTP error while it starts
         urllib.request.urlopen(url, timeout=2, context=trust).close()
 
-    processes.wait_until_ready(process, probe, HEALTH_SECONDS, log)
+    wait_until_ready(process, probe, HEALTH_SECONDS, log)
 
 
 def free_port() -> int:

@@ -1,46 +1,44 @@
-"""Forward ports from an address that containers can reach to 127.0.0.1: `python -m local.forwarder --listen …`.
+"""Forward ports from an address that containers can reach to 127.0.0.1: `python -m local.forwarder '{"listen": …}'`.
 
-Peers of `--network` and this machine itself may connect. `--tls` ports are forwarded over TLS: a container then needs
-no certificate, and the emulator, which enforces the bucket's TLS-only statement, sees HTTPS.
+The argument has the parameters of `forward` as JSON. It runs until SIGTERM or SIGINT.
 """
 
-import argparse
 import asyncio
 import contextlib
 import ipaddress
+import json
 import signal
 import socket
 import ssl
-from collections.abc import Iterable
-from pathlib import Path
+import sys
+from collections.abc import Mapping
 
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 2**16
 
-PortPair = tuple[int, int]
-"""The port to listen on, and the port on the loopback."""
-
 
 async def forward(
-    listen: str,
-    network: ipaddress.IPv4Network,
-    plain: Iterable[PortPair],
-    tls: Iterable[PortPair],
-    authority: Path | None,
+    listen: str, network: str, plain: Mapping[str, int], tls: Mapping[str, int], authority: str | None
 ) -> None:
-    """Forward until SIGTERM or SIGINT. Raises OSError if a port cannot be opened."""
-    trust = ssl.create_default_context(cafile=authority) if authority else None
+    """Forward ports at the address `listen` to ports on the loopback. Raises OSError if a port cannot be opened.
 
-    async def serve(port: int, target: int, context: ssl.SSLContext | None) -> asyncio.Server:
+    Peers of `network` and this machine itself may connect. `tls` ports are forwarded over TLS, trusting `authority`: a
+    container then needs no certificate, and the emulator, which enforces the bucket's TLS-only statement, sees HTTPS.
+    """
+    trust = ssl.create_default_context(cafile=authority)
+    peers = ipaddress.IPv4Network(network)
+
+    async def serve(port: str, target: int, context: ssl.SSLContext | None) -> asyncio.Server:
         async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError):
-                if is_allowed(writer.get_extra_info("peername")[0], network):
+                if is_allowed(writer.get_extra_info("peername")[0], peers):
                     await _join(reader, writer, target, context)
             writer.close()
 
-        return await asyncio.start_server(on_connection, listen, port)
+        return await asyncio.start_server(on_connection, listen, int(port))
 
-    servers = [await serve(*pair, None) for pair in plain] + [await serve(*pair, trust) for pair in tls]
+    servers = [await serve(*pair, None) for pair in plain.items()]
+    servers += [await serve(*pair, trust) for pair in tls.items()]
     done = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, done.set)
@@ -82,24 +80,5 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         await writer.drain()
 
 
-def _port_pair(text: str) -> PortPair:
-    port, _, target = text.partition(":")
-    return int(port), int(target)
-
-
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m local.forwarder", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--listen", required=True, metavar="ADDRESS")
-    parser.add_argument("--network", required=True, type=ipaddress.IPv4Network)
-    parser.add_argument("--port", type=_port_pair, action="append", default=[], metavar="PORT:TARGET")
-    parser.add_argument("--tls", type=_port_pair, action="append", default=[], metavar="PORT:TARGET")
-    parser.add_argument(
-        "--authority", type=Path, metavar="FILE", help="CA that signed the certificate of --tls targets"
-    )
-    options = parser.parse_args()
-    asyncio.run(forward(options.listen, options.network, options.port, options.tls, options.authority))
-
-
 if __name__ == "__main__":
-    main()
+    asyncio.run(forward(**json.loads(sys.argv[1])))

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-from local import ROOT, processes
-from local.processes import Started, start
+from local import ROOT
+from local.processes import Ledger, start, wait_until_ready
 
 READY_SECONDS = 30.0
 
@@ -36,15 +36,16 @@ class Simulator:
         self._http.close()
 
 
-def begin(port: int, seed: int, credential: Path, log: Path) -> Started:
-    """Start the simulator of `seed` on `port`; it accepts the credential in that file."""
+def run(ledger: Ledger, port: int, seed: int, credential: Path, log: Path) -> None:
+    """Start the simulator of `seed`, which accepts the credential in that file; return when it responds.
+
+    Raises StartFailed, also after READY_SECONDS.
+    """
     command: list[str | Path] = [sys.executable, "-m", "local.vendor", "--port", str(port), "--seed", str(seed)]
     command += ["--credential", credential]
-    return start("vendor simulator", command, environment={"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}, log=log)
-
-
-def wait_until_ready(process: Started, url: str, log: Path) -> None:
-    """Return when the simulator responds. Raises StartFailed if it ends, or after READY_SECONDS."""
-    simulator = Simulator(url)
-    processes.wait_until_ready(process, lambda: simulator("health"), READY_SECONDS, log)
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = start("vendor simulator", command, environment=environment, log=log)
+    ledger.add(process)
+    simulator = Simulator(f"http://127.0.0.1:{port}")
+    wait_until_ready(process, lambda: simulator("health"), READY_SECONDS, log)
     simulator.close()

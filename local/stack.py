@@ -140,9 +140,7 @@ def _start(
     endpoint = f"https://127.0.0.1:{port}"
     with steps("Starting the emulator"):
         loopback = certificate.make(run / "tls")
-        emulated = emulator.begin(port, loopback, scratch.make(run / "scratch"), logs / "emulator.log")
-        ledger.add(emulated)
-        emulator.wait_until_ready(emulated, port, loopback, logs / "emulator.log")
+        emulator.run(ledger, port, loopback, scratch.make(run / "scratch"), logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
 
     if vendor is None:
@@ -150,9 +148,7 @@ def _start(
             vendor_port = emulator.free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.generate(SEED))
             vendor.credential.save(state / CREDENTIAL)
-            simulated = simulator.begin(vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
-            ledger.add(simulated)
-            simulator.wait_until_ready(simulated, vendor.url, logs / "vendor.log")
+            simulator.run(ledger, vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
 
     deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, steps, logs)
 

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from local import ROOT, account, certificate, deploy, emulator, literals, scratch
 from local.account import Account
-from local.processes import end
+from local.processes import Ledger, end
 from tests.support.documentation import blocks
 from tests.support.template import SOURCE, Template, chosen, of_type
 from tests.unit.test_upgrades import RECORD, replacing
@@ -143,16 +143,16 @@ class Cloud:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder, port = tmp_path_factory.mktemp("cloud"), emulator.free_port()
     made = certificate.make(folder / "tls")
-    process = emulator.begin(port, made, scratch.make(folder / "scratch"), folder / "emulator.log")
+    ledger = Ledger(folder / "processes.json")
     try:
-        emulator.wait_until_ready(process, port, made, folder / "emulator.log")
+        emulator.run(ledger, port, made, scratch.make(folder / "scratch"), folder / "emulator.log")
         root = Account(f"https://127.0.0.1:{port}", str(made.authority), emulator.REGION, *emulator.ROOT_KEY)
         cloud = Cloud(account.make_user(root))
         yield cloud
         for client in (cloud.s3, cloud.cloudformation):
             client.close()
     finally:
-        end([process])
+        end(ledger.read())
         scratch.remove(folder / "scratch")
 
 
