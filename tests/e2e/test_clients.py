@@ -42,7 +42,7 @@ SCRIPT = Path(__file__).with_name("consumer.mjs")
 
 @pytest.fixture(scope="module")
 def ticket(stack: LocalStack) -> str:
-    found: str = stack.vendor("tickets", count=1, start=NUMBER)[0]["ticket"]
+    found = stack.ticket(NUMBER)
     stack.vendor("state", ticket=found, flow="DOCUMENT_AND_SELFIE")
     assert stack.post(found) == 202
     eventually(lambda: stack.api.get(f"/tickets/{found}").status_code == 200 or None, "the ticket archived", 100)

@@ -47,7 +47,7 @@ def messages(stack: LocalStack, queue: str, ticket: str) -> list[dict[str, Any]]
 
 
 def archive(stack: LocalStack, number: int) -> str:
-    ticket: str = stack.vendor("tickets", count=1, start=number)[0]["ticket"]
+    ticket = stack.ticket(number)
     assert stack.post(ticket) == 202
     return ticket
 

@@ -158,7 +158,7 @@ def outputs(stack: LocalStack) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def ticket(stack: LocalStack) -> str:
     """An archived ticket."""
-    ticket = str(stack.vendor("tickets", count=1, start=TICKET_NUMBER)[0]["ticket"])
+    ticket = stack.ticket(TICKET_NUMBER)
     assert stack.post(ticket) == 202
     path = f"/tickets/{ticket}"
     eventually(lambda: True if stack.api.get(path).status_code == 200 else None, f"{ticket} archived", 60)

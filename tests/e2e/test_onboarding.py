@@ -93,7 +93,7 @@ FORMS = ["completed", "verification", "invitation"]
 
 def test_each_state_is_one_step_with_duplicated_and_reordered_events(onboarding: Onboarding) -> None:
     stack = onboarding.stack
-    ticket = stack.vendor("tickets", count=1, start=300)[0]["ticket"]
+    ticket = stack.ticket(300)
 
     # GIVEN a ticket that is accepted, rejected and accepted again, WHEN events arrive THEN each is one step
     for steps, (outcome, form) in enumerate(zip(OUTCOMES, FORMS, strict=True), start=1):
@@ -125,7 +125,7 @@ def test_each_state_is_one_step_with_duplicated_and_reordered_events(onboarding:
 
 def test_flow_requests_a_ticket_through_its_own_rule(onboarding: Onboarding) -> None:
     stack = onboarding.stack
-    ticket = stack.vendor("tickets", count=1, start=301)[0]["ticket"]
+    ticket = stack.ticket(301)
 
     # WHEN the flow requests a ticket without a webhook, twice
     entry = {"Source": "onboarding", "DetailType": "Verification finished", "Detail": json.dumps({"ticket": ticket})}
@@ -144,7 +144,7 @@ def test_deleted_manifest_is_no_step_and_no_error(onboarding: Onboarding) -> Non
 def test_incomplete_ticket_is_left_to_a_person(onboarding: Onboarding) -> None:
     """GIVEN an accepted ticket with a document that the archive cannot use, WHEN it settles THEN a person decides."""
     stack = onboarding.stack
-    ticket = stack.vendor("tickets", count=1, start=302)[0]["ticket"]
+    ticket = stack.ticket(302)
     stack.vendor("state", ticket=ticket, outcome="ACCEPTED", unusable={"DOCUMENT": "HTML"})
     request = ticket_message(ticket, settle=tuple(ImageType))
     stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=request)

@@ -112,7 +112,7 @@ class Verifications:
         eventually(lambda: listed(Bucket=self.stack.at.bucket, Prefix=prefix)["KeyCount"] or None, f"{ticket} archived")
 
     def ticket(self, number: int, outcome: str) -> str:
-        ticket: str = self.stack.vendor("tickets", count=1, start=number)[0]["ticket"]
+        ticket = self.stack.ticket(number)
         self.stack.vendor("state", ticket=ticket, outcome=outcome)
         return ticket
 

@@ -20,7 +20,6 @@ from local.account import ALIAS, EVERYTHING
 from local.terminal import silent
 from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
-from tests.support.waiting import eventually
 from tests.unit.test_upgrades import RECORD
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("two stacks")]
@@ -51,14 +50,6 @@ def published(stack: LocalStack, name: str) -> dict[str, str]:
     """Return the version that each function's alias points at, by the function's name."""
     names = [each for kind, each in physical(stack, name).values() if kind == "AWS::Lambda::Function"]
     return {each: stack.functions.get_alias(FunctionName=each, Name=ALIAS)["FunctionVersion"] for each in names}
-
-
-def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
-        answer = stack.api.get(f"/tickets/{ticket}")
-        return answer.json() if answer.status_code == 200 else None
-
-    return eventually(look, f"{ticket} archived", seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +101,7 @@ def tickets(stack: LocalStack) -> list[str]:
 def first(sandbox: LocalStack, tickets: list[str]) -> str:
     """A ticket that went through the second stack."""
     assert sandbox.post(tickets[0]) == 202
-    archived(sandbox, tickets[0])
+    sandbox.archived(tickets[0])
     return tickets[0]
 
 
@@ -126,7 +117,7 @@ def test_sandbox_and_production_share_no_resource_and_no_ticket(
     assert min(len(own), len(production)) > 40
     assert own & production == set()
     assert stack.post(tickets[1]) == 202
-    archived(stack, tickets[1])
+    stack.archived(tickets[1])
     for ticket, other in ((first, stack), (tickets[1], sandbox)):
         assert other.api.get(f"/tickets/{ticket}").status_code == 404
 
@@ -161,7 +152,7 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     stack: LocalStack, sandbox: LocalStack, tickets: list[str], first: str
 ) -> None:
     # GIVEN an archived ticket, and queued ones because the vendor is slow
-    before, waiting = archived(sandbox, first), tickets[2:]
+    before, waiting = sandbox.archived(first), tickets[2:]
     names, versions = physical(stack, SANDBOX), published(stack, SANDBOX)
     production = (physical(stack, PRODUCTION), published(stack, PRODUCTION))
     stack.vendor("latency", details=2500)
@@ -174,13 +165,13 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     # THEN nothing was replaced, archived tickets are unchanged, and the new setting applies
     updated = physical(stack, SANDBOX)
     assert {name: updated.get(name) for name in RECORD} == {name: names[name] for name in RECORD}
-    assert archived(sandbox, first) == before
+    assert sandbox.archived(first) == before
     assert 60 < life(sandbox, first) <= 120
 
     # AND every queued ticket is archived, with the same credential and secret; the other stack is as it was
     stack.vendor("latency", details=0)
     for ticket in waiting:
-        archived(sandbox, ticket)
+        sandbox.archived(ticket)
     counts = sandbox.sqs.get_queue_attributes(
         QueueUrl=sandbox.at.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
     )
