@@ -14,6 +14,20 @@ from ticket_archive.telemetry import logger, metrics
 __all__ = ["stack"]  # one per session, started by the first test that uses it
 
 UNIT = Path(__file__).parent / "unit"
+LONGEST = (
+    "tests/operations/test_day.py",
+    "tests/operations/test_alarms.py",
+    "tests/e2e/test_another_vendor.py",
+    "tests/security/test_scan.py",
+    "tests/e2e/test_archive_path.py",
+    "tests/e2e/test_documented_commands.py",
+    "tests/e2e/test_ops.py",
+    "tests/faults/test_load.py",
+    "tests/e2e/test_erasure.py",
+    "tests/e2e/test_reliability.py",
+    "tests/e2e/test_onboarding.py",
+)
+"""Modules that take about half a minute or more, the longest first."""
 
 settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("default"), max_examples=200)  # --hypothesis-profile=full
@@ -22,23 +36,30 @@ settings.load_profile("default")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the tests of the local stack: they mostly wait.
+    """Start with the longest modules, then those of the local stack, which mostly wait.
 
-    Tests that share the session's stack run on one worker, in the order of their modules; a module that starts stacks
-    of its own, or is long enough for a second session's stack (`xdist_group`), may run on another.
+    Tests of a module that use the stack, or a fixture that is made once for their module, run on one worker. Each
+    worker has a stack of its own.
     """
-    items.sort(key=lambda item: not _uses_the_stack(item))
     for item in items:
-        if _uses_the_stack(item) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("stack" if _shares_the_stack(item) else item.path.stem))
+        if _uses_the_stack(item) or _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(_module(item)))
+    place = {module: number for number, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: (place.get(_module(item), len(LONGEST)), not _uses_the_stack(item)))
+
+
+def _module(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def _uses_the_stack(item: pytest.Item) -> bool:
-    return item.get_closest_marker("stack") is not None or _shares_the_stack(item)
+    shared = "stack" in getattr(item, "fixturenames", ()) and not item.path.is_relative_to(UNIT)
+    return shared or item.get_closest_marker("stack") is not None
 
 
-def _shares_the_stack(item: pytest.Item) -> bool:
-    return "stack" in getattr(item, "fixturenames", ()) and not item.path.is_relative_to(UNIT)
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    definitions = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    return any(each.scope == "module" for found in definitions for each in found)
 
 
 @pytest.fixture(autouse=True)

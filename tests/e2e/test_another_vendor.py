@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 from ticket_archive.models import ImageType
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("another vendor")]
+pytestmark = pytest.mark.stack
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 CREDENTIAL = Credential(api_key="key", secret="word", tenant="t", env="e", banknu="b")

@@ -25,8 +25,6 @@ from tests.support.runbooks import AWS, as_typed, run
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("documents")
-
 T = TypeVar("T")
 
 COMMANDS = blocks("sh")

@@ -17,7 +17,7 @@ from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.webhook_encryption import encrypt_event
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("operators")]
+pytestmark = pytest.mark.stack
 
 FIRST = 3300  # of the simulator's tickets: those of these tests
 TOMBSTONE = ["erased_at", "record", "state", "ticket"]

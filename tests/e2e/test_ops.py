@@ -12,7 +12,7 @@ import pytest
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("operators")]
+pytestmark = pytest.mark.stack
 
 ROOT = Path(__file__).parents[2]
 FIRST = 4200  # of the simulator's tickets: those of these tests

@@ -22,7 +22,7 @@ from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
 from tests.unit.test_upgrades import RECORD
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("two stacks")]
+pytestmark = pytest.mark.stack
 
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 SANDBOX, PRODUCTION = (CONFIG[name]["global"]["parameters"]["stack_name"] for name in ("default", "production"))

@@ -22,7 +22,7 @@ from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("load")]
+pytestmark = pytest.mark.stack
 
 SEED = 2039
 TICKETS = 60

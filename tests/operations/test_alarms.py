@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 from ticket_archive.clock import iso, now
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("operations")]
+pytestmark = pytest.mark.stack
 
 Scene = Callable[[Night], object]
 SCENES: dict[Scene, tuple[str, ...]] = {}

@@ -20,7 +20,7 @@ from tests.support.runbooks import TEXT, commands
 from tests.support.waiting import eventually
 from ticket_archive.messages import ticket_message
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("operations")]
+pytestmark = pytest.mark.stack
 
 
 def documented(command: str) -> str:
