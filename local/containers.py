@@ -18,14 +18,13 @@ from typing import Any, NamedTuple
 
 from local import ROOT
 from local.errors import StartFailed
-from local.processes import Started, start, wait_until_ready
+from local.processes import LOOPBACK, Started, listen_error, start, wait_until_ready
 
 NAME = "container forwarder"
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 """AWS's image of the functions' runtime, in which `sam local` runs them."""
 
 READY_SECONDS = 10.0
-LOOPBACK = "127.0.0.1"
 
 
 class Engine(NamedTuple):
@@ -103,26 +102,15 @@ def _check_address(name: str, address: str) -> None:
     parsed = ipaddress.ip_address(address)
     if not parsed.is_private or parsed.is_unspecified:
         raise StartFailed(f"{name}'s bridge has the address {address}; only a private address is opened.")
-    if problem := _cannot_listen(address, 0):
+    if problem := listen_error(address, 0):
         raise StartFailed(f"{name} has its bridge ({address}) on another machine: {problem}. Run both on one machine.")
-
-
-def _cannot_listen(address: str, port: int) -> str | None:
-    """Return why nothing can listen there, or None."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return None
 
 
 def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], authority: Path, log: Path) -> Started:
     """Start to forward `listen port: loopback port`; `tls` ports are forwarded over TLS. Raises StartFailed."""
     ports = {**plain, **tls}
     for port in ports:
-        if problem := _cannot_listen(engine.listen, port):
+        if problem := listen_error(engine.listen, port):
             raise StartFailed(f"Cannot open {engine.listen}:{port} to containers: {problem}.")
     given = {
         "listen": engine.listen,

@@ -4,7 +4,6 @@ TLS keeps the bucket's TLS-only statement in force: the emulator enforces it lik
 """
 
 import os
-import socket
 import ssl
 import urllib.request
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from local import ROOT
 from local.certificate import Certificate
 from local.errors import StartFailed
-from local.processes import Ledger, start, wait_until_ready
+from local.processes import Ledger, check_port_is_free, start, wait_until_ready
 
 REGION = "eu-central-1"
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
@@ -70,21 +69,3 @@ def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, lo
         urllib.request.urlopen(url, timeout=2, context=trust).close()
 
     wait_until_ready(process, probe, HEALTH_SECONDS, log)
-
-
-def free_port() -> int:
-    """Return a port that nothing uses now. If another process takes it first, the start fails and says so."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def check_port_is_free(port: int, remedy: str) -> None:
-    """Raise StartFailed if 127.0.0.1:`port` is in use; `remedy` is the option that chooses another."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.") from None

@@ -6,6 +6,7 @@ A process is identified by its id and its start time: ids are reused, and no oth
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from local.errors import StartFailed
 
+LOOPBACK = "127.0.0.1"
 TERMINATION_SECONDS = 10.0
 """Time between SIGTERM and SIGKILL."""
 
@@ -61,6 +63,28 @@ def wait_until_ready(process: Started, probe: Callable[[], object], seconds: flo
             return
         time.sleep(0.1)
     raise StartFailed(f"The {process.name} was not ready within {seconds:.0f} s; see {log}.")
+
+
+def free_port() -> int:
+    """Return a port that nothing uses now. If another process takes it first, the start fails and says so."""
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def listen_error(address: str, port: int) -> str | None:
+    """Return why nothing can listen there, or None."""
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def check_port_is_free(port: int, remedy: str) -> None:
+    """Raise StartFailed if 127.0.0.1:`port` is in use; `remedy` is the option that chooses another."""
+    if listen_error(LOOPBACK, port):
+        raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.")
 
 
 def start_time(pid: int) -> str:

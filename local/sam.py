@@ -1,16 +1,16 @@
 """Run `sam local` against the local stack: settings, sample events, and the responses that the events should have."""
 
+import argparse
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from botocore.config import Config
 from local import ROOT
 from local.account import Account
 from local.deploy import SAM, tool_environment
-from local.emulator import check_port_is_free, free_port
 from local.errors import LocalStackError, StartFailed
+from local.processes import check_port_is_free, free_port
 
 SETTINGS, EVENTS = "sam-env.json", "events"
 """File and folder in the state folder."""
@@ -106,7 +106,7 @@ class SamLocal:
 
     def run(self, *arguments: str) -> int:
         """Run `sam local` in the foreground and return its exit status; Ctrl-C stops it and its containers."""
-        check_port(arguments)
+        check_port(*arguments)
         process = self.start(*arguments)
         with _stopped_at_the_end(process):
             return process.wait()
@@ -176,16 +176,12 @@ def _stopped_at_the_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def check_port(arguments: Sequence[str]) -> None:
+def check_port(command: str, *arguments: str) -> None:
     """Raise LocalStackError if the port on which a server would listen is in use."""
-    if (port := SERVERS.get(arguments[0])) is None:
-        return
-    for option, value in pairwise([*arguments, ""]):
-        if option in ("--port", "-p"):
-            port = int(value)
-        elif option.startswith("--port="):
-            port = int(option.partition("=")[2])
-    check_port_is_free(port, 'ARGS="--port N"')
+    if command in SERVERS:
+        options = argparse.ArgumentParser(add_help=False)
+        options.add_argument("--port", "-p", type=int, default=SERVERS[command])
+        check_port_is_free(options.parse_known_args(arguments)[0].port, 'ARGS="--port N"')
 
 
 def install_debugger(folder: Path) -> None:

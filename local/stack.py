@@ -14,7 +14,7 @@ from local import account, certificate, containers, deploy, emulator, sam, scrat
 from local.account import Account
 from local.containers import Engine
 from local.errors import AlreadyUp, NotUp
-from local.processes import Ledger, end
+from local.processes import LOOPBACK, Ledger, end, free_port
 from local.terminal import Steps
 from local.vendor.credential import Credential
 
@@ -96,7 +96,7 @@ def up(
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
         _clear(state, ledger)  # left by a start that was killed, or by a reboot
         try:
-            stack = _start(state, ledger, steps, vendor, port or emulator.free_port(), parameters or {})
+            stack = _start(state, ledger, steps, vendor, port or free_port(), parameters or {})
             if engine:
                 _open_to_containers(state, ledger, stack, steps, engine)
         except BaseException:
@@ -145,7 +145,7 @@ def _start(
 
     if vendor is None:
         with steps("Starting the vendor simulator"):
-            vendor_port = emulator.free_port()
+            vendor_port = free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.generate(SEED))
             vendor.credential.save(state / CREDENTIAL)
             simulator.run(ledger, vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
@@ -199,11 +199,11 @@ def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps,
     """
     with steps(f"Opening the stack to the containers of {engine.name}"):
         emulated = urlsplit(stack.endpoint_url).port or 443
-        listen = emulator.free_port() if engine.in_virtual_machine else emulated
+        listen = free_port() if engine.in_virtual_machine else emulated
         addresses = {stack.endpoint_url: f"http://{engine.host}:{listen}"}
         plain: dict[int, int] = {}
         vendor = urlsplit(stack.vendor_url)
-        if vendor.hostname == containers.LOOPBACK and vendor.port:
+        if vendor.hostname == LOOPBACK and vendor.port:
             addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
             plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
         log = state / "logs" / "containers.log"

@@ -22,8 +22,8 @@ from pytest_socket import socket_allow_hosts
 from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.deploy import SAM, tool_environment
-from local.emulator import free_port
 from local.errors import StartFailed
+from local.processes import free_port
 from local.sam import SamLocal
 from local.terminal import silent
 from tests.support.debugger import Debugger

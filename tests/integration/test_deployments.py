@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from local import ROOT, account, certificate, deploy, emulator, literals, scratch
 from local.account import Account
-from local.processes import Ledger, end
+from local.processes import Ledger, end, free_port
 from tests.support.documentation import blocks
 from tests.support.template import SOURCE, Template, chosen, of_type
 from tests.unit.test_upgrades import RECORD, replacing
@@ -141,7 +141,7 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    folder, port = tmp_path_factory.mktemp("cloud"), emulator.free_port()
+    folder, port = tmp_path_factory.mktemp("cloud"), free_port()
     made = certificate.make(folder / "tls")
     ledger = Ledger(folder / "processes.json")
     try:

@@ -12,9 +12,8 @@ from pytest_socket import socket_allow_hosts
 
 from local import certificate, containers, forwarder
 from local.containers import Engine, find_engine
-from local.emulator import free_port
 from local.errors import StartFailed
-from local.processes import end
+from local.processes import end, free_port
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
 BRIDGE = Engine("an engine", "", "127.0.0.2", "127.0.0.2", "127.0.0.0/8")  # another address of this machine
@@ -35,7 +34,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, system: str, **responses: object) -> N
 
     monkeypatch.setattr(containers, "_run", run)
     monkeypatch.setattr(platform, "system", lambda: system)
-    monkeypatch.setattr(containers, "_cannot_listen", lambda *_: None)
+    monkeypatch.setattr(containers, "listen_error", lambda *_: None)
 
 
 def test_docker_on_linux_is_reached_at_its_bridge_and_by_the_current_context(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +124,7 @@ def test_an_engine_that_cannot_be_used_is_an_error_that_says_why(
 
 def test_a_bridge_on_another_machine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=NETWORK)
-    monkeypatch.setattr(containers, "_cannot_listen", lambda *_: "cannot assign")
+    monkeypatch.setattr(containers, "listen_error", lambda *_: "cannot assign")
 
     with pytest.raises(StartFailed, match="another machine"):
         find_engine()

@@ -17,9 +17,9 @@ from botocore.exceptions import HTTPClientError
 from local import ROOT, __main__, sam
 from local.account import Account
 from local.deploy import SAM
-from local.emulator import free_port
 from local.errors import LocalStackError, StartFailed
 from local.events import SECRET, TICKET
+from local.processes import free_port
 from local.sam import SamLocal
 from tests.support.debugger import Debugger
 from tests.support.documentation import blocks
@@ -267,9 +267,9 @@ def test_a_server_names_its_port_if_it_is_in_use(form: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(LocalStackError, match=f"Port {port} is in use"):
-            sam.check_port(["start-api", *(part.format(port) for part in form)])
-    sam.check_port(["start-api", "--port", str(free_port())])
-    sam.check_port(["invoke"])
+            sam.check_port("start-api", *(part.format(port) for part in form))
+    sam.check_port("start-api", "--port", str(free_port()))
+    sam.check_port("invoke")
 
 
 REPORT_SIGNALS = "import signal; print([signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGHUP)])"
