@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     worker has a stack of its own.
     """
     for item in items:
-        if _uses_the_stack(item) or _shares_a_fixture(item):
+        together = _uses_the_stack(item) or _shares_a_fixture(item)
+        if together and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(_module(item)))
     place = {module: number for number, module in enumerate(LONGEST)}
     items.sort(key=lambda item: (place.get(_module(item), len(LONGEST)), not _uses_the_stack(item)))

@@ -12,14 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from samtranslator.yaml_helper import yaml_parse
 
 from local import ROOT
+from tests.support.template import SOURCE
 from tools import scan
 
 pytestmark = pytest.mark.skipif(not scan.SCANNERS.exists(), reason="no scanners here: `make scan` installs them")
 
-TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 BAD_MODULE = """
 import pickle
 import subprocess
@@ -38,7 +37,7 @@ def bad_template(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]],
     """A function that writes the template, changed by its argument, to a file."""
 
     def spoiled(spoil: Callable[[dict[str, Any]], None]) -> Path:
-        template = copy.deepcopy(TEMPLATE)
+        template = copy.deepcopy(SOURCE)
         spoil(template)
         file = tmp_path / "template.yaml"
         file.write_text(yaml.safe_dump(template), encoding="utf-8")
@@ -93,7 +92,7 @@ def test_policies_finds_actions_and_condition_keys_that_aws_does_not_know(bad_te
 
 
 def test_accepted_findings_have_a_reason_in_words() -> None:
-    for name, resource in TEMPLATE["Resources"].items():
+    for name, resource in SOURCE["Resources"].items():
         for accepted in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
             assert len(accepted["comment"].split()) >= 5, (name, accepted["id"])
     for line in (ROOT / ".checkov.yaml").read_text().splitlines():

@@ -27,6 +27,14 @@ def expanded() -> Template:
     return copy.deepcopy(_expanded())
 
 
+def resource_schema(kind: str) -> dict[str, Any]:
+    """Return AWS's schema of a resource type, as cfn-lint carries it."""
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # takes three seconds
+
+    found: dict[str, Any] = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
+    return found
+
+
 def of_type(template: Template, kind: str) -> dict[str, Any]:
     """Return the properties of every resource of a type, by logical id."""
     return {

@@ -9,12 +9,13 @@ import re
 from fnmatch import fnmatchcase
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from local import ROOT
 from local.literals import replace_parameters
-from tests.support.template import SOURCE
+from tests.support.template import SOURCE, resource_schema
 from tools.scan import expand
+
+pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
 
 POLICY = json.loads((ROOT / "examples" / "policies" / "deployment" / "deployer.json").read_text(encoding="utf-8"))
 ALLOWED = [
@@ -53,7 +54,7 @@ def kinds() -> list[str]:
 
 @pytest.mark.parametrize("kind", kinds())
 def test_deployer_may_create_update_and_delete_every_resource(kind: str) -> None:
-    handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema["handlers"]
+    handlers = resource_schema(kind)["handlers"]
     needed = {
         action
         for operation in ("create", "read", "update", "delete")

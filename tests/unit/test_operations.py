@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
@@ -18,6 +17,7 @@ from tests.support.fakes import FakeQueue, FakeTickets
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
+from tests.support.template import SOURCE
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
@@ -26,7 +26,6 @@ from ticket_archive.metrics import Metric
 from ticket_archive.table import IncompleteTicket
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 EXAMPLES = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("message-1",)}
 OF_CLOUDWATCH = "@"  # the prefix of fields that Logs Insights adds
 
@@ -37,7 +36,7 @@ def first_column(table: str) -> set[str]:
 
 
 def resources(kind: str) -> dict[str, Any]:
-    return {name: found["Properties"] for name, found in TEMPLATE["Resources"].items() if found["Type"] == kind}
+    return {name: found["Properties"] for name, found in SOURCE["Resources"].items() if found["Type"] == kind}
 
 
 # ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,12 +63,12 @@ def test_a_runbook_for_lost_webhooks_asks_the_vendor_and_backfills(name: str) ->
 
 
 def test_the_numbers_are_those_of_the_template() -> None:
-    redrive = TEMPLATE["Resources"]["TicketQueue"]["Properties"]["RedrivePolicy"]
+    redrive = SOURCE["Resources"]["TicketQueue"]["Properties"]["RedrivePolicy"]
     assert redrive["maxReceiveCount"] == 9
     assert "9 deliveries" in sections(chapter("Alarms"))["DeadLettersAlarm"]
-    assert TEMPLATE["Parameters"]["RetryDelaySeconds"]["Default"] == 20
+    assert SOURCE["Parameters"]["RetryDelaySeconds"]["Default"] == 20
     assert 60 * 60 < sum(20 * 2**delivery for delivery in range(8)) < 2 * 60 * 60
-    alarm = TEMPLATE["Resources"]["QuarantineAlarm"]["Properties"]
+    alarm = SOURCE["Resources"]["QuarantineAlarm"]["Properties"]
     assert (alarm["Threshold"], alarm["Period"]) == (10, 300)
     assert "Ten webhooks or more" in sections(chapter("Alarms"))["QuarantineAlarm"]
 
@@ -94,8 +93,8 @@ def test_every_code_that_a_ticket_can_fail_with_is_explained() -> None:
 
 def test_every_metric_that_is_named_is_written() -> None:
     named = set(re.findall(r"`((?:Webhooks|Tickets|Messages|Vendor|Bodies|Urls|Objects)[A-Z]\w+)`", TEXT))
-    others = {*resources("AWS::CloudWatch::Alarm"), *TEMPLATE["Parameters"], "VendorCredential"}
-    others |= set(TEMPLATE["Outputs"])
+    others = {*resources("AWS::CloudWatch::Alarm"), *SOURCE["Parameters"], "VendorCredential"}
+    others |= set(SOURCE["Outputs"])
     assert named - others - set(Metric) == set()
     assert named & set(Metric)
 

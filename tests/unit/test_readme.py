@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from tests.support.documentation import PAGES, ROOT
+from tests.support.template import SOURCE
 
-PARAMETERS: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Parameters"]
+PARAMETERS: dict[str, Any] = SOURCE["Parameters"]
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 TABLE = DEPLOYING.partition("\n## Parameters\n")[2].partition("\n## ")[0]
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", TABLE, re.MULTILINE))

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
-from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).parents[2]
+from tests.support.template import SOURCE, resource_schema
+
+pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
+
 RECORD = json.loads((Path(__file__).parent / "stateful_resources.json").read_text(encoding="utf-8"))
 
 Template = dict[str, Any]
-TEMPLATE: Template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 # What replaces a resource AWS's own schemas say, as cfn-lint carries them. This is what they do not say.
 AS_BAD_AS_REPLACED = {
@@ -35,7 +35,7 @@ def replacing(kind: str) -> list[str]:
     """The properties of a type whose change makes a new resource, as paths."""
     if kind.startswith("AWS::Serverless::"):
         return []
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
+    schema = resource_schema(kind)
     paths = [*schema.get("createOnlyProperties", []), *schema.get("conditionalCreateOnlyProperties", [])]
     return [path.removeprefix("/properties/") for path in paths]
 
@@ -63,7 +63,7 @@ def stateful(template: Template) -> dict[str, Any]:
 
 
 def test_nothing_that_holds_data_is_replaced_or_taken_away() -> None:
-    found = stateful(TEMPLATE)
+    found = stateful(SOURCE)
     assert {name: found.get(name) for name in RECORD} == RECORD
     new = {name: entry for name, entry in found.items() if name not in RECORD}
     assert not new, f"new, and to be recorded from its first release on: {json.dumps(new)}"
@@ -110,6 +110,6 @@ def changed(name: str, key: str, new: Any) -> Callable[[Template], None]:
     ],
 )
 def test_a_template_that_would_lose_data_is_noticed(spoil: Callable[[Template], None]) -> None:
-    spoiled = copy.deepcopy(TEMPLATE)
+    spoiled = copy.deepcopy(SOURCE)
     spoil(spoiled)
     assert stateful(spoiled) != RECORD
