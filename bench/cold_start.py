@@ -26,7 +26,7 @@ from urllib3 import Retry
 
 from bench.events import first_events
 from bench.harness import PYTHON, ROOT, Figure, Harness, ratio
-from local.emulator import free_port
+from local.processes import free_port
 
 _TOOK = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)(?:.|\n)*?duration: ([\d.]+)(ms|s)\b")
 # `pydantic` and `event_handler` alone load neither models nor validation before they are used.

@@ -131,13 +131,13 @@ def encrypted(
     return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: vector.decode()})
 
 
-def post(url: str, webhook: Webhook, ca_bundle: str | None = None) -> int:
+def post(url: str, webhook: Webhook, ca_bundle: str | None = None, timeout: float = 10) -> int:
     """Post once, as the vendor does, and return the status. Raises requests.RequestException without a response."""
     with requests.Session() as session:
         session.trust_env = False
         headers = {"User-Agent": "preventor-webhooks", **webhook.headers}
         response = session.post(
-            url, data=webhook.body, headers=headers, verify=ca_bundle or True, timeout=10, allow_redirects=False
+            url, data=webhook.body, headers=headers, verify=ca_bundle or True, timeout=timeout, allow_redirects=False
         )
         return response.status_code
 
