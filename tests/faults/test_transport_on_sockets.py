@@ -79,6 +79,7 @@ class Server:
         self.tls = tls
         self.connections = 0
         self.heads: list[bytes] = []
+        self.ends: list[socket.socket] = []
         self.closing = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self.listener.getsockname()[1]
@@ -100,11 +101,15 @@ class Server:
         with contextlib.suppress(OSError):
             if self.tls:
                 end = self.tls.wrap_socket(end, server_side=True)
+            self.ends.append(end)
             self.script(Link(end, self.closing))
         end.close()
 
     def close(self) -> None:
         self.closing.set()
+        for end in self.ends:  # a script that waits for another request of a pooled connection
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(end, socket.SHUT_RDWR)
         for thread in self.threads:
             thread.join(6)
             assert not thread.is_alive()
