@@ -1,4 +1,4 @@
-"""The Python client of the retrieval API on the local stack, for callers that want plain responses."""
+"""The Python client of the retrieval API on the local stack, also for callers that want plain responses."""
 
 import sys
 from typing import Self
@@ -10,7 +10,9 @@ from local.stack import Stack
 
 sys.path.append(str(ROOT / "clients" / "python"))
 
-from ticket_archive_client import TicketArchive
+from ticket_archive_client import ArchiveApiError, Ticket, TicketArchive
+
+__all__ = ["Api", "ArchiveApiError", "Ticket"]
 
 SECONDS = 30.0
 
@@ -23,11 +25,11 @@ class Api:
         self._http = requests.Session()
         self._http.trust_env = False
         self._http.verify = stack.ca_bundle
-        self._archive = TicketArchive(self._url, stack.account.session(), http=self._http, timeout=SECONDS)
+        self.archive = TicketArchive(self._url, stack.account.session(), http=self._http, timeout=SECONDS)
 
     def get(self, path: str, *, signed: bool = True, **query: object) -> requests.Response:
         """Return the response to `GET {api_url}{path}`, without following redirects."""
-        return self._archive.send(path, query) if signed else self.download(f"{self._url}{path}")
+        return self.archive.send(path, query) if signed else self.download(f"{self._url}{path}")
 
     def download(self, url: str) -> requests.Response:
         """Return the response to a plain GET of a presigned URL."""
@@ -35,7 +37,7 @@ class Api:
 
     def close(self) -> None:
         """Close the connections."""
-        self._archive.close()
+        self.archive.close()
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,6 @@
 Webhook, poll, details, presigned URLs, every image.
 """
 
-import gzip
 import hashlib
 import json
 import random
@@ -11,16 +10,16 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any
 
-from local.api import Api
+from local.api import Api, ArchiveApiError, Ticket
 from local.simulator import Simulator
 from local.stack import Stack
 
 ARCHIVE_SECONDS = 120.0
 """Time within which a ticket must be archived, including cold starts on a busy machine."""
 
-SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
 POLL_SECONDS = (0.3, 0.5, 0.8, 1.2)
 COMPLETIONS = ("completed", "invitation", "verification")
 """The events (local/vendor/webhooks.py) that complete a ticket."""
@@ -90,81 +89,51 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
 def follow(stack: Stack, journey: Journey, began: float, seconds: float = ARCHIVE_SECONDS) -> Journey:
     """Wait until the ticket is archived, at most `seconds` after `began` (monotonic), then compare everything."""
     with Api(stack) as api:
-        found = _archived(api, journey, began + seconds)
-        journey.seconds = time.monotonic() - began
-        if found:
-            journey.outcome = str(found["outcome"])
-            _compare(journey, "outcome", found["outcome"], journey.expected["outcome"])
-            _details(api, journey)
+        try:
+            found = _archived(api, journey.ticket, began + seconds)
+            journey.seconds = time.monotonic() - began
+            journey.outcome = found.outcome or ""
+            journey.details = api.archive.details(journey.ticket)
+            _compare(journey, "outcome", found.outcome, journey.expected["outcome"])
+            _compare(journey, "JSON of the details", journey.details, journey.expected["details"])
             _images(api, journey)
+        except ArchiveApiError as error:
+            journey.differences.append(f"the last response was {error}")
     return journey
 
 
-def _archived(api: Api, journey: Journey, deadline: float) -> dict[str, Any] | None:
-    """Poll until the ticket is archived, and return it; None if it was not in time."""
-    tries = 0
+def _archived(api: Api, ticket: str, deadline: float) -> Ticket:
+    """Poll until the ticket is archived. Raises ArchiveApiError if it is not in time."""
+    pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
     while True:
-        response = api.get(f"/tickets/{journey.ticket}")
-        if response.status_code == 200:
-            found: dict[str, Any] = response.json()
-            return found
-        pending = response.status_code in (202, 404)  # 404 until the queue message is processed
-        if not pending or time.monotonic() > deadline:
-            journey.differences.append(f"it was not archived; the last status was {response.status_code}")
-            return None
-        time.sleep(POLL_SECONDS[min(tries, len(POLL_SECONDS) - 1)] * random.uniform(0.8, 1.2))
-        tries += 1
-
-
-def _details(api: Api, journey: Journey) -> None:
-    response = api.get(f"/tickets/{journey.ticket}/details")
-    if response.headers.get("Content-Type") == SIGNED_URL_TYPE:  # too large for a response
-        response = api.download(response.json()["url"])
-    body = gzip.decompress(response.content) if response.content.startswith(b"\x1f\x8b") else response.content
-    if response.status_code != 200:
-        journey.differences.append(f"the details' status was {response.status_code}")
-        return
-    journey.details = exactly(body)
-    if journey.details != journey.expected["details"]:
-        journey.differences.append("the details differ from the vendor's")
+        try:
+            return api.archive.ticket(ticket)
+        except ArchiveApiError as error:
+            pending = error.status in (202, 404)  # 404 until the queue message is processed
+            if not pending or time.monotonic() > deadline:
+                raise
+        time.sleep(next(pauses) * random.uniform(0.8, 1.2))
 
 
 def _images(api: Api, journey: Journey) -> None:
-    response = api.get(f"/tickets/{journey.ticket}/images")
-    if response.status_code != 200:
-        journey.differences.append(f"the images' status was {response.status_code}")
-        return
-    listed = response.json()["images"]
-    expected = journey.expected["images"]
-    journey.absent = [kind for kind, images in expected.items() if not images]
-    for kind, images in expected.items():
-        found = sorted((each for each in listed if each["type"] == kind), key=lambda each: int(each["index"]))
-        properties = ("sha256", "bytes", "content_type")
-        _compare(
-            journey,
-            f"list of {kind}",
-            [{name: each[name] for name in properties} for each in found],
-            [{name: each[name] for name in properties} for each in images],
-        )
-    for each in listed:
-        _download(api, journey, each)
-
-
-def _download(api: Api, journey: Journey, image: Mapping[str, Any]) -> None:
-    name = f"{image['type']} {image['index']}"
-    response = api.download(image["url"])
-    if response.status_code != 200:
-        journey.differences.append(f"{name}: its URL's status was {response.status_code}")
-        return
-    digest = hashlib.sha256(response.content).hexdigest()
-    _compare(journey, f"hash of {name}", digest, image["sha256"])
-    _compare(journey, f"size of {name}", len(response.content), image["bytes"])
-    _compare(journey, f"content type of {name}", response.headers.get("Content-Type"), image["content_type"])
-    unsigned = api.download(image["url"].partition("?")[0])
-    _compare(journey, f"status of {name} without its signature", unsigned.status_code, 403)
-    journey.images.append(
-        Downloaded(image["type"], int(image["index"]), image["content_type"], digest, response.content)
-    )
+    listed = api.archive.images(journey.ticket)
+    journey.absent = [kind for kind, images in journey.expected["images"].items() if not images]
+    for kind, images in journey.expected["images"].items():
+        found = [(each.index, each.sha256, each.bytes, each.content_type) for each in listed if each.type == kind]
+        expected = [(at, each["sha256"], each["bytes"], each["content_type"]) for at, each in enumerate(images)]
+        _compare(journey, f"list of {kind}", sorted(found), expected)
+    for image in listed:
+        name = f"{image.type} {image.index}"
+        response, unsigned = api.download(image.url), api.download(image.url.partition("?")[0])
+        if response.status_code != 200:
+            journey.differences.append(f"{name}: its URL's status was {response.status_code}")
+            continue
+        digest = hashlib.sha256(response.content).hexdigest()
+        _compare(journey, f"hash of {name}", digest, image.sha256)
+        _compare(journey, f"size of {name}", len(response.content), image.bytes)
+        _compare(journey, f"content type of {name}", response.headers.get("Content-Type"), image.content_type)
+        _compare(journey, f"status of {name} without its signature", unsigned.status_code, 403)
+        journey.images.append(Downloaded(image.type, image.index, image.content_type, digest, response.content))
 
 
 def _compare(journey: Journey, name: str, found: Any, expected: Any) -> None:
