@@ -1,6 +1,7 @@
 """Run `sam build` and `sam deploy` of template.yaml against the emulator."""
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
@@ -22,43 +24,65 @@ SAM = ROOT / ".venv-sam" / "bin" / "sam"
 CACHE = ROOT / ".local" / "cache"
 """SAM's build cache, shared by all runs."""
 
+FOLDER = CACHE / f"{sys.version_info.major}.{sys.version_info.minor}"
+SOURCES = ("template.yaml", "functions", "layers")
 SHOWN_LINES = 25
 
 
 def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
     """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed."""
-    with cache_folder() as folder:
-        with steps("Building the functions and their layer (sam build)"):
-            command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
-            command += ["--build-dir", folder / "build", "--cached", "--cache-dir", folder / "parts"]
-            command += ["--exclude", "Arm64Layer"]  # another processor than this machine's
-            interpreter = {
-                "LAYER_ARCHITECTURE": "native",
-                "LAYER_PYTHON_VERSION": folder.name,
-                "PYTHON": str(emulator.PYTHON),
-            }
-            _sam(command, interpreter, logs / "build.log")
-
-        with steps("Deploying template.yaml (sam deploy)"):
-            built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
-            resolved = folder / "build" / "resolved.json"  # beside the files that it names
-            resolved.write_text(
-                json.dumps(_supported(literals.replace_parameters(built, parameters))), encoding="utf-8"
-            )
-            command = ["deploy", "--template-file", resolved, "--stack-name", name]
+    _build(steps, logs / "build.log")
+    with build_folder() as folder, steps("Deploying template.yaml (sam deploy)"):
+        built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
+        with NamedTemporaryFile("w", dir=folder / "build", suffix=".json", encoding="utf-8") as resolved:  # beside code
+            json.dump(_supported(literals.replace_parameters(built, parameters)), resolved)
+            resolved.flush()
+            command: list[str | Path] = ["deploy", "--template-file", resolved.name, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
             _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
 
 
+def _build(steps: Steps, log: Path) -> None:
+    """Build the application, unless its sources are those of the last build: SAM's own cache takes seconds for it."""
+    sources, built = _digest_of_sources(), FOLDER / "sources"
+
+    def is_current() -> bool:
+        return built.exists() and built.read_text(encoding="utf-8") == sources
+
+    if is_current():
+        return
+    with build_folder(to_change=True), steps("Building the functions and their layer (sam build)"):
+        if is_current():  # another process was first
+            return
+        built.unlink(missing_ok=True)
+        command: list[str | Path] = ["build", "--template", ROOT / "template.yaml", "--parallel"]
+        command += ["--build-dir", FOLDER / "build", "--cached", "--cache-dir", FOLDER / "parts"]
+        command += ["--exclude", "Arm64Layer"]  # another processor than this machine's
+        interpreter = {
+            "LAYER_ARCHITECTURE": "native",
+            "LAYER_PYTHON_VERSION": FOLDER.name,
+            "PYTHON": str(emulator.PYTHON),
+        }
+        _sam(command, interpreter, log)
+        built.write_text(sources, encoding="utf-8")
+
+
+def _digest_of_sources() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(each for part in SOURCES for each in (ROOT / part, *(ROOT / part).rglob("*")) if each.is_file()):
+        if "__pycache__" not in path.parts:
+            digest.update(f"{path}\0{path.stat().st_mode}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 @contextmanager
-def cache_folder() -> Iterator[Path]:
-    """Yield the folder of the build for this Python, locked: each build replaces the files of the one before."""
-    folder = CACHE / f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
+def build_folder(*, to_change: bool = False) -> Iterator[Path]:
+    """Yield the folder of the build for this Python, locked: a build replaces the files that deployments read."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if to_change else fcntl.LOCK_SH)
+        yield FOLDER
 
 
 def _supported(template: dict[str, Any]) -> dict[str, Any]:

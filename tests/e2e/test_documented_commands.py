@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deploy import SAM, cache_folder
+from local.deploy import SAM, build_folder
 from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
 from tests.support.runbooks import AWS, as_typed, run
@@ -259,7 +259,7 @@ def test_deployments_reach_their_change_set(environment: dict[str, str], new_fol
         return None if "arn:aws:cloudformation" in done.stdout else f"{' '.join(command)}\n{done.stderr}"
 
     # One after the other: sam names change sets by the second, and two commands may be for one stack.
-    with cache_folder() as cache:
+    with build_folder() as cache:
         built = cache / "build" / "template.yaml"
         assert [failure for command in sorted(commands) if (failure := deploy(command, built))] == []
 

@@ -1,8 +1,12 @@
 import copy
+from pathlib import Path
 
 import pytest
 
+from local import deploy
 from local.deploy import _supported
+from local.errors import StartFailed
+from local.terminal import silent
 from tests.support.template import SOURCE
 
 LISTS = {name for name, each in SOURCE["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
@@ -14,3 +18,30 @@ def test_conditions_on_lists_compare_the_parameter_itself(name: str) -> None:
     parameter, empty = condition["Fn::Equals"]
     assert parameter["Ref"] in LISTS
     assert empty == ""
+
+
+def test_application_is_built_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(deploy, "ROOT", tmp_path)
+    monkeypatch.setattr(deploy, "FOLDER", tmp_path / "3.x")
+    monkeypatch.setattr(deploy, "_sam", lambda command, *_: built.append(command[0]))
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "template.yaml").touch()
+    for content, times in (("a", 1), ("a", 1), ("b", 2), ("a", 3)):
+        (tmp_path / "functions" / "app.py").write_text(content)
+        deploy._build(silent(), tmp_path / "log")
+        assert len(built) == times
+
+
+def test_failed_build_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StartFailed("no")
+
+    monkeypatch.setattr(deploy, "FOLDER", tmp_path)
+    monkeypatch.setattr(deploy, "_sam", lambda *_: None)
+    deploy._build(silent(), tmp_path / "log")
+    monkeypatch.setattr(deploy, "_sam", fail)
+    monkeypatch.setattr(deploy, "_digest_of_sources", lambda: "changed")
+    for _ in range(2):
+        with pytest.raises(StartFailed):
+            deploy._build(silent(), tmp_path / "log")
