@@ -4,9 +4,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import boto3
 import botocore.session
+from mypy_boto3_lambda import LambdaClient
 
 USER = "local"
 ALIAS = "live"
@@ -88,7 +90,11 @@ def correct_event_sources(account: Account) -> None:
 def await_versions(account: Account) -> None:
     """Wait until the published versions are active, as CloudFormation does on AWS and MiniStack does not."""
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
-    active = functions.get_waiter("published_version_active")
     for each in functions.list_functions()["Functions"]:
-        name = each["FunctionName"]
-        active.wait(FunctionName=name, Qualifier=ALIAS, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        await_version(functions, each["FunctionName"], ALIAS)
+
+
+def await_version(functions: LambdaClient, name: str, qualifier: str) -> None:
+    """Wait until a version of a function is active."""
+    soon: Any = {"Delay": 0.2, "MaxAttempts": 300}  # its type wants whole seconds
+    functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=qualifier, WaiterConfig=soon)

@@ -107,7 +107,7 @@ def test_make_has_the_targets_and_local_has_their_options() -> None:
     with_variables = [command[1:] for command in words("make") if len(command) > 2]
     called = set[str]()
     for arguments in [plain, *with_variables]:
-        planned = run(["make", "--dry-run", "ARGS=", *arguments], cwd=ROOT)
+        planned = run(["make", "--dry-run", "ARGS=", "PYTHON=python", "LAMBDA_PYTHON=python", *arguments], cwd=ROOT)
         assert planned.returncode == 0, planned.stderr
         called |= set(re.findall(r"^\.venv/bin/python -m (local .*)", planned.stdout, re.MULTILINE))
 

@@ -25,7 +25,7 @@ from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sts import STSClient
 
 from local import stack as local_stack
-from local.account import ALIAS
+from local.account import ALIAS, await_version
 from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
@@ -126,8 +126,7 @@ class LocalStack:
         changed = {"Timeout": given["Timeout"], **configuration}
         self.functions.update_function_configuration(FunctionName=function, **changed)
         version = self.functions.publish_version(FunctionName=function)["Version"]
-        active = self.functions.get_waiter("published_version_active")
-        active.wait(FunctionName=function, Qualifier=version, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        await_version(self.functions, function, version)
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
     def close(self) -> None:
