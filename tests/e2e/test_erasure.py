@@ -1,15 +1,12 @@
 """An erased ticket stays erased: every version, whatever comes late, and whatever was in flight."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from local import ROOT
 from local.account import ALIAS
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -21,14 +18,6 @@ pytestmark = pytest.mark.stack
 
 FIRST = 3300  # of the simulator's tickets: those of these tests
 TOMBSTONE = ["erased_at", "record", "state", "ticket"]
-
-
-def ops(stack: LocalStack, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "ops", "--stack-file", str(stack.state / "stack.json"), "--json", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def versions(stack: LocalStack, ticket: str) -> list[str]:
@@ -81,14 +70,14 @@ def test_every_version_of_every_state_is_erased(stack: LocalStack) -> None:
     stack.post(ticket)
     stack.archived(ticket)
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
-    ops(stack, "backfill", ticket, "--force")
+    stack.ops("backfill", ticket, "--force")
     eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2 or None, "two manifests")
     again, hidden, *_ = (key for key in versions(stack, ticket) if "/images/" in key)
     stack.s3.put_object(Bucket=stack.at.bucket, Key=again, Body=b"another version")
     stack.s3.delete_object(Bucket=stack.at.bucket, Key=hidden)
     before = versions(stack, ticket)
 
-    receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "1", "--reason-code", "ART17-0042")
+    receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "1", "--reason-code", "ART17-0042")
 
     assert receipt["object_versions"] == len(before)
     assert receipt["events"] == 1
@@ -115,16 +104,16 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     dead = webhook_message(
         Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:00:00.000000Z")
     )
-    ops(stack, "erase", ticket, "--yes", "--drain-seconds", "0")
+    stack.ops("erase", ticket, "--yes", "--drain-seconds", "0")
 
     stack.vendor("forget")
     assert stack.post(ticket) == 202
     assert stack.post(ticket, "verification") == 202
     stack.sqs.send_message(QueueUrl=stack.at.dead_letter_queue_url, MessageBody=ticket_message(ticket))
     stack.sqs.send_message(QueueUrl=stack.at.quarantine_queue_url, MessageBody=dead)
-    ops(stack, "redrive", "dead-letters", "--ticket", ticket)
-    ops(stack, "redrive", "quarantine", "--reason", "none_given")
-    ops(stack, "backfill", ticket, "--force")
+    stack.ops("redrive", "dead-letters", "--ticket", ticket)
+    stack.ops("redrive", "quarantine", "--reason", "none_given")
+    stack.ops("backfill", ticket, "--force")
     stack.functions.invoke(
         FunctionName=stack.physical_id("IngestFunction"),
         Qualifier=ALIAS,
@@ -150,7 +139,7 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
         stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket, force=True))
         eventually(lambda: stack.vendor("calls", ticket=ticket) or None, "the attempt in flight")
 
-        receipt = ops(stack, "erase", ticket, "--yes", "--drain-seconds", "25")
+        receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "25")
 
     assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
     eventually(done_with(stack, ticket, 1), "the archive ended")

@@ -2,74 +2,54 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.stack import Stack
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-ROOT = Path(__file__).parents[2]
 FIRST = 4200  # of the simulator's tickets: those of these tests
 
 
-class Ops:
-    """`./ticket-archive` on a stack."""
+def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
+    """Wait until the ticket is archived, without a process for each look; return its status."""
+    stack.archived(ticket)
 
-    def __init__(self, stack: LocalStack) -> None:
-        self._file = stack.state / "stack.json"
-
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ops", "--stack-file", str(self._file), *arguments]
-        return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False)
-
-    def __call__(self, *arguments: str, stdin: str = "", exit_code: int = 0) -> dict[str, Any]:
-        done = self.run("--json", *arguments, stdin=stdin)
-        assert done.returncode == exit_code, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-
-@pytest.fixture
-def ops(stack: LocalStack) -> Ops:
-    return Ops(stack)
-
-
-def archived(ops: Ops, ticket: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        done = ops.run("status", ticket, "--json")
+        done = stack.ops_process("status", ticket, "--json")
         found: dict[str, Any] = json.loads(done.stdout or "{}")
         return found if found.get("state") == "archived" and found["manifest"] else None
 
     return eventually(look, f"{ticket} archived", 60)
 
 
-def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
+def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, tmp_path: Path) -> None:
     ticket = stack.ticket(FIRST)
     expected = stack.vendor("expected", ticket=ticket)
 
     # WHEN its webhook never came, and it is asked for
-    assert ops("backfill", "--file", "-", stdin=f"# lost\n{ticket}\n{ticket}\n")["sent"] == 1
-    found = archived(ops, ticket)
+    assert stack.ops("backfill", "--file", "-", stdin=f"# lost\n{ticket}\n{ticket}\n")["sent"] == 1
+    found = archived(stack, ticket)
 
     # THEN status, list and API agree, and every picture comes as the vendor has it
     assert stack.api.get(f"/tickets/{ticket}").json()["outcome"] == found["outcome"]
-    assert ticket in {line["ticket"] for line in ops("list", "--state", "archived", "--limit", "10000")["tickets"]}
-    ops("fetch", ticket, "-o", str(tmp_path / "t"))
+    listed = stack.ops("list", "--state", "archived", "--limit", "10000")["tickets"]
+    assert ticket in {line["ticket"] for line in listed}
+    stack.ops("fetch", ticket, "-o", str(tmp_path / "t"))
     pictures = [path for path in (tmp_path / "t").iterdir() if path.suffix != ".json"]
     assert sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures) == sorted(
         picture["sha256"] for pictures in expected["images"].values() for picture in pictures
     )
-    assert ops("view", ticket, "--no-open", "-o", str(tmp_path / "page.html"))["faults"] == []
+    assert stack.ops("view", ticket, "--no-open", "-o", str(tmp_path / "page.html"))["faults"] == []
 
     # AND an audit shows who was given URLs, and who fetched
     stack.api.get(f"/tickets/{ticket}/images")
-    accesses = ops("audit", ticket)["accesses"]
+    accesses = stack.ops("audit", ticket)["accesses"]
     assert {(each["source"], each["what"]) for each in accesses} >= {
         ("API", "GET /tickets/{ticket}/images"),
         ("operator", "fetch"),
@@ -77,56 +57,56 @@ def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, ops: Ops, tmp_path
     }
 
     # WHEN it is erased, which a hold refuses first
-    ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "0")
-    refused = ops.run("erase", ticket, "--yes")
+    stack.ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "0")
+    refused = stack.ops_process("erase", ticket, "--yes")
     assert (refused.returncode, "legal hold" in refused.stderr) == (1, True)
-    ops("release", ticket, "--drain-seconds", "0")
-    planned = ops("erase", ticket)
-    receipt = ops("erase", ticket, "--yes", "--drain-seconds", "2")
+    stack.ops("release", ticket, "--drain-seconds", "0")
+    planned = stack.ops("erase", ticket)
+    receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "2")
 
     # THEN the receipt says so (what is left, and what comes late: test_erasure.py), a second time too
     assert receipt["object_versions"] == planned["object_versions"] == len(pictures) + 1
     assert receipt["refused"] == 0
     assert stack.api.get(f"/tickets/{ticket}").status_code == 410
-    again = ops("erase", ticket, "--yes", "--drain-seconds", "2")
+    again = stack.ops("erase", ticket, "--yes", "--drain-seconds", "2")
     assert again["receipts"][0]["erased_at"] == receipt["receipts"][0]["erased_at"]
     # AND everything that operators did is on record, the erasure's receipt too
-    done = [each["what"] for each in ops("audit", ticket)["accesses"] if each["source"] == "operator"]
+    done = [each["what"] for each in stack.ops("audit", ticket)["accesses"] if each["source"] == "operator"]
     assert done == ["fetch", "view", "hold", "release", "erase", "erase"]
-    assert ops.run("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
+    assert stack.ops_process("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
 
 
-def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(stack: LocalStack, ops: Ops) -> None:
+def test_dead_letters_are_listed_by_reason_and_moved_by_ticket(stack: LocalStack) -> None:
     first, second = stack.ticket(FIRST + 2), stack.ticket(FIRST + 3)
     for ticket in (first, second):
         body = json.dumps({"ticket": ticket})
         stack.sqs.send_message(QueueUrl=stack.at.dead_letter_queue_url, MessageBody=body)
 
-    listed = {message["ticket"]: message for message in ops("redrive", "dead-letters", "--dry-run")["messages"]}
-    moved = ops("redrive", "dead-letters", "--ticket", second)["messages"]
+    listed = {message["ticket"]: message for message in stack.ops("redrive", "dead-letters", "--dry-run")["messages"]}
+    moved = stack.ops("redrive", "dead-letters", "--ticket", second)["messages"]
 
     assert listed[first]["reason"] == "ticket_unknown"
     assert [message["ticket"] for message in moved] == [second]
-    archived(ops, second)
-    assert first in {message["ticket"] for message in ops("redrive", "dead-letters", "--dry-run")["messages"]}
-    ops("redrive", "dead-letters", "--ticket", first)  # leaves the queue as it was found
+    archived(stack, second)
+    assert first in {message["ticket"] for message in stack.ops("redrive", "dead-letters", "--dry-run")["messages"]}
+    stack.ops("redrive", "dead-letters", "--ticket", first)  # leaves the queue as it was found
 
 
 @pytest.mark.parametrize("event", ["completed", "invitation"])
-def test_a_test_webhook_archives_its_ticket(event: str, stack: LocalStack, ops: Ops) -> None:
+def test_a_test_webhook_archives_its_ticket(event: str, stack: LocalStack) -> None:
     ticket = stack.ticket(FIRST + 4)
 
     for _ in range(2):  # a repeated trial is an event of its own
-        found = ops("send-test-webhook", "--ticket", ticket, "--event", event, "--wait", "--timeout", "60")
+        found = stack.ops("send-test-webhook", "--ticket", ticket, "--event", event, "--wait", "--timeout", "60")
         assert (found["status"], found["state"]) == (202, "archived")
 
 
-def test_a_test_webhook_without_a_ticket_archives_nothing(stack: LocalStack, ops: Ops) -> None:
-    found = ops("send-test-webhook")
+def test_a_test_webhook_without_a_ticket_archives_nothing(stack: LocalStack) -> None:
+    found = stack.ops("send-test-webhook")
 
     assert (found["status"], found["event"]) == (202, "in-progress")
     eventually(lambda: True if _worked_on(stack, found["ticket"], "in_progress") else None, "the message worked on")
-    assert ops.run("status", found["ticket"]).returncode == 1
+    assert stack.ops_process("status", found["ticket"]).returncode == 1
 
 
 def test_access_denied_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None:
@@ -135,9 +115,10 @@ def test_access_denied_is_exit_code_3(stack: LocalStack, tmp_path: Path) -> None
     key = stack.iam.create_access_key(UserName="onlooker")["AccessKey"]
     state |= {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
     (tmp_path / "stack.json").write_text(json.dumps(state))
-    command = [sys.executable, "-m", "ops", "--stack-file", str(tmp_path / "stack.json"), "status", "t1"]
+    onlooker = LocalStack(Stack.load(tmp_path), tmp_path)
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = onlooker.ops_process("status", "t1")
+    onlooker.close()
 
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("access denied: DescribeStacks")
@@ -150,32 +131,32 @@ def _worked_on(stack: LocalStack, ticket: str, result: str) -> int:
     return sum(f'"result":"{result}"' in line for line in lines)
 
 
-def test_a_customers_tickets_are_exported_held_and_erased(stack: LocalStack, ops: Ops, tmp_path: Path) -> None:
+def test_a_customers_tickets_are_exported_held_and_erased(stack: LocalStack, tmp_path: Path) -> None:
     ticket = stack.ticket(FIRST + 5)
-    ops("backfill", ticket)
-    archived(ops, ticket)
+    stack.ops("backfill", ticket)
+    archived(stack, ticket)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
     item = stack.dynamodb.get_item(TableName=stack.at.table, Key=key, ConsistentRead=True)["Item"]
     customer = item["customer"]["S"]
 
-    exported = ops("export", "--customer", customer, "-o", str(tmp_path / "export.zip"))
-    held = ops("hold", "--customer", customer, "--case", "CASE-2", "--drain-seconds", "0")
+    exported = stack.ops("export", "--customer", customer, "-o", str(tmp_path / "export.zip"))
+    held = stack.ops("hold", "--customer", customer, "--case", "CASE-2", "--drain-seconds", "0")
 
     assert ticket in exported["tickets"]
     assert {each["ticket"] for each in held["tickets"]} == set(exported["tickets"])
-    assert ticket in {line["ticket"] for line in ops("list", "--state", "held")["tickets"]}
-    assert ops("erase", "--customer", customer, "--yes", exit_code=1)["held"] == exported["tickets"]
-    ops("release", "--customer", customer, "--drain-seconds", "0")
-    receipts = ops("erase", "--customer", customer, "--yes", "--drain-seconds", "1")["receipts"]
+    assert ticket in {line["ticket"] for line in stack.ops("list", "--state", "held")["tickets"]}
+    assert stack.ops("erase", "--customer", customer, "--yes", exit_code=1)["held"] == exported["tickets"]
+    stack.ops("release", "--customer", customer, "--drain-seconds", "0")
+    receipts = stack.ops("erase", "--customer", customer, "--yes", "--drain-seconds", "1")["receipts"]
     assert {each["ticket"] for each in receipts} == set(exported["tickets"])
 
 
-def test_an_alias_is_rolled_back_and_an_installation_is_checked(stack: LocalStack, ops: Ops) -> None:
-    planned = ops.run("--json", "rollback")
+def test_an_alias_is_rolled_back_and_an_installation_is_checked(stack: LocalStack) -> None:
+    planned = stack.ops_process("--json", "rollback")
     assert planned.returncode in (0, 1), planned.stderr
     assert planned.returncode == 0 or "no version before" in planned.stderr
 
-    done = ops.run("--json", "doctor", "--ticket", stack.ticket(FIRST + 4))
+    done = stack.ops_process("--json", "doctor", "--ticket", stack.ticket(FIRST + 4))
     failed = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
     # Other tests leave dead letters, junk and alarms; the local stack has no topic.
     assert failed.keys() <= {"dead letters", "quarantine", "alarms", "alarm topic"}, failed

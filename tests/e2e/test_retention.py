@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_erasure import ops
 from tests.support.stack import LocalStack, running
 from tests.support.waiting import eventually
 from ticket_archive.retention import NEVER, end_of
@@ -58,7 +57,7 @@ def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
     """Give the vendor's ticket new images and another outcome, and wait until it is archived."""
     before = manifests(stack, ticket)
     stack.vendor("state", ticket=ticket, outcome=outcome, take=take)
-    ops(stack, "backfill", ticket, "--force")
+    stack.ops("backfill", ticket, "--force")
     eventually(lambda: manifests(stack, ticket) == before + 1 or None, "the new state")
 
 
@@ -73,21 +72,21 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
 
     # WHEN it is archived again THEN the expiry stays, and objects get a new version
     before = len(tags(limited, ticket))
-    ops(limited, "backfill", ticket, "--force")
+    limited.ops("backfill", ticket, "--force")
     eventually(lambda: len(tags(limited, ticket)) > before or None, "the second archive")
     assert ends(limited, ticket) == ({end}, end)
 
     # WHEN it is held, and changes THEN nothing of it expires, nor what is stored from then on
-    held = ops(limited, "hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
+    held = limited.ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
     assert held["tickets"][0]["object_versions"] == len(tags(limited, ticket))
     becomes(limited, ticket, "REJECTED", 1)
     assert all(tag == [] for tag in tags(limited, ticket).values())
     assert ends(limited, ticket)[0] == {NEVER, None}
-    assert ops(limited, "retention", "--yes")["held"] == 1
+    assert limited.ops("retention", "--yes")["held"] == 1
     assert all(tag == [] for tag in tags(limited, ticket).values())
 
     # WHEN it is released THEN all of it expires again
-    assert ops(limited, "release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
+    assert limited.ops("release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
@@ -108,10 +107,10 @@ def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> N
         key, version = name.split(" ")
         limited.s3.delete_object_tagging(Bucket=limited.at.bucket, Key=key, VersionId=version)
 
-    assert ops(limited, "retention")["dry_run"] is True
+    assert limited.ops("retention")["dry_run"] is True
     assert ends(limited, ticket)[0] == {None}
 
-    assert ops(limited, "retention", "--yes")["days"] == DAYS
+    assert limited.ops("retention", "--yes")["days"] == DAYS
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
 
@@ -130,7 +129,7 @@ def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack
     assert limited.api.get(f"/tickets/{ticket}").status_code == 404
     assert limited.api.get(f"/tickets/{ticket}/images").status_code == 404
 
-    ops(limited, "backfill", ticket)
+    limited.ops("backfill", ticket)
     limited.archived(ticket)
 
     received = str(limited.api.get(f"/tickets/{ticket}").json()["received_at"])

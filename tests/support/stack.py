@@ -4,6 +4,9 @@
 parameters of the template.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,6 +27,7 @@ from mypy_boto3_secretsmanager import SecretsManagerClient
 from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sts import STSClient
 
+from local import ROOT
 from local import stack as local_stack
 from local.account import ALIAS, await_version
 from local.api import Api
@@ -128,6 +132,17 @@ class LocalStack:
         version = self.functions.publish_version(FunctionName=function)["Version"]
         await_version(self.functions, function, version)
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
+
+    def ops(self, *arguments: str, stdin: str = "", exit_code: int = 0) -> dict[str, Any]:
+        """Run the operators' command line as a process of its own; return its JSON."""
+        done = self.ops_process("--json", *arguments, stdin=stdin)
+        assert done.returncode == exit_code, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def ops_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ops", "--stack-file", str(self.state / "stack.json"), *arguments]
+        return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False)
 
     def close(self) -> None:
         self.api.close()
