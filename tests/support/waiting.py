@@ -1,4 +1,4 @@
-"""IncompleteTicket for what happens on its own time, with evidence when it does not."""
+"""Wait for what happens on its own time, with evidence when it does not."""
 
 import time
 from collections.abc import Callable

@@ -25,14 +25,3 @@ def test_a_session_ignores_the_developers_settings(tmp_path: Path, monkeypatch: 
     assert client.meta.region_name == "eu-central-1"
     assert client.meta.endpoint_url == "https://127.0.0.1:4566"
     assert client._endpoint.http_session._verify == "authority.pem"  # type: ignore[attr-defined]
-
-
-def test_the_settings_are_environment_variables_for_tools() -> None:
-    assert ACCOUNT.settings() == {
-        "AWS_ACCESS_KEY_ID": "AKIALOCAL",
-        "AWS_CA_BUNDLE": "authority.pem",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_ENDPOINT_URL": "https://127.0.0.1:4566",
-        "AWS_REGION": "eu-central-1",
-        "AWS_SECRET_ACCESS_KEY": "a secret",
-    }

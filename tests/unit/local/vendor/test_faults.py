@@ -3,7 +3,6 @@ import json
 import time
 import zlib
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -30,12 +29,6 @@ def ticket(vendor: Simulator) -> str:
     [ticket] = vendor.ids(1)
     vendor.state(ticket, shape="DATA_URIS")
     return ticket
-
-
-def with_fault(vendor: Simulator, fault: str, ticket: str) -> requests.Response:
-    """The response to a details call with this fault."""
-    vendor.script(fault, "details", ticket)
-    return get(vendor, details_path(ticket))
 
 
 def body_of(came: bytes) -> tuple[dict[str, str], bytes]:
@@ -87,21 +80,6 @@ def test_a_fault_applies_once_and_the_next_response_is_correct(
             assert wrong != right
     assert [call["fault"] for call in vendor.calls(endpoint=endpoint)] == [fault, None]
     assert vendor.calls(endpoint=endpoint)[1]["status"] == 200
-
-
-def test_retry_after_has_every_form(vendor: Simulator, ticket: str) -> None:
-    def retry_after(fault: str) -> str | None:
-        return with_fault(vendor, fault, ticket).headers.get("Retry-After")
-
-    assert retry_after("throttled") is None
-    assert retry_after("throttled_seconds") == "1"
-    assert retry_after("throttled_negative") == "-5"
-    assert retry_after("throttled_absurd") == "999999999"
-    assert retry_after("throttled_malformed") == "soon"
-    assert parsedate_to_datetime(retry_after("throttled_date") or "").timestamp() == pytest.approx(
-        time.time() + 2, abs=2
-    )
-    assert parsedate_to_datetime(retry_after("throttled_past_date") or "").timestamp() < time.time()
 
 
 def test_a_credential_sent_after_a_redirect_is_recorded(vendor: Simulator, ticket: str) -> None:
