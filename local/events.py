@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from local import ROOT
+from local.vendor import webhooks
+from local.vendor.tickets import Outcome, State, Ticket
+from local.vendor.webhooks import IV_HEADER, Form
 
 sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
 
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import ticket_id
-from ticket_archive.webhook_encryption import IV_HEADER, check_secret, encrypt_event
 
 FOLDER = ROOT / "events"
 
@@ -40,7 +42,7 @@ Event = dict[str, Any]
 def events(
     secret: str = SECRET, ticket: str = TICKET, customer: str = CUSTOMER, at: datetime = RECEIVED_AT
 ) -> dict[str, Event]:
-    """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
+    """Return every event by file name. Raises ValueError (secret) or InvalidRequest (ticket)."""
     samples = _Samples(secret, ticket_id(ticket), customer, at)
     schedule = {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
     return {**samples.webhooks(), **samples.queue(), **schedule, **samples.retrieval()}
@@ -62,80 +64,46 @@ class _Samples:
     customer: str
     at: datetime
 
-    # The vendor's events (docs.preventor.com).
-
-    def _completed(self, ticket: str = "") -> Event:
-        return {
-            "ticket": ticket or self.ticket,
-            "event": "ticket.verification.completed",
-            "flow_status": "ACCEPTED",
-            "disposition": "PASSED",
-            "risk_code": "LOW",
-            "confidence_score": 0.97,
-            "data": {"cifcode": self.customer},
-        }
-
-    def _in_progress(self) -> Event:
-        return {
-            "ticket": self.ticket,
-            "event": "ticket.verification.in_progress",
-            "sub_event": "verification.liveness",
-            "flow_status": "IN_PROGRESS",
-            "disposition": "PASSED",
-            "remaining_attempts": 3,
-            "data": {},
-        }
-
-    def _invitation(self) -> Event:
-        return {
-            "id": "6d2f9c1e-8f0a-4f6e-9d6b-2b1f5a7c9e10",
-            "invitation_state": "COMPLETED",
-            "cifcod": self.customer,
-            "full_name": "Zoë Пример",
-            "ticket": self.ticket,
-            "transaction_status": "ACCEPTED",
-            "attempts": 1,
-        }
-
-    def _older(self, event: str, status: str) -> Event:
-        created = 1_641_600_622_454
-        times = {"created": created, "processed": created + 2_098}
-        return {"ticket": self.ticket, **times, "event": event, "status": status}
+    def _event(self, form: Form, outcome: Outcome = Outcome.ACCEPTED) -> Event:
+        """Return the vendor's event about the ticket."""
+        ticket = Ticket(seed=1, index=0, ticket=self.ticket, state=State(outcome=outcome), scale=1.0)
+        ticket.customer = self.customer
+        return webhooks.event(form, ticket)
 
     # POST /webhooks/tickets: a REST API's proxy integration.
 
     def webhooks(self) -> dict[str, Event]:
         """Return requests to the webhook endpoint."""
-        done = self._completed()
+        done = self._event(Form.COMPLETED)
 
-        def encrypted(name: str, event: Event, secret: str = self.secret, content_type: str = "text/plain") -> Event:
-            body, iv = _encrypt(f"webhook_{name}.json", event, secret)
-            return self._post(body, {"Content-Type": content_type, IV_HEADER: iv})
+        def encrypted(name: str, event: Event, secret: str = self.secret) -> Event:
+            sent = webhooks.encrypted(event, secret, _iv(f"webhook_{name}.json"))
+            return self._post(sent.body, sent.headers)
 
-        text = {"Content-Type": "text/plain"}
-        body, iv = _encrypt("webhook_binary.json", done, self.secret)
-        expired = {"ticket": self.ticket, "event": "ticket.verification.expired"}
+        binary, plain = webhooks.encrypted(done, self.secret, _iv("webhook_binary.json")), webhooks.plaintext(done)
+        body, text, iv = binary.body, {"Content-Type": "text/plain"}, {IV_HEADER: binary.headers[IV_HEADER]}
+        odd = {"Content-Type": "application/json; charset=utf-8"}
         cases = {
             "completed_encrypted": encrypted("completed_encrypted", done),
-            "completed_plaintext": self._post(_json(done), {"Content-Type": "application/json"}),
-            "in_progress_encrypted": encrypted("in_progress_encrypted", self._in_progress()),
-            "invitation_encrypted": encrypted("invitation_encrypted", self._invitation()),
-            "older_generation": encrypted("older_generation", self._older("verification.completed", "VERIFIED")),
-            "onboarding_awaiting": encrypted("onboarding_awaiting", self._older("onboarding.completed", "AWAITING")),
-            "unrecognized_event": encrypted("unrecognized_event", expired),
-            "envelope": encrypted("envelope", {"data": done}),
-            "no_ticket": encrypted("no_ticket", {"event": "ticket.verification.completed"}),
-            "malformed_ticket": encrypted("malformed_ticket", self._completed("../../another")),
-            "odd_content_type": encrypted("odd_content_type", done, content_type="application/json; charset=utf-8"),
+            "completed_plaintext": self._post(plain.body, plain.headers),
+            "in_progress_encrypted": encrypted("in_progress_encrypted", self._event(Form.IN_PROGRESS)),
+            "invitation_encrypted": encrypted("invitation_encrypted", self._event(Form.INVITATION)),
+            "older_generation": encrypted("older_generation", self._event(Form.VERIFICATION)),
+            "onboarding_awaiting": encrypted("onboarding_awaiting", self._event(Form.ONBOARDING, Outcome.REJECTED)),
+            "unrecognized_event": encrypted("unrecognized_event", self._event(Form.EXPIRED)),
+            "envelope": encrypted("envelope", self._event(Form.ENVELOPE)),
+            "no_ticket": encrypted("no_ticket", self._event(Form.NO_TICKET)),
+            "malformed_ticket": encrypted("malformed_ticket", {**done, "ticket": "../../another"}),
             "wrong_key": encrypted("wrong_key", done, _WRONG_SECRET),
+            "odd_content_type": self._post(body, odd | iv),
             "missing_iv": self._post(body, text),
             "malformed_iv": self._post(body, text | {IV_HEADER: "not base64!"}),
-            "repeated_iv": self._post(body, text | {IV_HEADER: iv}, repeated=IV_HEADER),
-            "junk": self._post(b"hello", text | {IV_HEADER: iv}),
-            "empty": self._post(b"", text | {IV_HEADER: iv}),
-            "other_content_type": self._post(body, {"Content-Type": "application/xml", IV_HEADER: iv}),
-            "no_content_type": self._post(body, {IV_HEADER: iv}),
-            "binary": self._post(body, text | {IV_HEADER: iv}, binary=True),
+            "repeated_iv": self._post(body, text | iv, repeated=IV_HEADER),
+            "junk": self._post(b"hello", text | iv),
+            "empty": self._post(b"", text | iv),
+            "other_content_type": self._post(body, {"Content-Type": "application/xml"} | iv),
+            "no_content_type": self._post(body, iv),
+            "binary": self._post(body, text | iv, binary=True),
         }
         return {f"webhook_{name}.json": event for name, event in cases.items()}
 
@@ -153,20 +121,21 @@ class _Samples:
     def queue(self) -> dict[str, Event]:
         """Return batches of queue messages."""
         received_at = f"{self.at:%Y-%m-%dT%H:%M:%S.%fZ}"
+        done = self._event(Form.COMPLETED)
 
         def message(name: str, event: Event, secret: str = self.secret) -> str:
-            body, iv = _encrypt(name, event, secret)
-            return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=received_at))
+            sent = webhooks.encrypted(event, secret, _iv(name))
+            iv, content_type = sent.headers[IV_HEADER], sent.headers["Content-Type"]
+            return webhook_message(Webhook(body=sent.body, iv=iv, content_type=content_type, received_at=received_at))
 
-        backfill = ticket_message(self.ticket, kind="backfill")
         return {
-            "queue_completed_encrypted.json": self._batch(message("queue_completed_encrypted.json", self._completed())),
-            "queue_ticket_request.json": self._batch(backfill),
+            "queue_completed_encrypted.json": self._batch(message("queue_completed_encrypted.json", done)),
+            "queue_ticket_request.json": self._batch(ticket_message(self.ticket, kind="backfill")),
             "queue_batch_of_mixed.json": self._batch(
-                message("mixed: good", self._completed()),
+                message("mixed: good", done),
                 "this is no message",
-                message("mixed: wrong key", self._completed(), _WRONG_SECRET),
-                message("mixed: in progress", self._in_progress()),
+                message("mixed: wrong key", done, _WRONG_SECRET),
+                message("mixed: in progress", self._event(Form.IN_PROGRESS)),
                 ticket_message(self.ticket, kind="backfill", force=True),
             ),
         }
@@ -271,12 +240,8 @@ class _Samples:
         }
 
 
-def _json(event: Event) -> bytes:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _encrypt(name: str, event: Event, secret: str) -> tuple[bytes, str]:
-    return encrypt_event(_json(event), check_secret(secret), hashlib.sha256(name.encode()).digest()[:16])
+def _iv(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()[:16]
 
 
 def _epoch_milliseconds(at: datetime) -> int:
