@@ -176,11 +176,5 @@ def test_tickets_that_no_page_describes_are_archived_with_what_the_vendor_has(st
 
 def manifest(stack: LocalStack, ticket: str) -> dict[str, Any]:
     """Return the ticket's manifest, which must be its only one."""
-
-    def look() -> list[str] | None:
-        listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
-        return [each["Key"] for each in listed.get("Contents", [])] or None
-
-    [key] = eventually(look, f"{ticket} archived", SETTLED)
-    content: dict[str, Any] = json.loads(stack.s3.get_object(Bucket=stack.at.bucket, Key=key)["Body"].read())
-    return content
+    [found] = eventually(lambda: stack.manifests(ticket) or None, f"{ticket} archived", SETTLED)
+    return found

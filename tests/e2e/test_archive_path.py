@@ -28,14 +28,6 @@ SETTLED = 100.0
 """Seconds in which a ticket of a flow without selfies or without a document is archived: SettleMinutes is 1 here."""
 
 
-def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
-    bodies = (
-        stack.s3.get_object(Bucket=stack.at.bucket, Key=item["Key"])["Body"] for item in listed.get("Contents", [])
-    )
-    return [json.loads(body.read()) for body in bodies]
-
-
 def post(stack: LocalStack, body: bytes, headers: dict[str, str]) -> requests.Response:
     return requests.post(
         stack.at.webhook_url, data=body, headers=headers, verify=stack.at.ca_bundle, timeout=20, allow_redirects=False
@@ -71,7 +63,7 @@ def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: Lo
     for each in journeys:
         follow(stack.at, each, time.monotonic(), SETTLED)
         assert each.differences == [], each.ticket
-        [manifest] = manifests(stack, each.ticket)
+        [manifest] = stack.manifests(each.ticket)
         assert Counter(image["sha256"] for image in manifest["images"]) == Counter(
             image.sha256 for image in each.images
         )
@@ -126,10 +118,9 @@ def test_an_answer_that_is_no_image_is_never_stored_as_one(
     assert [image["sha256"] for image in state["images"] if image["type"] == "DOCUMENT"] == [
         image["sha256"] for image in expected
     ]
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
-    keys = [item["Key"] for item in listed["Contents"]]
+    keys = stack.keys(ticket)
     assert [key for key in keys if "/images/DOCUMENT/" in key] == sorted(
-        {image["key"] for image in manifests(stack, ticket)[0]["images"] if image["type"] == "DOCUMENT"}
+        {image["key"] for image in stack.manifests(ticket)[0]["images"] if image["type"] == "DOCUMENT"}
     )
     assert bool([key for key in keys if "/unrecognized/" in key]) is kept
 
@@ -152,7 +143,7 @@ def test_an_unknown_ticket_is_tried_again_and_leaves_nothing_behind(stack: Local
         ConsistentRead=True,
     )
     assert found["Items"] == []
-    assert "Contents" not in stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
+    assert stack.keys(ticket) == []
 
 
 def test_retrieval_answers_as_documented(stack: LocalStack) -> None:

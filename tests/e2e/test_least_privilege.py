@@ -310,11 +310,11 @@ def test_ingest_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("IngestRole"), deployed.stack.at, deployed.names
     ticket = archived_ticket(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
-    [image, *_] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/images/")["Contents"]
+    image, *_ = deployed.stack.keys(ticket, "images/")
     denied(
         {
-            "s3:GetObject": lambda: role.s3.get_object(Bucket=at.bucket, Key=image["Key"]),
-            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=image["Key"]),
+            "s3:GetObject": lambda: role.s3.get_object(Bucket=at.bucket, Key=image),
+            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=image),
             "s3:ListBucket": lambda: role.s3.list_objects_v2(Bucket=at.bucket),
             "s3:PutObject elsewhere": lambda: role.s3.put_object(Bucket=at.bucket, Key="elsewhere/x", Body=b"x"),
             "s3:PutBucketPolicy": lambda: role.s3.put_bucket_policy(Bucket=at.bucket, Policy="{}"),
@@ -351,16 +351,16 @@ def test_retrieval_role_is_denied_other_actions(deployed: Deployed) -> None:
     role, at, names = deployed.as_role("RetrievalRole"), deployed.stack.at, deployed.names
     ticket = archived_ticket(deployed)
     key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
-    [manifest] = deployed.stack.s3.list_objects_v2(Bucket=at.bucket, Prefix=f"tickets/{ticket}/manifests/")["Contents"]
+    [manifest] = deployed.stack.keys(ticket, "manifests/")
     deployed.stack.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x", Body=b"x")
     denied(
         {
-            "s3:GetObject of a manifest": lambda: role.s3.get_object(Bucket=at.bucket, Key=manifest["Key"]),
+            "s3:GetObject of a manifest": lambda: role.s3.get_object(Bucket=at.bucket, Key=manifest),
             "s3:GetObject of an unrecognized file": lambda: role.s3.get_object(
                 Bucket=at.bucket, Key=f"tickets/{ticket}/unrecognized/x"
             ),
             "s3:PutObject": lambda: role.s3.put_object(Bucket=at.bucket, Key=f"tickets/{ticket}/images/x", Body=b"x"),
-            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=manifest["Key"]),
+            "s3:DeleteObject": lambda: role.s3.delete_object(Bucket=at.bucket, Key=manifest),
             "s3:ListBucket": lambda: role.s3.list_objects_v2(Bucket=at.bucket),
             "dynamodb:PutItem": lambda: role.dynamodb.put_item(TableName=at.table, Item=key),
             "dynamodb:UpdateItem": lambda: role.dynamodb.update_item(TableName=at.table, Key=key),

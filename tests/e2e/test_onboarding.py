@@ -63,16 +63,6 @@ def onboarding(stack: LocalStack) -> Iterator[Onboarding]:
         yield Onboarding(stack, outputs)
 
 
-def manifests(stack: LocalStack, ticket: str) -> list[dict[str, Any]]:
-    """Return a ticket's manifests, oldest first."""
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")
-    found = [
-        {**json.loads(stack.s3.get_object(Bucket=stack.at.bucket, Key=item["Key"])["Body"].read()), "key": item["Key"]}
-        for item in listed.get("Contents", [])
-    ]
-    return sorted(found, key=lambda manifest: str(manifest["archived_at"]))
-
-
 def completes(stack: LocalStack, ticket: str, outcome: str, form: str) -> None:
     """Set the vendor's outcome and post its event. An equal event would be a duplicate, so each has its own form."""
     stack.vendor("state", ticket=ticket, outcome=outcome)
@@ -101,7 +91,7 @@ def test_each_state_is_one_step_with_duplicated_and_reordered_events(onboarding:
         record = after(onboarding, ticket, steps)
         assert (record["steps"], record["outcomes"]) == (steps, OUTCOMES[:steps])
     assert record["stage"] == "account_opened"
-    states = manifests(stack, ticket)
+    states = stack.manifests(ticket)
     assert [state["outcome"] for state in states] == OUTCOMES
     assert [state["previous"] for state in states] == [None, *(state["version"] for state in states[:-1])]
     selfie = next(image["sha256"] for image in states[-1]["images"] if image["type"] == "SELF_PORTRAITS")
@@ -133,7 +123,7 @@ def test_flow_requests_a_ticket_through_its_own_rule(onboarding: Onboarding) -> 
 
     # THEN it is archived, and the onboarding makes one step
     record = after(onboarding, ticket, 1)
-    [state] = manifests(stack, ticket)
+    [state] = stack.manifests(ticket)
     assert (record["steps"], record["version"]) == (1, state["version"])
 
 
@@ -150,6 +140,6 @@ def test_incomplete_ticket_is_left_to_a_person(onboarding: Onboarding) -> None:
     stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=request)
 
     record = after(onboarding, ticket, 1)
-    [state] = manifests(stack, ticket)
+    [state] = stack.manifests(ticket)
     assert (state["complete"], state["outcome"]) == (False, "ACCEPTED")
     assert (record["stage"], record["outcomes"]) == ("manual_review", ["ACCEPTED"])

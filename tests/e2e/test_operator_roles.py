@@ -96,8 +96,7 @@ def it(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     for ticket in (archived, erased):
         eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "archived", 60)  # noqa: B023
     eventually(lambda: stack.api.get(f"/tickets/{incomplete}").status_code == 202 or None, "received", 60)
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{archived}/")["Contents"]
-    keys = {each["Key"].split("/")[2]: each["Key"] for each in listed}
+    keys = {key.split("/")[2]: key for key in stack.keys(archived)}
     return {
         "ARCHIVED": archived,
         "ERASED": erased,

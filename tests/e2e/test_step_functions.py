@@ -77,10 +77,8 @@ class Verifications:
 
     def deliver(self, ticket: str) -> bool:
         """Invoke the function with the event of a ticket's manifest; return whether an execution was resumed."""
-        [item] = self.stack.s3.list_objects_v2(Bucket=self.stack.at.bucket, Prefix=f"tickets/{ticket}/manifests/")[
-            "Contents"
-        ]
-        event = json.dumps(manifest_event(self.stack, item["Key"])).encode()
+        [key] = self.stack.keys(ticket, "manifests/")
+        event = json.dumps(manifest_event(self.stack, key)).encode()
         answer = self.stack.functions.invoke(FunctionName=self.outputs["ManifestCreated"], Payload=event)
         result = json.loads(answer["Payload"].read())
         assert "resumed" in result, result
@@ -107,9 +105,7 @@ class Verifications:
     def archive(self, ticket: str) -> None:
         """Have a ticket archived; wait for the manifest, which comes last."""
         assert self.stack.post(ticket) == 202
-        prefix = f"tickets/{ticket}/manifests/"
-        listed = self.stack.s3.list_objects_v2
-        eventually(lambda: listed(Bucket=self.stack.at.bucket, Prefix=prefix)["KeyCount"] or None, f"{ticket} archived")
+        eventually(lambda: self.stack.keys(ticket, "manifests/") or None, f"{ticket} archived")
 
     def ticket(self, number: int, outcome: str) -> str:
         ticket = self.stack.ticket(number)

@@ -125,8 +125,7 @@ def test_sandbox_and_production_share_no_resource_and_no_ticket(
 def test_consumers_read_manifests_and_a_page_may_load_images(
     stack: LocalStack, sandbox: LocalStack, first: str
 ) -> None:
-    listed = stack.s3.list_objects_v2(Bucket=sandbox.at.bucket, Prefix=f"tickets/{first}/")["Contents"]
-    keys = {each["Key"].split("/")[2]: each["Key"] for each in listed}
+    keys = {key.split("/")[2]: key for key in sandbox.keys(first)}
     key = stack.iam.create_access_key(UserName=CONSUMER)["AccessKey"]
     at = replace(sandbox.at, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
     consumer = LocalStack(at, sandbox.state)

@@ -99,8 +99,7 @@ def archived(stack: LocalStack) -> dict[str, str]:
     stack.post(ticket)
     image = stack.archived(ticket)["images"][0]
     customer = quote(stack.vendor("expected", ticket=ticket)["customer"], safe="")
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")["Contents"]
-    keys = {item["Key"].split("/")[2]: item["Key"] for item in listed}
+    keys = {key.split("/")[2]: key for key in stack.keys(ticket)}
     return {
         "id": ticket,
         "sha256": image["sha256"],

@@ -254,9 +254,8 @@ def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> No
     }
     # nor in the idempotency table and the manifests.
     assert set(MARK.findall(json.dumps(stack.dynamodb.scan(TableName=journey.idempotency)["Items"]))) == set()
-    listed = stack.s3.list_objects_v2(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")["Contents"]
-    assert set(MARK.findall(json.dumps([item["Key"] for item in listed]))) == set()
-    [manifest] = [item["Key"] for item in listed if "/manifests/" in item["Key"]]
+    assert set(MARK.findall(json.dumps(stack.keys(ticket)))) == set()
+    [manifest] = stack.keys(ticket, "manifests/")
     assert MARK.search(stack.s3.get_object(Bucket=stack.at.bucket, Key=manifest)["Body"].read().decode()) is None
 
 

@@ -119,6 +119,19 @@ class LocalStack:
 
         return eventually(look, f"{ticket} archived", seconds)
 
+    def keys(self, ticket: str, folder: str = "") -> list[str]:
+        """Return the keys of a ticket's objects, or of those in one of its folders."""
+        listed = self.s3.list_objects_v2(Bucket=self.at.bucket, Prefix=f"tickets/{ticket}/{folder}")
+        return [each["Key"] for each in listed.get("Contents", ())]
+
+    def manifests(self, ticket: str) -> list[dict[str, Any]]:
+        """Return a ticket's manifests, the oldest first, with their keys."""
+        found = [
+            {**json.loads(self.s3.get_object(Bucket=self.at.bucket, Key=key)["Body"].read()), "key": key}
+            for key in self.keys(ticket, "manifests/")
+        ]
+        return sorted(found, key=lambda manifest: str(manifest["archived_at"]))
+
     def physical_id(self, name: str) -> str:
         """Return a resource's physical id."""
         found = self.cloudformation.describe_stack_resource(StackName=self.at.stack_name, LogicalResourceId=name)
