@@ -3,14 +3,13 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from local.vendor import webhooks
 from local.vendor.credential import Credential
 from local.vendor.details import details
-from local.vendor.fault_plan import FaultPlan, Rate, ScriptedFault
+from local.vendor.fault_plan import FaultPlan
 from local.vendor.faults import FAULTS, Endpoint
 from local.vendor.pictures import ImageType
 from local.vendor.service import Service
@@ -50,6 +49,7 @@ class Control:
         self._lock = threading.Lock()
         self._records: deque[Record] = deque(maxlen=_KEPT)
         self.fault_plan = FaultPlan()
+        self.script, self.rate = self.fault_plan.script, self.fault_plan.rate
         self.latencies: dict[Endpoint, float] = {}
 
     def health(self) -> dict[str, Any]:
@@ -89,27 +89,6 @@ class Control:
     def faults(self) -> dict[str, list[str]]:
         """Return the names of all faults, each with its endpoints."""
         return {name: sorted(fault.endpoints) for name, fault in FAULTS.items()}
-
-    def script(
-        self,
-        fault: str,
-        endpoint: str,
-        ticket: str | None = None,
-        type: str | None = None,  # noqa: A002  the vendor's name for it
-        times: int | None = 1,
-    ) -> None:
-        """Inject the fault into the first `times` matching calls per (ticket, endpoint, type); `times=None`: all.
-
-        Faults for the same call are injected in the order of these calls.
-        """
-        self.fault_plan.add(ScriptedFault(FAULTS[fault], Endpoint(endpoint), ticket, type, times))
-
-    def rate(self, share: float, seed: int = 1, faults: Sequence[str] = (), most: int | None = None) -> None:
-        """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
-
-        Without `faults` all are used, except where the response could not be told from a correct one.
-        """
-        self.fault_plan.rate(Rate(share, seed, tuple(faults), most))
 
     def latency(self, **milliseconds: float) -> None:
         """Set the minimum time to the first byte, per endpoint: `latency(token=80, images=250)`."""

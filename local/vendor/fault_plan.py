@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from local.vendor.faults import FAULTS, Endpoint, Fault
@@ -12,14 +13,12 @@ Key = tuple[str | None, Endpoint, str | None]
 
 
 @dataclass
-class ScriptedFault:
-    """Applies to the first `times` matching calls per (ticket, endpoint, type). None matches all, or never ends."""
-
+class _ScriptedFault:
     fault: Fault
     endpoint: Endpoint
-    ticket: str | None = None
-    type: str | None = None
-    times: int | None = 1
+    ticket: str | None
+    type: str | None
+    times: int | None
     injected: Counter[Key] = field(default_factory=Counter)
 
     def matches(self, key: Key) -> bool:
@@ -33,19 +32,6 @@ class ScriptedFault:
         )
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A share of all calls. The choice depends on the key and its call number, not on the order of threads.
-
-    `most` limits the faults per key, so that a client that retries succeeds.
-    """
-
-    share: float = 0.0
-    seed: int = 1
-    faults: tuple[str, ...] = ()
-    most: int | None = None
-
-
 class FaultPlan:
     """Chooses the fault of each call; scripted faults come before random ones."""
 
@@ -56,24 +42,39 @@ class FaultPlan:
     def clear(self) -> None:
         """Remove all faults."""
         with self._lock:
-            self._scripted: list[ScriptedFault] = []
-            self._rate = Rate()
+            self._scripted: list[_ScriptedFault] = []
             self._calls: Counter[Key] = Counter()
             self._random_faults: Counter[Key] = Counter()
+        self.rate(0.0)
 
-    def add(self, fault: ScriptedFault) -> None:
-        """Add a scripted fault. Raises ValueError if it does not apply to the endpoint."""
-        if fault.endpoint not in fault.fault.endpoints:
-            raise ValueError(f"{fault.fault.name} does not apply to {fault.endpoint}")
-        with self._lock:
-            self._scripted.append(fault)
+    def script(
+        self,
+        fault: str,
+        endpoint: str,
+        ticket: str | None = None,
+        type: str | None = None,  # noqa: A002  the vendor's name for it
+        times: int | None = 1,
+    ) -> None:
+        """Inject the fault into the first `times` matching calls per (ticket, endpoint, type); `times=None`: all.
 
-    def rate(self, rate: Rate) -> None:
-        """Replace the rate. Raises KeyError for an unknown fault."""
-        for name in rate.faults:
-            FAULTS[name]
+        Faults for the same call are injected in the order of these calls. Raises KeyError or ValueError for a fault
+        that is unknown or does not apply to the endpoint.
+        """
+        found, place = FAULTS[fault], Endpoint(endpoint)
+        if place not in found.endpoints:
+            raise ValueError(f"{fault} does not apply to {endpoint}")
         with self._lock:
-            self._rate = rate
+            self._scripted.append(_ScriptedFault(found, place, ticket, type, times))
+
+    def rate(self, share: float, seed: int = 1, faults: Sequence[str] = (), most: int | None = None) -> None:
+        """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
+
+        Without `faults` all are used, except where the response could not be told from a correct one. The choice
+        depends on the key and its call number, not on the order of threads. Raises KeyError for an unknown fault.
+        """
+        candidates = [FAULTS[name] for name in faults or FAULTS]
+        with self._lock:
+            self._share, self._seed, self._candidates, self._most = share, seed, candidates, most
 
     def next(self, key: Key, requested: frozenset[str]) -> Fault | None:
         """Return the call's fault, if any. Random faults never look correct for a type in `requested`."""
@@ -83,21 +84,12 @@ class FaultPlan:
                 if scripted.matches(key):
                     scripted.injected[key] += 1
                     return scripted.fault
-            return self._choose(key, requested)
-
-    def _choose(self, key: Key, requested: frozenset[str]) -> Fault | None:
-        rate, endpoint = self._rate, key[1]
-        if rate.most is not None and self._random_faults[key] >= rate.most:
-            return None
-        rng = seeded(rate.seed, *key, self._calls[key])
-        if rng.random() >= rate.share:
-            return None
-        candidates = [
-            fault
-            for fault in (FAULTS[name] for name in rate.faults or FAULTS)
-            if endpoint in fault.endpoints and not fault.deceives & (requested | {endpoint})
-        ]
-        if not candidates:
-            return None
-        self._random_faults[key] += 1
-        return rng.choice(candidates)
+            if self._most is not None and self._random_faults[key] >= self._most:
+                return None
+            rng, endpoint = seeded(self._seed, *key, self._calls[key]), key[1]
+            if rng.random() >= self._share:
+                return None
+            told = requested | {endpoint}
+            candidates = [each for each in self._candidates if endpoint in each.endpoints and not each.deceives & told]
+            self._random_faults[key] += bool(candidates)
+            return rng.choice(candidates) if candidates else None

@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
-from local.vendor import FAULTS, Endpoint, ImageType
-from local.vendor.fault_plan import FaultPlan, Key, Rate, ScriptedFault
+from local.vendor import Endpoint, ImageType
+from local.vendor.fault_plan import FaultPlan, Key
 from local.vendor.pictures import DERIVED
 
 DETAILS: Key = ("a", Endpoint.DETAILS, None)
@@ -9,17 +11,13 @@ DOCUMENT: Key = ("a", Endpoint.IMAGES, "DOCUMENT")
 SELFIES: Key = ("a", Endpoint.IMAGES, "SELF_PORTRAITS")
 
 
-def plan(*faults: ScriptedFault, rate: Rate | None = None) -> FaultPlan:
+def plan(*scripted: dict[str, Any], **rate: Any) -> FaultPlan:
     made = FaultPlan()
-    for fault in faults:
-        made.add(fault)
+    for each in scripted:
+        made.script(**({"endpoint": "details"} | each))
     if rate:
-        made.rate(rate)
+        made.rate(**rate)
     return made
-
-
-def scripted(fault: str, endpoint: Endpoint = Endpoint.DETAILS, **given: object) -> ScriptedFault:
-    return ScriptedFault(FAULTS[fault], endpoint, **given)  # type: ignore[arg-type]
 
 
 def names(faults: FaultPlan, key: Key, calls: int, requested: frozenset[str] = frozenset()) -> list[str | None]:
@@ -31,17 +29,17 @@ def names(faults: FaultPlan, key: Key, calls: int, requested: frozenset[str] = f
     ("faults", "key", "expected"),
     [
         ([], DETAILS, [None, None]),
-        ([scripted("reset", times=2)], DETAILS, ["reset", "reset", None]),
-        ([scripted("reset", times=None)], DETAILS, ["reset"] * 20),
-        ([scripted("stall"), scripted("reset")], DETAILS, ["stall", "reset", None]),
-        ([scripted("stall", ticket="a")], ("b", Endpoint.DETAILS, None), [None]),
-        ([scripted("stall")], DOCUMENT, [None]),
-        ([scripted("stall", Endpoint.IMAGES, type="DOCUMENT")], DOCUMENT, ["stall", None]),
-        ([scripted("stall", Endpoint.IMAGES, type="DOCUMENT")], SELFIES, [None]),
+        ([{"fault": "reset", "times": 2}], DETAILS, ["reset", "reset", None]),
+        ([{"fault": "reset", "times": None}], DETAILS, ["reset"] * 20),
+        ([{"fault": "stall"}, {"fault": "reset"}], DETAILS, ["stall", "reset", None]),
+        ([{"fault": "stall", "ticket": "a"}], ("b", Endpoint.DETAILS, None), [None]),
+        ([{"fault": "stall"}], DOCUMENT, [None]),
+        ([{"fault": "stall", "endpoint": "images", "type": "DOCUMENT"}], DOCUMENT, ["stall", None]),
+        ([{"fault": "stall", "endpoint": "images", "type": "DOCUMENT"}], SELFIES, [None]),
     ],
 )
 def test_scripted_faults_apply_in_order_to_the_first_calls_of_their_key(
-    faults: list[ScriptedFault], key: Key, expected: list[str | None]
+    faults: list[dict[str, Any]], key: Key, expected: list[str | None]
 ) -> None:
     made = plan(*faults)
     assert names(made, key, len(expected)) == expected
@@ -50,23 +48,23 @@ def test_scripted_faults_apply_in_order_to_the_first_calls_of_their_key(
 
 
 def test_fault_for_all_tickets_counts_per_ticket_and_type() -> None:
-    made = plan(scripted("not_ready", Endpoint.IMAGES))
+    made = plan({"fault": "not_ready", "endpoint": "images"})
     for key in (DOCUMENT, SELFIES, ("b", Endpoint.IMAGES, "DOCUMENT")):
         assert names(made, key, 2) == ["not_ready", None]
 
 
 def test_faults_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="token_expired"):
-        plan(scripted("token_expired"))
+        plan({"fault": "token_expired"})
     with pytest.raises(KeyError):
-        plan(rate=Rate(1.0, faults=("gremlin",)))
+        plan(share=1.0, faults=["gremlin"])
 
 
 def test_random_faults_depend_on_the_seed_and_not_on_the_order_of_keys() -> None:
     keys: list[Key] = [(str(number), Endpoint.DETAILS, None) for number in range(300)]
 
     def drawn(order: list[Key], seed: int = 5) -> dict[Key, list[str | None]]:
-        made = plan(rate=Rate(0.3, seed))
+        made = plan(share=0.3, seed=seed)
         return {key: names(made, key, 3) for key in order}
 
     assert drawn(keys) == drawn(keys[::-1]) != drawn(keys, seed=6)
@@ -76,13 +74,13 @@ def test_random_faults_depend_on_the_seed_and_not_on_the_order_of_keys() -> None
 
 
 def test_rate_has_its_faults_and_most_and_comes_after_scripted_faults() -> None:
-    made = plan(scripted("stall"), rate=Rate(1.0, faults=("reset",), most=2))
+    made = plan({"fault": "stall"}, share=1.0, faults=["reset"], most=2)
     assert names(made, DETAILS, 4) == ["stall", "reset", "reset", None]
 
 
 @pytest.mark.parametrize("kind", ImageType)
 def test_random_faults_never_look_correct(kind: ImageType) -> None:
-    drawn = set(names(plan(rate=Rate(1.0)), ("a", Endpoint.IMAGES, kind), 3000, frozenset({kind})))
+    drawn = set(names(plan(share=1.0), ("a", Endpoint.IMAGES, kind), 3000, frozenset({kind})))
     looks_absent = {"not_ready", "empty_list", "null", "no_content", "empty_body"}
     assert "partial_list" not in drawn
     assert looks_absent & drawn == (set() if kind in DERIVED else looks_absent)
