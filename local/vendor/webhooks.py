@@ -131,7 +131,7 @@ def encrypted(
     return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: vector.decode()})
 
 
-def post(url: str, webhook: Webhook, ca_bundle: str | None = None, timeout: float = 10) -> int:
+def post(url: str, webhook: Webhook, ca_bundle: str | None = None, timeout: float = 30) -> int:
     """Post once, as the vendor does, and return the status. Raises requests.RequestException without a response."""
     with requests.Session() as session:
         session.trust_env = False

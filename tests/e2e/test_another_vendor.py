@@ -132,7 +132,7 @@ def test_another_server_that_speaks_the_vendors_api_does_as_well(tmp_path: Path)
 
 
 FIRST = 5300  # of the simulator's tickets: those of the next test
-SETTLED = 100.0
+SETTLED = 200.0
 """Seconds, SettleMinutes of the local stack among them."""
 
 

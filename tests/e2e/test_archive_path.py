@@ -24,7 +24,7 @@ pytestmark = pytest.mark.stack
 
 FORMS = ("completed", "invitation", "verification", "onboarding")
 IV = bytes(range(16))
-SETTLED = 100.0
+SETTLED = 200.0
 """Seconds in which a ticket of a flow without selfies or without a document is archived: SettleMinutes is 1 here."""
 
 

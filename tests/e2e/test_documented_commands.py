@@ -159,7 +159,7 @@ def ticket(stack: LocalStack) -> str:
     ticket = stack.ticket(TICKET_NUMBER)
     assert stack.post(ticket) == 202
     path = f"/tickets/{ticket}"
-    eventually(lambda: True if stack.api.get(path).status_code == 200 else None, f"{ticket} archived", 60)
+    eventually(lambda: True if stack.api.get(path).status_code == 200 else None, f"{ticket} archived", 120)
     return ticket
 
 

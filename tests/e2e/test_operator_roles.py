@@ -94,8 +94,8 @@ def it(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     for ticket in (archived, erased, incomplete):
         assert stack.post(ticket) == 202
     for ticket in (archived, erased):
-        eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "archived", 60)  # noqa: B023
-    eventually(lambda: stack.api.get(f"/tickets/{incomplete}").status_code == 202 or None, "received", 60)
+        eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "archived", 120)  # noqa: B023
+    eventually(lambda: stack.api.get(f"/tickets/{incomplete}").status_code == 202 or None, "received", 120)
     keys = {key.split("/")[2]: key for key in stack.keys(archived)}
     return {
         "ARCHIVED": archived,

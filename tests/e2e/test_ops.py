@@ -25,7 +25,7 @@ def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(done.stdout or "{}")
         return found if found.get("state") == "archived" and found["manifest"] else None
 
-    return eventually(look, f"{ticket} archived", 60)
+    return eventually(look, f"{ticket} archived")
 
 
 def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, tmp_path: Path) -> None:

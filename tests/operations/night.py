@@ -110,7 +110,7 @@ class Night:
             ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
         )
 
-    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 120) -> None:
+    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 240) -> None:
         """Wait until the tickets' items have these attributes."""
 
         def others() -> list[tuple[str, object]]:
@@ -293,7 +293,7 @@ class Night:
             return [name for name in names if max(self.values(name), default=0.0) < self.alarm(name)["Threshold"]]
 
         with suppress(AssertionError):
-            eventually(lambda: None if quiet() else True, "the metrics", 30)
+            eventually(lambda: None if quiet() else True, "the metrics", 60)
         assert (left := quiet()) == [], left
         datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 30.0) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
     """What `look` finds, as soon as it finds something; fails with what was waited for."""
     deadline = time.monotonic() + seconds
     pause = 0.05
