@@ -31,6 +31,13 @@ def test_a_workflow_runs_ci_and_make_targets_only_with_least_permissions(path: P
     assert workflow["permissions"] == {"contents": "read"}
 
 
+def test_modules_that_run_first_exist() -> None:
+    conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    named = re.findall(r'^    "(tests/\S+\.py)",$', conftest, re.MULTILINE)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_no_file_has_a_merge_conflict_left() -> None:
     found = subprocess.run(
         ["git", "grep", "-nE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True, check=False
