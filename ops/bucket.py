@@ -36,17 +36,15 @@ class OperatorBucket(Bucket):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Return the keys that begin with `prefix`, in alphabetical order."""
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-            yield from (found["Key"] for found in page.get("Contents", ()))
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        yield from filter(None, pages.search("Contents[].Key"))
 
     def versions(self, ticket: str, *, delete_markers: bool = True) -> Iterator[Version]:
         """Return every version of every object of the ticket, and the delete markers."""
-        kinds = ("Versions", "DeleteMarkers") if delete_markers else ("Versions",)
         prefix = f"tickets/{ticket}/"  # with the slash: `tickets/12` is also a prefix of ticket 123
-        for page in self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
-            found: Any = page
-            for kind in kinds:
-                yield from (Version(each["Key"], each["VersionId"]) for each in found.get(kind, ()))
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
+        found = pages.search("[Versions, DeleteMarkers][]" if delete_markers else "Versions[]")
+        yield from (Version(each["Key"], each["VersionId"]) for each in filter(None, found))
 
     def set_expiring(self, version: Version, *, expiring: bool) -> bool:
         """Add or remove the tag that the bucket's retention rule looks for, keeping other tags.

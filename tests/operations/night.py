@@ -242,16 +242,11 @@ class Night:
             for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
                 [names] = directive["Dimensions"]
                 dimensions = [{"Name": name, "Value": str(line[name])} for name in names]
-                data = [
-                    {
-                        "MetricName": metric["Name"],
-                        "Dimensions": dimensions,
-                        "Values": line[metric["Name"]]
-                        if isinstance(line[metric["Name"]], list)
-                        else [line[metric["Name"]]],
-                    }
-                    for metric in directive["Metrics"]
-                ]
+                data: list[Any] = []
+                for metric in directive["Metrics"]:
+                    value = line[metric["Name"]]
+                    values = {"Values": value if isinstance(value, list) else [value]}
+                    data.append({"MetricName": metric["Name"], "Dimensions": dimensions, **values})
                 self.cloudwatch.put_metric_data(Namespace=directive["Namespace"], MetricData=data)
 
     def alarm(self, name: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.vendor.webhooks import Form
+from ops.queues import Queue
 from tests.operations.night import NEW_SECRET, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL, Night
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.load import personal_data, spelt
@@ -44,13 +45,6 @@ def give(night: Night, *tickets: str) -> None:
     (night.shell.folder / "tickets.txt").write_text("\n".join(tickets))
 
 
-def queue(night: Night, bodies: Sequence[str]) -> None:
-    for start in range(0, len(bodies), 10):
-        batch = enumerate(bodies[start : start + 10])
-        entries: Any = [{"Id": str(place), "MessageBody": body} for place, body in batch]
-        night.stack.sqs.send_message_batch(QueueUrl=night.stack.at.queue_url, Entries=entries)
-
-
 def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
     stack, queues = night.stack, ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
     before = [night.depth(queue) for queue in queues]
@@ -70,7 +64,8 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
         stack.vendor("state", ticket=ticket, unusable={"DOCUMENT": "HTML"})
     with night.secrets_restored():
         with dead_letters_after(stack, 1):
-            queue(night, [*map(ticket_message, [*odd, *missing, *down, *plain, *unknown]), *poison])
+            bodies = [*map(ticket_message, [*odd, *missing, *down, *plain, *unknown]), *poison]
+            assert Queue(stack.sqs, stack.at.queue_url).send(bodies) == set()
             night.post(*rotated, secret=NEW_SECRET)
             night.post(*hinted, form=Form.EXPIRED)
             count = len(missing) + len(down) + len(unknown)
@@ -176,31 +171,18 @@ def everywhere(night: Night, ticket: str) -> Iterator[tuple[str, str]]:
     """Yield the text of every place that may hold something of a ticket."""
     stack, idempotency = night.stack, night.resources["Idempotency"]
     for place, table in (("table", stack.at.table), ("idempotency", idempotency)):
-        pages = stack.dynamodb.get_paginator("scan").paginate(TableName=table)
-        yield (
-            place,
-            "\n".join(json.dumps(item, default=str, ensure_ascii=False) for page in pages for item in page["Items"]),
-        )
-    versions = [
-        each
-        for page in stack.s3.get_paginator("list_object_versions").paginate(Bucket=stack.at.bucket)
-        for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-    ]
+        items = stack.dynamodb.get_paginator("scan").paginate(TableName=table).search("Items[]")
+        yield place, "\n".join(json.dumps(item, default=str, ensure_ascii=False) for item in items)
+    pages = stack.s3.get_paginator("list_object_versions").paginate(Bucket=stack.at.bucket)
+    versions: list[Any] = list(filter(None, pages.search("[Versions, DeleteMarkers][]")))
     about = [each for each in versions if f"/{ticket}/" in each["Key"] and "Size" in each]
     bodies = [
         stack.s3.get_object(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
         for each in about
     ]
-    yield (
-        "bucket",
-        "\n".join(
-            [
-                *(each["Key"] for each in versions),
-                *(hashlib.sha256(body).hexdigest() for body in bodies),
-                *(body.decode("utf-8", "replace") for body in bodies),
-            ]
-        ),
-    )
+    texts = [each["Key"] for each in versions]
+    texts += [f"{hashlib.sha256(body).hexdigest()} {body.decode('utf-8', 'replace')}" for body in bodies]
+    yield "bucket", "\n".join(texts)
     for url in (stack.at.queue_url, stack.at.dead_letter_queue_url, stack.at.quarantine_queue_url):
         yield url, "\n".join(message.body for message in messages(stack, url))
     yield "log", stack.emulator_log
@@ -208,7 +190,7 @@ def everywhere(night: Night, ticket: str) -> Iterator[tuple[str, str]]:
         told = stack.logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{stack.at.stack_name}-{name}"
         )
-        yield name, "\n".join(event["message"] for page in told for event in page["events"])
+        yield name, "\n".join(told.search("events[].message"))
 
 
 def test_both_secrets_are_rotated_under_load(night: Night) -> None:
