@@ -9,7 +9,8 @@ import json
 import os
 import random
 from base64 import b64encode
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -36,7 +37,6 @@ EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.com
 def _say_nothing() -> Iterator[None]:
     with log_lines():
         yield
-    metrics.clear_metrics()
 
 
 @pytest.fixture
@@ -136,35 +136,27 @@ class SqsOracle:
 
 def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
     """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
-    dice = random.Random(8)
-    key = KEYS[0]
+    dice, key = random.Random(8), KEYS[0]
+    block = partial(dice.randbytes, BLOCK)
 
-    def bad(kind: int) -> tuple[bytes, str | None]:
-        iv = b64encode(dice.randbytes(BLOCK)).decode()
-        junk = dice.randbytes(dice.randrange(1, 200))
-        blocks = dice.randbytes(BLOCK * dice.randrange(1, 9))
-        match kind:
-            case 0:  # wrong padding, nearly always
-                return b64encode(blocks), iv
-            case 1:  # right padding, wrong content
-                return encrypt_event(junk, key, dice.randbytes(BLOCK))
-            case 2:  # sealed with another key
-                return encrypt_event(EVENT, KEYS[1], dice.randbytes(BLOCK))
-            case 3:  # not blocks
-                return b64encode(blocks + b"x"), iv
-            case 4:  # not base64
-                return b"!" + b64encode(junk), iv
-            case 5:  # no such IV
-                return b64encode(blocks), b64encode(junk).decode()
-            case 6:  # no IV at all
-                return b64encode(blocks), None
-            case 7:  # right in everything but what it says
-                return encrypt_event(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, dice.randbytes(BLOCK))
-            case _:  # in clear
-                return EVENT, None
+    def junk(*, blocks: bool = False) -> bytes:
+        return b64encode(dice.randbytes(BLOCK * dice.randrange(1, 9) if blocks else dice.randrange(1, 200)))
 
-    answers = {post(*bad(number % 9)) for number in range(10_000)}
+    def iv() -> str:
+        return b64encode(block()).decode()
 
+    bad: list[Callable[[], tuple[bytes, str | None]]] = [
+        lambda: (junk(blocks=True), iv()),  # wrong padding, nearly always
+        lambda: encrypt_event(junk(), key, block()),  # right padding, wrong content
+        lambda: encrypt_event(EVENT, KEYS[1], block()),  # sealed with another key
+        lambda: (b64encode(dice.randbytes(BLOCK * dice.randrange(1, 9) + 1)), iv()),  # not blocks
+        lambda: (b"!" + junk(), iv()),  # not base64
+        lambda: (junk(blocks=True), junk().decode()),  # no such IV
+        lambda: (junk(blocks=True), None),  # no IV at all
+        lambda: encrypt_event(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, block()),  # without a ticket
+        lambda: (EVENT, None),  # in clear
+    ]
+    answers = {post(*bad[number % 9]()) for number in range(10_000)}
     assert len(answers) == 1
     assert len(queue.bodies) == 10_000
 
