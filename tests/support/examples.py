@@ -19,6 +19,32 @@ from ticket_archive_client import ManifestCreated
 
 COPIES = CACHE / "examples"
 SECONDS = 180
+MANIFEST_EVENT: dict[str, Any] = {
+    "version": "0",
+    "id": "17793124-05d4-b198-2fde-7ededc63b103",
+    "detail-type": "Object Created",
+    "source": "aws.s3",
+    "account": "123456789012",
+    "time": "2026-01-31T09:30:00Z",
+    "region": "eu-central-1",
+    "resources": ["arn:aws:s3:::archive"],
+    "detail": {
+        "version": "0",
+        "bucket": {"name": "archive"},
+        "object": {
+            "key": f"tickets/762ebbda-0edb-4e48-86bc-11a280273601/manifests/{'5e' * 32}.json",
+            "size": 812,
+            "etag": "b1946ac92492d2347c6235b4d2611184",
+            "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+            "sequencer": "00617F08299329D189",
+        },
+        "request-id": "N4N7GDK58NMKJ12R",
+        "requester": "123456789012",
+        "source-ip-address": "1.2.3.4",
+        "reason": "PutObject",
+    },
+}
+"""As S3's user guide shows it (ev-events): a versioned bucket's."""
 
 
 @contextmanager
@@ -55,19 +81,9 @@ def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[s
 
 def manifest_event(stack: LocalStack, key: str) -> dict[str, Any]:
     """Return EventBridge's event of a manifest."""
-    event = {
-        "id": "17793124-05d4-b198-2fde-7ededc63b103",
-        "source": "aws.s3",
-        "detail-type": "Object Created",
-        "account": "123456789012",
-        "region": stack.at.region,
-        "time": "2026-01-31T09:30:00Z",
-        "resources": [f"arn:aws:s3:::{stack.at.bucket}"],
-        "detail": {
-            "bucket": {"name": stack.at.bucket},
-            "object": {"key": key, "size": 1, "etag": "e", "sequencer": "1"},
-        },
-    }
+    detail = MANIFEST_EVENT["detail"]
+    created = {"bucket": {"name": stack.at.bucket}, "object": {**detail["object"], "key": key}}
+    event = {**MANIFEST_EVENT, "detail": {**detail, **created}}
     ManifestCreated.model_validate(event)
     return event
 

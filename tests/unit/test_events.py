@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,14 @@ def opened(webhook: Webhook, *, plaintext: bool = False) -> str:
     if event.ticket != events.TICKET:
         return "another ticket"
     return f"{event.kind} {event.name}"
+
+
+def received(event: dict[str, Any]) -> str:
+    """What becomes of a request: as `opened` says, or the status."""
+    try:
+        return opened(parse_request(event, None, "2026-01-15T09:30:00Z"))
+    except Rejected as rejection:
+        return str(rejection.status.value)
 
 
 # ─── The files ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -72,31 +79,22 @@ WEBHOOKS = {
     "webhook_repeated_iv.json": "iv_malformed",
     "webhook_junk.json": "body_not_base64",
     "webhook_binary.json": COMPLETED,
-}
-REFUSED = {
-    "webhook_empty.json": HTTPStatus.BAD_REQUEST,
+    "webhook_empty.json": "400",
 }
 
 
 def test_every_webhook_file_is_expected_here() -> None:
-    assert {name for name in FILES if name.startswith("webhook_")} == WEBHOOKS.keys() | REFUSED.keys()
+    assert {name for name in FILES if name.startswith("webhook_")} == WEBHOOKS.keys()
 
 
 @pytest.mark.parametrize(("name", "outcome"), WEBHOOKS.items())
 def test_a_webhook_opens_as_its_name_says(name: str, outcome: str) -> None:
-    assert opened(parse_request(FILES[name], None, "2026-01-15T09:30:00Z")) == outcome
+    assert received(FILES[name]) == outcome
 
 
 def test_a_plaintext_webhook_opens_where_it_is_allowed() -> None:
     webhook = parse_request(FILES["webhook_completed_plaintext.json"], None, "2026-01-15T09:30:00Z")
     assert opened(webhook, plaintext=True) == COMPLETED
-
-
-@pytest.mark.parametrize(("name", "status"), REFUSED.items())
-def test_a_webhook_that_is_not_kept_is_refused_as_its_name_says(name: str, status: HTTPStatus) -> None:
-    with pytest.raises(Rejected) as caught:
-        parse_request(FILES[name], None, "2026-01-15T09:30:00Z")
-    assert caught.value.status is status
 
 
 # ─── API Gateway's form ─────────────────────────────────────────────────────────────────────────────────────────────

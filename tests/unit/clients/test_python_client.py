@@ -17,6 +17,7 @@ from requests.adapters import BaseAdapter
 import ticket_archive_client as client
 from local import ROOT
 from retrieval import app
+from tests.support.examples import MANIFEST_EVENT as EVENT
 from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
 from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
 from ticket_archive.details import RESPONSE_LIMIT
@@ -106,33 +107,6 @@ def test_the_manifests_model_has_the_documented_fields() -> None:
     ):
         assert ours["$defs"][ours_name]["properties"].keys() == documented["$defs"][name]["properties"].keys()
 
-
-EVENT: dict[str, Any] = {
-    "version": "0",
-    "id": "17793124-05d4-b198-2fde-7ededc63b103",
-    "detail-type": "Object Created",
-    "source": "aws.s3",
-    "account": "123456789012",
-    "time": "2026-01-31T09:30:00Z",
-    "region": "eu-central-1",
-    "resources": ["arn:aws:s3:::archive"],
-    "detail": {
-        "version": "0",
-        "bucket": {"name": "archive"},
-        "object": {
-            "key": f"tickets/{TICKET}/manifests/{'5e' * 32}.json",
-            "size": 812,
-            "etag": "b1946ac92492d2347c6235b4d2611184",
-            "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
-            "sequencer": "00617F08299329D189",
-        },
-        "request-id": "N4N7GDK58NMKJ12R",
-        "requester": "123456789012",
-        "source-ip-address": "1.2.3.4",
-        "reason": "PutObject",
-    },
-}
-"""As S3's user guide shows it (ev-events): a versioned bucket's."""
 
 REGISTRY = json.loads((ROOT / "docs" / "manifest-event.openapi.json").read_text(encoding="utf-8"))
 EVENT_SCHEMA = Draft4Validator({**REGISTRY, "$ref": "#/components/schemas/AWSEvent"})
