@@ -31,6 +31,7 @@ pytestmark = pytest.mark.stack
 
 MARK = re.compile(r"Qz\d\dKanarienvogel")
 IV = b"KanarienvogelIV!"
+SENT = {"User-Agent": marked.REQUEST_AGENT, "X-More": marked.REQUEST_HEADER}
 TICKETS = (marked.WHOLE, marked.BROKEN, marked.HTML, marked.FAILING, marked.MISSING, marked.LINKED)
 
 
@@ -85,35 +86,22 @@ class Journey:
         self.queue = self._queue("tickets", RedrivePolicy=redrive, VisibilityTimeout="60")
         names = ("api_key", "secret", "tenant", "env", "banknu")
         values = (marked.API_KEY, marked.SECRET, marked.TENANT, marked.ENV, marked.BANKNU)
-        at = stack.at
-        self.idempotency = stack.physical_id("Idempotency")
+        deployed = stack.functions.get_function_configuration(FunctionName=stack.physical_id("IngestFunction"))
         environment = {
-            "AWS_ACCESS_KEY_ID": at.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": at.secret_access_key,
-            "AWS_DEFAULT_REGION": at.region,
-            "AWS_REGION": at.region,
-            "AWS_ENDPOINT_URL": at.endpoint_url,
-            "AWS_CA_BUNDLE": at.ca_bundle,
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **deployed["Environment"]["Variables"],
+            **stack.at.account.settings(),
+            **dict.fromkeys(("POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEBUG"), "true"),
+            **dict.fromkeys(("MAX_RECEIVES", "RETRY_DELAY_SECONDS"), "1"),
             "POWERTOOLS_LOG_LEVEL": "DEBUG",
-            "POWERTOOLS_LOGGER_LOG_EVENT": "true",
-            "POWERTOOLS_DEBUG": "true",
-            "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive",
-            "TABLE_NAME": at.table,
-            "BUCKET_NAME": at.bucket,
             "QUEUE_URL": self.queue,
             "QUARANTINE_QUEUE_URL": self.quarantine,
-            "IDEMPOTENCY_TABLE_NAME": self.idempotency,
             "VENDOR_URL": vendor_url,
             "VENDOR_CREDENTIAL_SECRET": self._secret("vendor", dict(zip(names, values, strict=True))),
             "WEBHOOK_SECRET": self._secret("webhooks", {"secret": marked.WEBHOOK_SECRET}),
-            "WEBHOOK_CREDENTIALS_SECRET": self._secret(
-                "webhook-credentials", {"header": "x-hook", "value": marked.CREDENTIAL_VALUE}
-            ),
-            "MAX_RECEIVES": "1",
-            "RETRY_DELAY_SECONDS": "1",
+            "WEBHOOK_CREDENTIALS_SECRET": self._secret("hook", {"header": "x-hook", "value": marked.CREDENTIAL_VALUE}),
             **settings,
         }
+        self.idempotency = environment["IDEMPOTENCY_TABLE_NAME"]
         self.logs = {name: folder / f"{name}.log" for name in ("ingest", "retrieval")}
         self.ingest, self.retrieval = (Runtime(name, environment, log) for name, log in self.logs.items())
 
@@ -121,20 +109,12 @@ class Journey:
         return f"{begins}-{self.run}"
 
     def post(self, body: bytes, iv: str | None, credential: str = marked.CREDENTIAL_VALUE) -> int:
-        headers = {
-            "Content-Type": "text/plain" if iv else "application/json",
-            "User-Agent": marked.REQUEST_AGENT,
-            "X-More": marked.REQUEST_HEADER,
-            "x-hook": credential,
-        }
-        headers |= {IV_HEADER: iv} if iv else {}
+        kind = {"Content-Type": "text/plain", IV_HEADER: iv} if iv else {"Content-Type": "application/json"}
         event: dict[str, Any] = {
             "httpMethod": "POST",
             "resource": "/webhooks/tickets",
             "path": "/webhooks/tickets",
-            "headers": headers,
-        }
-        event |= {
+            "headers": {**kind, **SENT, "x-hook": credential},
             "body": body.decode("latin-1"),
             "isBase64Encoded": False,
             "requestContext": {"requestId": marked.REQUEST_HEADER, "extendedRequestId": "r1"},
@@ -179,7 +159,7 @@ class Journey:
         event = json.loads((ROOT / "events" / "retrieval_images.json").read_text())
         event |= {"resource": resource, "path": resource.format(**path), "pathParameters": path}
         event |= {"queryStringParameters": query, "multiValueQueryStringParameters": None}
-        event["headers"] = {**event["headers"], "User-Agent": marked.REQUEST_AGENT, "X-More": marked.REQUEST_HEADER}
+        event["headers"] |= SENT
         return self.retrieval(event)
 
     def close(self) -> None:

@@ -7,9 +7,9 @@ parameters of the template.
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,24 @@ LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
 """The session's stack logs all that it ever would, for tests/security/test_canaries.py, and has every alarm."""
 
 
+SERVICES = {"functions": "lambda", "secrets": "secretsmanager"}
+"""Services whose clients have another name here."""
+
+
 class LocalStack:
     """A stack that is up: `at` is what stack.json says, the rest reaches it. Clients are made when first asked for."""
+
+    cloudformation: CloudFormationClient
+    dynamodb: DynamoDBClient
+    events: EventBridgeClient
+    functions: LambdaClient
+    iam: IAMClient
+    kms: KMSClient
+    logs: CloudWatchLogsClient
+    s3: S3Client
+    secrets: SecretsManagerClient
+    sqs: SQSClient
+    sts: STSClient
 
     def __init__(self, at: Stack, state: Path) -> None:
         self.at = at
@@ -49,50 +65,17 @@ class LocalStack:
         self.session: boto3.Session = at.account.session()
         self.api = Api(at)
         self.vendor = Simulator(at.vendor_url)
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
 
-    @cached_property
-    def cloudformation(self) -> CloudFormationClient:
-        return self.session.client("cloudformation", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def dynamodb(self) -> DynamoDBClient:
-        return self.session.client("dynamodb", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def events(self) -> EventBridgeClient:
-        return self.session.client("events", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def functions(self) -> LambdaClient:
-        return self.session.client("lambda", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def iam(self) -> IAMClient:
-        return self.session.client("iam", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def kms(self) -> KMSClient:
-        return self.session.client("kms", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def logs(self) -> CloudWatchLogsClient:
-        return self.session.client("logs", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def s3(self) -> S3Client:
-        return self.session.client("s3", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def secrets(self) -> SecretsManagerClient:
-        return self.session.client("secretsmanager", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def sqs(self) -> SQSClient:
-        return self.session.client("sqs", endpoint_url=self.at.endpoint_url)
-
-    @cached_property
-    def sts(self) -> STSClient:
-        return self.session.client("sts", endpoint_url=self.at.endpoint_url)
+    def __getattr__(self, name: str) -> Any:
+        if name not in type(self).__annotations__:
+            raise AttributeError(name)
+        with self._making:  # a session makes clients for one thread at a time
+            if name not in self._clients:
+                make: Any = self.session.client
+                self._clients[name] = make(SERVICES.get(name, name), endpoint_url=self.at.endpoint_url)
+            return self._clients[name]
 
     @property
     def emulator_log(self) -> str:
@@ -160,9 +143,8 @@ class LocalStack:
     def close(self) -> None:
         self.api.close()
         self.vendor.close()
-        for name, client in vars(self).items():
-            if isinstance(getattr(type(self), name, None), cached_property):
-                client.close()
+        for client in self._clients.values():
+            client.close()
 
 
 @contextmanager
