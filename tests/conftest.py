@@ -27,7 +27,7 @@ LONGEST = (
     "tests/e2e/test_reliability.py",
     "tests/e2e/test_onboarding.py",
 )
-"""Modules that take about half a minute or more, the longest first."""
+"""Modules that take half a minute or more, roughly the longest first."""
 
 settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("default"), max_examples=200)  # --hypothesis-profile=full
