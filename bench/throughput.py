@@ -32,8 +32,8 @@ from local.stack import Stack
 from local.terminal import silent
 
 IN_FLIGHT = (1, 4, 16)
-COLD = 4
-"""Tickets at once before anything is measured, so that each of the two workers starts a function."""
+COLD = 16
+"""Tickets at once before anything is measured, so that no function is started while it is."""
 TIME_LIMIT = 60.0
 """Seconds after which a ticket counts as not archived."""
 PLAIN = {
