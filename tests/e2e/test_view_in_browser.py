@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.keys import unrecognized_key
-from ticket_archive.models import ImageType, TypeState
+from ticket_archive.models import ImageType, TypeState, UnrecognizedFile
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
 
@@ -44,12 +44,12 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     )
     stack.stored[item.images[-1].key] = []
     digest = hashlib.sha256(HTML).hexdigest()
-    kept = {"type": "DOCUMENT", "key": "", "sha256": digest, "bytes": len(HTML)}
-    stack.put(unrecognized_key("t1", digest), HTML)
+    kept = UnrecognizedFile("DOCUMENT", unrecognized_key("t1", digest), digest, len(HTML))
+    stack.put(kept.key, HTML)
     pdf = replace(item.images[0], index=9, content_type="application/pdf")
-    attributes = {**item.attributes, "unrecognized": [kept], "missing": {"DOCUMENT_PORTRAIT": "503"}}
     types = {**item.types, ImageType.DOCUMENT_PORTRAIT: TypeState.FAILED}
-    item = replace(item, images=(*item.images, pdf), types=types, attributes=attributes)
+    missing = {"DOCUMENT_PORTRAIT": "503"}
+    item = replace(item, images=(*item.images, pdf), types=types, unrecognized=(kept,), missing=missing)
     manifests: list[dict[str, Any]] = [
         {"version": version, "archived_at": "2026-01-31T12:00:00Z", "outcome": outcome, "images": []}
         for version, outcome in ((item.version, "ACCEPTED"), ("b" * 64, "REJECTED"))
