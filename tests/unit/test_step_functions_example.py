@@ -9,6 +9,7 @@ import pytest
 from botocore.stub import Stubber
 from pydantic import ValidationError
 
+from tests.support.stubbing import answering
 from ticket_archive_client import ArchiveApiError, TicketArchive
 from verification.app import Question, newest, resume
 from verification.results import Result, Subject, customer_of
@@ -127,7 +128,7 @@ def test_token_is_used_once_and_deleted_unless_another_execution_waits(code: str
     session = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
     dynamodb, step_functions = session.client("dynamodb"), session.client("stepfunctions")
     result = Result(ticket="T", version="v1", outcome="ACCEPTED", complete=True)
-    with Stubber(dynamodb) as table, Stubber(step_functions) as machine:
+    with answering(Stubber(dynamodb)) as table, answering(Stubber(step_functions)) as machine:
         if code:
             machine.add_client_error("send_task_success", code)
         else:
@@ -139,8 +140,6 @@ def test_token_is_used_once_and_deleted_unless_another_execution_waits(code: str
             table.add_response("delete_item", {})
 
         assert Tokens(dynamodb, step_functions, "tokens").resume(Subject(ticket="T"), "token", result) is (code is None)
-        table.assert_no_pending_responses()
-        machine.assert_no_pending_responses()
 
 
 def test_stored_token_is_found_with_the_start_of_its_execution() -> None:
