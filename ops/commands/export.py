@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,8 +14,7 @@ from ops.arguments import CUSTOMER_CODE, selected
 from ops.commands.fetch import save
 from ops.contents import MANIFEST_FILE, faults_of, from_manifest, history, read_files
 from ops.errors import Failure
-from ops.html import document, tag
-from ops.page import ticket_page
+from ops.page import index_page, ticket_page
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
@@ -89,19 +88,3 @@ def export_ticket(item: TicketItem, bucket: Bucket, write: Write) -> list[dict[s
                 write(f"{folder}/{file.name}", file.body)
             faults += faults_of([file])
     return faults
-
-
-def index_page(items: Sequence[TicketItem]) -> bytes:
-    """Return the page that lists the exported tickets."""
-    names = ("Ticket", "Outcome", "State", "Received", "Archived")
-    rows = [
-        tag(
-            "tr",
-            tag("td", tag("a", item.ticket, href=f"{item.ticket}/index.html")),
-            *(tag("td", text or "") for text in (item.outcome, item.state.value, item.received_at, item.archived_at)),
-        )
-        for item in items
-    ]
-    head = tag("head", tag("meta", charset="utf-8"), tag("title", "Tickets"))
-    table = tag("table", tag("tr", *(tag("th", name) for name in names)), *rows)
-    return document(tag("html", head, tag("body", tag("h1", f"{len(items)} tickets"), table), lang="en"))
