@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".js", ".mjs", ".css", ".sh", ""}
+SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".js", ".mjs", ".css", ".j2", ".sh", ""}
 NOT_CHECKED = ("tests/unit/test_words.py", "local/certificate.py")  # x509.KeyUsage has such names
 
 NAMES = [

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,12 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.contents import TicketFile, read_files
-from ops.page import ticket_page
+from ops.page import TicketSection, gallery_page, index_page, ticket_page
 from tests.unit.ops.cli_harness import JPEG, FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TypeState
 
-HOSTILE = "\"><script>alert(1)</script><img src=https://evil.test/x onerror=alert(1)> & ' </style></title>"
+TEMPLATES = sorted((Path(__file__).parents[3] / "ops").glob("*.j2"))
+HOSTILE = (
+    "\"><script>alert(1)</script><img src=https://evil.test/x onerror=alert(1)> & ' </style></title>"
+    "{{ 7 * 7 }}{% endblock %}{# #}"
+)
 
 
 class Reader(HTMLParser):
@@ -84,6 +89,34 @@ def test_hostile_text_stays_text(text: str) -> None:
 
     assert text in "".join(reader.within("dd"))
     check_self_contained(reader)
+
+
+def test_hostile_text_stays_text_wherever_it_stands() -> None:
+    item = FakeStack().add_ticket("t1", outcome=HOSTILE, disposition=HOSTILE, last_error=HOSTILE)
+    image = replace(item.images[0], content_type=HOSTILE)
+    files = [
+        TicketFile(HOSTILE, fault=HOSTILE),
+        TicketFile(HOSTILE, fault=HOSTILE, image=image),
+        TicketFile(HOSTILE, b"body", image=image),
+        TicketFile(HOSTILE, b"body", unrecognized="DOCUMENT"),
+        TicketFile(HOSTILE, b"body", unrecognized="DETAILS"),
+    ]
+    manifest = {"version": HOSTILE, "archived_at": HOSTILE, "outcome": HOSTILE, "images": []}
+    section = TicketSection(item, files, [HOSTILE], [HOSTILE])
+
+    for page in (ticket_page(item, files, [manifest] * 2), gallery_page(HOSTILE, HOSTILE, [section])):
+        reader = read(page)
+        check_self_contained(reader)
+        assert [link["download"] for link in reader.named("a")] == [HOSTILE] * 3
+        assert {tag for tag, text in reader.texts if HOSTILE in text} >= {"span", "p", "dd", "div", "figcaption", "a"}
+
+
+def test_templates_leave_only_style_and_script_unescaped() -> None:
+    templates = "".join(file.read_text(encoding="utf-8") for file in TEMPLATES)
+
+    assert re.findall(r"\{\{([^{}]+)\| *safe", templates) == [" style ", " script "]
+    assert len(re.findall(r"\bsafe\b", templates)) == 2
+    assert "autoescape" not in templates
 
 
 _JSON = st.recursive(
@@ -217,6 +250,39 @@ def test_control_characters_and_lone_surrogates_are_replaced() -> None:
 
     assert "a\ufffdb\ufffdc" in reader.within("dd")
     assert "x?y" in reader.within("dd")
+
+
+def test_control_characters_are_replaced_outside_the_details_too() -> None:
+    item = FakeStack().add_ticket("t1", outcome="a\x00b", last_error="c\rd\te")
+
+    reader = read(ticket_page(item, [TicketFile("f\x1b", fault="g")]))
+
+    assert "a\ufffdb" in reader.within("span")
+    assert "c\ufffdd\te" in reader.within("dd")
+    assert "f\ufffd: g" in reader.within("p")
+
+
+def test_the_same_ticket_gives_the_same_page() -> None:
+    stack = FakeStack()
+    item = stack.add_ticket("t1")
+    files = list(read_files(item, cast("Bucket", stack)))
+
+    assert ticket_page(item, files) == ticket_page(item, files)
+
+
+def test_an_index_leads_to_each_tickets_page() -> None:
+    stack = FakeStack()
+    stack.add_incomplete_ticket("t2", "vendor_unavailable")
+
+    reader = read(index_page([stack.add_ticket("t1", outcome=HOSTILE), stack.item("t2")]))
+
+    assert [link["href"] for link in reader.named("a")] == ["t1/index.html", "t2/index.html"]
+    assert "2 tickets" in reader.within("h1")
+    assert reader.within("th") == ["Ticket", "Outcome", "State", "Received", "Archived"]
+    first = [HOSTILE, "archived", "2026-01-31T11:59:00.000000Z", "2026-01-31T11:59:02.000000Z"]
+    second = ["incomplete", "2026-01-31T11:00:00Z"]  # no outcome, and not archived
+    assert reader.within("td") == [*first, *second]
+    assert "script" not in {name for name, _ in reader.tags}
 
 
 def test_the_page_can_be_used_by_keyboard() -> None:
