@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import ipaddress
 import os
 import select
 import socket
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 
 import ingest.vendor.connections
 from ingest.vendor.http import HttpClient, Response
@@ -167,8 +165,7 @@ class Certificates:
     """A test authority, and a server's certificate for 127.0.0.1 and images.example.com."""
 
     def __init__(self, folder: Path) -> None:
-        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("images.example.com")]
-        pem = certificate.make(folder, names)
+        pem = certificate.make(folder, "127.0.0.1", "images.example.com")
         self.authority = str(pem.authority)
         self.server_names: list[str | None] = []
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography import x509
 from PIL import Image
 
 from ingest.files.parsing import LinkedFile
@@ -43,8 +42,7 @@ REBINDING: Sequence[Sequence[Sequence[str]]] = (
 
 
 def main(folder: Path) -> dict[str, Any]:
-    names = [x509.DNSName("api.preventor.com"), x509.DNSName(HOST), x509.DNSName("*.cdn.example.com")]
-    pem = certificate.make(folder, names)
+    pem = certificate.make(folder, "api.preventor.com", HOST, "*.cdn.example.com")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem.certificate, pem.key)
     enter()

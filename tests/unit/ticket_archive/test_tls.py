@@ -9,7 +9,6 @@ import pytest
 from botocore import httpsession
 from botocore.config import Config
 from botocore.exceptions import SSLError
-from cryptography import x509
 from urllib3.util.ssl_ import create_urllib3_context
 
 from local.certificate import Certificate, make
@@ -100,6 +99,6 @@ def test_a_server_of_another_authority_is_refused(server: TlsServer, tmp_path: P
 
 
 def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
-    certificate = make(tmp_path / "elsewhere", [x509.DNSName("elsewhere.example")])
+    certificate = make(tmp_path / "elsewhere", "elsewhere.example")
     with TlsServer(certificate) as server, pytest.raises(SSLError):
         Bucket(client("s3", server, certificate.authority), "archive").create("tickets/T-1", b"image", "image/jpeg")
