@@ -31,9 +31,8 @@ from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
 
-IN_FLIGHT = (1, 4, 16)
-COLD = 16
-"""Tickets at once before anything is measured, so that no function is started while it is."""
+IN_FLIGHT = {1: 3, 4: 8, 16: 16}
+"""How many tickets are measured with so many in flight."""
 TIME_LIMIT = 60.0
 """Seconds after which a ticket counts as not archived."""
 PLAIN = {
@@ -60,24 +59,24 @@ class Application:
     manifest: str
 
 
-def figures(tickets: int = 12) -> list[Figure]:
-    """Return rates and times of both applications for each number of tickets in flight."""
+def figures() -> list[Figure]:
+    """Return rates and times of both applications for each number of tickets in flight. Both archive the same ones."""
     with tempfile.TemporaryDirectory() as name:
         stack = local_stack.up(Path(name), silent())
         try:
             with closing(Simulator(stack.vendor_url)) as vendor:
-                ids = iter(_prepared(vendor, 2 * (COLD + tickets // 4 + 2 * tickets)))
+                most = max(IN_FLIGHT)
+                ids = _prepared(vendor, most + sum(IN_FLIGHT.values()))
                 send = partial(journey.post, stack, vendor, form="completed")
                 applications = (Application("product", send, "tickets/{}/manifests/"), _naive(stack))
-                return [each for application in applications for each in _figures(stack, application, ids, tickets)]
+                return [each for application in applications for each in _figures(stack, application, iter(ids), most)]
         finally:
             local_stack.down(Path(name))
 
 
-def _figures(stack: Stack, application: Application, ids: Iterator[str], tickets: int) -> Iterator[Figure]:
-    _measure(stack, application, list(islice(ids, COLD)), COLD)  # the cold starts
-    for in_flight in IN_FLIGHT:
-        count = tickets if in_flight > 1 else tickets // 4
+def _figures(stack: Stack, application: Application, ids: Iterator[str], most: int) -> Iterator[Figure]:
+    _measure(stack, application, list(islice(ids, most)), most)  # no function is started while others are measured
+    for in_flight, count in IN_FLIGHT.items():
         measured = _measure(stack, application, list(islice(ids, count)), in_flight)
         missing = measured["not_archived"]
         why = f"{missing} tickets were not archived within {TIME_LIMIT:.0f} s" if missing else ""
