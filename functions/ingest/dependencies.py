@@ -105,9 +105,10 @@ def sqs() -> SqsDependencies:
     vendor = Preventor(
         settings.vendor_url,
         RotatingSecret(secrets, settings.vendor_credential_secret, VendorCredential.read).current,
-        HttpClient(max_calls=MAX_CONCURRENT_CALLS),
+        HttpClient(pool_size=MAX_CONCURRENT_CALLS),
         settings.image_hosts,
         settings.vendor_user_agent,
+        max_calls=MAX_CONCURRENT_CALLS,
         observe=VendorCalls(metric_buffer),
     )
     archive = Archiver(

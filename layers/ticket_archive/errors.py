@@ -104,10 +104,6 @@ class VendorUnavailable(RetryableError):
     quick = True
 
 
-class NoFreeConnection(VendorUnavailable):
-    """Every connection was in use until the deadline, so no call was made."""
-
-
 class InvalidVendorResponse(RetryableError):
     """A response that is refused: over the byte cap, a redirect, an address that is not allowed, another 4xx."""
 

@@ -22,10 +22,10 @@ from ticket_archive.errors import (
     DeadlineExceeded,
     InvalidTokenResponse,
     InvalidVendorResponse,
-    NoFreeConnection,
     RetryableError,
     TicketNotFound,
     VendorAuthError,
+    VendorUnavailable,
 )
 from ticket_archive.models import ImageType, ticket_id
 from ticket_archive.secrets import VendorCredential
@@ -53,8 +53,9 @@ class Preventor:
 
     `credential` returns the vendor's credential; `credential(fresh=True)` bypasses its cache (`ingest.secrets`).
     Every method takes a deadline (monotonic seconds), retries twice within it where that makes sense, and raises
-    RetryableError or UnrecognizedResponse. `observe` is called after each attempt with its kind, its seconds and its
-    error (`ingest.vendor.metrics.VendorCalls`).
+    RetryableError or UnrecognizedResponse. At most `max_calls` are in flight; others wait for their turn until their
+    deadline. `observe` is called after each attempt with its kind, its seconds without that wait, and its error
+    (`ingest.vendor.metrics.VendorCalls`).
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Preventor:
         http: HttpClient,
         image_hosts: Sequence[str] = (),
         user_agent: str = "Mozilla/5.0",
+        max_calls: int = 16,
         observe: Callable[[Call, float, RetryableError | None], None] = lambda *_: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -72,6 +74,7 @@ class Preventor:
         self._http = http
         self._image_hosts = frozenset(image_hosts)
         self._user_agent = user_agent
+        self._turns = threading.BoundedSemaphore(max_calls)
         self._observe = observe
         self._sleep = sleep
         self._tokens = TokenSource(self._fetch_token)
@@ -174,19 +177,21 @@ class Preventor:
         credential: VendorCredential | None = None,
         public_only: bool = False,
     ) -> Response:
-        """Send one request, report it to the observer, and raise the error that its response means."""
+        """Send one request in its turn, report it to the observer, and raise the error that its response means."""
         method, max_bytes = ("POST", TOKEN_MAX_BYTES) if call is Call.TOKEN else ("GET", MAX_BYTES)
         headers = self._headers(token, credential)
+        if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise VendorUnavailable("deadline")  # not observed: the vendor has not failed
         began = time.monotonic()
         try:
             response = self._http.send(
                 method, url, headers=headers, deadline=deadline, max_bytes=max_bytes, public_only=public_only
             )
-        except NoFreeConnection:  # the vendor has not failed
-            raise
         except RetryableError as error:
             self._observe(call, time.monotonic() - began, error)
             raise
+        finally:
+            self._turns.release()
         failure = error_for_response(call, response, now())
         self._observe(call, time.monotonic() - began, failure)
         if failure is not None:

@@ -8,7 +8,6 @@ import http.client
 import io
 import socket
 import ssl
-import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,7 @@ from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from ingest.vendor.connections import POOLS, limits, tls_context
-from ticket_archive.errors import InvalidVendorResponse, NoFreeConnection, VendorUnavailable
+from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
@@ -90,8 +89,8 @@ class HttpClient:
     """Sends HTTP requests on pooled connections. Safe to use from many threads.
 
     Takes nothing from the environment (proxies, netrc, CA bundle), keeps no cookies and retries nothing.
-    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds. At most `max_calls` are in
-    flight; others wait for their turn until their deadline. `ca_bundle` is a PEM file, by default certifi's.
+    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds. Up to `pool_size` connections
+    to a host are kept. `ca_bundle` is a PEM file, by default certifi's.
     """
 
     def __init__(
@@ -99,16 +98,15 @@ class HttpClient:
         *,
         connect_timeout: float = 3.05,
         idle_timeout: float = 10.0,
-        max_calls: int = 32,
+        pool_size: int = 32,
         ca_bundle: str = "",
     ) -> None:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
         self._idle_timeout = idle_timeout
-        self._turns = threading.BoundedSemaphore(max_calls)
         ca_bundle = ca_bundle or certifi.where()
-        self._session = _session(LimitedAdapter(ca_bundle, max_calls), "https://", "http://")
+        self._session = _session(LimitedAdapter(ca_bundle, pool_size), "https://", "http://")
         # A session of its own: no connection that was made without the check of its address is used with it.
-        self._public_session = _session(LimitedAdapter(ca_bundle, max_calls), "https://")
+        self._public_session = _session(LimitedAdapter(ca_bundle, pool_size), "https://")
 
     def send(
         self,
@@ -125,7 +123,7 @@ class HttpClient:
         `deadline` (time.monotonic()) covers everything from resolving the name to the last byte. `max_bytes` limits the
         decompressed body. With `public_only` the URL must be https and every address of its host public.
 
-        Raises NoFreeConnection, and VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns",
+        Raises VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns",
         "connect", "tls", "reset", "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request
         that can be sent).
         Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression
@@ -133,8 +131,6 @@ class HttpClient:
         """
         session = self._public_session if public_only else self._session
         wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
-        if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise NoFreeConnection("deadline")
         try:
             with limits(deadline, idle_timeout=self._idle_timeout, wire_bytes=wire_bytes, public_only=public_only):
                 request = requests.PreparedRequest()
@@ -147,8 +143,6 @@ class HttpClient:
             return Response(response.status_code, response.headers, body, content_type)
         except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError) as error:
             code = _code(error)
-        finally:
-            self._turns.release()
         if code == "timeout" and time.monotonic() >= deadline - _CLOCK_SLACK:
             code = "deadline"
         raise VendorUnavailable(code)  # outside the handler, so that the library's exception is not its context

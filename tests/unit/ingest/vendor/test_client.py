@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,7 +23,6 @@ from ticket_archive.errors import (
     InvalidRequest,
     InvalidTokenResponse,
     InvalidVendorResponse,
-    NoFreeConnection,
     RetryableError,
     SettingsError,
     TicketNotFound,
@@ -38,6 +38,7 @@ TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 TOKEN_PATH = "/id/v1/identity/auth/token"
 DETAILS_PATH = f"/id/v1/identity/transactions/{TICKET}"
 IMAGES_PATH = f"{DETAILS_PATH}/images"
+MAX_CALLS = 2
 
 
 @dataclass
@@ -135,15 +136,21 @@ class Vendor:
         self.credentials = Credentials()
         self.pauses: list[float] = []
         self.observed: list[str] = []
+        self.seconds: list[float] = []
         self.api = Preventor(
             origin,
             self.credentials,
             cast("HttpClient", self.http),
             image_hosts,
             "Mozilla/5.0 (test)",
-            observe=lambda call, _, error: self.observed.append(f"{call} {error}"),
+            max_calls=MAX_CALLS,
+            observe=self._observe,
             sleep=self.pauses.append,
         )
+
+    def _observe(self, call: Any, seconds: float, error: RetryableError | None) -> None:
+        self.observed.append(f"{call} {error}")
+        self.seconds.append(seconds)
 
     def details(self, seconds: float = 10.0, ticket: str = TICKET) -> Any:
         return self.api.details(ticket, time.monotonic() + seconds).value
@@ -162,10 +169,37 @@ def vendor() -> Vendor:
     return Vendor()
 
 
-def test_every_attempt_is_observed_but_those_that_found_no_free_connection(vendor: Vendor) -> None:
-    vendor.http.answers(DETAILS_PATH, NoFreeConnection("deadline"), VendorUnavailable("reset"))
+def test_every_attempt_is_observed(vendor: Vendor) -> None:
+    vendor.http.answers(DETAILS_PATH, VendorUnavailable("reset"))
     assert vendor.details() == {"flow_status": "ACCEPTED"}
     assert vendor.observed == ["token None", "details vendor_unavailable: reset", "details None"]
+
+
+def test_calls_over_the_limit_wait_for_their_turn_and_the_wait_is_not_observed(vendor: Vendor) -> None:
+    vendor.details()
+    together, ends = threading.Barrier(3), threading.Event()
+
+    def busy(_call: Call) -> Response:
+        together.wait(5)
+        assert ends.wait(5)
+        raise VendorUnavailable("reset")
+
+    vendor.http.answers(IMAGES_PATH, busy, busy)
+    vendor.observed.clear()
+    vendor.seconds.clear()
+    with ThreadPoolExecutor(3) as pool:
+        first = [pool.submit(vendor.files) for _ in range(MAX_CALLS)]
+        together.wait(5)
+        with pytest.raises(VendorUnavailable, match="deadline"):
+            vendor.details(seconds=0.6)
+        assert vendor.observed == []
+        waiting = pool.submit(vendor.details)
+        time.sleep(0.2)
+        ends.set()
+        assert waiting.result(5)
+        assert all(each.result(5) for each in first)  # the turns of calls that failed are free again
+    [took] = (seconds for call, seconds in zip(vendor.observed, vendor.seconds, strict=True) if call == "details None")
+    assert took < 0.2, "the wait of 0.2 seconds is not the vendor's time"
 
 
 class TestCalls:

@@ -10,7 +10,6 @@ import ssl
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from hypothesis import strategies as st
 
 from ingest.vendor.connections import limits
 from ingest.vendor.http import PIECE, HttpClient, Response, _code, _Decoder
-from ticket_archive.errors import InvalidVendorResponse, NoFreeConnection, RetryableError, VendorUnavailable
+from ticket_archive.errors import InvalidVendorResponse, RetryableError, VendorUnavailable
 
 
 def chain(*errors: BaseException) -> BaseException:
@@ -118,27 +117,6 @@ def test_call_after_its_deadline_resolves_no_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: names.append(arguments))
     assert str(fail("http://canary.test/", seconds=0)) == "vendor_unavailable: deadline"
     assert names == []
-
-
-def test_calls_over_the_limit_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, together, ends = HttpClient(max_calls=2), threading.Barrier(3), threading.Event()
-
-    def send(*_: Any, **__: Any) -> None:
-        together.wait(5)
-        ends.wait(5)
-        raise ConnectionError
-
-    monkeypatch.setattr(requests.Session, "send", send)
-    with ThreadPoolExecutor(2) as pool:
-        for _ in range(2):
-            pool.submit(
-                client.send, "GET", "http://vendor.test/", headers={}, deadline=time.monotonic() + 5, max_bytes=1
-            )
-        together.wait(5)
-        with pytest.raises(NoFreeConnection, match="deadline"):
-            client.send("GET", "http://vendor.test/", headers={}, deadline=time.monotonic() + 0.05, max_bytes=1)
-        ends.set()
-    assert client._turns.acquire(timeout=0)  # the turns of calls that failed are free again
 
 
 @pytest.mark.parametrize(
