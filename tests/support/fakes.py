@@ -26,7 +26,7 @@ from ingest.messaging.queue import Queue
 from ingest.vendor.client import Preventor
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
+from ticket_archive.errors import ArchiveError, InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import REFETCH, IncompleteTicket, TicketItem, TicketTable, read_item
 
@@ -67,7 +67,7 @@ class Effects:
         """Raise an error in place of each call whose name contains `part`."""
 
         def fail() -> None:
-            raise error
+            raise _again(error)
 
         self.before(part, fail)
 
@@ -402,8 +402,15 @@ class FakeVendor(Preventor):
         if callable(answer):
             answer = answer()
         if isinstance(answer, BaseException):
-            raise answer
+            raise _again(answer)
         return answer
+
+
+def _again(error: BaseException) -> BaseException:
+    """Return an error that may be raised more than once: whoever stores its body removes the body from it."""
+    if isinstance(error, ArchiveError) and error.body is not None:
+        return type(error)(error.detail, error.body)
+    return error
 
 
 def picture(text: str) -> InlineFile:

@@ -45,6 +45,14 @@ class Fetched:
     errors: dict[str, ArchiveError] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A part's error. `file` is the body that came with it, as it is stored: a body is not kept in memory."""
+
+    error: ArchiveError
+    file: UnrecognizedFile | None = None
+
+
 class Fetcher:
     """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
 
@@ -77,43 +85,41 @@ class Fetcher:
         and `meanwhile` raise.
         """
         fetched = Fetched()
-        details = self._pool.submit(self._vendor.details, ticket, deadline) if with_details else None
+        details = self._pool.submit(self._details, ticket, deadline) if with_details else None
         if details and details_first:
-            self._read_details(ticket, details, fetched)
+            self._read_details(details, fetched)
             if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
                 return fetched
         answers = {kind: self._pool.submit(self._files, ticket, kind, deadline) for kind in types}
         try:
             if details and not details_first:
-                self._read_details(ticket, details, fetched)
+                self._read_details(details, fetched)
             if not isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
                 meanwhile()
         finally:
             wait(answers.values())
-            wait(future for answer in answers.values() if answer.exception() is None for future in answer.result())
+            wait(store for answer in answers.values() if answer.exception() is None for store in answer.result())
         for kind, answer in answers.items():
-            self._read_files(ticket, kind, answer, fetched)
+            self._read_files(kind, [store.result() for store in answer.result()], fetched)
         return fetched
 
-    def _read_details(self, ticket: str, future: Future[Details], fetched: Fetched) -> None:
-        try:
-            details = future.result()
-            if details.facts.in_progress:
-                raise TicketInProgress
-        except ArchiveError as error:
-            self._note_error(ticket, DETAILS, error, fetched)
+    def _read_details(self, answer: Future[Details | _Failure], fetched: Fetched) -> None:
+        details = answer.result()
+        if not isinstance(details, _Failure) and details.facts.in_progress:
+            details = _Failure(TicketInProgress())
+        if isinstance(details, _Failure):
+            self._note(DETAILS, details, fetched)
         else:
             fetched.details = details
             fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
-    def _read_files(
-        self, ticket: str, kind: ImageType, answer: Future[list[Future[StoredFile]]], fetched: Fetched
-    ) -> None:
-        try:
-            files = [future.result() for future in answer.result()]
-        except ArchiveError as error:
-            self._note_error(ticket, kind, error, fetched)
-            return
+    def _read_files(self, kind: ImageType, stored: Iterable[StoredFile | _Failure], fetched: Fetched) -> None:
+        files: list[StoredFile] = []
+        for each in stored:
+            if isinstance(each, _Failure):
+                self._note(kind, each, fetched)
+                return
+            files.append(each)
         images = [file for file in files if isinstance(file, StoredImage)]
         unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
         fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
@@ -128,26 +134,52 @@ class Fetcher:
         else:
             fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
 
-    def _note_error(self, ticket: str, part: str, error: ArchiveError, fetched: Fetched) -> None:
-        """Record a part's error. A body that is not recognized, or an error in a 200, is kept and listed."""
+    def _note(self, part: str, failure: _Failure, fetched: Fetched) -> None:
+        """Record a part's error. A body that is not recognized, or an error in a 200, is listed."""
+        error, file = failure.error, failure.file
         fetched.errors[part] = error
         fetched.observed[part] = Observation(TypeState.FAILED)
-        if error.body is not None:
-            file = self._keep_unrecognized(ticket, part, error.body)
+        if file is not None:
             fetched.unrecognized.append(file)
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
         elif isinstance(error, InvalidVendorResponse) and not isinstance(error, InvalidTokenResponse):
             # Too large, redirected, or another 4xx: an answer, and as final as one that is not recognized.
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
 
-    def _files(self, ticket: str, kind: ImageType, deadline: float) -> list[Future[StoredFile]]:
+    def _details(self, ticket: str, deadline: float) -> Details | _Failure:
+        return self._answer(ticket, DETAILS, deadline, lambda: self._vendor.details(ticket, deadline))
+
+    def _files(self, ticket: str, kind: ImageType, deadline: float) -> list[Future[StoredFile | _Failure]]:
         """Fetch one type's files and begin to store them, before the other types have answered.
 
         The last file, usually the only one, is stored in this thread: waking another one would take longer.
         """
-        files = _whole(lambda: self._vendor.files(ticket, kind, deadline))
-        store = [partial(self._store, ticket, kind, index, file, deadline) for index, file in enumerate(files)]
+        answer = self._answer(
+            ticket, kind, deadline, lambda: _whole(lambda: self._vendor.files(ticket, kind, deadline))
+        )
+        if isinstance(answer, _Failure):
+            return [_done(lambda: answer)]
+        store = [partial(self._store_file, ticket, kind, index, file, deadline) for index, file in enumerate(answer)]
         return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
+
+    def _store_file(
+        self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
+    ) -> StoredFile | _Failure:
+        return self._answer(ticket, kind, deadline, lambda: self._store(ticket, kind, index, file, deadline))
+
+    def _answer(self, ticket: str, part: str, deadline: float, ask: Callable[[], T]) -> T | _Failure:
+        """Return what `ask` returns, or its error. The error's body is stored here, beside the ticket's other calls."""
+        try:
+            return ask()
+        except ArchiveError as error:
+            failure, body = error, error.body
+        failure.body = failure.__context__ = failure.__traceback__ = None  # whose frames hold the body, too
+        if body is None:
+            return _Failure(failure)
+        try:
+            return _Failure(failure, self._keep_unrecognized(ticket, part, body, deadline))
+        except DeadlineExceeded as late:
+            return _Failure(late.with_traceback(None))
 
     def _store(
         self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
@@ -157,21 +189,24 @@ class Fetcher:
             try:
                 [file] = _whole(lambda: [self._vendor.linked_file(link, deadline)])
             except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
-                return self._keep_unrecognized(ticket, kind, link.url.encode())
-        if time.monotonic() > deadline + STORE_SECONDS:
-            raise DeadlineExceeded(kind.value)
+                return self._keep_unrecognized(ticket, kind, link.url.encode(), deadline)
         if file.format is None:
-            return self._keep_unrecognized(ticket, kind, file.data)
+            return self._keep_unrecognized(ticket, kind, file.data, deadline)
         digest = hashlib.sha256(file.data)
         key = image_key(ticket, kind, digest.hexdigest(), file.format.extension)
-        self._bucket.store(key, file.data, file.format.content_type, digest.digest(), limited=self._limited)
+        self._put(key, file.data, file.format.content_type, deadline, digest.digest())
         return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
 
-    def _keep_unrecognized(self, ticket: str, part: str, body: bytes) -> UnrecognizedFile:
-        sha256 = hashlib.sha256(body).hexdigest()
-        key = unrecognized_key(ticket, sha256)
-        self._bucket.store(key, body, "application/octet-stream", limited=self._limited)
-        return UnrecognizedFile(str(part), key, sha256, len(body))
+    def _keep_unrecognized(self, ticket: str, part: str, body: bytes, deadline: float) -> UnrecognizedFile:
+        digest = hashlib.sha256(body)
+        key = unrecognized_key(ticket, digest.hexdigest())
+        self._put(key, body, "application/octet-stream", deadline, digest.digest())
+        return UnrecognizedFile(str(part), key, digest.hexdigest(), len(body))
+
+    def _put(self, key: str, body: bytes, content_type: str, deadline: float, sha256: bytes) -> None:
+        if time.monotonic() > deadline + STORE_SECONDS:
+            raise DeadlineExceeded("store")
+        self._bucket.store(key, body, content_type, sha256, limited=self._limited)
 
 
 def _whole(fetch: Callable[[], list[F]]) -> list[F]:

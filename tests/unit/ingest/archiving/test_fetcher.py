@@ -1,5 +1,7 @@
 """One attempt to fetch a ticket: what is stored, what each part was observed as, and what it costs."""
 
+import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -179,6 +181,41 @@ class TestUnrecognized:
         assert file.key == f"tickets/{TICKET}/unrecognized/{sha256(b'<html>').hexdigest()}"
         assert fetch.bucket.content_types[file.key] == "application/octet-stream"
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
+
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_body_is_stored_beside_the_other_calls(self, fetch: Fetch, part: str) -> None:
+        """While the vendor is still busy with another part, so that it is no longer in memory."""
+        stored = threading.Event()
+        fetch.bucket.on_create = lambda key, _: stored.set() if "unrecognized" in key else None
+        fetch.vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
+        fetch.vendor.next(SELFIES, lambda: [WHOLE] if stored.wait(5) else pytest.fail("not stored in time"))
+        with ThreadPoolExecutor(6) as pool:
+            assert len(fetch(pool=pool).unrecognized) == 1
+
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_body_is_not_kept_in_memory(self, fetch: Fetch, part: str) -> None:
+        body = b"<html>" * 1000
+
+        def answer() -> UnrecognizedResponse:
+            try:
+                json.loads(body)
+            except ValueError:
+                raise UnrecognizedResponse("html", body) from None
+            raise AssertionError
+
+        before = sys.getrefcount(body)
+        fetch.vendor.next("details" if part == DETAILS else part, answer)
+        fetched = fetch()
+        fetch.bucket.objects.clear()
+        assert isinstance(fetched.errors[part], UnrecognizedResponse)
+        assert sys.getrefcount(body) == before
+
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_a_body_is_not_stored_when_its_time_is_over(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
+        fetched = fetch(DOCUMENT, seconds=-STORE_SECONDS - 1)
+        assert isinstance(fetched.errors[part], DeadlineExceeded)
+        assert len(fetch.bucket) == 0
 
     def test_a_file_among_images_is_kept_beside_them(self, fetch: Fetch) -> None:
         fetch.vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("back")]
