@@ -1,6 +1,6 @@
 """One ticket, or several, as a self-contained HTML page: images are embedded and nothing else is loaded.
 
-The markup is in `*.html.j2`. The templates' environment escapes every value and replaces control characters.
+The markup is in `templates/`, whose environment escapes every value and replaces control characters.
 """
 
 import base64
@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ops.contents import TicketFile, missing_parts
-from ticket_archive.models import ImageType
+from ticket_archive.models import INLINE_TYPES, ImageType
 from ticket_archive.table import TicketItem
 
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).with_name("templates")
 _LEVELS = 8
 _NODES = 3000
 _TEXT = 500
@@ -41,8 +41,6 @@ _FACTS: Mapping[str, tuple[str, ...]] = {
 }
 """What a reviewer compares with the images, by the names that the vendor's SDK uses."""
 
-_SHOWN = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
-"""Content types that every current browser shows; others are downloads."""
 _Tree: TypeAlias = "str | list[tuple[str | None, _Tree]] | None"
 """A value as text, or its named values. None stands for values, or as a name for further ones, that are left out."""
 
@@ -108,7 +106,7 @@ def _clean(value: Any) -> Any:
 
 _CONTROLS = {code: "\ufffd" for code in range(0x20) if chr(code) not in "\t\n"}
 _TEMPLATES = Environment(
-    loader=FileSystemLoader(_HERE),
+    loader=FileSystemLoader(_FOLDER),
     autoescape=True,
     finalize=_clean,
     undefined=StrictUndefined,
@@ -117,9 +115,9 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters["base64"] = lambda body: base64.b64encode(body).decode()
 _TEMPLATES.filters["sha256"] = lambda text: hashlib.sha256(text.encode()).digest()
-_TEMPLATES.globals["style"] = (_HERE / "gallery.css").read_text("utf-8")
-_TEMPLATES.globals["script"] = (_HERE / "gallery.js").read_text("utf-8")
-_TEMPLATES.globals["shown_types"] = _SHOWN
+_TEMPLATES.globals["style"] = (_FOLDER / "gallery.css").read_text("utf-8")
+_TEMPLATES.globals["script"] = (_FOLDER / "gallery.js").read_text("utf-8")
+_TEMPLATES.globals["shown_types"] = INLINE_TYPES
 
 
 def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:

@@ -12,15 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from retrieval.settings import LIFE_MIN
 from ticket_archive.clock import now
 from ticket_archive.errors import ArchiveError
-from ticket_archive.models import StoredImage
+from ticket_archive.models import INLINE_TYPES, StoredImage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 Disposition = Literal["attachment", "inline"]
-
-INLINE_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
-"""Content types that browsers display without running anything in them."""
 
 _PASSIVE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]+|video/[a-z0-9.+-]+|application/pdf")
 """Other content types that a download may carry; anything else is served as application/octet-stream."""

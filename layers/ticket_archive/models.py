@@ -11,6 +11,9 @@ TICKET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 DETAILS: Final = "DETAILS"
 """The part of a ticket that is not an image type: stands for the details in `UnrecognizedFile.type` and `missing`."""
 
+INLINE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"})
+"""Content types that every current browser shows without running anything in them; others are downloads."""
+
 _TICKET = re.compile(TICKET_PATTERN, re.ASCII)
 _CUSTOMER_MAX = 256
 

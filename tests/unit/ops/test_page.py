@@ -19,7 +19,7 @@ from tests.unit.ops.cli_harness import JPEG, FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TypeState
 
-TEMPLATES = sorted((Path(__file__).parents[3] / "ops").glob("*.j2"))
+TEMPLATES = sorted((Path(__file__).parents[3] / "ops" / "templates").glob("*.j2"))
 HOSTILE = (
     "\"><script>alert(1)</script><img src=https://evil.test/x onerror=alert(1)> & ' </style></title>"
     "{{ 7 * 7 }}{% endblock %}{# #}"
