@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ops.context import Context
 from ops.errors import Exit, Failure
-from ops.table import OperatorTable
 from ticket_archive.clock import now
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.models import customer_id, ticket_id
@@ -96,13 +96,16 @@ def read_ids(arguments: Iterable[str], lines: Iterable[str]) -> GivenIds:
 
 
 def selected(
-    table: OperatorTable, arguments: Iterable[str] | None, lines: Iterable[str] | None, customer: str | None
+    context: Context, arguments: Iterable[str] | None, lines: Iterable[str] | None, customer: str | None
 ) -> list[str]:
-    """Return the ids of exactly one source: arguments, a file, or a customer. Raises Failure."""
+    """Return the ids of exactly one source: arguments, a file, or a customer. Raises Failure.
+
+    Only a customer's tickets need the stack, so wrong usage is refused without a network call.
+    """
     if [bool(arguments), lines is not None, customer is not None].count(True) != 1:
         raise Failure("give ticket ids, --file or --customer, and only one of them", Exit.USAGE)
     if customer is not None:
-        if tickets := list(table.of_customer(customer)):
+        if tickets := list(context.stack.table.of_customer(customer)):
             return tickets
         raise Failure("the archive has no tickets of this customer")
     ids = read_ids(arguments or (), lines or ())

@@ -61,8 +61,8 @@ def erase(
 ) -> None:
     """Erase tickets permanently: all object versions, the item and its events. A tombstone and a receipt stay."""
     context = context_of(ctx)
+    chosen = selected(context, tickets, file, customer)
     stack = context.stack
-    chosen = selected(stack.table, tickets, file, customer)
     with context.progress("Tickets", len(chosen)) as advance:
         plans = _plans(chosen, stack, advance)
     missing = [plan.ticket for plan in plans if not (plan.state or plan.object_versions or plan.events)]

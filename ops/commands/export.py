@@ -31,8 +31,8 @@ def export(
 ) -> None:
     """Export all tickets of a customer: JSON, images, manifests, earlier versions and an index page."""
     context = context_of(ctx)
+    tickets = selected(context, None, None, customer)
     stack = context.stack
-    tickets = selected(stack.table, None, None, customer)
     items = [item for ticket in tickets if (item := stack.table.get(ticket)) and item.state is not TicketState.ERASED]
     if not items:
         raise Failure("the tickets of this customer are erased")

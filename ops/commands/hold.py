@@ -28,8 +28,8 @@ def hold(
 ) -> None:
     """Put tickets under a legal hold: neither `erase` nor `RetentionDays` removes them until `release`."""
     context = context_of(ctx)
+    chosen = selected(context, tickets, file, customer)
     stack = context.stack
-    chosen = selected(stack.table, tickets, file, customer)
     with context.drain(drain_seconds, len(chosen)) as drain:
         outcomes = hold_tickets(chosen, stack, drain, case)
     held, write = outcomes.done, stack.actions.write
@@ -52,8 +52,8 @@ def release(
 ) -> None:
     """Remove the legal hold of tickets: `RetentionDays` counts again from when they were received."""
     context = context_of(ctx)
+    chosen = selected(context, tickets, file, customer)
     stack = context.stack
-    chosen = selected(stack.table, tickets, file, customer)
     with context.drain(drain_seconds, len(chosen)) as drain:
         outcomes = release_tickets(chosen, stack, drain)
     write = stack.actions.write
