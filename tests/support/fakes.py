@@ -407,7 +407,7 @@ class FakeVendor(Preventor):
 
 
 def _again(error: BaseException) -> BaseException:
-    """Return an error that may be raised more than once: whoever stores its body removes the body from it."""
+    """Return an error that may be raised more than once: a body that is stored is removed from its error."""
     if isinstance(error, ArchiveError) and error.body is not None:
         return type(error)(error.detail, error.body)
     return error
