@@ -68,6 +68,14 @@ def label_of(name: str) -> Label:
     return UNLABELLED
 
 
+def label_at(name: str, outer: Label) -> Label:
+    """Return what a name says within the label around it: `portrait` within `document` is the document's portrait."""
+    found = label_of(name)
+    if found.type is None and outer.type is ImageType.DOCUMENT:
+        found = label_of(f"document_{name}")
+    return found.within(outer)
+
+
 def describes_file(name: str) -> bool:
     """Return whether a field of this name says what the file beside it is."""
     return _plain(name) in _TYPE_FIELDS

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ingest.files.formats import FileFormat, identify, looks_complete
-from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_of, may_hold_files
+from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_at, may_hold_files
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import ends_early, has_too_many_parts
 from ticket_archive.models import ImageType
@@ -149,8 +149,8 @@ class _Survey:
             elif isinstance(node, tuple):
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
-                        label = label_of(value).within(label)
-                stack.extend((label_of(name).within(label), name, each) for name, each in reversed(node))
+                        label = label_at(value, label)
+                stack.extend((label_at(name, label), name, each) for name, each in reversed(node))
             elif isinstance(node, str) and is_file(node, key):
                 self.files.append((label, node))
             else:

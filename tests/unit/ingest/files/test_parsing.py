@@ -194,6 +194,10 @@ def test_names_are_read_in_any_spelling(names: str, label: Label) -> None:
 
 EVERYTHING = {"documentBack": uri(PNG), "documentFront": uri(JPEG), "documentPortrait": uri(WEBP), "selfie": uri(MP4)}
 
+WITHIN_DOCUMENT = {
+    "document": {"back": uri(PNG), "images": {"front": uri(JPEG)}, "portrait": uri(WEBP), "ghostPortrait": [uri(MP4)]}
+}
+
 
 @pytest.mark.parametrize(
     ("answer", "wanted", "files"),
@@ -209,6 +213,11 @@ EVERYTHING = {"documentBack": uri(PNG), "documentFront": uri(JPEG), "documentPor
             [JPEG, PNG],
         ),
         ({"document": {"back": uri(PNG), "front": uri(JPEG), "documentPortrait": uri(WEBP)}}, DOCUMENT, [JPEG, PNG]),
+        (WITHIN_DOCUMENT, DOCUMENT, [JPEG, PNG]),
+        (WITHIN_DOCUMENT, PORTRAIT, [WEBP]),
+        (WITHIN_DOCUMENT, ImageType.DOCUMENT_GHOST_PORTRAIT, [MP4]),
+        ({"type": "DOCUMENT", "name": "portrait", "image": uri(WEBP)}, PORTRAIT, [WEBP]),
+        ({"document": {"portrait": uri(WEBP)}}, PORTRAIT, [WEBP]),
         ([{"image": uri(JPEG)}, {"image": uri(PNG), "name": "document_back"}, uri(PDF)], DOCUMENT, [JPEG, PDF, PNG]),
         ({"selfie": uri(JPEG), "back": uri(PNG), "front": uri(WEBP)}, SELFIES, [JPEG]),
         ({"selfie": uri(JPEG), "back": uri(PNG), "front": uri(WEBP)}, DOCUMENT, [WEBP, PNG]),
