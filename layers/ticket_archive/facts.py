@@ -24,6 +24,8 @@ _ENVELOPES = frozenset({"data", "payload", "event", "result", "response"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
+SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
+"""Of the `code` in the vendor's envelope; any other word is an error's."""
 IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
 NOT_FOUND = "TCKTNTFND"
 _ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # these tell of the response, not of the ticket

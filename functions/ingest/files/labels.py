@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ticket_archive.facts import SUCCESS_CODES
 from ticket_archive.models import ImageType
 
 
@@ -53,6 +54,7 @@ _TYPE_FIELDS = frozenset({
     "type", "imagetype", "filetype", "kind", "name", "filename", "label", "category", "side", "imageside",
     "documentside",
 })  # fmt: skip
+_ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exception", "fault"})
 _PLACES = frozenset({"", "data", "item", "items", "file", "files", "result", "results"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
@@ -79,6 +81,19 @@ def label_at(name: str, outer: Label) -> Label:
 def describes_file(name: str) -> bool:
     """Return whether a field of this name says what the file beside it is."""
     return _plain(name) in _TYPE_FIELDS
+
+
+def reports_error(name: str, value: object) -> bool:
+    """Return whether a member of a response, which is not empty, says that the request failed."""
+    plain = _plain(name)
+    if plain in ("success", "ok"):
+        return value is False
+    word = value.strip().upper() if isinstance(value, str) else ""
+    if plain == "status":
+        return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome
+    if plain == "code":
+        return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
+    return plain in _ERROR_FIELDS and not isinstance(value, bool | int)
 
 
 def may_hold_files(name: str) -> bool:

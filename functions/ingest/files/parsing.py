@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ingest.files.formats import FileFormat, identify, looks_complete
-from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_at, may_hold_files
+from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_at, may_hold_files, reports_error
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import ends_early, has_too_many_parts
 from ticket_archive.models import ImageType
@@ -138,7 +138,7 @@ class _Survey:
 
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
-        self.has_empty_place = self.has_content = self.has_long_text = False
+        self.has_empty_place = self.has_content = self.has_long_text = self.has_error = False
         stack: list[tuple[Label, str, Any]] = [(UNLABELLED, "", tree)]
         while stack:
             label, key, node = stack.pop()
@@ -150,6 +150,8 @@ class _Survey:
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
+                    if node is tree and not _is_empty(value):
+                        self.has_error |= reports_error(name, value)
                 stack.extend((label_at(name, label), name, each) for name, each in reversed(node))
             elif isinstance(node, str) and is_file(node, key):
                 self.files.append((label, node))
@@ -162,8 +164,10 @@ def _select(survey: _Survey, wanted: ImageType) -> list[str]:
     """Return the texts of the wanted type: those labelled with it, and those that nothing labels.
 
     A bare side belongs to the document where other types are labelled; where none is, it may be that of a selfie.
+    Beside an error an empty place says nothing: `{"error": "timeout", "data": null}`.
     """
-    if not survey.files and (survey.has_long_text or (survey.has_content and not survey.has_empty_place)):
+    has_answer = survey.has_empty_place and not (survey.has_error or survey.has_long_text)
+    if not survey.files and survey.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
     files = [(label, text) for label, text in survey.files if label.type in (wanted, None)]
     if wanted is ImageType.DOCUMENT:

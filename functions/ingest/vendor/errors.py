@@ -18,15 +18,13 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.facts import IN_PROGRESS, NOT_FOUND, OUTCOMES, read_facts, scalars_of
+from ticket_archive.facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of
 
 RETRY_AFTER_MAX = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
 
 _COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
 _ENVELOPE_MAX_BYTES = 10_000
-
-_SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
 
 
 class Call(StrEnum):
@@ -127,7 +125,7 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     code = _code(envelope)
     if _is_not_found(envelope):
         status = 404
-    elif not code or code in _SUCCESS_CODES:
+    elif not code or code in SUCCESS_CODES:
         return None
     else:
         told = (envelope.status, int(code) if code.isdecimal() and code.isascii() and len(code) < 9 else None)

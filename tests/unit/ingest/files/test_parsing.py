@@ -244,12 +244,20 @@ def test_labels_select_the_type_and_order_the_sides(answer: object, wanted: Imag
         b"", b" \r\n", b"{}", b"[]", b"null", b'""', b"[null, {}, []]", b'{"images": []}', b'{"images": [""]}',
         b'{"anything": []}', b'{"a": {"front": null, "back": ""}, "b": [[], {}]}', b'{"SELF_PORTRAITS": []}',
         b'{"status": 200, "data": null}', b'{"status": 200, "photos": []}', b'{"status": 200, "selfie": "  "}',
+        b'{"success": true, "code": "SUCCESS", "error": null, "errors": [], "data": null}',
+        b'{"code": "0", "items": []}', b'{"status": "FAILED", "country": {"code": "PA"}, "images": []}',
         b'{"status": 200, "image": "data:image/jpeg;base64,"}', b'{"ticket": "762ebb", "name": "front", "images": []}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("content_type", [JSON, "image/jpeg", ""])
 def test_a_response_of_empty_places_is_empty(body: bytes, content_type: str) -> None:
     assert parse_files(body, content_type, SELFIES) == []
+
+
+ERRORS = (
+    b'"success": false', b'"error": "timeout"', b'"errors": [{"message": "timeout"}]', b'"status": "error"',
+    b'"code": "INTRNL"', b'"errorMessage": "timeout"',
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -266,6 +274,7 @@ def test_a_response_of_empty_places_is_empty(body: bytes, content_type: str) -> 
         (b"[" + b"1," * (MAX_PARTS - 1) + b"1]", "no_file"),
         *((body, "no_file") for body in (b"true", b'"ok"', b'{"images": ["\\ud800"]}', b'{"images": ["\xff\xfe"]}')),
         (b'{"status": 500, "code": "INTRNL", "message": "Internal error"}', "no_file"),
+        *((b'{"data": null, "images": [], ' + error + b"}", "no_file") for error in ERRORS),
         (b'{"images": [Infinity], "score": NaN}', "no_file"),
         (b'{"n": ' + b"9" * 5_000 + b"}", "no_file"),
         (b'{"images": ["front.jpg", "ftp://host/a"]}', "no_file"),
