@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
-from ticket_archive.json_text import ends_early, has_too_many_parts
+from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
 from ticket_archive.keys import details_key
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ class Placement:
 
 
 def read_details(body: bytes) -> Details:
-    """Parse the vendor's response.
+    """Parse the vendor's response, with or without a byte order mark, which is no part of JSON.
 
     Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
     `details_not_utf8`, `details_not_json`, `details_too_deep` and `details_not_an_object`.
     """
+    body = without_bom(body)
     if has_too_many_parts(body):
         return _read_unparsed(body)
     text = _text(body)

@@ -1,9 +1,15 @@
 """JSON text from the vendor: bound the memory it takes, and tell text that was cut off from text that is not JSON."""
 
+import codecs
 import json
 
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
+
+
+def without_bom(body: bytes) -> bytes:
+    """Return JSON in UTF-8 without the byte order mark that some servers write before it (RFC 8259, 8.1)."""
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 def has_too_many_parts(body: bytes) -> bool:

@@ -8,7 +8,6 @@ The request names the type, so a file belongs to it unless the response says oth
 `selfie`, `documentFront`) or by a field beside the file (`"type": "DOCUMENT"`). See `labels`.
 """
 
-import codecs
 import json
 import re
 from binascii import a2b_base64
@@ -20,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 from ingest.files.formats import FileFormat, identify, looks_complete
 from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_at, may_hold_files, reports_error
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import ends_early, has_too_many_parts
+from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
@@ -118,13 +117,10 @@ def _parse(body: bytes) -> Any:
     """
     if has_too_many_parts(body):
         raise UnrecognizedResponse("too_complex", b"")
-    text = body.decode("latin-1")
+    text = without_bom(body).decode("latin-1")
     try:
         # `len` is quick and never fails, while `int` refuses 5,000 digits.
-        return json.loads(
-            text.removeprefix(codecs.BOM_UTF8.decode("latin-1")),
-            object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=len,
-        )  # fmt: skip
+        return json.loads(text, object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=len)
     except RecursionError:
         raise UnrecognizedResponse("too_deep", b"") from None
     except json.JSONDecodeError as error:

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
+from ticket_archive.json_text import without_bom
 
 _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
 _MIN_LIFETIME = 30.0  # seconds; with a wrong clock, not every call may become a token call
@@ -73,7 +74,7 @@ def read_token(body: bytes, now: float) -> Token:
     `exp` and `iat` does not depend on anybody's clock.
     """
     try:
-        response = TokenResponse.model_validate_json(body)
+        response = TokenResponse.model_validate_json(without_bom(body))
     except ValidationError:
         response = TokenResponse()
     value = response.token or response.access_token or ""

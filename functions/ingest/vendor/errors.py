@@ -19,6 +19,7 @@ from ticket_archive.errors import (
     VendorUnavailable,
 )
 from ticket_archive.facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of
+from ticket_archive.json_text import without_bom
 
 RETRY_AFTER_MAX = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
@@ -109,6 +110,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 def _envelope(body: bytes) -> Envelope | None:
     """Parse a small JSON object. None for everything else: errors are small, details and images need not be."""
+    body = without_bom(body)
     if body.lstrip()[:1] != b"{" or len(body) > _ENVELOPE_MAX_BYTES:
         return None
     try:

@@ -42,6 +42,7 @@ def jwt(payload: bytes = b"", **claims: Any) -> str:
         (body(expiracy=int(NOW) + 1200), 1200),
         (body(expiracy=str(int(NOW) + 1200)), 1200),
         (body(expiracy=int(NOW + 1200) * 1000), 1200),
+        (b"\xef\xbb\xbf" + body(expiracy=NOW + 1200), 1200),
         (body(expires_in=1200), 1200),
         (body(expires_in="1200"), 1200),
         (b'{"access_token": "t", "expires_in": 1200}', 1200),

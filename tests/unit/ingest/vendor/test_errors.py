@@ -167,6 +167,8 @@ def test_200_with_an_error_envelope_is_that_error(
     call: Call, body: dict[str, Any], error: tuple[type[RetryableError], str]
 ) -> None:
     assert error_in_200(call, body) == error
+    with_mark = error_for_response(call, answer(200, body=b"\xef\xbb\xbf" + json.dumps(body).encode()), NOW)
+    assert type(with_mark) is error[0]
 
 
 @pytest.mark.parametrize(
