@@ -57,11 +57,14 @@ class Details:
     facts: TicketFacts = field(repr=False)
 
     def check_ticket(self, ticket: str) -> None:
-        """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`)."""
+        """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`).
+
+        A text that only mentions the ticket, as an error's message or path does, does not name it.
+        """
         named = self.facts.ticket
         if named is not None and named.strip().lower() != ticket.lower():
             raise UnrecognizedResponse("other_ticket", self.raw)
-        if not self.facts.recognized and self.value is not None and ticket.encode() not in self.raw:
+        if not self.facts.recognized and self.value is not None and not _names(self.value, ticket):
             raise UnrecognizedResponse("no_ticket", self.raw)
 
 
@@ -154,6 +157,11 @@ def _read_unparsed(body: bytes) -> Details:
             raise VendorUnavailable("truncated")
         raise UnrecognizedResponse("details_not_an_object" if ends == b"[]" else "details_not_json", body)
     return Details(None, hashlib.sha256(body).hexdigest(), len(body), body, False, stream_facts(body))
+
+
+def _names(value: dict[str, Any], ticket: str) -> bool:
+    """Return whether a member of any object is the ticket's id."""
+    return any(isinstance(each, str) and each.strip().lower() == ticket.lower() for *_, each in scalars_of(value))
 
 
 def _text(body: bytes) -> str:

@@ -1,5 +1,6 @@
 """What a response means that is not what was asked for. Pure: status, headers and body in, error out."""
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -7,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ingest.files.labels import reports_error
 from ingest.files.parsing import is_file
 from ingest.vendor.http import Response
 from ticket_archive.errors import (
@@ -122,29 +124,40 @@ def _envelope(body: bytes) -> Envelope | None:
 def _error_status(call: Call, envelope: Envelope) -> int | None:
     """Return the status of the error in a 200's body, or None if there is none.
 
-    An error has a code that does not mean success, and nothing of what was asked for beside it.
+    An error has a code that does not mean success, a status that HTTP has for errors, or another member that reports
+    it, and nothing of what was asked for beside it.
     """
     code = _code(envelope)
+    told = next(filter(None, map(_http_error, (envelope.status, code))), None)
     if _is_not_found(envelope):
         status = 404
-    elif not code or code in SUCCESS_CODES:
+    elif code in SUCCESS_CODES or not (told or _reports_error(envelope)):
         return None
     else:
-        told = (envelope.status, int(code) if code.isdecimal() and code.isascii() and len(code) < 9 else None)
-        status = next(
-            (each for each in told if isinstance(each, int) and 400 <= each < 600), 0 if code.isdecimal() else 400
-        )
-    if not status or _has_content(call, envelope):
+        status = told or 400
+    if _has_content(call, envelope):
         return None
-    if call is Call.IMAGES and status == 400:
-        return None  # there may be a file beside the code; if not, it settles as unrecognized
+    if call is Call.IMAGES and status == 400 and _reports_error(envelope):
+        return None  # there may be a file beside it; if not, it settles as unrecognized
     return status
+
+
+def _reports_error(envelope: Envelope) -> bool:
+    members = {"status": envelope.status, "code": envelope.code, **(envelope.model_extra or {})}
+    return any(reports_error(name, value) for name, value in members.items() if value not in (None, "", [], {}))
+
+
+def _http_error(value: int | str | None) -> int | None:
+    text = str(value)
+    return int(text) if re.fullmatch("[45][0-9]{2}", text) else None
 
 
 def _has_content(call: Call, envelope: Envelope) -> bool:
     extra = envelope.model_extra or {}
     if call is Call.TOKEN:
         return bool(envelope.token or extra.get("access_token"))
+    if call is Call.DETAILS and _is_not_found(envelope):  # whatever else stands there: a trace, a list of errors
+        return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True
     if call is Call.IMAGES and any(isinstance(value, str) and is_file(value, name) for name, value in extra.items()):

@@ -398,6 +398,9 @@ def test_a_byte_order_mark_changes_nothing(body: bytes) -> None:
         (b'{"status": 200, "data": {"ticket": "T-2", "flow_status": "ACCEPTED"}}', "other_ticket"),
         (b"{}", "no_ticket"),
         (b'{"status": 500, "message": "Internal error"}', "no_ticket"),
+        (b'{"error": "Internal Server Error", "path": "/transactions/T-1"}', "no_ticket"),
+        (b'{"data": null, "errors": [{"message": "T-1 not found", "ids": ["T-1 "]}]}', "no_ticket"),
+        (b'{"data": {"anything": {"id": "t-1"}}}', None),
     ],
 )
 def test_details_must_be_those_of_the_ticket(body: bytes, error: str | None) -> None:

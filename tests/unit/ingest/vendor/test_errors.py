@@ -160,6 +160,12 @@ def error_in_200(call: Call, body: dict[str, Any]) -> tuple[type[RetryableError]
         ({"status": 429, "code": "THRTTL"}, (VendorThrottled, "429")),
         ({"status": 401, "code": "UNTHRZD"}, (VendorAuthError, "401")),
         ({"status": 403, "code": "FRBDN"}, (VendorAuthError, "403")),
+        (
+            {"status": 404, "title": "Not Found", "detail": f"Transaction {TICKET} does not exist"},
+            (TicketNotFound, "404"),
+        ),
+        ({"status": "500", "error": "Internal Server Error", "path": f"/{TICKET}"}, (VendorUnavailable, "500")),
+        ({"code": 400, "message": "no", "data": None}, (InvalidVendorResponse, "400")),
     ],
 )
 @pytest.mark.parametrize("call", [Call.DETAILS, Call.IMAGES])
@@ -171,12 +177,21 @@ def test_200_with_an_error_envelope_is_that_error(
     assert type(with_mark) is error[0]
 
 
+@pytest.mark.parametrize("more", [{"meta": {"trace": "1-67"}}, {"errors": [{"ticket": TICKET}]}, {"user": {"id": 1}}])
+def test_a_ticket_that_is_not_found_is_so_whatever_stands_beside_it_but_facts(more: dict[str, Any]) -> None:
+    assert error_in_200(Call.DETAILS, {**NOT_FOUND_200, **more}) == (TicketNotFound, "404")
+    assert error_in_200(Call.DETAILS, {**NOT_FOUND_200, **more, "user": {"fullname": "Jon Doe"}}) is None
+
+
 @pytest.mark.parametrize(
     ("body", "of_details"),
     [
         ({"status": 400, "code": "BDRQST", "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"status": 200, "code": "CANCELLED_BY_USER", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "200")),
+        ({"success": False, "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"error": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"status": "error", "message": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
     ],
 )
 def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settle(
@@ -237,6 +252,8 @@ def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
         {"ticket": TICKET, "code": "A1", "documents": [{"number": 1}]},
         {"ticket": TICKET, "code": "A1", "user": {"fullname": "Jon Doe"}},
         {"ticket": TICKET, "code": ["A1"]},
+        {"ticket": TICKET, "success": True, "error": None, "errors": []},
+        {"ticket": TICKET, "error": "face not clear", "fullname": "Jon Doe"},
         NOT_FOUND_200 | {"flow_status": "ACCEPTED"},
         {},
     ],
