@@ -30,6 +30,9 @@ PIECE = 65_536
 
 _FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, beside the body
 _COMPRESSIONS = ("gzip", "x-gzip", "deflate")
+_OTHER_COMPRESSIONS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm")
+"""https://www.iana.org/assignments/http-parameters: none is requested. Servers also write into Content-Encoding what is
+not one (`UTF-8`; `base64` and `aws-chunked` on objects in S3, from their upload): such a body is as it should be."""
 _CLOCK_SLACK = 0.001  # seconds by which a wait may end early
 
 
@@ -165,10 +168,11 @@ def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
         raise VendorUnavailable("protocol")
     if length is not None and length > max_bytes:
         raise InvalidVendorResponse("too_large")
-    encoding = raw.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity", *_COMPRESSIONS):
+    names = [name.strip() for name in raw.headers.get("Content-Encoding", "").lower().split(",")]
+    encodings = [name for name in names if name in (*_COMPRESSIONS, *_OTHER_COMPRESSIONS)]
+    if len(encodings) > 1 or any(name in _OTHER_COMPRESSIONS for name in encodings):
         raise InvalidVendorResponse("encoding")
-    decoder = _Decoder() if encoding in _COMPRESSIONS and length != 0 else None
+    decoder = _Decoder() if encodings and length != 0 else None
     body = io.BytesIO()  # getvalue() makes no second copy
     for received in raw.stream(PIECE, decode_content=False):
         for piece in decoder.feed(received) if decoder else (received,):
