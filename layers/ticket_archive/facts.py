@@ -15,7 +15,7 @@ from typing import Any
 
 import ijson
 
-from ticket_archive.models import customer_id
+from ticket_archive.models import TICKET_NAMES, customer_id
 
 MAX_EVENTS = 500_000
 """Of JSON that is streamed: about half a second. Facts that come later are not read."""
@@ -29,7 +29,6 @@ SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
 IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
 NOT_FOUND = "TCKTNTFND"
 _ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # these tell of the response, not of the ticket
-_TICKET = ("ticket", "ticket_id", "ticketid")
 _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
 _RISK = ("risk_code", "riskcode")
@@ -39,7 +38,7 @@ _PERSON = (
     "documenttype", "document_type", "document_expiration_date", "flow", "flow_type", "flowtype",
 )  # fmt: skip
 _KNOWN = frozenset((*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER, *_PERSON))
-_NAMES = _KNOWN.union(_TICKET, (_STATUS,))
+_NAMES = _KNOWN.union(TICKET_NAMES, (_STATUS,))
 _TEXT_MAX = 64
 
 Scalar = tuple[Sequence[str], str, Any]
@@ -79,7 +78,9 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         return [value for name in names for _, value in found.get(name, ())]
 
     word = _flow_word(found)
-    tickets = [text for name in _TICKET for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)]
+    tickets = [
+        text for name in TICKET_NAMES for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)
+    ]
     return TicketFacts(
         outcome=None if word in IN_PROGRESS else word,
         in_progress=word in IN_PROGRESS,

@@ -8,6 +8,8 @@ from typing import Final
 from ticket_archive.errors import InvalidRequest
 
 TICKET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
+TICKET_NAMES: Final = ("ticket", "ticket_id", "ticketid")
+"""Names, in lower case, under which the vendor's JSON may have a ticket's id, the documented one first."""
 DETAILS: Final = "DETAILS"
 """The part of a ticket that is not an image type: stands for the details in `UnrecognizedFile.type` and `missing`."""
 

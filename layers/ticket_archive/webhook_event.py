@@ -2,10 +2,11 @@
 
 import json
 import math
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
-from ticket_archive.models import ticket_id
+from ticket_archive.models import TICKET_NAMES, ticket_id
 
 ENVELOPES = ("data", "payload", "event")
 
@@ -35,14 +36,15 @@ def parse_event(text: bytes) -> dict[str, Any]:
 def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     """Return the object that holds a valid ticket id, and the id: the document or one of its envelopes.
 
-    Returns the document and None where there is no such object.
+    The vendor's names have changed before, so where none has a `ticket`, any of TICKET_NAMES counts, in capitals or
+    not. Returns the document and None where there is no such object.
     """
-    for event in (document, *map(document.get, ENVELOPES)):
-        if isinstance(event, dict):
-            try:
-                return event, ticket_id(event.get("ticket"))
-            except InvalidRequest:
-                continue
+    events = [event for event in (document, *map(document.get, ENVELOPES)) if isinstance(event, dict)]
+    documented = [(event, event.get("ticket")) for event in events]
+    others = [(event, value) for event in events for name, value in event.items() if name.lower() in TICKET_NAMES]
+    for event, ticket in documented + others:
+        with suppress(InvalidRequest):
+            return event, ticket_id(ticket)
     return document, None
 
 

@@ -139,6 +139,16 @@ def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
 
 
+@pytest.mark.parametrize("name", ["ticket_id", "ticketId", "Ticket", "TICKET_ID", "ticketID"])
+@pytest.mark.parametrize("other", [{}, {"ticket": 17}, {"ticket": {"flow": "WF-01"}}])
+def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dict[str, object]) -> None:
+    named = {"event": "ticket.verification.completed", name: TICKET}
+    assert opened(encrypted({**other, **named})).ticket == TICKET
+    assert opened(encrypted({"data": {**named, **other}})).ticket == TICKET
+    for documented in ({"ticket": TICKET}, {"data": {"ticket": TICKET}}):
+        assert opened(encrypted({name: "another", **documented})).ticket == TICKET, "the documented name counts first"
+
+
 @pytest.mark.parametrize("ticket", NO_TICKETS)
 @pytest.mark.parametrize(
     "event", [COMPLETED, {"event": "ticket.archived"}, {"event": "ticket.verification.in_progress"}]
@@ -167,6 +177,14 @@ NEW, OLD, ONBOARDING = "ticket.verification.completed", "verification.completed"
         ({"event": NEW, "flow_status": "REJECTED"}, "completed", NEW),
         ({"event": NEW}, "completed", NEW),
         ({"event": "ticket.verification.in_progress"}, "in_progress", "ticket.verification.in_progress"),
+        *(
+            ({"event": "ticket.verification.in_progress", "flow_status": word}, kind, "ticket.verification.in_progress")
+            for word, kind in (
+                ("IN_PROGRESS", "in_progress"),
+                ("ACCEPTED", "unrecognized"),
+                ("REJECTED", "unrecognized"),
+            )
+        ),
         ({"event": OLD, "status": "FAILED"}, "completed", OLD),
         ({"event": ONBOARDING, "status": "SUCCESSFUL"}, "completed", ONBOARDING),
         ({"event": ONBOARDING, "status": "AWAITING"}, "in_progress", ONBOARDING),
