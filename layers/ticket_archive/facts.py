@@ -6,6 +6,7 @@ an object named `status` do not count as depth; a list does. A fact that is not 
 """
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
 """Of the `code` in the vendor's envelope; any other word is an error's."""
 IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
 NOT_FOUND = "TCKTNTFND"
+_SEPARATORS = re.compile(r"[\W_]+")
+_PLAIN_IN_PROGRESS = {_SEPARATORS.sub("", word): word for word in IN_PROGRESS}
 _ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # these tell of the response, not of the ticket
 _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
@@ -145,16 +148,24 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """
     for name in (*_FLOW_STATUS, _STATUS):
         for depth, value in found.get(name, ()):
-            word = (_text(value) or "").upper() if isinstance(value, str) else ""
+            word = _word(value)
             if depth > 1:
                 accepted = name != _STATUS and word in OUTCOMES
             elif name == _STATUS:
-                accepted = word in OUTCOMES | IN_PROGRESS or (depth == 0 and word not in _ENVELOPE_STATUS)
+                accepted = word in OUTCOMES | IN_PROGRESS or (
+                    depth == 0 and word not in _ENVELOPE_STATUS and not word.isdecimal()
+                )
             else:
                 accepted = True
             if word and accepted:
                 return word
     return None
+
+
+def _word(value: Any) -> str:
+    """Return a text in upper case, "" for anything else. However IN_PROGRESS is spelled, it is that word."""
+    text = (_text(value) or "").upper() if isinstance(value, str) else ""
+    return _PLAIN_IN_PROGRESS.get(_SEPARATORS.sub("", text), text)
 
 
 def _whole(value: Any) -> Any:

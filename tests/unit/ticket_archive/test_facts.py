@@ -57,6 +57,11 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"device": {"status": "TRUSTED"}}, None),
         ({"ticket": {"check": {"status": "FAILED"}}}, None),
         ({"ticket": {"check": {"flow_status": "DONE"}}}, None),
+        ({"flow_status": "Needs review"}, "NEEDS REVIEW"),
+        ({"flow_status": "aprobado con observaciones"}, "APROBADO CON OBSERVACIONES"),
+        ({"status": "200", "data": {"status": "APPROVED"}}, "APPROVED"),
+        ({"status": "0", "deep": {"status": "VERIFIED"}}, "VERIFIED"),
+        ({"flow_status": "12"}, "12"),
         ({"status": "OK"}, None),
         ({"status": Decimal(200)}, None),
         ({"status": True}, None),
@@ -70,7 +75,10 @@ def test_the_outcome_is_the_vendors_word_under_the_most_telling_name(
     assert facts_of(details).outcome == outcome
 
 
-@pytest.mark.parametrize("word", ["IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING", "in_progress"])
+@pytest.mark.parametrize(
+    "word",
+    ["IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING", "in_progress", "In Progress", "in-progress", "inProgress"],
+)
 @pytest.mark.parametrize("name", ["flow_status", "status"])
 def test_a_ticket_in_progress_has_no_outcome(name: str, word: str) -> None:
     for details in ({name: word}, {"data": {name: word}}, {"data": {"status": {name: word}}}):
