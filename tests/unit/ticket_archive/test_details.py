@@ -377,7 +377,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 @pytest.mark.parametrize("body", [b'{"ticket": "T-1"}', b'{"ticket": "T-1", "n": NaN}', b'{"a": [' + b"1," * 100_001])
 def test_a_byte_order_mark_changes_nothing(body: bytes) -> None:
     """Not even what is kept: JSON is served without one."""
-    read = []
+    read: list[Any] = []
     for each in (body, b"\xef\xbb\xbf" + body):
         try:
             read.append(place("T-1", read_details(each)))
