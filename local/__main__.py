@@ -12,7 +12,7 @@ from rich.console import Console
 
 from local import STATE, stack
 from local.errors import AlreadyUp, LocalStackError
-from local.sam import EVENTS, SETTINGS, WARM, SamLocal, event_file, install_debugger
+from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
 from local.terminal import Steps, recorder, save_svg
 from local.vendor.credential import Credential
 
@@ -76,6 +76,7 @@ sam_app = typer.Typer(help="`sam local` against the running stack; other options
 app.add_typer(sam_app, name="sam", no_args_is_help=True)
 
 Event = Annotated[str, typer.Argument(help="A sample event of .local/events, or a file.")]
+Port = Annotated[int, typer.Option("--port", "-p", help="The port to listen on.")]
 
 
 @sam_app.command()
@@ -117,15 +118,15 @@ def debug(
 
 
 @sam_app.command(context_settings=EXTRA)
-def api(context: typer.Context) -> None:
-    """Serve the API's routes on 127.0.0.1:3000."""
-    raise typer.Exit(_sam().run("start-api", *WARM, *context.args))
+def api(context: typer.Context, port: Port = 3000) -> None:
+    """Serve the API's routes on 127.0.0.1."""
+    raise typer.Exit(_sam().serve("start-api", port, *context.args))
 
 
 @sam_app.command("lambda", context_settings=EXTRA)
-def lambda_(context: typer.Context) -> None:
-    """Serve Lambda's API on 127.0.0.1:3001."""
-    raise typer.Exit(_sam().run("start-lambda", *WARM, *context.args))
+def lambda_(context: typer.Context, port: Port = 3001) -> None:
+    """Serve Lambda's API on 127.0.0.1."""
+    raise typer.Exit(_sam().serve("start-lambda", port, *context.args))
 
 
 @sam_app.command()

@@ -1,6 +1,5 @@
 """Run `sam local` against the local stack: settings, sample events, and the responses that the events should have."""
 
-import argparse
 import json
 import os
 import signal
@@ -8,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,12 @@ SETTINGS, EVENTS = "sam-env.json", "events"
 
 INGEST, RETRIEVAL = "IngestFunction", "RetrievalFunction"
 
-SERVERS = {"start-api": 3000, "start-lambda": 3001}
-"""Subcommands of `sam local` that serve, and their default ports."""
-
 WARM = ("--warm-containers", "EAGER")
 """Start the containers before a server listens, so that its first response takes less than a second."""
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 60.0
-DEBUGPY = "debugpy==1.8.17"
+DEBUGPY = f"debugpy=={version('debugpy')}"
 DEBUGGER_MOUNT = "/tmp/lambci_debug_files"  # noqa: S108 - where `sam local` mounts --debugger-path
 
 STATUSES = {
@@ -104,23 +101,28 @@ class SamLocal:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def run(self, *arguments: str) -> int:
-        """Run `sam local` in the foreground and return its exit status; Ctrl-C stops it and its containers."""
-        check_port(*arguments)
-        process = self.start(*arguments)
+    def serve(self, command: str, port: int, *more: str) -> int:
+        """Serve on 127.0.0.1:`port` until Ctrl-C, which stops the containers too; return the exit status.
+
+        Raises StartFailed if the port is in use.
+        """
+        check_port_is_free(port, 'ARGS="--port N"')
+        process = self.start(command, "--port", str(port), *WARM, *more)
         with _stopped_at_the_end(process):
             return process.wait()
 
     def invoke(self, event: Path, *more: str) -> int:
         """Pass the event to its function and print the response. Return 1 if the function raised an error."""
-        process = self.start("invoke", function_for(event), "--event", str(event), *more, stdout=subprocess.PIPE)
+        function = function_for(event)
+        process = self.start("invoke", function, "--event", str(event), *more, stdout=subprocess.PIPE)
         with _stopped_at_the_end(process):
-            printed = process.communicate()[0].decode()
-        print(printed.rstrip("\n"), flush=True)
-        error = _function_error(_last_object(printed))
-        if error:
-            print(f"{function_for(event)} failed: {error}", file=sys.stderr)
-        return process.returncode or int(bool(error))
+            printed = process.communicate()[0].decode().rstrip("\n")
+        print(printed, flush=True)
+        with suppress(ValueError):  # no response: SAM has said why, and its exit status is not 0
+            if error := _function_error(json.loads(printed.rpartition("\n")[2])):
+                print(f"{function} failed: {error}", file=sys.stderr)
+                return 1
+        return process.returncode
 
     @contextmanager
     def serving(self, command: str, log: Path, *more: str) -> Iterator[str]:
@@ -176,14 +178,6 @@ def _stopped_at_the_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def check_port(command: str, *arguments: str) -> None:
-    """Raise LocalStackError if the port on which a server would listen is in use."""
-    if command in SERVERS:
-        options = argparse.ArgumentParser(add_help=False)
-        options.add_argument("--port", "-p", type=int, default=SERVERS[command])
-        check_port_is_free(options.parse_known_args(arguments)[0].port, 'ARGS="--port N"')
-
-
 def install_debugger(folder: Path) -> None:
     """Install debugpy for Lambda's Python into `folder`, unless it is there. Raises StartFailed."""
     if (folder / "debugpy").exists():
@@ -232,17 +226,6 @@ def _function_error(response: Any) -> str | None:
     """Return the error in Lambda's response for a function that raised or timed out, or None."""
     if isinstance(response, dict) and "errorMessage" in response:
         return f"{response.get('errorType', 'Error')}: {response['errorMessage']}"
-    return None
-
-
-def _last_object(printed: str) -> Any:
-    """Return the JSON object in the last line that has one, or None."""
-    for line in reversed(printed.splitlines()):
-        if line.startswith("{"):
-            try:
-                return json.loads(line)
-            except ValueError:
-                continue
     return None
 
 

@@ -1,34 +1,31 @@
 """Run the simulator: `python -m local.vendor --port 8090 --seed 1`. It prints its URL as one line of JSON."""
 
-import argparse
 import json
 import signal
-import sys
-import threading
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from local.vendor.credential import Credential
 from local.vendor.server import Simulator
 
+END = {signal.SIGTERM, signal.SIGINT}
 
-def main() -> int:
-    """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m local.vendor", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--credential", type=Path, help="JSON file with api_key, secret, tenant, env and banknu")
-    options = parser.parse_args()
-    credential = Credential.load(options.credential) if options.credential else None
-    simulator = Simulator(options.seed, port=options.port, credential=credential)
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
-    with simulator:
-        sys.stdout.write(json.dumps({**simulator.health(), "url": simulator.url}) + "\n")
-        sys.stdout.flush()
-        done.wait()
-    return 0
+
+def main(
+    port: Annotated[int, typer.Option(help="Default: a free one.")] = 0,
+    seed: int = 1,
+    credential: Annotated[
+        Path | None, typer.Option(help="JSON file with api_key, secret, tenant, env and banknu.", exists=True)
+    ] = None,
+) -> None:
+    """Serve the vendor's API until SIGTERM or SIGINT."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, END)  # before any thread starts, which would receive them
+    with Simulator(seed, port=port, credential=Credential.load(credential) if credential else None) as simulator:
+        print(json.dumps(simulator.health()), flush=True)
+        signal.sigwait(END)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

@@ -13,6 +13,7 @@ from typing import Any
 import debugpy
 import pytest
 from botocore.exceptions import HTTPClientError
+from typer.testing import CliRunner
 
 from local import ROOT, __main__, sam
 from local.account import Account
@@ -263,13 +264,31 @@ def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: P
 
 @pytest.mark.loopback
 @pytest.mark.parametrize("form", [["--port", "{}"], ["-p", "{}"], ["--port={}"]])
-def test_a_server_names_its_port_if_it_is_in_use(form: list[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+@pytest.mark.parametrize("server", ["api", "lambda"])
+def test_a_server_names_its_port_if_it_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, form: list[str]
+) -> None:
+    monkeypatch.setattr(__main__, "_sam", lambda: local(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         with pytest.raises(LocalStackError, match=f"Port {port} is in use"):
-            sam.check_port("start-api", *(part.format(port) for part in form))
-    sam.check_port("start-api", "--port", str(free_port()))
-    sam.check_port("invoke")
+            CliRunner().invoke(
+                __main__.app, ["sam", server, *(part.format(port) for part in form)], catch_exceptions=False
+            )
+
+
+@pytest.mark.parametrize(("server", "default"), [("api", "3000"), ("lambda", "3001")])
+def test_a_server_has_sams_default_port_and_other_options_are_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], server: str, default: str
+) -> None:
+    monkeypatch.setattr(__main__, "_sam", lambda: local(tmp_path, "import sys; print(*sys.argv[1:])"))
+    monkeypatch.setattr(sam, "check_port_is_free", lambda *_: None)
+
+    assert CliRunner().invoke(__main__.app, ["sam", server, "--host", "127.0.0.2"]).exit_code == 0
+
+    command, *options = capfd.readouterr().out.split()
+    assert command == f"start-{server}"
+    assert options == ["--port", default, "--warm-containers", "EAGER", "--host", "127.0.0.2"]
 
 
 REPORT_SIGNALS = "import signal; print([signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGHUP)])"
