@@ -1,14 +1,14 @@
 """The emulated account: its credentials, and the settings around a deployment."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
-import botocore.session
 from mypy_boto3_lambda import LambdaClient
+
+from ops.stack import isolated_session
 
 USER = "local"
 ALIAS = "live"
@@ -28,16 +28,7 @@ class Account:
 
     def session(self) -> boto3.Session:
         """Return a session with this key and CA bundle, without the developer's profile and configuration files."""
-        settings = {"profile": None, "ca_bundle": self.ca_bundle}
-        settings |= {"config_file": os.devnull, "credentials_file": os.devnull}
-        return boto3.Session(
-            self.access_key_id,
-            self.secret_access_key,
-            region_name=self.region,
-            botocore_session=botocore.session.Session(
-                {name: (None, None, value, None) for name, value in settings.items()}
-            ),
-        )
+        return isolated_session(self.access_key_id, self.secret_access_key, self.region, self.ca_bundle)
 
     def settings(self) -> dict[str, str]:
         """Return the settings as environment variables."""

@@ -1,15 +1,10 @@
 """The Python client of the retrieval API on the local stack, also for callers that want plain responses."""
 
-import sys
 from typing import Self
 
 import requests
 
-from local import ROOT
 from local.stack import Stack
-
-sys.path.append(str(ROOT / "clients" / "python"))
-
 from ticket_archive_client import ArchiveApiError, Ticket, TicketArchive
 
 __all__ = ["Api", "ArchiveApiError", "Ticket"]

@@ -7,7 +7,6 @@ once.)
 
 import hashlib
 import json
-import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,6 @@ from local import ROOT
 from local.vendor import webhooks
 from local.vendor.tickets import Outcome, State, Ticket
 from local.vendor.webhooks import IV_HEADER, Form
-
-sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers"))
-
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import ticket_id
 

@@ -4,16 +4,12 @@ The latter is the schema of manifests' events as the EventBridge Schema Registry
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, Server, ServerVariable
 
 from local import ROOT
-
-sys.path.extend(str(ROOT / folder) for folder in ("functions", "layers", "clients/python"))
-
 from retrieval import app
 from ticket_archive_client import ManifestCreated
 

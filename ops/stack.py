@@ -130,14 +130,15 @@ def local(file: Path = LOCAL) -> Account:
     except (ValueError, KeyError, TypeError):
         raise Failure(f"{file} cannot be read: run `make down`, then `make up`") from None
     ca_bundle = state.get("ca_bundle")
-    own = {"profile": None, "ca_bundle": ca_bundle, "config_file": os.devnull, "credentials_file": os.devnull}
-    session = boto3.Session(
-        found["access_key_id"],
-        found["secret_access_key"],
-        region_name=found["region"],
-        botocore_session=botocore.session.Session({name: (None, None, value, None) for name, value in own.items()}),
-    )
+    session = isolated_session(found["access_key_id"], found["secret_access_key"], found["region"], ca_bundle)
     return Account(session, found["endpoint_url"], ca_bundle, found["webhook_url"])
+
+
+def isolated_session(access_key_id: str, secret_access_key: str, region: str, ca_bundle: str | None) -> boto3.Session:
+    """Return a session with this key and CA bundle, without the developer's profile and configuration files."""
+    own = {"profile": None, "ca_bundle": ca_bundle, "config_file": os.devnull, "credentials_file": os.devnull}
+    settings = botocore.session.Session({name: (None, None, value, None) for name, value in own.items()})
+    return boto3.Session(access_key_id, secret_access_key, region_name=region, botocore_session=settings)
 
 
 def find(account: Account, name: str) -> Stack:
