@@ -1,13 +1,13 @@
 """A client's connection, and the ways to respond on it or to break it."""
 
 import contextlib
+import http.client
 import select
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
-from http import HTTPStatus
 
 from local.vendor.responses import Response
 
@@ -36,7 +36,7 @@ class Connection:
     def head(self, response: Response, *headers: tuple[str, str]) -> bytes:
         """Return the status line and the headers: the response's own and `headers`."""
         self.on_status(response.status)
-        phrase = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else "Unknown"
+        phrase = http.client.responses.get(response.status, "Unknown")
         own = (("Date", formatdate(usegmt=True)), ("Content-Type", response.content_type), *response.headers)
         lines = [f"HTTP/1.1 {response.status} {phrase}", *(f"{name}: {value}" for name, value in (*own, *headers))]
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"

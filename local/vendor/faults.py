@@ -17,6 +17,7 @@ from itertools import chain, repeat
 from local.vendor.connection import Connection
 from local.vendor.pictures import DERIVED, ImageType, Picture
 from local.vendor.responses import HTML_PAGE, SVG, Response, error, gateway_error, json_response, ticket_not_found
+from local.vendor.shapes import UNUSABLE, Unusable
 
 
 class Endpoint(StrEnum):
@@ -140,10 +141,10 @@ _responds(
 
 # Not what it claims to be.
 
-_responds("html", Response(200, HTML_PAGE, "text/html; charset=utf-8"))
+_responds("html", UNUSABLE[Unusable.HTML])
 _responds("html_as_json", Response(200, HTML_PAGE))
 _responds("json_error_as_image", replace(error(500, "INTRNL", "Internal error"), status=200, content_type="image/jpeg"))
-_responds("unknown_shape", json_response({"result": {"blob": 17, "parts": [{"x": True}]}}), API)
+_responds("unknown_shape", UNUSABLE[Unusable.UNKNOWN_JSON], API)
 _responds("scalar", json_response("ok"), API)
 _responds("too_deep", Response(200, b"[" * 100_000 + b"]" * 100_000), API)
 _responds("long_number", Response(200, b'{"n": ' + b"9" * 5_000 + b"}"), API)
@@ -171,7 +172,7 @@ _alters("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
 _alters("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
 _alters("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty string also means no image
 _responds("bad_base64", json_response({"images": ["data:image/jpeg;base64,/9j/4AA*", "!!!!QUJD$$$"]}), IMAGES)
-_responds("private_url", json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]}), IMAGES)
+_responds("private_url", UNUSABLE[Unusable.PRIVATE_URL], IMAGES)
 
 # Faults of the details, and of the token.
 

@@ -18,7 +18,7 @@ from local.vendor.details import details
 from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType, Picture
 from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
-from local.vendor.shapes import images_response, unusable_response
+from local.vendor.shapes import UNUSABLE, images_response
 from local.vendor.tickets import State, Ticket, Tickets
 
 ALL = "ALL"
@@ -171,7 +171,7 @@ class Service:
         except ValueError:
             return error(400, "BDRQST", ["type must be one of: " + ", ".join([*ImageType, ALL])])
         if len(kinds) == 1 and kinds[0] in found.unusable:
-            return unusable_response(found.unusable[kinds[0]])
+            return UNUSABLE[found.unusable[kinds[0]]]
         ready = self._is_ready(found)
         host = request.headers.get("host")
         origin = urlsplit(self.base_url)._replace(netloc=host).geturl() if host else self.base_url

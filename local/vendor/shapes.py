@@ -40,6 +40,15 @@ class Unusable(StrEnum):
     UNKNOWN_JSON = "UNKNOWN_JSON"
 
 
+UNUSABLE = {
+    Unusable.HTML: Response(200, HTML_PAGE, "text/html; charset=utf-8"),
+    Unusable.SVG: Response(200, SVG, "image/svg+xml"),
+    Unusable.PRIVATE_URL: json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]}),
+    Unusable.UNKNOWN_JSON: json_response({"result": {"blob": 17, "parts": [{"x": True}]}}),
+}
+"""The response for a type whose files cannot be used."""
+
+
 class Absence(StrEnum):
     """The response for a type without files."""
 
@@ -62,19 +71,6 @@ def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable
     if shape is Shape.BINARY and len(pictures) == 1 and not others:
         return Response(200, pictures[0].data, pictures[0].content_type)
     return json_response(_document(shape, absence, held, write))
-
-
-def unusable_response(kind: Unusable) -> Response:
-    """Return the response for a type whose files cannot be used."""
-    match kind:
-        case Unusable.HTML:
-            return Response(200, HTML_PAGE, "text/html; charset=utf-8")
-        case Unusable.SVG:
-            return Response(200, SVG, "image/svg+xml")
-        case Unusable.PRIVATE_URL:
-            return json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]})
-        case Unusable.UNKNOWN_JSON:
-            return json_response({"result": {"blob": 17, "parts": [{"x": True}]}})
 
 
 def data_uri(picture: Picture) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -131,22 +132,17 @@ class Tickets:
     scale: float = 1.0
 
     def id(self, index: int) -> str:
-        """Return the ticket's UUID. The index is encoded in it, so that no list of tickets is needed."""
-        tail = bytearray(hashlib.sha256(f"{self.seed}:{index}:ticket".encode()).digest()[:12])
-        tail[2] = tail[2] & 0x0F | 0x40  # version 4
-        tail[4] = tail[4] & 0x3F | 0x80  # RFC 9562 variant
-        return str(uuid.UUID(bytes=(index ^ self._mask(bytes(tail))).to_bytes(4, "big") + bytes(tail)))
+        """Return the ticket's UUID. It ends in the index, so that no list of tickets is needed."""
+        digest = hashlib.sha256(f"{self.seed}:{index}:ticket".encode()).digest()
+        return str(uuid.UUID(bytes=digest[:12] + index.to_bytes(4), version=4))
 
     def index(self, ticket: str) -> int:
         """Return the index of an id. Raises KeyError for an id of another seed."""
-        try:
-            packed = uuid.UUID(ticket).bytes
-        except ValueError:
-            raise KeyError(ticket) from None
-        index = int.from_bytes(packed[:4], "big") ^ self._mask(packed[4:])
-        if self.id(index) != ticket:
-            raise KeyError(ticket)
-        return index
+        with suppress(ValueError):
+            index = int.from_bytes(bytes.fromhex(ticket[-8:]))
+            if self.id(index) == ticket:
+                return index
+        raise KeyError(ticket)
 
     def ids(self, count: int, start: int = 0) -> Iterator[str]:
         """Return the ids of `count` tickets."""
@@ -155,9 +151,6 @@ class Tickets:
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
         """Return the ticket of an id. Raises KeyError for an id of another seed."""
         return Ticket(self.seed, self.index(ticket), ticket, state or State(), self.scale)
-
-    def _mask(self, tail: bytes) -> int:
-        return int.from_bytes(hashlib.sha256(f"{self.seed}:".encode() + tail).digest()[:4], "big")
 
 
 class Ticket:
