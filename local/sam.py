@@ -18,7 +18,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from local import ROOT
-from local.account import Account
+from local.account import Account, outputs
 from local.deploy import SAM, tool_environment
 from local.errors import LocalStackError, StartFailed
 from local.processes import check_port_is_free, free_port
@@ -234,14 +234,12 @@ def write_settings(path: Path, account: Account, stack_name: str, addresses: Map
 
     `sam local` sets only variables that the template names; the template names AWS_ENDPOINT_URL for that reason.
     """
-    session = account.session()
-    cloudformation = session.client("cloudformation", endpoint_url=account.endpoint_url)
-    functions = session.client("lambda", endpoint_url=account.endpoint_url)
+    names = outputs(account, stack_name)
+    functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
     settings = {}
     for logical_id in (INGEST, RETRIEVAL):
-        found = cloudformation.describe_stack_resource(StackName=stack_name, LogicalResourceId=logical_id)
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
-        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        deployed = functions.get_function_configuration(FunctionName=names[f"{logical_id}Name"])
+        variables = deployed["Environment"]["Variables"]
         for here, there in addresses.items():
             variables = {key: value.replace(here, there) for key, value in variables.items()}
         settings[logical_id] = {**variables, "AWS_ENDPOINT_URL": addresses[account.endpoint_url]}

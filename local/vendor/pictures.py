@@ -2,16 +2,16 @@
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from io import BytesIO
 from math import sin, sqrt
 
 from PIL import Image, ImageDraw, ImageFont
 
-from local.vendor import handmade
+from local.vendor.handmade import iso_media, matroska
 from local.vendor.seeding import seeded
 
 
@@ -72,7 +72,11 @@ _ENCODINGS = {
     FileFormat.WEBM: _Encoding("video/webm"),
 }
 CONTENT_TYPES = {form: encoding.content_type for form, encoding in _ENCODINGS.items()}
-_HANDMADE = {FileFormat.HEIC: handmade.heic, FileFormat.MP4: handmade.mp4, FileFormat.WEBM: handmade.webm}
+_HANDMADE: dict[FileFormat, Callable[..., bytes]] = {
+    FileFormat.HEIC: partial(iso_media, b"heic", b"mif1", b"heic", meta=b"meta"),
+    FileFormat.MP4: partial(iso_media, b"isom", b"isom", b"mp42"),
+    FileFormat.WEBM: partial(matroska, b"webm"),
+}
 _NOISE = 0.16
 
 _SKIN = ("#f6d7bd", "#e8b894", "#c98f62", "#a06a42", "#6f4429")
@@ -185,7 +189,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def _file(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> Picture:
     if form in _HANDMADE:
-        return Picture(_HANDMADE[form](rng.randbytes(size)), CONTENT_TYPES[form])
+        return Picture(_HANDMADE[form](payload=rng.randbytes(size)), CONTENT_TYPES[form])
     encoding = _ENCODINGS[form]
     zoom = sqrt(size / encoding.bytes_per_pixel / (drawing.width * drawing.height))
     width, height = max(16, round(drawing.width * zoom)), max(16, round(drawing.height * zoom))

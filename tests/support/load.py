@@ -97,7 +97,6 @@ class Sender:
         self.statuses: Counter[str] = Counter()
         self._stack = stack
         self._at_once = at_once
-        self._own = threading.local()
         self._stop = threading.Event()
 
     def post(self, load: Iterable[WebhookRequest], posted: Callable[[], None] = lambda: None) -> list[WebhookRequest]:
@@ -123,22 +122,10 @@ class Sender:
         return False
 
     def _once(self, webhook: Webhook) -> str:
-        if not hasattr(self._own, "http"):
-            self._own.http = requests.Session()
-            self._own.http.trust_env = False
-        at = self._stack.at
         try:
-            answer = self._own.http.post(
-                at.webhook_url,
-                data=webhook.body,
-                headers=webhook.headers,
-                verify=at.ca_bundle,
-                timeout=30,
-                allow_redirects=False,
-            )
+            return str(webhooks.post(self._stack.at.webhook_url, webhook, self._stack.at.ca_bundle))
         except requests.RequestException as error:
             return type(error).__name__
-        return str(answer.status_code)
 
 
 def personal_data(expected: Mapping[str, Any]) -> set[str]:

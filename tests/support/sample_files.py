@@ -1,7 +1,6 @@
 """Small real files of every format that is stored: by Pillow, and by hand where Pillow writes none."""
 
 import random
-import struct
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +8,7 @@ from PIL import Image
 
 from ingest.files import formats
 from ingest.files.formats import FileFormat
+from local.vendor.handmade import box, iso_media, matroska
 
 
 def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options: Any) -> bytes:
@@ -17,30 +17,6 @@ def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options:
     file = BytesIO()
     Image.frombytes("RGB", size, noise).save(file, kind, **options)
     return file.getvalue()
-
-
-def box(name: bytes, content: bytes = b"") -> bytes:
-    """Return an ISO base media box."""
-    return struct.pack(">I4s", 8 + len(content), name) + content
-
-
-def iso_media(brand: bytes, *compatible: bytes, meta: bytes = b"moov") -> bytes:
-    """Return a file of the brand, with an empty description and some media."""
-    return box(b"ftyp", brand + bytes(4) + b"".join(compatible)) + box(meta, bytes(30)) + box(b"mdat", bytes(50))
-
-
-def matroska(kind: bytes, size: int = 40) -> bytes:
-    """Return an EBML header with the document type, and a segment of `size` bytes (-1: unknown)."""
-    header = b"\x42\x82" + bytes([0x80 | len(kind)]) + kind
-    declared = b"\x01" + b"\xff" * 7 if size < 0 else bytes([0x80 | size])
-    return (
-        b"\x1a\x45\xdf\xa3"
-        + bytes([0x80 | len(header)])
-        + header
-        + b"\x18\x53\x80\x67"
-        + declared
-        + bytes(max(size, 5))
-    )
 
 
 FILES: dict[str, tuple[bytes, FileFormat]] = {
@@ -73,7 +49,7 @@ FILES: dict[str, tuple[bytes, FileFormat]] = {
     "quicktime": (iso_media(b"qt  ", b"qt  "), formats.QUICKTIME),
     "quicktime without ftyp": (box(b"moov", bytes(30)) + box(b"mdat", bytes(50)), formats.QUICKTIME),
     "webm": (matroska(b"webm"), formats.WEBM),
-    "webm live": (matroska(b"webm", -1), formats.WEBM),
+    "webm live": (matroska(b"webm", live=True), formats.WEBM),
     "matroska": (matroska(b"matroska"), formats.MATROSKA),
 }
 HTML = b"<!DOCTYPE html><html><body>Sign in</body></html>"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ingest.files import formats
 from ingest.files.formats import MAX_PIXELS, identify, looks_complete
-from tests.support.sample_files import FILES, HTML, SVG, drawn, matroska
+from local.vendor.handmade import matroska
+from tests.support.sample_files import FILES, HTML, SVG, drawn
 
 JPEG, PNG, GIF, WEBP = (FILES[name][0] for name in ("jpeg", "png", "gif", "webp"))
 
