@@ -30,9 +30,15 @@ CUSTOMER = "C-1001"
 _WRONG_SECRET = "another-secret-that-opens-nothin"  # noqa: S105
 _SHA256 = hashlib.sha256(b"an image").hexdigest()
 RECEIVED_AT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-ACCOUNT, REGION = "123456789012", "eu-central-1"
 
 Event = dict[str, Any]
+
+TEMPLATES: dict[str, Event] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+"""What the events have in common; null is what an event sets. `request` is a REST API's proxy integration's, `caller`
+the identity of a signed one, `record` SQS's.
+
+Source: docs.aws.amazon.com/apigateway, set-up-lambda-proxy-integrations; docs.aws.amazon.com/lambda, with-sqs.
+"""
 
 
 def events(
@@ -104,7 +110,7 @@ class _Samples:
         return {f"webhook_{name}.json": event for name, event in cases.items()}
 
     def _post(self, body: bytes, headers: Mapping[str, str], *, binary: bool = False, repeated: str = "") -> Event:
-        event = self._request("POST", "/webhooks/tickets", headers=headers, user_agent="axios/1.7.9", caller=None)
+        event = self._request("POST", "/webhooks/tickets", headers=headers, user_agent="axios/1.7.9", signed=False)
         if repeated:
             event["multiValueHeaders"][repeated] *= 2
         if body:
@@ -141,21 +147,13 @@ class _Samples:
 
     def _record(self, number: int, body: str) -> Event:
         sent_at = _epoch_milliseconds(self.at)
-        return {
+        times = {"SentTimestamp": str(sent_at), "ApproximateFirstReceiveTimestamp": str(sent_at + 5)}
+        return TEMPLATES["record"] | {
             "messageId": f"00000000-0000-4000-8000-{number:012}",
             "receiptHandle": f"receipt-{number}",
             "body": body,
-            "attributes": {
-                "ApproximateReceiveCount": "1",
-                "SentTimestamp": str(sent_at),
-                "SenderId": "AROAEXAMPLE:ingest",
-                "ApproximateFirstReceiveTimestamp": str(sent_at + 5),
-            },
-            "messageAttributes": {},
+            "attributes": TEMPLATES["record"]["attributes"] | times,
             "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
-            "eventSource": "aws:sqs",
-            "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:ticket-queue",
-            "awsRegion": REGION,
         }
 
     # GET: a REST API's proxy integration with AWS_IAM.
@@ -190,21 +188,18 @@ class _Samples:
         method: str,
         resource: str,
         *,
-        caller: str | None = "reviewer",
         path: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         user_agent: str = "Boto3/1.40",
+        signed: bool = True,
     ) -> Event:
-        """Return the input of a Lambda proxy integration.
-
-        Source: docs.aws.amazon.com/apigateway, set-up-lambda-proxy-integrations.
-        """
-        values = dict(path or {})
-        target = resource.format(**values)
-        sent = {"Accept": "*/*", "Host": f"example.execute-api.{REGION}.amazonaws.com", "User-Agent": user_agent}
-        sent |= {"X-Forwarded-For": "192.0.2.10", "X-Forwarded-Proto": "https", **(headers or {})}
-        return {
+        """Return the input of a Lambda proxy integration, signed by a role's session or not signed."""
+        template, context = TEMPLATES["request"], TEMPLATES["request"]["requestContext"]
+        target = resource.format(**path or {})
+        sent = template["headers"] | {"User-Agent": user_agent} | dict(headers or {})
+        identity = context["identity"] | (TEMPLATES["caller"] if signed else {}) | {"userAgent": user_agent}
+        return template | {
             "resource": resource,
             "path": target,
             "httpMethod": method,
@@ -212,27 +207,16 @@ class _Samples:
             "multiValueHeaders": _in_lists(sent),
             "queryStringParameters": dict(query) if query else None,
             "multiValueQueryStringParameters": _in_lists(query) if query else None,
-            "pathParameters": values or None,
-            "stageVariables": None,
-            "requestContext": {
-                "resourceId": "abc123",
+            "pathParameters": dict(path) if path else None,
+            "requestContext": context
+            | {
                 "resourcePath": resource,
                 "httpMethod": method,
                 "path": f"/v1{target}",
-                "accountId": ACCOUNT,
-                "apiId": "example",
-                "stage": "v1",
-                "protocol": "HTTP/1.1",
-                "domainName": f"example.execute-api.{REGION}.amazonaws.com",
-                "domainPrefix": "example",
-                "extendedRequestId": "AbCdEfGhIjKlMnO=",
-                "requestId": "11111111-2222-4333-8444-555555555555",
                 "requestTime": f"{self.at:%d/%b/%Y:%H:%M:%S} +0000",
                 "requestTimeEpoch": _epoch_milliseconds(self.at),
-                "identity": _identity(caller, user_agent),
+                "identity": identity,
             },
-            "body": None,
-            "isBase64Encoded": False,
         }
 
 
@@ -242,25 +226,6 @@ def _iv(name: str) -> bytes:
 
 def _epoch_milliseconds(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def _identity(caller: str | None, user_agent: str) -> Event:
-    """Return the identity of a session of an IAM role, or of an unauthenticated caller."""
-    session = {
-        "accessKey": "ASIAEXAMPLE",
-        "accountId": ACCOUNT,
-        "caller": f"AROAEXAMPLE:{caller}",
-        "user": f"AROAEXAMPLE:{caller}",
-        "userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{caller}/session",
-    }
-    cognito = ("AuthenticationProvider", "AuthenticationType", "IdentityId", "IdentityPoolId")
-    return {
-        **(session if caller else dict.fromkeys(session)),
-        **dict.fromkeys(f"cognito{name}" for name in cognito),
-        "principalOrgId": None,
-        "sourceIp": "192.0.2.10",
-        "userAgent": user_agent,
-    }
 
 
 def _in_lists(values: Mapping[str, str]) -> dict[str, list[str]]:
