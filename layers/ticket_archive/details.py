@@ -80,8 +80,9 @@ class Placement:
 def read_details(body: bytes) -> Details:
     """Parse the vendor's response, with or without a byte order mark, which is no part of JSON.
 
-    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
-    `details_not_utf8`, `details_not_json`, `details_too_deep` and `details_not_an_object`.
+    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
+    so, it is the answer. Raises UnrecognizedResponse with the body for `details_not_utf8`, `details_not_json`,
+    `details_too_deep` and `details_not_an_object`.
     """
     body = without_bom(body)
     if has_too_many_parts(body):
@@ -110,7 +111,7 @@ def read_details(body: bytes) -> Details:
         raise UnrecognizedResponse("details_too_deep", body) from None
     except json.JSONDecodeError as error:
         if ends_early(text, error):
-            raise VendorUnavailable("truncated") from None
+            raise VendorUnavailable("truncated", body) from None
         raise UnrecognizedResponse("details_not_json", body) from None
     if not isinstance(value, dict):
         raise UnrecognizedResponse("details_not_an_object", body)
@@ -154,7 +155,7 @@ def _read_unparsed(body: bytes) -> Details:
     ends = body.lstrip()[:1] + body.rstrip()[-1:]
     if ends != b"{}":
         if ends[:1] == b"{":
-            raise VendorUnavailable("truncated")
+            raise VendorUnavailable("truncated", body)
         raise UnrecognizedResponse("details_not_an_object" if ends == b"[]" else "details_not_json", body)
     return Details(None, hashlib.sha256(body).hexdigest(), len(body), body, False, stream_facts(body))
 
@@ -169,7 +170,7 @@ def _text(body: bytes) -> str:
         return body.decode("utf-8")  # json.loads would guess UTF-16 from bytes
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and body.lstrip()[:1] == b"{":
-            raise VendorUnavailable("truncated") from None  # within a character
+            raise VendorUnavailable("truncated", body) from None  # within a character
         raise UnrecognizedResponse("details_not_utf8", body) from None
 
 

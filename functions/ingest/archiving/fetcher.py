@@ -21,7 +21,6 @@ from ticket_archive.errors import (
     TicketInProgress,
     TicketNotFound,
     UnrecognizedResponse,
-    VendorUnavailable,
 )
 from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
@@ -114,17 +113,16 @@ class Fetcher:
             fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
     def _read_files(self, kind: ImageType, stored: Iterable[StoredFile | _Failure], fetched: Fetched) -> None:
-        files: list[StoredFile] = []
-        for each in stored:
-            if isinstance(each, _Failure):
-                self._note(kind, each, fetched)
-                return
-            files.append(each)
+        answers = list(stored)
+        failures = [each for each in answers if isinstance(each, _Failure)]
+        files = [each for each in answers if not isinstance(each, _Failure)]
         images = [file for file in files if isinstance(file, StoredImage)]
         unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
         fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
         fetched.unrecognized += unrecognized
-        if unrecognized:
+        if failures:
+            self._note(kind, failures[0], fetched)
+        elif unrecognized:
             fetched.errors[kind] = UnrecognizedResponse("file", b"")
             fetched.observed[kind] = Observation(
                 TypeState.UNRECOGNIZED, _digest("".join(file.sha256 for file in files))
@@ -210,18 +208,17 @@ class Fetcher:
 
 
 def _whole(fetch: Callable[[], list[F]]) -> list[F]:
-    """Return files; fetch them again if one looks cut off, and take what stays the same. Raises VendorUnavailable."""
+    """Return files; fetch them again if one looks cut off, and take what stays the same as what the vendor has.
+
+    A file that is cut off in another way each time cannot be used: it loses its format.
+    """
     files = fetch()
-    if _seem_whole(files):
+    if all(isinstance(file, LinkedFile) or file.complete for file in files):
         return files
-    again = fetch()
-    if again != files and not _seem_whole(again):
-        raise VendorUnavailable("truncated")
-    return again
-
-
-def _seem_whole(files: Iterable[InlineFile | LinkedFile]) -> bool:
-    return all(isinstance(file, LinkedFile) or file.complete for file in files)
+    return [
+        replace(file, format=None) if isinstance(file, InlineFile) and not file.complete and file not in files else file
+        for file in fetch()
+    ]
 
 
 def _digest(text: str) -> str:

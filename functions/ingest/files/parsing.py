@@ -66,10 +66,10 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not
     recognized.
 
-    Raises VendorUnavailable("truncated") for JSON that ends early. Raises UnrecognizedResponse with the body for
-    `html`, `xml`, `unknown_format` (bytes sent as an image or a video), `not_json` (any other text or bytes), `no_file`
-    (JSON with content but no file), `too_complex` (see `json_text`), `too_deep` (for Python's JSON parser), and
-    `too_many` (over MAX_FILES).
+    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
+    so, it is the answer. Raises UnrecognizedResponse with the body for `html`, `xml`, `unknown_format` (bytes sent as
+    an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `too_complex`
+    (see `json_text`), `too_deep` (for Python's JSON parser), and `too_many` (over MAX_FILES).
     """
     try:
         return _distinct(_files(body, wanted))
@@ -125,7 +125,7 @@ def _parse(body: bytes) -> Any:
         raise UnrecognizedResponse("too_deep", b"") from None
     except json.JSONDecodeError as error:
         if ends_early(text, error):
-            raise VendorUnavailable("truncated") from None
+            raise VendorUnavailable("truncated", body) from None
         raise UnrecognizedResponse("not_json", b"") from None
 
 

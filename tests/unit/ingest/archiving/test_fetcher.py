@@ -230,6 +230,21 @@ class TestUnrecognized:
         [file] = fetch(DOCUMENT).unrecognized
         assert fetch.bucket[file.key] == b"https://10.0.0.1/x"
 
+    def test_a_link_without_an_answer_leaves_the_other_files_of_its_type(self, fetch: Fetch) -> None:
+        fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK, WHOLE]
+        fetch.vendor.next(LINK.url, VendorUnavailable("503"))
+        fetched = fetch(DOCUMENT)
+        assert [fetch.bucket[image.key] for image in fetched.images] == [WHOLE.data]
+        assert (state_of(fetched, DOCUMENT), fetched.errors[DOCUMENT].detail) == (TypeState.FAILED, "503")
+
+    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+    def test_json_that_ends_early_is_an_answer(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, VendorUnavailable("truncated", b'{"a'))
+        fetched = fetch()
+        [file] = fetched.unrecognized
+        assert fetch.bucket[file.key] == b'{"a'
+        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
+
     @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
     def test_a_refused_response_is_an_answer(self, fetch: Fetch, part: str) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
@@ -245,13 +260,9 @@ class TestUnrecognized:
 
 class TestCutOffFiles:
     @pytest.mark.parametrize("linked", [True, False])
-    @pytest.mark.parametrize(
-        ("second", "stored"),
-        [(CUT_OFF, CUT_OFF), (WHOLE, WHOLE), (InlineFile(b"\xff\xd8\xffother", JPEG, complete=False), None)],
-        ids=["same bytes", "whole", "other bytes"],
-    )
+    @pytest.mark.parametrize("second", [CUT_OFF, WHOLE], ids=["same bytes", "whole"])
     def test_are_fetched_again_and_stored_if_they_stay_the_same(
-        self, fetch: Fetch, linked: bool, second: InlineFile, stored: InlineFile | None
+        self, fetch: Fetch, linked: bool, second: InlineFile
     ) -> None:
         if linked:
             fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK]
@@ -259,8 +270,17 @@ class TestCutOffFiles:
         else:
             fetch.vendor.next(DOCUMENT, [CUT_OFF], [second])
         fetched = fetch(DOCUMENT, with_details=False)
-        assert [fetch.bucket[image.key] for image in fetched.images] == ([stored.data] if stored else [])
-        assert state_of(fetched, DOCUMENT) is (TypeState.STORED if stored else TypeState.FAILED)
+        assert [fetch.bucket[image.key] for image in fetched.images] == [second.data]
+        assert state_of(fetched, DOCUMENT) is TypeState.STORED
+
+    def test_that_are_cut_off_elsewhere_each_time_are_unrecognized_beside_the_others(self, fetch: Fetch) -> None:
+        """They are an answer, which settles: a vendor who encodes an image anew each time must not hold up a ticket."""
+        other = InlineFile(b"\xff\xd8\xffother", JPEG, complete=False)
+        fetch.vendor.next(DOCUMENT, [WHOLE, CUT_OFF], [WHOLE, other])
+        fetched = fetch(DOCUMENT, with_details=False)
+        assert [fetch.bucket[image.key] for image in fetched.images] == [WHOLE.data]
+        assert [fetch.bucket[file.key] for file in fetched.unrecognized] == [other.data]
+        assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
 
 
 class TestThreads:

@@ -48,7 +48,7 @@ def outcome(body: bytes, content_type: str = JSON, wanted: ImageType = SELFIES) 
     except UnrecognizedResponse as error:
         return error.detail if error.body == body else "another body"
     except VendorUnavailable as error:
-        return f"later: {error.detail}"
+        return f"later: {error.detail}" if error.body == body else "another body"
 
 
 # ─── One file's text ────────────────────────────────────────────────────────────────────────────────────────────────
