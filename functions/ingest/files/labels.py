@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ticket_archive.facts import SUCCESS_CODES
+from ticket_archive.facts import IN_PROGRESS, SUCCESS_CODES
 from ticket_archive.models import ImageType
 
 
@@ -55,7 +55,11 @@ _TYPE_FIELDS = frozenset({
     "documentside",
 })  # fmt: skip
 _ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exception", "fault"})
-_PLACES = frozenset({"", "data", "item", "items", "file", "files", "result", "results"})
+_PLACES = frozenset({
+    "", "data", "item", "items", "file", "files", "result", "results", "content", "contents", "value", "values",
+    "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
+    "payload", "response",
+})  # fmt: skip
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -84,13 +88,13 @@ def describes_file(name: str) -> bool:
 
 
 def reports_error(name: str, value: object) -> bool:
-    """Return whether a member of a response, which is not empty, says that the request failed."""
+    """Return whether a member of a response, which is not empty, says that the request failed or is not done yet."""
     plain = _plain(name)
     if plain in ("success", "ok"):
         return value is False
     word = value.strip().upper() if isinstance(value, str) else ""
     if plain == "status":
-        return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome
+        return word in ("ERROR", "FAIL", "FAILURE", *IN_PROGRESS)  # FAILED may be the ticket's outcome
     if plain == "code":
         return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
     return plain in _ERROR_FIELDS and not isinstance(value, bool | int)

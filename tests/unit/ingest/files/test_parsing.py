@@ -256,7 +256,7 @@ def test_a_response_of_empty_places_is_empty(body: bytes, content_type: str) -> 
 
 ERRORS = (
     b'"success": false', b'"error": "timeout"', b'"errors": [{"message": "timeout"}]', b'"status": "error"',
-    b'"code": "INTRNL"', b'"errorMessage": "timeout"',
+    b'"status": "PROCESSING"', b'"code": "INTRNL"', b'"errorMessage": "timeout"',
 )  # fmt: skip
 
 
