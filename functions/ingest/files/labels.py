@@ -60,6 +60,10 @@ _PLACES = frozenset({
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
     "payload", "response",
 })  # fmt: skip
+_LINKS = frozenset({"_links", "links"})
+_DOCUMENT_RELATIONS = frozenset(
+    {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
+)
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -85,6 +89,14 @@ def label_at(name: str, outer: Label) -> Label:
 def describes_file(name: str) -> bool:
     """Return whether a field of this name says what the file beside it is."""
     return _plain(name) in _TYPE_FIELDS
+
+
+def links_to_document(around: str, name: str) -> bool:
+    """Return whether a member is a link of HAL or JSON:API that leads to no file: `self` within `_links`.
+
+    `next` is none of them. It leads to more of the answer, so that without it the answer is not whole.
+    """
+    return around in _LINKS and name in _DOCUMENT_RELATIONS
 
 
 def reports_error(name: str, value: object) -> bool:

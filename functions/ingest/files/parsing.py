@@ -17,7 +17,16 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ingest.files.formats import FileFormat, identify, looks_complete
-from ingest.files.labels import UNLABELLED, Label, Side, describes_file, label_at, may_hold_files, reports_error
+from ingest.files.labels import (
+    UNLABELLED,
+    Label,
+    Side,
+    describes_file,
+    label_at,
+    links_to_document,
+    may_hold_files,
+    reports_error,
+)
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
 from ticket_archive.models import ImageType
@@ -148,7 +157,8 @@ class _Survey:
                         label = label_at(value, label)
                     if node is tree and not _is_empty(value):
                         self.has_error |= reports_error(name, value)
-                stack.extend((label_at(name, label), name, each) for name, each in reversed(node))
+                members = [(name, each) for name, each in reversed(node) if not links_to_document(key, name)]
+                stack.extend((label_at(name, label), name, each) for name, each in members)
             elif isinstance(node, str) and is_file(node, key):
                 self.files.append((label, node))
             else:

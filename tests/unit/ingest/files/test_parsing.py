@@ -157,6 +157,17 @@ def test_a_file_is_found_at_any_depth() -> None:
     assert found(answer) == [JPEG]
 
 
+@pytest.mark.parametrize("links", ["_links", "links"])
+def test_a_link_to_a_document_is_no_file(links: str) -> None:
+    url = "https://api.example/images"
+    assert found(
+        {links: {"self": {"href": url}, "first": url}, "_embedded": {"images": [{"content": bare(JPEG)}]}}
+    ) == [JPEG]
+    assert outcome(json.dumps({links: {"self": url}, "data": []}).encode()) == "0 files"
+    for file in ({links: {"next": url}}, {links: {"front": {"href": url}}}, {"self": url}, {"first": url}):
+        assert outcome(json.dumps(file).encode()) == "1 files"
+
+
 def test_files_are_in_the_vendors_order() -> None:
     files = [drawn("JPEG", seed) for seed in range(10)]
     assert found({"z": uri(files[0]), "a": [bare(each) for each in files[1:9]], "m": {"x": uri(files[9])}}) == files
