@@ -42,6 +42,7 @@ FILES: dict[str, tuple[bytes, FileFormat]] = {
     "jpeg 2000": (drawn("JPEG2000"), formats.JP2),
     "jpeg 2000 codestream": (drawn("JPEG2000", no_jp2=True), formats.JP2),
     "pdf": (drawn("PDF"), formats.PDF),
+    "pdf after empty lines": (b"\r\n \n" + drawn("PDF"), formats.PDF),
     "mp4": (iso_media(b"isom", b"isom", b"mp42"), formats.MP4),
     "mp4 fragmented": (iso_media(b"iso5", b"iso6", b"dash"), formats.MP4),
     "m4v": (iso_media(b"M4V ", b"mp42"), formats.MP4),

@@ -105,6 +105,8 @@ def _identify(head: bytes) -> FileFormat | None:
         return QUICKTIME  # a movie from before `ftyp` existed
     if head.startswith(b"\xff\x4f\xff\x51") or head[4:12] == b"jP  \r\n\x87\n":
         return JP2
+    if head.lstrip().startswith(b"%PDF-"):  # server pages write empty lines before it, and every viewer skips them
+        return PDF
     kind = filetype.match(head, _MATCHERS)
     found = _BY_MIME[kind.mime] if kind else None
     if found is GIF and not head.startswith((b"GIF87a", b"GIF89a")):
