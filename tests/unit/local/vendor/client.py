@@ -1,8 +1,5 @@
 """A plain HTTP client of the simulator for tests, with the correct headers."""
 
-import socket
-from typing import Any
-
 import requests
 
 from local.vendor import Simulator
@@ -46,26 +43,3 @@ def images_path(ticket: str, types: str = "ALL") -> str:
 
 def get(vendor: Simulator, path: str, bearer: str | None = None) -> requests.Response:
     return requests.get(vendor.url + path, headers=headers(vendor, bearer), timeout=5, allow_redirects=False)
-
-
-def raw(vendor: Simulator, path: str, seconds: float = 5, limit: int = 2**30) -> bytes:
-    """Return the bytes of the response to a GET, until the connection ends, a time-out or the limit."""
-    lines = [f"GET {path} HTTP/1.1", "Host: vendor", *(f"{name}: {value}" for name, value in headers(vendor).items())]
-    received = bytearray()
-    with socket.create_connection(("127.0.0.1", vendor.port), timeout=seconds) as line:
-        line.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode())
-        while len(received) < limit:
-            try:
-                piece = line.recv(2**16)
-            except TimeoutError:
-                break
-            if not piece:
-                break
-            received += piece
-    return bytes(received)
-
-
-def control(vendor: Simulator, action: str, **given: Any) -> Any:
-    response = requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=10)
-    response.raise_for_status()
-    return response.json()["result"]

@@ -1,14 +1,13 @@
 import json
 import uuid
 
-import filetype
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.vendor import Absence, ImageType, Shape, State, Tickets
 from local.vendor.details import details
-from local.vendor.pictures import CONTENT_TYPES, DERIVED, UPLOADED, FileFormat
+from local.vendor.pictures import CONTENT_TYPES, DERIVED, UPLOADED
 from local.vendor.shapes import Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, Ticket
 
@@ -77,34 +76,6 @@ def test_a_flow_has_its_uploads(flow: Flow) -> None:
     )
     if ImageType.DOCUMENT not in uploads:
         assert not any(ticket.sizes[kind] for kind in DERIVED)
-
-
-@pytest.mark.parametrize("form", FileFormat)
-def test_a_file_has_about_the_requested_size_and_the_format(form: FileFormat) -> None:
-    ticket = SMALL.get(
-        SMALL.id(0),
-        State(formats=((ImageType.DOCUMENT, form),), sizes=((ImageType.DOCUMENT, (60_000,)),)),
-    )
-    [picture] = ticket.pictures(ImageType.DOCUMENT)
-    assert picture.content_type == CONTENT_TYPES[form]
-    assert 0.5 * 60_000 < len(picture.data) < 2 * 60_000
-    guessed = filetype.guess(picture.data)
-    assert guessed is not None
-    assert guessed.extension in {
-        form.lower(),
-        *{"JPEG": ["jpg"], "TIFF": ["tif"], "JPEG2000": ["jp2", "jpx"]}.get(form, []),
-    }
-
-
-def test_derived_images_depend_on_the_document() -> None:
-    for ticket in first(60):
-        if ImageType.DOCUMENT not in ticket.sizes or not ticket.sizes[ImageType.DOCUMENT]:
-            continue
-        assert len(ticket.sizes[ImageType.DOCUMENT]) == (1 if ticket.document.type == "PASSPORT" else 2)
-        assert bool(ticket.sizes[ImageType.DOCUMENT_SIGNATURE]) == (
-            ticket.document.type in ("PASSPORT", "DRIVER_LICENSE")
-        )
-        assert all(len(ticket.sizes[kind]) <= 1 for kind in DERIVED)
 
 
 def test_sizes_are_from_30_kb_to_4_mb_and_large_ones_are_rare() -> None:
