@@ -1,7 +1,4 @@
-"""Tickets unlike those of the vendor's documentation, and another server: `--vendor-url` takes any that speaks the API.
-
-That server shares nothing with the simulator.
-"""
+"""Another server than the simulator, with which it shares nothing: `--vendor-url` takes any that speaks the API."""
 
 import base64
 import hashlib
@@ -24,9 +21,7 @@ from local.api import Api
 from local.stack import Vendor
 from local.terminal import silent
 from local.vendor.credential import Credential
-from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
-from ticket_archive.models import ImageType
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 pytestmark = pytest.mark.stack
@@ -129,52 +124,3 @@ def test_another_server_that_speaks_the_vendors_api_does_as_well(tmp_path: Path)
                 assert [image["sha256"] for image in served] == [hashlib.sha256(data).hexdigest() for _, data in got]
         finally:
             local_stack.down(tmp_path)
-
-
-FIRST = 5300  # of the simulator's tickets: those of the next test
-SETTLED = 200.0
-"""Seconds, SettleMinutes of the local stack among them."""
-
-
-def test_tickets_that_no_page_describes_are_archived_with_what_the_vendor_has(stack: LocalStack) -> None:
-    """GIVEN five odd tickets, WHEN their webhooks come, THEN each has one manifest, of what the vendor has."""
-    listed = stack.vendor("tickets", count=5, start=FIRST)
-    document_only, as_pdf, late, hinted, unusable = (each["ticket"] for each in listed)
-    stack.vendor("state", ticket=document_only, flow="DOCUMENT_ONLY")
-    stack.vendor("state", ticket=as_pdf, formats={"DOCUMENT": "PDF"})
-    stack.vendor("script", fault="not_found_as_200", endpoint="details", ticket=late, times=2)
-    stack.vendor("state", ticket=unusable, unusable={"DOCUMENT_PORTRAIT": "HTML"})
-    for ticket in (document_only, as_pdf, late, unusable):
-        assert stack.post(ticket) == 202
-    assert stack.post(hinted, "expired") == 202
-
-    found = {ticket: manifest(stack, ticket) for ticket in (document_only, as_pdf, late, hinted, unusable)}
-
-    for ticket, content in found.items():
-        expected = stack.vendor("expected", ticket=ticket)
-        images = expected["images"]
-        assert (content["outcome"], content["previous"]) == (expected["outcome"], None)
-        assert [
-            (image["type"], image["sha256"], image["bytes"], image["content_type"]) for image in content["images"]
-        ] == [
-            (kind, image["sha256"], image["bytes"], image["content_type"])
-            for kind in ImageType
-            for image in images[kind]
-        ]
-        without = [kind for kind in ImageType if not images[kind]]
-        assert content["absent"] == [kind for kind in without if kind not in expected["unusable"]]
-        assert [file["type"] for file in content["unrecognized"]] == [*expected["unusable"]]
-        assert content["complete"] is not bool(expected["unusable"])
-        details = stack.api.get(f"/tickets/{ticket}/details")
-        assert details.json() == expected["details"]
-    assert "SELF_PORTRAITS" in found[document_only]["absent"]
-    assert {image["content_type"] for image in found[as_pdf]["images"] if image["type"] == "DOCUMENT"} == {
-        "application/pdf"
-    }
-    assert found[unusable]["unrecognized"]
-
-
-def manifest(stack: LocalStack, ticket: str) -> dict[str, Any]:
-    """Return the ticket's manifest, which must be its only one."""
-    [found] = eventually(lambda: stack.manifests(ticket) or None, f"{ticket} archived", SETTLED)
-    return found

@@ -47,7 +47,7 @@ NOT_RUNNABLE = {
     " doctor": "reports other tests' dead letters; tests/e2e/test_ops.py runs it",
     "./ticket-archive rollback": "the stack has one version; tests/unit/ops runs it",
     "./ticket-archive settle": "needs an incomplete ticket; tests/unit/ops runs it",
-    "--customer": "other tests have tickets of the customer; tests/e2e/test_ops.py runs it",
+    "--customer": "other tests have tickets of the customer; tests/operations/test_day.py runs it",
     "--version 3f2a": "a made-up version; tests/unit/ops runs it",
 }
 ALARMS = runbooks.chapter("Alarms")

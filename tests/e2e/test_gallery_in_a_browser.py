@@ -14,7 +14,6 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 SHOWN = {"image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"}
 ALL = "[...document.querySelectorAll('figure img')]"
-LOADED = f"{ALL}.filter(image => image.complete && image.naturalWidth > 0).length"
 FOCUSED = f"{ALL}.indexOf(document.activeElement.querySelector?.('img'))"
 ENLARGED = "document.querySelector('dialog').open"
 
@@ -42,26 +41,6 @@ def all_but_the_broken_one(browser: Browser, journeys: list[Journey]) -> int:
     pictures = sum(image.content_type in SHOWN for each in journeys for image in each.images) - 1
     eventually(lambda: True if browser.js(f"{ALL}.length") == pictures else None, "the broken picture noticed")
     return pictures
-
-
-def test_every_whole_picture_of_every_ticket_loads(browser: Browser, journeys: list[Journey]) -> None:
-    pictures = all_but_the_broken_one(browser, journeys)
-    eventually(lambda: True if browser.js(LOADED) == pictures else None, "all pictures loaded")
-    assert browser.js("document.querySelectorAll('article').length") == 2
-    assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data"}
-    assert browser.complaints == []
-
-
-def test_a_broken_picture_and_a_difference_say_so_in_their_places(browser: Browser, journeys: list[Journey]) -> None:
-    all_but_the_broken_one(browser, journeys)
-    faults = (
-        "[...document.querySelectorAll('article')].map(a => [...a.querySelectorAll('.fault')].map(f => f.textContent))"
-    )
-    kind = journeys[0].images[1].content_type
-    assert browser.js(faults) == [
-        [f"This browser cannot show it ({kind}): use fetch."],
-        ["the outcome differs"],
-    ]
 
 
 def test_the_keyboard_goes_from_one_ticket_to_the_next_and_escape_closes(

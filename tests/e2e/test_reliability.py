@@ -1,12 +1,10 @@
-"""The failure policy on the whole stack."""
+"""The failure policy on the whole stack: what only its own queue, table and schedule can show."""
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -22,7 +20,6 @@ from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
-from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem
 
@@ -57,24 +54,15 @@ class ArchiveHarness:
     def post(self, *sent: webhooks.Webhook) -> None:
         assert Sender(self.stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
 
-    def ask(self, *bodies: str) -> None:
-        """Send messages to the ticket queue as one batch."""
-        entries = [{"Id": str(at), "MessageBody": body} for at, body in enumerate(bodies)]
-        answer = self.stack.sqs.send_message_batch(QueueUrl=self.stack.at.queue_url, Entries=entries)  # type: ignore[arg-type]
-        assert len(answer["Successful"]) == len(bodies)
-
     def item(self, ticket: str) -> TicketItem | None:
         return self.checks.table.get(ticket)
 
-    def until(self, ticket: str, found: Callable[[TicketItem], bool], what: str) -> TicketItem:
+    def archived(self, ticket: str) -> TicketItem:
         def look() -> TicketItem | None:
             item = self.item(ticket)
-            return item if item is not None and found(item) else None
+            return item if item is not None and item.state is TicketState.ARCHIVED else None
 
-        return eventually(look, f"{ticket} {what}")
-
-    def archived(self, ticket: str) -> TicketItem:
-        return self.until(ticket, lambda item: item.state is TicketState.ARCHIVED, "archived")
+        return eventually(look, f"{ticket} archived")
 
     def calls(self, ticket: str) -> Counter[str]:
         """Return the vendor calls for a ticket by image type or endpoint, without those with an expired token."""
@@ -85,27 +73,6 @@ class ArchiveHarness:
 @pytest.fixture(scope="module")
 def harness(stack: LocalStack) -> ArchiveHarness:
     return ArchiveHarness(stack)
-
-
-def test_only_what_is_missing_is_fetched_again(
-    harness: ArchiveHarness,
-) -> None:
-    """GIVEN a document that is not ready for two attempts, WHEN its event comes, THEN the third archives it."""
-    ticket = harness.ticket()
-    harness.stack.vendor("script", fault="not_ready", endpoint="images", ticket=ticket, type="DOCUMENT", times=2)
-    with downstream(harness.stack) as consumer:
-        harness.post(harness.event(ticket))
-        waiting = harness.until(ticket, lambda item: item.state is TicketState.INCOMPLETE, "incomplete")
-        kept = {image.key for image in waiting.images}
-        assert waiting.types[ImageType.DOCUMENT] == "failed"
-        assert len(kept) == 4
-        assert harness.checks.manifests(ticket) == []
-
-        archived = harness.archived(ticket)
-        assert kept < {image.key for image in archived.images}
-        assert harness.calls(ticket) == ONCE_EACH + Counter(DOCUMENT=2)
-        assert harness.checks.differences(ticket) == []
-        eventually(lambda: consumer.keys(ticket) == harness.checks.manifests(ticket) or None, "one event")
 
 
 def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(harness: ArchiveHarness) -> None:
@@ -161,43 +128,6 @@ def test_concurrent_events_of_one_ticket_cause_one_state(harness: ArchiveHarness
         eventually(lambda: log.look().done[ticket] >= 8 or None, "eight messages done")
         assert harness.checks.differences(ticket) == []
         assert consumer.keys(ticket) == harness.checks.manifests(ticket)
-
-
-def test_accepted_rejected_accepted_are_three_versions(harness: ArchiveHarness) -> None:
-    stack, ticket = harness.stack, harness.ticket()
-    seen: set[str] = set()
-    with downstream(stack) as consumer:
-        for number, outcome in enumerate(("ACCEPTED", "REJECTED", "ACCEPTED")):
-            stack.vendor("state", ticket=ticket, outcome=outcome)
-            harness.post(harness.event(ticket, flow_status=outcome, processed=number))
-            item = harness.until(ticket, lambda item: (item.version or "") not in {*seen, ""}, f"{outcome}, {number}")
-            assert item.outcome == outcome
-            seen.add(item.version or "")
-
-        eventually(lambda: len(consumer.keys(ticket)) >= 3 or None, "three events")
-        assert consumer.keys(ticket) == harness.checks.manifests(ticket)
-    assert harness.checks.differences(ticket, states=3) == []
-
-
-def test_unreadable_messages_do_not_affect_their_batch(harness: ArchiveHarness) -> None:
-    stack = harness.stack
-    good = [harness.ticket() for _ in range(4)]
-    mark = uuid4().hex
-    poison = [f"not json {mark}", f'{{"v": 9, "ticket": "{mark}"}}', f'{{"ticket": "../{mark}"}}', f'["{mark}"]']
-    stack.vendor("script", fault="too_deep", endpoint="details", ticket=good[3])
-    harness.ask(*[body for pair in zip(poison, map(ticket_message, good), strict=True) for body in pair])
-    for ticket in good:
-        harness.archived(ticket)
-        assert harness.checks.differences(ticket) == []
-
-    def reasons() -> dict[str, str | None] | None:
-        found = messages(stack, stack.at.quarantine_queue_url)
-        mine = {message.body: message.reason for message in found if mark in message.body}
-        return mine if len(mine) == len(poison) else None
-
-    expected = ["message_malformed", "message_version", "ticket_malformed", "message_malformed"]
-    assert eventually(reasons, "the poison in quarantine") == dict(zip(poison, expected, strict=True))
-    assert not [each for each in messages(stack, stack.at.dead_letter_queue_url) if mark in each.body]
 
 
 def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:

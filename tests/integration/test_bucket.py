@@ -47,22 +47,11 @@ def test_concurrent_creates_store_one_object(bucket: Bucket) -> None:
         assert sum(pool.map(write, range(8))) == 1
 
 
-def test_object_has_the_given_content_type(stack: LocalStack, bucket: Bucket) -> None:
-    at = key()
-    bucket.create(at, b"image", "image/webp")
-    assert stack.s3.head_object(Bucket=stack.at.bucket, Key=at)["ContentType"] == "image/webp"
-
-
 def test_unsigned_request_is_denied(stack: LocalStack, bucket: Bucket) -> None:
     at = key()
     bucket.create(at, b"image", "image/jpeg")
     url = f"{stack.at.endpoint_url}/{stack.at.bucket}/{at}"
     assert requests.get(url, verify=stack.at.ca_bundle, timeout=10).status_code == 403
-
-
-def test_missing_object_raises_no_such_key(bucket: Bucket) -> None:
-    with pytest.raises(ClientError, match="NoSuchKey"):
-        bucket.read(key())
 
 
 def test_object_encrypted_with_another_key_is_denied(stack: LocalStack) -> None:
