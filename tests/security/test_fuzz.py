@@ -18,13 +18,3 @@ def test_the_mutations_reach_beyond_the_first_refusal() -> None:
             target(seed)
     assert identify(targets.SEEDS["image"][1]) is PNG
     assert identify(targets.SEEDS["image"][2]) is JPEG
-
-
-def test_what_a_target_does_not_document_is_told_with_its_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: bytes) -> None:
-        raise KeyError
-
-    monkeypatch.setitem(targets.TARGETS, "image", broken)
-    with pytest.raises(KeyError) as raised:
-        targets.run("image", 1, seed=7)
-    assert raised.value.__notes__[0].startswith("image, seed 7, number 0: b")

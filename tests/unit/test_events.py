@@ -9,7 +9,7 @@ import pytest
 
 from ingest.webhooks.event import open_webhook
 from ingest.webhooks.request import Rejected, parse_request
-from local import ROOT, events
+from local import events
 from ticket_archive.errors import UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message
 from ticket_archive.webhook_encryption import check_secret
@@ -177,8 +177,3 @@ def test_a_record_has_the_form_of_sqs() -> None:
         assert {"ApproximateReceiveCount", "SentTimestamp"} <= record["attributes"].keys()
     batch = FILES["queue_batch_of_mixed.json"]["Records"]
     assert len({record["messageId"] for record in batch}) == len(batch)
-
-
-def test_the_tick_is_what_the_template_sends() -> None:
-    template = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    assert json.dumps(FILES["schedule_tick.json"]) in template

@@ -92,11 +92,3 @@ def test_the_changelog_keeps_a_changelog() -> None:
     assert set(re.findall(r"^### (.+)$", CHANGELOG, re.MULTILINE)) <= kinds
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == next(version for version, date in releases if date)
-
-
-def test_architecture_has_a_diagram_of_each_level_and_way() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", text, re.MULTILINE))
-    for heading in ("Context", "Containers", "One ticket's way", "One request's way"):
-        assert "```mermaid" in sections[heading], heading
-    assert "| to change | go to |" in sections["Where to change what"]

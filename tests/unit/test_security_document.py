@@ -5,7 +5,6 @@ import re
 from local import ROOT
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_named_tests_exist() -> None:
@@ -23,8 +22,3 @@ def test_every_example_policy_is_described() -> None:
     folder = ROOT / "examples" / "policies"
     policies = {str(path.relative_to(folder)) for path in folder.rglob("*.json")}
     assert set(re.findall(r"^\| `([\w/-]+\.json)`", TEXT, re.MULTILINE)) == policies
-
-
-def test_named_make_targets_exist() -> None:
-    for target in set(re.findall(r"`make ([a-z-]+)", TEXT)):
-        assert f"\n{target}:" in MAKEFILE, target

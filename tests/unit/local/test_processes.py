@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local import processes
-from local.processes import Ledger, Started, end, start, start_time
+from local.processes import Started, end, start, start_time
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 WITH_A_CHILD = [
@@ -44,15 +44,6 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
-
-
-def test_a_process_is_alive_until_it_is_stopped(sleeper: Started) -> None:
-    before = sleeper.alive
-
-    assert end([sleeper]) == [sleeper]
-
-    assert (before, sleeper.alive) == (True, False)
-    assert end([sleeper]) == []
 
 
 def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> None:
@@ -96,14 +87,3 @@ def test_a_process_has_the_given_environment_alone(tmp_path: Path, monkeypatch: 
 
 def test_a_process_that_ended_before_its_start_time_was_read_is_not_alive() -> None:
     assert not Started("ended", 2**22 + 1, start_time(2**22 + 1)).alive
-
-
-def test_the_ledger_returns_the_recorded_processes(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "processes.json")
-    assert ledger.read() == []
-    started = [Started("emulator", 10, "100"), Started("vendor", 11, "101")]
-
-    for process in started:
-        ledger.add(process)
-
-    assert Ledger(tmp_path / "processes.json").read() == started

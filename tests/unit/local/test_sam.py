@@ -338,11 +338,3 @@ def test_stack_and_engine_are_checked_before_a_build() -> None:
     assert needs.pop("sam-env") == "setup"
     assert len(needs) == 5
     assert set(needs.values()) == {"setup $(BUILT)"}
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/sam-local.md"])
-def test_every_documented_make_target_exists(page: str) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+[a-z])(?![-a-z])", (ROOT / page).read_text(), re.MULTILINE))
-    assert named
-    assert named <= targets

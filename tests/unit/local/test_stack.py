@@ -9,7 +9,7 @@ import pytest
 from local import stack
 from local.errors import AlreadyUp, NotUp, StartFailed
 from local.processes import Ledger, end, start
-from local.stack import Stack, down, reachable, up
+from local.stack import Stack, down, up
 from local.terminal import silent
 
 # The contract of stack.json.
@@ -49,13 +49,6 @@ def test_a_stacks_secrets_are_not_in_its_repr() -> None:
 
     assert "the webhook_secret" not in shown
     assert "the secret_access_key" not in shown
-
-
-@pytest.mark.parametrize("path", ["/v1", "/v1/webhooks/tickets"])
-def test_an_api_url_becomes_the_emulators(path: str) -> None:
-    found = reachable(f"https://a1b2c3d4.execute-api.eu-central-1.amazonaws.com{path}", "https://127.0.0.1:4566")
-
-    assert found == f"https://127.0.0.1:4566/_aws/execute-api/a1b2c3d4{path}"
 
 
 def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
