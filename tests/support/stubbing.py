@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
+import boto3
 from botocore.stub import Stubber
 
 
@@ -12,3 +15,9 @@ def answering(stubber: Stubber) -> Iterator[Stubber]:
     with stubber:
         yield stubber
         stubber.assert_no_pending_responses()
+
+
+@cache
+def client(service: Any) -> Any:
+    """Return a client with made-up credentials, the same for every test: it takes a while to make."""
+    return boto3.client(service, region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")

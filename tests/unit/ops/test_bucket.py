@@ -4,34 +4,27 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ops.bucket import OperatorBucket, Version
-from tests.support.stubbing import answering
+from tests.support.stubbing import answering, client
 
-
-class Stub:
-    def __init__(self) -> None:
-        client = boto3.client("s3", aws_access_key_id="a", aws_secret_access_key="b")
-        self.bucket = OperatorBucket(client, "bucket")
-        self.stubber = Stubber(client)
+BUCKET = OperatorBucket(client("s3"), "bucket")
 
 
 @pytest.fixture
-def stub() -> Iterator[Stub]:
-    made = Stub()
-    with answering(made.stubber):
-        yield made
+def s3() -> Iterator[Stubber]:
+    with answering(Stubber(client("s3"))) as stubber:
+        yield stubber
 
 
 def entry(key: str, version: str) -> dict[str, Any]:
     return {"Key": key, "VersionId": version, "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
 
 
-def test_versions_and_delete_markers_of_all_pages_are_found(stub: Stub) -> None:
+def test_versions_and_delete_markers_of_all_pages_are_found(s3: Stubber) -> None:
     first = {
         "Versions": [entry("tickets/t1/a", "1"), entry("tickets/t1/a", "2")],
         "DeleteMarkers": [entry("tickets/t1/a", "3")],
@@ -40,11 +33,11 @@ def test_versions_and_delete_markers_of_all_pages_are_found(stub: Stub) -> None:
         "NextVersionIdMarker": "3",
     }
     asked = {"Bucket": "bucket", "Prefix": "tickets/t1/"}
-    stub.stubber.add_response("list_object_versions", first, asked)
+    s3.add_response("list_object_versions", first, asked)
     again = {**asked, "KeyMarker": "tickets/t1/a", "VersionIdMarker": "3"}
-    stub.stubber.add_response("list_object_versions", {"Versions": [entry("tickets/t1/b", "null")]}, again)
+    s3.add_response("list_object_versions", {"Versions": [entry("tickets/t1/b", "null")]}, again)
 
-    assert list(stub.bucket.versions("t1")) == [
+    assert list(BUCKET.versions("t1")) == [
         Version("tickets/t1/a", "1"),
         Version("tickets/t1/a", "2"),
         Version("tickets/t1/a", "3"),
@@ -52,53 +45,51 @@ def test_versions_and_delete_markers_of_all_pages_are_found(stub: Stub) -> None:
     ]
 
 
-def test_versions_are_deleted_in_batches_of_a_thousand(stub: Stub) -> None:
+def test_versions_are_deleted_in_batches_of_a_thousand(s3: Stubber) -> None:
     versions = [Version(f"k{number}", "v") for number in range(1001)]
     for part in (versions[:1000], versions[1000:]):
         objects = [{"Key": key, "VersionId": version} for key, version in part]
-        stub.stubber.add_response(
-            "delete_objects", {}, {"Bucket": "bucket", "Delete": {"Objects": objects, "Quiet": True}}
-        )
+        s3.add_response("delete_objects", {}, {"Bucket": "bucket", "Delete": {"Objects": objects, "Quiet": True}})
 
-    assert stub.bucket.delete(versions) == []
+    assert BUCKET.delete(versions) == []
 
 
-def test_versions_that_s3_does_not_delete_are_returned(stub: Stub) -> None:
+def test_versions_that_s3_does_not_delete_are_returned(s3: Stubber) -> None:
     answer = {"Errors": [{"Key": "k", "VersionId": "v", "Code": "AccessDenied", "Message": "m"}]}
-    stub.stubber.add_response("delete_objects", answer)
+    s3.add_response("delete_objects", answer)
 
-    assert stub.bucket.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
-
-
-def test_deleting_nothing_makes_no_call(stub: Stub) -> None:
-    assert stub.bucket.delete([]) == []
+    assert BUCKET.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
 
 
-def test_a_missing_object_does_not_exist(stub: Stub) -> None:
-    stub.stubber.add_response("head_object", {})
-    stub.stubber.add_client_error("head_object", "404", http_status_code=404)
-
-    assert stub.bucket.exists("k")
-    assert not stub.bucket.exists("k")
+def test_deleting_nothing_makes_no_call(s3: Stubber) -> None:
+    assert BUCKET.delete([]) == []
 
 
-def test_access_denied_does_not_mean_missing(stub: Stub) -> None:
-    stub.stubber.add_client_error("head_object", "403", http_status_code=403)
+def test_a_missing_object_does_not_exist(s3: Stubber) -> None:
+    s3.add_response("head_object", {})
+    s3.add_client_error("head_object", "404", http_status_code=404)
+
+    assert BUCKET.exists("k")
+    assert not BUCKET.exists("k")
+
+
+def test_access_denied_does_not_mean_missing(s3: Stubber) -> None:
+    s3.add_client_error("head_object", "403", http_status_code=403)
 
     with pytest.raises(ClientError):
-        stub.bucket.exists("k")
+        BUCKET.exists("k")
 
 
 @pytest.mark.parametrize(("tags", "expiring"), [([], True), ([{"Key": "retention", "Value": "limited"}], False)])
 def test_the_retention_tag_is_changed_and_other_tags_stay(
-    tags: list[dict[str, str]], expiring: bool, stub: Stub
+    tags: list[dict[str, str]], expiring: bool, s3: Stubber
 ) -> None:
     at = {"Bucket": "bucket", "Key": "k", "VersionId": "v"}
     other = {"Key": "case", "Value": "7"}
     wanted = [other, {"Key": "retention", "Value": "limited"}] if expiring else [other]
-    stub.stubber.add_response("get_object_tagging", {"TagSet": [other, *tags]}, at)
-    stub.stubber.add_response("put_object_tagging", {}, {**at, "Tagging": {"TagSet": wanted}})
-    stub.stubber.add_client_error("get_object_tagging", "NoSuchVersion")
+    s3.add_response("get_object_tagging", {"TagSet": [other, *tags]}, at)
+    s3.add_response("put_object_tagging", {}, {**at, "Tagging": {"TagSet": wanted}})
+    s3.add_client_error("get_object_tagging", "NoSuchVersion")
 
-    assert stub.bucket.set_expiring(Version("k", "v"), expiring=expiring) is True
-    assert stub.bucket.set_expiring(Version("k", "v"), expiring=expiring) is False
+    assert BUCKET.set_expiring(Version("k", "v"), expiring=expiring) is True
+    assert BUCKET.set_expiring(Version("k", "v"), expiring=expiring) is False

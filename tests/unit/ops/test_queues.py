@@ -4,22 +4,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
 from ops.queues import Pace, Queue, Received
-from tests.support.stubbing import answering
+from tests.support.stubbing import answering, client
 
 URL = "https://sqs.eu-central-1.amazonaws.com/111122223333/q"
 
 
 class Stub:
     def __init__(self) -> None:
-        client = boto3.client("sqs", aws_access_key_id="a", aws_secret_access_key="b")
         self.naps: list[float] = []
-        self.queue = Queue(client, URL, self.naps.append)
-        self.stubber = Stubber(client)
+        self.queue = Queue(client("sqs"), URL, self.naps.append)
+        self.stubber = Stubber(client("sqs"))
 
     def sends(self, entries: dict[str, str], failed: dict[str, bool] | None = None) -> None:
         refused = failed or {}

@@ -13,6 +13,7 @@ from ops import stack
 from ops.commands.rollback import Function
 from ops.errors import Exit, Failure
 from ops.stack import Account, Stack
+from tests.support.stubbing import client
 
 LOCAL = {
     "endpoint_url": "https://127.0.0.1:4566",
@@ -32,7 +33,7 @@ class OneClient(Account):
         return _client
 
 
-_client = boto3.client("cloudformation", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
+_client = client("cloudformation")
 
 
 def described(**outputs: str) -> dict[str, Any]:

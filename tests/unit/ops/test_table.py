@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ops.table import STATUS, SUMMARY, EventRecord, OperatorTable
-from tests.support.stubbing import answering
+from tests.support.stubbing import answering, client
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.errors import InvalidRequest, TicketErased
 
@@ -93,59 +92,52 @@ def test_an_expiry_is_set_on_existing_items_that_are_not_held(fake: FakeStack) -
 # ─── Requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Stub:
-    def __init__(self) -> None:
-        client = boto3.client("dynamodb", aws_access_key_id="a", aws_secret_access_key="b")
-        self.table = OperatorTable(client, "Tickets")
-        self.stubber = Stubber(client)
+TABLE = OperatorTable(client("dynamodb"), "Tickets")
 
 
 @pytest.fixture
-def stub() -> Iterator[Stub]:
-    made = Stub()
-    with answering(made.stubber):
-        yield made
+def dynamodb() -> Iterator[Stubber]:
+    with answering(Stubber(client("dynamodb"))) as stubber:
+        yield stubber
 
 
-def test_requests_have_the_form_that_dynamodb_takes(stub: Stub) -> None:
+def test_requests_have_the_form_that_dynamodb_takes(dynamodb: Stubber) -> None:
     changed = "ConditionalCheckFailedException"
     tombstone = {"state": {"S": "erased"}, "erased_at": {"S": BEFORE}}
-    stub.stubber.add_client_error("put_item", changed, modeled_fields={"Item": tombstone})
-    stub.stubber.add_client_error("put_item", "AccessDeniedException")
-    stub.stubber.add_response("update_item", {})
-    stub.stubber.add_client_error("update_item", changed)
+    dynamodb.add_client_error("put_item", changed, modeled_fields={"Item": tombstone})
+    dynamodb.add_client_error("put_item", "AccessDeniedException")
+    dynamodb.add_response("update_item", {})
+    dynamodb.add_client_error("update_item", changed)
 
-    assert stub.table.erase("t1", NOW) == BEFORE
+    assert TABLE.erase("t1", NOW) == BEFORE
     with pytest.raises(ClientError, match="AccessDenied"):
-        stub.table.erase("t1", NOW)
-    assert stub.table.release("t1", None)
-    stub.table.set_event_expiry("t1", "event#1#x", None)
+        TABLE.erase("t1", NOW)
+    assert TABLE.release("t1", None)
+    TABLE.set_event_expiry("t1", "event#1#x", None)
 
 
-def test_events_are_read_page_by_page(stub: Stub) -> None:
+def test_events_are_read_page_by_page(dynamodb: Stubber) -> None:
     for number in (1, 2):
         record, at = {"S": f"event#{number}#x"}, {"S": f"2026-01-0{number}T00:00:00Z"}
         more = {"LastEvaluatedKey": {"ticket": {"S": "t1"}, "record": record}} if number == 1 else {}
-        stub.stubber.add_response(
-            "query", {"Items": [{"record": record, "event": {"S": "e"}, "received_at": at}], **more}
-        )
+        dynamodb.add_response("query", {"Items": [{"record": record, "event": {"S": "e"}, "received_at": at}], **more})
 
-    assert list(stub.table.events("t1")) == [
+    assert list(TABLE.events("t1")) == [
         EventRecord("event#1#x", "e", "2026-01-01T00:00:00Z"),
         EventRecord("event#2#x", "e", "2026-01-02T00:00:00Z"),
     ]
 
 
-def test_a_ticket_is_read_without_content(stub: Stub) -> None:
+def test_a_ticket_is_read_without_content(dynamodb: Stubber) -> None:
     asked = {"TableName": "Tickets", "Key": key("t1"), "ConsistentRead": True, **projection(STATUS)}
-    stub.stubber.add_response("get_item", {"Item": RECEIVED}, asked)
-    stub.stubber.add_response("get_item", {}, asked)
+    dynamodb.add_response("get_item", {"Item": RECEIVED}, asked)
+    dynamodb.add_response("get_item", {}, asked)
 
-    assert stub.table.without_content("t1") is not None
-    assert stub.table.without_content("t1") is None
+    assert TABLE.without_content("t1") is not None
+    assert TABLE.without_content("t1") is None
 
 
-def test_a_scan_reads_codes_and_times_only(stub: Stub) -> None:
+def test_a_scan_reads_codes_and_times_only(dynamodb: Stubber) -> None:
     asked = {
         "TableName": "Tickets",
         "FilterExpression": "#record = :record AND #state = :state",
@@ -153,16 +145,16 @@ def test_a_scan_reads_codes_and_times_only(stub: Stub) -> None:
         **projection(SUMMARY),
     }
     answer = {"Items": [RECEIVED], "ScannedCount": 7}
-    stub.stubber.add_response("scan", {**answer, "LastEvaluatedKey": key("t1")}, asked)
-    stub.stubber.add_response("scan", answer, {**asked, "ExclusiveStartKey": key("t1")})
+    dynamodb.add_response("scan", {**answer, "LastEvaluatedKey": key("t1")}, asked)
+    dynamodb.add_response("scan", answer, {**asked, "ExclusiveStartKey": key("t1")})
 
-    pages = list(stub.table.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
+    pages = list(TABLE.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
 
     found = [([item.ticket for item in page.items], page.scanned, page.more) for page in pages]
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
 
 
-def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(stub: Stub) -> None:
+def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(dynamodb: Stubber) -> None:
     tickets = [f"t{number}" for number in range(101)]
 
     def asked(*tickets: str) -> dict[str, Any]:
@@ -172,7 +164,7 @@ def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(stu
         return {"Responses": {"Tickets": [{**key(each), "state": {"S": "received"}} for each in tickets]}}
 
     unprocessed = {"UnprocessedKeys": {"Tickets": {"Keys": [key("t0")]}}}
-    stub.stubber.add_response("batch_get_item", {**found(*tickets[1:100]), **unprocessed}, asked(*tickets[:100]))
-    stub.stubber.add_response("batch_get_item", found("t0"), asked("t0", "t100"))
+    dynamodb.add_response("batch_get_item", {**found(*tickets[1:100]), **unprocessed}, asked(*tickets[:100]))
+    dynamodb.add_response("batch_get_item", found("t0"), asked("t0", "t100"))
 
-    assert [item.ticket for item in stub.table.summaries(tickets)] == tickets[:100]
+    assert [item.ticket for item in TABLE.summaries(tickets)] == tickets[:100]

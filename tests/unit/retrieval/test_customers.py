@@ -1,8 +1,8 @@
 """GET /customers/{customer}/tickets."""
 
-import boto3
 import pytest
 
+from tests.support.stubbing import client
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, incomplete, item
 from ticket_archive.table import TicketTable
@@ -78,5 +78,4 @@ def test_an_invalid_cursor_is_400_that_names_it(call: Call, world: World, cursor
 
 
 def table() -> TicketTable:
-    client = boto3.client("dynamodb", region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")
-    return TicketTable(client, "tickets")
+    return TicketTable(client("dynamodb"), "tickets")

@@ -4,20 +4,15 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from tests.support.stubbing import answering
+from tests.support.stubbing import answering, client
 from ticket_archive.bucket import Bucket
 from ticket_archive.errors import WriteConflict
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
 KEY, BODY = "tickets/T-1/images/DOCUMENT/ab.jpg", b"picture"
 SHA256 = hashlib.sha256(BODY).digest()
@@ -25,20 +20,15 @@ PUT = {"Bucket": "archive", "Key": KEY, "Body": BODY, "ContentType": "image/jpeg
 PUT["ChecksumSHA256"] = base64.b64encode(SHA256).decode()
 
 
-@pytest.fixture(scope="module")
-def client() -> "S3Client":
-    return boto3.client("s3", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
-
-
 @pytest.fixture
-def s3(client: "S3Client") -> Iterator[Stubber]:
-    with answering(Stubber(client)) as stubber:
+def s3() -> Iterator[Stubber]:
+    with answering(Stubber(client("s3"))) as stubber:
         yield stubber
 
 
 @pytest.fixture
-def bucket(client: "S3Client", s3: Stubber) -> Bucket:
-    return Bucket(client, "archive")
+def bucket(s3: Stubber) -> Bucket:
+    return Bucket(client("s3"), "archive")
 
 
 @pytest.mark.parametrize("known", [None, SHA256])
