@@ -185,7 +185,7 @@ class TicketTable:
             "#version = :was" if item.version else "attribute_not_exists(#version)",
             _NOT_ERASED,
             _NEWEST_FETCH,
-            *([_NOT_HELD] if changes.get("expires_at") is not None else []),
+            *([_NOT_HELD] if "expires_at" in changes else []),
         ]
         recheck = {INCOMPLETE: _RECHECK, "retry_at": recheck_at} if recheck_at else {}
         self._update(
@@ -228,14 +228,20 @@ class TicketTable:
             {":was_archived": TicketState.ARCHIVED.value},
         )
 
-    def expire(self, ticket: str, expires_at: int) -> None:
-        """Set the TTL of an incomplete ticket that the vendor does not know, unless it is under legal hold."""
+    def expire(self, item: TicketItem, expires_at: int) -> None:
+        """Set the TTL of an incomplete ticket that the vendor does not know, unless it is under legal hold.
+
+        Raises WriteConflict also if another attempt has begun since `item` was read, which may find the ticket.
+        """
         self._update(
-            ticket,
+            item.ticket,
             {"expires_at": expires_at},
             {INCOMPLETE, "retry_at"},
-            f"#state = :was_incomplete AND {_NOT_HELD}",
-            {":was_incomplete": TicketState.INCOMPLETE.value},
+            f"#state = :was_incomplete AND #attempted_at = :was_attempted_at AND {_NOT_HELD}",
+            {
+                ":was_incomplete": TicketState.INCOMPLETE.value,
+                ":was_attempted_at": item.attributes.get("attempted_at"),
+            },
         )
 
     def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:

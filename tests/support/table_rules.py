@@ -161,7 +161,12 @@ class TableRules:
     def test_a_ticket_that_the_vendor_does_not_know_ends(self, table: TicketTable) -> None:
         item = _unseen()
         table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
-        table.expire(item.ticket, 1_800_000_000)
+        attempt = table.begin(item.ticket, T2)
+        assert attempt is not None
+        assert table.begin(item.ticket, T3)
+        with pytest.raises(WriteConflict):
+            table.expire(attempt, 1)
+        table.expire(_known(table, item.ticket), 1_800_000_000)
         assert _known(table, item.ticket).expires_at == 1_800_000_000
         assert _listed(table, item.ticket, None)
 
@@ -170,7 +175,9 @@ class TableRules:
         with pytest.raises(WriteConflict):
             table.archive(item, _state("v2", T2, expires_at=1), FIRST)
         with pytest.raises(WriteConflict):
-            table.expire(item.ticket, 1)
+            table.archive(item, _state("v2", T2, expires_at=None), FIRST)
+        with pytest.raises(WriteConflict):
+            table.expire(_known(table, item.ticket), 1)
         table.archive(item, _state("v2", T2), {**FIRST, "expires_at": 1})
         assert _known(table, item.ticket).expires_at == 253_402_300_799
 

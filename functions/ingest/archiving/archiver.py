@@ -197,7 +197,7 @@ class Archiver:
                 pause = min(longer, left) if left > timedelta(0) else self._unknown_after / 4
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
             return ArchiveResult(Result.UNKNOWN_TICKET)
-        since = item.attributes.get("unknown_since")
+        since = attempt.unknown_since
         if attempt.has_content or request.recheck or since is None:
             return None
         if attempt.now - datetime.fromisoformat(since) < self._unknown_after:
@@ -206,7 +206,7 @@ class Archiver:
             if item.state is TicketState.ARCHIVED:
                 self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             else:
-                self._table.expire(request.ticket, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
+                self._table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
         self._publisher.publish(item)
         return ArchiveResult(Result.UNKNOWN_TICKET)
 
@@ -233,7 +233,7 @@ class Archiver:
         refetch = {} if item.attributes.get(INCOMPLETE) == REFETCH else {"requeues": 0}
         requeues = 0 if item.state is TicketState.ARCHIVED and refetch else item.requeues
         unknown = isinstance(fetched.errors.get(DETAILS), TicketNotFound)
-        unknown_since = item.attributes.get("unknown_since", iso(attempt.now)) if unknown else None
+        unknown_since = attempt.unknown_since or iso(attempt.now) if unknown else None
         delay = self._delay(settlement, attempt.now)
         retry_in = (
             delay + _SCHEDULE_MARGIN if pending else max(request.queue_retry_seconds, pause_before_requeue(requeues))

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType, TicketState, TypeState
-from ticket_archive.retention import end_of, is_over
-from ticket_archive.table import TicketItem
+from ticket_archive.retention import end_of, is_limited, is_over
+from ticket_archive.table import INCOMPLETE, TicketItem
 
 
 class Result(StrEnum):
@@ -77,7 +77,7 @@ class Attempt:
     """One attempt.
 
     `item` is the ticket as it was read. `kept` is the same item if the attempt resumes it, or None: then everything is
-    fetched. `renewed` is whether the ticket's retention was over. `expires_at` is in epoch seconds.
+    fetched. `renewed` is whether the item was about to be deleted. `expires_at` is in epoch seconds.
     """
 
     request: ArchiveRequest
@@ -93,9 +93,10 @@ class Attempt:
         expires_at = end_of(iso(now), retention_days)
         if item is None:
             return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, False, expires_at)
-        if is_over(item.expires_at, now):
+        if is_over(item.expires_at, now) or _is_unlisted(item):
             # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
-            # version stays, because the condition on the item needs it; the new manifest has a key of its own.
+            # version stays, because the condition on the item needs it; the new manifest has a key of its own. The day
+            # that an unknown ticket had left must not become an archived ticket's retention.
             # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
             pending = item.pending if item.state is TicketState.ARCHIVED else {}
             item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending=pending)
@@ -127,6 +128,15 @@ class Attempt:
         return {"received_at": now, "expires_at": self.expires_at, "attempts": 1, "attempted_at": now}
 
     @property
+    def unknown_since(self) -> str | None:
+        """Since when the vendor has answered that it does not know the ticket, whatever attempts there were.
+
+        A newer event of a ticket that was never archived begins this time again: the vendor may only be late.
+        """
+        newer = self.item.state is TicketState.INCOMPLETE and self.kept is None and self.request.event_id is not None
+        return None if newer or self.renewed else self.item.attributes.get("unknown_since")
+
+    @property
     def has_content(self) -> bool:
         """Whether the ticket is incomplete and some of it is stored."""
         return self.item.state is TicketState.INCOMPLETE and bool(self.item.details_sha256 or self.item.images)
@@ -144,6 +154,11 @@ class Attempt:
     def wanted(self, types: Iterable[ImageType]) -> list[ImageType]:
         """Return which of these types to fetch."""
         return [kind for kind in types if self.kept is None or self.kept.types.get(kind) is not TypeState.STORED]
+
+
+def _is_unlisted(item: TicketItem) -> bool:
+    """Return whether the ticket was unknown to the vendor for so long that its item expires (`TicketTable.expire`)."""
+    return item.state is TicketState.INCOMPLETE and INCOMPLETE not in item.attributes and is_limited(item.expires_at)
 
 
 def _continues(item: TicketItem, request: ArchiveRequest) -> bool:

@@ -76,7 +76,7 @@ def test_other_errors_of_dynamodb_pass_through(dynamodb: DynamoDB, table: Ticket
         lambda: table.begin(TICKET, NOW),
         lambda: table.archive(item, changes, {}),
         lambda: table.mark_incomplete(TICKET, changes, NOW, {}),
-        lambda: table.expire(TICKET, 1),
+        lambda: table.expire(item, 1),
         lambda: table.postpone(IncompleteTicket(TICKET, NOW, THEN, 0), NOW),
     ):
         with pytest.raises(ClientError):

@@ -366,6 +366,58 @@ class TestUnknownTickets:
         assert harness.table[TICKET].expires_at is not None
         assert list(harness.table.incomplete(10)) == []
 
+    @pytest.mark.parametrize("days", [0, 30])
+    @pytest.mark.parametrize(("part", "error"), [("details", TicketNotFound("404")), (DOCUMENT, DOWN)])
+    def test_that_are_known_again_live_as_long_as_any_other(
+        self, harness: ArchiveHarness, days: int, part: str, error: Exception
+    ) -> None:
+        harness.retention_days = days
+        self._end(harness)
+        harness.has()
+        harness.vendor.next(part, error)
+        with pytest.raises(TicketIncomplete):
+            harness.run(event("e2"))
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        item = harness.table[TICKET]
+        left = item.expires_at and item.expires_at - harness.clock().timestamp()
+        assert left == (pytest.approx(days * DAY, abs=300) if days else None)
+        assert bool(harness.bucket.limited) is bool(days)
+        harness.check()
+
+    def test_have_the_whole_time_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
+        harness.vendor.next("details", DOWN)
+        for _ in range(2):
+            with pytest.raises(TicketIncomplete):
+                harness.run(event("e1"))
+        harness.clock.pass_by(3700)
+        with pytest.raises(TicketIncomplete):
+            harness.run(event("e2"))
+        harness.clock.pass_by(3700)
+        assert harness.run(event("e2")) is Result.UNKNOWN_TICKET
+
+    def test_do_not_end_while_another_attempt_may_find_them(self, harness: ArchiveHarness) -> None:
+        harness.vendor.next("details", DOWN)
+        for _ in range(2):
+            with pytest.raises(TicketIncomplete):
+                harness.run(event())
+        harness.clock.pass_by(3700)
+        begin, now = harness.table.begin, iso(harness.clock() + timedelta(seconds=9))
+        harness.effects.before("vendor.details", lambda: begin(TICKET, now))
+        assert harness.attempt(request()).result is Result.UNKNOWN_TICKET
+        assert harness.table[TICKET].expires_at is None
+        assert len(harness.table.incomplete(10)) == 1
+
+    @staticmethod
+    def _end(harness: ArchiveHarness) -> None:
+        """Let the vendor not know a ticket that has an item, until its item expires."""
+        harness.vendor.next("details", DOWN)
+        for _ in range(2):
+            with pytest.raises(TicketIncomplete):
+                harness.run(event())
+            harness.clock.pass_by(3700)
+        assert harness.run(event()) is Result.UNKNOWN_TICKET
+        harness.clock.pass_by(3600)
+
     def test_lose_nothing_that_is_stored_of_them(self, harness: ArchiveHarness) -> None:
         harness.has()
         harness.vendor.next(DOCUMENT, DOWN)
