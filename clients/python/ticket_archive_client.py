@@ -40,6 +40,10 @@ class TicketPending(ArchiveApiError):
         self.missing = missing
 
 
+class NoResponse(requests.RequestException):
+    """No response came. The text is the type of requests' own exception, whose text would hold the URL."""
+
+
 class CorruptDownload(Exception):
     """The downloaded bytes do not have the hash that the archive stored."""
 
@@ -174,7 +178,7 @@ class TicketArchive:
     """Calls the API with the credentials and the region of a boto3 session. Use one instance per thread.
 
     Methods with `wait` ask again for up to that many seconds while a ticket is not archived yet, then raise
-    TicketPending. Any other failure is an ArchiveApiError.
+    TicketPending. Any other response is an ArchiveApiError; without one, NoResponse is raised.
     """
 
     def __init__(
@@ -280,7 +284,11 @@ class TicketArchive:
         return response
 
     def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
-        return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
+        try:
+            return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            reason = type(error).__name__
+        raise NoResponse(reason)  # outside the handler: a URL grants access, or names a customer, and may be logged
 
 
 def _error(response: requests.Response) -> ArchiveApiError:

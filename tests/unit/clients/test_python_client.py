@@ -202,3 +202,27 @@ def test_a_problem_is_an_error_with_its_code(archive: client.TicketArchive) -> N
     with pytest.raises(client.ArchiveApiError) as error:
         archive.image(TICKET, sha256_of(ImageType.DOCUMENT, 9))
     assert (error.value.status, error.value.code) == (404, "unknown_image")
+
+
+class Unreachable(BaseAdapter):
+    """Fails as requests does without a connection: its exception quotes the URL."""
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        raise requests.ConnectTimeout(f"Max retries exceeded with url: {request.url}", request=request)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_without_a_response_the_error_does_not_hold_the_url(archive: client.TicketArchive, world: World) -> None:
+    [image] = archive.images(TICKET, ["DOCUMENT_PORTRAIT"])
+    http = requests.Session()
+    http.mount("https://", Unreachable())
+    session = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
+    unreachable = client.TicketArchive(API, session, http=http)
+    for call in (lambda: unreachable.download(image), lambda: list(unreachable.customer_tickets(CUSTOMER))):
+        with pytest.raises(requests.RequestException) as raised:
+            call()
+        assert str(raised.value) == "ConnectTimeout"
+        assert raised.value.__context__ is None
+        assert raised.value.request is None
