@@ -77,8 +77,9 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
 
     Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
     so, it is the answer. Raises UnrecognizedResponse with the body for `html`, `xml`, `unknown_format` (bytes sent as
-    an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `too_complex`
-    (see `json_text`), `too_deep` (for Python's JSON parser), and `too_many` (over MAX_FILES).
+    an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `other_type`
+    (JSON with files of one other type alone), `too_complex` (see `json_text`), `too_deep` (for Python's JSON parser),
+    and `too_many` (over MAX_FILES).
     """
     try:
         return _distinct(_files(body, wanted))
@@ -143,11 +144,13 @@ class _Survey:
 
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
+        self.types: set[ImageType | None] = set()  # of files and of empty places
         self.has_empty_place = self.has_content = self.has_long_text = self.has_error = False
         stack: list[tuple[Label, str, Any]] = [(UNLABELLED, "", tree)]
         while stack:
             label, key, node = stack.pop()
             if _is_empty(node):
+                self.types.add(label.type)
                 self.has_empty_place |= may_hold_files(key)
             elif isinstance(node, list):
                 stack.extend((label, key, each) for each in reversed(node))
@@ -160,6 +163,7 @@ class _Survey:
                 members = [(name, each) for name, each in reversed(node) if not links_to_document(key, name)]
                 stack.extend((label_at(name, label), name, each) for name, each in members)
             elif isinstance(node, str) and is_file(node, key):
+                self.types.add(label.type)
                 self.files.append((label, node))
             else:
                 self.has_content = True
@@ -170,12 +174,15 @@ def _select(survey: _Survey, wanted: ImageType) -> list[str]:
     """Return the texts of the wanted type: those labelled with it, and those that nothing labels.
 
     A bare side belongs to the document where other types are labelled; where none is, it may be that of a selfie.
-    Beside an error an empty place says nothing: `{"error": "timeout", "data": null}`.
+    Beside an error an empty place says nothing: `{"error": "timeout", "data": null}`. Where all files have the same
+    label, of another type, the label may be the vendor's word for any file: `{"documents": [selfie]}`.
     """
     has_answer = survey.has_empty_place and not (survey.has_error or survey.has_long_text)
     if not survey.files and survey.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
     files = [(label, text) for label, text in survey.files if label.type in (wanted, None)]
+    if survey.files and not files and len(survey.types - {None}) == 1:
+        raise UnrecognizedResponse("other_type", b"")
     if wanted is ImageType.DOCUMENT:
         files.sort(key=lambda file: file[0].side)
     elif any(label.type for label, _ in survey.files):

@@ -249,6 +249,15 @@ def test_labels_select_the_type_and_order_the_sides(answer: object, wanted: Imag
     assert found(answer, wanted) == files
 
 
+@pytest.mark.parametrize("answer", [{"documents": [uri(JPEG)]}, {"DOCUMENT": {"front": uri(JPEG), "back": uri(PNG)}}])
+def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[str, object]) -> None:
+    """The label may be wrong, or the vendor may return everything for each type. What else it names tells."""
+    assert outcome(json.dumps(answer).encode(), wanted=SELFIES) == "other_type"
+    assert found(answer | {"selfies": []}, SELFIES) == []
+    assert found(answer | {"signature": None}, SELFIES) == []
+    assert found(answer | {"image": uri(WEBP)}, SELFIES) == [WEBP]
+
+
 @pytest.mark.parametrize(
     "body",
     [
