@@ -84,6 +84,8 @@ class Archiver:
         """
         now = self._clock()
         item = self._table.get(request.ticket)
+        if item is None and request.recheck:  # deleted since
+            return ArchiveResult(Result.UNCHANGED)
         if item is not None:
             if done := self._without_fetch(request, item, now):
                 return done
@@ -141,7 +143,10 @@ class Archiver:
         """
         if item.state is TicketState.ERASED:
             raise TicketErased
-        if is_over(item.expires_at, now) or request.force:
+        over = is_over(item.expires_at, now)
+        if request.recheck and (over or item.state is not TicketState.ARCHIVED):
+            return ArchiveResult(Result.UNCHANGED)
+        if over or request.force:
             return None
         if request.event_id is None:
             if item.state is not TicketState.ARCHIVED or request.recheck:

@@ -33,7 +33,7 @@ class ArchiveRequest:
     """A request to archive a ticket. `event_id` and `event` are None if no event but a message asks for it.
 
     `queue_retry_seconds` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits
-    at least that long. `force` archives an archived ticket again, `recheck` asks for what was absent or unrecognized.
+    at least that long. `force` archives an archived ticket again, `recheck` asks for what an archived one lacks.
     The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
     `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
     A `hint` leaves nothing behind if the ticket is in progress. `receives` counts the message's deliveries.

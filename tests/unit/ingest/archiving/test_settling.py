@@ -195,6 +195,32 @@ class TestEnds:
         assert list(harness.table.rechecks(10)) == []
         harness.check()
 
+    def test_a_recheck_does_not_archive_a_ticket_again_whose_retention_is_over(self, harness: ArchiveHarness) -> None:
+        harness.retention_days = 1
+        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.deliver(event())
+        before = harness.table[TICKET]
+        for hours in (1, 25):  # DynamoDB deletes what has expired within two days
+            harness.clock.pass_by(hours * 3600)
+            requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+            harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        item = harness.table[TICKET]
+        assert (item.version, item.expires_at) == (before.version, before.expires_at)
+        harness.table.dynamodb.records.clear()
+        harness.effects.log.clear()
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        assert harness.effects.named("vendor.") == []
+
+    @pytest.mark.parametrize("state", ["received", "incomplete"])
+    def test_a_recheck_settles_no_ticket_that_is_not_archived(self, harness: ArchiveHarness, state: str) -> None:
+        """Any sender may call itself `recheck`."""
+        harness.answers({DOCUMENT: DOWN})
+        if state == "incomplete":
+            with pytest.raises(RetryableError):
+                harness.run(event())
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        assert harness.bucket.manifests(TICKET) == []
+
     def test_a_part_whose_recheck_fails_keeps_its_code_in_the_version_that_another_part_brings(
         self, harness: ArchiveHarness
     ) -> None:
