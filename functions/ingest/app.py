@@ -20,7 +20,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     if source == SQS:
         return sqs.handle(event, context)
     if source == SCHEDULE_SOURCE:
-        return schedule.handle()
+        return schedule.handle(context)
     if source == REST_API:
         if (event["httpMethod"], event.get("resource")) == ("POST", webhook.RESOURCE):
             return webhook.handle(event)

@@ -12,7 +12,7 @@ from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
-from tests.support.fakes import FakeQueue, FakeTickets
+from tests.support.fakes import FakeContext, FakeQueue, FakeTickets
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
@@ -115,7 +115,7 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
     due: Any = dependencies.ScheduleDependencies(FakeTickets().due(late), cast("Any", FakeQueue()), timedelta(days=7))
     monkeypatch.setattr(dependencies, "schedule", lambda: due)
-    schedule_handler.handle()
+    schedule_handler.handle(cast("Any", FakeContext()))
     webhook_handler.handle({"body": ""})
     full: Any = dependencies.WebhookDependencies(cast("Any", FakeQueue(failure=ConnectionError())), lambda: None)
     monkeypatch.setattr(dependencies, "webhook", lambda: full)

@@ -3,6 +3,9 @@
 A ticket that is older than the age limit is queued to be archived with what there is: nothing leaves the list silently.
 """
 
+import math
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,12 +35,17 @@ class Requeued:
     late: int
 
 
-def requeue(table: TicketTable, queue: Queue, now: datetime, max_age: timedelta) -> Requeued:
-    """Queue every due ticket. Each is claimed before it is sent: a crash in between costs an interval, no ticket."""
+def requeue(
+    table: TicketTable, queue: Queue, now: datetime, max_age: timedelta, deadline: float = math.inf
+) -> Requeued:
+    """Queue the due tickets, at most _LIMIT of each list and none after `deadline` (monotonic); the next run goes on.
+
+    Each is claimed before it is sent: a crash in between costs an interval, no ticket.
+    """
     incomplete = table.incomplete(_LIMIT)
     sent = exhausted = rechecked = 0
     refetches = table.refetches(_LIMIT)
-    for ticket in (each for each in [*incomplete, *refetches] if each.retry_at <= iso(now)):
+    for ticket in _due([*incomplete, *refetches], now, deadline):
         force = ticket in refetches
         over = _waited(ticket) > max_age if force else ticket.received_at < iso(now - max_age)
         interval = timedelta(seconds=pause_before_requeue(ticket.requeues + 1))
@@ -50,12 +58,16 @@ def requeue(table: TicketTable, queue: Queue, now: datetime, max_age: timedelta)
             logger.warning("requeue exhausted", extra={"ticket": ticket.ticket})
         else:
             sent += 1
-    for ticket in (each for each in table.rechecks(_LIMIT) if each.retry_at <= iso(now)):
+    for ticket in _due(table.rechecks(_LIMIT), now, deadline):
         if table.postpone(ticket, iso(now + _SECOND_RECHECK) if ticket.requeues == 0 else None):
             _send(queue, ticket_message(ticket.ticket, kind=RECHECK), ticket)
             rechecked += 1
     late = sum(ticket.received_at < iso(now - _LATE) for ticket in incomplete)
     return Requeued(sent, exhausted, rechecked, late)
+
+
+def _due(listed: Iterable[IncompleteTicket], now: datetime, deadline: float) -> Iterator[IncompleteTicket]:
+    return (each for each in listed if each.retry_at <= iso(now) and time.monotonic() < deadline)
 
 
 def _waited(ticket: IncompleteTicket) -> timedelta:

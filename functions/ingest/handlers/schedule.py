@@ -1,6 +1,9 @@
 """Schedule handler: queue incomplete tickets again."""
 
+import time
 from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
 from ingest.archiving.requeue import requeue
@@ -9,8 +12,11 @@ from ticket_archive.errors import SettingsError
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import describe, logger
 
+LEFT_FOR_ONE_TICKET = 20.0
+"""Seconds before the end of the invocation at which no ticket is claimed any more: its two calls may take so long."""
 
-def handle() -> dict[str, Any]:
+
+def handle(context: LambdaContext) -> dict[str, Any]:
     """Queue the incomplete tickets that are due, and return the counts. Raises SettingsError, ClientError."""
     try:
         resources = dependencies.schedule()
@@ -18,7 +24,8 @@ def handle() -> dict[str, Any]:
         count(Metric.CONFIGURATION_ERRORS)
         logger.error("schedule not run", extra=describe(error))
         raise
-    done = requeue(resources.table, resources.queue, now(), resources.max_age)
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_ONE_TICKET
+    done = requeue(resources.table, resources.queue, now(), resources.max_age, deadline)
     count(Metric.TICKETS_REQUEUED, done.tickets)
     count(Metric.REQUEUE_EXHAUSTED, done.exhausted)
     count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done.late)

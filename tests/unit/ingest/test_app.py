@@ -110,7 +110,7 @@ def test_any_other_event_is_an_error_that_names_its_source_and_what_is_taken(
 def test_metrics_are_written_even_if_a_handler_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def handle() -> dict[str, Any]:
+    def handle(_: object) -> dict[str, Any]:
         metrics.add_metric("BeforeTheFailure", "Count", 1)
         raise ConnectionError
 

@@ -1,13 +1,15 @@
 """The schedule handler: queue what is due, and count it."""
 
+import itertools
+import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ingest import dependencies
 from ingest.handlers import schedule as schedule_handler
-from tests.support.fakes import FakeQueue, FakeTickets
+from tests.support.fakes import FakeContext, FakeQueue, FakeTickets
 from tests.support.logs import counted
 from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.clock import iso, now
@@ -27,7 +29,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
     # WHEN
-    answer = schedule_handler.handle()
+    answer = schedule_handler.handle(cast("Any", FakeContext()))
     # THEN
     assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
     assert len(queue.bodies) == 4
@@ -36,6 +38,23 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
         "RequeueExhausted": 1,
         "TicketsIncompleteForAnHour": 2,
     }
+
+
+@pytest.mark.parametrize("recheck", [True, False])
+def test_no_ticket_is_claimed_near_the_end_of_the_invocation(recheck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of thousands of tickets would be cut off, and its metrics lost. The next run goes on."""
+    due = iso(now() - timedelta(hours=2))
+    tickets = FakeTickets().due(*(IncompleteTicket(f"T-{number}", due, due, 0, recheck) for number in range(9)))
+    queue: Any = FakeQueue()
+    made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
+    monkeypatch.setattr(dependencies, "schedule", lambda: made)
+    real = time.monotonic
+    reads = itertools.count(1)
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 41 * (next(reads) > 6))  # two before the tickets
+    schedule_handler.handle(cast("Any", FakeContext()))
+    assert tickets.effects.log == [f"table.postpone T-{number}" for number in range(4)]
+    assert len(queue.bodies) == 4
+    assert counted()["TicketsIncompleteForAnHour"] == (0 if recheck else 9)
 
 
 def test_its_dependencies_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,5 +80,5 @@ def test_a_missing_variable_is_named_and_counted(name: str, monkeypatch: pytest.
     for other, value in {**ENVIRONMENT, name: ""}.items():
         monkeypatch.setenv(other, value)
     with pytest.raises(SettingsError, match=name):
-        schedule_handler.handle()
+        schedule_handler.handle(cast("Any", FakeContext()))
     assert counted() == {"ConfigurationErrors": 1}
