@@ -54,8 +54,11 @@ def changes_of(
     """
     kept = attempt.kept
     asked = {part for part in fetched.observed if not (kept and _is_as_before(attempt, kept, fetched, part))}
-    images = [image for image in kept.images if image.type not in asked] if kept else []
-    unrecognized = [file for file in kept.unrecognized if file.type not in asked] if kept else []
+    came = {*(image.type for image in fetched.images), *(file.type for file in fetched.unrecognized)}
+    # Without any answer, what came before stays: it may be all that ever comes.
+    replaced = {part for part in asked if part in came or fetched.observed[part].state is not TypeState.FAILED}
+    images = [image for image in kept.images if image.type not in replaced] if kept else []
+    unrecognized = [file for file in kept.unrecognized if file.type not in replaced] if kept else []
     images += [image for image in fetched.images if image.type in asked]
     unrecognized += [file for file in fetched.unrecognized if file.type in asked]
     missing = _missing(fetched, settlement)

@@ -247,6 +247,23 @@ class TestAnIncompleteTicket:
         harness.run(event())
         assert harness.table[TICKET].types[SIGNATURE] is STORED
 
+    def test_keeps_what_came_of_a_type_until_there_is_another_answer(self, harness: ArchiveHarness) -> None:
+        front = LinkedFile("https://images.example.com/front.jpg")
+        harness.answers({DOCUMENT: [front, picture("back")]})
+        harness.vendor.next(front.url, FAULT)
+        fails(harness, event())
+        harness.vendor.next(DOCUMENT, FAULT)
+
+        settled = harness.attempt(request(settle=tuple(ImageType)))
+
+        assert (settled.result, settled.complete) == (Result.ARCHIVED, False)
+        [manifest] = harness.bucket.manifests(TICKET)
+        assert [harness.bucket[image["key"]] for image in manifest["images"] if image["type"] == DOCUMENT] == [
+            picture("back").data
+        ]
+        assert harness.table[TICKET].types[DOCUMENT] is FAILED
+        harness.check()
+
     @pytest.mark.parametrize(
         ("wanted", "parts"),
         [
