@@ -5,9 +5,9 @@ Every model has `read`, which takes a secret's text and raises SettingsError tha
 
 import base64
 import json
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from ticket_archive.errors import SettingsError
 from ticket_archive.webhook_encryption import check_secret
@@ -31,16 +31,27 @@ class _Secret(BaseModel):
         raise SettingsError(f"{cls.label}: malformed")
 
 
+def _check_header_value(secret: SecretStr) -> SecretStr:
+    """Refuse what no header can carry. A line break, easily copied with a value, would look like a broken network."""
+    value = secret.get_secret_value()
+    if value != value.strip() or not value.isprintable() or not value.isascii():
+        raise ValueError("not a header's value")
+    return secret
+
+
+_HeaderValue = Annotated[SecretStr, AfterValidator(_check_header_value)]
+
+
 class VendorCredential(_Secret):
-    """The five values that Preventor gives a customer; the last three may be empty."""
+    """The five values that Preventor gives a customer; the last three may be empty. All but `secret` become headers."""
 
     label = "vendor credential"
 
-    api_key: SecretStr = _Filled
+    api_key: _HeaderValue = _Filled
     secret: SecretStr = _Filled
-    tenant: SecretStr = SecretStr("")
-    env: SecretStr = SecretStr("")
-    banknu: SecretStr = SecretStr("")
+    tenant: _HeaderValue = SecretStr("")
+    env: _HeaderValue = SecretStr("")
+    banknu: _HeaderValue = SecretStr("")
 
 
 class WebhookSecret(_Secret):

@@ -4,6 +4,7 @@ import re
 from contextlib import nullcontext
 
 import pytest
+import requests
 
 from ingest.settings import IngestSettings, WebhookSettings
 from tests.support.template import SOURCE
@@ -108,3 +109,19 @@ def test_the_vendor_is_an_https_origin_or_a_private_http_one_and_the_template_ag
         assert IngestSettings.read({**REQUIRED, "VENDOR_URL": url}).vendor_url == url
     allowed_by_template = re.search(SOURCE["Parameters"]["VendorUrl"]["AllowedPattern"], url) is not None
     assert allowed_by_template is taken or url.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "agent", ["x", "Mozilla/5.0 (compatible)", "x" * 256, "", " Mozilla", "Mozilla ", "x\ty", "é", "x" * 257]
+)
+def test_the_template_takes_only_a_user_agent_that_can_be_sent_as_it_is(agent: str) -> None:
+    allowed = re.fullmatch(SOURCE["Parameters"]["VendorUserAgent"]["AllowedPattern"], agent) is not None
+    request = requests.PreparedRequest()
+    try:
+        request.prepare("GET", "https://api.preventor.com", {"User-Agent": agent})
+    except requests.exceptions.InvalidHeader:
+        sent = None
+    else:
+        sent = str(request.headers["User-Agent"]).strip()
+    fits = 0 < len(agent) <= 256 and agent.isascii() and agent.isprintable()
+    assert allowed is (fits and sent == agent)

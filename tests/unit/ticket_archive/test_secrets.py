@@ -55,6 +55,11 @@ MALFORMED = [None, "", "canary", "null", "[]", "{}", '"canary"', b"\xffcanary", 
             for value in ("", 7, None)
         ),
         (VendorCredential, json.dumps({**FIVE, "tenant": None})),
+        *(
+            (VendorCredential, json.dumps({**FIVE, name: value}))
+            for name in ("api_key", "tenant", "env", "banknu")
+            for value in ("canary\n", " canary", "canary ", "can\r\nary", "canary\x00", "canary€")
+        ),
         *[(WebhookSecret, text) for text in MALFORMED],
         (WebhookSecret, "canary" + "x" * 27),
         *((WebhookSecret, json.dumps({"secret": value})) for value in (None, ["canary"], "canary")),
