@@ -301,7 +301,7 @@ def test_example_policies_name_existing_routes(file: str) -> None:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert statement["Action"] == "execute-api:Invoke"
         for resource in resources:
-            match = re.fullmatch(r"arn:aws:execute-api:REGION:ACCOUNT:API/v1/(GET|POST)(/.*)", resource)
+            match = re.fullmatch(r"arn:aws:execute-api:REGION:ACCOUNT:API/v1/(GET|POST|OPTIONS)(/.*)", resource)
             assert match, resource
             # a trailing star of a denial covers a trailing slash as well
             path = match[2].removesuffix("*") if statement["Effect"] == "Deny" else match[2]

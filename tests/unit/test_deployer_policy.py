@@ -18,11 +18,15 @@ from tools.scan import expand
 pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
 
 POLICY = json.loads((ROOT / "examples" / "policies" / "deployment" / "deployer.json").read_text(encoding="utf-8"))
-ALLOWED = [
-    action
-    for each in POLICY["Statement"]
-    for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
-]
+ALLOWED, DENIED = (
+    [
+        action
+        for each in POLICY["Statement"]
+        if each["Effect"] == effect
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+    ]
+    for effect in ("Allow", "Deny")
+)
 ACTIONS_OF_FEATURES_THAT_THE_TEMPLATE_LACKS = re.compile(
     r"""
     ^(elasticfilesystem|firehose|kinesis|s3files|s3tables):                    # file systems, streams, S3 Tables
@@ -43,7 +47,10 @@ ACTIONS_OF_FEATURES_THAT_THE_TEMPLATE_LACKS = re.compile(
 
 
 def allows(action: str) -> bool:
-    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in ALLOWED)
+    allowed, denied = (
+        any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns) for patterns in (ALLOWED, DENIED)
+    )
+    return allowed and not denied
 
 
 def test_deployer_may_create_update_and_delete_every_resource() -> None:
@@ -66,8 +73,10 @@ def test_deployer_may_create_update_and_delete_every_resource() -> None:
 
 
 def test_deployer_reads_no_ticket_and_no_secret() -> None:
+    """The retrieval function answers whoever may invoke it: API Gateway has checked the caller."""
     for action in ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "secretsmanager:GetSecretValue"):
         assert not allows(action)
+    assert not allows("lambda:InvokeFunction")
     readable = [each["Resource"] for each in POLICY["Statement"] if "s3:GetObject" in each["Action"]]
     assert readable == ["arn:aws:s3:::aws-sam-cli-managed-default-*/*"]
 

@@ -30,6 +30,8 @@ def test_subject_is_a_ticket_or_a_customer(given: dict[str, str]) -> None:
         ({"cifcode": "C-1"}, "C-1"),
         ({"data": {"user": {"cifCode": "C-1"}}}, "C-1"),
         ({"history": [1, {"cifcod": "C-1"}]}, "C-1"),
+        ({"CIF_CODE": " C-1 "}, "C-1"),
+        ({"cifcode": 1001}, "1001"),
         ({"customer": None, "cifcode": ""}, None),
         ([], None),
     ],

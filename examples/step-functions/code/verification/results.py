@@ -6,7 +6,8 @@ from pydantic import BaseModel, model_validator
 
 from ticket_archive_client import Ticket
 
-CUSTOMER_NAMES = ("cifcode", "cifCode", "cifcod")
+CUSTOMER_NAMES = ("cifcode", "cifcod", "cif_code")
+"""In lower case: the names under which the archive looks for the code, too."""
 
 
 class NotArchived(Exception):
@@ -48,6 +49,7 @@ class Result(BaseModel):
 def customer_of(details: Any) -> str | None:
     """Return the customer's code from the vendor's details, which have it at no fixed place."""
     if isinstance(details, dict):
-        own = [details[name] for name in CUSTOMER_NAMES if isinstance(details.get(name), str)]
+        named = [value for name, value in details.items() if name.lower() in CUSTOMER_NAMES]
+        own = [str(value).strip() for value in named if isinstance(value, str | int)]
         return next(filter(None, [*own, *map(customer_of, details.values())]), None)
     return next(filter(None, map(customer_of, details)), None) if isinstance(details, list) else None
