@@ -73,7 +73,7 @@ def test_deployer_may_create_update_and_delete_every_resource() -> None:
 
 
 def test_deployer_reads_no_ticket_and_no_secret() -> None:
-    """The retrieval function answers whoever may invoke it: API Gateway has checked the caller."""
+    """The retrieval function answers everyone who may invoke it: API Gateway has checked the caller."""
     for action in ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "secretsmanager:GetSecretValue"):
         assert not allows(action)
     assert not allows("lambda:InvokeFunction")
