@@ -274,7 +274,7 @@ class TestCutOffFiles:
         assert state_of(fetched, DOCUMENT) is TypeState.STORED
 
     def test_that_are_cut_off_elsewhere_each_time_are_unrecognized_beside_the_others(self, fetch: Fetch) -> None:
-        """They are an answer, which settles: a vendor who encodes an image again each time must not hold up a ticket."""
+        """They are an answer, which settles: a vendor that encodes an image each time must not hold up a ticket."""
         other = InlineFile(b"\xff\xd8\xffother", JPEG, complete=False)
         fetch.vendor.next(DOCUMENT, [WHOLE, CUT_OFF], [WHOLE, other])
         fetched = fetch(DOCUMENT, with_details=False)
