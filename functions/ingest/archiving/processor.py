@@ -19,12 +19,16 @@ from ticket_archive.telemetry import logger
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A delivery from the queue. `sent_at` is ISO 8601 in UTC; `receives` includes this delivery."""
+    """A delivery from the queue. `sent_at` is ISO 8601 in UTC; `receives` includes this delivery.
+
+    After the `final` one, the queue delivers the message no more: if it fails, it becomes a dead letter.
+    """
 
     body: str = field(repr=False)
     id: str
     sent_at: str
     receives: int = 1
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,5 +167,7 @@ class MessageProcessor:
         )
 
     def _queue_retry_seconds(self, message: Message) -> float:
-        """Return generously the seconds until the queue's next delivery has had its turn."""
+        """Return generously the seconds until the queue's next delivery has had its turn; 0 if there is none."""
+        if message.final:
+            return 0.0
         return 2.0 * pause_before_delivery(message.receives + 1, self._retry_delay, None, 1.0)

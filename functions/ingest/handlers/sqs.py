@@ -80,11 +80,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _process(resources: SqsDependencies, record: SQSRecord, deadline: float) -> bool:
     """Process one message; return whether it is done."""
+    receives = int(record.attributes.approximate_receive_count or 1)
     message = Message(
         body=record.body,
         id=record.message_id,
         sent_at=_sent_at(record),
-        receives=int(record.attributes.approximate_receive_count or 1),
+        receives=receives,
+        final=receives >= resources.max_receives,
     )
     logger.thread_safe_append_keys(correlation_id=message.id)
     try:
@@ -141,8 +143,7 @@ def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Me
     if isinstance(error, TicketIncomplete):
         codes |= error.causes
     _count_alarming(resources, codes)
-    final = message.receives >= resources.max_receives
-    pause = 0 if final else _pause(error, message.receives, resources.retry_delay)
+    pause = 0 if message.final else _pause(error, message.receives, resources.retry_delay)
     logger.warning("retry scheduled", extra={"receives": message.receives, "pause": pause, **describe(error)})
     try:
         resources.queue.set_visibility_timeout(receipt_handle, pause)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -184,6 +185,17 @@ class TestAPause:
         found = [self.after(harness, error, receives) for receives in range(1, MAX_RECEIVES + 2)]
         assert found == [*pauses, 0, 0]
         assert sum(found) > 360, "longer than the visibility timeout"
+
+    @pytest.mark.parametrize(("receives", "minutes"), [(MAX_RECEIVES - 1, 213), (MAX_RECEIVES, 15)])
+    def test_of_the_schedule_is_a_quarter_of_an_hour_once_the_message_is_a_dead_letter(
+        self, harness: SqsHarness, receives: int, minutes: float
+    ) -> None:
+        """Before that it is longer than the queue's next pause, so that both do not fetch the ticket."""
+        harness.archive.vendor.next("details", VendorUnavailable("503"))
+        assert harness.handle(sqs_record(ticket_message("T-0"), receives=receives))
+        [waiting] = harness.archive.table.incomplete(1)
+        left = datetime.fromisoformat(waiting.retry_at) - harness.archive.clock()
+        assert left.total_seconds() / 60 == pytest.approx(minutes, abs=1)
 
     def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, harness: SqsHarness, lines: Lines) -> None:
         class Deaf(FakeQueue):
