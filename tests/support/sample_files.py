@@ -14,8 +14,12 @@ from local.vendor.handmade import box, iso_media, matroska
 def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options: Any) -> bytes:
     """Return an image of noise, so that a file with any byte missing or changed is another."""
     noise = random.Random(seed).randbytes(size[0] * size[1] * 3)
+    return _saved(Image.frombytes("RGB", size, noise), kind, **options)
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = BytesIO()
-    Image.frombytes("RGB", size, noise).save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -33,7 +37,9 @@ FILES: dict[str, tuple[bytes, FileFormat]] = {
     "avif sequence": (iso_media(b"avis", b"mif1"), formats.AVIF),
     "avif as mif1": (iso_media(b"mif1", b"avif", meta=b"meta"), formats.AVIF),
     "tiff": (drawn("TIFF"), formats.TIFF),
-    "tiff big-endian": (b"MM\0*\0\0\0\x08" + bytes(20), formats.TIFF),
+    "tiff compressed": (drawn("TIFF", compression="tiff_lzw"), formats.TIFF),
+    "tiff of several strips": (drawn("TIFF", compression="tiff_lzw", strip_size=300), formats.TIFF),
+    "tiff big-endian": (_saved(Image.new("I;16B", (24, 16)), "TIFF"), formats.TIFF),
     "bmp": (drawn("BMP"), formats.BMP),
     "heic": (iso_media(b"heic", b"mif1", b"heic", meta=b"meta"), formats.HEIC),
     "heic as mif1": (iso_media(b"mif1", b"mif1", b"heic", meta=b"meta"), formats.HEIC),

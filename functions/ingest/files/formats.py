@@ -65,6 +65,9 @@ _BRANDS = {  # of ISO base media files, beyond those that filetype knows; https:
 }
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
+_TIFF_TYPES = {3: "H", 4: "I", 5: "Q", 8: "h", 9: "i", 10: "q", 11: "f", 12: "d"}
+_TIFF_TAGS = frozenset({273, 279, 324, 325})  # offsets and lengths of strips, and of tiles: an image has one of both
+
 # A JPEG marker with a segment, or the end marker. 0xFF before 0x00 is image data, before 0xFF fill; TEM, RSTn and SOI
 # have no segment.
 _JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
@@ -203,6 +206,24 @@ def _matroska_complete(data: bytes) -> bool:
     return at == len(data) and elements > 1
 
 
+def _tiff_complete(data: bytes) -> bool:
+    """Whether the first image's fields, and its last strip or tile, end within the file (TIFF 6.0, 2, 3 and 15)."""
+    order = "<" if data[:2] == b"II" else ">"
+    [directory] = struct.unpack_from(f"{order}I", data, 4)
+    [fields] = struct.unpack_from(f"{order}H", data, directory)
+    last: dict[int, int] = {}
+    for at in range(directory + 2, directory + 2 + 12 * fields, 12):
+        tag, kind, count, elsewhere = struct.unpack_from(f"{order}HHII", data, at)
+        layout = order + _TIFF_TYPES.get(kind, "B")
+        size = struct.calcsize(layout)
+        end = size * count + (at + 8 if size * count <= 4 else elsewhere)
+        if end > len(data):
+            return False
+        if tag in _TIFF_TAGS and count:
+            [last[tag]] = struct.unpack_from(layout, data, end - size)
+    return sum(last.values()) <= len(data)
+
+
 def _marker_near_end(marker: bytes) -> Callable[[bytes], bool]:
     return lambda data: marker in data[-1024:]
 
@@ -216,7 +237,7 @@ _IS_COMPLETE: dict[FileFormat, Callable[[bytes], bool]] = {
     PNG: lambda data: b"IEND\xaeB`\x82" in data,
     WEBP: _length_at("<I", 4, more=8),
     GIF: lambda data: data.rstrip(b"\0\r\n").endswith(b";"),
-    TIFF: lambda data: struct.unpack_from("<I" if data[:2] == b"II" else ">I", data, 4)[0] < len(data),
+    TIFF: _tiff_complete,
     BMP: _length_at("<I", 2),
     JP2: _marker_near_end(b"\xff\xd9"),
     PDF: _marker_near_end(b"%%EOF"),
