@@ -34,6 +34,9 @@ API = EVERYWHERE - {Endpoint.PICTURE}
 TICKET = frozenset({Endpoint.DETAILS, Endpoint.IMAGES})
 TOKEN, DETAILS, IMAGES = (frozenset({each}) for each in (Endpoint.TOKEN, Endpoint.DETAILS, Endpoint.IMAGES))
 
+LINKS = "links"
+"""In `deceives`: URLs of files. What such a URL returns each time is the file that the vendor has."""
+
 MEBIBYTE = 2**20
 BOMB_BYTES = 200 * MEBIBYTE
 HUGE_BYTES = 64 * MEBIBYTE
@@ -57,7 +60,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """`deceives` names the image types and endpoints where the response looks correct.
+    """`deceives` names the image types, endpoints and LINKS where the response looks correct.
 
     A missing derived image, for instance, is a correct response. There the fault is injected by name only, never at
     random, because no client could notice it.
@@ -167,7 +170,7 @@ def _alters(name: str, alter: Callable[[Picture], Picture], deceives: frozenset[
     _responds(name, response, frozenset({Endpoint.IMAGES, Endpoint.PICTURE}), deceives)
 
 
-_alters("truncated_image", lambda picture: replace(picture, data=_half(picture.data)))
+_alters("truncated_image", lambda picture: replace(picture, data=_half(picture.data)), frozenset({LINKS}))
 _alters("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
 _alters("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
 _alters("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty string also means no image

@@ -15,7 +15,7 @@ import requests
 from local.vendor.connection import Connection
 from local.vendor.control import ACTIONS, Control, Record
 from local.vendor.credential import Credential
-from local.vendor.faults import Call, Endpoint
+from local.vendor.faults import LINKS, Call, Endpoint
 from local.vendor.responses import Response, json_response
 from local.vendor.service import TEN_MEBIBYTES, Request, Service, types_of
 from local.vendor.tickets import Tickets
@@ -148,6 +148,8 @@ def _vendor(simulator: Simulator, request: Request, connection: Connection) -> N
             requested = frozenset[str](types_of(request.types or ""))
         except ValueError:
             requested = frozenset()
+        if endpoint is Endpoint.IMAGES and simulator.service.has_links(request.ticket or ""):
+            requested |= {LINKS}
         fault = simulator.fault_plan.next((request.ticket, endpoint, request.types), requested)
     record = Record(
         endpoint=endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),

@@ -18,7 +18,7 @@ from local.vendor.details import details
 from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType, Picture
 from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
-from local.vendor.shapes import UNUSABLE, images_response
+from local.vendor.shapes import LINKED, UNUSABLE, images_response
 from local.vendor.tickets import State, Ticket, Tickets
 
 ALL = "ALL"
@@ -99,6 +99,13 @@ class Service:
     def ticket(self, ticket: str) -> Ticket:
         """Return the ticket in its current state. Raises KeyError for an unknown one."""
         return self.tickets.get(ticket, self._states.get(ticket))
+
+    def has_links(self, ticket: str) -> bool:
+        """Whether a ticket's images response has URLs of the files, not the files."""
+        try:
+            return self.ticket(ticket).shape in LINKED
+        except KeyError:
+            return False
 
     def set_state(self, ticket: str, state: State) -> None:
         """Change a ticket. Raises KeyError for an unknown one."""

@@ -31,6 +31,9 @@ class Shape(StrEnum):
     BINARY = "BINARY"  # the file itself as `image/*` if the type has one file; else data URIs
 
 
+LINKED = frozenset({Shape.URLS, Shape.URL_OBJECTS})
+
+
 class Unusable(StrEnum):
     """What is returned for an image type each time instead of files."""
 

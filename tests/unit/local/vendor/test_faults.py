@@ -44,6 +44,16 @@ def test_an_altered_file_has_the_shape_of_a_correct_one(vendor: Simulator, ticke
     }[fault] == wrong
 
 
+@pytest.mark.parametrize("shape", ["BINARY", "URLS"])
+def test_a_random_fault_cuts_off_no_file_for_good(vendor: Simulator, ticket: str, shape: str) -> None:
+    """A link to a file that is cut off is that file, with the same bytes each time."""
+    vendor.state(ticket, shape=shape, sizes={"DOCUMENT": [3000]})
+    vendor.rate(share=1.0, faults=["truncated_image"])
+    get(vendor, images_path(ticket, "DOCUMENT"))
+    [call] = vendor.calls(endpoint="images")
+    assert call["fault"] == ("truncated_image" if shape == "BINARY" else None)
+
+
 def test_a_wait_ends_when_the_simulator_stops() -> None:
     with Simulator(seed=7, scale=0.05, patience=60) as vendor:
         [ticket] = vendor.ids(1)
