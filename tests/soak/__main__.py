@@ -14,6 +14,8 @@ from tests.soak.run import Options, OutOfMinutes, Result, Soak
 from tests.support.stack import running
 
 MOST_SHOWN = 20
+SETTINGS = {"SettleMinutes": "3"}
+"""Longer than the pause between two attempts: a fault that happens to repeat must not settle as the vendor's answer."""
 
 
 def main() -> int:
@@ -36,7 +38,7 @@ def main() -> int:
                 progress.update(task, description=phase)
             progress.update(task, completed=done, total=of or None)
 
-        with running(Path(folder)) as stack:
+        with running(Path(folder), SETTINGS) as stack:
             soak = Soak(stack, options, tell)
             try:
                 soak.run()
