@@ -1,12 +1,10 @@
 """The page of a ticket in a real browser."""
 
-import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from PIL import Image
@@ -17,12 +15,9 @@ from tests.support.browser import CHROMIUM, Browser
 from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
-from ticket_archive.keys import unrecognized_key
-from ticket_archive.models import ImageType, TypeState, UnrecognizedFile
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
 
-HTML = b"<script>alert(1)</script>"
 NAME = "أمينة الحداد"
 
 
@@ -34,7 +29,7 @@ def jpeg(colour: str) -> bytes:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A ticket of two versions: good images, a broken one, a lost one, a PDF, an unrecognized body, a missing part."""
+    """A ticket with good images, a broken one, and a lost one."""
     details = {"user": {"fullname": "AMINA", "native_fields": {"fullname": NAME}, "note": "<script>alert(1)</script>"}}
     stack = FakeStack()
     item = stack.add_ticket(
@@ -43,19 +38,8 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         selfies=[jpeg("teal"), b"\xff\xd8 no picture", jpeg("navy"), b"gone"],
     )
     stack.stored[item.images[-1].key] = []
-    digest = hashlib.sha256(HTML).hexdigest()
-    kept = UnrecognizedFile("DOCUMENT", unrecognized_key("t1", digest), digest, len(HTML))
-    stack.put(kept.key, HTML)
-    pdf = replace(item.images[0], index=9, content_type="application/pdf")
-    types = {**item.types, ImageType.DOCUMENT_PORTRAIT: TypeState.FAILED}
-    missing = {"DOCUMENT_PORTRAIT": "503"}
-    item = replace(item, images=(*item.images, pdf), types=types, unrecognized=(kept,), missing=missing)
-    manifests: list[dict[str, Any]] = [
-        {"version": version, "archived_at": "2026-01-31T12:00:00Z", "outcome": outcome, "images": []}
-        for version, outcome in ((item.version, "ACCEPTED"), ("b" * 64, "REJECTED"))
-    ]
     file = tmp_path / "ticket.html"
-    file.write_bytes(ticket_page(item, list(read_files(item, cast("Bucket", stack))), manifests))
+    file.write_bytes(ticket_page(item, list(read_files(item, cast("Bucket", stack)))))
     made = Browser(tmp_path / "profile")
     try:
         made.open(file)
@@ -78,13 +62,6 @@ def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
     ]
     assert browser.js(loaded) == 2
     assert browser.complaints == [], "the page's own policy lets the page work, and nothing else was tried"
-
-
-def test_what_is_missing_stands_under_its_heading_with_the_reason(browser: Browser) -> None:
-    missing = "[...document.querySelectorAll('h2')].map(h => [h.textContent, h.nextElementSibling?.textContent])"
-
-    assert ["Document portrait", "Could not be fetched: 503."] in browser.js(missing)
-    assert ["Document signature", "The ticket has none."] in browser.js(missing)
 
 
 def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> None:
@@ -136,16 +113,6 @@ def test_nothing_is_loaded_from_anywhere(browser: Browser) -> None:
 
     assert result["result"]["value"] == "refused"
     assert any("Content Security Policy" in complaint for complaint in browser.complaints)
-
-
-def test_unrecognized_bodies_and_documents_are_downloads_and_versions_are_listed(browser: Browser) -> None:
-    links = browser.js("[...document.querySelectorAll('a[download]')].map(a => [a.download, a.href.slice(0, 37)])")
-    scheme = "data:application/octet-stream;base64,"
-    digest = hashlib.sha256(HTML).hexdigest()[:8]
-
-    assert links == [["SELF_PORTRAITS-9.jpg", scheme], [f"DOCUMENT-unrecognized-{digest}.bin", scheme]]
-    assert browser.js("[...document.querySelectorAll('dt')].map(d => d.textContent).filter(t => t.startsWith('bbbb'))")
-    assert browser.complaints == []
 
 
 def test_a_printed_page_has_the_images_and_no_hints(browser: Browser) -> None:
