@@ -37,7 +37,7 @@ from local.terminal import silent
 from tests.support.waiting import eventually
 
 LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
-"""The session's stack logs all that it ever would, for tests/security/test_canaries.py, and has every alarm."""
+"""The session's stack logs all that it ever would, for tests/faults/test_load.py, and has every alarm."""
 
 
 SERVICES = {"functions": "lambda", "secrets": "secretsmanager"}
