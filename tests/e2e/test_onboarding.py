@@ -10,8 +10,6 @@ import pytest
 from tests.support.examples import deployed, manifest_event
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
-from ticket_archive.messages import ticket_message
-from ticket_archive.models import ImageType
 
 pytestmark = pytest.mark.stack
 
@@ -129,17 +127,3 @@ def test_flow_requests_a_ticket_through_its_own_rule(onboarding: Onboarding) -> 
 
 def test_deleted_manifest_is_no_step_and_no_error(onboarding: Onboarding) -> None:
     assert onboarding.deliver(f"tickets/{uuid4()}/manifests/{'0' * 64}.json") == 0
-
-
-def test_incomplete_ticket_is_left_to_a_person(onboarding: Onboarding) -> None:
-    """GIVEN an accepted ticket with a document that the archive cannot use, WHEN it settles THEN a person decides."""
-    stack = onboarding.stack
-    ticket = stack.ticket(302)
-    stack.vendor("state", ticket=ticket, outcome="ACCEPTED", unusable={"DOCUMENT": "HTML"})
-    request = ticket_message(ticket, settle=tuple(ImageType))
-    stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=request)
-
-    record = after(onboarding, ticket, 1)
-    [state] = stack.manifests(ticket)
-    assert (state["complete"], state["outcome"]) == (False, "ACCEPTED")
-    assert (record["stage"], record["outcomes"]) == ("manual_review", ["ACCEPTED"])

@@ -1,9 +1,6 @@
 """The entry point: every event has one handler, or an error that names its source."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -118,15 +115,3 @@ def test_metrics_are_written_even_if_a_handler_fails(
     with pytest.raises(ConnectionError):
         app.lambda_handler({"source": "ticket-archive.schedule"}, CONTEXT)
     assert emitted(capsys.readouterr().out)[0]["BeforeTheFailure"] == [1.0]
-
-
-def test_importing_the_function_needs_neither_a_setting_nor_the_network() -> None:
-    program = (
-        "import socket; socket.socket.connect = None; import sys, ingest.app; from ingest import dependencies\n"
-        "made = (dependencies.webhook, dependencies.sqs, dependencies.schedule)\n"
-        "print([make.cache_info().currsize for make in made])"
-    )
-    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT / "layers"), str(ROOT / "functions")])}
-    environment["POWERTOOLS_METRICS_NAMESPACE"] = "TicketArchive"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[0, 0, 0]"
