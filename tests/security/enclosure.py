@@ -1,6 +1,6 @@
 """A process with a network of its own, that has no way out: what Lambda's neighbourhood is like, within one machine.
 
-`enter()` gives it 127.0.0.1, the credentials' and metadata addresses, private ones, and two public addresses.
+`enter()` gives it 127.0.0.1, the credentials' and metadata addresses, and private ones.
 `Listeners` stand on all of them. Linux only; raises PermissionError where user namespaces are not allowed.
 """
 
@@ -8,13 +8,11 @@ import ctypes
 import fcntl
 import os
 import socket
-import ssl
 import struct
 import threading
-from collections.abc import Callable
+from contextlib import suppress
 
 PRIVATE = ("127.0.0.1", "169.254.169.254", "169.254.170.2", "10.0.0.5", "172.16.0.1", "192.168.1.1", "100.64.0.1")
-IMAGE_HOST, VENDOR = "93.184.216.34", "93.184.216.35"
 PORTS = (80, 443, 8080, 9001)
 """9001 is Lambda's Runtime API."""
 
@@ -29,23 +27,18 @@ def enter() -> None:
         raise PermissionError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SET_FLAGS, struct.pack("16sH14x", b"lo", _UP_AND_RUNNING))
-        for number, address in enumerate((*PRIVATE[1:], IMAGE_HOST, VENDOR)):
+        for number, address in enumerate(PRIVATE[1:]):
             family_and_address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
             fcntl.ioctl(control, _SET_ADDRESS, struct.pack("16s16s", f"lo:{number}".encode(), family_and_address))
 
 
 class Listener:
-    """Counts who comes, and keeps what they say."""
+    """Counts who comes, and says hello."""
 
-    def __init__(
-        self, address: str, port: int, answer: Callable[[bytes], bytes], tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.name = f"{address} {port}"
         self.connections = 0
-        self.requests: list[bytes] = []
-        self._answer = answer
-        self._tls = tls
         self._socket = socket.create_server((address, port), family=family, backlog=64)
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -53,19 +46,7 @@ class Listener:
         while True:
             connection, _ = self._socket.accept()
             self.connections += 1
-            threading.Thread(target=self._converse, args=[connection], daemon=True).start()
-
-    def _converse(self, connection: socket.socket) -> None:
-        try:
-            connection.settimeout(2)
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            request = b""
-            while b"\r\n\r\n" not in request and (received := connection.recv(65536)):
-                request += received
-            self.requests.append(request)
-            connection.sendall(self._answer(request))
-        except OSError:
-            pass
-        finally:
-            connection.close()
+            with connection, suppress(OSError):
+                connection.settimeout(2)
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
