@@ -23,7 +23,6 @@ import requests
 
 from local.journey import exactly
 from tests.support.stack import LocalStack
-from tests.support.waiting import eventually
 from ticket_archive_client import SignedImage, TicketArchive
 
 pytestmark = pytest.mark.stack
@@ -45,7 +44,7 @@ def ticket(stack: LocalStack) -> str:
     found = stack.ticket(NUMBER)
     stack.vendor("state", ticket=found, flow="DOCUMENT_AND_SELFIE")
     assert stack.post(found) == 202
-    eventually(lambda: stack.api.get(f"/tickets/{found}").status_code == 200 or None, "the ticket archived", 100)
+    stack.archived(found)
     return found
 
 

@@ -23,7 +23,6 @@ from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
 from tests.support.runbooks import AWS, as_typed, run
 from tests.support.stack import LocalStack
-from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -158,8 +157,7 @@ def ticket(stack: LocalStack) -> str:
     """An archived ticket."""
     ticket = stack.ticket(TICKET_NUMBER)
     assert stack.post(ticket) == 202
-    path = f"/tickets/{ticket}"
-    eventually(lambda: True if stack.api.get(path).status_code == 200 else None, f"{ticket} archived", 120)
+    stack.archived(ticket)
     return ticket
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from local.account import ALIAS
+from tests.support.archive_harness import COMPLETED, webhook
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.event_source import SCHEDULE_SOURCE
-from ticket_archive.messages import Webhook, ticket_message, webhook_message
-from ticket_archive.webhook_encryption import encrypt_event
+from ticket_archive.messages import ticket_message
 
 pytestmark = pytest.mark.stack
 
@@ -26,20 +26,9 @@ def versions(stack: LocalStack, ticket: str) -> list[str]:
     return [each["Key"] for each in (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))]
 
 
-def items(stack: LocalStack, ticket: str) -> list[list[str]]:
-    """The attributes of the ticket's items."""
-    found = stack.dynamodb.query(
-        TableName=stack.at.table,
-        KeyConditionExpression="ticket = :ticket",
-        ExpressionAttributeValues={":ticket": {"S": ticket}},
-        ConsistentRead=True,
-    )
-    return [sorted(item) for item in found["Items"]]
-
-
 def is_gone(stack: LocalStack, ticket: str) -> None:
     assert versions(stack, ticket) == []
-    assert items(stack, ticket) == [TOMBSTONE]
+    assert [sorted(record) for record in stack.records(ticket)] == [TOMBSTONE]
     assert stack.api.get(f"/tickets/{ticket}").status_code == 410
     for path in ("details", "images", f"images/{'0' * 64}"):
         assert stack.api.get(f"/tickets/{ticket}/{path}").status_code == 410
@@ -99,11 +88,7 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     ticket = stack.ticket(FIRST + 1)
     stack.post(ticket)
     stack.archived(ticket)
-    event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"}).encode()
-    body, iv = encrypt_event(event, stack.at.webhook_secret.encode(), bytes(range(16)))
-    dead = webhook_message(
-        Webhook(body=body, iv=iv, content_type="text/plain", received_at="2026-01-15T09:00:00.000000Z")
-    )
+    dead = webhook({**COMPLETED, "ticket": ticket}, stack.at.webhook_secret.encode())
     stack.ops("erase", ticket, "--yes", "--drain-seconds", "0")
 
     stack.vendor("forget")

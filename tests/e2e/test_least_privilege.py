@@ -17,12 +17,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.account import ALIAS, Account
+from tests.support.archive_harness import COMPLETED, webhook
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
 from ticket_archive.clock import iso, now
 from ticket_archive.event_source import SCHEDULE_SOURCE
-from ticket_archive.messages import Webhook, ticket_message, webhook_message
-from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
+from ticket_archive.messages import ticket_message
+from ticket_archive.webhook_encryption import IV_HEADER
 
 pytestmark = pytest.mark.stack
 
@@ -74,9 +75,8 @@ class Deployed:
         return self.work(ticket_message(ticket, force=force)) == []
 
     def webhook(self, ticket: str) -> str:
-        event = json.dumps({"ticket": ticket, "event": "ticket.verification.completed"})
-        body, iv = encrypt_event(event.encode(), self.stack.at.webhook_secret.encode(), uuid4().bytes)
-        return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=iso(now())))
+        secret = self.stack.at.webhook_secret.encode()
+        return webhook({**COMPLETED, "ticket": ticket}, secret, received_at=iso(now()))
 
     def policy(self, role: str) -> dict[str, Any]:
         given = self.stack.iam.get_role_policy(RoleName=self.names[role], PolicyName=POLICY[role])

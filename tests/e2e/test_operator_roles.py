@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def it(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     for ticket in (archived, erased, incomplete):
         assert stack.post(ticket) == 202
     for ticket in (archived, erased):
-        eventually(lambda: stack.api.get(f"/tickets/{ticket}").status_code == 200 or None, "archived", 120)  # noqa: B023
+        stack.archived(ticket)
     eventually(lambda: stack.api.get(f"/tickets/{incomplete}").status_code == 202 or None, "received", 120)
     keys = {key.split("/")[2]: key for key in stack.keys(archived)}
     return {
@@ -127,27 +128,17 @@ def operators(stack: LocalStack, it: dict[str, str], tmp_path_factory: pytest.Te
         "KEY": it["KeyArn"].rpartition("/")[2],
     }
     made: dict[str, LocalStack] = {}
-    folder = tmp_path_factory.mktemp("operators")
-    for role in ROLES:
-        policy = (FOLDER / f"{role}.json").read_text(encoding="utf-8")
-        filled = re.sub(r"\b(" + "|".join(places) + r")\b", lambda match: places[match[0]], policy)
-        for action, asked in ASKED_BY_THE_EMULATOR.items():
-            filled = filled.replace(f'"{action}"', f'"{action}", "{asked}"')
-        filled = filled.replace('"Statement": [', f'"Statement": [{json.dumps(BATCHES)},')
-        stack.iam.create_user(UserName=role)
-        stack.iam.put_user_policy(UserName=role, PolicyName="role", PolicyDocument=filled)
-        given = stack.iam.create_access_key(UserName=role)["AccessKey"]
-        state = json.loads((stack.state / "stack.json").read_text(encoding="utf-8"))
-        state |= {"access_key_id": given["AccessKeyId"], "secret_access_key": given["SecretAccessKey"]}
-        (folder / role).mkdir()
-        (folder / role / "stack.json").write_text(json.dumps(state), encoding="utf-8")
-        made[role] = LocalStack(type(stack.at)(**state), folder / role)
-    yield made
-    for role, each in made.items():
-        each.close()
-        stack.iam.delete_access_key(UserName=role, AccessKeyId=each.at.access_key_id)
-        stack.iam.delete_user_policy(UserName=role, PolicyName="role")
-        stack.iam.delete_user(UserName=role)
+    with ExitStack() as users:
+        for role in ROLES:
+            policy = (FOLDER / f"{role}.json").read_text(encoding="utf-8")
+            filled = re.sub(r"\b(" + "|".join(places) + r")\b", lambda match: places[match[0]], policy)
+            for action, asked in ASKED_BY_THE_EMULATOR.items():
+                filled = filled.replace(f'"{action}"', f'"{action}", "{asked}"')
+            filled = filled.replace('"Statement": [', f'"Statement": [{json.dumps(BATCHES)},')
+            made[role] = users.enter_context(stack.user(role, filled))
+            made[role].state = tmp_path_factory.mktemp(role)  # with a stack.json that commands read
+            made[role].at.save(made[role].state)
+        yield made
 
 
 @pytest.mark.parametrize("command", COMMANDS)

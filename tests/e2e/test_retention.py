@@ -27,12 +27,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
     """Return when the ticket's item and events expire, and when they should, by the time it was first received."""
-    found = stack.dynamodb.query(
-        TableName=stack.at.table,
-        KeyConditionExpression="ticket = :ticket",
-        ExpressionAttributeValues={":ticket": {"S": ticket}},
-        ConsistentRead=True,
-    )["Items"]
+    found = stack.records(ticket)
     [item] = [each for each in found if each["record"]["S"] == "ticket"]
     given = {int(each["expires_at"]["N"]) if "expires_at" in each else None for each in found}
     return given, end_of(item["received_at"]["S"], DAYS)
@@ -97,10 +92,10 @@ def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> N
     limited.post(ticket)
     limited.archived(ticket)
     _, end = ends(limited, ticket)
-    for record in ("ticket", next(each for each in records(limited, ticket) if each.startswith("event#"))):
+    for record in limited.records(ticket):
         limited.dynamodb.update_item(
             TableName=limited.at.table,
-            Key={"ticket": {"S": ticket}, "record": {"S": record}},
+            Key={name: record[name] for name in ("ticket", "record")},
             UpdateExpression="REMOVE expires_at",
         )
     for name in tags(limited, ticket):
@@ -136,12 +131,3 @@ def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack
     assert datetime.fromisoformat(received).year > 2023
     for image in limited.api.get(f"/tickets/{ticket}/images").json()["images"]:
         assert limited.api.download(image["url"]).status_code == 200
-
-
-def records(stack: LocalStack, ticket: str) -> list[str]:
-    found = stack.dynamodb.query(
-        TableName=stack.at.table,
-        KeyConditionExpression="ticket = :ticket",
-        ExpressionAttributeValues={":ticket": {"S": ticket}},
-    )
-    return [each["record"]["S"] for each in found["Items"]]

@@ -82,7 +82,7 @@ def opened(engine: containers.Engine, stack: LocalStack) -> LocalStack:
     local_stack.open_to_containers(stack.state, silent())
     ticket = event(stack, "retrieval_ticket")["pathParameters"]["ticket"]
     assert stack.post(ticket) == 202
-    eventually(lambda: True if stack.api.get(f"/tickets/{ticket}").status_code == 200 else None, "the ticket archived")
+    stack.archived(ticket)
     return stack
 
 

@@ -57,7 +57,6 @@ def sandbox(stack: LocalStack) -> Iterator[LocalStack]:
     """The second stack: same vendor, another webhook secret, and roles under a permissions boundary."""
     boundary: Any = {**EVERYTHING, "Statement": [EVERYTHING["Statement"][0], NO_IAM]}
     stack.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=json.dumps(boundary))
-    stack.iam.create_user(UserName=CONSUMER)
     update(stack)
     at = stack.at
     outputs = account.outputs(at.account, SANDBOX)
@@ -126,14 +125,11 @@ def test_consumers_read_manifests_and_a_page_may_load_images(
     stack: LocalStack, sandbox: LocalStack, first: str
 ) -> None:
     keys = {key.split("/")[2]: key for key in sandbox.keys(first)}
-    key = stack.iam.create_access_key(UserName=CONSUMER)["AccessKey"]
-    at = replace(sandbox.at, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
-    consumer = LocalStack(at, sandbox.state)
-    manifest = json.loads(consumer.s3.get_object(Bucket=at.bucket, Key=keys["manifests"])["Body"].read())
-    assert manifest["ticket"] == first
-    with pytest.raises(ClientError, match="AccessDenied"):
-        consumer.s3.get_object(Bucket=at.bucket, Key=keys["images"])
-    consumer.close()
+    with sandbox.user(CONSUMER) as consumer:
+        manifest = json.loads(consumer.s3.get_object(Bucket=sandbox.at.bucket, Key=keys["manifests"])["Body"].read())
+        assert manifest["ticket"] == first
+        with pytest.raises(ClientError, match="AccessDenied"):
+            consumer.s3.get_object(Bucket=sandbox.at.bucket, Key=keys["images"])
     for origin, allowed in ((ORIGIN, ORIGIN), ("https://other.example.com", None)):
         sandbox.api._http.headers["Origin"] = origin
         answer = sandbox.api.get(f"/tickets/{first}/images")

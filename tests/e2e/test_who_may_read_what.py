@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -52,37 +53,20 @@ class Principals:
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
         self._known: dict[str, LocalStack] = {}
+        self._users = ExitStack()
         self._api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
+        self.close = self._users.close
 
     def __getitem__(self, name: str) -> LocalStack:
         if name not in self._known:
-            user = f"reads-{name}"
-            self._stack.iam.create_user(UserName=user)
-            if MAY[name][0]["Statement"]:
-                self._stack.iam.put_user_policy(UserName=user, PolicyName="reads", PolicyDocument=self.policy(name))
-            key = self._stack.iam.create_access_key(UserName=user)["AccessKey"]
-            self._known[name] = self.with_key(key["AccessKeyId"], key["SecretAccessKey"])
+            policy = self.filled(json.dumps(MAY[name][0])) if MAY[name][0]["Statement"] else ""
+            self._known[name] = self._users.enter_context(self._stack.user(f"reads-{name}", policy))
         return self._known[name]
-
-    def with_key(self, key: str, secret: str) -> LocalStack:
-        return LocalStack(replace(self._stack.at, access_key_id=key, secret_access_key=secret), self._stack.state)
-
-    def policy(self, name: str) -> str:
-        return self.filled(json.dumps(MAY[name][0]))
 
     def filled(self, policy: str) -> str:
         """Return a policy with its placeholders filled in."""
         places = {"REGION": self._stack.at.region, "ACCOUNT": "000000000000", "API": self._api_id}
         return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], policy)
-
-    def close(self) -> None:
-        for name, each in self._known.items():
-            user = f"reads-{name}"
-            self._stack.iam.delete_access_key(UserName=user, AccessKeyId=each.at.access_key_id)
-            for policy in self._stack.iam.list_user_policies(UserName=user)["PolicyNames"]:
-                self._stack.iam.delete_user_policy(UserName=user, PolicyName=policy)
-            self._stack.iam.delete_user(UserName=user)
-            each.close()
 
 
 @pytest.fixture(scope="module")

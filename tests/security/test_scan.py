@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from local import ROOT
-from tests.support.template import SOURCE
+from tests.support.template import SOURCE, properties
 from tools import scan
 
 pytestmark = pytest.mark.skipif(not scan.SCANNERS.exists(), reason="no scanners here: `make scan` installs them")
@@ -50,11 +50,6 @@ def bad_module(tmp_path: Path) -> Path:
     file = tmp_path / "bad.py"
     file.write_text(BAD_MODULE, encoding="utf-8")
     return file
-
-
-def properties(template: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = template["Resources"][name]["Properties"]
-    return found
 
 
 def test_checkov_finds_missing_protection_and_wildcards(bad_template: Any) -> None:

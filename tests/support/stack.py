@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,34 @@ class LocalStack:
             for key in self.keys(ticket, "manifests/")
         ]
         return sorted(found, key=lambda manifest: str(manifest["archived_at"]))
+
+    def records(self, ticket: str) -> list[dict[str, Any]]:
+        """Return all of the table that is about a ticket, as DynamoDB has it: its item and its events."""
+        found: list[Any] = self.dynamodb.query(
+            TableName=self.at.table,
+            KeyConditionExpression="ticket = :ticket",
+            ExpressionAttributeValues={":ticket": {"S": ticket}},
+            ConsistentRead=True,
+        )["Items"]
+        return found
+
+    @contextmanager
+    def user(self, name: str, policy: str = "") -> Iterator["LocalStack"]:
+        """A user of the account with this policy: the stack's clients and API as this user reaches them."""
+        self.iam.create_user(UserName=name)
+        if policy:
+            self.iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
+        key = self.iam.create_access_key(UserName=name)["AccessKey"]
+        at = replace(self.at, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+        user = LocalStack(at, self.state)
+        try:
+            yield user
+        finally:
+            user.close()
+            self.iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+            for each in self.iam.list_user_policies(UserName=name)["PolicyNames"]:
+                self.iam.delete_user_policy(UserName=name, PolicyName=each)
+            self.iam.delete_user(UserName=name)
 
     def physical_id(self, name: str) -> str:
         """Return a resource's physical id."""

@@ -11,18 +11,15 @@ import pytest
 from ops.commands.redrive import MessageInfo, Outcome, dead_letter, quarantined, redrive_messages
 from ops.errors import Exit
 from ops.queues import Pace, Queue, Received
+from tests.support import archive_harness
 from tests.unit.ops.cli_harness import NOON, SECRET, CliHarness, FakeQueue, FakeStack
-from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
+from ticket_archive.messages import TicketRequest, read_message, ticket_message
 from ticket_archive.models import ImageType
-from ticket_archive.webhook_encryption import encrypt_event
-
-RECEIVED_AT = "2026-01-31T12:00:00Z"
 
 
 def webhook(ticket: str, secret: str = SECRET) -> str:
     """Return a queued webhook about a ticket."""
-    body, iv = encrypt_event(json.dumps({"data": {"ticket": ticket}}).encode(), secret.encode(), bytes(16))
-    return webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
+    return archive_harness.webhook({"data": {"ticket": ticket}}, secret.encode())
 
 
 # ─── backfill ─────────────────────────────────────────────────────────────────────────────────────────────────────
