@@ -27,11 +27,6 @@ def templates() -> Templates:
     return dict(zip(NAMES, expand(*(yaml_parse(file.read_text(encoding="utf-8")) for file in files)), strict=True))
 
 
-@each_example
-def test_template_is_translated(templates: Templates, name: str) -> None:
-    assert [each["Type"] for each in templates[name]["Resources"].values() if "::Serverless::" in each["Type"]] == []
-
-
 def arn(name: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [name, "Arn"]}
 

@@ -17,7 +17,6 @@ from tests.support.template import (
     chosen,
     expanded,
     look,
-    nodes,
     of_type,
     properties,
     statements,
@@ -343,21 +342,6 @@ def test_every_parameter_is_described_and_in_one_group() -> None:
         assert "Default" in declared, name
     (organization,) = [group["Parameters"] for group in groups if group["Label"]["default"] == "Organization"]
     assert [SOURCE["Parameters"][name]["Default"] for name in organization if name != "ConsumerAccess"] == [""] * 5
-
-
-@BROKEN.by("KeyAlias/Properties/TargetKeyId/Ref", "Keys")
-def test_every_reference_resolves(template: Template) -> None:
-    known = {*template["Resources"], *template["Parameters"]}
-    for node in nodes([template["Resources"], template["Outputs"]]):
-        match node:
-            case {"Ref": str(name)} if not name.startswith("AWS::"):
-                assert name in known
-            case {"Fn::GetAtt": [name, *_]}:
-                assert name in template["Resources"]
-            case {"Fn::Sub": str(text)}:
-                assert set(re.findall(r"\$\{([A-Za-z]+)(?:\.[A-Za-z]+)?\}", text)) <= known
-            case {"Fn::If": [condition, *_]}:
-                assert condition in template["Conditions"]
 
 
 @pytest.mark.parametrize(("rule", "path", "value"), BROKEN.cases)

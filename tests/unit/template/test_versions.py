@@ -1,14 +1,13 @@
 """Which changes publish versions of the functions, how versions are released, and what their code needs to start."""
 
 import copy
-import importlib
 import json
 from typing import Any
 
 import pytest
 
 from local.literals import replace_parameters
-from tests.support.template import SOURCE, Template, chosen, expanded, of_type, properties
+from tests.support.template import SOURCE, Template, chosen, expanded, of_type
 from tools.scan import expand
 
 FUNCTIONS = {"IngestFunction", "RetrievalFunction"}
@@ -116,9 +115,3 @@ def test_layers_build_on_a_host_of_either_architecture() -> None:
     """With `sam build --use-container`, a BuildArchitecture other than the host's needs emulation."""
     for name in ("SharedLayer", "Arm64Layer"):
         assert SOURCE["Resources"][name]["Metadata"] == {"BuildMethod": "makefile"}
-
-
-@pytest.mark.parametrize("function", sorted(FUNCTIONS))
-def test_handler_can_be_imported(function: str) -> None:
-    module, _, name = properties(SOURCE, function)["Handler"].rpartition(".")
-    assert callable(getattr(importlib.import_module(module), name))
