@@ -3,14 +3,12 @@
 import base64
 import io
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
+
+from tests.support.servers import JsonHandler
 
 WHOLE, BROKEN, HTML = "canary-run-whole", "canary-run-broken", "canary-run-html"
 FAILING, MISSING, LINKED = "canary-run-failing", "canary-run-missing", "canary-run-linked"
@@ -71,14 +69,11 @@ def picture() -> bytes:
     return held.getvalue() + IMAGE_TEXT.encode()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+class MarkedVendor(JsonHandler):
+    def post(self) -> None:
         self.answer(200, {"token": TOKEN, "expires_in": 1200})
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         url = urlsplit(self.path)
         ticket = next((part for part in url.path.split("/") if part.startswith("canary-run-")), "")
         begins = ticket.rpartition(".")[0] or ticket
@@ -101,26 +96,6 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.answer(200, {"images": []})
 
-    def answer(self, status: int, content: Any, content_type: str = "application/json") -> None:
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("X-Trace", HEADER_TEXT)
-        self.send_header("Set-Cookie", f"session={HEADER_TEXT}")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
-@contextmanager
-def vendor() -> Iterator[str]:
-    """The vendor's origin, for as long as it is there."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{http.server_address[1]}"
-        finally:
-            http.shutdown()
+    def answer(self, status: int, content: Any, content_type: str = "application/json", **headers: str) -> None:
+        marked = {"X_Trace": HEADER_TEXT, "Set_Cookie": f"session={HEADER_TEXT}"}
+        super().answer(status, content, content_type, **marked, **headers)

@@ -22,6 +22,7 @@ import pytest
 from local import ROOT
 from tests.security import marked_vendor as marked
 from tests.support.fakes import sqs_record
+from tests.support.servers import serving
 from tests.support.stack import LocalStack
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
@@ -181,7 +182,7 @@ class Journey:
 
 @contextmanager
 def travelled(stack: LocalStack, folder: Path, **settings: str) -> Iterator[Journey]:
-    with marked.vendor() as url:
+    with serving(marked.MarkedVendor) as url:
         journey = Journey(stack, url, folder, **settings)
         try:
             yield journey

@@ -25,28 +25,6 @@ def names(faults: FaultPlan, key: Key, calls: int, requested: frozenset[str] = f
     return [fault.name if fault else None for fault in drawn]
 
 
-@pytest.mark.parametrize(
-    ("faults", "key", "expected"),
-    [
-        ([], DETAILS, [None, None]),
-        ([{"fault": "reset", "times": 2}], DETAILS, ["reset", "reset", None]),
-        ([{"fault": "reset", "times": None}], DETAILS, ["reset"] * 20),
-        ([{"fault": "stall"}, {"fault": "reset"}], DETAILS, ["stall", "reset", None]),
-        ([{"fault": "stall", "ticket": "a"}], ("b", Endpoint.DETAILS, None), [None]),
-        ([{"fault": "stall"}], DOCUMENT, [None]),
-        ([{"fault": "stall", "endpoint": "images", "type": "DOCUMENT"}], DOCUMENT, ["stall", None]),
-        ([{"fault": "stall", "endpoint": "images", "type": "DOCUMENT"}], SELFIES, [None]),
-    ],
-)
-def test_scripted_faults_apply_in_order_to_the_first_calls_of_their_key(
-    faults: list[dict[str, Any]], key: Key, expected: list[str | None]
-) -> None:
-    made = plan(*faults)
-    assert names(made, key, len(expected)) == expected
-    made.clear()
-    assert names(made, key, 1) == [None]
-
-
 def test_fault_for_all_tickets_counts_per_ticket_and_type() -> None:
     made = plan({"fault": "not_ready", "endpoint": "images"})
     for key in (DOCUMENT, SELFIES, ("b", Endpoint.IMAGES, "DOCUMENT")):
