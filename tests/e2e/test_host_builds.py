@@ -16,14 +16,12 @@ import pytest
 from local import ROOT
 from local.deploy import SAM, tool_environment
 
+PAGE = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 HOSTS = {
-    "Amazon Linux 2023, RHEL 9": ("3.9", "21.3.1"),
-    "Ubuntu 22.04": ("3.10", "22.0.2"),
-    "Debian 12": ("3.11", "23.0.1"),
-    "Ubuntu 24.04": ("3.12", "24.0"),
-    "oldest that works": ("3.8", "20.3.4"),
+    system: (python, pip)
+    for system, python, pip in re.findall(r"^\| (.+?) \| (3\.\d+) \| (\d+\.\d[\d.]*) \|$", PAGE, re.MULTILINE)
 }
-"""The stock Python and pip of each system, as in docs/deploying.md."""
+"""The stock Python and pip of each system."""
 
 Files = dict[str, str]
 
@@ -109,9 +107,3 @@ def test_container_builds_the_same_files_as_the_host(tmp_path: Path) -> None:
     in_container, on_host = build("container", *image), build("host")
     assert {name.partition("/")[0] for name in on_host} >= {"IngestFunction", "RetrievalFunction", "SharedLayer"}
     assert in_container == on_host
-
-
-def test_the_hosts_are_those_of_the_documentation() -> None:
-    page = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (.+?) \| (3\.\d+) \| (\d+\.\d[\d.]*) \|$", page, re.MULTILINE)
-    assert {system: (python, pip) for system, python, pip in rows} == HOSTS

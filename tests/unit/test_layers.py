@@ -44,12 +44,6 @@ def test_layer_has_what_the_functions_need_and_no_development_tool() -> None:
     assert not pinned & {"pytest", "mypy", "boto3-stubs", "pillow", "rich", "typer"}
 
 
-def test_urllib3_bounds_decompression() -> None:
-    """CVE-2025-66471 and CVE-2026-21441 are fixed in 2.6.3."""
-    (version,) = re.findall(r"^urllib3==([\d.]+)", PINNED[0].read_text(), re.MULTILINE)
-    assert tuple(map(int, version.split("."))) >= (2, 6, 3)
-
-
 # ─── Compiled modules ─────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -101,11 +101,12 @@ def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) ->
     assert answer.json["content_disposition"] == "inline"
 
 
-def test_another_tickets_hash_is_404(call: Call, world: World) -> None:
+def test_another_tickets_hash_is_the_same_404_as_an_unknown_one(call: Call, world: World) -> None:
     theirs = image(ImageType.DOCUMENT, 7)
     world.tickets.add(item(ticket="another", images=[theirs]))
-    answer = call(IMAGE, {**ONE, "sha256": theirs["sha256"]})
+    answer, unknown = (call(IMAGE, {**ONE, "sha256": sha256}) for sha256 in (theirs["sha256"], "0" * 64))
     assert (answer.status, answer.json["code"]) == (404, "unknown_image")
+    assert answer.json == unknown.json
 
 
 @pytest.mark.parametrize("sha256", ["a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "/", "x", "a" * 64 + "\n"])
