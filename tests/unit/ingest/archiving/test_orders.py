@@ -62,24 +62,6 @@ def doubled(order: tuple[int, ...]) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-@pytest.mark.parametrize("goes_on", [False, True], ids=["late", "announced by any event"])
-def test_events_in_any_order_archive_each_state_of_the_vendors_once(order: tuple[int, ...], goes_on: bool) -> None:
-    """The vendor's ticket is in its last state already, or goes on with each event that comes for the first time."""
-    for deliveries in doubled(order):
-        archive = harness()
-        becomes(archive, 3)
-        told: set[int] = set()
-        for number in deliveries:
-            if goes_on and number not in told:
-                becomes(archive, len(told))
-            told.add(number)
-            archive.run(event(f"e{number}"))
-        assert archive.outcomes() == (list(STATES) if goes_on else [STATES[3]])
-        assert len(archive.table.events) == 4
-        archive.check()
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=str)
 @pytest.mark.parametrize("moment", ["table.archive", "vendor.details"])
 def test_attempts_that_end_in_any_order_leave_the_newest_state(order: tuple[int, ...], moment: str) -> None:
     for deliveries in doubled(order):
@@ -100,32 +82,6 @@ def test_attempts_that_end_in_any_order_leave_the_newest_state(order: tuple[int,
         assert archive.outcomes()[-1] == STATES[3]
         assert archive.outcomes() == [state for state in STATES if state in archive.outcomes()], "never back"
         archive.check()
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_attempts_of_one_event_archive_one_version(order: tuple[int, ...]) -> None:
-    archive = harness()
-    becomes(archive, 0)
-    with Steps(archive.effects) as steps:
-        attempts = [begin(steps, archive, 0).until("table.archive") for _ in order]
-        for number in order:
-            attempts[number].finish()
-    assert archive.outcomes() == ["ACCEPTED"]
-    archive.check()
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_killed_attempts_are_completed_by_the_next_delivery(order: tuple[int, ...]) -> None:
-    archive = harness()
-    with Steps(archive.effects) as steps:
-        for number in order:
-            becomes(archive, number)
-            attempt = begin(steps, archive, number).until("table.archive")
-            attempt.step()
-            attempt.until(MANIFEST).kill()
-    archive.run(event("e9"))
-    assert archive.outcomes() == [STATES[number] for number in order]
-    archive.check()
 
 
 Delivery = tuple[ArchiveRequest, Attempt]
