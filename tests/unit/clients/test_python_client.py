@@ -17,6 +17,7 @@ from requests.adapters import BaseAdapter
 import ticket_archive_client as client
 from local import ROOT
 from retrieval import app
+from tests.fuzz.api import ROUTES
 from tests.support.examples import MANIFEST_EVENT as EVENT
 from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
 from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
@@ -56,16 +57,9 @@ class Api(BaseAdapter):
 
 
 def event(path: str, query: dict[str, list[str]]) -> dict[str, Any]:
-    """The event of a path: its segments at odd positions are parameters."""
-    parts = path.split("/")[1:]
-    for resource in DOCUMENT["paths"]:
-        template = resource.split("/")[1:]
-        if len(template) == len(parts) and all(
-            a == b or a.startswith("{") for a, b in zip(template, parts, strict=True)
-        ):
-            named = {a.strip("{}"): unquote(b) for a, b in zip(template, parts, strict=True) if a.startswith("{")}
-            return request(resource, named, query)
-    raise AssertionError(path)
+    """The event of a path."""
+    [(match, resource)] = [(match, name) for route, name in ROUTES.items() if (match := route.fullmatch(path))]
+    return request(resource, {name: unquote(value) for name, value in match.groupdict().items()}, query)
 
 
 @pytest.fixture
