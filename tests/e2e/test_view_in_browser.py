@@ -92,6 +92,8 @@ def test_the_keyboard_reaches_every_image(browser: Browser) -> None:
     assert browser.js(FOCUSED) == last
     browser.press("ArrowRight")
     assert browser.js(FOCUSED) == first, "round again"
+    browser.press("Home")
+    assert browser.js(FOCUSED) == first
     browser.press("End")
     assert browser.js(FOCUSED) == last
 

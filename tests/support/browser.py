@@ -47,21 +47,15 @@ class Browser:
         self._calls = 0
         self._session: str | None = None
         self.complaints: list[str] = []
-        self._requests: dict[str, str] = {}
 
     def open(self, file: Path) -> None:
         """Loads the page, which every call is about from then on."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         self.call("Page.navigate", url=file.as_uri())
         eventually(lambda: True if self.js("document.readyState") == "complete" else None, "the page loaded")
-
-    @property
-    def requests(self) -> list[str]:
-        """The URLs of all that the page asked for and was allowed to."""
-        return list(self._requests.values())
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._calls += 1
@@ -77,10 +71,6 @@ class Browser:
                 return result
             if answer.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
                 self.complaints.append(json.dumps(answer["params"]))
-            elif answer.get("method") == "Network.requestWillBeSent":
-                self._requests[answer["params"]["requestId"]] = answer["params"]["request"]["url"]
-            elif answer.get("method") == "Network.loadingFailed" and answer["params"].get("blockedReason"):
-                del self._requests[answer["params"]["requestId"]]
 
     def js(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
