@@ -78,7 +78,8 @@ class OperatorDynamoDB(FakeDynamoDB):
 
     def _events(self, **call: Any) -> Iterator[dict[str, Any]]:
         ticket = call["ExpressionAttributeValues"][":ticket"]["S"]
-        keys = sorted(key for key in self.records if key[0] == ticket and key[1].startswith("event#"))
+        with self._lock:
+            keys = sorted(key for key in self.records if key[0] == ticket and key[1].startswith("event#"))
         yield {"Items": [_attributes(self.records[key]) for key in keys]}
 
     def _scan(self, **call: Any) -> Iterator[dict[str, Any]]:
