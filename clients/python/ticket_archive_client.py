@@ -285,10 +285,17 @@ class TicketArchive:
 
     def _fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
         try:
-            return self._http.get(url, headers=headers, timeout=self._timeout, allow_redirects=False)
+            return self._http.get(
+                url, headers=headers, timeout=self._timeout, allow_redirects=False, auth=_signed_already
+            )
         except requests.RequestException as error:
             reason = type(error).__name__
         raise NoResponse(reason)  # outside the handler: a URL grants access, or names a customer, and may be logged
+
+
+def _signed_already(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Change nothing: without an `auth`, requests takes one from ~/.netrc, and replaces the signature with it."""
+    return request
 
 
 def _error(response: requests.Response) -> ArchiveApiError:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -196,6 +197,20 @@ def test_a_problem_is_an_error_with_its_code(archive: client.TicketArchive) -> N
     with pytest.raises(client.ArchiveApiError) as error:
         archive.image(TICKET, sha256_of(ImageType.DOCUMENT, 9))
     assert (error.value.status, error.value.code) == (404, "unknown_image")
+
+
+def test_no_request_takes_credentials_from_netrc(
+    archive: client.TicketArchive, world: World, api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    [image] = archive.images(TICKET, ["DOCUMENT_PORTRAIT"])
+    with pytest.raises(client.ArchiveApiError, match="404"):
+        archive.download(image)
+    signed, presigned = (sent.headers.get("Authorization") for sent in api.sent)
+    assert str(signed).startswith("AWS4-HMAC-SHA256 ")
+    assert presigned is None
 
 
 class Unreachable(BaseAdapter):
