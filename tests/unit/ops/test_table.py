@@ -53,16 +53,6 @@ def test_a_hold_keeps_its_first_time_case_and_author_and_stops_an_erasure(fake: 
         fake.table.erase("t1", NOW)
 
 
-@pytest.mark.parametrize("end", [7, None])
-def test_a_release_sets_the_expiry_and_removes_the_holds_attributes(end: int | None, fake: FakeStack) -> None:
-    fake.add_ticket("t1")
-    before = fake.item("t1")
-    fake.table.hold("t1", NOW, "C-1", "me")
-
-    assert [fake.table.release("t1", end) for _ in range(2)] == [True, False]
-    assert fake.item("t1") == (before if end is None else fake.change("t1", expires_at=end))
-
-
 def test_an_erased_or_unknown_ticket_is_neither_held_nor_released(fake: FakeStack) -> None:
     fake.table.erase("t1", NOW)
 

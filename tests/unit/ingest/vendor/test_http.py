@@ -1,67 +1,22 @@
-"""HttpClient without a network: error codes, decompression, requests that cannot be sent."""
+"""HttpClient without a network: decompression, requests that cannot be sent. Errors: test_transport_on_sockets.py."""
 
 import gzip
-import http.client
 import io
-import itertools
 import logging
 import socket
-import ssl
 import threading
 import time
 import zlib
 from typing import Any
 
 import pytest
-import requests
 import urllib3.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.vendor.connections import limits
-from ingest.vendor.http import PIECE, HttpClient, Response, _code, _Decoder
+from ingest.vendor.http import PIECE, HttpClient, Response, _Decoder
 from ticket_archive.errors import RetryableError, VendorUnavailable
-
-
-def chain(*errors: BaseException) -> BaseException:
-    """Return the first error, raised because of the second, and so on."""
-    for effect, cause in itertools.pairwise(errors):
-        effect.__context__ = cause
-    return errors[0]
-
-
-@pytest.mark.parametrize(
-    ("cause", "code"),
-    [
-        (socket.gaierror(), "dns"),
-        (TimeoutError(), "timeout"),
-        (ConnectionResetError(), "reset"),
-        (http.client.RemoteDisconnected(""), "reset"),
-        (BrokenPipeError(), "reset"),
-        (ssl.SSLCertVerificationError(), "tls"),
-        (http.client.IncompleteRead(b""), "truncated"),
-        (http.client.BadStatusLine("canary"), "protocol"),
-        (http.client.LineTooLong("canary"), "protocol"),
-        (chain(urllib3.exceptions.NewConnectionError(None, ""), OSError()), "connect"),  # type: ignore[arg-type]
-        (None, "truncated"),
-    ],
-)
-def test_code_is_that_of_the_cause(cause: BaseException | None, code: str) -> None:
-    wrapped = chain(urllib3.exceptions.ProtocolError(), *([cause] if cause else []))
-    assert _code(chain(requests.ConnectionError(), wrapped)) == code
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (zlib.error(), "encoding"),
-        (ValueError("canary"), "protocol"),
-        (requests.exceptions.InvalidURL(), "protocol"),
-        (urllib3.exceptions.LocationParseError("canary"), "protocol"),
-    ],
-)
-def test_code_of_an_error_without_a_cause(error: BaseException, code: str) -> None:
-    assert _code(error) == code
 
 
 def decode(wire: bytes, step: int) -> tuple[bytes, bool]:
