@@ -72,12 +72,12 @@ def decrypt(ciphertext: bytes, secret: bytes, iv: bytes) -> bytes:
 def _decode_base64(text: bytes, reason: Reason) -> bytes:
     """Decode the dialects of base64 that Node's decoder accepts: either alphabet, padded or not.
 
-    White space, quotes and a byte order mark around the text are removed; any other character is refused, which
-    `b64decode` alone would skip.
+    White space anywhere (MIME breaks base64 into lines), and quotes and a byte order mark around the text are removed;
+    any other character is refused, which `b64decode` alone would skip.
     """
-    text = text.strip().removeprefix(_BYTE_ORDER_MARK).strip()
+    text = b"".join(text.split()).removeprefix(_BYTE_ORDER_MARK)
     if len(text) > 1 and text[:1] == text[-1:] and text[:1] in (b'"', b"'"):
-        text = text[1:-1].strip()
+        text = text[1:-1]
     text = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
     try:
         return b64decode(text + b"=" * (-len(text) % 4), validate=True)

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
 from ticket_archive.json_text import without_bom
@@ -41,21 +41,35 @@ def _seconds(value: object) -> float | None:
 
 
 Seconds = Annotated[float | None, BeforeValidator(_seconds)]
+Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
 
 
 class TokenResponse(BaseModel):
     """The token endpoint's response.
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
-    OAuth's names (RFC 6749, 5.1).
+    OAuth's names (RFC 6749, 5.1). They may stand in the envelope `data`, as those of the vendor's other endpoints do.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    token: str | None = None
-    access_token: str | None = None
+    token: Text = None
+    access_token: Text = None
     expiracy: Seconds = None
     expires_in: Seconds = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_envelope(cls, values: Any) -> Any:
+        match values:
+            case {"data": {**inner}}:
+                return {**values, **inner}
+        return values
+
+    @property
+    def value(self) -> str:
+        """The token, without the scheme that some servers write before it."""
+        return (self.token or self.access_token or "").removeprefix("Bearer ")
 
 
 class Claims(BaseModel):
@@ -77,7 +91,7 @@ def read_token(body: bytes, now: float) -> Token:
         response = TokenResponse.model_validate_json(without_bom(body))
     except ValidationError:
         response = TokenResponse()
-    value = response.token or response.access_token or ""
+    value = response.value
     if not value or not value.isascii() or not value.isprintable() or len(value) > _MAX_LENGTH:
         raise InvalidVendorResponse("token_missing")
     claims = _claims(value)

@@ -75,6 +75,21 @@ def test_lifetime_is_read_from_every_known_field(answer: bytes, life: float) -> 
 @pytest.mark.parametrize(
     "answer",
     [
+        {"status": 200, "code": "SUCCESS", "data": {"token": "t", "expiracy": NOW + 1200}},
+        {"data": {"access_token": "t", "expires_in": 1200}},
+        {"data": None, "token": "t", "expires_in": 1200},
+        {"token": "Bearer t", "expires_in": 1200},
+        {"token": "t", "access_token": {"value": "x"}, "expires_in": 1200},
+        {"token": {"value": "x"}, "access_token": "t", "expires_in": 1200},
+    ],
+)
+def test_a_token_is_found_in_an_envelope_and_beside_what_is_no_token(answer: dict[str, Any]) -> None:
+    assert read_token(json.dumps(answer).encode(), NOW) == Token("t", 1200.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
         *(b"", b"<html>", b"\xff", b"[" * 60_000, b"null", b"[]", b'"t"', b"{}"),
         '{"token": "t"}'.encode("utf-16"),
         b'{"token": "t", "expiracy": %s}' % (b"9" * 5000),
