@@ -118,9 +118,9 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     stack.archived(ticket)
     stack.vendor("state", ticket=ticket, take=1)
     stack.vendor("forget")
-    for endpoint in ("details", "images"):  # the first calls time out after ten seconds; the next take eight
+    for endpoint in ("details", "images"):  # the first calls time out after 15 seconds; the next take five
         stack.vendor("script", fault="stall", endpoint=endpoint, ticket=ticket)
-    with slow_vendor(stack, details=8000, images=8000):
+    with slow_vendor(stack, details=5000, images=5000):
         stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket, force=True))
         eventually(lambda: stack.vendor("calls", ticket=ticket) or None, "the attempt in flight")
 

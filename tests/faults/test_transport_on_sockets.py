@@ -365,16 +365,6 @@ def test_resolver_that_hangs_costs_no_more_than_the_deadline_and_leaves_no_threa
     assert threading.active_count() == before
 
 
-def test_idle_timeout_ends_a_call_before_its_deadline_and_only_if_idle(serve: Serve) -> None:
-    client = HttpClient(idle_timeout=0.3)
-    server = serve(then(LONG + b"hel", Link.stall))
-    began = time.monotonic()
-    assert failure(client, server.url, within=5) == "vendor_unavailable: timeout"
-    assert time.monotonic() - began < 1
-    server.script = then(OK + b"Content-Length: 20\r\n\r\n", drips(b"a" * 20))
-    assert send(client, server.url).body == b"a" * 20
-
-
 # Truncated and broken responses (threat 27)
 
 BROKEN = [

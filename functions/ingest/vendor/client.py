@@ -33,8 +33,9 @@ from ticket_archive.secrets import VendorCredential
 MAX_BYTES = 12_000_000
 """Of one response, decompressed. The vendor's API is behind API Gateway, which allows 10 MB."""
 TOKEN_MAX_BYTES = 64_000
-ATTEMPT_TIMEOUT = 20.0
-"""Seconds for one attempt, from the connection to the last byte."""
+ATTEMPT_TIMEOUTS = (15.0, 30.0, 30.0)
+"""Seconds for each attempt, from the connection to the last byte. A connection that died while the process was frozen
+costs the first; the others wait longer than API Gateway, which gives up after 29 seconds."""
 
 _QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
 _MIN_SECONDS = 0.5  # no call begins with less time left
@@ -115,11 +116,11 @@ class Preventor:
 
     def _retry(self, attempt: Callable[[float], T], deadline: float) -> T:
         """Make up to three attempts while the error suggests a quick retry and time is left."""
-        for pause in (*_QUICK_PAUSES, None):
+        for timeout, pause in zip(ATTEMPT_TIMEOUTS, (*_QUICK_PAUSES, None), strict=True):
             if deadline - time.monotonic() < _MIN_SECONDS:
                 raise DeadlineExceeded("vendor")
             try:
-                return attempt(min(deadline, time.monotonic() + ATTEMPT_TIMEOUT))
+                return attempt(min(deadline, time.monotonic() + timeout))
             except RetryableError as error:
                 wait = _random.uniform(pause / 2, pause) if pause else 0.0
                 asked_to_wait = error.retry_after is not None and error.retry_after > wait

@@ -1,4 +1,4 @@
-"""Connections that stay within the limits of the call they serve: its deadline, idle time, bytes and addresses.
+"""Connections that stay within the limits of the call they serve: its deadline, bytes and addresses.
 
 A timeout of requests or urllib3 bounds one socket operation, so a peer that drips bytes can hold a call for ever. Here
 each operation gets what is left of the call's deadline. The limits belong to the thread that makes the call, because a
@@ -30,7 +30,6 @@ from ticket_archive.errors import InvalidVendorResponse
 class _Limits(threading.local):
     active = False
     deadline = 0.0
-    idle_timeout = 0.0
     bytes_left = 0
     public_only = False
     reading_headers = False
@@ -40,7 +39,7 @@ class _Limits(threading.local):
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        return min(left, self.idle_timeout if at_most is None else at_most)
+        return left if at_most is None else min(left, at_most)
 
     def received(self, count: int) -> None:
         if count == 0 and self.reading_headers:
@@ -55,16 +54,15 @@ _limits = _Limits()
 
 
 @contextmanager
-def limits(deadline: float, *, idle_timeout: float, wire_bytes: int, public_only: bool) -> Iterator[None]:
+def limits(deadline: float, *, wire_bytes: int, public_only: bool) -> Iterator[None]:
     """Limit the connections that this thread uses.
 
-    `deadline` is a value of time.monotonic(), `idle_timeout` the seconds between two bytes, `wire_bytes` how many bytes
-    may be received. With `public_only`, every address of the host must be public.
+    `deadline` is a value of time.monotonic(), `wire_bytes` how many bytes may be received. With `public_only`, every
+    address of the host must be public.
 
     Raises TimeoutError, InvalidVendorResponse("too_large") and InvalidVendorResponse("address").
     """
-    _limits.deadline, _limits.idle_timeout, _limits.bytes_left = deadline, idle_timeout, wire_bytes
-    _limits.public_only, _limits.active = public_only, True
+    _limits.deadline, _limits.bytes_left, _limits.public_only, _limits.active = deadline, wire_bytes, public_only, True
     try:
         yield
     finally:

@@ -92,20 +92,18 @@ class HttpClient:
     """Sends HTTP requests on pooled connections. Safe to use from many threads.
 
     Takes nothing from the environment (proxies, netrc, CA bundle), keeps no cookies and retries nothing.
-    `connect_timeout` (per address) and `idle_timeout` (between two bytes) are in seconds. Up to `pool_size` connections
-    to a host are kept. `ca_bundle` is a PEM file, by default certifi's.
+    `connect_timeout` is in seconds, per address. Up to `pool_size` connections to a host are kept. `ca_bundle` is a PEM
+    file, by default certifi's.
     """
 
     def __init__(
         self,
         *,
         connect_timeout: float = 3.05,
-        idle_timeout: float = 10.0,
         pool_size: int = 32,
         ca_bundle: str = "",
     ) -> None:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
-        self._idle_timeout = idle_timeout
         ca_bundle = ca_bundle or certifi.where()
         self._session = _session(LimitedAdapter(ca_bundle, pool_size), "https://", "http://")
         # A session of its own: no connection that was made without the check of its address is used with it.
@@ -126,7 +124,7 @@ class HttpClient:
         `deadline` (time.monotonic()) covers everything from resolving the name to the last byte. `max_bytes` limits the
         decompressed body. With `public_only` the URL must be https and every address of its host public.
 
-        Raises VendorUnavailable for what may pass: "deadline", "timeout" (idle), "dns",
+        Raises VendorUnavailable for what may pass: "deadline", "timeout" (to connect), "dns",
         "connect", "tls", "reset", "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request
         that can be sent).
         Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression
@@ -135,7 +133,7 @@ class HttpClient:
         session = self._public_session if public_only else self._session
         wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
         try:
-            with limits(deadline, idle_timeout=self._idle_timeout, wire_bytes=wire_bytes, public_only=public_only):
+            with limits(deadline, wire_bytes=wire_bytes, public_only=public_only):
                 request = requests.PreparedRequest()
                 request.prepare(method, url, {"Accept-Encoding": "gzip", **headers})
                 with session.send(

@@ -96,7 +96,7 @@ def test_urllib3_logs_nothing_within_a_call(caplog: pytest.LogCaptureFixture) ->
     names = {f"urllib3.{name}" for name in ("connection", "connectionpool", "response", "util.retry")}
     for name in names:
         log = logging.getLogger(name)
-        with limits(time.monotonic() + 1, idle_timeout=1, wire_bytes=1, public_only=False):
+        with limits(time.monotonic() + 1, wire_bytes=1, public_only=False):
             log.warning("canary")
         log.warning("outside")
     assert "canary" not in caplog.text
