@@ -144,7 +144,7 @@ class Archiver:
         if item.state is TicketState.ERASED:
             raise TicketErased
         over = is_over(item.expires_at, now)
-        if request.recheck and (over or item.state is not TicketState.ARCHIVED):
+        if (request.follow_up and over) or (request.recheck and item.state is not TicketState.ARCHIVED):
             return ArchiveResult(Result.UNCHANGED)
         if over or request.force:
             return None

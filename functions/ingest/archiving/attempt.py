@@ -36,7 +36,8 @@ class ArchiveRequest:
     at least that long. `force` archives an archived ticket again, `recheck` asks for what an archived one lacks.
     The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
     `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
-    A `hint` leaves nothing behind if the ticket is in progress. `receives` counts the message's deliveries.
+    A `hint` leaves nothing behind if the ticket is in progress. A `follow_up` is the archive's own message about a
+    ticket that it has, and does not begin the ticket's retention again. `receives` counts the message's deliveries.
     """
 
     ticket: str
@@ -49,6 +50,7 @@ class ArchiveRequest:
     settle: Collection[ImageType] = ()
     details_first: bool = False
     hint: bool = False
+    follow_up: bool = False
     receives: int = 1
 
 

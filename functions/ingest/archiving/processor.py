@@ -134,6 +134,7 @@ class MessageProcessor:
             recheck=request.kind == RECHECK,
             settle=request.settle,
             details_first=message.receives > 1,
+            follow_up=request.kind in (SCHEDULE, RECHECK, SETTLE),
             receives=message.receives,
         )
         return self._archived(ProcessingResult(Result.IN_PROGRESS, request.ticket, kind=request.kind), wanted, deadline)

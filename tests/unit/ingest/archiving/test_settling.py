@@ -211,6 +211,21 @@ class TestEnds:
         assert harness.run(request(recheck=True)) is Result.UNCHANGED
         assert harness.effects.named("vendor.") == []
 
+    def test_a_newer_state_is_not_fetched_once_the_retention_is_over(self, harness: ArchiveHarness) -> None:
+        harness.retention_days = 2
+        harness.deliver(event())
+        before = harness.table[TICKET]
+        harness.clock.pass_by(1.9 * DAY)
+        harness.answers({"details": DOWN})
+        with pytest.raises(TicketIncomplete):
+            harness.run(event("e2"))
+        harness.has("REJECTED")
+        harness.clock.pass_by(DAY)
+        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        item = harness.table[TICKET]
+        assert (item.version, item.expires_at) == (before.version, before.expires_at)
+
     @pytest.mark.parametrize("state", ["received", "incomplete"])
     def test_a_recheck_settles_no_ticket_that_is_not_archived(self, harness: ArchiveHarness, state: str) -> None:
         """Any sender may call itself `recheck`."""
