@@ -132,6 +132,7 @@ class Manifest(BaseModel):
     images: list[ManifestImage]
     absent: list[str]
     unrecognized: list[UnrecognizedFile] = []
+    missing: list[str] = []
 
 
 class EventBucket(BaseModel):

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, TypeState
 from ticket_archive.table import TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Part = Annotated[str, Field(pattern="^[A-Z_]+$", description=f"An image type, or {DETAILS}.")]
 UtcTime = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 
 
@@ -46,7 +47,7 @@ class ManifestImage(_Model):
 class ManifestUnrecognized(_Model):
     """A file or response body that could not be used. It is kept in the bucket and never served."""
 
-    type: Annotated[str, Field(pattern="^[A-Z_]+$", description=f"An image type, or {DETAILS}.")]
+    type: Part
     sha256: Sha256
     bytes: int = Field(ge=0)
 
@@ -85,6 +86,10 @@ class Manifest(_Model):
     unrecognized: tuple[ManifestUnrecognized, ...] = Field(
         default=(), description="What the vendor sent that could not be used."
     )
+    missing: tuple[Part, ...] = Field(
+        default=(),
+        description="Parts of which nothing is archived or kept: the vendor answered with an error each time.",
+    )
     previous: Sha256 | None = Field(description="The version before this one; null for the first.")
 
 
@@ -106,7 +111,17 @@ def state_of(item: TicketItem) -> list[Any]:
         item.complete,
         [kind.value for kind in item.absent],
         [[str(file.type), file.sha256] for file in item.unrecognized],
+        _missing(item),
     ]
+
+
+def _missing(item: TicketItem) -> list[str]:
+    """Return the parts of an archived item that are neither stored nor absent nor kept as unrecognized."""
+    there = {kind for kind, state in item.types.items() if state in (TypeState.STORED, TypeState.ABSENT)}
+    kept = {file.type for file in item.unrecognized}
+    types = [kind for kind in ImageType if kind in item.types and kind not in there]
+    parts = [*([] if item.details_sha256 else [DETAILS]), *types]
+    return [str(part) for part in parts if part not in kept]
 
 
 def write_manifest(item: TicketItem) -> bytes:
@@ -124,6 +139,7 @@ def write_manifest(item: TicketItem) -> bytes:
             "images": item.images,
             "absent": item.absent,
             "unrecognized": item.unrecognized,
+            "missing": _missing(item),
             "previous": item.previous,
         },
         from_attributes=True,

@@ -69,6 +69,7 @@ GOLDEN: dict[str, Any] = {
     ],
     "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
     "unrecognized": [{"type": "DOCUMENT_PORTRAIT", "sha256": sha("e"), "bytes": 7}],
+    "missing": [],
     "previous": sha("1"),
 }
 """Manifests are kept for years: as long as the schema is called v1, this one must be valid."""
@@ -90,6 +91,20 @@ def test_details_that_the_vendor_never_gave_are_null() -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"unrecognized": ()}, ["DOCUMENT_PORTRAIT"]),
+        ({"types": {**ITEM.types, ImageType.SELF_PORTRAITS: TypeState.FAILED}, "images": (FRONT,)}, ["SELF_PORTRAITS"]),
+        ({"details_sha256": None}, ["DETAILS"]),
+        ({"types": {}}, []),
+    ],
+)
+def test_every_part_that_could_not_be_used_is_named(change: dict[str, Any], missing: list[str]) -> None:
+    """A redirect, an error, or a response over the byte cap leaves nothing to keep, and is in no other list."""
+    assert json.loads(write_manifest(replace(ITEM, **change)))["missing"] == missing
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"details_sha256": sha("e")},
@@ -102,6 +117,7 @@ def test_details_that_the_vendor_never_gave_are_null() -> None:
         {"images": (SELFIE, replace(FRONT, type=ImageType.DOCUMENT_PORTRAIT))},
         {"complete": True},
         {"types": {}},
+        {"types": {**ITEM.types, ImageType.DOCUMENT: TypeState.FAILED}},
         {"unrecognized": ()},
         {"unrecognized": (replace(ITEM.unrecognized[0], sha256=sha("f")),)},
     ],
@@ -132,7 +148,8 @@ def test_the_documented_schema_is_the_models_own() -> None:
 
 def test_the_golden_manifest_and_one_with_more_keys_are_valid() -> None:
     validator = Draft202012Validator(json.loads(DOCUMENTED.read_text(encoding="utf-8")))
-    for manifest in (GOLDEN, {**GOLDEN, "more": 1}):
+    first_form = {name: value for name, value in GOLDEN.items() if name != "missing"}
+    for manifest in (GOLDEN, {**GOLDEN, "more": 1}, first_form):
         validator.validate(manifest)
         Manifest.model_validate(manifest)
 

@@ -99,6 +99,7 @@ class TestAWholeTicket:
             "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
             "complete": True,
             "unrecognized": [],
+            "missing": [],
             "previous": None,
         }
 
