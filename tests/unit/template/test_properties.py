@@ -167,13 +167,9 @@ CONDITIONAL: dict[str, list[str]] = {
 }
 
 PARAMETERS: dict[str, dict[str, Any]] = {
+    # Defaults are in docs/deploying.md: tests/unit/test_readme.py
     "VendorMaxConcurrency": {"MinValue": 2, "MaxValue": 1000},
-    "SnapStart": {"AllowedValues": ["PublishedVersions", "None"], "Default": "PublishedVersions"},
-    "Tracing": {"Default": "PassThrough"},
-    "DeploymentPreference": {"Default": "AllAtOnce"},
-    "ThrottlingRateLimit": {"Default": 500},
-    "ThrottlingBurstLimit": {"Default": 1000},
-    "ApiAccessLogs": {"Default": "false"},
+    "SnapStart": {"AllowedValues": ["PublishedVersions", "None"]},
 }
 
 
