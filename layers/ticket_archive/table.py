@@ -96,8 +96,8 @@ class TicketItem:
 
 
 @dataclass(frozen=True, slots=True)
-class IncompleteTicket:
-    """An entry of the index of incomplete tickets. `recheck`: the ticket is archived, and will be asked for again."""
+class ListedTicket:
+    """An entry of the index `incomplete`. With `recheck`, the ticket is archived and will be asked for again."""
 
     ticket: str
     retry_at: str
@@ -244,19 +244,19 @@ class TicketTable:
             },
         )
 
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
+    def incomplete(self, limit: int) -> Sequence[ListedTicket]:
         """Return at most `limit` incomplete tickets, earliest due first."""
         return self._listed(_INCOMPLETE, limit)
 
-    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
+    def rechecks(self, limit: int) -> Sequence[ListedTicket]:
         """Return at most `limit` archived tickets that will be asked for again, earliest due first."""
         return self._listed(_RECHECK, limit)
 
-    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
+    def refetches(self, limit: int) -> Sequence[ListedTicket]:
         """Return at most `limit` archived tickets whose newer state is still to be fetched, earliest due first."""
         return self._listed(REFETCH, limit)
 
-    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
+    def postpone(self, due: ListedTicket, retry_at: str | None) -> bool:
         """Claim a due ticket and set when it is due next; None removes it from the list.
 
         Returns False if it was claimed, archived or erased meanwhile.
@@ -284,7 +284,7 @@ class TicketTable:
         last = answer.get("LastEvaluatedKey")
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
-    def _listed(self, partition: str, limit: int) -> Sequence[IncompleteTicket]:
+    def _listed(self, partition: str, limit: int) -> Sequence[ListedTicket]:
         answer = self._client.query(
             TableName=self._name,
             IndexName=INCOMPLETE,
@@ -293,7 +293,7 @@ class TicketTable:
             Limit=limit,
         )
         return [
-            IncompleteTicket(
+            ListedTicket(
                 item["ticket"]["S"],
                 item["retry_at"]["S"],
                 item["received_at"]["S"],
