@@ -40,7 +40,7 @@ _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at
 _NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
 _NOT_HELD = "attribute_not_exists(#legal_hold)"
 _NAME = re.compile(r"#(\w+)")
-_OF_AN_INCOMPLETE_TICKET = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending", "unknown_since"})
+_INCOMPLETE_ONLY_ATTRIBUTES = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending", "unknown_since"})
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
 
 _to_attribute = TypeSerializer().serialize
@@ -191,7 +191,7 @@ class TicketTable:
         self._update(
             item.ticket,
             {**changes, **recheck, "state": TicketState.ARCHIVED.value},
-            _OF_AN_INCOMPLETE_TICKET | _replaced_details(changes),
+            _INCOMPLETE_ONLY_ATTRIBUTES | _replaced_details(changes),
             " AND ".join(condition),
             {":was": item.version, ":erased": TicketState.ERASED.value},
             first,
