@@ -175,10 +175,10 @@ class OperatorTable(TicketTable):
         A ticket that is held already keeps its first date, case and author. Returns the held ticket, or None if there
         is no such ticket. Raises TicketErased.
         """
-        first = {"legal_hold": now, "legal_hold_by": by, "legal_hold_case": case}
+        defaults = {"legal_hold": now, "legal_hold_by": by, "legal_hold_case": case}
         condition, values = "attribute_exists(#state) AND #state <> :erased", {":erased": TicketState.ERASED.value}
         try:
-            self._update(ticket, {"expires_at": NEVER}, frozenset(), condition, values, first)
+            self._update(ticket, {"expires_at": NEVER}, frozenset(), condition, values, defaults)
         except WriteConflict:
             return None
         return self.without_content(ticket)

@@ -174,11 +174,11 @@ class TicketTable:
         self._client.put_item(TableName=self._name, Item=_values(record))
 
     def archive(
-        self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
+        self, item: TicketItem, changes: Mapping[str, Any], defaults: Mapping[str, Any], recheck_at: str | None = None
     ) -> None:
         """Make `changes` the ticket's archived state, if it still has the version of `item` and no newer fetch won.
 
-        `first` are attributes that are set only where they are missing. `recheck_at` puts the ticket on the list of
+        `defaults` are attributes that are set only where they are missing. `recheck_at` puts the ticket on the list of
         tickets to ask for again. Raises TicketErased, or WriteConflict if a concurrent attempt was first.
         """
         condition = [
@@ -194,10 +194,12 @@ class TicketTable:
             _INCOMPLETE_ONLY_ATTRIBUTES | _replaced_details(changes),
             " AND ".join(condition),
             {":was": item.version, ":erased": TicketState.ERASED.value},
-            first,
+            defaults,
         )
 
-    def mark_incomplete(self, ticket: str, changes: Mapping[str, Any], retry_at: str, first: Mapping[str, Any]) -> None:
+    def mark_incomplete(
+        self, ticket: str, changes: Mapping[str, Any], retry_at: str, defaults: Mapping[str, Any]
+    ) -> None:
         """Keep what an attempt fetched of a ticket that was never archived, and list the ticket as incomplete.
 
         Raises TicketErased, or WriteConflict if the ticket is archived already or a newer fetch was first.
@@ -211,7 +213,7 @@ class TicketTable:
             _replaced_details(changes),
             f"(attribute_not_exists(#state) OR #state IN (:was_received, :was_incomplete)) AND {_NEWEST_FETCH}",
             {":was_received": TicketState.RECEIVED.value, ":was_incomplete": TicketState.INCOMPLETE.value},
-            first,
+            defaults,
         )
 
     def keep_pending(self, ticket: str, changes: Mapping[str, Any], retry_at: str | None) -> None:
@@ -310,16 +312,16 @@ class TicketTable:
         removed: AbstractSet[str],
         condition: str,
         values: Mapping[str, Any],
-        first: Mapping[str, Any] = MappingProxyType({}),
+        defaults: Mapping[str, Any] = MappingProxyType({}),
         record: str = TICKET_RECORD,
     ) -> None:
-        """Set and remove attributes under a condition. None as a value removes; `first` is set only where missing.
+        """Set and remove attributes under a condition. None as a value removes. `defaults` are set only where missing.
 
         `values` belong to the condition: none may have the name of an attribute that is set. Raises TicketErased or
         WriteConflict if the condition fails.
         """
         present = {name: value for name, value in changes.items() if value is not None}
-        defaults = {name: value for name, value in first.items() if value is not None and name not in changes}
+        defaults = {name: value for name, value in defaults.items() if value is not None and name not in changes}
         removed = (removed | {name for name, value in changes.items() if value is None}) - present.keys()
         sets = [f"#{name} = :{name}" for name in present]
         sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]

@@ -339,10 +339,10 @@ class FakeTickets(TicketTable):
         return self
 
     def archive(
-        self, item: TicketItem, changes: Mapping[str, Any], first: Mapping[str, Any], recheck_at: str | None = None
+        self, item: TicketItem, changes: Mapping[str, Any], defaults: Mapping[str, Any], recheck_at: str | None = None
     ) -> None:
         with self.effects.around(f"table.archive {item.ticket}"):
-            super().archive(item, changes, first, recheck_at)
+            super().archive(item, changes, defaults, recheck_at)
             history = self.history.setdefault(item.ticket, [])
             if history[-1:] != [changes["version"]]:
                 history.append(changes["version"])

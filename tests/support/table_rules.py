@@ -15,7 +15,7 @@ from ticket_archive.errors import TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 from ticket_archive.table import ListedTicket, PendingAnswer, TicketItem, TicketTable
 
-FIRST = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
+DEFAULTS = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
 
 T0, T1, T2, T3 = (f"2026-01-15T09:3{minute}:00.000000Z" for minute in range(4))
 
@@ -53,7 +53,7 @@ def _unseen() -> TicketItem:
 
 def _archived(table: TicketTable, fetched_at: str = T1, version: str = "v1", **more: Any) -> TicketItem:
     item = _unseen()
-    table.archive(item, _state(version, fetched_at, **more), FIRST)
+    table.archive(item, _state(version, fetched_at, **more), DEFAULTS)
     return _known(table, item.ticket)
 
 
@@ -88,8 +88,8 @@ class TableRules:
 
     def test_the_first_write_makes_a_ticket_known_and_later_ones_keep_its_first_times(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, {**FIRST, "expires_at": 1_800_000_000})
-        table.archive(item, _state("v1", T2), {**FIRST, "received_at": T3, "expires_at": 1_900_000_000})
+        table.mark_incomplete(item.ticket, _part(T1), T2, {**DEFAULTS, "expires_at": 1_800_000_000})
+        table.archive(item, _state("v1", T2), {**DEFAULTS, "received_at": T3, "expires_at": 1_900_000_000})
         archived = _known(table, item.ticket)
         assert (archived.received_at, archived.expires_at, archived.attempts) == (T0, 1_800_000_000, 1)
 
@@ -122,16 +122,16 @@ class TableRules:
     def test_pending_answers_read_back_until_the_ticket_is_archived(self, table: TicketTable) -> None:
         item = _unseen()
         pending = {"answer": "empty", "since": T1, "first": T0}
-        table.mark_incomplete(item.ticket, _part(T1, pending={"DOCUMENT": pending}), T3, FIRST)
+        table.mark_incomplete(item.ticket, _part(T1, pending={"DOCUMENT": pending}), T3, DEFAULTS)
         assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
-        table.archive(item, _state("v1", T2), FIRST)
+        table.archive(item, _state("v1", T2), DEFAULTS)
         assert _known(table, item.ticket).pending == {}
         table.keep_pending(item.ticket, {"pending": {"DOCUMENT": pending}}, T3)
         assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
 
     def test_an_archived_ticket_may_be_listed_to_be_asked_for_again(self, table: TicketTable) -> None:
         item = _unseen()
-        table.archive(item, _state("v1", T1), FIRST, T3)
+        table.archive(item, _state("v1", T1), DEFAULTS, T3)
         due = ListedTicket(item.ticket, T3, T0, 0, recheck=True)
         assert _listed(table, item.ticket, due)
         assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
@@ -151,7 +151,7 @@ class TableRules:
         customer = _new()
         archived = _archived(table, customer=customer)
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2, customer=customer), T3, FIRST)
+        table.mark_incomplete(item.ticket, _part(T2, customer=customer), T3, DEFAULTS)
         for _ in range(50):
             if len(found := table.by_customer(customer, 10, None).items) == 2:
                 break
@@ -160,7 +160,7 @@ class TableRules:
 
     def test_a_ticket_that_the_vendor_does_not_know_ends(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
+        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
         attempt = table.begin(item.ticket, T2)
         assert attempt is not None
         assert table.begin(item.ticket, T3)
@@ -173,40 +173,40 @@ class TableRules:
     def test_a_legal_hold_is_not_lifted(self, table: TicketTable) -> None:
         item = _archived(table, legal_hold=T1, expires_at=253_402_300_799)
         with pytest.raises(WriteConflict):
-            table.archive(item, _state("v2", T2, expires_at=1), FIRST)
+            table.archive(item, _state("v2", T2, expires_at=1), DEFAULTS)
         with pytest.raises(WriteConflict):
-            table.archive(item, _state("v2", T2, expires_at=None), FIRST)
+            table.archive(item, _state("v2", T2, expires_at=None), DEFAULTS)
         with pytest.raises(WriteConflict):
             table.expire(_known(table, item.ticket), 1)
-        table.archive(item, _state("v2", T2), {**FIRST, "expires_at": 1})
+        table.archive(item, _state("v2", T2), {**DEFAULTS, "expires_at": 1})
         assert _known(table, item.ticket).expires_at == 253_402_300_799
 
     def test_an_item_is_archived_from_the_version_that_was_read(self, table: TicketTable) -> None:
         stale = _unseen()
-        table.archive(stale, _state("v1", T1), FIRST)
+        table.archive(stale, _state("v1", T1), DEFAULTS)
         with pytest.raises(WriteConflict):
-            table.archive(stale, _state("v2", T2), FIRST)
-        table.archive(_known(table, stale.ticket), _state("v2", T2, previous="v1"), FIRST)
+            table.archive(stale, _state("v2", T2), DEFAULTS)
+        table.archive(_known(table, stale.ticket), _state("v2", T2, previous="v1"), DEFAULTS)
         assert _known(table, stale.ticket).version == "v2"
 
     def test_an_older_or_equally_old_fetch_changes_nothing(self, table: TicketTable) -> None:
         item = _archived(table, T2)
         for fetched_at in (T1, T2):
             with pytest.raises(WriteConflict):
-                table.archive(item, _state("v2", fetched_at), FIRST)
+                table.archive(item, _state("v2", fetched_at), DEFAULTS)
         assert _known(table, item.ticket) == item
 
     def test_an_older_whole_fetch_does_not_replace_a_newer_part(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
+        table.mark_incomplete(item.ticket, _part(T2), T3, DEFAULTS)
         with pytest.raises(WriteConflict):
-            table.archive(item, _state("v1", T1), FIRST)
+            table.archive(item, _state("v1", T1), DEFAULTS)
         assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
     def test_archiving_ends_incompleteness(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T3, FIRST)
-        table.archive(item, _state("v1", T2), FIRST)
+        table.mark_incomplete(item.ticket, _part(T1), T3, DEFAULTS)
+        table.archive(item, _state("v1", T2), DEFAULTS)
         archived = _known(table, item.ticket)
         assert archived.state is TicketState.ARCHIVED
         assert not {"incomplete", "retry_at", "resume", "last_error"} & archived.attributes.keys()
@@ -215,14 +215,14 @@ class TableRules:
     def test_details_that_are_not_among_the_changes_stay(self, table: TicketTable) -> None:
         item = _unseen()
         table.mark_incomplete(
-            item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3, FIRST
+            item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3, DEFAULTS
         )
         changes = {
             name: value
             for name, value in _state("v1", T2).items()
             if name not in ("details", "details_sha256", "details_bytes")
         }
-        table.archive(item, changes, FIRST)
+        table.archive(item, changes, DEFAULTS)
         archived = _known(table, item.ticket)
         assert archived.attributes["details"] == {"a": "b"}
         assert (archived.details_sha256, archived.details_bytes) == ("kept", 9)
@@ -230,14 +230,16 @@ class TableRules:
     def test_details_in_a_new_place_leave_the_old_one(self, table: TicketTable) -> None:
         item = _archived(table)
         changes = {name: value for name, value in _state("v2", T2).items() if name != "details"}
-        table.archive(item, {**changes, "details_packed": b"\x1f\x8b\x00"}, FIRST)
+        table.archive(item, {**changes, "details_packed": b"\x1f\x8b\x00"}, DEFAULTS)
         archived = _known(table, item.ticket)
         assert archived.attributes["details_packed"] == b"\x1f\x8b\x00"
         assert not {"details", "details_key"} & archived.attributes.keys()
 
     def test_a_part_reads_back_and_is_listed(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[asdict(IMAGE)]), T3, FIRST)
+        table.mark_incomplete(
+            item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[asdict(IMAGE)]), T3, DEFAULTS
+        )
         kept = _known(table, item.ticket)
         assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
         assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}
@@ -245,25 +247,25 @@ class TableRules:
 
     def test_a_newer_part_replaces_an_older_one(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2, FIRST)
-        table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3, FIRST)
+        table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2, DEFAULTS)
+        table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3, DEFAULTS)
         kept = _known(table, item.ticket)
         assert (kept.resume, kept.fetched_at, kept.details_sha256) == ("e2", T2, None)
         assert "details" not in kept.attributes
 
     def test_an_older_or_equal_part_changes_nothing(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
+        table.mark_incomplete(item.ticket, _part(T2), T3, DEFAULTS)
         kept = _known(table, item.ticket)
         for fetched_at in (T1, T2):
             with pytest.raises(WriteConflict):
-                table.mark_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3, FIRST)
+                table.mark_incomplete(item.ticket, _part(fetched_at, resume="e2"), T3, DEFAULTS)
         assert _known(table, item.ticket) == kept
 
     def test_an_archived_ticket_never_becomes_incomplete(self, table: TicketTable) -> None:
         item = _archived(table, T1)
         with pytest.raises(WriteConflict):
-            table.mark_incomplete(item.ticket, _part(T2), T3, FIRST)
+            table.mark_incomplete(item.ticket, _part(T2), T3, DEFAULTS)
         assert _known(table, item.ticket) == item
 
     def test_an_erased_ticket_takes_nothing(self, table: TicketTable) -> None:
@@ -272,16 +274,16 @@ class TableRules:
         with pytest.raises(TicketErased):
             table.begin(item.ticket, T3)
         with pytest.raises(TicketErased):
-            table.archive(item, _state("v2", T3), FIRST)
+            table.archive(item, _state("v2", T3), DEFAULTS)
         with pytest.raises(TicketErased):
-            table.mark_incomplete(item.ticket, _part(T3), T3, FIRST)
+            table.mark_incomplete(item.ticket, _part(T3), T3, DEFAULTS)
         erased = _known(table, item.ticket)
         assert erased.state is TicketState.ERASED
         assert erased.attributes.keys() == {"ticket", "record", "state"}
 
     def test_a_due_ticket_is_claimed_once(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
+        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
         waiting = ListedTicket(item.ticket, T2, T0, 0)
         assert table.postpone(waiting, T3)
         assert not table.postpone(waiting, T3)
@@ -289,7 +291,7 @@ class TableRules:
 
     def test_a_ticket_that_is_given_up_is_off_the_list(self, table: TicketTable) -> None:
         item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
+        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
         assert table.postpone(ListedTicket(item.ticket, T2, T0, 0), None)
         assert _listed(table, item.ticket, None)
         assert _known(table, item.ticket).state is TicketState.INCOMPLETE
@@ -297,11 +299,11 @@ class TableRules:
     def test_an_archived_or_erased_ticket_is_not_claimed(self, table: TicketTable) -> None:
         for erased in (False, True):
             item = _unseen()
-            table.mark_incomplete(item.ticket, _part(T1), T2, FIRST)
+            table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
             if erased:
                 _erase(table, item.ticket)
             else:
-                table.archive(item, _state("v1", T2), FIRST)
+                table.archive(item, _state("v1", T2), DEFAULTS)
             before = _known(table, item.ticket)
             assert not table.postpone(ListedTicket(item.ticket, T2, T0, 0), T3)
             assert _known(table, item.ticket) == before

@@ -254,7 +254,7 @@ class Archiver:
             else:
                 changes |= {"complete": False, "last_error": code, "unknown_since": unknown_since}
                 changes["resume"] = request.event_id or item.resume or ""
-                self._table.mark_incomplete(request.ticket, changes, retry_at, attempt.first)
+                self._table.mark_incomplete(request.ticket, changes, retry_at, attempt.defaults)
         except WriteConflict:
             current = self._table.get(request.ticket)
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
@@ -297,7 +297,7 @@ class Archiver:
                 if result is Result.ARCHIVED:
                     self._publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
                     self._publisher.keep_superseded_details(item, state)
-                self._table.archive(item, written, attempt.first, recheck_at(attempt, item, state))
+                self._table.archive(item, written, attempt.defaults, recheck_at(attempt, item, state))
             except WriteConflict:
                 current = self._table.get(ticket)
                 if current is None:

@@ -124,8 +124,8 @@ class Attempt:
         return self.kept.resume or self.kept.attributes.get("event_id")
 
     @property
-    def first(self) -> dict[str, Any]:
-        """The attributes that only the first write sets."""
+    def defaults(self) -> dict[str, Any]:
+        """The attributes that a write sets only where they are missing."""
         now = iso(self.now)
         return {"received_at": now, "expires_at": self.expires_at, "attempts": 1, "attempted_at": now}
 
