@@ -101,11 +101,11 @@ class Archiver:
             return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
         if isinstance(error, TicketNotFound | TicketInProgress):
             self._record_event(attempt)
-        if isinstance(error, TicketNotFound) and attempt.has_content and attempt.kept is None:
+        if isinstance(error, TicketNotFound) and attempt.has_content and attempt.resumed is None:
             attempt, fetched = self._with_content(attempt, fetched)
         if isinstance(error, TicketInProgress):
             # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
-            attempt = replace(attempt, kept=None)
+            attempt = replace(attempt, resumed=None)
             fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
         settlement = settlement_of(attempt, fetched, self._image_types, self._settle_time)
         details = fetched.details
@@ -114,7 +114,7 @@ class Archiver:
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
         item = attempt.item
-        if item.state is TicketState.ARCHIVED and item.details_sha256 and not (attempt.kept or fetched.details):
+        if item.state is TicketState.ARCHIVED and item.details_sha256 and not (attempt.resumed or fetched.details):
             # Details are never replaced by none: the archived state stays, and is not fetched again.
             self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             return self._already(item, Result.UNCHANGED)
@@ -220,7 +220,7 @@ class Archiver:
         parts = [part for part in self._parts if part == DETAILS or attempt.item.types.get(ImageType(part)) != "stored"]
         errors = {part: error for part, error in fetched.errors.items() if part in parts}
         return (
-            replace(attempt, kept=attempt.item, request=replace(attempt.request, event_id=None)),
+            replace(attempt, resumed=attempt.item, request=replace(attempt.request, event_id=None)),
             Fetched(errors=errors, observed=dict.fromkeys(parts, Observation(TypeState.FAILED))),
         )
 
@@ -249,8 +249,8 @@ class Archiver:
         retry_at = iso(self._clock() + timedelta(seconds=retry_in))
         try:
             if item.state is TicketState.ARCHIVED:
-                kept = {"pending": changes["pending"], "unknown_since": unknown_since, **refetch}
-                self._table.keep_pending(request.ticket, kept, retry_at)
+                pending_changes = {"pending": changes["pending"], "unknown_since": unknown_since, **refetch}
+                self._table.keep_pending(request.ticket, pending_changes, retry_at)
             else:
                 changes |= {"complete": False, "last_error": code, "unknown_since": unknown_since}
                 changes["resume"] = request.event_id or item.resume or ""

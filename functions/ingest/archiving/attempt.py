@@ -78,14 +78,14 @@ class ArchiveResult:
 class Attempt:
     """One attempt.
 
-    `item` is the ticket as it was read. `kept` is the same item if the attempt resumes it, or None: then everything is
-    fetched. `renewed` is whether the item was about to be deleted. `expires_at` is in epoch seconds.
+    `item` is the ticket as it was read. `resumed` is the same item if the attempt resumes it, or None: then everything
+    is fetched. `renewed` is whether the item was about to be deleted. `expires_at` is in epoch seconds.
     """
 
     request: ArchiveRequest
     now: datetime
     item: TicketItem
-    kept: TicketItem | None
+    resumed: TicketItem | None
     renewed: bool
     expires_at: int | None
 
@@ -112,16 +112,16 @@ class Attempt:
         An attempt that continues an earlier one uses that one's time plus 1 µs: newer than what it continues, older
         than anything else that was fetched meanwhile.
         """
-        if self.kept is None or self.kept.fetched_at is None:
+        if self.resumed is None or self.resumed.fetched_at is None:
             return iso(self.now)
-        return iso(datetime.fromisoformat(self.kept.fetched_at) + timedelta(microseconds=1))
+        return iso(datetime.fromisoformat(self.resumed.fetched_at) + timedelta(microseconds=1))
 
     @property
     def event_id(self) -> str | None:
         """The event that leads to this state: the request's, or that of the attempt which is resumed."""
-        if self.request.event_id is not None or self.kept is None:
+        if self.request.event_id is not None or self.resumed is None:
             return self.request.event_id
-        return self.kept.resume or self.kept.attributes.get("event_id")
+        return self.resumed.resume or self.resumed.attributes.get("event_id")
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class Attempt:
 
         A newer event of a ticket that was never archived begins this time again: the vendor may only be late.
         """
-        newer = self.item.state is TicketState.INCOMPLETE and self.kept is None and self.request.event_id is not None
+        newer = self.item.state is TicketState.INCOMPLETE and self.resumed is None and self.request.event_id is not None
         return None if newer or self.renewed else self.item.attributes.get("unknown_since")
 
     @property
@@ -151,11 +151,11 @@ class Attempt:
     @property
     def wants_details(self) -> bool:
         """Whether to fetch the details. Those without an outcome may have been too early."""
-        return self.kept is None or self.kept.details_sha256 is None or self.kept.outcome is None
+        return self.resumed is None or self.resumed.details_sha256 is None or self.resumed.outcome is None
 
     def wanted(self, types: Iterable[ImageType]) -> list[ImageType]:
         """Return which of these types to fetch."""
-        return [kind for kind in types if self.kept is None or self.kept.types.get(kind) is not TypeState.STORED]
+        return [kind for kind in types if self.resumed is None or self.resumed.types.get(kind) is not TypeState.STORED]
 
 
 def _is_unlisted(item: TicketItem) -> bool:

@@ -39,8 +39,8 @@ def settlement_of(
             and item.types.get(ImageType(part)) is observation.state
         }
     observed = {part: fetched.observed.get(part, Observation(TypeState.STORED)) for part in (DETAILS, *image_types)}
-    if request.recheck and attempt.kept is not None:
-        observed |= {part: _before(part, attempt.kept) for part in fetched.observed if _failed(fetched, part)}
+    if request.recheck and attempt.resumed is not None:
+        observed |= {part: _before(part, attempt.resumed) for part in fetched.observed if _failed(fetched, part)}
         at_once |= observed.keys()
     return settle(observed, item.pending, attempt.now, settle_time, at_once)
 
@@ -48,25 +48,25 @@ def settlement_of(
 def changes_of(
     attempt: Attempt, fetched: Fetched, settlement: Settlement, placement: Placement | None
 ) -> dict[str, Any]:
-    """Return the item's attributes: what an earlier attempt kept, and what this one fetched.
+    """Return the item's attributes: what the resumed item holds, and what this attempt fetched.
 
     `placement` is where its details go.
     """
-    kept = attempt.kept
-    asked = {part for part in fetched.observed if not (kept and _is_as_before(attempt, kept, fetched, part))}
+    resumed = attempt.resumed
+    asked = {part for part in fetched.observed if not (resumed and _is_as_before(attempt, resumed, fetched, part))}
     came = {*(image.type for image in fetched.images), *(file.type for file in fetched.unrecognized)}
     # Without any answer, what came before stays: it may be all that ever comes.
     replaced = {part for part in asked if part in came or fetched.observed[part].state is not TypeState.FAILED}
-    images = [image for image in kept.images if image.type not in replaced] if kept else []
-    unrecognized = [file for file in kept.unrecognized if file.type not in replaced] if kept else []
+    images = [image for image in resumed.images if image.type not in replaced] if resumed else []
+    unrecognized = [file for file in resumed.unrecognized if file.type not in replaced] if resumed else []
     images += [image for image in fetched.images if image.type in asked]
     unrecognized += [file for file in fetched.unrecognized if file.type in asked]
     missing = _missing(fetched, settlement)
     for part in fetched.observed.keys() - asked:  # which stay as they were
         missing.pop(part, None)
-        if kept and part in kept.missing:
-            missing[part] = kept.missing[part]
-    order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that was kept
+        if resumed and part in resumed.missing:
+            missing[part] = resumed.missing[part]
+    order = [DETAILS, *ImageType]  # a setting may no longer have the type of something that is stored
     images.sort(key=lambda image: (order.index(image.type), image.index))
     unrecognized.sort(key=lambda file: order.index(file.type))
     types = {image.type: TypeState.STORED for image in images} | {
@@ -82,7 +82,7 @@ def changes_of(
     }
     if attempt.renewed:
         changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at}
-    if kept is None:  # details of an earlier event must not be taken for this one's
+    if resumed is None:  # details of an earlier event must not be taken for this one's
         changes |= dict.fromkeys(_DETAILS)
     if fetched.details is not None and placement is not None:
         changes |= {name: getattr(fetched.details.facts, name) for name in _FACTS}
@@ -93,16 +93,16 @@ def changes_of(
 
 def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], now: datetime) -> TicketItem:
     """Return the archived state that `changes` make of an item."""
-    kept = attempt.kept
+    resumed = attempt.resumed
     types, unrecognized = changes["types"], tuple(changes["unrecognized"] or ())
-    sha256 = changes.get("details_sha256", kept.details_sha256 if kept else None)
+    sha256 = changes.get("details_sha256", resumed.details_sha256 if resumed else None)
     settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
     state = replace(
         item,
         state=TicketState.ARCHIVED,
-        outcome=changes.get("outcome", kept.outcome if kept else None),
+        outcome=changes.get("outcome", resumed.outcome if resumed else None),
         details_sha256=sha256,
-        details_bytes=changes.get("details_bytes", kept.details_bytes if kept else None) or 0,
+        details_bytes=changes.get("details_bytes", resumed.details_bytes if resumed else None) or 0,
         images=tuple(changes["images"]),
         types=types,
         complete=settled and sha256 is not None and not unrecognized,
@@ -142,17 +142,17 @@ def _failed(fetched: Fetched, part: str) -> bool:
     return fetched.observed[part].state is TypeState.FAILED or isinstance(fetched.errors.get(part), RetryableError)
 
 
-def _before(part: str, kept: TicketItem) -> Observation:
+def _before(part: str, resumed: TicketItem) -> Observation:
     if part == DETAILS:
-        return Observation(TypeState.STORED if kept.details_sha256 else TypeState.FAILED)
-    return Observation(kept.types.get(ImageType(part), TypeState.FAILED))
+        return Observation(TypeState.STORED if resumed.details_sha256 else TypeState.FAILED)
+    return Observation(resumed.types.get(ImageType(part), TypeState.FAILED))
 
 
-def _is_as_before(attempt: Attempt, kept: TicketItem, fetched: Fetched, part: str) -> bool:
+def _is_as_before(attempt: Attempt, resumed: TicketItem, fetched: Fetched, part: str) -> bool:
     """Return whether a recheck of a part failed, or found it unrecognized again, whatever the bytes are now."""
     state = fetched.observed[part].state
-    again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in kept.unrecognized)
-    images = [[image for image in each.images if image.type == part] for each in (kept, fetched)]
+    again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in resumed.unrecognized)
+    images = [[image for image in each.images if image.type == part] for each in (resumed, fetched)]
     return attempt.request.recheck and (_failed(fetched, part) or (again and images[0] == images[1]))
 
 
