@@ -29,18 +29,18 @@ class Bucket:
         self._on_put = on_put
 
     def create(
-        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, expiring: bool = False
     ) -> bool:
         """Store an object unless its key is taken; return whether it was stored.
 
-        `sha256` is the body's digest if it is known already. `limited` objects expire with their ticket.
+        `sha256` is the body's digest if it is known already. `expiring` objects expire with their ticket.
 
         S3 verifies the SHA-256, and If-None-Match makes a second write of the same content a no-op: no second version,
         no second event (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
         Raises WriteConflict if another write of the key is in flight, and otherwise ClientError.
         """
         try:
-            self._put(key, body, content_type, sha256, limited=limited, IfNoneMatch="*")
+            self._put(key, body, content_type, sha256, expiring=expiring, IfNoneMatch="*")
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _EXISTS:
@@ -50,22 +50,22 @@ class Bucket:
             raise
         return True
 
-    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool) -> None:
+    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, expiring: bool) -> None:
         """Store an object that its key identifies by its content, unless it exists. Raises as `create` does.
 
-        A `limited` object replaces an existing one: S3 counts its age from when it was stored, so an object that is
+        An `expiring` object replaces an existing one: S3 counts its age from when it was stored, so an object that is
         only reused would expire before its ticket.
         """
-        if limited:
-            self._put(key, body, content_type, sha256, limited=True)
+        if expiring:
+            self._put(key, body, content_type, sha256, expiring=True)
         else:
             self.create(key, body, content_type, sha256)
 
     def _put(
-        self, key: str, body: bytes, content_type: str, sha256: bytes | None, *, limited: bool, **more: Any
+        self, key: str, body: bytes, content_type: str, sha256: bytes | None, *, expiring: bool, **more: Any
     ) -> None:
         self._on_put()
-        if limited:
+        if expiring:
             more["Tagging"] = f"{TAG_KEY}={TAG_VALUE}"
         self._client.put_object(
             Bucket=self.name,

@@ -15,7 +15,7 @@ def end_of(received_at: str, days: int) -> int | None:
     return int((datetime.fromisoformat(received_at) + timedelta(days=days)).timestamp()) if days else None
 
 
-def is_limited(expires_at: int | None) -> bool:
+def expires(expires_at: int | None) -> bool:
     """Return whether an item or object with this expiry expires at all."""
     return expires_at is not None and expires_at < NEVER
 

@@ -11,7 +11,7 @@ from ops.parallel import for_each
 from ops.table import OperatorTable
 from ticket_archive.clock import now
 from ticket_archive.models import TicketState
-from ticket_archive.retention import end_of, is_limited, is_over
+from ticket_archive.retention import end_of, expires, is_over
 from ticket_archive.table import TicketItem
 
 
@@ -45,7 +45,7 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
 def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, bucket: OperatorBucket) -> tuple[int, int]:
     """Set the expiry of the ticket's events and of every version of its objects; return how many there are."""
     versions = sum(
-        bucket.set_expiring(version, expiring=is_limited(expires_at))
+        bucket.set_expiring(version, expiring=expires(expires_at))
         for version in bucket.versions(ticket, delete_markers=False)
     )
     events = list(records.events(ticket))

@@ -14,7 +14,7 @@ from ops.context import unknown
 from ops.stack import Stack
 from ticket_archive.keys import manifest_key
 from ticket_archive.models import StoredImage, UnrecognizedFile
-from ticket_archive.retention import is_limited
+from ticket_archive.retention import expires
 from ticket_archive.table import TicketItem
 
 _ATTRIBUTES = (
@@ -63,7 +63,7 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
         "fetched_at": item.fetched_at,
         "archived_at": item.archived_at,
         **{name: item.attributes.get(name) for name in _ATTRIBUTES},
-        "expires_at": item.expires_at if is_limited(item.expires_at) else None,
+        "expires_at": item.expires_at if expires(item.expires_at) else None,
         "attempts": item.attempts,
         "requeues": item.requeues,
         "version": item.version,

@@ -124,7 +124,7 @@ class FakeBucket(Bucket):
         self.content_types: dict[str, str] = {}
         self.created: list[str] = []
         self.renewed: list[str] = []
-        self.limited: set[str] = set()
+        self.expiring: set[str] = set()
         self.on_create: Callable[[str, bytes], None] = lambda _key, _body: None
         self._lock = threading.Lock()
 
@@ -138,7 +138,7 @@ class FakeBucket(Bucket):
         return self.objects[key]
 
     def create(
-        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool = False
+        self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, expiring: bool = False
     ) -> bool:
         assert sha256 in (None, hashlib.sha256(body).digest()), "S3 compares it"
         with self.effects.around(f"bucket.create {key}"), self._lock:
@@ -148,15 +148,15 @@ class FakeBucket(Bucket):
             self.objects[key] = body
             self.content_types[key] = content_type
             self.created.append(key)
-            if limited:
-                self.limited.add(key)
+            if expiring:
+                self.expiring.add(key)
             return True
 
-    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, limited: bool) -> None:
-        if not self.create(key, body, content_type, sha256, limited=limited) and limited:
+    def store(self, key: str, body: bytes, content_type: str, sha256: bytes | None = None, *, expiring: bool) -> None:
+        if not self.create(key, body, content_type, sha256, expiring=expiring) and expiring:
             assert self.objects[key] == body, "a key is made of what is under it"
             self.renewed.append(key)
-            self.limited.add(key)
+            self.expiring.add(key)
 
     def read(self, key: str) -> bytes:
         return self.objects[key]

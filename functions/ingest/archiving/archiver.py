@@ -31,7 +31,7 @@ from ticket_archive.errors import (
     WriteConflict,
 )
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
-from ticket_archive.retention import is_limited, is_over
+from ticket_archive.retention import expires, is_over
 from ticket_archive.table import INCOMPLETE, REFETCH, TicketItem, TicketTable
 from ticket_archive.telemetry import describe, logger
 
@@ -171,7 +171,7 @@ class Archiver:
         return ArchiveResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
-        return self._fetcher.storing(limited=is_limited(attempt.expires_at)).fetch(
+        return self._fetcher.storing(expiring=expires(attempt.expires_at)).fetch(
             attempt.request.ticket,
             attempt.wanted(self._image_types),
             deadline,

@@ -55,15 +55,15 @@ class _Failure:
 class Fetcher:
     """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
 
-    def __init__(self, vendor: Preventor, bucket: Bucket, pool: Executor, *, limited: bool = False) -> None:
+    def __init__(self, vendor: Preventor, bucket: Bucket, pool: Executor, *, expiring: bool = False) -> None:
         self._vendor = vendor
         self._bucket = bucket
         self._pool = pool
-        self._limited = limited
+        self._expiring = expiring
 
-    def storing(self, *, limited: bool) -> "Fetcher":
-        """Return a fetcher whose files expire, if `limited`, with their ticket."""
-        return Fetcher(self._vendor, self._bucket, self._pool, limited=limited)
+    def storing(self, *, expiring: bool) -> "Fetcher":
+        """Return a fetcher whose files expire, if `expiring`, with their ticket."""
+        return Fetcher(self._vendor, self._bucket, self._pool, expiring=expiring)
 
     def fetch(
         self,
@@ -204,7 +204,7 @@ class Fetcher:
     def _put(self, key: str, body: bytes, content_type: str, deadline: float, sha256: bytes) -> None:
         if time.monotonic() > deadline + STORE_SECONDS:
             raise DeadlineExceeded("store")
-        self._bucket.store(key, body, content_type, sha256, limited=self._limited)
+        self._bucket.store(key, body, content_type, sha256, expiring=self._expiring)
 
 
 def _whole(fetch: Callable[[], list[F]]) -> list[F]:

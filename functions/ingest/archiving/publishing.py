@@ -6,7 +6,7 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, Placement, place, to_json
 from ticket_archive.keys import details_key, manifest_key
 from ticket_archive.manifest import write_manifest
-from ticket_archive.retention import is_limited
+from ticket_archive.retention import expires
 from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import logger
 
@@ -21,8 +21,8 @@ class Publisher:
         """Store details that the item cannot hold, and return where they are."""
         placement = place(ticket, details)
         if placement.key is not None:
-            limited = is_limited(expires_at)
-            self._bucket.store(placement.key, placement.body, "application/gzip", limited=limited)
+            expiring = expires(expires_at)
+            self._bucket.store(placement.key, placement.body, "application/gzip", expiring=expiring)
         return placement
 
     def keep_superseded_details(self, item: TicketItem, state: TicketItem) -> None:
@@ -37,12 +37,12 @@ class Publisher:
         else:
             return
         key = details_key(item.ticket, item.details_sha256)
-        self._bucket.store(key, body, "application/gzip", limited=is_limited(item.expires_at))
+        self._bucket.store(key, body, "application/gzip", expiring=expires(item.expires_at))
 
     def publish(self, item: TicketItem) -> None:
         """Write the manifest of the item's state unless it exists."""
         if item.version is None or item.archived_at is None:
             return
         key = manifest_key(item.ticket, item.version)
-        if self._bucket.create(key, write_manifest(item), "application/json", limited=is_limited(item.expires_at)):
+        if self._bucket.create(key, write_manifest(item), "application/json", expiring=expires(item.expires_at)):
             logger.info("manifest written", extra={"ticket": item.ticket, "version": item.version})

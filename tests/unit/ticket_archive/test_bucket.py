@@ -72,11 +72,11 @@ def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
 def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(s3: Stubber, bucket: Bucket) -> None:
     """`store` replaces the object: a condition would keep the old one and its age."""
     s3.add_response("put_object", {}, {**PUT, "Tagging": "retention=limited", "IfNoneMatch": "*"})
-    assert bucket.create(KEY, BODY, "image/jpeg", limited=True) is True
+    assert bucket.create(KEY, BODY, "image/jpeg", expiring=True) is True
     s3.add_response("put_object", {}, {**PUT, "Tagging": "retention=limited"})
-    bucket.store(KEY, BODY, "image/jpeg", limited=True)
+    bucket.store(KEY, BODY, "image/jpeg", expiring=True)
 
 
 def test_an_object_that_its_content_names_is_stored_once(s3: Stubber, bucket: Bucket) -> None:
     s3.add_response("put_object", {}, {**PUT, "IfNoneMatch": "*"})
-    bucket.store(KEY, BODY, "image/jpeg", limited=False)
+    bucket.store(KEY, BODY, "image/jpeg", expiring=False)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ticket_archive.retention import NEVER, end_of, is_limited, is_over
+from ticket_archive.retention import NEVER, end_of, expires, is_over
 
 RECEIVED = "2026-01-15T09:30:00.500000Z"
 END = 1_768_469_400 + 30 * 86_400
@@ -15,9 +15,9 @@ def test_a_ticket_ends_so_many_days_after_it_was_received(days: int, end: int | 
     assert end_of(RECEIVED, days) == end
 
 
-@pytest.mark.parametrize(("end", "limited"), [(END, True), (None, False), (NEVER, False)])
-def test_what_is_held_does_not_end(end: int | None, limited: bool) -> None:
-    assert is_limited(end) is limited
+@pytest.mark.parametrize(("end", "expected"), [(END, True), (None, False), (NEVER, False)])
+def test_what_is_held_does_not_end(end: int | None, expected: bool) -> None:
+    assert expires(end) is expected
 
 
 def test_never_is_the_last_second_that_a_date_can_have() -> None:

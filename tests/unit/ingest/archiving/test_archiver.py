@@ -81,7 +81,7 @@ class TestAWholeTicket:
             image.data for images in pictures().values() for image in images if not isinstance(image, LinkedFile)
         ]
         assert item.expires_at is None
-        assert harness.bucket.limited == set()
+        assert harness.bucket.expiring == set()
         harness.check()
 
     def test_is_announced_by_a_manifest_that_says_what_the_item_says(self, harness: ArchiveHarness) -> None:
@@ -643,7 +643,7 @@ class TestRetention:
         moment = datetime.fromtimestamp(item.expires_at, UTC)
         assert moment - harness.clock() == pytest.approx(timedelta(days=30), abs=timedelta(minutes=1))
         assert [record["expires_at"] for record in harness.table.events.values()] == [item.expires_at]
-        assert harness.bucket.limited == set(harness.bucket.created), "each object ends, whatever it is"
+        assert harness.bucket.expiring == set(harness.bucket.created), "each object ends, whatever it is"
 
     def test_an_archive_of_the_same_ticket_later_does_not_put_its_end_off(self, harness: ArchiveHarness) -> None:
         end = harness.table[TICKET].expires_at
@@ -679,18 +679,18 @@ class TestRetention:
     def test_what_is_archived_under_a_legal_hold_does_not_end(self, harness: ArchiveHarness) -> None:
         """GIVEN a held ticket, as `ops hold` leaves it, WHEN it changes, THEN neither item nor new objects end."""
         harness.table.items[TICKET] |= {"legal_hold": RECEIVED_AT, "expires_at": NEVER}
-        harness.bucket.limited.clear()
+        harness.bucket.expiring.clear()
         harness.has("REJECTED", images=pictures("new"))
         harness.run(event("e2"))
         item = harness.table[TICKET]
         assert (item.expires_at, item.outcome) == (NEVER, "REJECTED")
-        assert (harness.bucket.limited, harness.bucket.renewed) == (set(), [])
+        assert (harness.bucket.expiring, harness.bucket.renewed) == (set(), [])
 
     def test_an_unrecognized_object_expires(self, harness: ArchiveHarness) -> None:
         harness.vendor.next("details", UnrecognizedResponse("details_of_no_ticket", b"strange"))
         assert harness.run(request(force=True)) is Result.PENDING
         [kept] = harness.bucket.keys("unrecognized")
-        assert kept in harness.bucket.limited
+        assert kept in harness.bucket.expiring
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_an_expired_state_is_not_announced_again(self, harness: ArchiveHarness, whole: bool) -> None:

@@ -422,7 +422,7 @@ class TestUnknownTickets:
         item = harness.table[TICKET]
         left = item.expires_at and item.expires_at - harness.clock().timestamp()
         assert left == (pytest.approx(days * DAY, abs=300) if days else None)
-        assert bool(harness.bucket.limited) is bool(days)
+        assert bool(harness.bucket.expiring) is bool(days)
         harness.check()
 
     def test_have_the_whole_time_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
