@@ -177,7 +177,7 @@ class Archiver:
             deadline,
             with_details=attempt.wants_details,
             details_first=attempt.never_seen and attempt.request.details_first,
-            meanwhile=partial(self._record_event, attempt),
+            on_known_ticket=partial(self._record_event, attempt),
         )
 
     def _record_event(self, attempt: Attempt) -> None:

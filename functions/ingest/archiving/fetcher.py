@@ -73,15 +73,15 @@ class Fetcher:
         *,
         with_details: bool,
         details_first: bool,
-        meanwhile: Callable[[], None] = lambda: None,
+        on_known_ticket: Callable[[], None] = lambda: None,
     ) -> Fetched:
         """Fetch the details and the image types, and store the files.
 
         `details_first` asks for no image before the vendor has said that it knows the ticket, so that an event for an
-        invented ticket costs one call. `meanwhile` is called while images are on their way, unless the vendor says that
-        there is no such ticket, or that it is not final. The error of one part never affects another part; it is in the
-        result. When this returns or raises, no thread stores anything for the ticket any more. Raises what the bucket
-        and `meanwhile` raise.
+        invented ticket costs one call. `on_known_ticket` is called while images are on their way, unless the vendor
+        says that there is no such ticket, or that it is not final. The error of one part never affects another part; it
+        is in the result. When this returns or raises, no thread stores anything for the ticket any more. Raises what
+        the bucket and `on_known_ticket` raise.
         """
         fetched = Fetched()
         details = self._pool.submit(self._details, ticket, deadline) if with_details else None
@@ -94,7 +94,7 @@ class Fetcher:
             if details and not details_first:
                 self._read_details(details, fetched)
             if not isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
-                meanwhile()
+                on_known_ticket()
         finally:
             wait(answers.values())
             wait(store for answer in answers.values() if answer.exception() is None for store in answer.result())

@@ -48,12 +48,17 @@ class Fetch:
         self.bucket = FakeBucket()
 
     def __call__(
-        self, *types: ImageType, pool: Any = None, seconds: float = 5.0, meanwhile: Any = lambda: None, **more: bool
+        self,
+        *types: ImageType,
+        pool: Any = None,
+        seconds: float = 5.0,
+        on_known_ticket: Any = lambda: None,
+        **more: bool,
     ) -> Fetched:
         deadline = time.monotonic() + seconds
         given = {"with_details": True, "details_first": False, **more}
         fetcher = Fetcher(self.vendor, self.bucket, pool or AtOnce())
-        return fetcher.fetch(TICKET, types or ImageType, deadline, meanwhile=meanwhile, **given)
+        return fetcher.fetch(TICKET, types or ImageType, deadline, on_known_ticket=on_known_ticket, **given)
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
 
     monkeypatch.setattr(fetch.vendor, "files", waiting)
     with ThreadPoolExecutor(6) as pool:
-        fetched = fetch(pool=pool, meanwhile=begun.set)
+        fetched = fetch(pool=pool, on_known_ticket=begun.set)
     assert len(fetched.images) == len(fetch.bucket) == 5
 
 
@@ -86,7 +91,7 @@ def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
     fetch: Fetch, error: ArchiveError, details_first: bool
 ) -> None:
     fetch.vendor.next("details", error)
-    fetch(details_first=details_first, meanwhile=pytest.fail)
+    fetch(details_first=details_first, on_known_ticket=pytest.fail)
 
 
 def test_everything_that_the_vendor_has_is_stored(fetch: Fetch) -> None:
@@ -298,7 +303,7 @@ class TestThreads:
         assert isinstance(fetched.errors[PORTRAIT], DeadlineExceeded)
         assert len(fetch.bucket) == 0
 
-    @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "meanwhile", None])
+    @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "on_known_ticket", None])
     def test_no_store_outlives_the_fetch(self, fetch: Fetch, pool: ThreadPoolExecutor, broken: str | None) -> None:
         """A PUT is slow, and perhaps another write fails; when the fetch has ended, nothing is stored."""
         fetch.vendor.next("details", UnrecognizedResponse("details_not_json", b"<p>"))
@@ -311,7 +316,7 @@ class TestThreads:
 
         fetch.bucket.effects.hook = hook
         with nullcontext() if broken is None else pytest.raises(ClientError):
-            fetch(pool=pool, meanwhile=lambda: hook("before", "meanwhile"))
+            fetch(pool=pool, on_known_ticket=lambda: hook("before", "on_known_ticket"))
         before = len(fetch.bucket)
         time.sleep(0.3)
         assert len(fetch.bucket) == before
