@@ -90,7 +90,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         disposition=next(filter(None, map(_text, values_of(_DISPOSITION))), None),
         confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
         risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
-        customer=next(filter(None, (customer_id(_whole(value)) for value in values_of(_CUSTOMER))), None),
+        customer=next(filter(None, (customer_id(_integer(value)) for value in values_of(_CUSTOMER))), None),
         ticket=next(iter(tickets), None),
         recognized=not _KNOWN.isdisjoint(found) or word in OUTCOMES | IN_PROGRESS,
     )
@@ -168,7 +168,7 @@ def _word(value: Any) -> str:
     return _PLAIN_IN_PROGRESS.get(_SEPARATORS.sub("", text), text)
 
 
-def _whole(value: Any) -> Any:
+def _integer(value: Any) -> Any:
     """Return a whole number of up to 18 digits as an int, anything else unchanged. 1e9999999 must not become one."""
     whole = (
         isinstance(value, Decimal)
@@ -180,7 +180,7 @@ def _whole(value: Any) -> Any:
 
 
 def _text(value: Any) -> str | None:
-    value = _whole(value)
+    value = _integer(value)
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return text if 0 < len(text) <= _TEXT_MAX and text.isprintable() else None
 

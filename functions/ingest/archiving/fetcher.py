@@ -153,7 +153,7 @@ class Fetcher:
         The last file, usually the only one, is stored in this thread: waking another one would take longer.
         """
         answer = self._answer(
-            ticket, kind, deadline, lambda: _whole(lambda: self._vendor.files(ticket, kind, deadline))
+            ticket, kind, deadline, lambda: _fetch_complete(lambda: self._vendor.files(ticket, kind, deadline))
         )
         if isinstance(answer, _Failure):
             return [_done(lambda: answer)]
@@ -185,7 +185,7 @@ class Fetcher:
         if isinstance(file, LinkedFile):
             link = file
             try:
-                [file] = _whole(lambda: [self._vendor.linked_file(link, deadline)])
+                [file] = _fetch_complete(lambda: [self._vendor.linked_file(link, deadline)])
             except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
                 return self._keep_unrecognized(ticket, kind, link.url.encode(), deadline)
         if file.format is None:
@@ -207,7 +207,7 @@ class Fetcher:
         self._bucket.store(key, body, content_type, sha256, expiring=self._expiring)
 
 
-def _whole(fetch: Callable[[], list[F]]) -> list[F]:
+def _fetch_complete(fetch: Callable[[], list[F]]) -> list[F]:
     """Return files; fetch them again if one looks cut off, and take what stays the same as what the vendor has.
 
     A file that is cut off in another way each time cannot be used: it loses its format.
