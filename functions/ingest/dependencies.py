@@ -36,7 +36,7 @@ MAX_CONCURRENT_TICKETS = 10
 _CALL_THREADS = MAX_CONCURRENT_CALLS + 8
 """While a file is stored, another thread uses the call that its own has ended. Each thread holds up to one file."""
 
-_DELIVERIES = timedelta(hours=2)
+_DELIVERY_SPAN = timedelta(hours=2)
 """Longer than a queued ticket is delivered again and again."""
 
 _BATCH = Config(
@@ -150,7 +150,7 @@ def schedule() -> ScheduleDependencies:
     settings = IngestSettings.read(os.environ)
     max_age = timedelta(days=settings.requeue_for_days)
     if settings.retention_days:  # a ticket whose retention is about to end must not be fetched again
-        max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERIES)
+        max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERY_SPAN)
     return ScheduleDependencies(
         TicketTable(_client("dynamodb"), settings.table_name),
         Queue(_client("sqs"), settings.queue_url),

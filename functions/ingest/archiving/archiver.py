@@ -42,7 +42,7 @@ _REFETCH = timedelta(minutes=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
-_FEWEST_RECEIVES = 5
+_MIN_RECEIVES = 5
 """Deliveries of a message before a ticket counts as unknown, however late the message was received first."""
 
 
@@ -197,7 +197,7 @@ class Archiver:
         if attempt.never_seen:
             age = attempt.now - datetime.fromisoformat(request.received_at)
             left = self._unknown_after - age
-            if left > timedelta(0) or request.receives < _FEWEST_RECEIVES:
+            if left > timedelta(0) or request.receives < _MIN_RECEIVES:
                 longer = max(3 * age, self._unknown_after / 1000)  # so that the last of the receives is not needed
                 pause = min(longer, left) if left > timedelta(0) else self._unknown_after / 4
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))

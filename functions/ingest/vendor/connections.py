@@ -34,7 +34,7 @@ class _Limits(threading.local):
     public_only = False
     reading_headers = False
 
-    def seconds(self, at_most: float | None = None) -> float:
+    def next_timeout(self, at_most: float | None = None) -> float:
         """Return the timeout of the next operation. Raises TimeoutError at the deadline."""
         left = self.deadline - time.monotonic()
         if left <= 0:
@@ -91,13 +91,13 @@ class _Socket(socket.socket):
     """http.client receives with `recv_into` and sends with `sendall`."""
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        self.settimeout(_limits.seconds())
+        self.settimeout(_limits.next_timeout())
         count = super().recv_into(buffer, nbytes or 0, flags)
         _limits.received(count)
         return count
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        self.settimeout(_limits.seconds())
+        self.settimeout(_limits.next_timeout())
         super().sendall(data, flags)
 
 
@@ -117,9 +117,9 @@ class _HttpConnection(HTTPConnection):
             try:
                 for option in self.socket_options or ():
                     connected.setsockopt(*option)
-                connected.settimeout(_limits.seconds(self.timeout))
+                connected.settimeout(_limits.next_timeout(self.timeout))
                 connected.connect(address)
-                connected.settimeout(_limits.seconds(self.timeout))  # for the TLS handshake
+                connected.settimeout(_limits.next_timeout(self.timeout))  # for the TLS handshake
             except OSError as error:
                 connected.close()
                 failure = error
@@ -168,7 +168,7 @@ def _resolve(host: str, port: int) -> list[Any]:
         except UnicodeError:  # a label is empty or too long
             results.put(socket.gaierror(socket.EAI_NONAME))
 
-    timeout = _limits.seconds()
+    timeout = _limits.next_timeout()
     threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
         result = results.get(timeout=timeout)
