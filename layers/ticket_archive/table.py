@@ -32,15 +32,18 @@ if TYPE_CHECKING:
 
 TICKET_RECORD = "ticket"
 BY_CUSTOMER = "by-customer"
-INCOMPLETE = "incomplete"
-"""The index, its partition key, and (below) the partitions."""
+INCOMPLETE_INDEX = "incomplete"
+INCOMPLETE_KEY = "incomplete"
+"""The partition key of the index, an attribute of listed tickets; its values follow."""
 _INCOMPLETE, _RECHECK, REFETCH = "yes", "recheck", "refetch"
 
 _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
 _NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
 _NOT_HELD = "attribute_not_exists(#legal_hold)"
 _NAME = re.compile(r"#(\w+)")
-_INCOMPLETE_ONLY_ATTRIBUTES = frozenset({"incomplete", "retry_at", "resume", "last_error", "pending", "unknown_since"})
+_INCOMPLETE_ONLY_ATTRIBUTES = frozenset(
+    {INCOMPLETE_KEY, "retry_at", "resume", "last_error", "pending", "unknown_since"}
+)
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
 
 _to_attribute = TypeSerializer().serialize
@@ -187,7 +190,7 @@ class TicketTable:
             _NEWEST_FETCH,
             *([_NOT_HELD] if "expires_at" in changes else []),
         ]
-        recheck = {INCOMPLETE: _RECHECK, "retry_at": recheck_at} if recheck_at else {}
+        recheck = {INCOMPLETE_KEY: _RECHECK, "retry_at": recheck_at} if recheck_at else {}
         self._update(
             item.ticket,
             {**changes, **recheck, "state": TicketState.ARCHIVED.value},
@@ -204,7 +207,7 @@ class TicketTable:
 
         Raises TicketErased, or WriteConflict if the ticket is archived already or a newer fetch was first.
         """
-        listed = {"state": TicketState.INCOMPLETE.value, INCOMPLETE: _INCOMPLETE, "retry_at": retry_at}
+        listed = {"state": TicketState.INCOMPLETE.value, INCOMPLETE_KEY: _INCOMPLETE, "retry_at": retry_at}
         # The sort key of the index by customer: without one, a customer's incomplete tickets would be in no list.
         listed["archived_at"] = changes["fetched_at"]
         self._update(
@@ -221,7 +224,7 @@ class TicketTable:
 
         Raises TicketErased, or WriteConflict if the ticket is not archived.
         """
-        listed = {INCOMPLETE: REFETCH if retry_at else None, "retry_at": retry_at}
+        listed = {INCOMPLETE_KEY: REFETCH if retry_at else None, "retry_at": retry_at}
         self._update(
             ticket,
             {**changes, **listed, "state": TicketState.ARCHIVED.value},
@@ -238,7 +241,7 @@ class TicketTable:
         self._update(
             item.ticket,
             {"expires_at": expires_at},
-            {INCOMPLETE, "retry_at"},
+            {INCOMPLETE_KEY, "retry_at"},
             f"#state = :was_incomplete AND #attempted_at = :was_attempted_at AND {_NOT_HELD}",
             {
                 ":was_incomplete": TicketState.INCOMPLETE.value,
@@ -264,7 +267,7 @@ class TicketTable:
         Returns False if it was claimed, archived or erased meanwhile.
         """
         changes: dict[str, Any] = {"requeues": due.requeues + 1, "retry_at": retry_at}
-        removed = set() if retry_at else {INCOMPLETE, "retry_at"}
+        removed = set() if retry_at else {INCOMPLETE_KEY, "retry_at"}
         try:
             self._update(due.ticket, changes, removed, "#retry_at = :was", {":was": due.retry_at})
         except (WriteConflict, TicketErased):
@@ -289,7 +292,7 @@ class TicketTable:
     def _listed(self, partition: str, limit: int) -> Sequence[ListedTicket]:
         answer = self._client.query(
             TableName=self._name,
-            IndexName=INCOMPLETE,
+            IndexName=INCOMPLETE_INDEX,
             KeyConditionExpression="incomplete = :partition",
             ExpressionAttributeValues={":partition": {"S": partition}},
             Limit=limit,

@@ -32,7 +32,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
 from ticket_archive.retention import expires, is_over
-from ticket_archive.table import INCOMPLETE, REFETCH, TicketItem, TicketTable
+from ticket_archive.table import INCOMPLETE_KEY, REFETCH, TicketItem, TicketTable
 from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3
@@ -235,7 +235,7 @@ class Archiver:
         for part, error in fetched.errors.items():
             logger.info("part missing", extra={"part": str(part), **describe(error)})
         pending = settlement.only_pending
-        refetch = {} if item.attributes.get(INCOMPLETE) == REFETCH else {"requeues": 0}
+        refetch = {} if item.attributes.get(INCOMPLETE_KEY) == REFETCH else {"requeues": 0}
         requeues = 0 if item.state is TicketState.ARCHIVED and refetch else item.requeues
         unknown = isinstance(fetched.errors.get(DETAILS), TicketNotFound)
         unknown_since = attempt.unknown_since or iso(attempt.now) if unknown else None

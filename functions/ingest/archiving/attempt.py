@@ -9,7 +9,7 @@ from typing import Any, Self
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType, TicketState, TypeState
 from ticket_archive.retention import end_of, expires, is_over
-from ticket_archive.table import INCOMPLETE, TicketItem
+from ticket_archive.table import INCOMPLETE_KEY, TicketItem
 
 
 class Result(StrEnum):
@@ -160,7 +160,7 @@ class Attempt:
 
 def _is_unlisted(item: TicketItem) -> bool:
     """Return whether the ticket was unknown to the vendor for so long that its item expires (`TicketTable.expire`)."""
-    return item.state is TicketState.INCOMPLETE and INCOMPLETE not in item.attributes and expires(item.expires_at)
+    return item.state is TicketState.INCOMPLETE and INCOMPLETE_KEY not in item.attributes and expires(item.expires_at)
 
 
 def _continues(item: TicketItem, request: ArchiveRequest) -> bool:

@@ -19,7 +19,7 @@ from ticket_archive.errors import SettingsError
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.models import ImageType
 from ticket_archive.secrets import VendorCredential
-from ticket_archive.table import BY_CUSTOMER, INCOMPLETE, TicketTable
+from ticket_archive.table import BY_CUSTOMER, INCOMPLETE_INDEX, TicketTable
 from ticket_archive.webhook_encryption import check_secret
 
 MODELS: dict[str, Any] = {"IngestFunction": IngestSettings, "RetrievalFunction": RetrievalSettings}
@@ -119,13 +119,13 @@ def keys(schema: list[dict[str, str]]) -> tuple[str, ...]:
 def test_indexes_match_the_codes_queries_and_project_nothing_personal(dynamodb: MagicMock) -> None:
     indexes = {each["IndexName"]: each for each in properties(TEMPLATE, "Tickets")["GlobalSecondaryIndexes"]}
     queried = {call.kwargs["IndexName"] for call in dynamodb.query.call_args_list}
-    assert set(indexes) == queried == {BY_CUSTOMER, INCOMPLETE}
+    assert set(indexes) == queried == {BY_CUSTOMER, INCOMPLETE_INDEX}
     assert keys(indexes[BY_CUSTOMER]["KeySchema"]) == ("customer", "archived_at")
-    assert keys(indexes[INCOMPLETE]["KeySchema"]) == ("incomplete", "retry_at")
+    assert keys(indexes[INCOMPLETE_INDEX]["KeySchema"]) == ("incomplete", "retry_at")
     assert keys(properties(TEMPLATE, "Tickets")["KeySchema"]) == ("ticket", "record")
     projected = {name: set(each["Projection"]["NonKeyAttributes"]) for name, each in indexes.items()}
     assert projected[BY_CUSTOMER] == {"state", "outcome", "version", "disposition"}
-    assert {"received_at", "requeues"} <= projected[INCOMPLETE]
+    assert {"received_at", "requeues"} <= projected[INCOMPLETE_INDEX]
 
 
 def test_event_records_are_within_what_ingest_may_put(dynamodb: MagicMock) -> None:
