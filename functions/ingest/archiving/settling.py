@@ -29,10 +29,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The parts' states. `waiting` are those that keep the ticket incomplete; their state is FAILED.
+    """The parts' states, and what is still missing. A part is an image type or DETAILS.
 
-    `failed` are those among them without an answer. `pending` are the answers to compare later ones with, and
-    `settles_at` is when the next of them settles.
+    `waiting` are the parts that are not final: nothing is archived while there is one. Their state here is FAILED.
+    `failed` are those of them that the vendor gave no answer for. Time does not settle these: a call must succeed.
+    `pending` are answers that may still change, by part. The next attempt compares its own with them, also for a part
+    that has settled while another one is waiting. `settles_at` is when the next of them settles, None if none will.
     """
 
     states: Mapping[str, TypeState]
