@@ -99,7 +99,7 @@ class TicketItem:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedTicket:
+class IncompleteTicket:
     """An entry of the index `incomplete`. With `recheck`, the ticket is archived and will be asked for again."""
 
     ticket: str
@@ -249,19 +249,19 @@ class TicketTable:
             },
         )
 
-    def incomplete(self, limit: int) -> Sequence[ListedTicket]:
+    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
         """Return at most `limit` incomplete tickets, earliest due first."""
         return self._listed(_INCOMPLETE, limit)
 
-    def rechecks(self, limit: int) -> Sequence[ListedTicket]:
+    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
         """Return at most `limit` archived tickets that will be asked for again, earliest due first."""
         return self._listed(_RECHECK, limit)
 
-    def refetches(self, limit: int) -> Sequence[ListedTicket]:
+    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
         """Return at most `limit` archived tickets whose newer state is still to be fetched, earliest due first."""
         return self._listed(REFETCH, limit)
 
-    def postpone(self, due: ListedTicket, retry_at: str | None) -> bool:
+    def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         """Claim a due ticket and set when it is due next; None removes it from the list.
 
         Returns False if it was claimed, archived or erased meanwhile.
@@ -289,7 +289,7 @@ class TicketTable:
         last = answer.get("LastEvaluatedKey")
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
-    def _listed(self, partition: str, limit: int) -> Sequence[ListedTicket]:
+    def _listed(self, partition: str, limit: int) -> Sequence[IncompleteTicket]:
         answer = self._client.query(
             TableName=self._name,
             IndexName=INCOMPLETE_INDEX,
@@ -298,7 +298,7 @@ class TicketTable:
             Limit=limit,
         )
         return [
-            ListedTicket(
+            IncompleteTicket(
                 item["ticket"]["S"],
                 item["retry_at"]["S"],
                 item["received_at"]["S"],

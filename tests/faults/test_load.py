@@ -17,7 +17,7 @@ from local.vendor.faults import FAULTS
 from ops.queues import Received
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
-from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
+from tests.support.load import LATER, SLOW, Sender, WebhookRequest, personal_data, spellings, tickets, webhook_requests
 from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
@@ -56,19 +56,19 @@ def load(stack: LocalStack) -> Load:
     for ticket, fault in zip(wanted, sorted(SLOW), strict=False):
         stack.vendor("script", fault=fault, endpoint="images", ticket=ticket, type="DOCUMENT")
     stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
-    sent = parcels(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
+    sent = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
     log, checks = LogReader(stack), ConsistencyChecks(stack)
     with downstream(stack) as consumer:
         try:
             refused = Sender(stack).post(sent)
-            due = Counter(parcel.ticket or "" for parcel in sent)
+            due = Counter(request.ticket or "" for request in sent)
             _wait(log, lambda: not due - log.done)
         finally:
             stack.vendor("rate", share=0.0)
         _wait(log, lambda: not log.pending & due.keys())  # those that settle
         with ThreadPoolExecutor(4) as pool:
             differences = dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
-        junk, counts = {parcel.webhook.body for parcel in sent if parcel.reason}, stack.vendor("counts")
+        junk, counts = {request.webhook.body for request in sent if request.reason}, stack.vendor("counts")
         quarantined = [each for each in messages(stack, stack.at.quarantine_queue_url) if body_of(each) in junk]
         return Load(
             sent=sent,
@@ -89,7 +89,7 @@ def test_a_fifth_of_the_vendors_calls_goes_wrong_in_many_ways(load: Load) -> Non
     assert load.faults.keys() >= SLOW
     assert len(load.faults) >= 40
     assert load.faults.total() / load.calls > FAULTY - 0.05
-    assert len([parcel for parcel in load.sent if parcel.ticket]) >= (1 + DOUBLED * 0.5) * TICKETS
+    assert len([request for request in load.sent if request.ticket]) >= (1 + DOUBLED * 0.5) * TICKETS
 
 
 def test_every_ticket_is_archived_byte_by_byte_without_anybodys_help(load: Load) -> None:
@@ -105,7 +105,7 @@ def test_every_ticket_is_one_manifest_and_one_event(load: Load) -> None:
 
 
 def test_junk_is_quarantined_each_with_its_reason(load: Load) -> None:
-    sent = {parcel.webhook.body: parcel.reason for parcel in load.sent if parcel.reason}
+    sent = {request.webhook.body: request.reason for request in load.sent if request.reason}
     assert len(sent) >= JUNK * TICKETS
     assert sorted(map(body_of, load.quarantined)) == sorted(sent)
     assert {body_of(message): message.reason for message in load.quarantined} == sent
@@ -114,7 +114,7 @@ def test_junk_is_quarantined_each_with_its_reason(load: Load) -> None:
 def test_no_personal_data_is_in_the_log_and_the_quarantine(load: Load) -> None:
     text = load.log.text + b"\n".join(map(body_of, load.quarantined)).decode("utf-8", "replace")
     assert len(load.personal) > 100
-    assert [mark for mark in load.personal for form in spelt(mark) if form in text] == []
+    assert [mark for mark in load.personal for form in spellings(mark) if form in text] == []
 
 
 def _wait(log: LogReader, done: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ from local.vendor.webhooks import Form
 from ops.queues import Queue
 from tests.operations.night import NEW_SECRET, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL, Night
 from tests.support.consistency_checks import ConsistencyChecks
-from tests.support.load import personal_data, spelt
+from tests.support.load import personal_data, spellings
 from tests.support.queues import dead_letters_after, messages
 from tests.support.runbooks import TEXT, commands
 from tests.support.waiting import eventually
@@ -162,7 +162,7 @@ def test_an_erasure_leaves_nothing_of_the_person(night: Night) -> None:
 def found(night: Night, ticket: str, values: Collection[str]) -> dict[str, set[str]]:
     """Return the values that are found, by place."""
     return {
-        place: {value for value in values if any(each in text for each in spelt(value))}
+        place: {value for value in values if any(each in text for each in spellings(value))}
         for place, text in everywhere(night, ticket)
     }
 

@@ -22,7 +22,7 @@ from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import Downstream, downstream
-from tests.support.load import LATER, SLOW, Sender, WebhookRequest, parcels, personal_data, spelt, tickets
+from tests.support.load import LATER, SLOW, Sender, WebhookRequest, personal_data, spellings, tickets, webhook_requests
 from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
@@ -150,11 +150,11 @@ class Soak:
     def _storm(self, wanted: Sequence[str]) -> None:
         """Everything at once: faults, doubles, junk, killed workers, refused AWS calls."""
         stack, seed = self.stack, self.options.seed
-        dice = random.Random(seed)
-        for ticket in dice.sample(wanted, max(4, round(len(wanted) * SLOW_ONES))):
-            stack.vendor("script", fault=dice.choice(sorted(SLOW)), endpoint="images", ticket=ticket, type="DOCUMENT")
+        rng = random.Random(seed)
+        for ticket in rng.sample(wanted, max(4, round(len(wanted) * SLOW_ONES))):
+            stack.vendor("script", fault=rng.choice(sorted(SLOW)), endpoint="images", ticket=ticket, type="DOCUMENT")
         stack.vendor("rate", share=FAULTY, seed=seed, faults=sorted(FAULTS.keys() - SLOW - LATER), most=3)
-        load = parcels(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=seed)
+        load = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=seed)
         try:
             self._post(load, storm=True)
         finally:
@@ -178,7 +178,9 @@ class Soak:
     def _outage(self, wanted: Sequence[str]) -> None:
         """The vendor is down until the queue has given every ticket up. When it is back, a redrive is all it takes."""
         self.stack.vendor("rate", share=1.0, faults=OUTAGE)
-        self._post(parcels(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.options.seed))
+        self._post(
+            webhook_requests(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.options.seed)
+        )
         if archived := self._archived(wanted):
             self.result.problems.append(f"{archived} tickets were archived while the vendor was down")
         self._count_dead(self.result.dead_in_outage)
@@ -187,9 +189,9 @@ class Soak:
 
     def _post(self, load: Sequence[WebhookRequest], *, storm: bool = False) -> None:
         """Posts, and waits until the queue is empty."""
-        self._tickets_of |= {parcel.webhook.body: parcel.ticket for parcel in load if parcel.ticket}
+        self._tickets_of |= {request.webhook.body: request.ticket for request in load if request.ticket}
         self.result.sent += len(load)
-        self._reasons |= {parcel.webhook.body: parcel.reason for parcel in load if parcel.reason}
+        self._reasons |= {request.webhook.body: request.reason for request in load if request.reason}
         self.result.junk = len(self._reasons)
         refused: list[WebhookRequest] = []
         posting = threading.Thread(target=lambda: refused.extend(self.sender.post(load)), name="post")
@@ -289,7 +291,7 @@ class Soak:
         text = self.log.text + queued
         for ticket in some:
             marks = personal_data(self.stack.vendor("expected", ticket=ticket))
-            if any(form in text for mark in marks for form in spelt(mark)):
+            if any(form in text for mark in marks for form in spellings(mark)):
                 self.result.problems.append(f"{ticket}: personal data in the log or a queue")
 
     @contextmanager

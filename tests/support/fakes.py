@@ -28,7 +28,7 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import REFETCH, ListedTicket, TicketItem, TicketTable, read_item
+from ticket_archive.table import REFETCH, IncompleteTicket, TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
 
@@ -328,7 +328,7 @@ class FakeTickets(TicketTable):
         tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
         self.dynamodb.records[ticket, "ticket"] = tombstone
 
-    def due(self, *tickets: ListedTicket, refetch: bool = False) -> Self:
+    def due(self, *tickets: IncompleteTicket, refetch: bool = False) -> Self:
         """Put tickets on one of the lists that the schedule reads."""
         for each in tickets:
             listed = "recheck" if each.recheck else REFETCH if refetch else "yes"

@@ -51,47 +51,49 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
     return [each["ticket"] for each in about]
 
 
-def parcels(wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int) -> list[WebhookRequest]:
+def webhook_requests(
+    wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int
+) -> list[WebhookRequest]:
     """An event of every ticket, in any form and encoding; of the share `doubled` a second one, the very same bytes or
     encrypted again; and for the share `junk` of them a request that nobody can read. In an order that the seed draws.
     """
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     known = Tickets(SEED)
     made: list[WebhookRequest] = []
     for ticket in wanted:
-        event = webhooks.event(dice.choice(_EVENTS), known.get(ticket))
+        event = webhooks.event(rng.choice(_EVENTS), known.get(ticket))
         first, again = (
-            webhooks.encrypted(event, secret, dice.randbytes(16), dice.choice(list(Encoding))) for _ in range(2)
+            webhooks.encrypted(event, secret, rng.randbytes(16), rng.choice(list(Encoding))) for _ in range(2)
         )
         made.append(WebhookRequest(first, ticket))
-        if dice.random() < doubled:
-            made.append(WebhookRequest(dice.choice((first, again)), ticket))
-        if dice.random() < junk:
-            made.append(_junk(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, dice))
-    dice.shuffle(made)
+        if rng.random() < doubled:
+            made.append(WebhookRequest(rng.choice((first, again)), ticket))
+        if rng.random() < junk:
+            made.append(_junk(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, rng))
+    rng.shuffle(made)
     return made
 
 
-def _junk(event: dict[str, Any], secret: str, dice: random.Random) -> WebhookRequest:
-    event = {**event, "mark": dice.random()}  # each a body of its own
+def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequest:
+    event = {**event, "mark": rng.random()}  # each a body of its own
     nobodys = {**event, "ticket": "../../etc/passwd"}
-    sealed = webhooks.encrypted(event, secret, dice.randbytes(16))
+    sealed = webhooks.encrypted(event, secret, rng.randbytes(16))
     plain = {"Content-Type": "text/plain"}
     spoilt: list[tuple[str, Callable[[], Webhook]]] = [
-        ("undecipherable", lambda: webhooks.encrypted(event, "x" * 32, dice.randbytes(16))),
+        ("undecipherable", lambda: webhooks.encrypted(event, "x" * 32, rng.randbytes(16))),
         ("body_not_base64", lambda: Webhook(b"!" + sealed.body, sealed.headers)),
         ("body_not_blocks", lambda: Webhook(sealed.body[:24], sealed.headers)),
         ("iv_missing", lambda: Webhook(sealed.body, plain)),
         ("iv_malformed", lambda: Webhook(sealed.body, {**plain, webhooks.IV_HEADER: "c2hvcnQ="})),
-        ("plaintext_refused", lambda: webhooks.plaintext({"ticket": event["ticket"], "event": dice.random()})),
-        ("no_ticket", lambda: webhooks.encrypted(nobodys, secret, dice.randbytes(16))),
+        ("plaintext_refused", lambda: webhooks.plaintext({"ticket": event["ticket"], "event": rng.random()})),
+        ("no_ticket", lambda: webhooks.encrypted(nobodys, secret, rng.randbytes(16))),
     ]
-    reason, make = dice.choice(spoilt)
+    reason, make = rng.choice(spoilt)
     return WebhookRequest(make(), reason=reason)
 
 
 class Sender:
-    """Posts parcels as a vendor that tries again until they are accepted. `statuses` counts every answer."""
+    """Posts requests as a vendor that tries again until they are accepted. `statuses` counts every answer."""
 
     def __init__(self, stack: LocalStack, at_once: int = 4) -> None:
         self.statuses: Counter[str] = Counter()
@@ -102,18 +104,18 @@ class Sender:
     def post(self, load: Iterable[WebhookRequest], posted: Callable[[], None] = lambda: None) -> list[WebhookRequest]:
         """Posts all, several at once; returns what was never accepted."""
         with ThreadPoolExecutor(self._at_once) as pool:
-            work = [(parcel, pool.submit(self._post, parcel, posted)) for parcel in load]
-            return [parcel for parcel, accepted in work if not accepted.result()]
+            work = [(request, pool.submit(self._post, request, posted)) for request in load]
+            return [request for request, accepted in work if not accepted.result()]
 
     def stop(self) -> None:
         """Posts no more."""
         self._stop.set()
 
-    def _post(self, parcel: WebhookRequest, posted: Callable[[], None]) -> bool:
+    def _post(self, request: WebhookRequest, posted: Callable[[], None]) -> bool:
         for _ in range(_TRIES):
             if self._stop.is_set():
                 return False
-            status = self._once(parcel.webhook)
+            status = self._once(request.webhook)
             self.statuses[status] += 1
             if status == "202":
                 posted()
@@ -136,6 +138,6 @@ def personal_data(expected: Mapping[str, Any]) -> set[str]:
     return {mark for mark in marks if len(mark) >= 5}
 
 
-def spelt(mark: str) -> set[str]:
+def spellings(mark: str) -> set[str]:
     """A text as it may stand in a log: as it is, and as JSON escapes it."""
     return {mark, json.dumps(mark)[1:-1]}

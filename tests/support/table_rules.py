@@ -13,7 +13,7 @@ import pytest
 
 from ticket_archive.errors import TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
-from ticket_archive.table import ListedTicket, PendingAnswer, TicketItem, TicketTable
+from ticket_archive.table import IncompleteTicket, PendingAnswer, TicketItem, TicketTable
 
 DEFAULTS = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
 
@@ -69,7 +69,7 @@ def _erase(table: TicketTable, ticket: str) -> None:
     table._client.put_item(TableName=table._name, Item=tombstone)
 
 
-def _listed(table: TicketTable, ticket: str, expected: ListedTicket | None) -> bool:
+def _listed(table: TicketTable, ticket: str, expected: IncompleteTicket | None) -> bool:
     """Return whether a list comes to say so: an index follows its table a little later."""
     for _ in range(50):
         listed = [*table.incomplete(1000), *table.rechecks(1000), *table.refetches(1000)]
@@ -132,7 +132,7 @@ class TableRules:
     def test_an_archived_ticket_may_be_listed_to_be_asked_for_again(self, table: TicketTable) -> None:
         item = _unseen()
         table.archive(item, _state("v1", T1), DEFAULTS, T3)
-        due = ListedTicket(item.ticket, T3, T0, 0, recheck=True)
+        due = IncompleteTicket(item.ticket, T3, T0, 0, recheck=True)
         assert _listed(table, item.ticket, due)
         assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
         assert table.postpone(due, None)
@@ -141,7 +141,7 @@ class TableRules:
     def test_an_archived_ticket_with_a_newer_state_is_listed_until_that_is_over(self, table: TicketTable) -> None:
         item = _archived(table)
         table.keep_pending(item.ticket, {"unknown_since": T2, "requeues": 0}, T3)
-        assert _listed(table, item.ticket, ListedTicket(item.ticket, T3, T0, 0))
+        assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
         assert _known(table, item.ticket).attributes["unknown_since"] == T2
         table.keep_pending(item.ticket, {"unknown_since": None}, None)
         assert _listed(table, item.ticket, None)
@@ -243,7 +243,7 @@ class TableRules:
         kept = _known(table, item.ticket)
         assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
         assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}
-        assert _listed(table, item.ticket, ListedTicket(item.ticket, T3, T0, 0))
+        assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
 
     def test_a_newer_part_replaces_an_older_one(self, table: TicketTable) -> None:
         item = _unseen()
@@ -284,15 +284,15 @@ class TableRules:
     def test_a_due_ticket_is_claimed_once(self, table: TicketTable) -> None:
         item = _unseen()
         table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
-        waiting = ListedTicket(item.ticket, T2, T0, 0)
+        waiting = IncompleteTicket(item.ticket, T2, T0, 0)
         assert table.postpone(waiting, T3)
         assert not table.postpone(waiting, T3)
-        assert _listed(table, item.ticket, ListedTicket(item.ticket, T3, T0, 1))
+        assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 1))
 
     def test_a_ticket_that_is_given_up_is_off_the_list(self, table: TicketTable) -> None:
         item = _unseen()
         table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
-        assert table.postpone(ListedTicket(item.ticket, T2, T0, 0), None)
+        assert table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), None)
         assert _listed(table, item.ticket, None)
         assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
@@ -305,7 +305,7 @@ class TableRules:
             else:
                 table.archive(item, _state("v1", T2), DEFAULTS)
             before = _known(table, item.ticket)
-            assert not table.postpone(ListedTicket(item.ticket, T2, T0, 0), T3)
+            assert not table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), T3)
             assert _known(table, item.ticket) == before
 
     def test_an_event_is_one_record_however_often_it_is_noted(self, table: TicketTable) -> None:

@@ -22,7 +22,7 @@ from ticket_archive import errors
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import Reason
 from ticket_archive.metrics import Metric
-from ticket_archive.table import ListedTicket
+from ticket_archive.table import IncompleteTicket
 
 EXAMPLES = {"TICKET": ("T-0", TICKET), "CORRELATION_ID": ("message-1",)}
 OF_CLOUDWATCH = "@"  # the prefix of fields that Logs Insights adds
@@ -113,7 +113,7 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.harness.queue.sent.clear()
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
-    late = ListedTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
+    late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
     due: Any = dependencies.ScheduleDependencies(FakeTickets().due(late), cast("Any", FakeQueue()), timedelta(days=7))
     monkeypatch.setattr(dependencies, "schedule", lambda: due)
     schedule_handler.handle(cast("Any", FakeContext()))

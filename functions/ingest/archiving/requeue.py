@@ -14,7 +14,7 @@ from ingest.messaging.queue import Queue
 from ticket_archive.clock import iso
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType
-from ticket_archive.table import ListedTicket, TicketTable
+from ticket_archive.table import IncompleteTicket, TicketTable
 from ticket_archive.telemetry import logger
 
 SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
@@ -66,15 +66,15 @@ def requeue(
     return Requeued(sent, exhausted, rechecked, late)
 
 
-def _due(listed: Iterable[ListedTicket], now: datetime, deadline: float) -> Iterator[ListedTicket]:
+def _due(listed: Iterable[IncompleteTicket], now: datetime, deadline: float) -> Iterator[IncompleteTicket]:
     return (each for each in listed if each.retry_at <= iso(now) and time.monotonic() < deadline)
 
 
-def _waited(ticket: ListedTicket) -> timedelta:
+def _waited(ticket: IncompleteTicket) -> timedelta:
     """Return how long a ticket has been on the list at least. An archived ticket was received at any time before."""
     return timedelta(seconds=sum(pause_before_requeue(each) for each in range(ticket.requeues + 1)))
 
 
-def _send(queue: Queue, body: str, ticket: ListedTicket) -> None:
+def _send(queue: Queue, body: str, ticket: IncompleteTicket) -> None:
     message_id = queue.send(body)
     logger.info("ticket queued again", extra={"ticket": ticket.ticket, "correlation_id": message_id})

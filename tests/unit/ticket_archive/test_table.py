@@ -14,7 +14,7 @@ from tests.support.fakes import FakeTickets
 from tests.support.table_rules import TableRules
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.models import TicketState
-from ticket_archive.table import ListedTicket, TicketItem, TicketTable, read_item
+from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
 
 TICKET, NOW, THEN = "T-1", "2026-01-15T09:30:00.000000Z", "2026-01-15T09:00:00.000000Z"
 
@@ -77,7 +77,7 @@ def test_other_errors_of_dynamodb_pass_through(dynamodb: DynamoDB, table: Ticket
         lambda: table.archive(item, changes, {}),
         lambda: table.mark_incomplete(TICKET, changes, NOW, {}),
         lambda: table.expire(item, 1),
-        lambda: table.postpone(ListedTicket(TICKET, NOW, THEN, 0), NOW),
+        lambda: table.postpone(IncompleteTicket(TICKET, NOW, THEN, 0), NOW),
     ):
         with pytest.raises(ClientError):
             write()
@@ -109,7 +109,7 @@ def test_due_tickets_are_queried_in_the_order_of_the_index(dynamodb: DynamoDB, t
     found = table.incomplete(1000)
     table.rechecks(1000)
     table.refetches(1000)
-    assert found == [ListedTicket("T-1", NOW, THEN, 0), ListedTicket("T-2", NOW, THEN, 4)]
+    assert found == [IncompleteTicket("T-1", NOW, THEN, 0), IncompleteTicket("T-2", NOW, THEN, 4)]
     assert [call["ExpressionAttributeValues"] for call in dynamodb.asked] == [
         {":partition": {"S": "yes"}},
         {":partition": {"S": "recheck"}},

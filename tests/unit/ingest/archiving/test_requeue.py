@@ -10,7 +10,7 @@ from ingest.archiving.requeue import Requeued, requeue
 from tests.support.fakes import FakeQueue, FakeTickets
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType
-from ticket_archive.table import ListedTicket
+from ticket_archive.table import IncompleteTicket
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -22,11 +22,13 @@ def ago(**how_long: float) -> str:
 
 def incomplete(
     ticket: str = "T-1", *, due: str = "", received: str = "", requeues: int = 0, recheck: bool = False
-) -> ListedTicket:
-    return ListedTicket(ticket, due or ago(minutes=1), received or ago(minutes=20), requeues, recheck)
+) -> IncompleteTicket:
+    return IncompleteTicket(ticket, due or ago(minutes=1), received or ago(minutes=20), requeues, recheck)
 
 
-def queued(table: FakeTickets, ticket: ListedTicket, *, refetch: bool = False) -> tuple[Requeued, list[dict[str, Any]]]:
+def queued(
+    table: FakeTickets, ticket: IncompleteTicket, *, refetch: bool = False
+) -> tuple[Requeued, list[dict[str, Any]]]:
     """Let the schedule run; return the counts and the messages."""
     queue: Any = FakeQueue(table.effects)
     counts = requeue(table.due(ticket, refetch=refetch), queue, NOW, WEEK)

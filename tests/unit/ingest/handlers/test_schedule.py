@@ -14,7 +14,7 @@ from tests.support.logs import counted
 from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
-from ticket_archive.table import ListedTicket
+from ticket_archive.table import IncompleteTicket
 
 ENVIRONMENT = {**REQUIRED, "REQUEUE_FOR_DAYS": "3"}
 
@@ -23,8 +23,8 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     # GIVEN a due ticket, a due and late one, one over the age limit, and an archived one to ask for again
     due = iso(now() - timedelta(minutes=1))
     ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
-    listed = [ListedTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
-    tickets = FakeTickets().due(*listed, ListedTicket("T-9", due, due, 0, recheck=True))
+    listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
+    tickets = FakeTickets().due(*listed, IncompleteTicket("T-9", due, due, 0, recheck=True))
     queue: Any = FakeQueue()
     made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
@@ -44,7 +44,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_ticket_is_claimed_near_the_end_of_the_invocation(recheck: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of thousands of tickets would be cut off, and its metrics lost. The next run goes on."""
     due = iso(now() - timedelta(hours=2))
-    tickets = FakeTickets().due(*(ListedTicket(f"T-{number}", due, due, 0, recheck) for number in range(9)))
+    tickets = FakeTickets().due(*(IncompleteTicket(f"T-{number}", due, due, 0, recheck) for number in range(9)))
     queue: Any = FakeQueue()
     made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
