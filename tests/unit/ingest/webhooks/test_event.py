@@ -139,7 +139,7 @@ def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
 
 
-@pytest.mark.parametrize("name", ["ticket_id", "ticketId", "Ticket", "TICKET_ID", "ticketID"])
+@pytest.mark.parametrize("name", ["ticket_id", "ticketId", "TicketId", "TICKET_ID", "ticketID"])
 @pytest.mark.parametrize("other", [{}, {"ticket": 17}, {"ticket": {"flow": "WF-01"}}])
 def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dict[str, object]) -> None:
     named = {"event": "ticket.verification.completed", name: TICKET}
