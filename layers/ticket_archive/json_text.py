@@ -7,9 +7,9 @@ MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
 
 
-def without_bom(body: bytes) -> bytes:
-    """Return JSON in UTF-8 without the byte order mark that some servers write before it (RFC 8259, 8.1)."""
-    return body.removeprefix(codecs.BOM_UTF8)
+def without_bom(text: bytes) -> bytes:
+    """Return UTF-8 without the byte order mark that some servers write before it, also before JSON (RFC 8259, 8.1)."""
+    return text.removeprefix(codecs.BOM_UTF8)
 
 
 def has_too_many_parts(body: bytes) -> bool:

@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from ticket_archive.errors import Reason, SettingsError, UnreadableWebhook
+from ticket_archive.json_text import without_bom
 from ticket_archive.webhook_event import parse_event
 
 IV_HEADER = "x-pvt-cipher-iv"
 
 _BLOCK_BYTES = 16
 _SECRET_BYTES = 32
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def check_secret(text: str) -> bytes:
@@ -75,7 +75,7 @@ def _decode_base64(text: bytes, reason: Reason) -> bytes:
     White space anywhere (MIME breaks base64 into lines), and quotes and a byte order mark around the text are removed;
     any other character is refused, which `b64decode` alone would skip.
     """
-    text = b"".join(text.split()).removeprefix(_BYTE_ORDER_MARK)
+    text = without_bom(b"".join(text.split()))
     if len(text) > 1 and text[:1] == text[-1:] and text[:1] in (b'"', b"'"):
         text = text[1:-1]
     text = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))

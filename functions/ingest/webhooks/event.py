@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ticket_archive.errors import Reason, UnreadableWebhook
+from ticket_archive.json_text import without_bom
 from ticket_archive.messages import Webhook
 from ticket_archive.webhook_encryption import decrypt_event
 from ticket_archive.webhook_event import find_event, parse_event
@@ -108,7 +109,7 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
 
 def _is_json(body: bytes) -> bool:
     """Tell plaintext JSON from base64 by its first character."""
-    return body.strip().removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    return without_bom(body.strip()).lstrip()[:1] in (b"{", b"[")
 
 
 def _event_id(event: dict[str, Any]) -> str:
