@@ -426,27 +426,28 @@ class TestUnknownTickets:
         harness.check()
 
     def test_have_the_whole_time_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next("details", DOWN)
-        for _ in range(2):
-            with pytest.raises(TicketIncomplete):
-                harness.run(event("e1"))
-        harness.clock.pass_by(3700)
+        self._wait(harness)
         with pytest.raises(TicketIncomplete):
             harness.run(event("e2"))
         harness.clock.pass_by(3700)
         assert harness.run(event("e2")) is Result.UNKNOWN_TICKET
 
     def test_do_not_end_while_another_attempt_may_find_them(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next("details", DOWN)
-        for _ in range(2):
-            with pytest.raises(TicketIncomplete):
-                harness.run(event())
-        harness.clock.pass_by(3700)
+        self._wait(harness)
         begin, now = harness.table.begin, iso(harness.clock() + timedelta(seconds=9))
         harness.effects.before("vendor.details", lambda: begin(TICKET, now))
         assert harness.attempt(request()).result is Result.UNKNOWN_TICKET
         assert harness.table[TICKET].expires_at is None
         assert len(harness.table.incomplete(10)) == 1
+
+    @staticmethod
+    def _wait(harness: ArchiveHarness) -> None:
+        """Let the vendor be down once and then not know the ticket, and let more than an hour pass."""
+        harness.vendor.next("details", DOWN)
+        for _ in range(2):
+            with pytest.raises(TicketIncomplete):
+                harness.run(event())
+        harness.clock.pass_by(3700)
 
     @staticmethod
     def _end(harness: ArchiveHarness) -> None:
