@@ -93,17 +93,16 @@ class Archiver:
         attempt = Attempt.of(request, item, now, self._retention_days)
         fetched = self._fetch(attempt, deadline)
         error = fetched.errors.get(DETAILS)
-        if isinstance(error, TicketNotFound) and (unknown := self._unknown(attempt, fetched)):
-            return unknown
-        if isinstance(error, TicketInProgress) and (
-            request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE)
-        ):
-            return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
-        if isinstance(error, TicketNotFound | TicketInProgress):
+        if isinstance(error, TicketNotFound):
+            if unknown := self._unknown(attempt, fetched):
+                return unknown
             self._record_event(attempt)
-        if isinstance(error, TicketNotFound) and attempt.has_content and attempt.resumed is None:
-            attempt, fetched = self._with_content(attempt, fetched)
-        if isinstance(error, TicketInProgress):
+            if attempt.has_content and attempt.resumed is None:
+                attempt, fetched = self._with_content(attempt, fetched)
+        elif isinstance(error, TicketInProgress):
+            if request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE):
+                return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
+            self._record_event(attempt)
             # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
             attempt = replace(attempt, resumed=None)
             fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
