@@ -112,7 +112,7 @@ class TokenSource:
         self._clock = clock
         self._lock = threading.RLock()
         self._token: Token | None = None
-        self._replace_at = 0.0
+        self._fetched_at = self._replace_at = 0.0
         self._failure: tuple[float, RetryableError] | None = None
         self._backoff_until = 0.0
         self._refusals = 0  # consecutive
@@ -143,17 +143,19 @@ class TokenSource:
                 elif isinstance(error, VendorAuthError):  # the first may be an accident, and costs no back-off
                     self._refusals = 1
                 raise
-            self._replace_at = self._clock() + fetched.lifetime - min(_MARGIN, fetched.lifetime / 5)
+            self._fetched_at = self._clock()
+            self._replace_at = self._fetched_at + fetched.lifetime - min(_MARGIN, fetched.lifetime / 5)
             self._token = fetched
             self._failure = None
             return fetched.value
         finally:
             self._lock.release()
 
-    def reject(self, token: str) -> None:
-        """Drop `token`, which the vendor answered with 401, unless it was replaced or a back-off lasts."""
+    def reject(self, token: str, min_age: float = 0.0) -> None:
+        """Drop `token`, which the vendor refused, unless it was replaced, is younger, or a back-off lasts."""
         with self._lock:
-            if self._token is not None and self._token.value == token and self._clock() >= self._backoff_until:
+            is_current = self._token is not None and self._token.value == token
+            if is_current and self._clock() >= max(self._backoff_until, self._fetched_at + min_age):
                 self._token = None
 
     def back_off(self) -> None:

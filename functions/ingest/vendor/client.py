@@ -39,6 +39,7 @@ costs the first; the others wait longer than API Gateway, which gives up after 2
 
 _QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
 _MIN_SECONDS = 0.5  # no call begins with less time left
+_FORBIDDEN_TOKEN_AGE = 60.0  # seconds at which a token is replaced after 403
 _TRANSACTIONS = "/id/v1/identity/transactions/"
 
 _parsing = threading.Lock()
@@ -131,14 +132,16 @@ class Preventor:
         raise AssertionError("the last attempt returns or raises")
 
     def _get(self, call: Call, url: str, deadline: float) -> Response:
-        """Send an authenticated GET; replace a token that is refused with 401 once."""
+        """Send an authenticated GET; replace a token that is refused once.
+
+        Some gateways answer 403 for a token that has expired. A young one has not: its 403 is about permissions, and a
+        type that is always forbidden must not cost a token each time.
+        """
         token = self._tokens.get(deadline)
         try:
             response = self._send(call, url, deadline, token=token)
         except VendorAuthError as error:
-            if error.detail != "401":
-                raise
-            self._tokens.reject(token)
+            self._tokens.reject(token, _FORBIDDEN_TOKEN_AGE if error.detail == "403" else 0.0)
             if (renewed := self._tokens.get(deadline)) == token:  # during a back-off
                 raise
             try:

@@ -147,6 +147,11 @@ class Vendor:
             observe=self._observe,
             sleep=self.pauses.append,
         )
+        self._ahead = 0.0
+
+    def tokens_age(self, seconds: float) -> None:
+        self._ahead += seconds
+        self.api._tokens._clock = lambda: time.monotonic() + self._ahead
 
     def _observe(self, call: Any, seconds: float, error: RetryableError | None) -> None:
         self.observed.append(f"{call} {error}")
@@ -285,6 +290,25 @@ class TestToken:
         shown = f"{raised.value!r} {vendor.credentials.current!r} {vendor.api!r} {vars(raised.value)}"
         assert "token-" not in shown
         assert "'secret'" not in shown
+
+    def test_a_403_costs_an_old_token_one_replacement_and_one_retry(self, vendor: Vendor) -> None:
+        vendor.details()
+        vendor.http.answers(DETAILS_PATH, refused(403))
+        vendor.tokens_age(60)
+        assert vendor.details() == {"flow_status": "ACCEPTED"}
+        sent = [call.headers["Authorization"] for call in vendor.http.to(DETAILS_PATH)]
+        assert sent == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+        assert vendor.pauses == []
+
+    def test_a_type_that_is_always_forbidden_costs_at_most_a_token_a_minute(self, vendor: Vendor) -> None:
+        vendor.http.answers(IMAGES_PATH, *[refused(403)] * 99)
+        for _ in range(6):
+            with pytest.raises(VendorAuthError, match="403") as raised:
+                vendor.files()
+            assert raised.value.body is not None, "it may be the answer for good"
+            vendor.details()
+            vendor.tokens_age(20)
+        assert len(vendor.http.to(TOKEN_PATH)) == 2
 
     @pytest.mark.parametrize("status", [401, 403])
     def test_refused_credential_is_read_again_once(self, vendor: Vendor, status: int) -> None:
