@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ingest.files.labels import reports_error
 from ingest.files.parsing import is_file
+from ingest.vendor.auth import TokenResponse
 from ingest.vendor.http import Response
 from ticket_archive.errors import (
     InvalidVendorResponse,
@@ -155,7 +156,7 @@ def _http_error(value: int | str | None) -> int | None:
 def _has_content(call: Call, envelope: Envelope) -> bool:
     extra = envelope.model_extra or {}
     if call is Call.TOKEN:
-        return bool(envelope.token or extra.get("access_token"))
+        return bool(TokenResponse.model_validate({"token": envelope.token, **extra}).value)
     if call is Call.DETAILS and _is_not_found(envelope):  # whatever else stands there: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):

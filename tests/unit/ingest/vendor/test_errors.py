@@ -267,6 +267,10 @@ def test_details_with_a_code_and_facts_of_a_ticket_are_details(body: dict[str, A
     [
         ({"status": 200, "code": "UNTHRZD", "token": "t"}, None),
         ({"status": 200, "code": "X", "access_token": "t"}, None),
+        ({"status": 200, "code": "X", "data": {"token": "t"}}, None),
+        ({"status": 200, "code": "X", "data": {"access_token": "t"}}, None),
+        ({"status": 200, "code": "X", "data": {"trace": "1-67"}}, (InvalidVendorResponse, "400")),
+        ({"status": 200, "code": "X", "token": {"value": "t"}}, (InvalidVendorResponse, "400")),
         ({"status": 200, "code": "X", "token": ""}, (InvalidVendorResponse, "400")),
         (NOT_FOUND_200, (InvalidVendorResponse, "404")),
     ],
