@@ -193,6 +193,8 @@ class Preventor:
             )
         except RetryableError as error:
             self._observe(call, time.monotonic() - began, error)
+            if call is Call.TOKEN:
+                error.body = None  # which would be kept as the ticket's
             raise
         finally:
             self._turns.release()

@@ -12,7 +12,9 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 from typing import Any
 
 import certifi
@@ -29,10 +31,7 @@ PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
 
 _FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, beside the body
-_COMPRESSIONS = ("gzip", "x-gzip", "deflate")
-_OTHER_COMPRESSIONS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm")
-"""https://www.iana.org/assignments/http-parameters: none is requested. Servers also write into Content-Encoding what is
-not one (`UTF-8`; `base64` and `aws-chunked` on objects in S3, from their upload): such a body is as it should be."""
+_FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError)
 _CLOCK_SLACK = 0.001  # seconds by which a wait may end early
 
 
@@ -124,11 +123,10 @@ class HttpClient:
         `deadline` (time.monotonic()) covers everything from resolving the name to the last byte. `max_bytes` limits the
         decompressed body. With `public_only` the URL must be https and every address of its host public.
 
-        Raises VendorUnavailable for what may pass: "deadline", "timeout" (to connect), "dns",
-        "connect", "tls", "reset", "truncated", "encoding" (broken compression), "protocol" (not HTTP, or not a request
-        that can be sent).
-        Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address", "encoding" (a compression
-        that was not requested).
+        Raises VendorUnavailable for what may pass: "deadline", "timeout" (to connect), "dns", "connect", "tls",
+        "reset", "truncated", "protocol" (not HTTP, or not a request that can be sent). Compression that ends early
+        ("truncated") or is broken ("encoding") may also be the answer: the error carries what could be decompressed.
+        Raises InvalidVendorResponse for what is refused: "too_large", "redirect", "address".
         """
         session = self._public_session if public_only else self._session
         wire_bytes = max_bytes + max_bytes // 4 + _FRAMING
@@ -142,7 +140,7 @@ class HttpClient:
                     body = _read(response.raw, max_bytes)
             content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             return Response(response.status_code, response.headers, body, content_type)
-        except (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, zlib.error, ValueError) as error:
+        except _FAILURES as error:
             code = _code(error)
         if code == "timeout" and time.monotonic() >= deadline - _CLOCK_SLACK:
             code = "deadline"
@@ -160,26 +158,55 @@ def _session(adapter: HTTPAdapter, *prefixes: str) -> requests.Session:
 
 
 def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Return the decompressed body, complete as far as HTTP and gzip can tell."""
+    """Return the body as `_read_whole` does, or b"" for an error's that cannot be read: its status says enough."""
+    try:
+        return _read_whole(raw, max_bytes)
+    except (*_FAILURES, VendorUnavailable):
+        if raw.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return b""
+
+
+def _read_whole(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Return the body, complete as far as HTTP and gzip can tell.
+
+    Servers write into Content-Encoding what is not one (`UTF-8`; `base64` and `aws-chunked` on objects in S3, from
+    their upload), or one that the body does not have, and proxies write one twice. So the first bytes decide whether
+    the body is decompressed. All else is returned as it is, compressions that were not requested too.
+    """
     length = raw.length_remaining
     if length is None and not raw.chunked and "Content-Length" in raw.headers:
         raise VendorUnavailable("protocol")
     if length is not None and length > max_bytes:
         raise InvalidVendorResponse("too_large")
-    names = [name.strip() for name in raw.headers.get("Content-Encoding", "").lower().split(",")]
-    encodings = [name for name in names if name in (*_COMPRESSIONS, *_OTHER_COMPRESSIONS)]
-    if len(encodings) > 1 or any(name in _OTHER_COMPRESSIONS for name in encodings):
-        raise InvalidVendorResponse("encoding")
-    decoder = _Decoder() if encodings and length != 0 else None
-    body = io.BytesIO()  # getvalue() makes no second copy
-    for received in raw.stream(PIECE, decode_content=False):
-        for piece in decoder.feed(received) if decoder else (received,):
-            if body.tell() + len(piece) > max_bytes:
-                raise InvalidVendorResponse("too_large")
-            body.write(piece)
-    if decoder and not decoder.is_complete:
-        raise VendorUnavailable("truncated")
+    received = raw.stream(PIECE, decode_content=False)
+    head = b""
+    while len(head) < 2 and (piece := next(received, b"")):
+        head += piece
+    encoding = raw.headers.get("Content-Encoding", "").lower()
+    named = any(name in encoding for name in ("gzip", "deflate"))
+    decoder = _Decoder() if named and _is_compressed(head) else None
+    body = io.BytesIO()
+    broken = ""
+    try:
+        for piece in chain((head,), received):
+            for part in decoder.feed(piece) if decoder else (piece,):
+                if body.tell() + len(part) > max_bytes:
+                    raise InvalidVendorResponse("too_large")
+                body.write(part)
+        if decoder and not decoder.is_complete:
+            broken = "truncated"
+    except zlib.error:
+        broken = "encoding"
+    if broken:
+        raise VendorUnavailable(broken, body.getvalue())
     return body.getvalue()
+
+
+def _is_compressed(head: bytes) -> bool:
+    """Return whether these bytes begin gzip (RFC 1952) or zlib, which HTTP calls deflate (RFC 1950)."""
+    is_zlib = len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
+    return head.startswith(b"\x1f\x8b") or is_zlib
 
 
 class _Decoder:
@@ -216,7 +243,6 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLError, "tls"),
     (ConnectionError, "reset"),
     (http.client.IncompleteRead, "truncated"),
-    (zlib.error, "encoding"),
     (http.client.HTTPException, "protocol"),
     (urllib3.exceptions.ProtocolError, "truncated"),
 )

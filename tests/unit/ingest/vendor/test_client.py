@@ -383,6 +383,13 @@ class TestRetries:
         assert [call.path for call in vendor.http.calls] == [TOKEN_PATH, DETAILS_PATH]
         assert vendor.pauses == []
 
+    def test_broken_compression_may_be_the_answer_but_never_of_a_token(self, vendor: Vendor) -> None:
+        for path, kept in ((TOKEN_PATH, None), (DETAILS_PATH, b"half"), (IMAGES_PATH, b"half")):
+            vendor.http.answers(path, *[VendorUnavailable("encoding", b"half") for _ in range(3)])
+            with pytest.raises(VendorUnavailable) as raised:
+                vendor.files() if path == IMAGES_PATH else vendor.details()
+            assert raised.value.body == kept
+
     def test_retry_after_prevents_quick_retries(self, vendor: Vendor) -> None:
         vendor.http.answers(DETAILS_PATH, refused(503, Retry_After="30"))
         with pytest.raises(VendorUnavailable) as raised:
