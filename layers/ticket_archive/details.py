@@ -45,8 +45,9 @@ _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 class Details:
     """A ticket's details as received (`raw`), their facts, and the SHA-256 of their canonical form.
 
-    `value` has a Decimal for every number. It is None for JSON of too many parts, which is never parsed as a whole; its
-    digest is that of the bytes. `native` tells whether DynamoDB returns `value` unchanged.
+    `value` is the object, of a list of one too, with a Decimal for every number. It is None for JSON of too many parts,
+    which is never parsed as a whole; its digest is that of the bytes. `native` tells whether `value` is all that came,
+    and DynamoDB returns it unchanged.
     """
 
     value: dict[str, Any] | None = field(repr=False)
@@ -78,7 +79,7 @@ class Placement:
 
 
 def read_details(body: bytes) -> Details:
-    """Parse the vendor's response, with or without a byte order mark, which is no part of JSON.
+    """Parse the vendor's response: an object, or a list of one. A byte order mark before it is no part of JSON.
 
     Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
     so, it is the answer. Raises UnrecognizedResponse with the body for `details_not_utf8`, `details_not_json`,
@@ -113,13 +114,15 @@ def read_details(body: bytes) -> Details:
         if ends_early(text, error):
             raise VendorUnavailable("truncated", body) from None
         raise UnrecognizedResponse("details_not_json", body) from None
-    if not isinstance(value, dict):
+    found = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if not isinstance(found, dict):
         raise UnrecognizedResponse("details_not_an_object", body)
     try:
-        form, native = body if inexact else to_json(value), not inexact and _is_native(value)
+        form = body if inexact else to_json(value)
+        native = found is value and not inexact and _is_native(found)
     except (RecursionError, UnicodeEncodeError):  # too deep, or half of a surrogate pair
         form, native = body, False
-    return Details(value, hashlib.sha256(form).hexdigest(), len(body), body, native, read_facts(scalars_of(value)))
+    return Details(found, hashlib.sha256(form).hexdigest(), len(body), body, native, read_facts(scalars_of(found)))
 
 
 def place(ticket: str, details: Details) -> Placement:

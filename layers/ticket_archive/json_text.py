@@ -2,14 +2,39 @@
 
 import codecs
 import json
+import re
 
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
+
+_SINGLE_BYTE = re.compile(r"iso-?8859-|latin|windows-125|cp-?125", re.IGNORECASE)
 
 
 def without_bom(text: bytes) -> bytes:
     """Return UTF-8 without the byte order mark that some servers write before it, also before JSON (RFC 8259, 8.1)."""
     return text.removeprefix(codecs.BOM_UTF8)
+
+
+def as_utf8(text: bytes, charset: str | None) -> bytes:
+    """Return JSON in UTF-8, and anything else unchanged.
+
+    UTF-16 and UTF-32 show in the first bytes, as in `json.loads`. A declared `charset` of one byte a character counts
+    only for what is not UTF-8, because many servers declare Latin-1 and send UTF-8.
+    """
+    encoding: str = json.detect_encoding(text)
+    if encoding.startswith("utf-8"):
+        if charset is None or not _SINGLE_BYTE.match(charset) or _decode(text, "utf-8") is not None:
+            return text
+        encoding = charset
+    decoded = _decode(text, encoding)
+    return decoded.encode() if decoded and decoded.lstrip()[:1] in ("{", "[") else text
+
+
+def _decode(text: bytes, encoding: str) -> str | None:
+    try:
+        return text.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
 
 
 def has_too_many_parts(body: bytes) -> bool:

@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ingest.files.labels import reports_error
 from ingest.files.parsing import is_file
@@ -56,6 +56,11 @@ class Envelope(BaseModel):
     expiracy: Any = None
     user: Any = None
     ticket: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, values: Any) -> Any:
+        return values[0] if isinstance(values, list) and len(values) == 1 else values
 
 
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
@@ -112,9 +117,12 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def _envelope(body: bytes) -> Envelope | None:
-    """Parse a small JSON object. None for everything else: errors are small, details and images need not be."""
+    """Parse a small JSON object, or a list of one. None for everything else.
+
+    Errors are small; details and images need not be.
+    """
     body = without_bom(body)
-    if body.lstrip()[:1] != b"{" or len(body) > _ENVELOPE_MAX_BYTES:
+    if body.lstrip()[:1] not in (b"{", b"[") or len(body) > _ENVELOPE_MAX_BYTES:
         return None
     try:
         return Envelope.model_validate_json(body)

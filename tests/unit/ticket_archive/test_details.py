@@ -127,6 +127,14 @@ def test_json_that_a_map_cannot_hold_is_kept_as_bytes(body: bytes) -> None:
     assert gzip.decompress(place(TICKET, details).attributes["details_packed"]) == body
 
 
+@given(any_object)
+def test_a_list_of_one_object_has_its_facts_and_is_kept_as_it_came(document: str) -> None:
+    details, alone = read_details(f"[{document}]".encode()), read_details(document.encode())
+    assert details.facts == alone.facts
+    assert details.sha256 != alone.sha256
+    assert gzip.decompress(place(TICKET, details).attributes["details_packed"]) == f"[{document}]".encode()
+
+
 @pytest.mark.parametrize("body", [b"{}", b'{"a": "\\u0000", "b": "", "c": [], "d": {}, "e": null, "f": [true, 0.0]}'])
 def test_ordinary_json_is_a_native_map(body: bytes) -> None:
     details = read_details(body)
@@ -293,7 +301,7 @@ def test_any_beginning_of_details_is_truncated(document: str, data: st.DataObjec
         *((body, "details_not_json") for body in (b"", b"<html>{}</html>", b'{"a": 1} x', b'{"a": 1}}', b"{'a': 1}")),
         *((body, "details_not_json") for body in (b'{"a": 1}{"a":', b'{"a": 1,}', b'{"a": 01}', b'{"a": "\n"}')),
         *((body, "details_not_utf8") for body in ('{"a": 1}'.encode("utf-16"), b'{"a": "\xff"}', b'{"a": "\xc3"}')),
-        *((body, "details_not_an_object") for body in (b"[]", b"[{}]", b"null", b'"text"', b"12")),
+        *((body, "details_not_an_object") for body in (b"[]", b"[{}, {}]", b"[[{}]]", b"null", b'"text"', b"12")),
     ],
 )
 def test_what_is_no_json_object_is_unrecognized_with_its_body(body: bytes, detail: str) -> None:

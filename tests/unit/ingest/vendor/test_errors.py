@@ -175,6 +175,8 @@ def test_200_with_an_error_envelope_is_that_error(
     assert error_in_200(call, body) == error
     with_mark = error_for_response(call, answer(200, body=b"\xef\xbb\xbf" + json.dumps(body).encode()), NOW)
     assert type(with_mark) is error[0]
+    in_a_list = error_for_response(call, answer(200, body=json.dumps([body]).encode()), NOW)
+    assert type(in_a_list) is error[0]
 
 
 @pytest.mark.parametrize("more", [{"meta": {"trace": "1-67"}}, {"errors": [{"ticket": TICKET}]}, {"user": {"id": 1}}])
@@ -260,6 +262,7 @@ def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
 )
 def test_details_with_a_code_and_facts_of_a_ticket_are_details(body: dict[str, Any]) -> None:
     assert error_in_200(Call.DETAILS, body) is None
+    assert error_for_response(Call.DETAILS, answer(200, body=json.dumps([body]).encode()), NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,47 @@
+"""JSON in other encodings than UTF-8."""
+
+import pytest
+
+from ticket_archive.json_text import as_utf8
+
+DOCUMENT = '{"full_name": "José Pérez"}'
+CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "none such", ""]
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", *(f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be"))]
+)
+@pytest.mark.parametrize("document", [DOCUMENT, "[1]", " {}"])
+def test_unicode_shows_in_the_bytes_whatever_is_declared(document: str, encoding: str, charset: str | None) -> None:
+    assert as_utf8(document.encode(encoding), charset) == document.encode()
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [("ISO-8859-1", "latin-1"), ("latin1", "latin-1"), ("iso-8859-15", "iso-8859-15"), ("Windows-1252", "cp1252")],
+)
+def test_a_declared_code_page_counts_for_what_is_not_utf8(charset: str, encoding: str) -> None:
+    assert as_utf8(DOCUMENT.encode(encoding), charset) == DOCUMENT.encode()
+    assert as_utf8(DOCUMENT.encode(encoding), None) == DOCUMENT.encode(encoding)
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\0",
+        b"\xff\xd8\xff\xe0\0\x10JFIF\0",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"\0\0\0\x18ftypmp42",
+        b"II*\0\x08\0\0\0",
+        b"RIFF\xff\0\0\0WEBP",
+        "José".encode("latin-1"),
+        "text".encode("utf-16"),
+        DOCUMENT.encode("utf-16")[:-1],
+        b"\xef\xbb\xbf{}",
+    ],
+)
+def test_what_is_no_json_is_unchanged(body: bytes, charset: str | None) -> None:
+    assert as_utf8(body, charset) == body
