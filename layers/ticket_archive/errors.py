@@ -48,8 +48,8 @@ class Reason(StrEnum):
     UNDECIPHERABLE = "undecipherable"  # no secret yields an event; one code for padding and content, so no oracle
     PLAINTEXT_REFUSED = "plaintext_refused"  # plaintext JSON, and AllowPlaintextWebhooks is false
     NOT_UTF8 = "not_utf8"
-    NOT_JSON = "not_json"  # also NaN, and numbers that neither a double nor 4,300 digits can hold
-    NOT_AN_OBJECT = "not_an_object"
+    NOT_JSON = "not_json"  # also integers of over 4,300 digits
+    NOT_AN_OBJECT = "not_an_object"  # also several events in one request
     TOO_DEEP = "too_deep"
     NO_TICKET = "no_ticket"  # a JSON object without a valid ticket id
     TICKET_MALFORMED = "ticket_malformed"  # a queue message whose ticket cannot be a ticket id

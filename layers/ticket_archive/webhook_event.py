@@ -1,9 +1,8 @@
 """The JSON of a webhook event: parse it and find its ticket."""
 
 import json
-import math
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
 from ticket_archive.models import TICKET_NAMES, ticket_id
@@ -12,13 +11,14 @@ ENVELOPES = ("data", "payload", "event")
 
 
 def parse_event(text: bytes) -> dict[str, Any]:
-    """Return the JSON object in UTF-8 `text`, with or without a byte order mark.
+    """Return the JSON object in UTF-8 `text`, with or without a byte order mark, in a list of one or in a JSON string.
 
     The bytes are decoded first because `json.loads` guesses their encoding and so accepts UTF-16. The last of several
-    equal keys counts. Raises UnreadableWebhook.
+    equal keys counts. NaN and Infinity are accepted, since some languages write them into JSON. Raises
+    UnreadableWebhook.
     """
     try:
-        parsed = json.loads(text.decode("utf-8-sig"), parse_float=_finite, parse_constant=_refuse_constant)
+        found = _object_in(json.loads(text.decode("utf-8-sig")))
     except UnicodeDecodeError:
         reason = Reason.NOT_UTF8
     except ValueError:
@@ -26,8 +26,8 @@ def parse_event(text: bytes) -> dict[str, Any]:
     except RecursionError:
         reason = Reason.TOO_DEEP
     else:
-        if isinstance(parsed, dict):
-            return parsed
+        if found is not None:
+            return found
         reason = Reason.NOT_AN_OBJECT
     # Raised outside the handlers: the parser's errors hold the text, and must not become this error's context.
     raise UnreadableWebhook(reason)
@@ -40,7 +40,8 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     not. `Ticket` does not: one bit of a recorded webhook's IV makes it of `ticket`. Returns the document and None where
     there is no such object.
     """
-    events = [event for event in (document, *map(document.get, ENVELOPES)) if isinstance(event, dict)]
+    envelopes = (_object_in(document.get(name)) for name in ENVELOPES)
+    events = [document, *(event for event in envelopes if event is not None)]
     documented = [(event, event.get("ticket")) for event in events]
     others = [(event, value) for event in events for name, value in event.items() if name.lower() in TICKET_NAMES[1:]]
     for event, ticket in documented + others:
@@ -49,12 +50,11 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     return document, None
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("beyond a double")
-    return number
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise ValueError("not JSON")
+def _object_in(value: Any) -> dict[str, Any] | None:
+    """Return the object that a value is, or that a list of one or a JSON string holds."""
+    if isinstance(value, str):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else None
