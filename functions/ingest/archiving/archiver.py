@@ -104,7 +104,7 @@ class Archiver:
                 return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
             self._record_event(attempt)
             # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
-            attempt = replace(attempt, resumed=None)
+            attempt = replace(attempt, resumed=None, before=None)
             fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
         settlement = settlement_of(attempt, fetched, self._image_types, self._settle_time)
         details = fetched.details

@@ -79,13 +79,15 @@ class Attempt:
     """One attempt.
 
     `item` is the ticket as it was read. `resumed` is the same item if the attempt resumes it, or None: then everything
-    is fetched. `renewed` is whether the item was about to be deleted. `expires_at` is in epoch seconds.
+    is fetched. `before` is the resumed or incomplete item whose content stays where the vendor gives no answer.
+    `renewed` is whether the item was about to be deleted. `expires_at` is in epoch seconds.
     """
 
     request: ArchiveRequest
     now: datetime
     item: TicketItem
     resumed: TicketItem | None
+    before: TicketItem | None
     renewed: bool
     expires_at: int | None
 
@@ -94,7 +96,7 @@ class Attempt:
         """Return the attempt on a ticket that was read as `item`, None if it is unknown."""
         expires_at = end_of(iso(now), retention_days)
         if item is None:
-            return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, False, expires_at)
+            return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, None, False, expires_at)
         if is_over(item.expires_at, now) or _is_unlisted(item):
             # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
             # version stays, because the condition on the item needs it; the new manifest has a key of its own. The day
@@ -102,8 +104,10 @@ class Attempt:
             # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
             pending = item.pending if item.state is TicketState.ARCHIVED else {}
             item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending=pending)
-            return cls(request, now, item, None, True, expires_at)
-        return cls(request, now, item, item if _continues(item, request) else None, False, item.expires_at)
+            return cls(request, now, item, None, None, True, expires_at)
+        resumed = item if _continues(item, request) else None
+        before = item if item.state is TicketState.INCOMPLETE else resumed
+        return cls(request, now, item, resumed, before, False, item.expires_at)
 
     @property
     def fetched_at(self) -> str:

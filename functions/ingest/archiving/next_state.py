@@ -18,8 +18,9 @@ from ticket_archive.table import TicketItem
 
 _FIRST_RECHECK = timedelta(hours=1)
 
-_FACTS = ("outcome", "disposition", "confidence_score", "risk_code", "customer")
-_DETAILS = (*_FACTS, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
+_VERDICT = ("outcome", "disposition", "confidence_score", "risk_code")
+_FACTS = (*_VERDICT, "customer")
+_DETAILS = (*_VERDICT, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
 
 
 def settlement_of(
@@ -48,17 +49,17 @@ def settlement_of(
 def changes_of(
     attempt: Attempt, fetched: Fetched, settlement: Settlement, placement: Placement | None
 ) -> dict[str, Any]:
-    """Return the item's attributes: what the resumed item holds, and what this attempt fetched.
+    """Return the item's attributes: what the item held before where no answer replaces it, and what was fetched.
 
     `placement` is where its details go.
     """
-    resumed = attempt.resumed
+    resumed, before = attempt.resumed, attempt.before
     asked = {part for part in fetched.observed if not (resumed and _is_as_before(attempt, resumed, fetched, part))}
     came = {*(image.type for image in fetched.images), *(file.type for file in fetched.unrecognized)}
     # Without any answer, what came before stays: it may be all that ever comes.
     replaced = {part for part in asked if part in came or fetched.observed[part].state is not TypeState.FAILED}
-    images = [image for image in resumed.images if image.type not in replaced] if resumed else []
-    unrecognized = [file for file in resumed.unrecognized if file.type not in replaced] if resumed else []
+    images = [image for image in before.images if image.type not in replaced] if before else []
+    unrecognized = [file for file in before.unrecognized if file.type not in replaced] if before else []
     images += [image for image in fetched.images if image.type in asked]
     unrecognized += [file for file in fetched.unrecognized if file.type in asked]
     missing = _missing(fetched, settlement)
@@ -81,9 +82,9 @@ def changes_of(
         "fetched_at": attempt.fetched_at,
     }
     if attempt.renewed:
-        changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at}
-    if resumed is None:  # details of an earlier event must not be taken for this one's
-        changes |= dict.fromkeys(_DETAILS)
+        changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at, "customer": None}
+    if resumed is None:  # without its verdict, an earlier event's details are fetched again
+        changes |= dict.fromkeys(_VERDICT if before else _DETAILS)
     if fetched.details is not None and placement is not None:
         changes |= {name: getattr(fetched.details.facts, name) for name in _FACTS}
         changes |= {"details_sha256": fetched.details.sha256, "details_bytes": fetched.details.size}
@@ -93,21 +94,22 @@ def changes_of(
 
 def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], now: datetime) -> TicketItem:
     """Return the archived state that `changes` make of an item."""
-    resumed = attempt.resumed
+    before = attempt.before
     types, unrecognized = changes["types"], tuple(changes["unrecognized"] or ())
-    sha256 = changes.get("details_sha256", resumed.details_sha256 if resumed else None)
+    missing = changes["missing"] or {}
+    sha256 = changes.get("details_sha256", before.details_sha256 if before else None)
     settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
     state = replace(
         item,
         state=TicketState.ARCHIVED,
-        outcome=changes.get("outcome", resumed.outcome if resumed else None),
+        outcome=changes.get("outcome", before.outcome if before else None),
         details_sha256=sha256,
-        details_bytes=changes.get("details_bytes", resumed.details_bytes if resumed else None) or 0,
+        details_bytes=changes.get("details_bytes", before.details_bytes if before else None) or 0,
         images=tuple(changes["images"]),
         types=types,
-        complete=settled and sha256 is not None and not unrecognized,
+        complete=settled and sha256 is not None and DETAILS not in missing and not unrecognized,
         unrecognized=unrecognized,
-        missing=changes["missing"] or {},
+        missing=missing,
         expires_at=attempt.expires_at,
     )
     if item.version is not None and item.archived_at is not None and state_of(item) == state_of(state):

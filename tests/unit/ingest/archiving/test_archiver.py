@@ -283,18 +283,55 @@ class TestAnIncompleteTicket:
         assert harness.run(wanted) is Result.ARCHIVED
         assert vendor_calls(harness) == parts
 
-    def test_mixes_nothing_of_an_earlier_event_in(self, harness: ArchiveHarness) -> None:
-        harness.has("ACCEPTED", disposition="PASSED", confidence_score=98, risk_code="R1", cifcode="C-1001")
+    @pytest.fixture
+    def between_events(self, harness: ArchiveHarness) -> ArchiveHarness:
+        """Return a ticket of which an earlier event brought details and selfies, and a newer one only a document."""
+        harness.has("REJECTED", disposition="FAILED", confidence_score=98, risk_code="R1", cifcode="C-1001")
         harness.vendor.next(DOCUMENT, FAULT)
         fails(harness, event("e1"))
+        harness.has("ACCEPTED", pictures(" later"), cifcode="C-1001")
         harness.vendor.next("details", FAULT)
         harness.vendor.next(SELFIES, FAULT)
         fails(harness, event("e2"))
-        item = harness.table[TICKET]
-        stale = {"details", "details_sha256", "details_bytes", "outcome", "disposition", "customer", "risk_code"}
-        assert not {*stale, "confidence_score"} & item.attributes.keys()
-        assert item.types[SELFIES] is FAILED
-        assert {image.type for image in item.images} == {DOCUMENT, PORTRAIT}
+        return harness
+
+    def test_keeps_what_came_of_an_earlier_event_but_not_its_verdict(self, between_events: ArchiveHarness) -> None:
+        item = between_events.table[TICKET]
+        assert not {"outcome", "disposition", "risk_code", "confidence_score"} & item.attributes.keys()
+        assert item.attributes["details"]["flow_status"] == "REJECTED"
+        assert item.attributes["customer"] == "C-1001", "a customer's erasure finds the ticket by it"
+        assert item.types == {SELFIES: FAILED, DOCUMENT: STORED, PORTRAIT: STORED, SIGNATURE: FAILED, GHOST: FAILED}
+        assert {image.type for image in item.images} == {SELFIES, DOCUMENT, PORTRAIT}
+
+    def test_fetches_again_what_an_earlier_event_brought(self, between_events: ArchiveHarness) -> None:
+        assert between_events.run(request()) is Result.ARCHIVED
+        stored = {between_events.bucket[image.key] for image in between_events.table[TICKET].images}
+        assert picture("selfie 0 later").data in stored
+        assert picture("selfie 0").data not in stored
+        assert between_events.outcomes() == ["ACCEPTED"]
+        between_events.check()
+
+    def test_is_archived_with_what_an_earlier_event_brought_if_nothing_else_ever_comes(
+        self, between_events: ArchiveHarness
+    ) -> None:
+        between_events.answers({"details": FAULT, SELFIES: FAULT})
+        settled = between_events.attempt(request(settle=tuple(ImageType)))
+        assert (settled.result, settled.complete, settled.has_outcome) == (Result.ARCHIVED, False, False)
+        [manifest] = between_events.bucket.manifests(TICKET)
+        assert manifest["details"] is not None
+        assert [image["type"] for image in manifest["images"]].count("SELF_PORTRAITS") == 2
+        between_events.check()
+
+    def test_is_not_complete_without_an_answer_for_its_details_though_it_has_earlier_ones(
+        self, harness: ArchiveHarness
+    ) -> None:
+        harness.vendor.next(DOCUMENT, FAULT)
+        fails(harness, event("e1"))
+        harness.vendor.next("details", FAULT)
+        fails(harness, event("e2"))
+        harness.answers({"details": FAULT})
+        settled = harness.attempt(request(settle=tuple(ImageType)))
+        assert (settled.result, settled.complete) == (Result.ARCHIVED, False)
 
     def test_that_was_archived_before_stays_so_until_all_the_new_is_there(self, harness: ArchiveHarness) -> None:
         harness.run(event("e1"))
