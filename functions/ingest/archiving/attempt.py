@@ -20,6 +20,7 @@ class Result(StrEnum):
     ALREADY_ARCHIVED = "already_archived"
     SUPERSEDED = "superseded"
     PENDING = "pending"
+    INCOMPLETE = "incomplete"
     UNKNOWN_TICKET = "unknown_ticket"
     IN_PROGRESS = "in_progress"
     ERASED = "erased"

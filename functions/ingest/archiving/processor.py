@@ -118,7 +118,7 @@ class MessageProcessor:
             receives=message.receives,
         )
         done = replace(done, received_at=event.received_at, unrecognized=hint)
-        archive = partial(self._archived, done, request, deadline)
+        archive = partial(self._archived, done, request, message, deadline)
         result = self._idempotency.run(event.event_id, archive)
         if result is None and not self._archive.is_latest(event.ticket, event.event_id):
             result = archive()  # a ticket that returns to an earlier state may be announced in the very same words
@@ -137,10 +137,13 @@ class MessageProcessor:
             follow_up=request.kind in (SCHEDULE, RECHECK, SETTLE),
             receives=message.receives,
         )
-        return self._archived(ProcessingResult(Result.IN_PROGRESS, request.ticket, kind=request.kind), wanted, deadline)
+        done = ProcessingResult(Result.IN_PROGRESS, request.ticket, kind=request.kind)
+        return self._archived(done, wanted, message, deadline)
 
-    def _archived(self, done: ProcessingResult, request: ArchiveRequest, deadline: float) -> ProcessingResult:
-        """Archive the ticket. A hint about a ticket in progress is done.
+    def _archived(
+        self, done: ProcessingResult, request: ArchiveRequest, message: Message, deadline: float
+    ) -> ProcessingResult:
+        """Archive the ticket. A hint about a ticket in progress is done, and so is the archive's own last message.
 
         A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
         """
@@ -151,6 +154,8 @@ class MessageProcessor:
         except TicketIncomplete as error:
             if request.hint and TicketInProgress.code in error.causes:
                 return replace(done, result=Result.IN_PROGRESS)
+            if request.follow_up and message.final:  # the schedule asks again: no dead letter is needed
+                return replace(done, result=Result.INCOMPLETE, causes=tuple(sorted(error.causes)))
             raise
         if archived.retry_in is not None:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)

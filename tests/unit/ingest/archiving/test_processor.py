@@ -11,10 +11,25 @@ import pytest
 from ingest.archiving.attempt import Result
 from ingest.archiving.processor import Message, ProcessingResult
 from ingest.messaging.backoff import pause_before_delivery
-from tests.support.archive_harness import COMPLETED, RECEIVED_AT, RETRY_DELAY, SECRET, TICKET, ArchiveHarness, webhook
+from tests.support.archive_harness import (
+    COMPLETED,
+    MAX_RECEIVES,
+    RECEIVED_AT,
+    RETRY_DELAY,
+    SECRET,
+    TICKET,
+    ArchiveHarness,
+    webhook,
+)
 from tests.support.logs import log_lines
 from ticket_archive.clock import iso
-from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorUnavailable
+from ticket_archive.errors import (
+    SettingsError,
+    TicketIncomplete,
+    UnreadableWebhook,
+    VendorAuthError,
+    VendorUnavailable,
+)
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import TicketState
 
@@ -36,7 +51,8 @@ class ProcessorHarness(ArchiveHarness):
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
         self.clock.pass_by(RETRY_DELAY)
         processor = self.processor(secrets=self._secrets, allow_plaintext=self.plaintext)
-        return processor.process(Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives), time.monotonic() + 5)
+        message = Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives, final=receives >= MAX_RECEIVES)
+        return processor.process(message, time.monotonic() + 5)
 
     def later(self, event: object = COMPLETED) -> str:
         """Return a webhook that arrives more than a minute after everything before."""
@@ -174,6 +190,27 @@ def test_a_ticket_request_is_archived_without_an_event_and_asks_again_only_by_fo
     assert harness.do(ticket_message(TICKET)).result == "already_archived"
     assert harness.effects.named("vendor") == []
     assert harness.do(ticket_message(TICKET, force=True)).result == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"), [("schedule", "done"), ("settle", "done"), ("backfill", "dead letter"), (None, "dead letter")]
+)
+def test_the_archives_own_message_of_a_ticket_that_stays_incomplete_becomes_no_dead_letter(
+    harness: ProcessorHarness, kind: str | None, ends: str
+) -> None:
+    harness.answers({"details": VendorAuthError("401")})
+    body = ticket_message(TICKET, kind=kind)
+    for receives in range(1, MAX_RECEIVES):
+        with pytest.raises(TicketIncomplete):
+            harness.do(body, receives)
+    try:
+        done = harness.do(body, MAX_RECEIVES)
+    except TicketIncomplete:
+        assert ends == "dead letter"
+    else:
+        assert ends == "done"
+        assert (done.result, done.causes) == ("incomplete", ("vendor_auth_error",)), "which the alarm counts"
+    assert [each.ticket for each in harness.table.incomplete(9)] == [TICKET], "the schedule asks again"
 
 
 class TestWhatCannotBeRead:
