@@ -39,6 +39,7 @@ _ROUNDS = 3
 """How often a lost race is tried again before the message goes back to the queue."""
 
 _REFETCH = timedelta(minutes=1)
+_REPEATED = timedelta(hours=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
@@ -124,10 +125,15 @@ class Archiver:
             received_at=attempt.item.received_at if first else None,
         )
 
-    def is_latest(self, ticket: str, event_id: str) -> bool:
-        """Return whether the ticket's state came of this event, so that the event again would change nothing."""
+    def is_repeated(self, ticket: str, event_id: str, received_at: str) -> bool:
+        """Return whether the ticket's state came of this event, in the hour before it was received again.
+
+        Later the vendor may mean a change: in details, which an event does not name.
+        """
         item = self._table.get(ticket)
-        return item is not None and item.attributes.get("event_id") == event_id
+        if item is None or item.fetched_at is None or item.attributes.get("event_id") != event_id:
+            return False
+        return datetime.fromisoformat(received_at) < datetime.fromisoformat(item.fetched_at) + _REPEATED
 
     @property
     def _parts(self) -> tuple[str, ...]:

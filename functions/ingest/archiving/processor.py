@@ -120,8 +120,8 @@ class MessageProcessor:
         done = replace(done, received_at=event.received_at, unrecognized=hint)
         archive = partial(self._archived, done, request, message, deadline)
         result = self._idempotency.run(event.event_id, archive)
-        if result is None and not self._archive.is_latest(event.ticket, event.event_id):
-            result = archive()  # a ticket that returns to an earlier state may be announced in the very same words
+        if result is None and not self._archive.is_repeated(event.ticket, event.event_id, event.received_at):
+            result = archive()  # a change, or a return to an earlier state, may be announced in the very same words
         return result or replace(done, result=Result.DUPLICATE)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:

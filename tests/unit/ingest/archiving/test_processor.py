@@ -104,6 +104,19 @@ class TestACompletion:
         assert harness.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
         harness.check()
 
+    def test_in_the_same_words_more_than_an_hour_later_is_fetched(self, harness: ProcessorHarness) -> None:
+        """An event has no time, and does not name what changes in the details."""
+        harness.do(webhook())
+        harness.has("ACCEPTED", full_name="Jane Doe")
+        assert harness.do(harness.later()).result == "duplicate"
+        harness.clock.pass_by(3600)
+        assert harness.do(harness.later()).result == "archived"
+        assert harness.table[TICKET].attributes["details"]["full_name"] == "Jane Doe"
+        harness.clock.pass_by(3600)
+        assert harness.do(harness.later()).result == "unchanged"
+        assert harness.do(harness.later()).result == "duplicate"
+        harness.check()
+
     def test_that_comes_again_changes_nothing_where_the_store_was_lost(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
         harness.store.records.clear()
