@@ -104,9 +104,13 @@ class Archiver:
             if request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE):
                 return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
             self._record_event(attempt)
-            # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
-            attempt = replace(attempt, resumed=None, before=None)
-            fetched = Fetched(errors=fetched.errors, observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)))
+            if not (attempt.before and set(request.settle) >= set(self._image_types)):
+                # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
+                attempt = replace(attempt, resumed=None, before=None)
+                fetched = Fetched(
+                    errors=dict.fromkeys(self._parts, error),
+                    observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
+                )
         settlement = settlement_of(attempt, fetched, self._image_types, self._settle_time)
         details = fetched.details
         placement = self._publisher.place(request.ticket, details, attempt.expires_at) if details else None

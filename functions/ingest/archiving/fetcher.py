@@ -35,7 +35,10 @@ STORE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Fetched:
-    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for)."""
+    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for).
+
+    Details of a ticket in progress are there too, beside that error.
+    """
 
     details: Details | None = None
     images: list[StoredImage] = field(default_factory=list)
@@ -104,12 +107,13 @@ class Fetcher:
 
     def _read_details(self, answer: Future[Details | _Failure], fetched: Fetched) -> None:
         details = answer.result()
-        if not isinstance(details, _Failure) and details.facts.in_progress:
-            details = _Failure(TicketInProgress())
         if isinstance(details, _Failure):
             self._note(DETAILS, details, fetched)
+            return
+        fetched.details = details
+        if details.facts.in_progress:
+            self._note(DETAILS, _Failure(TicketInProgress()), fetched)
         else:
-            fetched.details = details
             fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
     def _read_files(self, kind: ImageType, stored: Iterable[StoredFile | _Failure], fetched: Fetched) -> None:

@@ -76,7 +76,7 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
         if envelope is None or (told := _error_status(call, envelope)) is None:
             return None
         if call is Call.DETAILS and _code(envelope) in IN_PROGRESS:
-            return TicketInProgress(str(status))
+            return TicketInProgress()
         status = told
     detail = str(status)
     body = response.body if response.status in _COMPLETE and call in (Call.DETAILS, Call.IMAGES) else None

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -425,6 +426,7 @@ class TestATicketInProgress:
         item = harness.table[TICKET]
         assert (item.state, item.images, item.details_sha256) == (TicketState.INCOMPLETE, (), None)
         assert set(item.types.values()) == {FAILED}
+        assert item.missing == dict.fromkeys(["DETAILS", *ImageType], "ticket_in_progress")
         assert "details" not in item.attributes
         harness.has("ACCEPTED")
         vendor_calls(harness)
@@ -443,11 +445,28 @@ class TestATicketInProgress:
         harness.run(event())
         assert harness.bucket[harness.table[TICKET].images[0].key] == picture("selfie 0 at last").data
 
-    def test_stays_archived_where_it_was(self, harness: ArchiveHarness) -> None:
+    def test_is_settled_with_all_that_the_vendor_has_and_no_outcome(self, harness: ArchiveHarness) -> None:
+        harness.has("IN_PROGRESS")
+        fails(harness, event("e1"))
+        settled = harness.attempt(request(settle=tuple(ImageType)))
+        assert (settled.result, settled.complete, settled.has_outcome) == (Result.ARCHIVED, False, False)
+        item = harness.table[TICKET]
+        assert item.attributes["details"]["flow_status"] == "IN_PROGRESS"
+        assert [image.type for image in item.images] == [SELFIES, SELFIES, DOCUMENT, DOCUMENT, PORTRAIT]
+        harness.has("ACCEPTED")
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        assert harness.outcomes() == [None, "ACCEPTED"]
+        harness.check()
+
+    @pytest.mark.parametrize("settle", [(), tuple(ImageType)], ids=["as usual", "after the age limit"])
+    def test_stays_archived_where_it_was(self, harness: ArchiveHarness, settle: tuple[ImageType, ...]) -> None:
         harness.run(event("e1"))
         harness.has("IN_PROGRESS")
         fails(harness, event("e2"))
+        with suppress(TicketIncomplete):
+            harness.attempt(request(force=True, settle=settle))
         assert harness.table[TICKET].state is TicketState.ARCHIVED
+        assert harness.outcomes() == ["ACCEPTED"]
         harness.check()
 
 

@@ -190,7 +190,7 @@ def test_a_ticket_that_is_not_found_is_so_whatever_stands_beside_it_but_facts(mo
     [
         ({"status": 400, "code": "BDRQST", "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"status": 200, "code": "CANCELLED_BY_USER", "ticket": TICKET}, (InvalidVendorResponse, "400")),
-        ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "200")),
+        ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "")),
         ({"success": False, "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"error": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"status": "error", "message": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
