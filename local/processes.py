@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from local.errors import StartFailed
 
 LOOPBACK = "127.0.0.1"
@@ -26,15 +28,16 @@ class Started(NamedTuple):
 
     name: str
     pid: int
-    started_at: str
+    started_at: float
 
     @property
-    def alive(self) -> bool:
-        """Whether the process is still running."""
-        return bool(self.started_at) and start_time(self.pid) == self.started_at
-
-
-_children: dict[int, subprocess.Popen[bytes]] = {}  # to reap them, if this process stops what it started
+    def running(self) -> psutil.Process | None:
+        """The process, or None if it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            if process.status() != psutil.STATUS_ZOMBIE and start_time(process) == self.started_at:
+                return process
+        return None
 
 
 def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> Started:
@@ -48,15 +51,18 @@ def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _children[process.pid] = process
-    return Started(name, process.pid, start_time(process.pid))
+    process.returncode = 0  # it is not this object's to wait for, or Python warns of it
+    try:
+        return Started(name, process.pid, start_time(psutil.Process(process.pid)))
+    except psutil.NoSuchProcess:
+        raise StartFailed(f"The {name} stopped at once; see {log}.") from None
 
 
 def wait_until_ready(process: Started, probe: Callable[[], object], seconds: float, log: Path) -> None:
     """Return when `probe` raises no OSError. Raises StartFailed if the process ends, or after so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not process.alive:
+        if not process.running:
             raise StartFailed(f"The {process.name} stopped at once; see {log}.")
         with suppress(OSError):
             probe()
@@ -87,45 +93,21 @@ def check_port_is_free(port: int, remedy: str) -> None:
         raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.")
 
 
-def start_time(pid: int) -> str:
-    """Return the process's start time in the system's own format, empty for a zombie or an unknown id."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
-        with suppress(OSError):
-            # proc(5): the state (field 3) and the start time (22) follow the command, which is in brackets.
-            state, *fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            return "" if state in "ZX" else fields[18]
-        return ""
-    shown = subprocess.run(["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, moment = shown.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else moment.strip()
+def start_time(process: psutil.Process) -> float:
+    """Return when the process started: in seconds after the boot on Linux, where others change with the clock."""
+    return round(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0), 2)
 
 
 def end(processes: Iterable[Started]) -> list[Started]:
     """Stop the running processes, the latest first, and their children; return those that were running."""
-    running = [process for process in reversed(list(processes)) if _alive(process)]
-    for process in running:
-        _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + TERMINATION_SECONDS
-    while time.monotonic() < deadline and any(_alive(process) for process in running):
-        time.sleep(0.05)
-    for process in running:
-        # Even if it has ended: a child may be left, and while one lives the group's id is not reused.
-        _signal(process, signal.SIGKILL)
-        if child := _children.pop(process.pid, None):
-            child.wait()
-    return running
-
-
-def _alive(process: Started) -> bool:
-    if (child := _children.get(process.pid)) is not None and child.poll() is not None:
-        del _children[process.pid]
-    return process.alive
-
-
-def _signal(process: Started, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+    running = {each: process for each in reversed(list(processes)) if (process := each.running)}
+    # SIGKILL even if all have ended: a child may be left, and while one lives the group's id is not reused.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for each in running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(each.pid, number)
+        psutil.wait_procs(running.values(), TERMINATION_SECONDS)
+    return list(running)
 
 
 class Ledger:

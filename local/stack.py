@@ -91,7 +91,7 @@ def up(
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(state):
         ledger = Ledger(state / "run" / "processes.json")
-        if (state / "stack.json").exists() and all(process.alive for process in ledger.read()):
+        if (state / "stack.json").exists() and all(started.running for started in ledger.read()):
             raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
         _clear(state, ledger)  # left by a start that was killed, or by a reboot
@@ -115,7 +115,7 @@ def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
     engine = containers.find_engine()
     with _locked(state):
         ledger = Ledger(state / "run" / "processes.json")
-        if not any(process.name == containers.NAME and process.alive for process in ledger.read()):
+        if not any(started.name == containers.NAME and started.running for started in ledger.read()):
             _open_to_containers(state, ledger, stack, steps, engine)
     _write_events(state, stack)
     return stack, engine

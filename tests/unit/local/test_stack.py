@@ -71,7 +71,7 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
         up(tmp_path, silent(), port=4566)
 
     # THEN the process has ended, and no state is left
-    assert not started[0].alive
+    assert not started[0].running
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "stack.json").exists()
 
@@ -98,9 +98,9 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(AlreadyUp):
         up(tmp_path, silent(), port=4566)
 
-    assert process.alive
+    assert process.running
     assert down(tmp_path) == ["emulator"]
-    assert not process.alive
+    assert not process.running
 
 
 def test_a_stack_whose_processes_died_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
