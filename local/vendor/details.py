@@ -22,7 +22,7 @@ def details(ticket: Ticket) -> dict[str, Any]:
 
 def scores(ticket: Ticket) -> dict[str, Any]:
     """Return the scores, which the details and the completed event share."""
-    rng = seeded(ticket.seed, ticket.index, "scores", ticket.outcome, ticket.state.revision)
+    rng = seeded(ticket.seed, ticket.index, "scores", ticket.outcome)
     good = ticket.outcome is Outcome.ACCEPTED
     return {
         "confidence_score": round(rng.uniform(86, 99.99) if good else rng.uniform(3, 60), 2),
@@ -46,7 +46,7 @@ def _summary(ticket: Ticket) -> dict[str, Any]:
 
 def _sections(ticket: Ticket) -> dict[str, Any]:
     who, paper = ticket.person, ticket.document
-    rng = seeded(ticket.seed, ticket.index, "sections", ticket.state.revision)
+    rng = seeded(ticket.seed, ticket.index, "sections")
     good = ticket.outcome is Outcome.ACCEPTED
     return {
         "user": {

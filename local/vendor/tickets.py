@@ -70,14 +70,12 @@ Unusables = Annotated[tuple[tuple[ImageType, Unusable], ...], BeforeValidator(_p
 class State:
     """A test's changes of a ticket; None keeps the seed's value. Per type are pairs, or a mapping.
 
-    `revision` changes the processing time and the scores, `take` replaces the files by others of the same person,
-    `sizes` has the bytes of every file per type (other types are absent), `formats` the format of a type's files,
-    `unusable` the types that never have a usable response. Images are ready `ready_after` seconds after the ticket's
-    first request.
+    `take` replaces the files by others of the same person, `sizes` has the bytes of every file per type (other types
+    are absent), `formats` the format of a type's files, `unusable` the types that never have a usable response. Images
+    are ready `ready_after` seconds after the ticket's first request.
     """
 
     outcome: Outcome | None = None
-    revision: int = 0
     take: int = 0
     shape: Shape | None = None
     absence: Absence | None = None
@@ -176,7 +174,7 @@ class Ticket:
         self.unusable = _UNUSABLE.get(index % 80, {}) if state.unusable is None else dict(state.unusable)
         pace = seeded(seed, index, "pace").randint(9_000, 240_000)
         self.created = _DAY_ZERO_MS + index * 61_037
-        self.processed = self.created + pace + state.revision * 3_600_000
+        self.processed = self.created + pace
         self.sizes = self._sizes(scale) if state.sizes is None else dict.fromkeys(ImageType, ()) | dict(state.sizes)
 
     def _sizes(self, scale: float) -> dict[ImageType, tuple[int, ...]]:
