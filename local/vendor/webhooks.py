@@ -36,16 +36,6 @@ class Form(StrEnum):
     NO_TICKET = "no_ticket"  # an event without a ticket id
 
 
-class Encoding(StrEnum):
-    """The base64 variants of the body and the IV that Node's decoder accepts."""
-
-    STANDARD = "standard"
-    UNPADDED = "unpadded"
-    URL_SAFE = "url_safe"
-    QUOTED = "quoted"
-    BOM = "bom"
-
-
 @dataclass(frozen=True)
 class Webhook:
     """A webhook request's body and headers."""
@@ -108,9 +98,7 @@ def plaintext(content: dict[str, Any]) -> Webhook:
     return Webhook(_json(content), {"Content-Type": "application/json"})
 
 
-def encrypted(
-    content: dict[str, Any], secret: str, iv: bytes | None = None, encoding: Encoding = Encoding.STANDARD
-) -> Webhook:
+def encrypted(content: dict[str, Any], secret: str, iv: bytes | None = None) -> Webhook:
     """Encrypt an event with AES-256-CBC and PKCS#7. Raises `ValueError` unless the secret has 32 bytes."""
     key = secret.encode()
     if len(key) != _SECRET_BYTES:
@@ -118,17 +106,8 @@ def encrypted(
     iv = iv or os.urandom(_BLOCK)
     padder, encryptor = PKCS7(_BLOCK * 8).padder(), Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
     padded = padder.update(_json(content)) + padder.finalize()
-    body, vector = b64encode(encryptor.update(padded) + encryptor.finalize()), b64encode(iv)
-    match encoding:
-        case Encoding.UNPADDED:
-            body, vector = body.rstrip(b"="), vector.rstrip(b"=")
-        case Encoding.URL_SAFE:
-            body, vector = (each.replace(b"+", b"-").replace(b"/", b"_") for each in (body, vector))
-        case Encoding.QUOTED:
-            body = b'"' + body + b'"'
-        case Encoding.BOM:
-            body = b"\xef\xbb\xbf" + body
-    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: vector.decode()})
+    body = b64encode(encryptor.update(padded) + encryptor.finalize())
+    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: b64encode(iv).decode()})
 
 
 def post(url: str, webhook: Webhook, ca_bundle: str | None = None, timeout: float = 30) -> int:

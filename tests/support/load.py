@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import requests
@@ -14,7 +14,7 @@ import requests
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
-from local.vendor.webhooks import Encoding, Form, Webhook
+from local.vendor.webhooks import IV_HEADER, Form, Webhook
 from tests.support.stack import LocalStack
 
 PICTURE_BYTES = 2_500
@@ -62,9 +62,7 @@ def webhook_requests(
     made: list[WebhookRequest] = []
     for ticket in wanted:
         event = webhooks.event(rng.choice(_EVENTS), known.get(ticket))
-        first, again = (
-            webhooks.encrypted(event, secret, rng.randbytes(16), rng.choice(list(Encoding))) for _ in range(2)
-        )
+        first, again = (rng.choice(_ENCODINGS)(webhooks.encrypted(event, secret, rng.randbytes(16))) for _ in range(2))
         made.append(WebhookRequest(first, ticket))
         if rng.random() < doubled:
             made.append(WebhookRequest(rng.choice((first, again)), ticket))
@@ -72,6 +70,25 @@ def webhook_requests(
             made.append(_junk(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, rng))
     rng.shuffle(made)
     return made
+
+
+def _unpadded(sent: Webhook) -> Webhook:
+    return Webhook(sent.body.rstrip(b"="), {**sent.headers, IV_HEADER: sent.headers[IV_HEADER].rstrip("=")})
+
+
+def _url_safe(sent: Webhook) -> Webhook:
+    iv = sent.headers[IV_HEADER].replace("+", "-").replace("/", "_")
+    return Webhook(sent.body.replace(b"+", b"-").replace(b"/", b"_"), {**sent.headers, IV_HEADER: iv})
+
+
+_ENCODINGS: tuple[Callable[[Webhook], Webhook], ...] = (
+    lambda sent: sent,
+    _unpadded,
+    _url_safe,
+    lambda sent: replace(sent, body=b'"' + sent.body + b'"'),
+    lambda sent: replace(sent, body=b"\xef\xbb\xbf" + sent.body),
+)
+"""The forms of base64 that Node's decoder accepts."""
 
 
 def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequest:
@@ -84,7 +101,7 @@ def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequ
         ("body_not_base64", lambda: Webhook(b"!" + sealed.body, sealed.headers)),
         ("body_not_blocks", lambda: Webhook(sealed.body[:24], sealed.headers)),
         ("iv_missing", lambda: Webhook(sealed.body, plain)),
-        ("iv_malformed", lambda: Webhook(sealed.body, {**plain, webhooks.IV_HEADER: "c2hvcnQ="})),
+        ("iv_malformed", lambda: Webhook(sealed.body, {**plain, IV_HEADER: "c2hvcnQ="})),
         ("plaintext_refused", lambda: webhooks.plaintext({"ticket": event["ticket"], "event": rng.random()})),
         ("no_ticket", lambda: webhooks.encrypted(nobodys, secret, rng.randbytes(16))),
     ]
