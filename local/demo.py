@@ -93,7 +93,7 @@ def summary(journeys: Sequence[Journey]) -> Table:
             (
                 f"{short(image.type)} {image.index}",
                 image.content_type.rpartition("/")[2].upper(),
-                f"{len(image.body) / 1000:,.0f} kB",
+                f"{image.bytes / 1000:,.0f} kB",
                 image.sha256[:8],
                 "[green]✓[/]",
             )

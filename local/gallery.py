@@ -7,7 +7,7 @@ from pathlib import Path
 from local.journey import Journey
 from ops.contents import DETAILS_FILE, TicketFile
 from ops.page import TicketSection, gallery_page
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState
+from ticket_archive.models import ImageType, TicketState, TypeState
 from ticket_archive.table import TicketItem
 
 
@@ -31,14 +31,9 @@ def sheet(journey: Journey) -> TicketSection:
     if not journey.differences:
         remarks.append("Matches what the vendor sent.")
     files = [TicketFile(DETAILS_FILE, value=dict(journey.details))] if journey.details is not None else []
-    stored = []
-    for each in journey.images:
-        kind = ImageType(each.type)
-        image = StoredImage(kind, each.index, "", each.sha256, len(each.body), each.content_type)
-        files.append(TicketFile(f"{kind.value}-{each.index}", each.body, image=image))
-        stored.append(image)
-    types = {image.type: TypeState.STORED for image in stored}
+    files += [TicketFile(f"{image.type}-{image.index}", body, image=image) for image, body in journey.images.items()]
+    types = {image.type: TypeState.STORED for image in journey.images}
     types |= dict.fromkeys(map(ImageType, journey.absent), TypeState.ABSENT)
     state = TicketState.ARCHIVED if journey.outcome else TicketState.RECEIVED
-    item = TicketItem(journey.ticket, state, outcome=journey.outcome or None, images=tuple(stored), types=types)
+    item = TicketItem(journey.ticket, state, outcome=journey.outcome or None, images=tuple(journey.images), types=types)
     return TicketSection(item, files, remarks, journey.differences)

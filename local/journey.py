@@ -13,34 +13,28 @@ from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any
 
-from local.api import Api, ArchiveApiError, Ticket
+import requests
+
 from local.simulator import Simulator
 from local.stack import Stack
+from ticket_archive.models import ImageType, StoredImage
+from ticket_archive_client import ArchiveApiError, Ticket, TicketArchive
 
 ARCHIVE_SECONDS = 120.0
 """Time within which a ticket must be archived, including cold starts on a busy machine."""
 
+REQUEST_SECONDS = 30.0
 POLL_SECONDS = (0.3, 0.5, 0.8, 1.2)
 COMPLETIONS = ("completed", "invitation", "verification")
 """The events (local/vendor/webhooks.py) that complete a ticket."""
 
 
 @dataclass
-class Downloaded:
-    """A downloaded image."""
-
-    type: str
-    index: int
-    content_type: str
-    sha256: str
-    body: bytes = field(repr=False)
-
-
-@dataclass
 class Journey:
     """A ticket's result. `differences` has one sentence per difference from `expected`.
 
-    `about` is the simulator's description of the ticket, `expected` what the archive must hold.
+    `about` is the simulator's description of the ticket, `expected` what the archive must hold. `images` has the
+    downloaded files.
     """
 
     ticket: str
@@ -48,7 +42,7 @@ class Journey:
     expected: Mapping[str, Any] = field(repr=False)
     outcome: str = ""
     details: Mapping[str, Any] | None = field(default=None, repr=False)
-    images: list[Downloaded] = field(default_factory=list)
+    images: dict[StoredImage, bytes] = field(default_factory=dict, repr=False)
     absent: list[str] = field(default_factory=list)
     seconds: float = 0.0
     differences: list[str] = field(default_factory=list)
@@ -88,26 +82,28 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
 
 def follow(stack: Stack, journey: Journey, began: float, seconds: float = ARCHIVE_SECONDS) -> Journey:
     """Wait until the ticket is archived, at most `seconds` after `began` (monotonic), then compare everything."""
-    with Api(stack) as api:
+    http = requests.Session()
+    http.trust_env, http.verify = False, stack.ca_bundle
+    with TicketArchive(stack.api_url, stack.account.session(), http=http, timeout=REQUEST_SECONDS) as archive:
         try:
-            found = _archived(api, journey.ticket, began + seconds)
+            found = _archived(archive, journey.ticket, began + seconds)
             journey.seconds = time.monotonic() - began
             journey.outcome = found.outcome or ""
-            journey.details = api.archive.details(journey.ticket)
+            journey.details = archive.details(journey.ticket)
             _compare(journey, "outcome", found.outcome, journey.expected["outcome"])
             _compare(journey, "JSON of the details", journey.details, journey.expected["details"])
-            _images(api, journey)
+            _images(archive, http, journey)
         except ArchiveApiError as error:
             journey.differences.append(f"the last response was {error}")
     return journey
 
 
-def _archived(api: Api, ticket: str, deadline: float) -> Ticket:
+def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
     """Poll until the ticket is archived. Raises ArchiveApiError if it is not in time."""
     pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
     while True:
         try:
-            return api.archive.ticket(ticket)
+            return archive.ticket(ticket)
         except ArchiveApiError as error:
             pending = error.status in (202, 404)  # 404 until the queue message is processed
             if not pending or time.monotonic() > deadline:
@@ -115,8 +111,8 @@ def _archived(api: Api, ticket: str, deadline: float) -> Ticket:
         time.sleep(next(pauses) * random.uniform(0.8, 1.2))
 
 
-def _images(api: Api, journey: Journey) -> None:
-    listed = api.archive.images(journey.ticket)
+def _images(archive: TicketArchive, http: requests.Session, journey: Journey) -> None:
+    listed = archive.images(journey.ticket)
     journey.absent = [kind for kind, images in journey.expected["images"].items() if not images]
     for kind, images in journey.expected["images"].items():
         found = [(each.index, each.sha256, each.bytes, each.content_type) for each in listed if each.type == kind]
@@ -124,7 +120,8 @@ def _images(api: Api, journey: Journey) -> None:
         _compare(journey, f"list of {kind}", sorted(found), expected)
     for image in listed:
         name = f"{image.type} {image.index}"
-        response, unsigned = api.download(image.url), api.download(image.url.partition("?")[0])
+        response = http.get(image.url, timeout=REQUEST_SECONDS, allow_redirects=False)
+        unsigned = http.get(image.url.partition("?")[0], timeout=REQUEST_SECONDS, allow_redirects=False)
         if response.status_code != 200:
             journey.differences.append(f"{name}: its URL's status was {response.status_code}")
             continue
@@ -133,7 +130,8 @@ def _images(api: Api, journey: Journey) -> None:
         _compare(journey, f"size of {name}", len(response.content), image.bytes)
         _compare(journey, f"content type of {name}", response.headers.get("Content-Type"), image.content_type)
         _compare(journey, f"status of {name} without its signature", unsigned.status_code, 403)
-        journey.images.append(Downloaded(image.type, image.index, image.content_type, digest, response.content))
+        stored = StoredImage(ImageType(image.type), image.index, "", image.sha256, image.bytes, image.content_type)
+        journey.images[stored] = response.content
 
 
 def _compare(journey: Journey, name: str, found: Any, expected: Any) -> None:

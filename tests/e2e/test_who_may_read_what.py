@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local import ROOT
-from local.api import Api
+from tests.support.api import Api
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 

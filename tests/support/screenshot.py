@@ -12,13 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 from local.gallery import sheet
-from local.journey import Downloaded, Journey
+from local.journey import Journey
 from local.vendor.details import details
-from local.vendor.pictures import ImageType
 from local.vendor.tickets import DetailsForm, State, Tickets
 from ops.page import ticket_page
 from tests.support.browser import Browser
 from tests.support.waiting import eventually
+from ticket_archive.models import ImageType, StoredImage
 
 WIDTH, HEIGHT = 1200, 1320
 
@@ -46,18 +46,18 @@ def journey() -> Journey:
     """The first ticket of the simulator, an Egyptian's, as the demo has it when it has come out at the far end."""
     tickets = Tickets(seed=1, scale=0.6)
     ticket = tickets.get(tickets.id(0), State(details=DetailsForm.PLAIN))
-    pictures = {kind.value: ticket.pictures(kind) for kind in ImageType if kind.value != "ALL"}
+    pictures = {ImageType(kind): ticket.pictures(kind) for kind in ticket.sizes}
     return Journey(
         ticket.id,
         {"document": ticket.document.type, "shape": ticket.shape.value, "details": ticket.details_form.value},
         {},
         outcome=ticket.outcome.value,
         details=details(ticket),
-        images=[
-            Downloaded(kind, place, picture.content_type, picture.sha256, picture.data)
+        images={
+            StoredImage(kind, place, "", picture.sha256, len(picture.data), picture.content_type): picture.data
             for kind, found in pictures.items()
             for place, picture in enumerate(found)
-        ],
+        },
         absent=[kind for kind, found in pictures.items() if not found],
         seconds=1.5,
     )

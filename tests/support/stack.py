@@ -31,10 +31,10 @@ from mypy_boto3_sts import STSClient
 from local import ROOT
 from local import stack as local_stack
 from local.account import ALIAS, await_version
-from local.api import Api
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
+from tests.support.api import Api
 from tests.support.waiting import eventually
 
 LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}

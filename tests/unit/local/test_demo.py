@@ -6,10 +6,11 @@ from rich.console import Console
 
 from local import gallery
 from local.demo import summary
-from local.journey import Downloaded, Journey, choose, exactly
+from local.journey import Journey, choose, exactly
 from local.vendor.server import Simulator
 from local.vendor.shapes import Absence, Shape
 from local.vendor.tickets import Outcome
+from ticket_archive.models import ImageType, StoredImage
 
 ABOUT = {"document": "PASSPORT", "shape": "NESTED", "details": "PLAIN"}
 
@@ -18,8 +19,8 @@ def journey(**given: Any) -> Journey:
     return Journey("762ebbda-0edb-4e48-86bc-11a280273601", ABOUT, {}, **given)
 
 
-def image(kind: str, content_type: str) -> Downloaded:
-    return Downloaded(kind, 12, content_type, "ab" * 32, b"x" * 12_345_678)
+def image(kind: ImageType, content_type: str) -> StoredImage:
+    return StoredImage(kind, 12, "", "ab" * 32, 12_345_678, content_type)
 
 
 def test_the_demo_has_tickets_of_every_kind() -> None:
@@ -33,7 +34,8 @@ def test_the_demo_has_tickets_of_every_kind() -> None:
 
 
 def test_the_widest_values_are_not_cut() -> None:
-    images = [image("DOCUMENT_GHOST_PORTRAIT", "application/pdf"), image("SELF_PORTRAITS", "video/quicktime")]
+    wide = (ImageType.DOCUMENT_GHOST_PORTRAIT, "application/pdf"), (ImageType.SELF_PORTRAITS, "video/quicktime")
+    images = {image(*each): b"" for each in wide}
     shown = io.StringIO()
     Console(file=shown, width=80).print(summary([journey(images=images, outcome="REJECTED", seconds=123.4)]))
     text = shown.getvalue()
@@ -50,7 +52,7 @@ def test_numbers_are_compared_with_every_digit() -> None:
 
 def test_the_gallery_shows_what_was_found_for_each_ticket(tmp_path: Path) -> None:
     details = {"user": {"fullname": "أمينة الحداد"}}
-    shown = [image("DOCUMENT", "image/jpeg")]
+    shown = {image(ImageType.DOCUMENT, "image/jpeg"): b"x"}
     named = journey(details=details, images=shown, absent=["DOCUMENT_SIGNATURE"], outcome="ACCEPTED")
     page = gallery.write(tmp_path / "demo", [named, journey()]).read_text()
 

@@ -1,13 +1,11 @@
-"""The Python client of the retrieval API on the local stack, also for callers that want plain responses."""
+"""The Python client of the retrieval API on the local stack, for tests that want its responses as they come."""
 
 from typing import Self
 
 import requests
 
 from local.stack import Stack
-from ticket_archive_client import ArchiveApiError, Ticket, TicketArchive
-
-__all__ = ["Api", "ArchiveApiError", "Ticket"]
+from ticket_archive_client import TicketArchive
 
 SECONDS = 30.0
 
@@ -20,11 +18,11 @@ class Api:
         self._http = requests.Session()
         self._http.trust_env = False
         self._http.verify = stack.ca_bundle
-        self.archive = TicketArchive(self._url, stack.account.session(), http=self._http, timeout=SECONDS)
+        self._archive = TicketArchive(self._url, stack.account.session(), http=self._http, timeout=SECONDS)
 
     def get(self, path: str, *, signed: bool = True, **query: object) -> requests.Response:
         """Return the response to `GET {api_url}{path}`, without following redirects."""
-        return self.archive.send(path, query) if signed else self.download(f"{self._url}{path}")
+        return self._archive.send(path, query) if signed else self.download(f"{self._url}{path}")
 
     def download(self, url: str) -> requests.Response:
         """Return the response to a plain GET of a presigned URL."""
@@ -32,7 +30,7 @@ class Api:
 
     def close(self) -> None:
         """Close the connections."""
-        self.archive.close()
+        self._archive.close()
 
     def __enter__(self) -> Self:
         return self
