@@ -1,5 +1,6 @@
 """Run `sam build` and `sam deploy` of template.yaml against the emulator."""
 
+import copy
 import fcntl
 import hashlib
 import json
@@ -13,9 +14,11 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from samtranslator.intrinsics.actions import RefAction
+from samtranslator.intrinsics.resolver import IntrinsicsResolver
 from samtranslator.yaml_helper import yaml_parse
 
-from local import ROOT, emulator, literals
+from local import ROOT, emulator
 from local.account import Account
 from local.errors import StartFailed
 from local.terminal import Steps
@@ -35,7 +38,7 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
     with build_folder() as folder, steps("Deploying template.yaml (sam deploy)"):
         built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
         with NamedTemporaryFile("w", dir=folder / "build", suffix=".json", encoding="utf-8") as resolved:  # beside code
-            json.dump(_supported(literals.replace_parameters(built, parameters)), resolved)
+            json.dump(_supported(replace_parameters(built, parameters)), resolved)
             resolved.flush()
             command: list[str | Path] = ["deploy", "--template-file", resolved.name, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
@@ -83,6 +86,21 @@ def build_folder(*, to_change: bool = False) -> Iterator[Path]:
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if to_change else fcntl.LOCK_SH)
         yield FOLDER
+
+
+def replace_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Replace references to parameters by their values (`given` or default, as strings) in globals and resources.
+
+    AWS::LanguageExtensions does so before SAM's transform on AWS. References to list parameters stay. Source:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/transform-aws-languageextensions.html
+    """
+    values = {
+        name: str(given.get(name, declared.get("Default")))
+        for name, declared in template["Parameters"].items()
+        if declared["Type"] in ("String", "Number")
+    }
+    resolve = IntrinsicsResolver(values, {"Ref": RefAction()}).resolve_parameter_refs
+    return {**template, **{part: resolve(copy.deepcopy(template[part])) for part in ("Globals", "Resources")}}
 
 
 def _supported(template: dict[str, Any]) -> dict[str, Any]:

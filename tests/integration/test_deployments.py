@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from local import ROOT, account, certificate, deploy, emulator, literals, scratch
+from local import ROOT, account, certificate, deploy, emulator, scratch
 from local.account import Account
 from local.processes import Ledger, end, free_port
 from tests.support.documentation import blocks
@@ -84,7 +84,7 @@ class Cloud:
 
     def template(self, parameters: dict[str, str], code: dict[str, str]) -> Template:
         """Return the template as `sam deploy` would upload it; `code` names other code than the functions' first."""
-        template = literals.replace_parameters(copy.deepcopy(SOURCE), parameters)
+        template = deploy.replace_parameters(copy.deepcopy(SOURCE), parameters)
         del template["Globals"]["Function"]["CodeUri"]
         for name, each in template["Resources"].items():
             uri = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from local import ROOT
-from local.literals import replace_parameters
+from local.deploy import replace_parameters
 from tests.support.template import SOURCE, resource_schema
 from tools.scan import expand
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.literals import replace_parameters
+from local.deploy import replace_parameters
 from tests.support.template import SOURCE, Template, chosen, expanded, of_type
 from tools.scan import expand
 
