@@ -575,6 +575,17 @@ def test_redirect_is_refused_and_not_followed(serve: Serve, client: HttpClient, 
     assert sentinel.connections == 0
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [("https://x.test/1?a=b", "https://x.test/1?a=b"), ("/else", "{}/else"), ("", "{}/canary-path?canary=1")],
+)
+def test_redirect_carries_its_absolute_target(serve: Serve, client: HttpClient, location: str, target: str) -> None:
+    server = serve(answers(redirect(location)))
+    with pytest.raises(InvalidVendorResponse) as raised:
+        send(client, server.url)
+    assert raised.value.body == target.format(f"http://127.0.0.1:{server.port}").encode()
+
+
 def test_environment_has_no_effect(serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heads: list[bytes] = []
     sentinel, server = serve(answers(HELLO)), serve(answers(HELLO, heads=heads))

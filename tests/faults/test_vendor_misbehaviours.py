@@ -72,7 +72,7 @@ OUTCOMES: Mapping[str, str | tuple[str | None, ...]] = {
     "details_of_another_ticket": UNRECOGNIZED("other_ticket"),
     "details_without_outcome": OK,
     "unauthorized": AUTH(401),
-    "redirect": INVALID("redirect"),
+    "redirect": (*[INVALID("redirect")] * 2, INVALID("image_url"), INVALID("redirect")),
     "not_ready": (None, "ticket_not_found: 404", NOTHING),
     "empty_list": NOTHING,
     "null": (None, UNRECOGNIZED("details_not_an_object"), NOTHING),

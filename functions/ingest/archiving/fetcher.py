@@ -137,7 +137,7 @@ class Fetcher:
             fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
 
     def _note(self, part: str, failure: _Failure, fetched: Fetched) -> None:
-        """Record a part's error. A body that is not recognized, or an error in a 200, is listed."""
+        """Record a part's error. A body that is not recognized, or that came with an error, is listed."""
         error, file = failure.error, failure.file
         fetched.errors[part] = error
         fetched.observed[part] = Observation(TypeState.FAILED)
@@ -145,7 +145,7 @@ class Fetcher:
             fetched.unrecognized.append(file)
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
         elif isinstance(error, InvalidVendorResponse) and not isinstance(error, InvalidTokenResponse):
-            # Too large, redirected, or another 4xx: an answer, and as final as one that is not recognized.
+            # Too large: an answer, and as final as one that is not recognized.
             fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
 
     def _details(self, ticket: str, deadline: float) -> Details | _Failure:

@@ -58,7 +58,7 @@ _ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exce
 _PLACES = frozenset({
     "", "data", "item", "items", "file", "files", "result", "results", "content", "contents", "value", "values",
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
-    "payload", "response",
+    "payload", "response", "body", "base64", "b64", "url", "uri", "src",
 })  # fmt: skip
 _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(

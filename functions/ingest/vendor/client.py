@@ -93,7 +93,10 @@ class Preventor:
         return self._retry(attempt, deadline)
 
     def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
-        """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none."""
+        """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none.
+
+        A redirect is a file at a URL: it is not followed, because the request's token would go with it.
+        """
         url = f"{self._ticket_url(ticket)}/images?type={image_type.value}"
 
         def attempt(until: float) -> list[InlineFile | LinkedFile]:
@@ -105,6 +108,10 @@ class Preventor:
             return self._retry(attempt, deadline)
         except TicketNotFound:
             return []
+        except InvalidVendorResponse as error:
+            if error.detail != "redirect" or error.body is None:
+                raise
+            return [LinkedFile(error.body.decode())]
 
     def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
         """Return the file behind a URL, which must be allowed (`url_policy`). It is fetched without credentials."""

@@ -29,6 +29,7 @@ RETRY_AFTER_MAX = 900.0
 
 _COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
 _ENVELOPE_MAX_BYTES = 10_000
+_NOT_FOUND_ENDINGS = ("NTFND", "NOT_FOUND", "NOTFOUND")
 
 
 class Call(StrEnum):
@@ -67,8 +68,8 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     """Return the error that a response means, or None for what was asked for. Its detail is the status.
 
     A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. It
-    carries its body, because it may be the final answer, unless its status is 401, 403, 404 or 429. A 403 for an image
-    type carries its body too.
+    carries its body, because it may be the final answer, unless its status is 401, 403, 404 or 429. So does another
+    4xx or 2xx, and a 403 for an image type.
     """
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
@@ -79,19 +80,19 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
             return TicketInProgress()
         status = told
     detail = str(status)
-    body = response.body if response.status in _COMPLETE and call in (Call.DETAILS, Call.IMAGES) else None
-    if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(envelope)):
+    body = response.body if call in (Call.DETAILS, Call.IMAGES) else None
+    if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(call, envelope)):
         return TicketNotFound(detail) if call in (Call.DETAILS, Call.IMAGES) else InvalidVendorResponse(detail)
     if status in (401, 403):  # a link is fetched without credentials: its URL has expired
         if call is Call.LINK:
             return InvalidVendorResponse(detail)
         # An image type that is always forbidden must not keep its ticket. Without permission, the details fail too.
-        return VendorAuthError(detail, response.body if status == 403 and call is Call.IMAGES else None)
+        return VendorAuthError(detail, body if status == 403 and call is Call.IMAGES else None)
     wait = retry_after(response.headers.get("Retry-After"), now)
     if status == 429:
         return VendorThrottled(detail, retry_after=wait)
     if status in (408, 425) or status >= 500:
-        return VendorUnavailable(detail, body, retry_after=wait)
+        return VendorUnavailable(detail, body if response.status in _COMPLETE else None, retry_after=wait)
     return InvalidVendorResponse(detail, body)
 
 
@@ -138,7 +139,7 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     """
     code = _code(envelope)
     told = next(filter(None, map(_http_error, (envelope.status, code))), None)
-    if _is_not_found(envelope):
+    if _is_not_found(call, envelope):
         status = 404
     elif code in SUCCESS_CODES or not (told or _reports_error(envelope)):
         return None
@@ -165,7 +166,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     extra = envelope.model_extra or {}
     if call is Call.TOKEN:
         return bool(TokenResponse.model_validate({"token": envelope.token, **extra}).value)
-    if call is Call.DETAILS and _is_not_found(envelope):  # whatever else stands there: a trace, a list of errors
+    if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else stands there: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True
@@ -174,8 +175,10 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     return read_facts(scalars_of({"status": envelope.status, **extra})).recognized
 
 
-def _is_not_found(envelope: Envelope) -> bool:
-    return NOT_FOUND in (_code(envelope), envelope.status)
+def _is_not_found(call: Call, envelope: Envelope) -> bool:
+    """Return whether the ticket is not found, or the image type, whose code is not documented (`IMGNTFND`)."""
+    code = _code(envelope)
+    return NOT_FOUND in (code, envelope.status) or (call is Call.IMAGES and code.endswith(_NOT_FOUND_ENDINGS))
 
 
 def _code(envelope: Envelope) -> str:

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from itertools import chain
 from typing import Any
+from urllib.parse import urljoin
 
 import certifi
 import requests
@@ -77,7 +78,8 @@ class LimitedAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *rest: Any, **options: Any) -> requests.Response:
         """Return the response with its body unread.
 
-        Redirects are refused here, because requests reads a redirect's body without a limit even if it does not follow.
+        Redirects are refused here, with their target as the error's body, because requests reads a redirect's own body
+        without a limit even if it does not follow.
         """
         response = super().send(request, *rest, **options)
         if 200 <= response.status_code < 300 or response.status_code >= 400:
@@ -85,7 +87,8 @@ class LimitedAdapter(HTTPAdapter):
         response.close()
         if response.status_code < 200:  # the real response follows, and would be taken for the next call's
             raise VendorUnavailable("protocol")
-        raise InvalidVendorResponse("redirect")
+        target = urljoin(str(request.url), response.headers.get("Location", ""))
+        raise InvalidVendorResponse("redirect", target.encode())
 
 
 class HttpClient:

@@ -266,6 +266,7 @@ def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[s
         b'{"status": 200, "data": null}', b'{"status": 200, "photos": []}', b'{"status": 200, "selfie": "  "}',
         b'{"success": true, "code": "SUCCESS", "error": null, "errors": [], "data": null}',
         b'{"code": "0", "items": []}', b'{"status": "FAILED", "country": {"code": "PA"}, "images": []}',
+        b'[{"type": "SELF_PORTRAITS", "url": null}, {"name": "a", "base64": ""}, {"src": null, "size": 0}]',
         b'{"status": 200, "image": "data:image/jpeg;base64,"}', b'{"ticket": "762ebb", "name": "front", "images": []}',
     ],
 )  # fmt: skip

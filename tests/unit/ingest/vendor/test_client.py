@@ -440,6 +440,23 @@ class TestNotFound:
         assert vendor.files() == []
 
 
+class TestRedirect:
+    def test_of_an_image_type_is_a_file_at_its_target(self, vendor: Vendor) -> None:
+        target = "https://images.example.com/1.jpg?signature=1"
+        vendor.http.answers(IMAGES_PATH, InvalidVendorResponse("redirect", target.encode()))
+        [file] = vendor.files()
+        assert file == LinkedFile(target)
+        assert vendor.linked(target).data == JPEG
+        assert "Authorization" not in vendor.http.calls[-1].headers
+
+    def test_elsewhere_is_refused_and_a_token_s_target_is_not_kept(self, vendor: Vendor) -> None:
+        for path, kept in ((TOKEN_PATH, None), (DETAILS_PATH, b"https://x.test/")):
+            vendor.http.answers(path, InvalidVendorResponse("redirect", b"https://x.test/"))
+            with pytest.raises(InvalidVendorResponse, match="redirect") as raised:
+                vendor.details()
+            assert raised.value.body == kept
+
+
 class TestLinkedFile:
     @pytest.mark.parametrize("url", ["https://images.example.com/1.jpg", f"{ORIGIN}/files/1.jpg"])
     def test_linked_file_is_fetched_without_credentials_and_not_from_private_addresses(

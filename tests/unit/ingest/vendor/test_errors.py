@@ -203,7 +203,18 @@ def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settl
     assert error_in_200(Call.IMAGES, body) is None
 
 
-@pytest.mark.parametrize("code", ["INTRNL", "TCKTNTFND", 503])
+@pytest.mark.parametrize("code", ["IMGNTFND", "FACE_NOT_FOUND", "imageNotFound"])
+@pytest.mark.parametrize("status", [200, 400, 404, 422])
+def test_an_image_type_may_be_not_found_by_a_code_of_its_own(code: str, status: int) -> None:
+    body = json.dumps({"status": status, "code": code, "message": "no"}).encode()
+    error = error_for_response(Call.IMAGES, answer(status, body=body), NOW)
+    assert type(error) is TicketNotFound
+    of_details = error_for_response(Call.DETAILS, answer(status, body=body), NOW)
+    assert type(of_details) is (TicketNotFound if status == 404 else InvalidVendorResponse)
+    assert type(error_for_response(Call.IMAGES, answer(500, body=body), NOW)) is VendorUnavailable
+
+
+@pytest.mark.parametrize("code", ["INTRNL", "TCKTNTFND", "IMGNTFND", 503])
 @pytest.mark.parametrize("file", ["data:image/png;base64,iVBORw0KGgo=", "https://images.example.com/1.jpg"])
 def test_a_file_beside_an_error_s_code_is_the_answer_for_an_image_type(code: object, file: str) -> None:
     body = {"status": 500, "code": code, "message": "no"}
@@ -228,7 +239,10 @@ def test_a_file_beside_an_error_s_code_is_the_answer_for_an_image_type(code: obj
         (Call.DETAILS, 200, {"code": "PROCESSING"}, False),
         (Call.TOKEN, 200, {"status": 500, "code": "INTRNL"}, False),
         (Call.DETAILS, 500, {"status": 500, "code": "INTRNL"}, False),
-        (Call.DETAILS, 400, {"status": 400, "code": "BDRQST"}, False),
+        (Call.DETAILS, 400, {"status": 400, "code": "BDRQST"}, True),
+        (Call.IMAGES, 422, {"message": "no"}, True),
+        (Call.IMAGES, 202, {"message": "wait"}, True),
+        (Call.TOKEN, 400, {"status": 400, "code": "BDRQST"}, False),
     ],
 )
 def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
