@@ -5,20 +5,21 @@ from contextlib import suppress
 from typing import Any
 
 from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
+from ticket_archive.json_text import as_utf8
 from ticket_archive.models import TICKET_NAMES, ticket_id
 
 ENVELOPES = ("data", "payload", "event")
 
 
 def parse_event(text: bytes) -> dict[str, Any]:
-    """Return the JSON object in UTF-8 `text`, with or without a byte order mark, in a list of one or in a JSON string.
+    """Return the JSON object in `text`, with or without a byte order mark, in a list of one or in a JSON string.
 
-    The bytes are decoded first because `json.loads` guesses their encoding and so accepts UTF-16. The last of several
-    equal keys counts. NaN and Infinity are accepted, since some languages write them into JSON. Raises
-    UnreadableWebhook.
+    `text` is in UTF-8, UTF-16 or UTF-32, or else in Latin-1: some platforms encode a name so by default, and the ticket
+    is ASCII. The last of several equal keys counts. NaN and Infinity are accepted, since some languages write them into
+    JSON. Raises UnreadableWebhook.
     """
     try:
-        found = _object_in(json.loads(text.decode("utf-8-sig")))
+        found = _object_in(json.loads(as_utf8(text, "latin-1").decode("utf-8-sig")))
     except UnicodeDecodeError:
         reason = Reason.NOT_UTF8
     except ValueError:
