@@ -82,10 +82,10 @@ audit-deps: $(SCANNERS) ## look up known vulnerabilities of the layer's packages
 	@.venv-scan/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r layers/requirements.txt
 
 audit: $(DEV) ## run cdk-nag on the expanded template, from npm; docs/security.md explains the findings
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/audit.mjs "$$folder" && \
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cp tools/cdk_nag.mjs "$$folder" && \
 	$(BIN)/python -W ignore -m tools.scan --expand > "$$folder/expanded.json" && cd "$$folder" && \
 	npm install --silent --no-fund --no-audit cdk-nag@2 aws-cdk-lib@2 constructs@10 >/dev/null && \
-	node audit.mjs expanded.json "$(CURDIR)/docs/security.md" 2>/dev/null
+	node cdk_nag.mjs expanded.json "$(CURDIR)/docs/security.md" 2>/dev/null
 
 secrets: $(SCANNERS) ## accept what looks like a secret today; review the difference before you commit it
 	@.venv-scan/bin/detect-secrets scan --no-verify --slim > .secrets.baseline \

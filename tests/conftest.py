@@ -16,7 +16,7 @@ __all__ = ["stack"]  # one per session, started by the first test that uses it
 UNIT = Path(__file__).parent / "unit"
 LONGEST = (
     "tests/operations/test_day.py",
-    "tests/operations/test_alarms.py",
+    "tests/operations/test_runbooks.py",
     "tests/e2e/test_another_vendor.py",
     "tests/security/test_scan.py",
     "tests/e2e/test_archive_path.py",

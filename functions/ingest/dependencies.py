@@ -18,7 +18,7 @@ from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
-from ingest.secrets import RotatingSecret
+from ingest.rotating_secret import RotatingSecret
 from ingest.settings import IngestSettings, WebhookSettings
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConf
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from retrieval import audit, gateway, problems, responses
+from retrieval import audit, gateway, openapi, problems
 from retrieval.dependencies import Dependencies
 from retrieval.models import (
     AskedDisposition,
@@ -68,13 +68,13 @@ class NotArchivedYet(Exception):
         self.item = item
 
 
-@app.get("/tickets/<ticket>", responses=responses.TICKET, operation_id="get_ticket")
+@app.get("/tickets/<ticket>", responses=openapi.TICKET, operation_id="get_ticket")
 def get_ticket(ticket: TicketId) -> Ticket:
     """Return an archived ticket: outcome, times, what is stored and what is not."""
     return Ticket.model_validate(_archived(ticket))
 
 
-@app.get("/tickets/<ticket>/details", responses=responses.DETAILS, operation_id="get_details")
+@app.get("/tickets/<ticket>/details", responses=openapi.DETAILS, operation_id="get_details")
 def get_details(ticket: TicketId) -> Response[str]:
     """Return the ticket's details as the vendor sent them."""
     item = _archived(ticket, details=True)
@@ -94,10 +94,10 @@ def get_details(ticket: TicketId) -> Response[str]:
         url=signed.url,
         expires_at=signed.expires_at,
     )
-    return Response(200, responses.SIGNED_URL_TYPE, body.model_dump_json())
+    return Response(200, openapi.SIGNED_URL_TYPE, body.model_dump_json())
 
 
-@app.get("/tickets/<ticket>/images", responses=responses.TICKET, operation_id="get_images")
+@app.get("/tickets/<ticket>/images", responses=openapi.TICKET, operation_id="get_images")
 def get_images(
     ticket: TicketId,
     types: ImageTypes = "ALL",
@@ -115,7 +115,7 @@ def get_images(
     return SignedImages(ticket=ticket, version=item.version, images=found)
 
 
-@app.get("/tickets/<ticket>/images/<sha256>", responses=responses.TICKET, operation_id="get_image")
+@app.get("/tickets/<ticket>/images/<sha256>", responses=openapi.TICKET, operation_id="get_image")
 def get_image(
     ticket: TicketId, sha256: ImageHash, expires_in: ExpiresIn = None, disposition: AskedDisposition = "attachment"
 ) -> SignedImage:
@@ -129,7 +129,7 @@ def get_image(
     raise ServiceError(404, "unknown_image")
 
 
-@app.get("/customers/<customer>/tickets", responses=responses.COMMON, operation_id="get_customer_tickets")
+@app.get("/customers/<customer>/tickets", responses=openapi.COMMON, operation_id="get_customer_tickets")
 def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Cursor = None) -> CustomerTickets:
     """Return a customer's tickets, newest first."""
     page = dependencies.tickets.by_customer(customer, limit, cursor)

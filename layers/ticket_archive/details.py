@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeSerializer
 
+from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
 from ticket_archive.keys import details_key
 

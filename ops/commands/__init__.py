@@ -4,4 +4,4 @@
 from ops.commands import status, listing, fetch, view
 from ops.commands import backfill, settle, redrive
 from ops.commands import export, audit, erase, hold, retention
-from ops.commands import test_webhook, doctor, rollback
+from ops.commands import send_test_webhook, doctor, rollback

@@ -11,7 +11,7 @@ from rich.console import Group
 
 from ops.app import app, context_of
 from ops.arguments import ticket_option
-from ops.commands.test_webhook import Event, event_of, send, wait_until_archived
+from ops.commands.send_test_webhook import Event, event_of, send, wait_until_archived
 from ops.context import table
 from ops.errors import Failure, explain
 from ops.stack import Stack

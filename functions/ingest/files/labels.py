@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ticket_archive.facts import IN_PROGRESS, SUCCESS_CODES
+from ticket_archive.details_facts import IN_PROGRESS, SUCCESS_CODES
 from ticket_archive.models import ImageType
 
 

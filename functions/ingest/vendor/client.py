@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
 from ingest.vendor.auth import Token, TokenSource, read_token
-from ingest.vendor.errors import Call, error_for_response
 from ingest.vendor.http import HttpClient, Response
+from ingest.vendor.responses import Call, error_for_response
 from ingest.vendor.url_policy import check_image_url
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
@@ -53,11 +53,11 @@ T = TypeVar("T")
 class Preventor:
     """The vendor's API for one customer. Safe to use from many threads.
 
-    `credential` returns the vendor's credential; `credential(fresh=True)` bypasses its cache (`ingest.secrets`).
-    Every method takes a deadline (monotonic seconds), retries twice within it where that makes sense, and raises
-    RetryableError or UnrecognizedResponse. At most `max_calls` are in flight; others wait for their turn until their
-    deadline. `observe` is called after each attempt with its kind, its seconds without that wait, and its error
-    (`ingest.vendor.metrics.VendorCalls`).
+    `credential` returns the vendor's credential; `credential(fresh=True)` bypasses its cache
+    (`ingest.rotating_secret`). Every method takes a deadline (monotonic seconds), retries twice within it where that
+    makes sense, and raises RetryableError or UnrecognizedResponse. At most `max_calls` are in flight; others wait for
+    their turn until their deadline. `observe` is called after each attempt with its kind, its seconds without that
+    wait, and its error (`ingest.vendor.metrics.VendorCalls`).
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """A metric, a duration and a log line for every call to the vendor. Ids and codes only."""
 
-from ingest.vendor.errors import Call
+from ingest.vendor.responses import Call
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,

@@ -10,7 +10,7 @@ import boto3
 import pytest
 import requests
 
-from ops.commands import doctor, test_webhook
+from ops.commands import doctor, send_test_webhook
 from ops.errors import Exit
 from ops.stack import Stack
 from tests.unit.ops.cli_harness import JPEG, SECRET, CliHarness, FakeStack, paginated
@@ -40,14 +40,14 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 # ─── send-test-webhook ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", test_webhook.Event)
+@pytest.mark.parametrize("kind", send_test_webhook.Event)
 def test_a_test_webhook_decrypts_to_its_event_under_a_new_iv(
-    kind: test_webhook.Event, with_secret: CliHarness, posted: list[dict[str, Any]]
+    kind: send_test_webhook.Event, with_secret: CliHarness, posted: list[dict[str, Any]]
 ) -> None:
-    events = [test_webhook.event_of(kind, "t1", mark) for mark in "ab"]
+    events = [send_test_webhook.event_of(kind, "t1", mark) for mark in "ab"]
 
     for event in events:
-        assert test_webhook.send(cast("Stack", with_secret.stack), event) == (202, '{"status": "accepted"}')
+        assert send_test_webhook.send(cast("Stack", with_secret.stack), event) == (202, '{"status": "accepted"}')
 
     assert events[0] != events[1], "it would be a duplicate"
     ivs = [sent["headers"]["x-pvt-cipher-iv"] for sent in posted]
@@ -77,7 +77,9 @@ def test_waiting_ends_when_a_newer_fetch_is_archived_or_the_time_is_over(
     def sleep(_: float) -> None:
         fake.change("t1", fetched_at=fetched_at or before.fetched_at)
 
-    found = test_webhook.wait_until_archived(fake.table, "t1", before, 5, clock=lambda: float(next(ticks)), sleep=sleep)
+    found = send_test_webhook.wait_until_archived(
+        fake.table, "t1", before, 5, clock=lambda: float(next(ticks)), sleep=sleep
+    )
 
     assert found == (fake.item("t1") if fetched_at else None)
 

@@ -18,7 +18,7 @@ from local.openapi import PATH
 from tests.support.fakes import FakeQueue
 from tests.support.logs import Lines, counted, log_lines
 from tests.support.template import SOURCE
-from tests.unit.ingest.test_secrets import MISSING, SecretsManager
+from tests.unit.ingest.test_rotating_secret import MISSING, SecretsManager
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.secrets import WebhookCredentials
 from ticket_archive.telemetry import logger, metrics

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from ingest.vendor.errors import Call
 from ingest.vendor.metrics import VendorCalls
+from ingest.vendor.responses import Call
 from ticket_archive.errors import RetryableError, TicketNotFound, VendorAuthError, VendorUnavailable
 from ticket_archive.metrics import MetricBuffer
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.vendor.errors import RETRY_AFTER_MAX, Call, error_for_response, retry_after
 from ingest.vendor.http import Response
+from ingest.vendor.responses import RETRY_AFTER_MAX, Call, error_for_response, retry_after
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,

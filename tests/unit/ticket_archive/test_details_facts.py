@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.strategies import json_values
-from ticket_archive import facts as module
-from ticket_archive.facts import TicketFacts, read_facts, scalars_of, stream_facts
+from ticket_archive import details_facts as module
+from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 
 
 def facts_of(details: dict[str, Any]) -> TicketFacts:

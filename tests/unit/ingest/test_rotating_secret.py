@@ -10,7 +10,7 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from ingest.secrets import RotatingSecret
+from ingest.rotating_secret import RotatingSecret
 from ticket_archive.errors import SettingsError
 from ticket_archive.secrets import VendorCredential, WebhookSecret
 

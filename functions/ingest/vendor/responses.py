@@ -12,6 +12,7 @@ from ingest.files.labels import reports_error
 from ingest.files.parsing import is_file
 from ingest.vendor.auth import TokenResponse
 from ingest.vendor.http import Response
+from ticket_archive.details_facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -21,7 +22,6 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of
 from ticket_archive.json_text import without_bom
 
 RETRY_AFTER_MAX = 900.0

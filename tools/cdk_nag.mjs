@@ -1,6 +1,6 @@
 // cdk-nag over the expanded template. `make audit` runs it in a folder of its own, into which npm installs cdk-nag: that needs
 // a network, so it is no gate. It fails with the findings that docs/security.md does not explain, and with explanations of none.
-// usage: node audit.mjs expanded.json security.md
+// usage: node cdk_nag.mjs expanded.json security.md
 import { readFileSync } from "node:fs";
 import { App, Aspects, Stack } from "aws-cdk-lib";
 import { CfnInclude } from "aws-cdk-lib/cloudformation-include";
