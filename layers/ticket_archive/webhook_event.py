@@ -47,7 +47,7 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     others = [(event, value) for event in events for name, value in event.items() if name.lower() in TICKET_NAMES[1:]]
     for event, ticket in documented + others:
         with suppress(InvalidRequest):
-            return event, ticket_id(ticket)
+            return event, ticket_id(ticket.strip() if isinstance(ticket, str) else ticket)
     return document, None
 
 

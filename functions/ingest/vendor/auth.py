@@ -68,8 +68,8 @@ class TokenResponse(BaseModel):
 
     @property
     def value(self) -> str:
-        """The token, without the scheme that some servers write before it."""
-        return (self.token or self.access_token or "").removeprefix("Bearer ")
+        """The token, without the scheme that some servers write before it, or white space around it."""
+        return (self.token or self.access_token or "").strip().removeprefix("Bearer ")
 
 
 class Claims(BaseModel):

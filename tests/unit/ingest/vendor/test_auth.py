@@ -79,6 +79,7 @@ def test_lifetime_is_read_from_every_known_field(answer: bytes, life: float) -> 
         {"data": {"access_token": "t", "expires_in": 1200}},
         {"data": None, "token": "t", "expires_in": 1200},
         {"token": "Bearer t", "expires_in": 1200},
+        {"token": " t\n", "expires_in": 1200},
         {"token": "t", "access_token": {"value": "x"}, "expires_in": 1200},
         {"token": {"value": "x"}, "access_token": "t", "expires_in": 1200},
     ],

@@ -124,7 +124,7 @@ def test_depth_is_refused_in_a_thread_too() -> None:
 
 # ─── Tickets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, "a\n"]
+NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, " \n"]
 
 
 @pytest.mark.parametrize("envelope", ["data", "payload"])
@@ -172,6 +172,10 @@ def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dic
     assert opened(encrypted({"data": {**named, **other}})).ticket == TICKET
     for documented in ({"ticket": TICKET}, {"data": {"ticket": TICKET}}):
         assert opened(encrypted({name: "another", **documented})).ticket == TICKET, "the documented name counts first"
+
+
+def test_white_space_around_a_ticket_is_no_part_of_it() -> None:
+    assert opened(encrypted({**COMPLETED, "ticket": f" {TICKET}\n"})).ticket == TICKET
 
 
 @pytest.mark.parametrize("ticket", NO_TICKETS)
