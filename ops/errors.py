@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 from botocore import exceptions as aws
 
-from ticket_archive.errors import ArchiveError, InvalidRequest, RetryableError, SettingsError, TicketErased
+from ticket_archive.errors import ArchiveError, InvalidRequest, SettingsError, TicketErased, WriteConflict
 
 
 class Exit(IntEnum):
@@ -83,8 +83,8 @@ def explain(error: BaseException) -> Failure:
             return Failure("the ticket is erased; only the tombstone is left")
         case SettingsError():
             return Failure(f"invalid configuration: {error.detail}")
-        case RetryableError():
-            return Failure(f"could not read {error.detail or error.code}; check that you may read it", Exit.UNREACHABLE)
+        case WriteConflict():
+            return Failure("somebody else was writing the same at that moment: run the command again")
         case ArchiveError():
             return Failure(f"failed: {error}")
         case OSError():

@@ -15,7 +15,7 @@ from botocore.exceptions import (
 )
 
 from ops.errors import Exit, Failure, explain
-from ticket_archive.errors import InvalidRequest, RetryableError, SettingsError, TicketErased
+from ticket_archive.errors import InvalidRequest, SettingsError, TicketErased, WriteConflict
 
 
 def refused(code: str) -> ClientError:
@@ -43,7 +43,7 @@ def refused(code: str) -> ClientError:
         (InvalidRequest("legal_hold"), Exit.FAILED, "legal hold"),
         (TicketErased(), Exit.FAILED, "erased"),
         (SettingsError("webhook secret: not 32 bytes"), Exit.FAILED, "not 32 bytes"),
-        (RetryableError("webhook_secret"), Exit.UNREACHABLE, "webhook_secret"),
+        (WriteConflict("object"), Exit.FAILED, "run the command again"),
         (PermissionError(13, "Permission denied", "folder"), Exit.FAILED, "folder: Permission denied"),
     ],
 )
