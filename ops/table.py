@@ -148,13 +148,20 @@ class OperatorTable(TicketTable):
     def erase(self, ticket: str, now: str) -> str:
         """Replace the ticket's item by a tombstone; return when it was erased, which may be before `now`.
 
-        The tombstone never expires: `TicketTable.begin` refuses a late webhook or redrive because of it.
+        The tombstone never expires: `TicketTable.begin` refuses a late webhook or redrive because of it. Until
+        `forget_customer`, it is in the index by customer: an erasure that did not end is found again by its customer.
         Raises InvalidRequest("legal_hold").
         """
+        answer = self._client.get_item(
+            TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection(["customer"])
+        )
+        customer: Any = answer.get("Item")
+        listed = {**customer, "archived_at": {"S": now}} if customer else {}
+        tombstone = {**_key(ticket), "state": {"S": TicketState.ERASED.value}, "erased_at": {"S": now}}
         try:
             self._client.put_item(
                 TableName=self._name,
-                Item={**_key(ticket), "state": {"S": TicketState.ERASED.value}, "erased_at": {"S": now}},
+                Item={**listed, **tombstone},
                 ConditionExpression=(
                     "attribute_not_exists(#legal_hold) AND (attribute_not_exists(#state) OR #state <> :erased)"
                 ),
@@ -168,6 +175,11 @@ class OperatorTable(TicketTable):
                 return str(old["erased_at"]["S"])
             raise InvalidRequest("legal_hold") from None
         return now
+
+    def forget_customer(self, ticket: str) -> None:
+        """Remove the customer from the ticket's tombstone, when everything else of the ticket is deleted."""
+        removed = {"customer", "archived_at"}
+        self._update(ticket, {}, removed, "#state = :erased", {":erased": TicketState.ERASED.value})
 
     def hold(self, ticket: str, now: str, case: str | None, by: str) -> TicketItem | None:
         """Put a legal hold on the ticket, which stops `erase` and the table's time to live.

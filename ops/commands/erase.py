@@ -1,4 +1,7 @@
-"""`erase`: the tombstone first, so that nothing new is stored, then every object version, then the events."""
+"""`erase`: the tombstone first, so that nothing new is stored, then every object version, then the events.
+
+The customer's code goes last: an erasure by customer that was interrupted finds its tickets again.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -121,6 +124,8 @@ def erase_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcome
     def second_pass(first: tuple[str, str, list[Version], int], _in_flight: bool) -> Receipt:
         ticket, erased_at, deleted, events = first
         late, refused, late_events = sweep(ticket)
+        if not refused:
+            records.forget_customer(ticket)
         lines = sorted(f"{key}\t{version}\n" for key, version in [*deleted, *late])
         return Receipt(
             ticket=ticket,

@@ -88,7 +88,7 @@ def test_the_tombstone_comes_first_then_every_object_version_then_the_events(sta
 
     found = receipt(stack, clock)
 
-    assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x"]
+    assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x", "update ticket"]
     assert stack.item("t1").state is TicketState.ERASED
     assert (left(stack), list(stack.table.events("t1"))) == ([], [])
     assert (found.object_versions, found.events, found.refused) == (4, 1, 0)
@@ -189,6 +189,26 @@ def test_tickets_are_erased_from_a_file_and_problems_are_named(stack: FakeStack,
     assert result.exit_code == Exit.FAILED
     assert [each["ticket"] for each in found["receipts"]] == ["t1"]
     assert (found["held"], found["unknown"]) == (["t2"], ["unknown"])
+
+
+@pytest.mark.parametrize("fault", ["refused by S3", "interrupted"])
+def test_an_erasure_by_customer_that_did_not_end_finds_its_tickets_again(
+    fault: str, stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_customer = ("erase", "--customer", "CANARY", "--yes", *NO_DRAIN)
+    with monkeypatch.context() as broken:
+        if fault == "interrupted":
+            broken.setattr(FakeStack, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        else:
+            stack.undeletable = {left(stack)[0].key}
+        assert cli(*by_customer).exit_code != Exit.OK
+    stack.undeletable = set()
+
+    [found] = cli.json(*by_customer)["receipts"]
+
+    assert (found["ticket"], found["refused"], left(stack)) == ("t1", 0, [])
+    assert "CANARY" not in json.dumps(stack.dynamodb.records["t1", "ticket"])
+    assert cli(*by_customer).exit_code == Exit.FAILED, "nothing of the customer is left"
 
 
 def test_objects_without_an_item_are_erased(fake: FakeStack, cli: CliHarness) -> None:

@@ -32,14 +32,14 @@ def projection(names: tuple[str, ...]) -> dict[str, Any]:
 
 def test_the_tombstone_replaces_the_whole_item_and_keeps_its_first_time(fake: FakeStack) -> None:
     fake.add_ticket("t1", expires_at=7, customer="CANARY")
+    tombstone = {"ticket": "t1", "record": "ticket", "state": "erased", "erased_at": BEFORE}
 
     assert [fake.table.erase("t1", now) for now in (BEFORE, NOW)] == [BEFORE, BEFORE]
-    assert fake.dynamodb.records["t1", "ticket"] == {
-        "ticket": "t1",
-        "record": "ticket",
-        "state": "erased",
-        "erased_at": BEFORE,
-    }
+    listed = {"customer": "CANARY", "archived_at": BEFORE}  # until everything else is deleted
+    assert fake.dynamodb.records["t1", "ticket"] == {**tombstone, **listed}
+
+    fake.table.forget_customer("t1")
+    assert fake.dynamodb.records["t1", "ticket"] == tombstone
 
 
 def test_a_hold_keeps_its_first_time_case_and_author_and_stops_an_erasure(fake: FakeStack) -> None:
@@ -94,14 +94,19 @@ def dynamodb() -> Iterator[Stubber]:
 def test_requests_have_the_form_that_dynamodb_takes(dynamodb: Stubber) -> None:
     changed = "ConditionalCheckFailedException"
     tombstone = {"state": {"S": "erased"}, "erased_at": {"S": BEFORE}}
+    asked = {"TableName": "Tickets", "Key": key("t1"), "ConsistentRead": True, **projection(("customer",))}
+    dynamodb.add_response("get_item", {}, asked)
     dynamodb.add_client_error("put_item", changed, modeled_fields={"Item": tombstone})
+    dynamodb.add_response("get_item", {"Item": {}}, asked)
     dynamodb.add_client_error("put_item", "AccessDeniedException")
+    dynamodb.add_response("update_item", {})
     dynamodb.add_response("update_item", {})
     dynamodb.add_client_error("update_item", changed)
 
     assert TABLE.erase("t1", NOW) == BEFORE
     with pytest.raises(ClientError, match="AccessDenied"):
         TABLE.erase("t1", NOW)
+    TABLE.forget_customer("t1")
     assert TABLE.release("t1", None)
     TABLE.set_event_expiry("t1", "event#1#x", None)
 
