@@ -577,7 +577,12 @@ def test_redirect_is_refused_and_not_followed(serve: Serve, client: HttpClient, 
 
 @pytest.mark.parametrize(
     ("location", "target"),
-    [("https://x.test/1?a=b", "https://x.test/1?a=b"), ("/else", "{}/else"), ("", "{}/canary-path?canary=1")],
+    [
+        ("https://x.test/1?a=b", "https://x.test/1?a=b"),
+        ("/else", "{}/else"),
+        ("", "{}/canary-path?canary=1"),
+        ("http://[", "http://["),
+    ],
 )
 def test_redirect_carries_its_absolute_target(serve: Serve, client: HttpClient, location: str, target: str) -> None:
     server = serve(answers(redirect(location)))

@@ -11,6 +11,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
@@ -87,7 +88,9 @@ class LimitedAdapter(HTTPAdapter):
         response.close()
         if response.status_code < 200:  # the real response follows, and would be taken for the next call's
             raise VendorUnavailable("protocol")
-        target = urljoin(str(request.url), response.headers.get("Location", ""))
+        target = response.headers.get("Location", "")
+        with suppress(ValueError):  # a host that is no host, such as `[`
+            target = urljoin(str(request.url), target)
         raise InvalidVendorResponse("redirect", target.encode())
 
 
