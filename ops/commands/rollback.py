@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
 
-from ops.app import app, context_of
+from ops.app import app, context_of, partial_results
 from ops.arguments import Yes
 from ops.context import table
 from ops.errors import Failure
@@ -47,27 +47,54 @@ def rollback(
         raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
     for name in first:  # a deployment that changed one function gave the other no version
         context.note(f"{name} has no earlier version and stays as it is.", "yellow")
-    for change in changes if yes else ():
-        client.update_alias(  # unless somebody else changed it meanwhile
-            FunctionName=change["function"],
-            Name=ALIAS,
-            FunctionVersion=change["previous"],
-            RevisionId=change["revision"],
-        )
-    rows = [[change[name] for name in ("function", "current", "previous")] for change in changes]
-    shown = table(["function", "from version", "to version"], rows)
-    done = "Done." if yes else "Nothing was changed. Add --yes to do it."
-    context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, "", done))
+    for change in changes:
+        if change["state"] == "Inactive":
+            context.note(
+                f"Version {change['previous']} was not invoked for 14 days: it fails until it has a snapshot again. "
+                f"Wake it first: aws lambda invoke --function-name {change['function']} "
+                f"--qualifier {change['previous']} /dev/null",
+                "yellow",
+            )
+    with partial_results() as failures:
+        for change in changes if yes else ():
+            client.update_alias(  # unless somebody else changed it meanwhile
+                FunctionName=change["function"],
+                Name=ALIAS,
+                FunctionVersion=change["previous"],
+                RevisionId=change["revision"],
+            )
+            change["done"] = True
+    rows = [
+        [change["function"], change["current"], change["previous"], "done" if change["done"] else "not changed"]
+        for change in changes
+    ]
+    shown = table(["function", "from version", "to version", ""], rows)
+    hint = [] if yes else ["", "Nothing was changed. Add --yes to do it."]
+    context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, *hint))
+    if failures:
+        raise failures[0]
 
 
-def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, str]]:
-    """Return the changes that roll functions back. A function without an earlier version has none."""
+def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any]]:
+    """Return the changes that roll functions back. A function without an earlier version has none.
+
+    Raises Failure if an alias leads to two versions: CodeDeploy is shifting traffic from the current one to a newer
+    one, and would go on with it.
+    """
     for function in functions:
         alias = client.get_alias(FunctionName=function, Name=ALIAS)
         current = alias["FunctionVersion"]
+        if newer := alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
+            raise Failure(
+                f"CodeDeploy is shifting {function} from version {current} to {', '.join(newer)}: "
+                "`aws deploy stop-deployment --auto-rollback-enabled --deployment-id ID` ends that; "
+                "`aws deploy list-deployments --include-only-statuses InProgress` has the id"
+            )
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
         numbers = [version["Version"] for page in pages for version in page["Versions"]]
         earlier = [int(each) for each in numbers if each.isdigit() and int(each) < int(current)]
         if earlier:
-            versions = {"current": current, "previous": str(max(earlier))}
-            yield {"function": function, **versions, "revision": alias["RevisionId"]}
+            previous = str(max(earlier))
+            state = client.get_function_configuration(FunctionName=function, Qualifier=previous).get("State")
+            versions = {"current": current, "previous": previous, "revision": alias["RevisionId"]}
+            yield {"function": function, **versions, "state": state, "done": False}

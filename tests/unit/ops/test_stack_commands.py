@@ -9,6 +9,7 @@ from typing import Any, cast
 import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from ops.commands import doctor, send_test_webhook
 from ops.errors import Exit
@@ -200,9 +201,17 @@ class Lambda:
     def __init__(self, ingest: list[str], retrieval: list[str]) -> None:
         self.versions = {"IngestFunctionName": ingest, "RetrievalFunctionName": retrieval}
         self.updates: list[tuple[str, ...]] = []
+        self.weights: dict[str, float] = {}
+        self.refused: str | None = None
+        self.state = "Active"
 
-    def get_alias(self, **given: str) -> dict[str, str]:
-        return {"FunctionVersion": "10", "RevisionId": f"revision-{given['FunctionName']}"}
+    def get_alias(self, **given: str) -> dict[str, Any]:
+        alias = {"FunctionVersion": "10", "RevisionId": f"revision-{given['FunctionName']}"}
+        return {**alias, "RoutingConfig": {"AdditionalVersionWeights": self.weights}} if self.weights else alias
+
+    def get_function_configuration(self, **given: str) -> dict[str, str]:
+        assert given["Qualifier"] == "9"
+        return {"State": self.state}
 
     def get_paginator(self, _: str) -> Any:
         def paginate(FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
@@ -211,6 +220,8 @@ class Lambda:
         return SimpleNamespace(paginate=paginate)
 
     def update_alias(self, **given: str) -> None:
+        if given["FunctionName"] == self.refused:
+            raise ClientError({"Error": {"Code": "PreconditionFailedException"}}, "UpdateAlias")
         self.updates.append((given["FunctionName"], given["FunctionVersion"], given["RevisionId"]))
 
 
@@ -238,6 +249,45 @@ def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
     result = cli("rollback", *options, "--yes")
     assert functions.updates == [(name, "9", f"revision-{name}") for name in names]
     assert ("RetrievalFunctionName has no earlier version" in result.stderr) == (retrieval == ["10"])
+
+
+def test_rollback_during_a_gradual_deployment_leaves_it_to_codedeploy(cli: CliHarness) -> None:
+    """The alias is still at the earlier version then, and CodeDeploy would shift on."""
+    functions = Lambda(["9", "10", "11"], ["9", "10", "11"])
+    functions.weights = {"11": 0.1}
+    cli.stack.clients["lambda"] = functions
+
+    result = cli("rollback", "--yes")
+
+    assert result.exit_code == Exit.FAILED
+    assert "aws deploy stop-deployment" in result.stderr
+    assert functions.updates == []
+
+
+def test_rollback_says_what_was_done_before_an_error(cli: CliHarness) -> None:
+    functions = Lambda(["9", "10"], ["9", "10"])
+    functions.refused = "RetrievalFunctionName"
+    cli.stack.clients["lambda"] = functions
+
+    result = cli("rollback", "--yes", "--json")
+
+    assert result.exit_code == Exit.FAILED
+    done = {each["function"]: each["done"] for each in json.loads(result.stdout)["changes"]}
+    assert done == {"IngestFunctionName": True, "RetrievalFunctionName": False}
+    assert "PreconditionFailedException" in result.stderr
+
+
+@pytest.mark.parametrize("state", ["Active", "Inactive"])
+def test_rollback_warns_of_a_version_whose_snapshot_lambda_has_deleted(state: str, cli: CliHarness) -> None:
+    functions = Lambda(["9", "10"], ["9", "10"])
+    functions.state = state
+    cli.stack.clients["lambda"] = functions
+
+    result = cli("rollback", "--only", "ingest")
+
+    assert ("aws lambda invoke --function-name IngestFunctionName --qualifier 9" in result.stderr) == (
+        state == "Inactive"
+    )
 
 
 def test_rollback_without_any_earlier_version_exits_1(cli: CliHarness) -> None:
