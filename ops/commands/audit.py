@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from ops.app import app, context_of
 from ops.arguments import Ticket, moment
 from ops.context import table
 from ops.stack import Stack
+from ticket_archive.clock import iso
 
 Access = dict[str, str]
 """One access: `at`, `source`, `by`, `what` (a route or a command), `result` (a status or a count)."""
@@ -24,20 +25,14 @@ def audit(
     ticket: Ticket,
     since: Annotated[str, typer.Option(help="How far back the API's log is read: ISO 8601, or 12h, 90d ago.")] = "90d",
 ) -> None:
-    """Show who read a ticket: API callers and operators, by time; and how to ask S3's access log and CloudTrail."""
+    """Show who read a ticket: API callers and operators, by time; and how to read S3's access log."""
     context = context_of(ctx)
     stack, begin = context.stack, moment(since)
     with context.progress("Reading logs", None):
         found = [*api_accesses(stack, ticket, begin), *operator_accesses(stack.actions, ticket)]
     found.sort(key=lambda access: access["at"])
-    bucket, access_logs = stack.output("BucketName"), stack.output("AccessLogsBucketName")
-    others = {  # not read here
-        "S3 access log": f"aws s3 cp s3://{access_logs}/bucket/ . --recursive && grep -rh 'tickets/{ticket}/' .",
-        "CloudTrail": (
-            "aws cloudtrail lookup-events --lookup-attributes "
-            f"AttributeKey=ResourceName,AttributeValue=arn:aws:s3:::{bucket}"
-        ),
-    }
+    logs = f"s3://{stack.output('AccessLogsBucketName')}/bucket/"
+    others = {"S3 access log": f"aws s3 cp {logs} . --recursive && grep -rh 'tickets/{ticket}/' ."}  # not read here
     rows = [list(access.values()) for access in found]
     shown = table(["time", "source", "by", "what", "result"], rows) if rows else "No access was recorded."
     context.print_result(
@@ -56,7 +51,7 @@ def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]
         .paginate(
             logGroupName=configuration["LoggingConfig"]["LogGroup"],
             filterPattern=f'"{ticket}"',
-            startTime=int(since.timestamp() * 1000),
+            startTime=max(0, int(since.timestamp() * 1000)),
         )
     )
     for page in pages:
@@ -66,7 +61,7 @@ def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]
             if isinstance(audit, dict) and audit.get("ticket") == ticket:
                 urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
                 yield {
-                    "at": str(record.get("timestamp")),
+                    "at": iso(datetime.fromtimestamp(event["timestamp"] / 1000, UTC)),
                     "source": "API",
                     "by": str(audit.get("caller")),
                     "what": str(audit.get("route")),

@@ -19,6 +19,7 @@ from ops.errors import Exit
 from ops.parallel import DRAIN_SECONDS, Drain
 from ops.stack import Stack
 from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack, paginated
+from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER, end_of
 
@@ -393,18 +394,21 @@ def test_an_export_names_what_is_missing(
 
 
 def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
-    def line(ticket: str, at: str, **facts: Any) -> str:
-        return json.dumps({"timestamp": at, "audit": {"ticket": ticket, "caller": "arn:app", "status": 200, **facts}})
+    def event(ticket: str, at: datetime, **facts: Any) -> dict[str, Any]:
+        audit = {"ticket": ticket, "caller": "arn:app", "status": 200, **facts}
+        line = {"timestamp": f"{at:%Y-%m-%d %H:%M:%S},000+0000", "audit": audit}  # as Powertools writes it
+        return {"timestamp": int(at.timestamp() * 1000), "message": json.dumps(line)}
 
     function = {"LoggingConfig": {"LogGroup": "/aws/lambda/stack-retrieval"}}
     stack.clients["lambda"] = SimpleNamespace(get_function_configuration=lambda **_: function)
-    lines = [
-        line("t1", "2026-02-01T00:00:00Z", route="GET /tickets/{ticket}/images", urls=2, until="2026-02-01T00:05:00Z"),
-        line("t1", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}/details"),
-        line("t10", "2026-01-01T00:00:00Z", route="GET /tickets/{ticket}"),
-        "START RequestId: t1",
+    later, before = NOON + timedelta(minutes=1), NOON - timedelta(minutes=1)
+    events = [
+        event("t1", later, route="GET /tickets/{ticket}/images", urls=2, until="2026-01-31T12:06:00Z"),
+        event("t1", before, route="GET /tickets/{ticket}/details"),
+        event("t10", before, route="GET /tickets/{ticket}"),
+        {"timestamp": 0, "message": "START RequestId: t1"},
     ]
-    stack.clients["logs"] = paginated({"events": [{"message": message} for message in lines]})
+    stack.clients["logs"] = paginated({"events": events})
     cli("fetch", "t1", "-o", str(tmp_path / "t1"))
 
     found = cli.json("audit", "t1")
@@ -414,6 +418,22 @@ def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli:
         ("operator", "fetch"),
         ("API", "GET /tickets/{ticket}/images"),
     ]
-    assert "2 URLs until 2026-02-01T00:05:00Z" in found["accesses"][2]["result"]
-    assert {"S3 access log", "CloudTrail"} == set(found["others"])
+    assert [each["at"] for each in found["accesses"]] == [iso(at) for at in (before, NOON, later)]
+    assert "2 URLs until 2026-01-31T12:06:00Z" in found["accesses"][2]["result"]
     assert "tickets/t1/" in found["others"]["S3 access log"]
+
+
+def test_an_audit_reads_logs_from_any_time(stack: FakeStack, cli: CliHarness) -> None:
+    asked: list[int] = []
+    function = {"LoggingConfig": {"LogGroup": "/aws/lambda/stack-retrieval"}}
+    stack.clients["lambda"] = SimpleNamespace(get_function_configuration=lambda **_: function)
+
+    def paginate(**given: Any) -> list[dict[str, Any]]:
+        asked.append(given["startTime"])
+        return []
+
+    stack.clients["logs"] = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=paginate))
+
+    cli.json("audit", "t1", "--since", "1900-01-01")
+
+    assert asked == [0], "CloudWatch takes no negative time"
