@@ -1,6 +1,7 @@
 """`./ticket-archive`: the application with all its commands."""
 
 import os
+import signal
 
 from ops import commands
 from ops.app import app
@@ -9,6 +10,13 @@ __all__ = ["app", "commands", "main"]
 
 
 def main() -> None:
-    """Run a command. Files that it writes are readable by this user alone."""
+    """Run a command. Files that it writes are readable by this user alone.
+
+    A closed terminal or `kill` ends it like Ctrl-C, so that pages and unfinished exports are removed, and messages that
+    a redrive has received are visible again.
+    """
     os.umask(0o077)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup sets
+            signal.signal(number, signal.default_int_handler)
     app(prog_name="ticket-archive")

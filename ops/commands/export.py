@@ -1,6 +1,7 @@
 """`export`: a customer's tickets in a folder or a ZIP file, for a request to see one's data."""
 
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,21 +52,28 @@ def export(
 
 @contextmanager
 def target(output: Path) -> Iterator[Write]:
-    """Open a new folder, or a ZIP file if the name ends in `.zip`, for this user alone. Raises Failure if it exists."""
-    if output.exists():
+    """Make a new folder, or a ZIP file if the name ends in `.zip`, for this user alone.
+
+    It has its name when it is complete; an error leaves nothing behind. Raises Failure if there is something already.
+    """
+    if output.exists() or output.is_symlink():
         raise Failure(f"{output} exists: choose another name")
-    if output.suffix.lower() == ".zip":
-        with output.open("xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            yield archive.writestr
-        return
+    output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
+        part = Path(folder) / output.name
+        if output.suffix.lower() == ".zip":
+            with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as archive:
+                yield archive.writestr
+        else:
 
-    def write(name: str, body: bytes) -> None:
-        path = output / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        save(path, body)
+            def write(name: str, body: bytes) -> None:
+                path = part / name
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                save(path, body)
 
-    output.mkdir(mode=0o700, parents=True)
-    yield write
+            part.mkdir(mode=0o700)
+            yield write
+        part.rename(output)
 
 
 def export_ticket(item: TicketItem, bucket: Bucket, write: Write) -> list[dict[str, str | None]]:

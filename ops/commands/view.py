@@ -2,7 +2,6 @@
 
 import os
 import select
-import signal
 import sys
 import tempfile
 import time
@@ -10,7 +9,6 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -84,22 +82,12 @@ def temporary_page(page: bytes) -> Iterator[Path]:
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     parent = runtime if runtime and os.access(runtime, os.W_OK) else None
-    # SIGTERM and SIGHUP remove the folder before the process ends.
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        with tempfile.TemporaryDirectory(prefix="ticket-", dir=parent) as folder:
-            file = Path(folder) / "ticket.html"
-            save(file, page)
-            yield file
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with tempfile.TemporaryDirectory(prefix="ticket-", dir=parent) as folder:
+        file = Path(folder) / "ticket.html"
+        save(file, page)
+        yield file
 
 
 def show(file: Path, browse: Callable[[str], bool] = webbrowser.open) -> bool:
     """Open the file in the browser; return whether there is one."""
     return browse(file.resolve().as_uri())
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)

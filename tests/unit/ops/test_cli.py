@@ -1,11 +1,15 @@
 """Common options, exit codes, and what every command does with bad input."""
 
+import os
+import signal
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from ops import cli as command_line
 from ops.app import hoist_common_options
 from ops.cli import app
 from ops.errors import Exit
@@ -85,6 +89,26 @@ def test_a_case_is_a_code_and_no_free_text(options: list[str], cli: CliHarness) 
 
     assert cli(*options, "Jane Doe asked").exit_code == Exit.USAGE
     assert cli.stack.calls == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_signal_ends_a_command_like_ctrl_c_unless_it_is_ignored(
+    ignored: bool, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(**_: str) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(command_line, "app", command)
+    before, mask = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)], os.umask(0o077)
+    signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with nullcontext() if ignored else pytest.raises(KeyboardInterrupt):
+            command_line.main()
+    finally:
+        os.umask(mask)
+        for each, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
+            signal.signal(each, handler)
 
 
 def test_every_command_has_help() -> None:

@@ -1,5 +1,6 @@
 """`export`, `audit`, `erase`, `hold`, `release` and `retention`."""
 
+import errno
 import hashlib
 import json
 import zipfile
@@ -369,6 +370,26 @@ def test_an_export_has_every_ticket_with_its_history_and_an_index(
     }
     assert [(each["command"], each["ticket"]) for each in stack.recorded] == [("export", "t1"), ("export", "t2")]
     assert output.stat().st_mode & 0o077 == 0 or name.endswith(".zip")
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip", "new/out"])
+@pytest.mark.parametrize("ending", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_an_export_that_does_not_end_leaves_nothing_and_can_be_repeated(
+    ending: BaseException,
+    name: str,
+    stack: FakeStack,
+    cli: CliHarness,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stack.add_ticket("t2", customer="CANARY")
+    command = ("export", "--customer", "CANARY", "-o", str(tmp_path / name))
+    with monkeypatch.context() as broken:
+        broken.setattr("ops.commands.export.index_page", lambda _: (_ for _ in ()).throw(ending))
+        assert cli(*command).exit_code != Exit.OK
+
+    assert [path for path in tmp_path.rglob("*") if path.name != "new"] == []
+    assert cli(*command).exit_code == Exit.OK
 
 
 def test_an_export_replaces_nothing_and_needs_tickets(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:

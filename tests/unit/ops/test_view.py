@@ -1,7 +1,5 @@
 """The temporary page: readable by this user alone, and removed however the command ends."""
 
-import os
-import signal
 import stat
 from pathlib import Path
 
@@ -30,19 +28,6 @@ def test_an_error_removes_the_page(
         raise ending
 
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_remove_the_page(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    before = signal.getsignal(number)  # under nohup it is SIG_IGN
-
-    with pytest.raises(SystemExit) as ended, temporary_page(b"page"):
-        os.kill(os.getpid(), number)
-
-    assert ended.value.code == 128 + number
-    assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(number) is before
 
 
 def test_without_a_memory_file_system_the_temporary_folder_is_used(
