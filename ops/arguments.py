@@ -54,7 +54,8 @@ def ticket_option(text: str) -> typer.models.OptionInfo:
 
 Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False, callback=_valid_ticket)]
 Tickets = Annotated[list[str] | None, typer.Argument(help="Ticket ids.", show_default=False)]
-IdFile = Annotated[typer.FileText | None, typer.Option(help="A file with one ticket id per line; - is stdin.")]
+ID_FILE = typer.Option(help="A file with one ticket id per line; - is stdin.", encoding="utf-8-sig", errors="replace")
+IdFile = Annotated[typer.FileText | None, ID_FILE]
 CUSTOMER_CODE = typer.Option(help="All tickets of this customer.", callback=_valid_customer)
 Customer = Annotated[str | None, CUSTOMER_CODE]
 Version = Annotated[

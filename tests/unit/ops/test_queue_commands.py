@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -45,6 +46,25 @@ def test_each_id_is_sent_once_as_a_ticket_request(force: bool, cli: CliHarness) 
     sent = [read_message(body) for body in cli.stack.queue("QueueUrl").sent]
     assert sent == [TicketRequest(ticket=ticket, kind="backfill", force=force) for ticket in ("t1", "t2")]
     assert (found["sent"], found["repeated"], found["invalid"]) == (2, 1, ["argument 2"])
+
+
+def test_a_file_of_ids_may_begin_with_a_byte_order_mark_and_have_windows_line_ends(
+    cli: CliHarness, tmp_path: Path
+) -> None:
+    file = tmp_path / "tickets.txt"
+    file.write_bytes("\ufefft1\r\nt2\r\n".encode())
+
+    assert cli.json("backfill", "--file", str(file))["sent"] == 2
+
+
+def test_ids_in_another_encoding_are_reported_by_their_places(cli: CliHarness, tmp_path: Path) -> None:
+    file = tmp_path / "tickets.txt"
+    file.write_bytes("t1\r\nt2\r\n".encode("utf-16"))
+
+    result = cli("backfill", "--file", str(file))
+
+    assert result.exit_code == Exit.USAGE
+    assert "line 1: not a ticket id" in result.stderr
 
 
 def test_a_dry_backfill_sends_nothing(cli: CliHarness) -> None:
