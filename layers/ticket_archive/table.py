@@ -132,7 +132,7 @@ _WITHOUT_DETAILS = projection(sorted(_SHOWN))
 
 
 class TicketTable:
-    """Reads and writes tickets. Every method is one call to DynamoDB."""
+    """Reads and writes tickets. Every method but the lists is one call to DynamoDB."""
 
     def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
@@ -290,13 +290,21 @@ class TicketTable:
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
     def _listed(self, partition: str, limit: int) -> Sequence[IncompleteTicket]:
-        answer = self._client.query(
-            TableName=self._name,
-            IndexName=INCOMPLETE_INDEX,
-            KeyConditionExpression="incomplete = :partition",
-            ExpressionAttributeValues={":partition": {"S": partition}},
-            Limit=limit,
-        )
+        items: list[Any] = []
+        start: Any = {}
+        while len(items) < limit:
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=INCOMPLETE_INDEX,
+                KeyConditionExpression="incomplete = :partition",
+                ExpressionAttributeValues={":partition": {"S": partition}},
+                Limit=limit - len(items),
+                **start,
+            )
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}  # a response has at most 1 MB
         return [
             IncompleteTicket(
                 item["ticket"]["S"],
@@ -305,7 +313,7 @@ class TicketTable:
                 int(item.get("requeues", {"N": "0"})["N"]),
                 partition == _RECHECK,
             )
-            for item in answer["Items"]
+            for item in items
         ]
 
     def _update(

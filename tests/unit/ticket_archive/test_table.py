@@ -118,6 +118,18 @@ def test_due_tickets_are_queried_in_the_order_of_the_index(dynamodb: DynamoDB, t
     assert {(call["IndexName"], call["Limit"]) for call in dynamodb.asked} == {("incomplete", 1000)}
 
 
+def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: DynamoDB, table: TicketTable) -> None:
+    """DynamoDB returns at most 1 MB at once, whatever the limit."""
+    entry = {"record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
+    first, second = ({"ticket": ticket, **entry} for ticket in ("T-1", "T-2"))
+    last = wire({name: first[name] for name in ("ticket", "record", "incomplete", "retry_at")})
+    dynamodb.answers({"Items": [wire(first)], "LastEvaluatedKey": last})
+    dynamodb.answers({"Items": [wire(second)], "LastEvaluatedKey": last})
+
+    assert [each.ticket for each in table.incomplete(2)] == ["T-1", "T-2"]
+    assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in dynamodb.asked] == [(2, None), (1, last)]
+
+
 def listed(ticket: str) -> dict[str, Any]:
     return wire({"ticket": ticket, "record": "ticket", "state": "archived", "customer": "C-1", "archived_at": NOW})
 
