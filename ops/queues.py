@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -15,6 +15,8 @@ BATCH = 10  # the limits of one SQS batch
 _BATCH_BYTES = 1024 * 1024
 _ATTEMPTS = 3
 _VISIBILITY_TIMEOUT = 900  # seconds
+_VISIBLE: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
 _WAIT_SECONDS = 1  # more than 0 asks all of SQS's servers: an empty answer then means something
 
 
@@ -29,6 +31,15 @@ class Received:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Approximate numbers of messages that are visible and in flight, and the time by SQS's clock."""
+
+    visible: int
+    in_flight: int
+    now: datetime
+
+
 class Queue:
     """One queue. Methods that change several messages return the positions of those that failed."""
 
@@ -37,12 +48,12 @@ class Queue:
         self._url = url
         self._sleep = sleep
 
-    def look(self) -> tuple[int, datetime]:
-        """Return the approximate number of visible messages, and the time by SQS's clock."""
-        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"])
+    def depth(self) -> Depth:
+        """Return how many messages the queue has."""
+        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[_VISIBLE, _IN_FLIGHT])
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"]), now
+        return Depth(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]), now)
 
     def send(self, bodies: Sequence[str]) -> set[int]:
         """Send messages."""

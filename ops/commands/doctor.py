@@ -20,6 +20,8 @@ from ticket_archive_client import ArchiveApiError, CorruptDownload, TicketArchiv
 
 _TIMEOUT = 30  # seconds
 _ROUND_TRIP_SECONDS = 120
+_BACKLOG = 1000
+"""Messages of the ticket queue that may wait."""
 
 WITH_A_TICKET = "`doctor --ticket TICKET`, with a ticket that the vendor knows, shows"
 NOT_PROVEN = (
@@ -60,9 +62,9 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
         ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
         ("vendor credential", _vendor_credential, "its five values are filled in"),
         ("webhook credentials", _webhook_credentials, "their form, if webhooks must carry them"),
-        ("ticket queue", partial(_depth, output="QueueUrl", at_most=1000), "tickets are archived as fast as they come"),
-        ("dead letters", partial(_depth, output="DeadLetterQueueUrl", at_most=0), "no ticket needs a person"),
-        ("quarantine", partial(_depth, output="QuarantineQueueUrl", at_most=0), "every webhook could be read"),
+        ("ticket queue", _backlog, "tickets are archived as fast as they come"),
+        ("dead letters", partial(_empty, output="DeadLetterQueueUrl"), "no ticket needs a person"),
+        ("quarantine", partial(_empty, output="QuarantineQueueUrl"), "every webhook could be read"),
         ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
         ("table", _table, "you may read it"),
         ("alarms", _alarms, "none is raised now"),
@@ -95,9 +97,15 @@ def _webhook_credentials(stack: Stack) -> Finding:
     return True, "well-formed" if stack.webhook_credentials() else "not used"
 
 
-def _depth(stack: Stack, output: str, at_most: int) -> Finding:
-    waiting, _ = stack.queue(output).look()
-    return waiting <= at_most, f"{waiting} messages"
+def _backlog(stack: Stack) -> Finding:
+    depth = stack.queue("QueueUrl").depth()
+    return depth.visible <= _BACKLOG, f"{depth.visible} messages, {depth.in_flight} in flight"
+
+
+def _empty(stack: Stack, output: str) -> Finding:
+    depth = stack.queue(output).depth()
+    hidden = f", {depth.in_flight} more in flight: somebody is redriving" if depth.in_flight else ""
+    return depth.visible + depth.in_flight == 0, f"{depth.visible} messages{hidden}"
 
 
 def _event_source(stack: Stack) -> Finding:

@@ -106,7 +106,7 @@ def redrive(
 
     stack = context.stack
     origin = stack.queue("DeadLetterQueueUrl" if dead_letters else "QuarantineQueueUrl")
-    waiting, _ = origin.look()
+    depth = origin.depth()
     describe: Describe = quarantined
     if dead_letters:
         try:
@@ -128,7 +128,7 @@ def redrive(
         discard=discard is not None,
         pace=Pace(rate),
     )
-    with partial_results() as failures, context.progress("Messages", waiting) as advance, closing(moving):
+    with partial_results() as failures, context.progress("Messages", depth.visible) as advance, closing(moving):
         for message in moving:
             found.append(message)
             advance()
@@ -138,12 +138,20 @@ def redrive(
     by_reason = [{"reason": why, "outcome": outcome, "messages": many} for (why, outcome), many in counts]
     result = {"source": source.value, "dry_run": dry_run, "messages": [asdict(each) for each in found]}
     context.print_result({**result, "by_reason": by_reason}, _render(found, by_reason) if found else "No messages.")
+    if depth.in_flight:
+        context.note(
+            f"{depth.in_flight} messages were in flight when this began: of another redrive, or one that was killed. "
+            "Those that stay are visible again within 15 minutes.",
+            "yellow",
+        )
     if len(found) > _ROWS:
         context.note(f"… and {len(found) - _ROWS} more; --json shows all")
     if failures:
         raise failures[0]
     if lost := sum(each.outcome is Outcome.NOT_SENT for each in found):
         raise Failure(f"{lost} messages could not be sent and are still in their queue; try again")
+    if discard and (kept := sum(each.outcome is Outcome.NOT_DELETED for each in found)):
+        raise Failure(f"{kept} messages could not be deleted; try again")
 
 
 def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -> Group:
@@ -207,7 +215,7 @@ def redrive_messages(
     hidden while this runs, so that they are not received again and again, and are made visible at the end. A message
     that comes back while this runs (the secret is still wrong) is left alone.
     """
-    _, began = source.look()
+    began = source.depth().now
     moved: set[bytes] = set()
     hidden: dict[str, Received] = {}
     left = limit

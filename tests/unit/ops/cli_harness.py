@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from ops.bucket import Version
 from ops.cli import app
-from ops.queues import Received
+from ops.queues import Depth, Received
 from ops.stack import Stack
 from ops.table import OperatorTable
 from tests.support.fakes import FakeDynamoDB, _attributes, _holds, _plain
@@ -307,8 +307,8 @@ class FakeQueue:
         self.waiting.append(Received(number, body, f"receipt-{number}", sent_at, reason))
         return number
 
-    def look(self) -> tuple[int, datetime]:
-        return len(self.waiting), self.clock
+    def depth(self) -> Depth:
+        return Depth(len(self.waiting), len(self.hidden), self.clock)
 
     def receive(self, at_most: int) -> list[Received]:
         taken, self.waiting = self.waiting[:at_most], self.waiting[at_most:]

@@ -372,6 +372,24 @@ def test_discarding_is_recorded_with_its_reason_and_the_messages(cli: CliHarness
     assert len(cli.stack.queue("QuarantineQueueUrl")) == 0
 
 
+def test_messages_that_somebody_else_has_received_are_told(cli: CliHarness) -> None:
+    quarantine = cli.stack.queue("QuarantineQueueUrl")
+    quarantine.add("body", "not_json")
+    quarantine.receive(10)
+
+    result = cli("redrive", "quarantine", "--dry-run")
+
+    assert "No messages." in result.stdout
+    assert "1 messages were in flight" in result.stderr
+
+
+def test_a_message_that_could_not_be_discarded_exits_1(cli: CliHarness) -> None:
+    quarantine = cli.stack.queue("QuarantineQueueUrl")
+    quarantine.keeps = {quarantine.add("body", "not_json")}
+
+    assert cli("redrive", "quarantine", "--discard", "JUNK-7").exit_code == Exit.FAILED
+
+
 def test_a_message_that_could_not_be_moved_exits_1(cli: CliHarness) -> None:
     cli.stack.queue("QuarantineQueueUrl").add("body", "not_json")
     cli.stack.queue("QueueUrl").refuses = {"body"}

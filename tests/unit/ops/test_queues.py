@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from ops.queues import Pace, Queue, Received
+from ops.queues import Depth, Pace, Queue, Received
 from tests.support.stubbing import answering, client
 
 URL = "https://sqs.eu-central-1.amazonaws.com/111122223333/q"
@@ -38,6 +38,15 @@ def stub() -> Iterator[Stub]:
 
 def received(number: int) -> Received:
     return Received(f"m{number}", "body", f"r{number}", datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
+def test_the_depth_counts_messages_in_flight_too(stub: Stub) -> None:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer: dict[str, Any] = {"Attributes": dict(zip(names, ("3", "2"), strict=True))}
+    answer["ResponseMetadata"] = {"HTTPHeaders": {"date": "Sat, 31 Jan 2026 12:00:00 GMT"}}
+    stub.stubber.add_response("get_queue_attributes", answer, {"QueueUrl": URL, "AttributeNames": names})
+
+    assert stub.queue.depth() == Depth(3, 2, datetime(2026, 1, 31, 12, tzinfo=UTC))
 
 
 def test_messages_go_in_batches_of_ten(stub: Stub) -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ops.commands import doctor, send_test_webhook
 from ops.errors import Exit
 from ops.stack import Stack
-from tests.unit.ops.cli_harness import JPEG, SECRET, CliHarness, FakeStack, paginated
+from tests.unit.ops.cli_harness import JPEG, SECRET, CliHarness, FakeQueue, FakeStack, paginated
 from ticket_archive.webhook_encryption import decrypt_event
 
 URL = "https://archive.test/v1/webhooks/tickets"
@@ -101,6 +101,12 @@ def consumed(state: str) -> Any:
     return SimpleNamespace(list_event_source_mappings=lambda **_: {"EventSourceMappings": [{"State": state}]})
 
 
+def received(queue: FakeQueue) -> None:
+    """Let somebody else have received the queue's only message."""
+    queue.add("CANARY")
+    queue.receive(1)
+
+
 def alarms(*found: dict[str, Any]) -> Callable[[FakeStack], None]:
     return lambda stack: stack.clients.update(cloudwatch=paginated({"MetricAlarms": [*found]}))
 
@@ -126,6 +132,7 @@ def test_a_healthy_stack_passes_and_the_limits_are_said(healthy: CliHarness) -> 
         (lambda stack: stack.secrets.update(WebhookSecretArn="CANARY"), "webhook secret"),
         (lambda stack: stack.secrets.update(VendorCredentialArn='{"api_key": "", "secret": ""}'), "vendor credential"),
         (lambda stack: stack.queue("DeadLetterQueueUrl").add("CANARY"), "dead letters"),
+        (lambda stack: received(stack.queue("QuarantineQueueUrl")), "quarantine"),
         (lambda stack: stack.clients.update({"lambda": consumed("Disabled")}), "queue consumer"),
         (alarms({**ALARM, "StateValue": "ALARM"}), "alarms"),
         (alarms(ALARM, {**ALARM, "AlarmActions": []}), "alarm topic"),
