@@ -142,7 +142,7 @@ def isolated_session(access_key_id: str, secret_access_key: str, region: str, ca
 
 
 def find(account: Account, name: str) -> Stack:
-    """Return the stack `name`. Raises Failure if there is none."""
+    """Return the stack with this name or ARN. Raises Failure if there is none."""
     try:
         [found] = account.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -152,7 +152,7 @@ def find(account: Account, name: str) -> Stack:
         raise Failure(f"no stack {name} in {region}: use --stack-name, --region or --profile") from None
     return Stack(
         account,
-        name,
+        found["StackName"],
         {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
         {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())},
     )

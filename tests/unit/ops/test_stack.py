@@ -80,10 +80,12 @@ def test_an_unreadable_stack_file_is_an_error(text: str, tmp_path: Path) -> None
 
 
 def test_outputs_and_parameters_are_the_stacks_own() -> None:
+    arn = "arn:aws:cloudformation:eu-central-1:000000000000:stack/s/1"
     with Stubber(_client) as stubber:
-        stubber.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": "s"})
-        found = stack.find(account(), "s")
+        stubber.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": arn})
+        found = stack.find(account(), arn)
 
+    assert found.name == "s", "alarms are found by it"
     assert found.webhook_url == "https://w"
     assert found.parameters == {"WebhookCredentialsSecretArn": "arn"}
 
