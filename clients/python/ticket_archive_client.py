@@ -16,16 +16,22 @@ import boto3
 import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import NoRegionError
 from pydantic import BaseModel, Field
 
 SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
+UNKNOWN_TICKET_PAUSE = 2.0
+"""Seconds between requests for a ticket that is unknown: its first attempt takes about one."""
 
 
 class ArchiveApiError(Exception):
-    """A response other than 200. `code` is the problem's stable code; None if API Gateway or S3 sent the response."""
+    """A response other than 200. `code` is the problem's stable code; None if API Gateway or S3 sent the response.
+
+    API Gateway's responses have its error type as the detail, such as AccessDeniedException.
+    """
 
     def __init__(self, status: int, code: str | None = None, detail: str | None = None) -> None:
-        super().__init__(f"{status} {code or ''} {detail or ''}".strip())
+        super().__init__(" ".join(str(each) for each in (status, code, detail) if each))
         self.status = status
         self.code = code
         self.detail = detail
@@ -35,7 +41,7 @@ class TicketPending(ArchiveApiError):
     """The ticket is not archived yet. `missing` gives reasons; ask again after `retry_after` seconds."""
 
     def __init__(self, retry_after: int, missing: dict[str, str]) -> None:
-        super().__init__(202, "pending")
+        super().__init__(202, "pending", ", ".join(f"{part}: {reason}" for part, reason in missing.items()))
         self.retry_after = retry_after
         self.missing = missing
 
@@ -179,7 +185,8 @@ class TicketArchive:
     """Calls the API with the credentials and the region of a boto3 session. Use one instance per thread.
 
     Methods with `wait` ask again for up to that many seconds while a ticket is not archived yet, then raise
-    TicketPending. Any other response is an ArchiveApiError; without one, NoResponse is raised.
+    TicketPending. A ticket is unknown (404) until the archive has tried to fetch it, so they wait for that too. Any
+    other response is an ArchiveApiError; without one, NoResponse is raised.
     """
 
     def __init__(
@@ -190,9 +197,11 @@ class TicketArchive:
         http: requests.Session | None = None,
         timeout: float = 10,
     ) -> None:
-        """`api_url` is the stack's output ApiUrl; `timeout` is in seconds for each request."""
+        """`api_url` is the stack's output ApiUrl; `timeout` is in seconds for each request. Raises NoRegionError."""
         self._api_url = api_url.rstrip("/")
         self._session = session or boto3.Session()
+        if self._session.region_name is None:
+            raise NoRegionError
         self._http = http or requests.Session()
         self._timeout = timeout
 
@@ -269,12 +278,16 @@ class TicketArchive:
             response = self.send(path, query)
             if response.status_code == 200:
                 return response
-            if response.status_code != 202:
-                raise _error(response)
-            pause = int(response.headers["Retry-After"])
+            error = _error(response)
+            if isinstance(error, TicketPending):
+                pause: float = error.retry_after
+            elif error.code == "unknown_ticket":
+                pause = UNKNOWN_TICKET_PAUSE
+            else:
+                raise error
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TicketPending(pause, response.json()["missing"])
+                raise error
             time.sleep(min(pause, left))
 
     def _download(self, url: str) -> requests.Response:
@@ -300,7 +313,10 @@ def _signed_already(request: requests.PreparedRequest) -> requests.PreparedReque
 
 
 def _error(response: requests.Response) -> ArchiveApiError:
+    if response.status_code == 202:
+        return TicketPending(int(response.headers["Retry-After"]), response.json()["missing"])
     if response.headers.get("Content-Type") != "application/problem+json":
-        return ArchiveApiError(response.status_code)
+        # API Gateway's message is left out: it quotes the path, which may name a customer
+        return ArchiveApiError(response.status_code, detail=response.headers.get("x-amzn-ErrorType"))
     problem = response.json()
     return ArchiveApiError(response.status_code, problem["code"], problem.get("detail"))

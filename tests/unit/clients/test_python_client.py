@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import boto3
 import pytest
 import requests
+from botocore.exceptions import NoRegionError
 from jsonschema import Draft4Validator
 from pydantic import ValidationError
 from requests.adapters import BaseAdapter
@@ -36,13 +37,18 @@ class Api(BaseAdapter):
         super().__init__()
         self.objects: dict[str, bytes] = {}
         self.sent: list[requests.PreparedRequest] = []
+        self.refusal: tuple[str, str] | None = None
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
         self.sent.append(request)
         response = requests.Response()
         response.url = str(request.url)
         url = urlsplit(response.url)
-        if url.hostname == "api.example":
+        if self.refusal:
+            error_type, message = self.refusal
+            response.status_code, response._content = 403, json.dumps({"message": message}).encode()
+            response.headers.update({"Content-Type": "application/json", "x-amzn-ErrorType": error_type})
+        elif url.hostname == "api.example":
             assert "Authorization" in request.headers
             answer = app.lambda_handler(event(url.path.removeprefix("/v1"), parse_qs(url.query)), CONTEXT)
             response.status_code, response._content = answer["statusCode"], answer["body"].encode()
@@ -182,6 +188,54 @@ def test_a_pending_ticket_is_asked_for_again_within_the_wait(
     assert slept == []
     assert archive.ticket(TICKET, wait=wait).state == "archived"
     assert slept == [pytest.approx(pause, abs=0.5)]
+
+
+def test_an_unknown_ticket_is_asked_for_again_within_the_wait(
+    archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a message to the queue, before the first attempt."""
+    ticket = "T-new"
+    states = [incomplete(ticket=ticket), item(ticket=ticket)]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.tickets.add(states.pop(0))
+
+    monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
+    with pytest.raises(client.ArchiveApiError, match="404 unknown_ticket"):
+        archive.ticket(ticket)
+    assert archive.ticket(ticket, wait=60).state == "archived"
+    assert slept == [client.UNKNOWN_TICKET_PAUSE, 5]
+
+
+def test_no_other_error_is_asked_for_again(
+    archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("ticket_archive_client.time.sleep")
+    world.tickets.add(item(state="erased"))
+    with pytest.raises(client.ArchiveApiError, match="410 ticket_erased"):
+        archive.ticket(TICKET, wait=60)
+
+
+def test_a_pending_tickets_error_says_what_is_missing(archive: client.TicketArchive, world: World) -> None:
+    world.tickets.add(incomplete(missing={"DOCUMENT": "503", "DETAILS": "empty"}))
+    with pytest.raises(client.TicketPending, match="202 pending DOCUMENT: 503, DETAILS: empty"):
+        archive.ticket(TICKET)
+
+
+def test_a_session_without_a_region_is_refused_when_the_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    with pytest.raises(NoRegionError):
+        client.TicketArchive(API, boto3.Session("AKIAEXAMPLE", "example"))
+
+
+def test_api_gateways_error_type_is_the_detail(archive: client.TicketArchive, api: Api, world: World) -> None:
+    """Its message, which quotes the path, is left out."""
+    api.refusal = ("AccessDeniedException", f"not authorized: /customers/{CUSTOMER}/tickets")
+    with pytest.raises(client.ArchiveApiError) as error:
+        list(archive.customer_tickets(CUSTOMER))
+    assert str(error.value) == "403 AccessDeniedException"
 
 
 def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive, world: World) -> None:
