@@ -18,15 +18,7 @@ from tools.scan import expand
 pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
 
 POLICY = json.loads((ROOT / "examples" / "policies" / "deployment" / "deployer.json").read_text(encoding="utf-8"))
-ALLOWED, DENIED = (
-    [
-        action
-        for each in POLICY["Statement"]
-        if each["Effect"] == effect
-        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
-    ]
-    for effect in ("Allow", "Deny")
-)
+STATEMENTS = {each["Sid"]: each for each in POLICY["Statement"]}
 ACTIONS_OF_FEATURES_THAT_THE_TEMPLATE_LACKS = re.compile(
     r"""
     ^(elasticfilesystem|firehose|kinesis|s3files|s3tables):                    # file systems, streams, S3 Tables
@@ -46,17 +38,29 @@ ACTIONS_OF_FEATURES_THAT_THE_TEMPLATE_LACKS = re.compile(
 )
 
 
-def allows(action: str) -> bool:
-    allowed, denied = (
-        any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns) for patterns in (ALLOWED, DENIED)
-    )
-    return allowed and not denied
+def values(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def allows(action: str, resource: str | None = None) -> bool:
+    """Tell whether the policy allows an action on a resource, or on any."""
+    effects = {
+        each["Effect"]
+        for each in POLICY["Statement"]
+        if any(fnmatchcase(action.lower(), pattern.lower()) for pattern in values(each["Action"]))
+        and (resource is None or any(fnmatchcase(resource, pattern) for pattern in values(each["Resource"])))
+    }
+    return effects == {"Allow"}
+
+
+def kinds_of_resources() -> set[str]:
+    """Return the types of the template's resources, those of a gradual deployment included."""
+    gradual = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
+    return {each["Type"] for each in expand(gradual)[0]["Resources"].values()}
 
 
 def test_deployer_may_create_update_and_delete_every_resource() -> None:
-    """Those of CodeDeploy too."""
-    gradual = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
-    kinds = {each["Type"] for each in expand(gradual)[0]["Resources"].values()}
+    kinds = kinds_of_resources()
     assert len(kinds) > 20
     denied = {}
     for kind in kinds:
@@ -70,6 +74,68 @@ def test_deployer_may_create_update_and_delete_every_resource() -> None:
         assert needed, kind
         denied[kind] = [action for action in sorted(needed) if not allows(action)]
     assert {kind: actions for kind, actions in denied.items() if actions} == {}
+
+
+IN_REGION = "REGION:ACCOUNT"
+TAGGED = {
+    "AWS::ApiGateway::RestApi": "arn:aws:apigateway:REGION::/tags/x",
+    "AWS::ApiGateway::Stage": "arn:aws:apigateway:REGION::/tags/x",
+    "AWS::CloudWatch::Alarm": f"arn:aws:cloudwatch:{IN_REGION}:alarm:STACK-QueueAgeAlarm-x",
+    "AWS::CloudWatch::Dashboard": "arn:aws:cloudwatch::ACCOUNT:dashboard/STACK-REGION",
+    "AWS::CodeDeploy::Application": f"arn:aws:codedeploy:{IN_REGION}:application:STACK-x",
+    "AWS::CodeDeploy::DeploymentGroup": f"arn:aws:codedeploy:{IN_REGION}:deploymentgroup:STACK-x/STACK-y",
+    "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{IN_REGION}:table/STACK-Tickets-x",
+    "AWS::IAM::Role": "arn:aws:iam::ACCOUNT:role/STACK-IngestRole-x",
+    "AWS::KMS::Key": f"arn:aws:kms:{IN_REGION}:key/x",
+    "AWS::Lambda::EventSourceMapping": f"arn:aws:lambda:{IN_REGION}:event-source-mapping:x",
+    "AWS::Lambda::Function": f"arn:aws:lambda:{IN_REGION}:function:STACK-ingest",
+    "AWS::Logs::LogGroup": f"arn:aws:logs:{IN_REGION}:log-group:/aws/lambda/STACK-ingest",
+    "AWS::S3::Bucket": "arn:aws:s3:::STACK-bucket-x",
+    "AWS::SQS::Queue": f"arn:aws:sqs:{IN_REGION}:STACK-TicketQueue-x",
+    "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{IN_REGION}:secret:x",
+}
+"""A resource of each type, by its ARN."""
+
+
+def test_deployer_may_tag_every_resource_that_has_tags() -> None:
+    """CloudFormation tags resources with the stack's name and tags, event source mappings included."""
+    schemas = {kind: resource_schema(kind).get("tagging", {}) for kind in kinds_of_resources()}
+    assert {kind for kind, tagging in schemas.items() if tagging.get("taggable")} == TAGGED.keys()
+    for kind, arn in TAGGED.items():
+        for action in schemas[kind]["permissions"]:
+            assert action == "s3:DeleteBucketTagging" or allows(action, arn), action  # PutBucketTagging covers it
+
+
+def test_deployer_may_use_codedeploys_own_configurations() -> None:
+    configuration = f"arn:aws:codedeploy:{IN_REGION}:deploymentconfig:CodeDeployDefault.LambdaCanary10Percent5Minutes"
+    assert allows("codedeploy:GetDeploymentConfig", configuration)
+
+
+def test_deployer_may_delete_the_stack_with_sam() -> None:
+    """`sam delete` looks for two stacks of its own first, and deletes what was uploaded."""
+    for kind in ("CompanionStack", "WebFunctionCode"):
+        name = f"STACK-0123abcd-{kind}"
+        assert allows("cloudformation:DescribeStacks", f"arn:aws:cloudformation:{IN_REGION}:stack/{name}/*")
+    assert allows("s3:DeleteObject", "arn:aws:s3:::aws-sam-cli-managed-default-x/0123abcd")
+    assert not allows("s3:DeleteObject", "arn:aws:s3:::STACK-bucket-x/tickets/x")
+
+
+WITH_BOUNDARY_KEY = {
+    "iam:AttachRolePolicy", "iam:CreateRole", "iam:DeleteRolePermissionsBoundary", "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy",
+}  # fmt: skip
+"""The actions on roles that have the condition key iam:PermissionsBoundary:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+"""
+
+
+def test_one_statement_takes_the_condition_for_a_permissions_boundary() -> None:
+    """Any other action in it would be denied, since its requests have no such key."""
+    conditional = set(STATEMENTS["GiveRolesPermissions"]["Action"])
+    assert conditional <= WITH_BOUNDARY_KEY
+    others = [each for name, each in STATEMENTS.items() if name != "GiveRolesPermissions"]
+    unconditional = {action for each in others for action in values(each["Action"])}
+    assert WITH_BOUNDARY_KEY & unconditional == {"iam:DeleteRolePermissionsBoundary"}
 
 
 def test_deployer_reads_no_ticket_and_no_secret() -> None:

@@ -323,6 +323,15 @@ def test_two_stacks_in_an_account_share_no_name(template: Template) -> None:
             assert "AWS::StackName" in json.dumps(resource["Properties"][key]), f"{name}.{key}"
 
 
+@BROKEN.by("Dashboard/Properties/DashboardName", "Stack")
+@BROKEN.by("IngestFunctionRole/Properties/RoleName", {"Ref": "AWS::StackName"})
+def test_a_stack_in_two_regions_shares_no_name(template: Template) -> None:
+    """Names of dashboards, roles and buckets are one account's, or everybody's, in all regions."""
+    for name, resource in template["Resources"].items():
+        for key in {"BucketName", "DashboardName", "RoleName"} & resource.get("Properties", {}).keys():
+            assert "AWS::Region" in json.dumps(resource["Properties"][key]), f"{name}.{key}"
+
+
 def test_environments_of_samconfig_are_two_stacks() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     for name, stack, host in (
