@@ -98,6 +98,7 @@ class Ticket(BaseModel):
     types: dict[str, str]
     absent: list[str]
     unrecognized: list[UnrecognizedFile]
+    missing: dict[str, str]
 
 
 class CustomerTicket(BaseModel):

@@ -71,7 +71,7 @@ class NotArchivedYet(Exception):
 @app.get("/tickets/<ticket>", responses=openapi.TICKET, operation_id="get_ticket")
 def get_ticket(ticket: TicketId) -> Ticket:
     """Return an archived ticket: outcome, times, what is stored and what is not."""
-    return Ticket.model_validate(_archived(ticket))
+    return Ticket.archived(_archived(ticket))
 
 
 @app.get("/tickets/<ticket>/details", responses=openapi.DETAILS, operation_id="get_details")

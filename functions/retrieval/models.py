@@ -1,6 +1,6 @@
 """The API's parameters and responses. Powertools validates them and generates docs/openapi.json from them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -12,6 +12,7 @@ from retrieval.gateway import PercentDecoded
 from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import TICKET_PATTERN, ImageType, StoredImage, TicketState, TypeState, customer_id
+from ticket_archive.table import TicketItem
 
 _TYPE = "|".join(["ALL", *ImageType])
 
@@ -138,6 +139,7 @@ class Ticket(Model):
     """An archived ticket.
 
     `complete` is true if details and all types are stored or absent. `absent` types have no images at the vendor.
+    `missing` gives the reason for each image type, or DETAILS, of which nothing is stored: a short code such as `503`.
     """
 
     ticket: str
@@ -155,6 +157,13 @@ class Ticket(Model):
     types: dict[ImageType, TypeState]
     absent: list[ImageType]
     unrecognized: list[UnrecognizedFile]
+    missing: dict[str, str]
+
+    @classmethod
+    def archived(cls, item: TicketItem) -> Self:
+        """Return the response about an archived item, whose reasons for unrecognized parts are left out."""
+        missing = {part: item.missing.get(part, TypeState.FAILED) for part in item.unanswered}
+        return cls.model_validate(replace(item, missing=missing))
 
 
 class PendingTicket(Model):

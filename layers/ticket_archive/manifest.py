@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, TypeState
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType
 from ticket_archive.table import TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
@@ -111,17 +111,8 @@ def state_of(item: TicketItem) -> list[Any]:
         item.complete,
         [kind.value for kind in item.absent],
         [[str(file.type), file.sha256] for file in item.unrecognized],
-        _missing(item),
+        item.unanswered,
     ]
-
-
-def _missing(item: TicketItem) -> list[str]:
-    """Return the parts of an archived item that are neither stored nor absent nor kept as unrecognized."""
-    there = {kind for kind, state in item.types.items() if state in (TypeState.STORED, TypeState.ABSENT)}
-    kept = {file.type for file in item.unrecognized}
-    types = [kind for kind in ImageType if kind in item.types and kind not in there]
-    parts = [*([] if item.details_sha256 else [DETAILS]), *types]
-    return [str(part) for part in parts if part not in kept]
 
 
 def write_manifest(item: TicketItem) -> bytes:
@@ -139,7 +130,7 @@ def write_manifest(item: TicketItem) -> bytes:
             "images": item.images,
             "absent": item.absent,
             "unrecognized": item.unrecognized,
-            "missing": _missing(item),
+            "missing": item.unanswered,
             "previous": item.previous,
         },
         from_attributes=True,

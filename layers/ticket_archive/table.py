@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -96,6 +96,15 @@ class TicketItem:
     def absent(self) -> list[ImageType]:
         """The types of which the vendor has no image."""
         return [kind for kind in ImageType if self.types.get(kind) is TypeState.ABSENT]
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The parts of an archived ticket that are neither stored nor absent nor kept as unrecognized."""
+        there = {kind for kind, state in self.types.items() if state in (TypeState.STORED, TypeState.ABSENT)}
+        kept = {file.type for file in self.unrecognized}
+        types = [kind for kind in ImageType if kind in self.types and kind not in there]
+        parts = [*([] if self.details_sha256 else [DETAILS]), *types]
+        return [str(part) for part in parts if part not in kept]
 
 
 @dataclass(frozen=True, slots=True)

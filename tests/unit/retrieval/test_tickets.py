@@ -48,6 +48,7 @@ def test_an_archived_ticket_has_outcome_times_and_images_but_no_details_and_no_k
         },
         "absent": ["DOCUMENT_SIGNATURE"],
         "unrecognized": [],
+        "missing": {},
     }
 
 
@@ -55,6 +56,17 @@ def test_facts_that_the_vendor_did_not_give_are_null(call: Call, world: World) -
     world.tickets.add(item(outcome=None, disposition=None, confidence_score=None, risk_code=None))
     answer = call(ONE, {"ticket": TICKET})
     assert [answer.json[name] for name in ("outcome", "disposition", "confidence_score", "risk_code")] == [None] * 4
+
+
+def test_an_archived_ticket_says_why_parts_are_missing_as_its_manifest_names_them(call: Call, world: World) -> None:
+    """What is kept as unrecognized is not missing, though the item has a reason for it."""
+    types = {"SELF_PORTRAITS": "stored", "DOCUMENT": "failed", "DOCUMENT_PORTRAIT": "unrecognized"}
+    reasons = {"DETAILS": "too_large", "DOCUMENT": "503", "DOCUMENT_PORTRAIT": "html"}
+    kept = {**UNRECOGNIZED, "type": "DOCUMENT_PORTRAIT"}
+    ticket = item(complete=False, types=types, missing=reasons, unrecognized=[kept], details=None, details_sha256=None)
+    world.tickets.add(ticket)
+    assert call(ONE, {"ticket": TICKET}).json["missing"] == {"DETAILS": "too_large", "DOCUMENT": "503"}
+    assert ticket.unanswered == ["DETAILS", "DOCUMENT"]
 
 
 UNRECOGNIZED = {"type": "DOCUMENT", "key": f"tickets/{TICKET}/unrecognized/x", "sha256": "e" * 64, "bytes": 7}
