@@ -41,7 +41,7 @@ PLAIN = {
     "details": "PLAIN",
     "flow": "DOCUMENT_AND_SELFIE",
     "envelope": "NONE",
-    "formats": dict.fromkeys(USUAL, "JPEG"),
+    "formats": dict.fromkeys(USUAL, "image/jpeg"),
     "unusable": {},
 }
 """The one kind of ticket that the naive application can archive; the simulator's own differ from ticket to ticket."""

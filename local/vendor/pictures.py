@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache, partial
 from io import BytesIO
@@ -31,48 +31,36 @@ SIDES = ("FRONT", "BACK")
 
 
 class FileFormat(StrEnum):
-    """The formats that a vendor may send, by Pillow's names."""
+    """The content types of the formats that a vendor may send, by Pillow's names."""
 
-    JPEG = "JPEG"
-    PNG = "PNG"
-    WEBP = "WEBP"
-    GIF = "GIF"
-    AVIF = "AVIF"
-    TIFF = "TIFF"
-    HEIC = "HEIC"
-    BMP = "BMP"
-    JPEG2000 = "JPEG2000"
-    PDF = "PDF"
-    MP4 = "MP4"
-    WEBM = "WEBM"
-
-
-@dataclass(frozen=True)
-class _Encoding:
-    """How a format is written. The dimensions for a size follow from the bytes per pixel of a drawing with noise."""
-
-    content_type: str
-    bytes_per_pixel: float = 0.0
-    options: Mapping[str, int | None] = field(default_factory=dict)
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+    GIF = "image/gif"
+    AVIF = "image/avif"
+    TIFF = "image/tiff"
+    HEIC = "image/heic"
+    BMP = "image/bmp"
+    JPEG2000 = "image/jp2"
+    PDF = "application/pdf"
+    MP4 = "video/mp4"
+    WEBM = "video/webm"
 
 
-_ENCODINGS = {
-    FileFormat.JPEG: _Encoding("image/jpeg", 0.335, {"quality": 85}),
-    FileFormat.PNG: _Encoding("image/png", 1.65, {"compress_level": 1}),
-    FileFormat.WEBP: _Encoding("image/webp", 0.26, {"quality": 80, "method": 0}),
-    FileFormat.GIF: _Encoding("image/gif", 1.08),
-    FileFormat.AVIF: _Encoding("image/avif", 0.3, {"quality": 75, "speed": 10}),
-    FileFormat.TIFF: _Encoding("image/tiff", 3.0),
-    FileFormat.HEIC: _Encoding("image/heic"),
-    FileFormat.BMP: _Encoding("image/bmp", 3.0),
-    FileFormat.JPEG2000: _Encoding("image/jp2", 2.27),
+_ENCODINGS: Mapping[FileFormat, tuple[float, Mapping[str, int | None]]] = {
+    FileFormat.JPEG: (0.335, {"quality": 85}),
+    FileFormat.PNG: (1.65, {"compress_level": 1}),
+    FileFormat.WEBP: (0.26, {"quality": 80, "method": 0}),
+    FileFormat.GIF: (1.08, {}),
+    FileFormat.AVIF: (0.3, {"quality": 75, "speed": 10}),
+    FileFormat.TIFF: (3.0, {}),
+    FileFormat.BMP: (3.0, {}),
+    FileFormat.JPEG2000: (2.27, {}),
     # Without dates, so that the bytes are the same in every process.
-    FileFormat.PDF: _Encoding("application/pdf", 0.24, {"creationDate": None, "modDate": None}),
-    FileFormat.MP4: _Encoding("video/mp4"),
-    FileFormat.WEBM: _Encoding("video/webm"),
+    FileFormat.PDF: (0.24, {"creationDate": None, "modDate": None}),
 }
-CONTENT_TYPES = {form: encoding.content_type for form, encoding in _ENCODINGS.items()}
-_HANDMADE: dict[FileFormat, Callable[..., bytes]] = {
+"""The bytes per pixel of a drawing with noise, from which the dimensions for a size follow, and Pillow's options."""
+_HANDMADE: Mapping[FileFormat, Callable[..., bytes]] = {
     FileFormat.HEIC: partial(iso_media, b"heic", b"mif1", b"heic", meta=b"meta"),
     FileFormat.MP4: partial(iso_media, b"isom", b"isom", b"mp42"),
     FileFormat.WEBM: partial(matroska, b"webm"),
@@ -106,49 +94,54 @@ class Sitter:
     lines: tuple[str, ...]
 
 
-def selfie(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
-    """Draw a face in front of a wall; `take` moves the head. `size` is in bytes, met within a third."""
-    rng = seeded(sitter.name, "selfie", take)
+def picture(sitter: Sitter, kind: ImageType, number: int, take: str, form: FileFormat, size: int) -> Picture:
+    """Draw a type's file at position `number`; `take` changes it. `size` is in bytes, met within a third."""
+    rng = seeded(sitter.name, kind, take)
+    match kind:
+        case ImageType.SELF_PORTRAITS:
+            drawing = _selfie(sitter, rng)
+        case ImageType.DOCUMENT:
+            drawing = _document_page(sitter, SIDES[number % 2], rng)
+        case ImageType.DOCUMENT_SIGNATURE:
+            drawing = Image.new("RGB", (420, 140), "#fdfdfb")
+            _scribble(ImageDraw.Draw(drawing), sitter, (30, 70), 350)
+        case _:
+            drawing = _portrait(sitter)
+    if kind is ImageType.DOCUMENT_GHOST_PORTRAIT:
+        drawing = Image.blend(drawing.convert("L").convert("RGB"), Image.new("RGB", drawing.size, "#dbe7f3"), 0.6)
+    return Picture(_encoded(drawing, rng, form, size), form)
+
+
+def _selfie(sitter: Sitter, rng: random.Random) -> Image.Image:
+    """Draw a face in front of a wall."""
     scene = Image.new("RGB", (480, 600), seeded(sitter.name, "wall").choice(_WALL))
     _face(scene, sitter, (240 + rng.randint(-30, 30), 300 + rng.randint(-25, 25)), 1.0 + rng.random() * 0.15)
-    return _file(scene, rng, form, size)
+    return scene
 
 
-def document_page(sitter: Sitter, side: str, take: str, form: FileFormat, size: int) -> Picture:
+def _document_page(sitter: Sitter, side: str, rng: random.Random) -> Image.Image:
     """Draw a card with a portrait and text (`FRONT`), or text and a machine-readable zone (`BACK`)."""
-    rng = seeded(sitter.name, side, take)
     card = Image.new("RGB", (760, 480), seeded(sitter.name, "card").choice(_CARD))
     pen = ImageDraw.Draw(card)
     pen.rectangle((0, 0, 760, 62), fill="#34506b")
     pen.text((24, 16), f"SPECIMEN · {sitter.lines[0]}", font=_font(28), fill="white")
     if side == "FRONT":
-        photo = Image.new("RGB", (240, 300), "#eef2f5")
-        _face(photo, sitter, (120, 150), 0.55)
-        card.paste(photo, (28, 96))
-        _scribble(pen, seeded(sitter.name, "signature"), (300, 400), 260)
+        card.paste(_portrait(sitter), (28, 96))
+        _scribble(pen, sitter, (300, 400), 260)
     for row, line in enumerate(sitter.lines[1:]):
         pen.text((300 if side == "FRONT" else 40, 100 + 40 * row), line, font=_font(24), fill="#1d2a36")
     if side == "BACK":
         for row in range(2):
             zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=36))
             pen.text((40, 380 + 40 * row), zone, font=_font(26), fill="#1d2a36")
-    return _file(card, rng, form, size)
+    return card
 
 
-def portrait(sitter: Sitter, take: str, form: FileFormat, size: int, *, ghost: bool = False) -> Picture:
-    """Draw the portrait of the document; the ghost portrait is pale."""
+def _portrait(sitter: Sitter) -> Image.Image:
+    """Draw the portrait of the document."""
     photo = Image.new("RGB", (240, 300), "#eef2f5")
     _face(photo, sitter, (120, 150), 0.55)
-    if ghost:
-        photo = Image.blend(photo.convert("L").convert("RGB"), Image.new("RGB", photo.size, "#dbe7f3"), 0.6)
-    return _file(photo, seeded(sitter.name, "ghost" if ghost else "portrait", take), form, size)
-
-
-def signature(sitter: Sitter, take: str, form: FileFormat, size: int) -> Picture:
-    """Draw the signature of the document."""
-    strip = Image.new("RGB", (420, 140), "#fdfdfb")
-    _scribble(ImageDraw.Draw(strip), seeded(sitter.name, "signature"), (30, 70), 350)
-    return _file(strip, seeded(sitter.name, "strip", take), form, size)
+    return photo
 
 
 def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: float) -> None:
@@ -173,7 +166,8 @@ def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: fl
     pen.arc(box(0, 74, 42, 24), 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
 
 
-def _scribble(pen: ImageDraw.ImageDraw, rng: random.Random, start: tuple[int, int], length: int) -> None:
+def _scribble(pen: ImageDraw.ImageDraw, sitter: Sitter, start: tuple[int, int], length: int) -> None:
+    rng = seeded(sitter.name, "signature")
     first, second, lift = rng.uniform(0.05, 0.12), rng.uniform(0.15, 0.3), rng.uniform(18, 34)
     points = [
         (start[0] + step, start[1] + lift * sin(step * first) * (1 - step / length / 2) + 9 * sin(step * second))
@@ -187,15 +181,15 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _file(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> Picture:
+def _encoded(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> bytes:
     if form in _HANDMADE:
-        return Picture(_HANDMADE[form](payload=rng.randbytes(size)), CONTENT_TYPES[form])
-    encoding = _ENCODINGS[form]
-    zoom = sqrt(size / encoding.bytes_per_pixel / (drawing.width * drawing.height))
+        return _HANDMADE[form](payload=rng.randbytes(size))
+    bytes_per_pixel, options = _ENCODINGS[form]
+    zoom = sqrt(size / bytes_per_pixel / (drawing.width * drawing.height))
     width, height = max(16, round(drawing.width * zoom)), max(16, round(drawing.height * zoom))
     noise = Image.frombytes("L", (width, height), rng.randbytes(width * height)).convert("RGB")
     scaled = drawing.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
     photo = Image.blend(scaled, noise, _NOISE)
     file = BytesIO()
-    photo.save(file, form, **encoding.options)
-    return Picture(file.getvalue(), CONTENT_TYPES[form])
+    photo.save(file, form.name, **options)
+    return file.getvalue()

@@ -19,7 +19,7 @@ from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType, Picture
 from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
 from local.vendor.shapes import LINKED, UNUSABLE, images_response
-from local.vendor.tickets import State, Ticket, Tickets
+from local.vendor.tickets import UNCHANGED, State, Ticket, Tickets
 
 ALL = "ALL"
 TEN_MEBIBYTES = 10 * 2**20
@@ -115,7 +115,7 @@ class Service:
 
     def state(self, ticket: str) -> State:
         """Return the changes of a ticket."""
-        return self._states.get(ticket, State())
+        return self._states.get(ticket, UNCHANGED)
 
     def clear(self) -> None:
         """Remove all changes of tickets and all tokens."""

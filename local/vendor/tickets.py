@@ -7,14 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import pydantic
-from pydantic import BeforeValidator
 
-from local.vendor import pictures
 from local.vendor.people import document, person
-from local.vendor.pictures import DERIVED, SIDES, FileFormat, ImageType, Picture, Sitter
+from local.vendor.pictures import DERIVED, FileFormat, ImageType, Picture, Sitter, picture
 from local.vendor.seeding import seeded
 from local.vendor.shapes import Absence, Shape, Unusable
 
@@ -56,19 +54,9 @@ class DetailsForm(StrEnum):
     LARGE = "LARGE"
 
 
-def _pairs(given: object) -> object:
-    """Return a mapping as pairs, which have a hash."""
-    return tuple(given.items()) if isinstance(given, Mapping) else given
-
-
-Sizes = Annotated[tuple[tuple[ImageType, tuple[int, ...]], ...], BeforeValidator(_pairs)]
-Formats = Annotated[tuple[tuple[ImageType, FileFormat], ...], BeforeValidator(_pairs)]
-Unusables = Annotated[tuple[tuple[ImageType, Unusable], ...], BeforeValidator(_pairs)]
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config={"extra": "forbid"})
+@pydantic.dataclasses.dataclass(frozen=True, eq=False, config={"extra": "forbid"})
 class State:
-    """A test's changes of a ticket; None keeps the seed's value. Per type are pairs, or a mapping.
+    """A test's changes of a ticket; None keeps the seed's value. It is a key of caches, by its identity.
 
     `take` replaces the files by others of the same person, `sizes` has the bytes of every file per type (other types
     are absent), `formats` the format of a type's files, `unusable` the types that never have a usable response. Images
@@ -80,13 +68,15 @@ class State:
     shape: Shape | None = None
     absence: Absence | None = None
     details: DetailsForm | None = None
-    sizes: Sizes | None = None
+    sizes: Mapping[ImageType, tuple[int, ...]] | None = None
     flow: Flow | None = None
     envelope: Envelope | None = None
-    formats: Formats = ()
-    unusable: Unusables | None = None
+    formats: Mapping[ImageType, FileFormat] | None = None
+    unusable: Mapping[ImageType, Unusable] | None = None
     ready_after: float = 0.0
 
+
+UNCHANGED = State()
 
 # Every twentieth ticket of each kind, by its index modulo 20.
 _FLOWS = {9: Flow.DOCUMENT_ONLY, 14: Flow.SELFIE_ONLY}
@@ -148,7 +138,7 @@ class Tickets:
 
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
         """Return the ticket of an id. Raises KeyError for an id of another seed."""
-        return Ticket(self.seed, self.index(ticket), ticket, state or State(), self.scale)
+        return Ticket(self.seed, self.index(ticket), ticket, state or UNCHANGED, self.scale)
 
 
 class Ticket:
@@ -171,7 +161,7 @@ class Ticket:
         self.details_form = state.details or _DETAILS.get(index % 40, DetailsForm.PLAIN)
         self.flow = state.flow or _FLOWS.get(index % 20, Flow.DOCUMENT_AND_SELFIE)
         self.envelope = state.envelope or _ENVELOPES.get(index % 15, Envelope.NONE)
-        self.unusable = _UNUSABLE.get(index % 80, {}) if state.unusable is None else dict(state.unusable)
+        self.unusable = _UNUSABLE.get(index % 80, {}) if state.unusable is None else state.unusable
         pace = seeded(seed, index, "pace").randint(9_000, 240_000)
         self.created = _DAY_ZERO_MS + index * 61_037
         self.processed = self.created + pace
@@ -194,24 +184,20 @@ class Ticket:
 
     def pictures(self, kind: ImageType) -> tuple[Picture, ...]:
         """Return the files of one type in the vendor's order: selfies as taken, the document's front first."""
-        return tuple(self._picture(kind, number, size) for number, size in enumerate(self.sizes[kind]))
-
-    def _picture(self, kind: ImageType, number: int, size: int) -> Picture:
-        take = f"{self.index}:{self.state.take}:{number}"
-        form = self._form(kind, size, number)
-        match kind:
-            case ImageType.SELF_PORTRAITS:
-                return pictures.selfie(self._sitter, take, form, size)
-            case ImageType.DOCUMENT:
-                return pictures.document_page(self._sitter, SIDES[number % 2], take, form, size)
-            case ImageType.DOCUMENT_SIGNATURE:
-                return pictures.signature(self._sitter, take, form, size)
-            case _:
-                ghost = kind is ImageType.DOCUMENT_GHOST_PORTRAIT
-                return pictures.portrait(self._sitter, take, form, size, ghost=ghost)
+        return tuple(
+            picture(
+                self._sitter,
+                kind,
+                number,
+                f"{self.index}:{self.state.take}:{number}",
+                self._form(kind, size, number),
+                size,
+            )
+            for number, size in enumerate(self.sizes[kind])
+        )
 
     def _form(self, kind: ImageType, size: int, number: int) -> FileFormat:
-        chosen = dict(self.state.formats) or _FORMATS.get(self.index % 20, {})
+        chosen = self.state.formats or _FORMATS.get(self.index % 20, {})
         if kind in chosen:
             return chosen[kind]
         photo = [FileFormat.JPEG, FileFormat.JPEG, FileFormat.PNG]

@@ -25,7 +25,7 @@ from ingest.vendor.http import Response
 from local.journey import exactly
 from local.vendor.credential import Credential
 from local.vendor.details import details
-from local.vendor.pictures import CONTENT_TYPES, FileFormat, Picture
+from local.vendor.pictures import FileFormat, Picture
 from local.vendor.pictures import ImageType as VendorType
 from local.vendor.service import Request, Service
 from local.vendor.shapes import Absence, Shape, Unusable
@@ -152,12 +152,12 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
     harness, service, ticket, item = archive_from_simulator(
         State(
             flow=flow,
-            formats=tuple((kind, form) for kind in VendorType),
+            formats=dict.fromkeys(VendorType, form),
             shape=shape,
             envelope=envelope,
             absence=absence,
             ready_after=ready_after,
-            unusable=(),
+            unusable={},
             details=DetailsForm.PLAIN,
         )
     )
@@ -165,7 +165,7 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
     expected = {kind: known.pictures(kind) if ready_after != NEVER else () for kind in VendorType}
 
     check_archived(harness, item, expected, complete=True)
-    assert {image.content_type for image in item.images} <= {CONTENT_TYPES[form]}
+    assert {image.content_type for image in item.images} <= {form}
     assert item.types == {
         ImageType(kind): TypeState.STORED if pictures else TypeState.ABSENT for kind, pictures in expected.items()
     }
@@ -179,7 +179,7 @@ def test_type_without_a_usable_answer_is_unrecognized_and_the_rest_archived(
     kind: VendorType, unusable: Unusable
 ) -> None:
     harness, service, ticket, item = archive_from_simulator(
-        State(flow=Flow.DOCUMENT_AND_SELFIE, unusable=((kind, unusable),), shape=Shape.DATA_URIS)
+        State(flow=Flow.DOCUMENT_AND_SELFIE, unusable={kind: unusable}, shape=Shape.DATA_URIS)
     )
     known = service.ticket(ticket)
     expected = {each: () if each is kind else known.pictures(each) for each in VendorType}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from local.vendor import Absence, ImageType, Shape, State, Tickets
 from local.vendor.details import details
-from local.vendor.pictures import CONTENT_TYPES, DERIVED, UPLOADED
+from local.vendor.pictures import DERIVED, UPLOADED, FileFormat
 from local.vendor.shapes import Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, Ticket
 
@@ -58,7 +58,7 @@ def test_forty_tickets_have_every_variety() -> None:
     assert {ticket.envelope for ticket in tickets} == set(Envelope)
     assert {unusable for ticket in first(80) for unusable in ticket.unusable.values()} == {Unusable.HTML, Unusable.SVG}
     formats = {picture.content_type for ticket in tickets for kind in ImageType for picture in ticket.pictures(kind)}
-    assert formats == set(CONTENT_TYPES.values())
+    assert formats == set(FileFormat)
 
 
 @pytest.mark.parametrize("flow", Flow)
