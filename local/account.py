@@ -65,19 +65,6 @@ def set_secrets(account: Account, secrets: Mapping[str, Mapping[str, str]]) -> N
         manager.put_secret_value(SecretId=name, SecretString=json.dumps(value))
 
 
-def correct_event_sources(account: Account) -> None:
-    """Set each event source's concurrency again, as a number.
-
-    MiniStack 1.5.33 keeps the template's parameter as a string, on which its poller fails.
-    """
-    functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        if concurrency := mapping.get("ScalingConfig", {}).get("MaximumConcurrency"):
-            functions.update_event_source_mapping(
-                UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": int(concurrency)}
-            )
-
-
 def await_versions(account: Account) -> None:
     """Wait until the published versions are active, as CloudFormation does on AWS and MiniStack does not."""
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)

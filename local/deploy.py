@@ -108,8 +108,10 @@ def _supported(template: dict[str, Any]) -> dict[str, Any]:
 
     Its policies take `s3:if-none-match` as absent from every request, so the bucket policy's statements on it would
     deny every upload. Its conditions do not know Fn::Join, so every list would count as given; to them a list parameter
-    is one string.
+    is one string. Its poller fails on an event source whose concurrency is a string, as every parameter's value is.
     """
+    queue = template["Resources"]["IngestFunction"]["Properties"]["Events"]["Queue"]["Properties"]
+    queue["ScalingConfig"] = {"MaximumConcurrency": int(queue["ScalingConfig"]["MaximumConcurrency"])}
     statements = template["Resources"]["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     statements[:] = [each for each in statements if "s3:if-none-match" not in json.dumps(each)]
     for name, condition in template["Conditions"].items():

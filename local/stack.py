@@ -157,7 +157,6 @@ def _start(
         webhook_secret = secrets.token_hex(16)
         credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
         account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
-        account.correct_event_sources(user)
         account.await_versions(user)
 
     stack = Stack(

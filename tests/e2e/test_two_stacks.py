@@ -36,7 +36,6 @@ def update(stack: LocalStack, **changed: str) -> None:
     """Deploy the second stack, or update it."""
     given = {"VendorUrl": stack.at.vendor_url, **local_stack.PARAMETERS, **ORGANIZATION, **changed}
     deploy.deploy(SANDBOX, given, stack.at.account, silent(), stack.state / "logs")
-    account.correct_event_sources(stack.at.account)
     account.await_versions(stack.at.account)
 
 

@@ -4,20 +4,26 @@ from pathlib import Path
 import pytest
 
 from local import deploy
-from local.deploy import _supported
+from local.deploy import _supported, replace_parameters
 from local.errors import StartFailed
 from local.terminal import silent
 from tests.support.template import SOURCE
 
 LISTS = {name for name, each in SOURCE["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
+SUPPORTED = _supported(replace_parameters(copy.deepcopy(SOURCE), {"VendorMaxConcurrency": "2"}))
 
 
 @pytest.mark.parametrize("name", [name for name, each in SOURCE["Conditions"].items() if "Fn::Join" in str(each)])
 def test_conditions_on_lists_compare_the_parameter_itself(name: str) -> None:
-    [condition] = _supported(copy.deepcopy(SOURCE))["Conditions"][name]["Fn::Not"]
+    [condition] = SUPPORTED["Conditions"][name]["Fn::Not"]
     parameter, empty = condition["Fn::Equals"]
     assert parameter["Ref"] in LISTS
     assert empty == ""
+
+
+def test_the_event_sources_concurrency_is_a_number() -> None:
+    source = SUPPORTED["Resources"]["IngestFunction"]["Properties"]["Events"]["Queue"]["Properties"]
+    assert source["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 def test_application_is_built_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
