@@ -5,12 +5,10 @@ Webhook, poll, details, presigned URLs, every image.
 
 import hashlib
 import json
-import random
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import chain, repeat
 from typing import Any
 
 import requests
@@ -24,7 +22,7 @@ ARCHIVE_SECONDS = 120.0
 """Time within which a ticket must be archived, including cold starts on a busy machine."""
 
 REQUEST_SECONDS = 30.0
-POLL_SECONDS = (0.3, 0.5, 0.8, 1.2)
+POLL_SECONDS = 0.5
 COMPLETIONS = ("completed", "invitation", "verification")
 """The events (local/vendor/webhooks.py) that complete a ticket."""
 
@@ -100,7 +98,6 @@ def follow(stack: Stack, journey: Journey, began: float, seconds: float = ARCHIV
 
 def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
     """Poll until the ticket is archived. Raises ArchiveApiError if it is not in time."""
-    pauses = chain(POLL_SECONDS, repeat(POLL_SECONDS[-1]))
     while True:
         try:
             return archive.ticket(ticket)
@@ -108,7 +105,7 @@ def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
             pending = error.status in (202, 404)  # 404 until the queue message is processed
             if not pending or time.monotonic() > deadline:
                 raise
-        time.sleep(next(pauses) * random.uniform(0.8, 1.2))
+        time.sleep(POLL_SECONDS)
 
 
 def _images(archive: TicketArchive, http: requests.Session, journey: Journey) -> None:

@@ -10,14 +10,14 @@ from local.vendor import webhooks
 from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.fault_plan import FaultPlan
-from local.vendor.faults import FAULTS, Endpoint
+from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType
 from local.vendor.service import Service
 from local.vendor.tickets import Ticket
 
 ACTIONS = (
-    "calls", "change_credential", "counts", "expected", "faults", "forget", "health", "latency", "rate", "reset",
-    "revoke_tokens", "script", "state", "tickets", "webhook",
+    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "reset", "script",
+    "state", "tickets", "webhook",
 )  # fmt: skip
 _KEPT = 500_000  # calls
 
@@ -62,11 +62,8 @@ class Control:
         return [
             {
                 **_facts(ticket),
-                "index": ticket.index,
                 "details": ticket.details_form,
-                "envelope": ticket.envelope,
                 "document": ticket.document.type,
-                "script": ticket.person.script,
                 "images": {kind: len(sizes) for kind, sizes in ticket.sizes.items()},
             }
             for ticket in listed
@@ -86,22 +83,14 @@ class Control:
         """Change a ticket; arguments are those of `local.vendor.tickets.State`, and omitted ones stay."""
         self.service.set_state(ticket, replace(self.service.state(ticket), **changes))
 
-    def faults(self) -> dict[str, list[str]]:
-        """Return the names of all faults, each with its endpoints."""
-        return {name: sorted(fault.endpoints) for name, fault in FAULTS.items()}
-
     def latency(self, **milliseconds: float) -> None:
         """Set the minimum time to the first byte, per endpoint: `latency(token=80, images=250)`."""
         self.latencies |= {Endpoint(name): value / 1000 for name, value in milliseconds.items()}
 
-    def revoke_tokens(self) -> None:
-        """Revoke every token issued so far."""
-        self.service.tokens.revoke()
-
     def change_credential(self, **values: str) -> None:
         """Accept another credential instead of the one so far, whose tokens end."""
         self.service.credential = Credential(**values)
-        self.revoke_tokens()
+        self.service.tokens.revoke()
 
     def record(self, record: Record) -> None:
         """Record a call, before its response, so that a client finds its own."""
