@@ -17,7 +17,9 @@ from ingest.files.parsing import LinkedFile
 from ingest.vendor import client as client_module
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient
-from local.vendor import FAULTS, Endpoint, Shape, Simulator
+from local.vendor.faults import FAULTS, Endpoint
+from local.vendor.server import Simulator
+from local.vendor.shapes import Shape
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType
 from ticket_archive.secrets import VendorCredential

@@ -2,7 +2,7 @@
 
 import requests
 
-from local.vendor import Simulator
+from local.vendor.server import Simulator
 
 TOKEN_PATH = "/id/v1/identity/auth/token"
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.vendor import Simulator
+from local.vendor.server import Simulator
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.vendor import Credential, Simulator
+from local.vendor.credential import Credential
+from local.vendor.server import Simulator
 from tests.unit.local.vendor.client import details_path, get
 
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from local.vendor import Endpoint, ImageType
 from local.vendor.fault_plan import FaultPlan, Key
-from local.vendor.pictures import DERIVED
+from local.vendor.faults import Endpoint
+from local.vendor.pictures import DERIVED, ImageType
 
 DETAILS: Key = ("a", Endpoint.DETAILS, None)
 DOCUMENT: Key = ("a", Endpoint.IMAGES, "DOCUMENT")

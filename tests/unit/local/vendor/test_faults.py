@@ -3,7 +3,7 @@ import time
 import pytest
 import requests
 
-from local.vendor import Simulator
+from local.vendor.server import Simulator
 from tests.unit.local.vendor.client import (
     details_path,
     get,

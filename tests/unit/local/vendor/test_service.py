@@ -7,7 +7,7 @@ import pytest
 import requests
 import time_machine
 
-from local.vendor import Simulator
+from local.vendor.server import Simulator
 from tests.unit.local.vendor.client import (
     TOKEN_PATH,
     details_path,

@@ -3,9 +3,8 @@ from typing import Any
 
 import pytest
 
-from local.vendor import Absence, ImageType, Shape
-from local.vendor.pictures import Picture
-from local.vendor.shapes import images_response
+from local.vendor.pictures import ImageType, Picture
+from local.vendor.shapes import Absence, Shape, images_response
 
 PICTURE = Picture(b"\xff\xd8\xff\xe0one\xff\xd9", "image/jpeg")
 

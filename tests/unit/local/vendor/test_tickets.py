@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.vendor import Absence, ImageType, Shape, State, Tickets
 from local.vendor.details import details
-from local.vendor.pictures import DERIVED, UPLOADED, FileFormat
-from local.vendor.shapes import Unusable
-from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, Ticket
+from local.vendor.pictures import DERIVED, UPLOADED, FileFormat, ImageType
+from local.vendor.shapes import Absence, Shape, Unusable
+from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, State, Ticket, Tickets
 
 SMALL = Tickets(seed=3, scale=0.05)
 

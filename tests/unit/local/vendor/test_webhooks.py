@@ -1,7 +1,6 @@
 import pytest
 
-from local.vendor import State, Ticket, Tickets
-from local.vendor.tickets import Outcome
+from local.vendor.tickets import Outcome, State, Ticket, Tickets
 from local.vendor.webhooks import Form, event
 
 TICKETS = Tickets(seed=3)
