@@ -55,9 +55,6 @@ def run(parts: list[str]) -> int:
             "figures": figures,
         }
         console.print(_table(part, figures))
-        for figure in figures:
-            if figure.why and not figure.reached:
-                console.print(f"{figure.name}: {figure.why}", style="dim")
         console.print(f"{measured[part]['seconds']} s, load {measured[part]['load']}", style="dim")
     console.print(f"{time.monotonic() - began:.0f} s")
     if measured.keys() == PARTS.keys():  # all numbers are of one run

@@ -11,11 +11,6 @@ from bench.targets import BASELINES, per_ticket
 
 SECONDS = {"tutorial": 10.0, "threads": 1.0, "asyncio": 1.0}
 CPU = {"tutorial": 1.25, "threads": None, "asyncio": 1.0}
-_CALLS = "13 calls to AWS a ticket against 9, at 2 ms of CPU in botocore each (idempotency twice, the read, the event)"
-WHY = {
-    "tutorial": f"{_CALLS}, and 3 ms to validate the details as a map; one call less would reach it",
-    "asyncio": f"{_CALLS}; aiohttp sends a request for half of urllib3's CPU. Only another HTTP client would reach it",
-}
 
 
 def figures(rounds: int = 3) -> list[Figure]:
@@ -38,7 +33,6 @@ def figures(rounds: int = 3) -> list[Figure]:
             at_least=True,
             samples=[each / took for each in seconds[target]],
             raw={"seconds": seconds[target], "product_seconds": seconds["product"]},
-            why="Python's own work is on the path of every ticket: see CPU per ticket",
         )
         for target, goal in SECONDS.items()
     ]
@@ -49,7 +43,6 @@ def figures(rounds: int = 3) -> list[Figure]:
             goal,
             samples=[each / median(cpu[target]) for each in cpu["product"]],
             raw={"cpu": cpu[target], "product_cpu": cpu["product"]},
-            why=WHY.get(target, ""),
         )
         for target, goal in CPU.items()
     ]

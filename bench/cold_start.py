@@ -43,7 +43,6 @@ KINDS = {
     "first archive": (_INGEST, ["dynamodb", "s3", "secretsmanager", "sqs"], 0.75),
 }
 """By a function's first event: what the baseline imports, the clients that it makes, and the goal for a snapshot."""
-WHY = "the baseline calls no one; own modules, models and first calls are the rest. A snapshot leaves only the calls"
 
 
 def figures(rounds: int = 5) -> list[Figure]:
@@ -54,7 +53,7 @@ def figures(rounds: int = 5) -> list[Figure]:
     for kind, found in measured.items():
         function, baseline = ([each["init_ms"] + each["first_ms"] for each in starts] for starts in found.values())
         name = f"cold start over the same imports and clients, {kind}"
-        cold.append(ratio(name, function, baseline, 1.05, raw=found, why=WHY))
+        cold.append(ratio(name, function, baseline, 1.05, raw=found))
         name = f"first answer from a snapshot over a cold start, {kind}"
         left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind][2]))
     return cold + left

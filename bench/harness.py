@@ -32,10 +32,7 @@ USUAL: Mapping[str, list[int]] = INPUTS["images"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured `value` and its `goal`; `samples` are the values whose median it is, `raw` the numbers behind them.
-
-    `why` says what keeps the figure from its goal and what would reach it; it is shown where the goal is missed.
-    """
+    """A measured `value` and its `goal`; `samples` are the values whose median it is, `raw` the numbers behind them."""
 
     name: str
     value: float
@@ -44,7 +41,6 @@ class Figure:
     at_least: bool = False
     samples: Sequence[float] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)
-    why: str = ""
 
     @property
     def reached(self) -> bool | None:

@@ -6,15 +6,13 @@ from bench.events import tickets
 from bench.harness import Figure, Harness, alternate, ratio
 from bench.targets import prepare
 
-WHY = "the other CPU of a ticket (decrypting, hashing, parsing, JSON) waits for the machine's cores between the calls"
-
 
 def figures(rounds: int = 9) -> list[Figure]:
     """Return the ratio with response times as assumed for the vendor and AWS."""
     with Harness.start(latencies=True) as harness:
         found = harness.run("latency.measure", rounds=rounds)
     name = "one ticket, wall time over its critical path"
-    return [ratio(name, found["product"], found["critical_path"], 1.10, raw=found, why=WHY)]
+    return [ratio(name, found["product"], found["critical_path"], 1.10, raw=found)]
 
 
 def measure(rounds: int) -> dict[str, list[float]]:

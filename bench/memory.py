@@ -28,8 +28,7 @@ def figures(dry_run: int = 1000) -> list[Figure]:
             peak = harness.run("memory.peak", count=1)
             value = (peak["peak_bytes"] - peak["warm_bytes"]) / size
             name = f"memory of a ticket over a response of {size / 1e6:.0f} MB"
-            why = "bytes, text and parsed text are in memory at once; parsing from the bytes would take a third less"
-            found.append(Figure(name, value, 3.0, raw=peak, why=why))
+            found.append(Figure(name, value, 3.0, raw=peak))
         harness.configure(sizes=_each(max(RESPONSES) * 3 // 4))
         peak = harness.run("memory.peak", count=10)
         name = "memory of a batch of ten, every response 9 MB"

@@ -8,8 +8,6 @@ import boto3
 from bench.events import Context, request
 from bench.harness import Figure, Harness, alternate, ratio
 
-WHY = "the log line and the metric of each request are two thirds of what is over it"
-
 
 def figures(requests: int = 600) -> list[Figure]:
     """Return the ratio in a warm function, request by request in turn."""
@@ -17,7 +15,7 @@ def figures(requests: int = 600) -> list[Figure]:
         found = harness.run("webhook.measure", requests=requests)
     raw = {f"{name}_ms": 1000 * median(seconds) for name, seconds in found.items()}
     name = "webhook, CPU per request over one send_message"
-    return [ratio(name, found["webhook"], found["send"], 1.3, raw=raw, why=WHY)]
+    return [ratio(name, found["webhook"], found["send"], 1.3, raw=raw)]
 
 
 def measure(requests: int) -> dict[str, list[float]]:
