@@ -14,7 +14,6 @@ WORKERS = 16
 DRAIN_SECONDS = 70.0
 """An ingest invocation that began before a change ends within the function's 60 seconds."""
 
-Item = TypeVar("Item")
 State = TypeVar("State")
 Result = TypeVar("Result")
 Advance = Callable[[], object]
@@ -22,17 +21,24 @@ Advance = Callable[[], object]
 
 @dataclass
 class Outcomes(Generic[Result]):
-    """What was done, in order, and what failed: one ticket's error does not stop the others."""
+    """What was done and what failed, by ticket: one ticket's error does not stop the others."""
 
-    done: list[Result] = field(default_factory=list)
-    failed: list[Failure] = field(default_factory=list)
+    done: dict[str, Result] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why tickets failed, for the result."""
+        return {ticket: str(failure) for ticket, failure in self.failed.items()}
 
     def check(self) -> list[Result]:
-        """Return what was done. Raises the first failure, with the number of the others."""
+        """Return what was done. Raises the first failure, with the ids of the other tickets that failed."""
         if self.failed:
-            more = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
-            raise Failure(f"{self.failed[0]}{more}", Exit(self.failed[0].exit_code))
-        return self.done
+            (ticket, failure), *others = self.failed.items()
+            text = str(failure) if ticket in str(failure) else f"{ticket}: {failure}"
+            more = f" (failed too: {', '.join(other for other, _ in others)})" if others else ""
+            raise Failure(text + more, Exit(failure.exit_code))
+        return list(self.done.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +60,14 @@ class Drain:
 
 
 def for_each(
-    work: Callable[[Item], Result], items: Iterable[Item], advance: Advance = lambda: None
+    work: Callable[[str], Result], tickets: Iterable[str], advance: Advance = lambda: None
 ) -> Outcomes[Result]:
-    """Do the work for each item. `advance` is called when one is finished, whether it failed or not."""
+    """Do the work for each ticket. `advance` is called when one is finished, whether it failed or not."""
+    every = list(tickets)
 
-    def attempt(item: Item) -> Result | Failure:
+    def attempt(ticket: str) -> Result | Failure:
         try:
-            return work(item)
+            return work(ticket)
         except Exception as error:  # noqa: BLE001 - reported with the other results
             return explain(error)
         finally:
@@ -68,28 +75,33 @@ def for_each(
 
     outcomes: Outcomes[Result] = Outcomes()
     with ThreadPoolExecutor(WORKERS) as pool:
-        for each in pool.map(attempt, items):
+        for ticket, each in zip(every, pool.map(attempt, every), strict=True):
             if isinstance(each, Failure):
-                outcomes.failed.append(each)
+                outcomes.failed[ticket] = each
             else:
-                outcomes.done.append(each)
+                outcomes.done[ticket] = each
     return outcomes
 
 
 def in_two_passes(
-    first: Callable[[Item], tuple[State, datetime | None]],
+    first: Callable[[str], tuple[State, datetime | None]],
     second: Callable[[State, bool], Result],
-    items: Iterable[Item],
+    tickets: Iterable[str],
     drain: Drain,
 ) -> Outcomes[Result]:
-    """Do `first` for each item, wait until no attempt is in flight, and do `second` with what `first` returned.
+    """Do `first` for each ticket, wait until no attempt is in flight, and do `second` with what `first` returned.
 
     `first` also returns when attempts that were in flight will have ended, None if there were none; `second` is told
-    whether there were. The wait is one for all items.
+    whether there were. The wait is one for all tickets.
     """
-    begun = for_each(first, items, drain.advance)
-    ends = [end for _, end in begun.done if end is not None]
+    begun = for_each(first, tickets, drain.advance)
+    ends = [end for _, end in begun.done.values() if end is not None]
     if ends and (pause := (max(ends) - drain.now()).total_seconds()) > 0:
         drain.sleep(pause)
-    ended = for_each(lambda each: second(each[0], each[1] is not None), begun.done, drain.advance)
-    return Outcomes(ended.done, [*begun.failed, *ended.failed])
+
+    def once_more(ticket: str) -> Result:
+        state, end = begun.done[ticket]
+        return second(state, end is not None)
+
+    ended = for_each(once_more, begun.done, drain.advance)
+    return Outcomes(ended.done, {**begun.failed, **ended.failed})

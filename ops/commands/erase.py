@@ -84,9 +84,11 @@ def erase(
         if failures:
             context.note("The erasure is not complete: run the command again.")
             raise failures[0]
-        receipts, write = outcomes.done, stack.actions.write
-        recorded = for_each(lambda each: write("erase", reason_code=reason_code, **asdict(each)), receipts)
+        done, write = outcomes.done, stack.actions.write
+        recorded = for_each(lambda ticket: write("erase", reason_code=reason_code, **asdict(done[ticket])), done)
+        receipts = list(done.values())
         result |= {"reason_code": reason_code, "receipts": [asdict(each) for each in receipts]}
+        result["failed"] = outcomes.reasons
         result |= _sums(receipts, "object_versions", "events", "refused")
         rows = [[each.ticket, each.erased_at, each.object_versions, each.events, each.sha256] for each in receipts]
         context.print_result(result, table(["ticket", "erased", "versions", "events", "sha256 of the versions"], rows))

@@ -33,9 +33,9 @@ def hold(
     with context.drain(drain_seconds, len(chosen)) as drain:
         outcomes = hold_tickets(chosen, stack, drain, case)
     held, write = outcomes.done, stack.actions.write
-    recorded = for_each(lambda each: write("hold", each["ticket"], case=case, since=each["since"]), held)
-    rows = [list(each.values()) for each in held]
-    result = {"case": case, "by": stack.caller, "tickets": held}
+    recorded = for_each(lambda ticket: write("hold", ticket, case=case, since=held[ticket]["since"]), held)
+    rows = [list(each.values()) for each in held.values()]
+    result = {"case": case, "by": stack.caller, "tickets": list(held.values()), "failed": outcomes.reasons}
     context.print_result(result, table(["ticket", "held since", "object versions", "events"], rows))
     outcomes.check()
     recorded.check()
@@ -57,11 +57,11 @@ def release(
     with context.drain(drain_seconds, len(chosen)) as drain:
         outcomes = release_tickets(chosen, stack, drain)
     write = stack.actions.write
-    held = [ticket for ticket, was_held in outcomes.done if was_held]
+    held = [ticket for ticket, was_held in outcomes.done.items() if was_held]
     recorded = for_each(lambda ticket: write("release", ticket, case=case), held)
-    rows = [[ticket, "released" if was_held else "was not held"] for ticket, was_held in outcomes.done]
-    result = {"tickets": [{"ticket": ticket, "was_held": was_held} for ticket, was_held in outcomes.done]}
-    context.print_result(result, table(["ticket", ""], rows))
+    rows = [[ticket, "released" if was_held else "was not held"] for ticket, was_held in outcomes.done.items()]
+    released = [{"ticket": ticket, "was_held": was_held} for ticket, was_held in outcomes.done.items()]
+    context.print_result({"tickets": released, "failed": outcomes.reasons}, table(["ticket", ""], rows))
     outcomes.check()
     recorded.check()
 
@@ -89,7 +89,7 @@ def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str |
     return in_two_passes(put, again, tickets, drain)
 
 
-def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcomes[tuple[str, bool]]:
+def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcomes[bool]:
     """Remove the legal hold of tickets, which then expire by `RetentionDays` again; return which were held.
 
     The item is changed after its objects, so that an interrupted release still shows as held and is repeated. Attempts
@@ -107,10 +107,10 @@ def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outco
             set_expiry(ticket, expiry_of(item, days), records, bucket)
         return (item, bool(records.release(ticket, expiry_of(item, days)))), end
 
-    def second_pass(first: tuple[TicketItem, bool], in_flight: bool) -> tuple[str, bool]:
+    def second_pass(first: tuple[TicketItem, bool], in_flight: bool) -> bool:
         item, was_held = first
         if in_flight:
             set_expiry(item.ticket, expiry_of(item, days), records, bucket)
-        return item.ticket, was_held
+        return was_held
 
     return in_two_passes(first_pass, second_pass, tickets, drain)

@@ -1,6 +1,8 @@
 """`retention`: when tickets expire. Item, events and objects always agree."""
 
 from collections import Counter
+from collections.abc import Mapping
+from functools import partial
 
 import typer
 
@@ -21,18 +23,14 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
     context = context_of(ctx)
     records, bucket, days = context.stack.table, context.stack.bucket, context.stack.retention_days
 
-    def apply(item: TicketItem) -> None:
-        set_expiry(item.ticket, expiry_of(item, days), records, bucket)
-        records.set_ticket_expiry(item.ticket, expiry_of(item, days))
-
     counts = Counter(tickets=0, held=0, over=0)
     with partial_results() as failures, context.progress("Items read", None) as advance:
         for page in records.scan():
             items = [item for item in page.items if item.state is not TicketState.ERASED]
-            free = [item for item in items if "legal_hold" not in item.attributes]
+            free = {item.ticket: expiry_of(item, days) for item in items if "legal_hold" not in item.attributes}
             if yes:
-                for_each(apply, free).check()
-            over = sum(is_over(expiry_of(item, days), now()) for item in free)
+                for_each(partial(apply, free, records, bucket), free).check()
+            over = sum(is_over(expires_at, now()) for expires_at in free.values())
             counts.update(tickets=len(free), held=len(items) - len(free), over=over)
             advance(page.scanned)
     end = f"expire {days} days after they were received, {counts['over']} of them at once" if days else "do not expire"
@@ -40,6 +38,12 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
     context.print_result({"dry_run": not yes, "days": days, **counts}, text)
     if failures:
         raise failures[0]
+
+
+def apply(free: Mapping[str, int | None], records: OperatorTable, bucket: OperatorBucket, ticket: str) -> None:
+    """Set the ticket's expiry, which `free` has, on its objects, its events and its item."""
+    set_expiry(ticket, free[ticket], records, bucket)
+    records.set_ticket_expiry(ticket, free[ticket])
 
 
 def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, bucket: OperatorBucket) -> tuple[int, int]:

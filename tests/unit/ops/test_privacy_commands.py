@@ -137,8 +137,8 @@ def test_a_hundred_tickets_are_erased_with_one_wait_and_one_that_fails_stops_non
 
     outcomes = erase_tickets(["held", *tickets], cast("Stack", stack), drain(clock))
 
-    assert [each.ticket for each in outcomes.done] == tickets
-    assert ["legal hold" in str(failed) for failed in outcomes.failed] == [True]
+    assert list(outcomes.done) == tickets
+    assert ["legal hold" in reason for reason in outcomes.reasons.values()] == [True]
     assert clock.sleeps == [70]
     assert (len(left(stack)), len(left(stack, "held"))) == (3, 3)
 
@@ -283,7 +283,7 @@ def test_a_release_waits_for_an_attempt_that_began_under_the_hold(stack: FakeSta
     attempted(stack, 20)
     clock.meanwhile = lambda: stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
 
-    assert release_tickets(["t1"], cast("Stack", stack), drain(clock)).check() == [("t1", True)]
+    assert release_tickets(["t1"], cast("Stack", stack), drain(clock)).done == {"t1": True}
 
     assert clock.sleeps == [DRAIN_SECONDS - 20]
     assert stack.expiring == set(stack.versions("t1"))
@@ -299,6 +299,21 @@ def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: 
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
     assert stack.item("t1").expires_at == stack.event_expiry("t1") == end_of(RECEIVED, days)
     assert stack.calls[-1] == "update ticket", "an interrupted release still shows as held"
+
+
+@pytest.mark.parametrize("command", ["hold", "release"])
+def test_every_ticket_that_fails_is_named_with_its_reason(command: str, stack: FakeStack, cli: CliHarness) -> None:
+    for ticket in ("gone", "gone-too"):
+        stack.change(ticket, state="erased", erased_at=RECEIVED)
+
+    result = cli(command, "t1", "gone", "unknown", "gone-too", "--json")
+
+    found = json.loads(result.stdout)
+    assert result.exit_code == Exit.FAILED
+    assert [each["ticket"] for each in found["tickets"]] == ["t1"]
+    assert list(found["failed"]) == ["gone", "unknown", "gone-too"]
+    assert "gone: the ticket is erased" in result.stderr
+    assert "failed too: unknown, gone-too" in result.stderr
 
 
 def test_a_ticket_that_is_not_held_is_not_changed_by_a_release(stack: FakeStack, cli: CliHarness) -> None:
