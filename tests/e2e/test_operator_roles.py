@@ -74,6 +74,11 @@ CALLS: dict[str, tuple[Callable[[LocalStack, dict[str, str]], Any], set[str]]] =
         lambda at, it: at.functions.update_function_configuration(FunctionName=it["IngestFunctionName"], Timeout=60),
         set(),
     ),
+    "the queue's consumers": (
+        lambda at, it: at.functions.list_event_source_mappings(EventSourceArn=it["QueueArn"]),
+        {ON_CALL},
+    ),
+    "the schedule": (lambda at, it: at.scheduler.get_schedule(Name=f"{at.at.stack_name}-requeue"), {ON_CALL}),
     "a record of an action": (
         lambda at, it: at.s3.put_object(Bucket=at.at.bucket, Key="operations/t/x", Body=b"{}", IfNoneMatch="*"),
         {ON_CALL, OFFICER},

@@ -56,6 +56,7 @@ class LocalStack:
     kms: KMSClient
     logs: CloudWatchLogsClient
     s3: S3Client
+    scheduler: Any
     secrets: SecretsManagerClient
     sqs: SQSClient
     sts: STSClient

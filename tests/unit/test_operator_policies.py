@@ -30,6 +30,20 @@ def test_on_call_and_auditor_name_the_attributes_that_they_read(name: str) -> No
     assert not {"customer", "details", "details_packed"} & {*table.STATUS, *table.EVENT}
 
 
+def test_on_call_may_run_the_runbooks_commands() -> None:
+    """Those of the AWS command line that read, or stop and start deliveries. Secrets are for others to write."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    alarms = page.partition("\n## Alarms\n")[2].partition("\n## How fast")[0]
+    commands = set(re.findall(r"^ +aws ([a-z]+) ([a-z-]+)", alarms, re.MULTILINE))
+    actions = {f"{service}:{name.title().replace('-', '')}" for service, name in commands}
+
+    allowed = [
+        action for each in statements("on-call").values() if each["Effect"] == "Allow" for action in each["Action"]
+    ]
+    assert len(actions) > 4
+    assert actions - {*allowed} == set()
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)
 def test_no_operator_changes_the_record_of_actions(file: Any) -> None:
     """S3 refuses to overwrite an object under `operations/`, by the bucket's policy."""
@@ -41,14 +55,19 @@ def test_no_operator_changes_the_record_of_actions(file: Any) -> None:
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)
 def test_no_role_of_a_stack_matches_a_stack_whose_name_begins_alike(file: Any) -> None:
-    """Only reading alarms, and the results of queries by their ids, cannot be limited to one stack."""
+    """What cannot be limited to one stack only reads, and no content. `StopDeliveries` has a condition instead."""
 
     def filled(stack: str) -> list[str]:
         names = {"STACK": stack, "REGION": "eu-central-1", "ACCOUNT": "111122223333"}
         pattern, text = r"\b[A-Z]+(_[A-Z]+)*\b", file.read_text()
         text = re.sub(pattern, lambda found: names.get(found[0], f"{stack}-{found[0]}"), text)
         every = [each for each in json.loads(text)["Statement"] if each["Effect"] == "Allow"]
-        resources = [each["Resource"] for each in every if each["Sid"] not in ("ReadAlarms", "ReadQueryResults")]
+        unlimited = ("ReadAlarms", "ReadLimitsAndMetrics", "ReadQueryResults")
+        resources = [
+            each["Condition"]["ArnLike"]["lambda:FunctionArn"] if each["Sid"] == "StopDeliveries" else each["Resource"]
+            for each in every
+            if each["Sid"] not in unlimited
+        ]
         return [arn for each in resources for arn in ([each] if isinstance(each, str) else each)]
 
     others = filled("archive-sandbox")
