@@ -25,7 +25,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env events
+.PHONY: help setup up down env demo test test-unit soak lint typecheck build validate sam-invoke sam-invoke-all sam-debug sam-api sam-lambda sam-env events
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## list the targets
@@ -39,6 +39,9 @@ up: setup ## start the local stack and write .local/stack.json (ARGS="--docker -
 
 down: $(DEV) ## stop what `make up` started
 	@$(BIN)/python -m local down
+
+env: $(DEV) ## print what a program of yours needs to call the local stack: eval "$(make --silent env)"
+	@$(BIN)/python -m local env
 
 demo: setup ## archive tickets on the local stack and compare every byte; leaves nothing running
 	@$(BIN)/python -m local demo $(ARGS)
@@ -120,7 +123,7 @@ sam-api: setup $(BUILT) ## the API in containers, on 127.0.0.1:3000, for curl (A
 sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, for boto3 (ARGS="--port 3001 …")
 	@$(BIN)/python -m local sam lambda $(ARGS)
 
-sam-env: setup ## print what `sam local` needs in its environment: eval "$$(make --silent sam-env)"
+sam-env: setup ## print what `sam local` needs in its environment: eval "$(make --silent sam-env)"
 	@$(BIN)/python -m local sam env
 
 openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.json from the code

@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,7 @@ def up(
         raise typer.Exit(1 if vendor or port else 0) from None
     console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
     console.print(f"Vendor      {running.vendor_url}\nDetails     {STATE / 'stack.json'}", soft_wrap=True)
-    console.print("\n`make down` stops it.")
+    console.print("\n`make env` prints what a program needs to call it; `make down` stops it.")
 
 
 @app.command()
@@ -54,6 +55,12 @@ def down() -> None:
     """Stop what `up` started."""
     ended = stack.down(STATE)
     console.print(f"Stopped: {', '.join(ended)}." if ended else "Nothing was running.")
+
+
+@app.command("env")
+def stack_env() -> None:
+    """Print the variables for programs that call the stack, for `eval "$(make --silent env)"`."""
+    _print_exports(stack.Stack.load(STATE).variables)
 
 
 @app.command()
@@ -132,7 +139,11 @@ def lambda_(context: typer.Context, port: Port = 3001) -> None:
 @sam_app.command()
 def env() -> None:
     """Print the variables that `sam local` needs, for `eval "$(make --silent sam-env)"`."""
-    for name, value in _sam(quiet=True).variables().items():
+    _print_exports(_sam(quiet=True).variables())
+
+
+def _print_exports(variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
 
 

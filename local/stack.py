@@ -50,6 +50,18 @@ class Stack:
         """The emulated account, with the stack's key."""
         return Account(self.endpoint_url, self.ca_bundle, self.region, self.access_key_id, self.secret_access_key)
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables for programs that call the stack. Each library has its own for the CA."""
+        authority = dict.fromkeys(("CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"), self.ca_bundle)
+        addresses = {
+            "API_URL": self.api_url,
+            "BUCKET": self.bucket,
+            "QUEUE_URL": self.queue_url,
+            "VENDOR_URL": self.vendor_url,
+        }
+        return {**self.account.settings(), **authority, **addresses}
+
     @classmethod
     def load(cls, state: Path) -> "Stack":
         """Return the running stack of the state folder. Raises NotUp."""

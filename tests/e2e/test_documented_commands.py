@@ -27,7 +27,7 @@ from tests.support.stack import LocalStack
 T = TypeVar("T")
 
 COMMANDS = blocks("sh")
-RUN_ON_THE_STACK = {"./ticket-archive", "aws", "awscurl", "export", "producer", "sed", "tr"}
+RUN_ON_THE_STACK = {"./ticket-archive", "aws", "awscurl", "producer", "sed", "tr"}
 PARSED = {"make", "sam"}
 IN_CONTAINERS = {"curl"}  # docs/sam-local.md: tests/e2e/test_sam_local.py runs them
 
@@ -58,7 +58,7 @@ def is_of_a_runbook(block: Block) -> bool:
 
 
 NOT_RUN = [block for block in COMMANDS if any(each in block.text for each in NOT_RUNNABLE) or is_of_a_runbook(block)]
-RUN = [block for block in COMMANDS if block.programs & (RUN_ON_THE_STACK - {"export"}) and block not in NOT_RUN]
+RUN = [block for block in COMMANDS if block.programs & RUN_ON_THE_STACK and block not in NOT_RUN]
 
 
 def words(program: str, of: list[Block] = COMMANDS) -> list[list[str]]:
@@ -135,12 +135,6 @@ def test_templates_have_the_parameters() -> None:
 @pytest.mark.parametrize("block", blocks("yaml") + blocks("json") + blocks("python"), ids=str)
 def test_examples_are_valid(block: Block) -> None:
     {"yaml": yaml_parse, "json": json.loads, "python": ast.parse}[block.language](block.text)
-
-
-@pytest.mark.stack
-def test_exported_variables_are_those_of_the_stack(stack: LocalStack) -> None:
-    named = {name for command in words("export") for name in re.findall(r"(\w+)=", " ".join(command))}
-    assert named <= set(stack.at.account.settings())
 
 
 # ─── Run ──────────────────────────────────────────────────────────────────────────────────────────────────────────

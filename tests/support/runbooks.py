@@ -93,7 +93,6 @@ def as_typed(text: str, placeholders: Mapping[str, str], stack_file: Path) -> st
         "view TICKET": "view TICKET --no-open --keep-seconds 1",
         "send-test-webhook": f"send-test-webhook --stack-file {stack_file}",  # which has the emulator's URL
     }
-    text = re.sub(r"^export .*\n", "", text, flags=re.MULTILINE)  # the environment has them
     for written, typed in replaced.items():
         text = text.replace(written, typed)
     return re.sub(r"(?<![\w$.])[A-Z_]{3,}(?!\w)", lambda word: placeholders.get(word[0], word[0]), text)

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from local import stack
+from local import __main__, stack
 from local.errors import AlreadyUp, NotUp, StartFailed
 from local.processes import Ledger, end, start
 from local.stack import Stack, down, up
@@ -49,6 +50,21 @@ def test_a_stacks_secrets_are_not_in_its_repr() -> None:
 
     assert "the webhook_secret" not in shown
     assert "the secret_access_key" not in shown
+
+
+def test_env_prints_what_a_program_needs_to_call_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS command line reads AWS_REGION, boto3 AWS_DEFAULT_REGION; only these two read AWS_CA_BUNDLE."""
+    monkeypatch.setattr(__main__, "STATE", tmp_path)
+    A_STACK.save(tmp_path)
+    lines = CliRunner().invoke(__main__.app, ["env"]).stdout.splitlines()
+    assert {
+        "export AWS_REGION='the region'",
+        "export AWS_DEFAULT_REGION='the region'",
+        "export REQUESTS_CA_BUNDLE='the ca_bundle'",
+        "export CURL_CA_BUNDLE='the ca_bundle'",
+        "export NODE_EXTRA_CA_CERTS='the ca_bundle'",
+        "export QUEUE_URL='the queue_url'",
+    } <= set(lines)
 
 
 def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
