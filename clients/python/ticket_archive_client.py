@@ -102,7 +102,7 @@ class Ticket(BaseModel):
 
 
 class CustomerTicket(BaseModel):
-    """A ticket in a customer's list, in any state."""
+    """A ticket in a customer's list, in any state but erased."""
 
     ticket: str
     state: str

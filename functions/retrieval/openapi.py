@@ -17,13 +17,17 @@ def _problem(description: str, **more: Any) -> dict[str, Any]:
 
 COMMON: dict[int, Any] = {
     200: {"description": "OK"},
-    400: _problem("A parameter is invalid; `detail` names it and the rule."),
-    403: {"description": "Not signed, or not allowed (from API Gateway).", "content": _FROM_GATEWAY},
-    404: _problem("Unknown ticket or image, or a path with an empty segment."),
+    400: _problem("`invalid_request`: `detail` names the parameter and the rule."),
+    403: {"description": "Not signed, not allowed, or no such path (from API Gateway).", "content": _FROM_GATEWAY},
+    404: _problem(
+        "`unknown_ticket`, `unknown_image`, `no_details`, or `unknown_route` for a path with an empty segment."
+    ),
     429: {"description": "Too many requests (from API Gateway).", "content": _FROM_GATEWAY},
-    500: _problem("The archive failed."),
+    500: _problem("`internal_error`: the archive failed."),
     502: {"description": "The function gave no response (from API Gateway).", "content": _FROM_GATEWAY},
-    503: _problem("AWS is busy, or signing credentials are being renewed.", headers=_RETRY_AFTER),
+    503: _problem(
+        "`unavailable`: AWS is busy. `signing_paused`: signing credentials are being renewed.", headers=_RETRY_AFTER
+    ),
 }
 TICKET: dict[int, Any] = COMMON | {
     202: {
@@ -31,7 +35,7 @@ TICKET: dict[int, Any] = COMMON | {
         "headers": _RETRY_AFTER,
         "content": {"application/json": {"model": PendingTicket}},
     },
-    410: _problem("The ticket was erased."),
+    410: _problem("`ticket_erased`."),
 }
 DETAILS: dict[int, Any] = TICKET | {
     200: {

@@ -1,5 +1,7 @@
 """docs/openapi.json is what the resolver generates. The webhook's: tests/unit/ingest/handlers/test_webhook.py."""
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,10 +9,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from local import openapi
-from retrieval import app
+from retrieval import app, problems
 from retrieval.models import TicketId
+from retrieval.presign import SigningPaused
 from tests.unit.retrieval.conftest import DOCUMENT
-from ticket_archive.errors import InvalidRequest
+from ticket_archive.errors import InvalidRequest, TicketErased
 from ticket_archive.models import ticket_id
 
 WEBHOOK = "/webhooks/tickets"
@@ -35,6 +38,16 @@ def test_every_route_documents_its_errors_and_no_redirect(path: str) -> None:
     statuses = OPERATIONS[path]["responses"].keys()
     assert {"400", "403", "429", "500", "503"} <= statuses
     assert not [status for status in statuses if status.startswith("3") or status == "422"]
+
+
+def test_every_code_of_a_problem_is_documented() -> None:
+    """Except that of another method, which API Gateway answers."""
+    sources = inspect.getsource(app) + inspect.getsource(problems)
+    codes = set(re.findall(r'(?:ServiceError\(\d+|HTTPStatus\.\w+), "(\w+)"', sources)) - {"method_not_allowed"}
+    codes |= {InvalidRequest.code, TicketErased.code, SigningPaused.code}
+    responses = [each for operation in OPERATIONS.values() for each in operation["responses"].values()]
+    texts = [each["description"] for each in responses if problems.CONTENT_TYPE in each["content"]]
+    assert {code for text in texts for code in re.findall(r"`([a-z_]+)`", text)} - {"detail"} == codes
 
 
 def test_every_schema_is_valid() -> None:
