@@ -47,7 +47,9 @@ COMPLETED = {"ticket": TICKET, "event": "ticket.verification.completed"}
 RETRY_DELAY = 20.0
 MAX_RECEIVES = 9
 
-SELFIES, DOCUMENT, PORTRAIT, SIGNATURE, GHOST = ImageType
+SELFIES, DOCUMENT = ImageType.SELF_PORTRAITS, ImageType.DOCUMENT
+PORTRAIT, SIGNATURE = ImageType.DOCUMENT_PORTRAIT, ImageType.DOCUMENT_SIGNATURE
+GHOST = ImageType.DOCUMENT_GHOST_PORTRAIT
 
 Done = TypeVar("Done")
 Pictures = Mapping[ImageType, Sequence[InlineFile | LinkedFile]]

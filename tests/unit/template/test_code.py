@@ -75,7 +75,9 @@ def test_parameter_has_its_settings_bounds(name: str, function: str, variable: s
 
 
 def test_every_image_type_is_archived_by_default() -> None:
-    assert SOURCE["Parameters"]["ImageTypes"]["Default"].split(",") == [each.value for each in ImageType]
+    parameter = SOURCE["Parameters"]["ImageTypes"]
+    assert parameter["Default"].split(",") == [each.value for each in ImageType]
+    assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"])
 
 
 def test_description_names_the_concurrent_calls_of_the_code() -> None:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from tests.support.strategies import json_values
 from ticket_archive.errors import InvalidRequest, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
+from ticket_archive.models import ImageType
 
 WEBHOOK = {"body": "aGVsbG8=", "iv": "aXY=", "content_type": "text/plain", "received_at": "2026-01-15T09:30:00.123456Z"}
 SCHEMA = Path(__file__).parents[3] / "docs" / "queue-message.schema.json"
@@ -64,6 +65,11 @@ def documented(text: str) -> bool:
 def test_golden_messages_are_read(text: str, read: object) -> None:
     assert read_message(text) == read
     assert documented(text)
+
+
+def test_documented_image_types_are_the_archives_own() -> None:
+    settle = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]["ticket_request"]["properties"]["settle"]
+    assert settle["items"]["enum"] == [each.value for each in ImageType]
 
 
 def test_unknown_keys_are_ignored() -> None:

@@ -9,6 +9,7 @@ from local.vendor.details import details
 from local.vendor.pictures import DERIVED, UPLOADED, FileFormat, ImageType
 from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, State, Ticket, Tickets
+from ticket_archive import models
 
 SMALL = Tickets(seed=3, scale=0.05)
 
@@ -33,6 +34,10 @@ def test_an_id_is_a_uuid_that_encodes_its_index(seed: int, index: int) -> None:
 def test_any_other_id_is_unknown(ticket: str) -> None:
     with pytest.raises(KeyError):
         SMALL.get(ticket)
+
+
+def test_simulator_has_the_image_types_of_the_archive() -> None:
+    assert [each.value for each in ImageType] == [each.value for each in models.ImageType]
 
 
 def test_seed_alone_decides_the_tickets() -> None:
