@@ -126,7 +126,7 @@ sam-lambda: setup $(BUILT) ## the functions in containers, on 127.0.0.1:3001, fo
 sam-env: setup ## print what `sam local` needs in its environment: eval "$(make --silent sam-env)"
 	@$(BIN)/python -m local sam env
 
-openapi: $(DEV) ## generate docs/openapi.json and docs/manifest-event.openapi.json from the code
+openapi: $(DEV) ## generate the schemas of API, manifest and event in docs/ from the code
 	$(BIN)/python -m local.openapi
 
 events: $(DEV) ## generate events/*.json

@@ -1,6 +1,7 @@
-"""Write docs/openapi.json, the API, and docs/manifest-event.openapi.json: `python -m local.openapi`.
+"""Write the schemas in docs/ that the code generates: `python -m local.openapi`.
 
-The latter is the schema of manifests' events as the EventBridge Schema Registry takes it (OpenAPI 3.0).
+openapi.json describes the API, manifest.schema.json manifests, and manifest-event.openapi.json their events as the
+EventBridge Schema Registry takes them (OpenAPI 3.0).
 """
 
 import json
@@ -11,10 +12,12 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn,
 
 from local import ROOT
 from retrieval import app
+from ticket_archive.manifest import Manifest
 from ticket_archive_client import ManifestCreated
 
 PATH = ROOT / "docs" / "openapi.json"
 EVENT = "manifest-event.openapi.json"
+MANIFEST = "manifest.schema.json"
 
 
 def document() -> dict[str, Any]:
@@ -79,9 +82,14 @@ def event_document() -> dict[str, Any]:
 
 
 def write(folder: Path) -> None:
-    """Write both documents into the folder."""
-    for path, content in ((folder / PATH.name, document()), (folder / EVENT, event_document())):
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write the documents into the folder."""
+    documents = {
+        PATH.name: document(),
+        EVENT: event_document(),
+        MANIFEST: Manifest.model_json_schema(mode="serialization"),
+    }
+    for name, content in documents.items():
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
