@@ -25,7 +25,7 @@ _BACKLOG = 1000
 
 WITH_A_TICKET = "`doctor --ticket TICKET`, with a ticket that the vendor knows, shows"
 NOT_PROVEN = (
-    "that the vendor has the same webhook secret and this webhook URL: `list --day` shows whether its webhooks arrive",
+    "that the vendor has the same webhook secret and webhook URL: `list --day YYYY-MM-DD` shows which tickets arrived",
 )
 NOT_PROVEN_WITHOUT_A_TICKET = (
     f"that the vendor accepts the credential and the User-Agent: {WITH_A_TICKET} that",

@@ -55,7 +55,7 @@ def list_(
     """List tickets by customer, or by state and day, with what is missing and why."""
     context = context_of(ctx)
     if (customer is None) == (state is None and day is None):
-        raise Failure("use --customer, or --state and --day", Exit.USAGE)
+        raise Failure("use --customer, or --state or --day or both", Exit.USAGE)
     if state is ListState.OUTDATED and day is not None:
         raise Failure("--state outdated takes no --day", Exit.USAGE)
     tickets, scanned = context.stack.table, None
