@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_events_that_a_function_fails_on_go_to_a_queue(templates: Templates, nam
     targets = [target["Arn"] for rule in of_type(template, "Events::Rule").values() for target in rule["Targets"]]
     kept = [each["FunctionName"]["Ref"] for each in of_type(template, "Lambda::EventInvokeConfig").values()]
     assert kept == [each for each in of_type(template, "Lambda::Function") if arn(each) in targets]
+
+
+@pytest.mark.parametrize("file", ["template.yaml", *(f"examples/{name}/template.yaml" for name in NAMES)])
+def test_template_names_no_partition(file: str) -> None:
+    """In China, ARNs begin with arn:aws-cn and KMS names a calling service s3.REGION.amazonaws.com.cn.
+
+    The principals of services end with amazonaws.com in every partition.
+    """
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "arn:aws:" in line] == [], "use ${AWS::Partition}"
+    hosts = [line for line in lines if "amazonaws.com" in line and not re.search(r"Service: [a-z0-9.]+amazonaws", line)]
+    assert [line for line in hosts if "ConsoleHost" not in line] == [], "use ${AWS::URLSuffix}"
 
 
 def test_state_machine_is_valid_and_its_transitions_lead_somewhere(templates: Templates, tmp_path: Path) -> None:

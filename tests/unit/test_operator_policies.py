@@ -9,6 +9,7 @@ import pytest
 
 from local import ROOT
 from ops import table
+from tests.support.template import SOURCE
 
 FOLDER = ROOT / "examples" / "policies" / "operators"
 
@@ -42,6 +43,10 @@ def test_on_call_may_run_the_runbooks_commands() -> None:
     ]
     assert len(actions) > 4
     assert actions - {*allowed} == set()
+    assert statements("on-call")["ReadDashboard"]["Resource"].endswith("dashboard/STACK-REGION")
+    assert SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {
+        "Fn::Sub": "${AWS::StackName}-${AWS::Region}"
+    }
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)

@@ -1,5 +1,6 @@
 """Properties that the template must have, as tables: of named resources, of all resources of a type, of parameters."""
 
+import re
 from typing import Any
 
 import pytest
@@ -196,3 +197,17 @@ def test_property_is_there_under_its_condition_only(condition: str, path: str) -
 def test_parameter_is_declared_as_in_the_table(name: str) -> None:
     declared = SOURCE["Parameters"][name]
     assert {key: declared[key] for key in PARAMETERS[name]} == PARAMETERS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "valid"),
+    [
+        ("WebhookCredentialsSecretArn", "", True),
+        ("WebhookCredentialsSecretArn", "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:a/b-Ab12Cd", True),
+        # IAM compares with the whole ARN: with a shorter one, each webhook would receive 503.
+        ("WebhookCredentialsSecretArn", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook", False),
+        ("WebhookCredentialsSecretArn", "webhook-Ab12Cd", False),
+    ],
+)
+def test_parameter_takes_only_what_works(name: str, text: str, valid: bool) -> None:
+    assert bool(re.search(SOURCE["Parameters"][name]["AllowedPattern"], text)) == valid
