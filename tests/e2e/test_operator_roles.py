@@ -129,7 +129,7 @@ def operators(stack: LocalStack, it: dict[str, str], tmp_path_factory: pytest.Te
         "QUARANTINE_QUEUE": it["QuarantineQueueUrl"].rpartition("/")[2],
         "TABLE": it["TableName"],
         "BUCKET": it["BucketName"],
-        "ACCESS_LOGS_BUCKET": it["AccessLogsBucketName"],
+        "ACCESS_LOGS": it["AccessLogsBucketName"],
         "KEY": it["KeyArn"].rpartition("/")[2],
     }
     made: dict[str, LocalStack] = {}

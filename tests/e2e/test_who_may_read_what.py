@@ -239,7 +239,7 @@ def with_resource_policy(stack: LocalStack, principals: Principals) -> Iterator[
     api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
     policy = (POLICIES / "api-resource-policy.json").read_text()
     named = principals["nothing"].sts.get_caller_identity()["Arn"]
-    policy = policy.replace("arn:aws:iam::OTHER_ACCOUNT:role/ROLE", named)
+    policy = policy.replace("arn:aws:iam::PARTNER:role/ROLE", named)
     gateway = stack.session.client("apigateway", endpoint_url=stack.at.endpoint_url)
 
     def put(text: str) -> None:
