@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response, content_types
+from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from retrieval import audit, gateway, openapi, problems
@@ -138,6 +141,22 @@ def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Curs
     audit.note(tickets=len(tickets))
     count(Metric.CUSTOMERS_LISTED)
     return CustomerTickets(customer=customer, tickets=tickets, cursor=page.cursor)
+
+
+def refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Raise RequestValidationError for a parameter that the route lacks: `?types=DOCUMENT` must not give every image.
+
+    The message names the route's parameters, and not what came.
+    """
+    known = {each.alias for each in app.context["_route"].dependant.query_params}
+    event = app.current_event
+    if {*event.query_string_parameters, *event.multi_value_query_string_parameters} - known:
+        rule = f"Parameters should be {', '.join(sorted(known))}" if known else "This path takes no parameters"
+        raise RequestValidationError([{"loc": ("query",), "msg": rule}])
+    return next_middleware(app)
+
+
+app.use([refuse_unknown_parameters])
 
 
 def pending(error: NotArchivedYet) -> Response[str]:

@@ -32,6 +32,16 @@ def test_every_image_has_a_url_and_its_expiry_by_default(call: Call) -> None:
         assert signed["content_disposition"] == "attachment"
 
 
+def test_an_unknown_parameter_is_400_and_gives_no_image(call: Call, world: World) -> None:
+    """One with a typing error must not be taken for a request of every image."""
+    answer = call(IMAGES, ONE, {"types": "DOCUMENT"})
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert answer.json["detail"] == "query: Parameters should be disposition, expires_in, type"
+    assert world.tickets.reads == 0
+    answer = call("/tickets/{ticket}", ONE, {"type": "ALL"})
+    assert (answer.status, answer.json["detail"]) == (400, "query: This path takes no parameters")
+
+
 @pytest.mark.parametrize(
     ("asked", "types"),
     [
