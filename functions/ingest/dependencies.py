@@ -121,6 +121,7 @@ def sqs() -> SqsDependencies:
         settle_time=timedelta(minutes=settings.settle_minutes),
         unknown_after=timedelta(minutes=settings.unknown_ticket_minutes),
         retry_delay=settings.retry_delay_seconds,
+        max_age=_max_age(settings),
     )
     queue = Queue(queues, settings.queue_url)
     idempotency = EventIdempotency(dynamodb, settings.idempotency_table_name)
@@ -148,14 +149,19 @@ def sqs() -> SqsDependencies:
 def schedule() -> ScheduleDependencies:
     """Return the schedule handler's dependencies."""
     settings = IngestSettings.read(os.environ)
-    max_age = timedelta(days=settings.requeue_for_days)
-    if settings.retention_days:  # a ticket whose retention is about to end must not be fetched again
-        max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERY_SPAN)
     return ScheduleDependencies(
         TicketTable(_client("dynamodb"), settings.table_name),
         Queue(_client("sqs"), settings.queue_url),
-        max_age,
+        _max_age(settings),
     )
+
+
+def _max_age(settings: IngestSettings) -> timedelta:
+    """Return the age at which an incomplete ticket is archived with what there is: before its retention ends."""
+    max_age = timedelta(days=settings.requeue_for_days)
+    if settings.retention_days:
+        max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERY_SPAN)
+    return max_age
 
 
 def _client(service: str) -> Any:

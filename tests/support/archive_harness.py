@@ -90,6 +90,7 @@ class ArchiveHarness:
     image_types: Sequence[ImageType] = tuple(ImageType)
     retention_days: int = 0
     unknown_after: timedelta = timedelta(hours=1)
+    max_age: timedelta = timedelta(days=7)
     pool: Executor = field(default_factory=AtOnce)
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
@@ -133,6 +134,7 @@ class ArchiveHarness:
             image_types=self.image_types,
             retention_days=self.retention_days,
             unknown_after=self.unknown_after,
+            max_age=self.max_age,
         )
 
     def processor(

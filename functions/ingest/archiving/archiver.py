@@ -18,7 +18,7 @@ from ingest.archiving.fetcher import Fetched, Fetcher
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import Publisher
 from ingest.archiving.settling import Observation, Settlement
-from ingest.messaging.backoff import pause_before_delivery, pause_before_requeue
+from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue
 from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
@@ -62,6 +62,7 @@ class Archiver:
         settle_time: timedelta = timedelta(minutes=10),
         unknown_after: timedelta = timedelta(hours=1),
         retry_delay: float = 20.0,
+        max_age: timedelta = timedelta(days=7),
     ) -> None:
         self._fetcher = fetcher
         self._table = table
@@ -72,6 +73,7 @@ class Archiver:
         self._settle_time = settle_time
         self._unknown_after = unknown_after
         self._retry_delay = retry_delay
+        self._max_age = max_age
         self._refetch = min(_REFETCH, settle_time / 10)
         # Copies of an event come sooner than the queue delivers its message again.
         self._shortest_retry = timedelta(seconds=pause_before_delivery(1, retry_delay, None, 0.0))
@@ -255,12 +257,14 @@ class Archiver:
         failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
         causes = causes_of(item, fetched)
-        retry_at = iso(self._clock() + timedelta(seconds=retry_in))
         try:
             if item.state is TicketState.ARCHIVED:
+                retry_at = iso(self._clock() + timedelta(seconds=retry_in))
                 pending_changes = {"pending": changes["pending"], "unknown_since": unknown_since, **refetch}
                 self._table.keep_pending(request.ticket, pending_changes, retry_at)
             else:
+                received_at = changes.get("received_at") or item.received_at or iso(attempt.now)
+                retry_at = iso(next_requeue(self._clock(), retry_in, received_at, self._max_age))
                 changes |= {"complete": False, "last_error": code, "unknown_since": unknown_since}
                 changes["resume"] = request.event_id or item.resume or ""
                 self._table.mark_incomplete(request.ticket, changes, retry_at, attempt.defaults)

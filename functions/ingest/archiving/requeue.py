@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ingest.messaging.backoff import pause_before_requeue
+from ingest.messaging.backoff import next_requeue, pause_before_requeue
 from ingest.messaging.queue import Queue
 from ticket_archive.clock import iso
 from ticket_archive.messages import ticket_message
@@ -48,8 +48,9 @@ def requeue(
     for ticket in _due([*incomplete, *refetches], now, deadline):
         force = ticket in refetches
         over = _waited(ticket) > max_age if force else ticket.received_at < iso(now - max_age)
-        interval = timedelta(seconds=pause_before_requeue(ticket.requeues + 1))
-        if not table.postpone(ticket, iso(now + interval)):
+        pause = pause_before_requeue(ticket.requeues + 1)
+        again = now + timedelta(seconds=pause) if force else next_requeue(now, pause, ticket.received_at, max_age)
+        if not table.postpone(ticket, iso(again)):
             continue
         settle = tuple(ImageType) if over else ()
         _send(queue, ticket_message(ticket.ticket, kind=SCHEDULE, force=force, settle=settle), ticket)

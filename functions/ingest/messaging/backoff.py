@@ -1,6 +1,7 @@
 """Delays before a ticket is tried again: in the queue after an attempt, and by the schedule after that."""
 
 import math
+from datetime import datetime, timedelta
 
 LONGEST_PAUSE = 5400.0
 """Seconds between two deliveries of a message, plus or minus a quarter; SQS allows twelve hours."""
@@ -22,3 +23,9 @@ def pause_before_delivery(receives: int, base: float, retry_after: float | None,
 def pause_before_requeue(requeues: int) -> float:
     """Return the seconds until the schedule queues an incomplete ticket again, after `requeues` times."""
     return min(_FIRST_REQUEUE * 2.0 ** min(requeues, 20), _MAX_REQUEUE)
+
+
+def next_requeue(now: datetime, pause: float, received_at: str, max_age: timedelta) -> datetime:
+    """Return when the schedule queues a ticket again: after `pause` seconds, but not later than at its age limit."""
+    due, limit = now + timedelta(seconds=pause), datetime.fromisoformat(received_at) + max_age
+    return limit if now < limit < due else due

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -225,6 +226,28 @@ class TestEnds:
         harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
         item = harness.table[TICKET]
         assert (item.version, item.expires_at) == (before.version, before.expires_at)
+
+    @pytest.mark.parametrize(("retention_days", "max_age"), [(1, 22), (2, 46), (3, 70), (0, 7 * 24)])
+    def test_a_ticket_that_stays_incomplete_is_archived_at_the_age_limit_before_its_retention_ends(
+        self, retention_days: int, max_age: int
+    ) -> None:
+        harness = ArchiveHarness(retention_days=retention_days, max_age=timedelta(hours=max_age))
+        harness.has()
+        harness.answers({DOCUMENT: DOWN})
+        begun = harness.clock()
+        with pytest.raises(TicketIncomplete):
+            harness.deliver(event(received_at=iso(begun)))
+        for _ in range(1000):
+            harness.clock.pass_by(900)
+            requeue(harness.table, harness.queue, harness.clock(), harness.max_age)
+            while harness.queue.sent and harness.table[TICKET].state is TicketState.INCOMPLETE:
+                with suppress(TicketIncomplete):
+                    harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+            if harness.table[TICKET].state is TicketState.ARCHIVED:
+                break
+        age = harness.clock() - begun
+        assert harness.table[TICKET].state is TicketState.ARCHIVED
+        assert timedelta(hours=max_age) <= age < timedelta(hours=max_age + 1)
 
     @pytest.mark.parametrize("state", ["received", "incomplete"])
     def test_a_recheck_settles_no_ticket_that_is_not_archived(self, harness: ArchiveHarness, state: str) -> None:
