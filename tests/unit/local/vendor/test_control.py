@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 import requests
 
+from local import ROOT
+from local.vendor.control import ACTIONS
 from local.vendor.credential import Credential
 from local.vendor.server import Simulator
 from tests.unit.local.vendor.client import details_path, get
@@ -30,6 +33,12 @@ def test_only_actions_in_json_are_served(vendor: Simulator) -> None:
         assert requests.post(f"{vendor.url}/_sim/{name}", json={}, timeout=5).status_code == 404
     answer = requests.post(f"{vendor.url}/_sim/reset", data="{}", headers={"Content-Type": "text/plain"}, timeout=5)
     assert answer.status_code == 415  # no web page controls the simulator
+
+
+def test_documented_actions_exist() -> None:
+    documented = set(re.findall(r"/_sim/(\w+)", (ROOT / "local" / "README.md").read_text(encoding="utf-8")))
+    assert documented
+    assert documented <= set(ACTIONS)
 
 
 def test_credential_file_is_private_and_must_hold_all_values(tmp_path: Path) -> None:
