@@ -5,8 +5,7 @@ from itertools import pairwise
 import pytest
 
 from bench import capacity
-from bench.capacity import DAY, LIMITS, LONGEST_PAUSE, PEAK, SCALES, Counted, Model
-from bench.harness import INPUTS
+from bench.capacity import LONGEST_PAUSE, Counted, Model
 from ingest.messaging import backoff
 
 pytestmark = pytest.mark.loopback
@@ -48,37 +47,6 @@ def test_log_of_a_ticket_stays_under_two_kilobytes(counted: Counted) -> None:
     assert 200 < counted.ticket["logged"] < 2000
 
 
-def test_settings_follow_the_template_unless_they_are_given() -> None:
-    found = capacity.settings(VendorMaxConcurrency="40")
-    assert (found["VendorMaxConcurrency"], found["BatchSize"], found["Tracing"]) == ("40", 10, "PassThrough")
-    with pytest.raises(KeyError, match="NoSuchParameter"):
-        capacity.settings(NoSuchParameter="1")
-
-
-def test_batch_takes_longer_the_more_tickets_it_has_and_less_per_ticket(model: Model) -> None:
-    seconds = [model.batch_seconds(size) for size in range(1, 11)]
-    assert all(less <= more for less, more in pairwise(seconds))
-    assert seconds[9] / 10 < seconds[0] / 2
-
-
-def test_every_limit_is_used_and_more_tickets_use_more(model: Model) -> None:
-    few, many = (model.used(tickets / DAY * PEAK) for tickets in SCALES[:2])
-    assert few.keys() == LIMITS.keys()
-    assert all(few[key] <= many[key] for key in few)
-
-
-def test_limit_is_reached_where_the_busiest_second_uses_all_of_it(model: Model) -> None:
-    limit = model.limit("throttle")
-    assert limit == model.number("ThrottlingRateLimit")
-    assert model.reached_at("throttle", limit) == pytest.approx(limit * DAY / PEAK, rel=0.01)
-
-
-def test_more_workers_move_the_first_limit(model: Model) -> None:
-    more = model.having(VendorMaxConcurrency=2 * model.number("VendorMaxConcurrency"))
-    reached, doubled = (each.reached_at("workers", each.limit("workers")) for each in (model, more))
-    assert doubled == pytest.approx(2 * reached, rel=0.01)
-
-
 def test_attempts_follow_the_products_backoff(model: Model) -> None:
     base = model.number("RetryDelaySeconds")
     for receives, (before, after) in enumerate(pairwise(model.attempts(1.0)), 1):
@@ -90,18 +58,5 @@ def test_outage_of_an_hour_makes_no_dead_letter(model: Model) -> None:
     assert model.attempts(0.75)[-1] > 3600
 
 
-def test_tracing_costs_what_its_traces_cost(model: Model) -> None:
-    saved = sum(model.having(Tracing="Active").cost(100_000).values()) - sum(model.cost(100_000).values())
-    price = INPUTS["prices"]["traces"] / 1000
-    assert 0.8 * price < saved <= price
-
-
 def test_cost_at_100_000_a_day_stays_below_seven_cents(model: Model) -> None:
     assert sum(model.cost(100_000).values()) < 0.07
-
-
-def test_document_block_is_replaced_between_its_marks() -> None:
-    stale = f"before\n{capacity.BEGIN}\n\nstale\n\n{capacity.END}\nafter\n"
-    assert capacity.written(stale, "new") == stale.replace("stale", "new")
-    with pytest.raises(ValueError, match="missing"):
-        capacity.written("no marks", "new")

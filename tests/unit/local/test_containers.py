@@ -37,70 +37,47 @@ def fake(monkeypatch: pytest.MonkeyPatch, system: str, **responses: object) -> N
     monkeypatch.setattr(containers, "listen_error", lambda *_: None)
 
 
-def test_docker_on_linux_is_reached_at_its_bridge_and_by_the_current_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    context = "unix:///run/docker.sock\n"
-    fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=NETWORK, docker_context=context)
-
-    engine = find_engine()
-
-    assert engine.docker_host == "unix:///run/docker.sock"
-    assert (engine.host, engine.listen, engine.network) == ("172.17.0.1", "172.17.0.1", "172.17.0.0/16")
-    assert "Docker 27.1" in engine.name
+ON_A_BRIDGE = {"docker_info": DOCKER, "docker_network": NETWORK, "docker_context": "unix:///run/docker.sock\n"}
+IN_A_MACHINE = {"docker_info": DOCKER | {"OperatingSystem": "Docker Desktop"}}
+FIRST_ADDRESS = {"docker_info": DOCKER, "docker_network": [{"IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}]}
+WITH_PODMAN = {"podman_info": PODMAN, "podman_network": PODMAN_NETWORK}
+PODMAN_MACHINE = {"docker_info": ROOTLESS, "podman_info": PODMAN, "podman_machine": "/machine/api.sock\n"}
 
 
 @pytest.mark.parametrize(
-    ("command", "responses"),
+    ("system", "responses", "docker_host", "host", "listen"),
     [
-        ("docker", {"docker_info": DOCKER, "docker_network": NETWORK}),
-        ("podman", {"podman_info": PODMAN, "podman_network": PODMAN_NETWORK}),
+        pytest.param("Linux", ON_A_BRIDGE, "unix:///run/docker.sock", "172.17.0.1", "172.17.0.1", id="docker"),
+        pytest.param("Linux", FIRST_ADDRESS, "", "10.9.0.1", "10.9.0.1", id="docker without a gateway"),
+        pytest.param("Linux", IN_A_MACHINE, "", "host.docker.internal", "127.0.0.1", id="docker desktop on linux"),
+        pytest.param("Darwin", IN_A_MACHINE, "", "host.docker.internal", "127.0.0.1", id="docker desktop"),
+        pytest.param("Darwin", {"docker_info": DOCKER}, "", "host.docker.internal", "127.0.0.1", id="colima"),
+        pytest.param("Linux", WITH_PODMAN, "unix:///run/podman/podman.sock", "10.88.0.1", "10.88.0.1", id="podman"),
+        pytest.param(
+            "Darwin", PODMAN_MACHINE, "unix:///machine/api.sock", "host.containers.internal", "127.0.0.1",
+            id="podman machine",
+        ),
+        pytest.param("Darwin", {"finch_info": "running"}, "", "192.168.5.2", "127.0.0.1", id="finch"),
     ],
-)
+)  # fmt: skip
+def test_every_engine_has_its_own_way_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, system: str, responses: dict[str, object], docker_host: str, host: str, listen: str
+) -> None:
+    """`docker_host` is for SAM, `host` is where containers find this machine, which listens on `listen`."""
+    fake(monkeypatch, system, **responses)
+    engine = find_engine()
+    assert (engine.host, engine.listen) == (host, listen)
+    assert engine.docker_host == docker_host
+
+
+@pytest.mark.parametrize(("command", "responses"), [("docker", ON_A_BRIDGE), ("podman", WITH_PODMAN)])
 def test_the_engine_is_asked_for_the_base_image(
     monkeypatch: pytest.MonkeyPatch, command: str, responses: dict[str, object]
 ) -> None:
     fake(monkeypatch, "Linux", **responses)
     assert not find_engine().has_base_image
-
     fake(monkeypatch, "Linux", **responses, **{f"{command}_image": [{"Id": "sha256:0"}]})
     assert find_engine().has_base_image
-
-
-def test_a_bridge_without_a_gateway_has_its_networks_first_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=[{"IPAM": {"Config": [{"Subnet": "10.9.0.0/24"}]}}])
-
-    assert find_engine().host == "10.9.0.1"
-
-
-@pytest.mark.parametrize(
-    ("system", "operating_system"),
-    [("Darwin", "Docker Desktop"), ("Darwin", "Alpine Linux"), ("Linux", "Docker Desktop")],
-)
-def test_docker_in_a_virtual_machine_reaches_the_loopback_by_name(
-    monkeypatch: pytest.MonkeyPatch, system: str, operating_system: str
-) -> None:
-    fake(monkeypatch, system, docker_info=DOCKER | {"OperatingSystem": operating_system})
-
-    engine = find_engine()
-
-    assert (engine.host, engine.listen) == ("host.docker.internal", "127.0.0.1")
-    assert engine.in_virtual_machine
-
-
-def test_podman_is_given_to_sam_as_docker_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "Linux", podman_info=PODMAN, podman_network=PODMAN_NETWORK)
-    assert find_engine() == Engine(
-        "Podman 5.2", "unix:///run/podman/podman.sock", "10.88.0.1", "10.88.0.1", "10.88.0.0/16"
-    )
-
-    fake(monkeypatch, "Darwin", docker_info=ROOTLESS, podman_info=PODMAN, podman_machine="/machine/api.sock\n")
-    engine = find_engine()
-    assert (engine.docker_host, engine.host) == ("unix:///machine/api.sock", "host.containers.internal")
-
-
-def test_finch_is_left_to_sam_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake(monkeypatch, "Darwin", finch_info="running")
-
-    assert find_engine() == Engine("Finch", "", "192.168.5.2", "127.0.0.1", "127.0.0.0/8")
 
 
 @pytest.mark.parametrize(

@@ -71,18 +71,3 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     assert end([process]) == [process]
 
     assert not process.running
-
-
-def test_a_process_has_the_given_environment_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "production")
-    command = [sys.executable, "-c", "import os; print('AWS_PROFILE' in os.environ, os.environ['GIVEN'])"]
-
-    process = start("env", command, environment={"GIVEN": "this"}, log=tmp_path / "log")
-
-    assert printed(tmp_path / "log") == "False this"
-    assert gone(process.pid)
-    assert end([process]) == []
-
-
-def test_an_id_that_no_process_has_is_of_none() -> None:
-    assert not Started("ended", 2**22 + 1, 0.0).running

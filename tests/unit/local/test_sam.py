@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from local import ROOT, __main__, sam
 from local.account import Account
 from local.deploy import SAM
 from local.errors import LocalStackError, StartFailed
-from local.events import SECRET, TICKET
+from local.events import SECRET
 from local.processes import free_port
 from local.sam import SamLocal
 from tests.support.debugger import Debugger
@@ -90,21 +89,6 @@ def test_an_event_is_found_by_its_name_or_as_a_file(tmp_path: Path) -> None:
         sam.event_file("webhok", tmp_path / "events")
 
 
-def test_a_stacks_events_are_about_its_ticket_and_customer_and_received_now(tmp_path: Path) -> None:
-    ticket = TICKET.replace("7", "8")
-    sam.write_events(tmp_path, SECRET, ticket, "CIF1")
-
-    written = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
-
-    assert written.keys() == {path.stem for path in (ROOT / "events").iterdir()}
-    assert written["retrieval_ticket"]["pathParameters"] == {"ticket": ticket}
-    assert written["retrieval_customer_tickets"]["pathParameters"] == {"customer": "CIF1"}
-    [record] = written["queue_completed_encrypted"]["Records"]
-    received_at = datetime.fromisoformat(json.loads(record["body"])["webhook"]["received_at"])
-    assert timedelta(0) <= datetime.now(UTC) - received_at < timedelta(minutes=1)
-    assert int(record["attributes"]["SentTimestamp"]) == int(received_at.timestamp() * 1000)
-
-
 @pytest.mark.parametrize(
     ("event", "response", "right"),
     [
@@ -134,18 +118,6 @@ def test_sam_asks_the_emulator_and_not_aws_who_the_local_key_belongs_to(tmp_path
     assert "SAM_SKIP_PULL_IMAGE" not in variables
     assert local(tmp_path, has_base_image=True).variables()["SAM_SKIP_PULL_IMAGE"] == "true"
     assert "AWS_PROFILE" not in variables
-
-
-def test_sam_env_is_for_a_shell_to_evaluate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(__main__, "_sam", lambda *, quiet: local(tmp_path))
-
-    __main__.env()
-
-    shell = ["sh", "-c", f"{capsys.readouterr().out}\necho $AWS_ENDPOINT_URL_STS $AWS_SECRET_ACCESS_KEY"]
-    printed = subprocess.run(shell, capture_output=True, text=True, check=True, env={}).stdout
-    assert printed == "https://127.0.0.1:4566 a secret\n"
 
 
 @pytest.mark.parametrize(("response", "status"), [({"statusCode": 202}, 0), ({"errorMessage": "no"}, 1)])
@@ -277,33 +249,6 @@ def test_a_server_names_its_port_if_it_is_in_use(
             )
 
 
-@pytest.mark.parametrize(("server", "default"), [("api", "3000"), ("lambda", "3001")])
-def test_a_server_has_sams_default_port_and_other_options_are_passed_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], server: str, default: str
-) -> None:
-    monkeypatch.setattr(__main__, "_sam", lambda: local(tmp_path, "import sys; print(*sys.argv[1:])"))
-    monkeypatch.setattr(sam, "check_port_is_free", lambda *_: None)
-
-    assert CliRunner().invoke(__main__.app, ["sam", server, "--host", "127.0.0.2"]).exit_code == 0
-
-    command, *options = capfd.readouterr().out.split()
-    assert command == f"start-{server}"
-    assert options == ["--port", default, "--warm-containers", "EAGER", "--host", "127.0.0.2"]
-
-
-REPORT_SIGNALS = "import signal; print([signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGHUP)])"
-
-
-def test_sam_receives_ctrl_c_even_in_a_background_job_and_survives_a_closed_terminal(tmp_path: Path) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        process = local(tmp_path, REPORT_SIGNALS).start(stdout=subprocess.PIPE)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-    assert process.communicate()[0].decode().strip() == "[False, True]"
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_server_is_stopped_with_sigint_when_this_process_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     """As by `kill`, or by closing the terminal: `sam local` removes its containers on SIGINT alone."""
@@ -328,13 +273,3 @@ def test_a_server_is_stopped_with_sigint_when_this_process_is_ended(tmp_path: Pa
 
         assert process.wait(30) == 128 + number
     assert stopped.exists()
-
-
-def test_stack_and_engine_are_checked_before_a_build() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-
-    assert re.search(r"^\$\(BUILT\): .*\n\t@.*-m local sam check\n\t\$\(BUILD\)$", makefile, re.MULTILINE)
-    needs = dict(re.findall(r"^(sam-[a-z-]+): (.*?) ##", makefile, re.MULTILINE))
-    assert needs.pop("sam-env") == "setup"
-    assert len(needs) == 5
-    assert set(needs.values()) == {"setup $(BUILT)"}

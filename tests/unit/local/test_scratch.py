@@ -1,4 +1,3 @@
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,28 +20,6 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
-
-
-def test_the_folder_is_in_memory_if_it_has_room(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room(monkeypatch, scratch.ROOM + 1)
-
-    folder = scratch.make(tmp_path / "link")
-
-    assert folder.parent == memory
-    assert (tmp_path / "link").readlink() == folder
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-def test_the_folder_is_on_disk_if_memory_has_none(
-    memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room(monkeypatch, 64 * 2**20)
-
-    folder = scratch.make(tmp_path / "link")
-
-    assert folder == tmp_path / "link"
-    assert folder.is_dir()
-    assert not list(memory.iterdir())
 
 
 @pytest.mark.parametrize("free", [0, scratch.ROOM * 2])

@@ -92,16 +92,6 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "stack.json").exists()
 
 
-def test_up_for_containers_needs_an_engine_before_anything_is_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("local.containers._run", lambda *_: None)
-    monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started"))
-
-    with pytest.raises(StartFailed, match="No container engine"):
-        up(tmp_path, silent(), docker=True)
-
-
 def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir()
     process = start(
@@ -141,13 +131,3 @@ def test_a_second_up_or_down_at_the_same_time_is_refused(tmp_path: Path) -> None
             up(tmp_path, silent(), port=4566)
         with pytest.raises(AlreadyUp):
             down(tmp_path)
-
-
-def test_logs_and_gallery_survive_down(tmp_path: Path) -> None:
-    for folder in ("logs", "demo", "run"):
-        (tmp_path / folder).mkdir()
-    A_STACK.save(tmp_path)
-
-    down(tmp_path)
-
-    assert {path.name for path in tmp_path.iterdir()} == {"logs", "demo", "lock"}
