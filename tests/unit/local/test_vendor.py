@@ -4,12 +4,15 @@ What it answers is compared with the client's results in tests/faults and tests/
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
 import requests
 import time_machine
 
+from local import ROOT
+from local.vendor.control import ACTIONS
 from local.vendor.details import details
 from local.vendor.pictures import FileFormat, ImageType
 from local.vendor.server import Simulator
@@ -151,6 +154,12 @@ def test_a_credential_sent_after_a_redirect_is_recorded(vendor: Simulator) -> No
 )
 def test_an_action_that_would_do_nothing_is_400(vendor: Simulator, action: str, given: dict[str, object]) -> None:
     assert requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=5).status_code == 400
+
+
+def test_documented_actions_exist() -> None:
+    documented = set(re.findall(r"/_sim/(\w+)", (ROOT / "local" / "README.md").read_text(encoding="utf-8")))
+    assert documented
+    assert documented <= set(ACTIONS)
 
 
 # ─── Varied ───────────────────────────────────────────────────────────────────────────────────────────────────────
