@@ -101,9 +101,9 @@ class MessageProcessor:
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:
         logger.thread_safe_append_keys(event_id=event.event_id, ticket=event.ticket)
-        done = ProcessingResult(Result.IN_PROGRESS, event.ticket, event.event_id, event.name)
+        result_of = partial(ProcessingResult, ticket=event.ticket, event_id=event.event_id, kind=event.name)
         if event.kind is EventKind.IN_PROGRESS:
-            return done
+            return result_of(Result.IN_PROGRESS)
         hint = event.kind is EventKind.UNRECOGNIZED
         request = ArchiveRequest(
             event.ticket,
@@ -117,12 +117,12 @@ class MessageProcessor:
             hint=hint,
             receives=message.receives,
         )
-        done = replace(done, received_at=event.received_at, unrecognized=hint)
-        archive = partial(self._archived, done, request, message, deadline)
+        result_of = partial(result_of, received_at=event.received_at, unrecognized=hint)
+        archive = partial(self._archived, result_of, request, message, deadline)
         result = self._idempotency.run(event.event_id, archive)
         if result is None and not self._archive.is_repeated(event.ticket, event.event_id, event.received_at):
             result = archive()  # a change, or a return to an earlier state, may be announced in the very same words
-        return result or replace(done, result=Result.DUPLICATE)
+        return result or result_of(Result.DUPLICATE)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
         logger.thread_safe_append_keys(ticket=request.ticket)
@@ -137,40 +137,40 @@ class MessageProcessor:
             follow_up=request.kind in (SCHEDULE, RECHECK, SETTLE),
             receives=message.receives,
         )
-        done = ProcessingResult(Result.IN_PROGRESS, request.ticket, kind=request.kind)
-        return self._archived(done, wanted, message, deadline)
+        result_of = partial(ProcessingResult, ticket=request.ticket, kind=request.kind)
+        return self._archived(result_of, wanted, message, deadline)
 
     def _archived(
-        self, done: ProcessingResult, request: ArchiveRequest, message: Message, deadline: float
+        self, result_of: Callable[..., ProcessingResult], request: ArchiveRequest, message: Message, deadline: float
     ) -> ProcessingResult:
         """Archive the ticket. A hint about a ticket in progress is done, and so is the archive's own last message.
 
         A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
+        `result_of` makes the result of a code and of what is known only now.
         """
         try:
             archived = self._archive.archive(request, deadline)
         except TicketErased:
-            return replace(done, result=Result.ERASED)
+            return result_of(Result.ERASED)
         except TicketIncomplete as error:
             if request.hint and TicketInProgress.code in error.causes:
-                return replace(done, result=Result.IN_PROGRESS)
+                return result_of(Result.IN_PROGRESS)
             if request.follow_up and message.final:  # the schedule asks again: no dead letter is needed
-                return replace(done, result=Result.INCOMPLETE, causes=tuple(sorted(error.causes)))
+                return result_of(Result.INCOMPLETE, causes=tuple(sorted(error.causes)))
             raise
         if archived.retry_in is not None:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
             message_id = self._queue.send(body, archived.retry_in)
             logger.info("settle scheduled", extra={"correlation_id": message_id, "delay": archived.retry_in})
         new = archived.result is Result.ARCHIVED
-        resumed = done.kind in (SETTLE, SCHEDULE)  # for a webhook whose own message is done
-        return replace(
-            done,
-            result=archived.result,
-            received_at=archived.received_at if resumed else done.received_at,
+        result = result_of(
+            archived.result,
             causes=tuple(sorted(archived.causes)),
             incomplete=new and not archived.complete,
             without_outcome=new and not archived.has_outcome,
         )
+        # A follow-up is for a webhook whose own message is done.
+        return replace(result, received_at=archived.received_at) if request.follow_up else result
 
     def _queue_retry_seconds(self, message: Message) -> float:
         """Return generously the seconds until the queue's next delivery has had its turn; 0 if there is none."""
