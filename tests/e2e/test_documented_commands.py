@@ -36,12 +36,15 @@ AT_ONCE = 3
 BLOCKS_PER_SHELL = 10
 
 REMOVAL = "put-bucket-logging"
+RESTORE = "_NAME"
 NOT_RUNNABLE = {
     "aws xray": "the emulator has no traces",
     "aws schemas": "the emulator has no schema registry",
     "aws stepfunctions": "tests/e2e/test_step_functions.py does it",
     REMOVAL: "deletes what a removed stack left; tests/integration/test_deployments.py runs it",
     "--secret-id WEBHOOK_SECRET_ARN": "other tests use the stack's webhook secret",
+    RESTORE: "restores what was deleted; tests/e2e/test_restore.py does it",
+    "--table-name restored": "the same",
     "./ticket-archive [options]": "shows how commands are built",
     " doctor": "reports other tests' dead letters; tests/e2e/test_ops.py runs it",
     "./ticket-archive rollback": "the stack has one version; tests/unit/ops runs it",
@@ -119,7 +122,7 @@ def test_sam_has_the_commands_and_options() -> None:
 
 
 def test_aws_has_the_commands_and_options_that_are_not_run() -> None:
-    of = [block for block in NOT_RUN if REMOVAL not in block.text]
+    of = [block for block in NOT_RUN if REMOVAL not in block.text and RESTORE not in block.text]
     commands = [["awscli", *command[1:], "--generate-cli-skeleton"] for command in words("aws", of=of)]
     assert rejected(AWS / "python", commands) == []
 
