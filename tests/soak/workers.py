@@ -1,17 +1,16 @@
 """The processes in which the emulator runs the functions: found, measured, and killed in the middle of their work."""
 
-import os
 import random
-import signal
 from collections import defaultdict
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from local.processes import Ledger
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _WARM = 3
 """Samples after which a worker has loaded what it needs."""
 
@@ -20,11 +19,10 @@ class Workers:
     """The ingest function's workers of the stack in the folder `state`, and nobody else's."""
 
     def __init__(self, state: Path, seed: int) -> None:
-        [self._emulator] = [
-            each.pid for each in Ledger(state / "run" / "processes.json").read() if each.name == "emulator"
-        ]
+        [emulator] = [each.pid for each in Ledger(state / "run" / "processes.json").read() if each.name == "emulator"]
+        self._emulator = psutil.Process(emulator)
         self._random = random.Random(seed)
-        self._ticks: dict[int, int] = {}
+        self._seconds: dict[int, float] = {}
         self._memory: dict[int, list[int]] = defaultdict(list)
         self._samples: list[list[int]] = []
         self.killed = 0
@@ -32,21 +30,21 @@ class Workers:
     def measure(self) -> None:
         """Takes a sample of every worker's memory (RSS)."""
         sample = []
-        for pid in self._pids():
-            with suppress(OSError):
-                size = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
-                self._memory[pid].append(size)
-                if len(self._memory[pid]) > _WARM:
+        for worker in self._workers():
+            with suppress(psutil.Error):
+                size = worker.memory_info().rss
+                self._memory[worker.pid].append(size)
+                if len(self._memory[worker.pid]) > _WARM:
                     sample.append(size)
         if sample:
             self._samples.append(sample)
 
     def kill(self) -> None:
         """Ends the worker that has worked most since the last time, or another busy one, as a crash would."""
-        busy = sorted(self._worked().items(), key=lambda entry: entry[1])[-2:]
+        busy = sorted(self._workers(), key=self._worked)[-2:]
         if busy:
-            with suppress(ProcessLookupError):
-                os.kill(self._random.choice(busy)[0], signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                self._random.choice(busy).kill()
                 self.killed += 1
 
     def quarters(self) -> tuple[float, float]:
@@ -55,28 +53,19 @@ class Workers:
         first, last = (list(chain.from_iterable(part)) for part in (self._samples[:quarter], self._samples[-quarter:]))
         return (median(first) / 1e6, median(last) / 1e6) if first and last else (0.0, 0.0)
 
-    def _worked(self) -> dict[int, int]:
-        """Processor time of every worker since the last look, in ticks."""
-        worked = {}
-        for pid in self._pids():
-            with suppress(OSError):
-                # proc(5): after the command in brackets come the state (3) … utime (14) and stime (15)
-                fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-                ticks = int(fields[11]) + int(fields[12])
-                worked[pid] = ticks - self._ticks.get(pid, 0)
-                self._ticks[pid] = ticks
-        return worked
+    def _worked(self, worker: psutil.Process) -> float:
+        """Processor time of a worker since the last look, in seconds."""
+        with suppress(psutil.Error):
+            times = worker.cpu_times()
+            before, self._seconds[worker.pid] = self._seconds.get(worker.pid, 0.0), times.user + times.system
+            return self._seconds[worker.pid] - before
+        return 0.0
 
-    def _pids(self) -> list[int]:
+    def _workers(self) -> list[psutil.Process]:
         """The emulator's children that run the ingest function."""
         found = []
-        for task in Path(f"/proc/{self._emulator}/task").iterdir():
-            with suppress(OSError):
-                found += [int(pid) for pid in (task / "children").read_text(encoding="ascii").split()]
-        return [pid for pid in found if b"IngestFunction" in _command(pid)]
-
-
-def _command(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+        for child in self._emulator.children():
+            with suppress(psutil.Error):
+                if any("IngestFunction" in word for word in child.cmdline()):
+                    found.append(child)
+        return found

@@ -3,8 +3,7 @@
 `python -m tests.support.screenshot docs/view.png`. Nobody in it is a person.
 """
 
-import base64
-import io
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +15,7 @@ from local.journey import Journey
 from local.vendor.details import details
 from local.vendor.tickets import DetailsForm, State, Tickets
 from ops.page import ticket_page
-from tests.support.browser import Browser
-from tests.support.waiting import eventually
+from tests.support.browser import CHROMIUM
 from ticket_archive.models import ImageType, StoredImage
 
 WIDTH, HEIGHT = 1200, 1320
@@ -27,19 +25,18 @@ def main(target: Path) -> None:
     """Writes the PNG, in few colours: it is looked at beside text."""
     shown = sheet(journey())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        file = Path(folder) / "ticket.html"
-        file.write_bytes(ticket_page(shown.item, shown.files))
-        browser = Browser(Path(folder) / "profile")
-        try:
-            browser.open(file)
-            size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
-            browser.call("Emulation.setDeviceMetricsOverride", **size)
-            loaded = "[...document.querySelectorAll('figure img')].every(image => image.complete) || null"
-            eventually(lambda: browser.js(loaded), "the pictures loaded")
-            png = base64.b64decode(browser.call("Page.captureScreenshot", format="png")["data"])
-        finally:
-            browser.close()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(96).save(target, optimize=True)
+        page, picture = Path(folder) / "ticket.html", Path(folder) / "ticket.png"
+        page.write_bytes(ticket_page(shown.item, shown.files))
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--window-size={WIDTH},{HEIGHT}",
+        ]
+        options += [f"--screenshot={picture}", f"--user-data-dir={folder}/profile"]
+        subprocess.run([str(CHROMIUM), *options, page.as_uri()], check=True, capture_output=True)
+        Image.open(picture).convert("RGB").quantize(96).save(target, optimize=True)
 
 
 def journey() -> Journey:

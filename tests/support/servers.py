@@ -1,15 +1,18 @@
-"""Vendors of another kind than the simulator: small HTTP servers that answer with JSON on the loopback."""
+"""Small HTTP servers on the loopback: vendors of another kind than the simulator, and AWS over TLS."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from local.certificate import Certificate
+
 
 class JsonHandler(BaseHTTPRequestHandler):
-    """`get` and `post` of a subclass call `answer`."""
+    """`get`, `post` and `put` of a subclass call `answer`."""
 
     protocol_version = "HTTP/1.1"
 
@@ -19,12 +22,19 @@ class JsonHandler(BaseHTTPRequestHandler):
     def post(self) -> None:
         raise NotImplementedError
 
+    def put(self) -> None:
+        raise NotImplementedError
+
     def do_GET(self) -> None:
         self.get()
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.post()
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.put()
 
     def answer(self, status: int, content: Any, content_type: str = "application/json", **headers: str) -> None:
         """Send bytes as they are, and anything else as JSON; `_` in a header's name stands for `-`."""
@@ -42,11 +52,15 @@ class JsonHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(handler: type[JsonHandler]) -> Iterator[str]:
-    """Serve on a free port; yield the origin."""
+def serving(handler: type[JsonHandler], certificate: Certificate | None = None) -> Iterator[str]:
+    """Serve on a free port, over TLS if there is a certificate; yield the origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{http.server_address[1]}"
+            yield f"{'https' if certificate else 'http'}://127.0.0.1:{http.server_address[1]}"
         finally:
             http.shutdown()

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from botocore.exceptions import SSLError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from local.certificate import Certificate, make
-from tests.support.tls import TlsServer
+from tests.support.servers import JsonHandler, serving
 from ticket_archive import aws, tls
 from ticket_archive.bucket import Bucket
 
@@ -31,10 +32,26 @@ def certificate(tmp_path: Path) -> Certificate:
     return make(tmp_path / "certificate")
 
 
+class S3(JsonHandler):
+    """Takes any object, and closes each connection."""
+
+    connections = 0
+
+    def put(self) -> None:
+        S3.connections += 1
+        self.answer(200, b"", Connection="close")
+        self.close_connection = True
+
+    def handle(self) -> None:
+        with suppress(OSError):  # a client that refuses the handshake
+            super().handle()
+
+
 @pytest.fixture
-def server(certificate: Certificate) -> Iterator[TlsServer]:
-    with TlsServer(certificate) as server:
-        yield server
+def server(certificate: Certificate) -> Iterator[str]:
+    S3.connections = 0
+    with serving(S3, certificate) as origin:
+        yield origin
 
 
 @pytest.fixture
@@ -51,12 +68,12 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return read
 
 
-def client(service: str, server: TlsServer, authority: Path) -> Any:
+def client(service: str, server: str, authority: Path) -> Any:
     environment = {
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "example",
         "AWS_CA_BUNDLE": str(authority),
-        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ENDPOINT_URL": server,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
@@ -67,23 +84,23 @@ def client(service: str, server: TlsServer, authority: Path) -> Any:
     return made
 
 
-def create_objects(server: TlsServer, certificate: Certificate) -> None:
+def create_objects(server: str, certificate: Certificate) -> None:
     clients = [client(service, server, certificate.authority) for service in ("s3", "s3", "dynamodb")]
     for s3 in clients[:2]:
         for number in range(3):
             assert Bucket(s3, "archive").create(f"tickets/T-{number}", b"image", "image/jpeg")
-    assert server.connections == 6, "the server closes each connection, so that each object has its own"
+    assert S3.connections == 6, "the server closes each connection, so that each object has its own"
 
 
 def test_the_authorities_are_read_once_for_all_clients_and_connections(
-    server: TlsServer, certificate: Certificate, files_read: list[object]
+    server: str, certificate: Certificate, files_read: list[object]
 ) -> None:
     create_objects(server, certificate)
     assert files_read == [str(certificate.authority)]
 
 
 def test_botocore_still_reads_the_authorities_for_each_connection(
-    server: TlsServer, certificate: Certificate, files_read: list[object], monkeypatch: pytest.MonkeyPatch
+    server: str, certificate: Certificate, files_read: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When this fails, botocore or urllib3 shares contexts: delete ticket_archive/tls.py."""
     monkeypatch.setattr(httpsession, "create_urllib3_context", create_urllib3_context)
@@ -91,7 +108,7 @@ def test_botocore_still_reads_the_authorities_for_each_connection(
     assert files_read.count(str(certificate.authority)) >= 6
 
 
-def test_a_server_of_another_authority_is_refused(server: TlsServer, tmp_path: Path) -> None:
+def test_a_server_of_another_authority_is_refused(server: str, tmp_path: Path) -> None:
     bucket = Bucket(client("s3", server, make(tmp_path / "other").authority), "archive")
     for _ in range(2):
         with pytest.raises(SSLError):
@@ -100,5 +117,5 @@ def test_a_server_of_another_authority_is_refused(server: TlsServer, tmp_path: P
 
 def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
     certificate = make(tmp_path / "elsewhere", "elsewhere.example")
-    with TlsServer(certificate) as server, pytest.raises(SSLError):
+    with serving(S3, certificate) as server, pytest.raises(SSLError):
         Bucket(client("s3", server, certificate.authority), "archive").create("tickets/T-1", b"image", "image/jpeg")
