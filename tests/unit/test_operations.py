@@ -44,17 +44,6 @@ def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm() -> None:
     assert set(sections(chapter("Alarms"))) == set(resources("AWS::CloudWatch::Alarm"))
 
 
-def test_the_numbers_are_those_of_the_template() -> None:
-    redrive = SOURCE["Resources"]["TicketQueue"]["Properties"]["RedrivePolicy"]
-    assert redrive["maxReceiveCount"] == 9
-    assert "9 deliveries" in sections(chapter("Alarms"))["DeadLettersAlarm"]
-    assert SOURCE["Parameters"]["RetryDelaySeconds"]["Default"] == 20
-    assert 60 * 60 < sum(20 * 2**delivery for delivery in range(8)) < 2 * 60 * 60
-    alarm = SOURCE["Resources"]["QuarantineAlarm"]["Properties"]
-    assert (alarm["Threshold"], alarm["Period"]) == (10, 300)
-    assert "Ten webhooks or more" in sections(chapter("Alarms"))["QuarantineAlarm"]
-
-
 # ─── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
