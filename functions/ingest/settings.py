@@ -1,4 +1,4 @@
-"""Settings of the ingest function. Numbers are whole; the template documents each variable."""
+"""Settings of the ingest function. The template documents each variable."""
 
 from typing import Annotated
 
@@ -39,8 +39,8 @@ class IngestSettings(Settings):
     image_types: Annotated[tuple[ImageType, ...], BeforeValidator(_split)] = tuple(ImageType)
     image_hosts: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     retention_days: Annotated[int, Field(ge=0)] = 0
-    retry_delay_seconds: Annotated[int, Field(ge=1, le=900)] = 20
+    retry_delay_seconds: Annotated[float, Field(ge=1, le=900)] = 20
     max_receives: Annotated[int, Field(ge=1)] = 9
-    requeue_for_days: Annotated[int, Field(ge=1)] = 7
-    settle_minutes: Annotated[int, Field(ge=0)] = 10
-    unknown_ticket_minutes: Annotated[int, Field(ge=1)] = 60
+    requeue_for_days: Annotated[float, Field(ge=1)] = 7
+    settle_minutes: Annotated[float, Field(ge=0)] = 10
+    unknown_ticket_minutes: Annotated[float, Field(ge=1)] = 60

@@ -44,6 +44,14 @@ def test_every_variable_of_the_template_is_read() -> None:
     assert (settings.retry_delay_seconds, settings.max_receives) == (60, 5)
 
 
+@pytest.mark.parametrize(
+    "name", ["RETRY_DELAY_SECONDS", "REQUEUE_FOR_DAYS", "SETTLE_MINUTES", "UNKNOWN_TICKET_MINUTES"]
+)
+def test_a_time_may_have_a_fraction(name: str) -> None:
+    """CloudFormation takes 2.5 for a parameter of the type Number."""
+    assert getattr(IngestSettings.read({**REQUIRED, name: "2.5"}), name.lower()) == 2.5
+
+
 def test_by_default_everything_is_archived_without_end_and_nothing_is_accepted_in_clear() -> None:
     settings = IngestSettings.read(REQUIRED)
     assert settings.image_types == tuple(ImageType)
