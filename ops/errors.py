@@ -35,9 +35,20 @@ _BAD_CREDENTIALS = {
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSignatureException",
+    "InvalidToken",
     "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
+}
+
+_THROTTLED = {
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestThrottled",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
 }
 
 
@@ -101,4 +112,8 @@ def _explain_client_error(error: aws.ClientError) -> Failure:
         return Failure(text, Exit.UNREACHABLE)
     if code in _BAD_CREDENTIALS:
         return Failure(f"AWS rejected these credentials ({code}): log in again", Exit.UNREACHABLE)
+    if code == "RequestTimeTooSkewed":
+        return Failure(f"AWS rejected the time of this machine ({code}): set its clock", Exit.UNREACHABLE)
+    if code in _THROTTLED:
+        return Failure(f"AWS throttled {operation} ({code}): run the command again in a minute")
     return Failure(f"{operation} failed: {code or 'no code'}")
