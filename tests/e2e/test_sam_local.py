@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,10 @@ from local import ROOT, containers, sam
 from local import stack as local_stack
 from local.deploy import SAM, tool_environment
 from local.errors import StartFailed
+from local.processes import free_port
 from local.sam import SamLocal
 from local.terminal import silent
+from tests.support.debugger import Debugger
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -191,3 +194,48 @@ def test_start_api_serves_webhooks_tickets_and_images(
         )
         assert '{"status": "accepted"}' in done.stdout
         assert done.stdout.count(about) >= 2
+
+
+@pytest.fixture(scope="module")
+def debug_image(engine: containers.Engine) -> Iterator[str]:
+    """The base image; a stand-in without Python and the runtime at the paths of AWS's image is given them."""
+    name, container = f"ticket-archive-debug:{uuid4().hex}", f"debug-image-{uuid4().hex}"
+    script = (ROOT / "tests" / "support" / "stand_in_runtime.sh").read_text(encoding="utf-8")
+    command = [DOCKER, "run", "--name", container, "--entrypoint", "/bin/sh", containers.BASE_IMAGE, "-c", script]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([DOCKER, "commit", "-c", "ENTRYPOINT []", container, name], check=True, capture_output=True)
+    subprocess.run([DOCKER, "rm", container], check=True, capture_output=True)
+    yield name
+    subprocess.run([DOCKER, "image", "rm", "--force", name], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "text"),
+    [
+        ("retrieval_ticket", "functions/retrieval/app.py", "source = event_source(event)"),
+        ("queue_ticket_request", "layers/ticket_archive/event_source.py", "if not isinstance(event, Mapping)"),
+    ],
+)
+def test_a_debugger_stops_at_a_line_of_a_function_and_of_the_layer(
+    opened: LocalStack, local: SamLocal, debug_image: str, name: str, source: str, text: str
+) -> None:
+    debugger = opened.state / "cache" / "debugpy"
+    sam.install_debugger(debugger)
+    port, path = free_port(), opened.state / sam.EVENTS / f"{name}.json"
+    lines = (ROOT / source).read_text(encoding="utf-8").splitlines()
+    line = 1 + next(number for number, each in enumerate(lines) if text in each)
+    [attach] = json.loads((ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8"))["configurations"]
+    stopped_at: list[tuple[str, int]] = []
+
+    def client() -> None:
+        with Debugger(port) as debugger_client:
+            stopped_at.append(debugger_client.attach_and_stop_at(attach, ROOT, source, line))
+            debugger_client.finish()
+
+    attached = threading.Thread(target=client)
+    attached.start()
+    status = local.debug(path, debugger, port, NO_PULL, "--invoke-image", debug_image)
+    attached.join(60)
+
+    assert stopped_at == [(str(ROOT / source), line)]
+    assert status == 0

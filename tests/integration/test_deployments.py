@@ -1,8 +1,7 @@
 """What docs/deploying.md says of deployments: CloudFormation of an emulator, without functions and without a vendor.
 
-A stack with every parameter that an organization may need fails once, is deployed, updated and removed. Where each
-parameter goes: tests/unit/template. What an update replaces: tests/unit/test_upgrades.py. Tickets with such parameters:
-tests/e2e/test_two_stacks.py.
+A stack with every parameter that an organization may need fails once, is deployed, gets change sets, is updated, and is
+removed. tests/e2e/test_two_stacks.py archives tickets with these parameters.
 """
 
 import copy
@@ -27,8 +26,8 @@ from local import ROOT, account, certificate, deploy, emulator, scratch
 from local.account import Account
 from local.processes import Ledger, end, free_port
 from tests.support.documentation import blocks
-from tests.support.template import SOURCE, Template
-from tests.unit.test_upgrades import RECORD
+from tests.support.template import SOURCE, Template, chosen, of_type
+from tests.unit.test_upgrades import RECORD, replacing
 
 pytestmark = pytest.mark.stack
 
@@ -50,6 +49,7 @@ ORGANIZATION = {
     "AlarmTopicArn": "arn:aws:sns:eu-central-1:000000000000:alarms",
 }
 KEPT = {"Tickets", "Bucket", "BucketPolicy", "AccessLogs", "AccessLogsPolicy", "Key"}
+Change = dict[str, Any]
 
 
 class Cloud:
@@ -82,18 +82,18 @@ class Cloud:
     def cloudformation(self) -> Any:
         return self.deployer.session().client("cloudformation", endpoint_url=self.user.endpoint_url)
 
-    def template(self, parameters: dict[str, str]) -> Template:
-        """Return the template as `sam deploy` would upload it."""
+    def template(self, parameters: dict[str, str], code: dict[str, str]) -> Template:
+        """Return the template as `sam deploy` would upload it; `code` names other code than the functions' first."""
         template = deploy.replace_parameters(copy.deepcopy(SOURCE), parameters)
         del template["Globals"]["Function"]["CodeUri"]
         for name, each in template["Resources"].items():
             uri = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
             if key := uri.get(each["Type"]):
-                each["Properties"][key] = f"s3://{CODE}/{name}"
-                self.s3.put_object(Bucket=CODE, Key=name, Body=self._code)
+                each["Properties"][key] = f"s3://{CODE}/{code.get(name, name)}"
+                self.s3.put_object(Bucket=CODE, Key=code.get(name, name), Body=self._code)
         return deploy._supported(template)
 
-    def change_set(self, template: Template, parameters: dict[str, str], kind: str) -> str:
+    def change_set(self, template: Template, parameters: dict[str, str], kind: str, tags: list[Any]) -> str:
         """Create a change set; return its name."""
         name = f"c{uuid4().hex}"
         self.s3.put_object(Bucket=CODE, Key="template.json", Body=json.dumps(template).encode())
@@ -104,6 +104,7 @@ class Cloud:
             TemplateURL=f"{self.user.endpoint_url}/{CODE}/template.json",
             Parameters=[{"ParameterKey": each, "ParameterValue": value} for each, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Tags=tags,
         )
         waiter = self.cloudformation.get_waiter("change_set_create_complete")
         waiter.wait(StackName=STACK, ChangeSetName=name, WaiterConfig={"Delay": 1})
@@ -112,12 +113,12 @@ class Cloud:
     def deploy(self, kind: str, *, broken: bool = False, **changed: str) -> str:
         """Deploy or update; return the stack's status. `broken` adds a resource that fails after all others."""
         parameters = ORGANIZATION | changed
-        template = self.template(parameters)
+        template = self.template(parameters, {})
         if broken:
             refused = {"AliasName": "alias/aws/refused", "TargetKeyId": {"Ref": "Key"}}
             last = [*RECORD, "IngestFunction", "RetrievalFunction"]
             template["Resources"]["Broken"] = {"Type": "AWS::KMS::Alias", "DependsOn": last, "Properties": refused}
-        name = self.change_set(template, parameters, kind)
+        name = self.change_set(template, parameters, kind, [])
         self.cloudformation.execute_change_set(StackName=STACK, ChangeSetName=name)
         while (status := self.described["StackStatus"]).endswith("IN_PROGRESS"):
             time.sleep(0.2)
@@ -179,6 +180,98 @@ def deployed(cloud: Cloud, left_by_failure: set[str]) -> Cloud:
 
 def test_failed_first_deployment_leaves_only_the_protected_table(left_by_failure: set[str]) -> None:
     assert left_by_failure == {"Tickets"}
+
+
+def test_every_organization_parameter_reaches_its_resources(deployed: Cloud) -> None:
+    # GIVEN the template as the emulator has it; it creates roles without boundaries and functions without a VPC
+    body = deployed.cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+    template: Template = json.loads(json.dumps(body))
+    roles, functions = of_type(template, "IAM::Role"), of_type(template, "Lambda::Function")
+    assert (len(roles), len(functions)) == (4, 2)
+    for role in roles.values():
+        given = chosen(role, "HasPermissionsBoundary")["PermissionsBoundary"]
+        assert given == ORGANIZATION["PermissionsBoundaryArn"]
+    for function in functions.values():
+        assert chosen(function, "HasVpc")["VpcConfig"] == {
+            name: {"Fn::Split": [",", ORGANIZATION[name]]} for name in ("SubnetIds", "SecurityGroupIds")
+        }
+
+    # AND roles may attach to the VPC and send traces, which their code cannot
+    names, iam = deployed.names, deployed.client("iam")
+    for name in ("IngestRole", "RetrievalRole"):
+        policy = iam.get_role_policy(RoleName=names[name], PolicyName=name.removesuffix("Role").lower())
+        sids = {each["Sid"] for each in policy["PolicyDocument"]["Statement"]}
+        assert {"AttachToVpc", "DenyVpcToCode", "SendTraces"} <= sids
+
+    # AND bucket, key, functions and alarms have the rest
+    consumers = {"AWS": [ORGANIZATION["ConsumerPrincipals"]]}
+    bucket_policy = deployed.s3.get_bucket_policy(Bucket=names["Bucket"])["Policy"]
+    key_policy = deployed.client("kms").get_key_policy(KeyId=names["Key"])["Policy"]
+    for policy in (bucket_policy, key_policy):
+        statements = {each["Sid"]: each["Principal"] for each in json.loads(policy)["Statement"]}
+        assert statements["AllowConsumers"] == consumers
+    [rule] = deployed.s3.get_bucket_cors(Bucket=names["Bucket"])["CORSRules"]
+    assert (rule["AllowedOrigins"], rule["AllowedMethods"]) == ([ORIGIN], ["GET", "HEAD"])
+    for name in ("IngestFunction", "RetrievalFunction"):
+        function = deployed.client("lambda").get_function_configuration(FunctionName=names[name])
+        assert function["TracingConfig"]["Mode"] == "Active"
+        variable = "VENDOR_USER_AGENT" if name == "IngestFunction" else "ALLOWED_ORIGINS"
+        wanted = ORGANIZATION["VendorUserAgent" if name == "IngestFunction" else "AllowedOrigins"]
+        assert function["Environment"]["Variables"][variable] == wanted
+    pages = deployed.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{STACK}-")
+    alarms = {each["AlarmName"]: each for page in pages for each in page["MetricAlarms"]}
+    assert {tuple(each["AlarmActions"]) for each in alarms.values()} == {(ORGANIZATION["AlarmTopicArn"],)}
+    assert [each["EvaluationPeriods"] for name, each in alarms.items() if "SilenceAlarm" in name] == [24, 24]
+
+
+# ─── Change sets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+INGEST, RETRIEVAL, NONE = {"IngestFunction"}, {"RetrievalFunction"}, set[str]()
+BOTH = INGEST | RETRIEVAL
+COME_AND_GO = {"AWS::Lambda::Version", "AWS::Lambda::LayerVersion", "AWS::ApiGateway::Deployment"}
+
+CHANGES: dict[str, tuple[dict[str, str], dict[str, str], set[str]]] = {
+    # what changes: parameters, code; the functions that get a new version
+    "code": ({}, {"IngestFunction": "ingest-2"}, INGEST),
+    "layer": ({}, {"SharedLayer": "layer-2"}, BOTH),
+    "parameter of ingest": ({"SettleMinutes": "7"}, {}, INGEST),
+    "parameter of retrieval": ({"UrlLifeSeconds": "120"}, {}, RETRIEVAL),
+    "parameter of the schedule": ({"RequeueEveryMinutes": "7"}, {}, NONE),
+    "retention": ({"RetentionDays": "30"}, {}, INGEST),
+    "boundary": ({"PermissionsBoundaryArn": ""}, {}, NONE),
+    "VPC": ({"SubnetIds": "", "SecurityGroupIds": ""}, {}, BOTH),
+    "SnapStart": ({"SnapStart": "None"}, {}, BOTH),
+    "architecture": ({"Architecture": "arm64"}, {}, BOTH),
+    "tag": ({}, {}, NONE),
+}
+
+
+def changes(cloud: Cloud, name: str) -> list[Change]:
+    parameters, code, _ = CHANGES[name]
+    given = ORGANIZATION | parameters
+    tags = [{"Key": "cost-center", "Value": "identity"}] if name == "tag" else []
+    made = cloud.change_set(cloud.template(given, code), given, "UPDATE", tags)
+    pages = cloud.cloudformation.get_paginator("describe_change_set").paginate(StackName=STACK, ChangeSetName=made)
+    found = [each["ResourceChange"] for page in pages for each in page["Changes"]]
+    cloud.cloudformation.delete_change_set(StackName=STACK, ChangeSetName=made)
+    return found
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_set_replaces_versions_only(deployed: Cloud, name: str) -> None:
+    """For some types the emulator says `Conditional` of every property, so AWS's schemas decide what replaces."""
+    found = changes(deployed, name)
+    assert found
+    for each in found:
+        if each["Action"] != "Modify":
+            assert each["ResourceType"] in COME_AND_GO, each
+            continue
+        static = {detail["Target"].get("Name") for detail in each["Details"] if detail["Evaluation"] == "Static"}
+        assert not static & {path.partition("/")[0] for path in replacing(each["ResourceType"])}, each
+        assert each["Replacement"] != "True", each
+    added = {each["LogicalResourceId"] for each in found if each["Action"] == "Add"}
+    assert {each for each in BOTH if any(version.startswith(f"{each}Version") for version in added)} == CHANGES[name][2]
+    assert ("Tickets" in {each["LogicalResourceId"] for each in found}) == (name == "tag")
 
 
 def test_rolled_back_update_can_be_repeated(deployed: Cloud) -> None:

@@ -1,6 +1,7 @@
-"""The workflows run what exists, with least permissions, on every supported version of Python."""
+"""What people and GitHub need to join: workflows, hooks, templates and the changelog name what exists."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,20 @@ def test_a_workflow_runs_ci_and_make_targets_only_with_least_permissions(path: P
     assert workflow["permissions"] == {"contents": "read"}
 
 
+def test_modules_that_run_first_exist() -> None:
+    conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    named = re.findall(r'^    "(tests/\S+\.py)",$', conftest, re.MULTILINE)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_no_file_has_a_merge_conflict_left() -> None:
+    found = subprocess.run(
+        ["git", "grep", "-nE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (1, "")
+
+
 def test_the_workflow_tests_every_supported_version_of_python() -> None:
     [versions] = [
         job["strategy"]["matrix"]["python"]
@@ -36,5 +51,32 @@ def test_the_workflow_tests_every_supported_version_of_python() -> None:
         for job in read(path)["jobs"].values()
         if "strategy" in job
     ]
+    assert [f"Python {', '.join(versions[:-1])} or {versions[-1]}"] == re.findall(
+        r"^(Python [\d., or]+\d)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["requires-python"] == f">={versions[0]}"
+
+
+def test_dependabot_looks_where_requirements_are() -> None:
+    updates = {each["package-ecosystem"]: each for each in read(".github/dependabot.yml")["updates"]}
+    folders = {f"/{path.parent.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/*.in")}
+    assert set(updates["pip"]["directories"]) == folders
+    assert "github-actions" in updates
+
+
+def test_hooks_run_the_pinned_tools() -> None:
+    [repository] = read(".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local"
+    pinned = (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
+    for hook in repository["hooks"]:
+        tool = Path(hook["entry"].split()[0])
+        assert tool.parent == Path(".venv/bin")
+        assert re.search(rf"^{tool.name}\b", pinned, re.MULTILINE)
+
+
+def test_the_projects_version_is_the_newest_release() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    [newest, *_] = re.findall(r"^## \[?([\d.]+)\]? - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == newest

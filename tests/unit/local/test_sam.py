@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from local.errors import LocalStackError, StartFailed
 from local.events import SECRET
 from local.processes import free_port
 from local.sam import SamLocal
+from tests.support.debugger import Debugger
 from tests.support.documentation import blocks
-from tests.support.waiting import eventually
 
 ACCOUNT = Account("https://127.0.0.1:4566", "authority.pem", "eu-central-1", "AKIALOCAL", "a secret")
 PYTHON = sys.executable
@@ -210,46 +209,6 @@ os.execv(sys.executable, [sys.executable, *given.split(), {{script!r}}])
 """
 
 
-def stop_at(port: int, configuration: dict[str, Any], source: str, line: int) -> tuple[str, int]:
-    """Attach to debugpy, stop at a line, and let the program go on; return the file and the line.
-
-    https://microsoft.github.io/debug-adapter-protocol/specification
-    """
-
-    def connected() -> socket.socket | None:
-        with suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port), timeout=30)
-        return None
-
-    with eventually(connected, "debugpy listens") as connection, connection.makefile("rwb") as file:
-
-        def send(number: int, command: str, **arguments: object) -> None:
-            body = json.dumps({"seq": number, "type": "request", "command": command, "arguments": arguments}).encode()
-            file.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-            file.flush()
-
-        def receive(**wanted: str) -> dict[str, Any]:
-            """Return the next message with these members; the others are left out."""
-            while True:
-                headers = dict(line.strip().split(b": ") for line in iter(file.readline, b"\r\n"))
-                message: dict[str, Any] = json.loads(file.read(int(headers[b"Content-Length"])))
-                if wanted.items() <= message.items():
-                    return message
-
-        send(1, "initialize", adapterID="debugpy", pathFormat="path")
-        receive(command="initialize")
-        send(2, "attach", **configuration)
-        receive(event="initialized")
-        send(3, "setBreakpoints", source={"path": source}, breakpoints=[{"line": line}])
-        send(4, "configurationDone")
-        stopped = receive(event="stopped")["body"]
-        send(5, "stackTrace", threadId=stopped["threadId"], levels=1)
-        [frame] = receive(command="stackTrace")["body"]["stackFrames"]
-        send(6, "disconnect", terminateDebuggee=False)
-        receive(command="disconnect")
-        return frame["source"]["path"], frame["line"]
-
-
 @pytest.mark.loopback
 def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: Path) -> None:
     """With debugpy on this machine in place of a container's; the code is in another folder, as in a container."""
@@ -258,12 +217,17 @@ def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: P
     script.parent.mkdir()
     script.write_text("x = 1\nprint('{\"statusCode\": 200}')\n")
     launch = (ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8")
-    launch = launch.replace('"/var/task"', json.dumps(str(tmp_path))).replace("${workspaceFolder}", str(ROOT))
-    [attach] = json.loads(launch)["configurations"]
+    [attach] = json.loads(launch.replace('"/var/task"', json.dumps(str(tmp_path))))["configurations"]
     attach["connect"]["port"] = port
 
+    def client() -> tuple[str, int]:
+        with Debugger(port) as client:
+            stopped = client.attach_and_stop_at(attach, ROOT, str(source.relative_to(ROOT)), 2)
+            client.finish()
+        return stopped
+
     with ThreadPoolExecutor(1) as pool:
-        stopped = pool.submit(stop_at, port, attach, str(source), 2)
+        stopped = pool.submit(client)
         fake = local(tmp_path, DEBUGPY.format(script=str(script)))
         assert fake.debug(ROOT / "events" / "retrieval_ticket.json", tmp_path, port) == 0
 
