@@ -4,6 +4,7 @@ The emulator runs neither DynamoDB's time to live nor S3's lifecycle rules: the 
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -83,3 +84,50 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
     assert limited.ops("release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(limited, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(limited, ticket).values())
+
+
+def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
+    """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
+    ticket = limited.ticket(2)
+    limited.post(ticket)
+    limited.archived(ticket)
+    _, end = ends(limited, ticket)
+    for record in limited.records(ticket):
+        limited.dynamodb.update_item(
+            TableName=limited.at.table,
+            Key={name: record[name] for name in ("ticket", "record")},
+            UpdateExpression="REMOVE expires_at",
+        )
+    for name in tags(limited, ticket):
+        key, version = name.split(" ")
+        limited.s3.delete_object_tagging(Bucket=limited.at.bucket, Key=key, VersionId=version)
+
+    assert limited.ops("retention")["dry_run"] is True
+    assert ends(limited, ticket)[0] == {None}
+
+    assert limited.ops("retention", "--yes")["days"] == DAYS
+    assert ends(limited, ticket) == ({end}, end)
+    assert all(tag == ENDS for tag in tags(limited, ticket).values())
+
+
+def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
+    """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
+    ticket = limited.ticket(3)
+    limited.post(ticket)
+    limited.archived(ticket)
+    limited.dynamodb.update_item(
+        TableName=limited.at.table,
+        Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
+        UpdateExpression="SET expires_at = :past, received_at = :past_too",
+        ExpressionAttributeValues={":past": {"N": "1700000000"}, ":past_too": {"S": "2023-10-15T22:13:20.000000Z"}},
+    )
+    assert limited.api.get(f"/tickets/{ticket}").status_code == 404
+    assert limited.api.get(f"/tickets/{ticket}/images").status_code == 404
+
+    limited.ops("backfill", ticket)
+    limited.archived(ticket)
+
+    received = str(limited.api.get(f"/tickets/{ticket}").json()["received_at"])
+    assert datetime.fromisoformat(received).year > 2023
+    for image in limited.api.get(f"/tickets/{ticket}/images").json()["images"]:
+        assert limited.api.download(image["url"]).status_code == 200

@@ -141,6 +141,36 @@ def test_event_of_the_ticket_resumes_its_execution_once(
     assert verifications.result(execution) == (last, result)
 
 
+def test_event_of_a_customers_ticket_resumes_the_customers_execution(verifications: Verifications) -> None:
+    stack = verifications.stack
+    about = stack.vendor("tickets", count=1, start=312)[0]
+    stack.vendor("state", ticket=about["ticket"], outcome="ACCEPTED")
+    execution = verifications.start(verifications.machine, customer=about["customer"])
+    verifications.token(customer=about["customer"])
+
+    assert stack.post(about["ticket"]) == 202
+    last, result = verifications.result(execution)
+    assert (last, result["ticket"]) == ("Accepted", about["ticket"])
+
+
+def test_start_is_an_event_that_others_can_react_to(verifications: Verifications) -> None:
+    stack = verifications.stack
+    queue = stack.sqs.create_queue(QueueName="verification-requests")["QueueUrl"]
+    arn = stack.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["verification"], "detail-type": ["Verification requested"]}
+    stack.events.put_rule(Name="verification-requests", EventPattern=json.dumps(pattern))
+    stack.events.put_targets(Rule="verification-requests", Targets=[{"Id": "queue", "Arn": arn}])
+    try:
+        execution = verifications.start(verifications.machine, ticket="762ebbda")
+        [message] = stack.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+        assert json.loads(message["Body"])["detail"] == {"ticket": "762ebbda"}
+    finally:
+        stack.events.remove_targets(Rule="verification-requests", Ids=["queue"])
+        stack.events.delete_rule(Name="verification-requests")
+        stack.sqs.delete_queue(QueueUrl=queue)
+        verifications.client.stop_execution(executionArn=execution)
+
+
 def test_event_before_the_token_is_not_missed(verifications: Verifications) -> None:
     ticket = verifications.ticket(318, "ACCEPTED")
     verifications.archive(ticket)

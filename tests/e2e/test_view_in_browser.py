@@ -64,6 +64,22 @@ def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
     assert browser.complaints == [], "the page's own policy lets the page work, and nothing else was tried"
 
 
+def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> None:
+    found = browser.js(
+        f"""(() => {{
+            const name = [...document.querySelectorAll('dd')].find(each => each.textContent === {json.dumps(NAME)});
+            const label = name.previousElementSibling.getBoundingClientRect();
+            const text = document.createRange();
+            text.selectNodeContents(name);
+            const gap = text.getBoundingClientRect().left - label.right;
+            return {{direction: getComputedStyle(name).direction, gap}};
+        }})()"""
+    )
+
+    assert found["direction"] == "rtl"
+    assert 0 <= found["gap"] < 100
+
+
 def test_the_keyboard_reaches_every_image(browser: Browser) -> None:
     eventually(lambda: True if browser.js("document.querySelectorAll('figure button').length") == 2 else None, "faults")
     first, last = (str(browser.js(f"[...document.querySelectorAll('figure img')].at({at}).alt")) for at in (0, -1))
@@ -99,3 +115,10 @@ def test_nothing_is_loaded_from_anywhere(browser: Browser) -> None:
 
     assert result["result"]["value"] == "refused"
     assert any("Content Security Policy" in complaint for complaint in browser.complaints)
+
+
+def test_a_printed_page_has_the_images_and_no_hints(browser: Browser) -> None:
+    browser.call("Emulation.setEmulatedMedia", media="print")
+
+    assert browser.js("getComputedStyle(document.querySelector('.hint')).display") == "none"
+    assert browser.js("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
