@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
+from ticket_archive.json_text import ends_early, has_too_many_parts, unwrapped, without_bom
 from ticket_archive.keys import details_key
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def read_details(body: bytes) -> Details:
         if ends_early(text, error):
             raise VendorUnavailable("truncated", body) from None
         raise UnrecognizedResponse("details_not_json", body) from None
-    found = value[0] if isinstance(value, list) and len(value) == 1 else value
+    found = unwrapped(value)
     if not isinstance(found, dict):
         raise UnrecognizedResponse("details_not_an_object", body)
     try:

@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from typing import Any
 
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
@@ -35,6 +36,11 @@ def _decode(text: bytes, encoding: str) -> str | None:
         return text.decode(encoding)
     except (UnicodeDecodeError, LookupError):
         return None
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the element of a list of one, and anything else unchanged: some servers put each answer into a list."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def has_too_many_parts(body: bytes) -> bool:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
-from ticket_archive.json_text import as_utf8
+from ticket_archive.json_text import as_utf8, unwrapped
 from ticket_archive.models import TICKET_NAMES, ticket_id
 
 ENVELOPES = ("data", "payload", "event")
@@ -56,6 +56,5 @@ def _object_in(value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             value = json.loads(value)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    value = unwrapped(value)
     return value if isinstance(value, dict) else None

@@ -22,7 +22,7 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.json_text import without_bom
+from ticket_archive.json_text import unwrapped, without_bom
 
 RETRY_AFTER_MAX = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
@@ -61,7 +61,7 @@ class Envelope(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_list(cls, values: Any) -> Any:
-        return values[0] if isinstance(values, list) and len(values) == 1 else values
+        return unwrapped(values)
 
 
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
