@@ -27,7 +27,7 @@ class Simulator:
 
     def text(self, action: str, **given: Any) -> str:
         """Return the response's text, `{"result": …}`."""
-        response = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=60)
+        response = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=120)
         response.raise_for_status()
         return response.text
 
