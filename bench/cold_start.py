@@ -2,8 +2,9 @@
 
 AWS's runtime client for Python (awslambdaric) runs the function, and the runtime interface emulator that comes with
 the SAM command line starts it at the first invocation, as Lambda does. Layer and functions are built as for AWS, for
-the benchmark's Python. The baseline imports the same packages from the same layer and makes the same clients; it
-calls no one, while the function answers its event against stand-ins that answer at once.
+the benchmark's Python. The baseline imports the same packages from the same layer, makes the same clients, and answers
+its event as one would write it with them: it sends the message, reads the item and presigns, or archives the ticket
+(`bench.baselines`: `sender`, `resolver`, `threads`). The stand-ins that both call answer at once.
 
 A snapshot holds the imports and nothing else (decision 28), so the first invocation is what it leaves of a cold start.
 AWS's restore comes on top.
@@ -38,39 +39,39 @@ _INGEST = [*_COMMON, "requests", "cryptography.hazmat.primitives.ciphers", "file
     f"aws_lambda_powertools.utilities.{name}" for name in ("batch", "idempotency", "parameters")
 ]
 KINDS = {
-    "webhook": (_INGEST, ["sqs"], 0.6),
-    "retrieval": (_RETRIEVAL, ["dynamodb", "s3"], 0.6),
-    "first archive": (_INGEST, ["dynamodb", "s3", "secretsmanager", "sqs"], 0.75),
+    "webhook": (_INGEST, [], "sender", 0.6),
+    "retrieval": (_RETRIEVAL, [], "resolver", 0.6),
+    "first archive": (_INGEST, ["sqs"], "threads", 0.75),
 }
-"""By a function's first event: what the baseline imports, the clients that it makes, and the goal for a snapshot."""
+"""By a function's first event: what the baseline imports, the clients that the plain handler does not make itself, the
+plain handler, and the goal for a snapshot."""
 
 
 def figures(rounds: int = 5) -> list[Figure]:
     """Return each function over its baseline, and what a snapshot leaves; CPU is among the raw numbers."""
     with _built() as folder, Harness.start() as harness:
-        measured = {kind: _measure(kind, event, harness, folder, rounds) for kind, event in first_events().items()}
+        measured = {kind: _measure(kind, harness, folder, rounds) for kind in KINDS}
     cold, left = [], []
     for kind, found in measured.items():
         function, baseline = ([each["init_ms"] + each["first_ms"] for each in starts] for starts in found.values())
-        name = f"cold start over the same imports and clients, {kind}"
+        name = f"cold start over a plain handler with the same imports and clients, {kind}"
         cold.append(ratio(name, function, baseline, 1.05, raw=found))
         name = f"first answer from a snapshot over a cold start, {kind}"
-        left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind][2]))
+        left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind][-1]))
     return cold + left
 
 
-def _measure(
-    kind: str, event: Mapping[str, Any], harness: Harness, folder: Path, rounds: int
-) -> dict[str, list[dict[str, float]]]:
+def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     """Start function and baseline in turn; the first pair is left out, because it fills the disk's cache."""
     package, layer = "retrieval" if kind == "retrieval" else "ingest", folder / "layer" / "python"
-    modules, services, _ = KINDS[kind]
-    asked = {**harness.environment, "MODULES": ",".join(modules), "SERVICES": ",".join(services)}
+    modules, services, plain, _ = KINDS[kind]
+    event, plain_event = first_events(kind)
+    asked = {**harness.environment, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}
     paths = [folder / package, layer]
     pairs = [
         (
             _start(f"{package}.app.lambda_handler", paths, harness.environment, event),
-            _start("imports.lambda_handler", [layer], asked, {}),
+            _start("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
         )
         for _ in range(rounds + 1)
     ]
@@ -135,7 +136,9 @@ def _built() -> Iterator[Path]:
             given = {**settings, "ARTIFACTS_DIR": str(folder / out)}
             command = ["make", "--silent", "-C", str(ROOT / source), f"build-{target}"]
             subprocess.run(command, env=given, check=True, stdout=subprocess.DEVNULL)
-        shutil.copy(ROOT / "bench" / "baselines" / "imports.py", folder / "layer" / "python")
+        baselines = folder / "layer" / "python" / "bench" / "baselines"
+        shutil.copytree(ROOT / "bench" / "baselines", baselines, ignore=shutil.ignore_patterns("__pycache__"))
+        subprocess.run([PYTHON, "-m", "compileall", "-q", baselines], check=True)
         yield folder
 
 

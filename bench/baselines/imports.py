@@ -1,4 +1,4 @@
-"""A handler that imports what a function imports from packages and makes the same clients, and does nothing else."""
+"""A plain handler that imports what a function imports from packages, and makes the same clients."""
 
 import os
 from importlib import import_module
@@ -7,9 +7,5 @@ import boto3
 
 for name in os.environ["MODULES"].split(","):
     import_module(name)
-clients = [boto3.client(service) for service in os.environ["SERVICES"].split(",")]  # type: ignore[call-overload]
-
-
-def lambda_handler(_event: object, _context: object) -> dict[str, int]:
-    """Return a constant."""
-    return {"statusCode": 200}
+clients = [boto3.client(service) for service in os.environ["SERVICES"].split(",") if service]  # type: ignore[call-overload]
+lambda_handler = import_module(f"bench.baselines.{os.environ['PLAIN']}").lambda_handler
