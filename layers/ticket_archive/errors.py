@@ -49,7 +49,8 @@ class Reason(StrEnum):
     PLAINTEXT_REFUSED = "plaintext_refused"  # plaintext JSON, and AllowPlaintextWebhooks is false
     NOT_UTF8 = "not_utf8"
     NOT_JSON = "not_json"  # also integers of over 4,300 digits
-    NOT_AN_OBJECT = "not_an_object"  # also several events in one request
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_MANY_EVENTS = "too_many_events"  # over 100 in one request
     TOO_DEEP = "too_deep"
     NO_TICKET = "no_ticket"  # a JSON object without a valid ticket id
     TICKET_MALFORMED = "ticket_malformed"  # a queue message whose ticket cannot be a ticket id

@@ -8,18 +8,23 @@ from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
 from ticket_archive.json_text import as_utf8, unwrapped
 from ticket_archive.models import TICKET_NAMES, ticket_id
 
-ENVELOPES = ("data", "payload", "event")
+ENVELOPES = ("data", "payload", "event", "events")
+
+MAX_EVENTS = 100
+"""In one request. Each becomes a message, and anyone may post in plaintext where that is allowed."""
 
 
 def parse_event(text: bytes) -> dict[str, Any]:
     """Return the JSON object in `text`, with or without a byte order mark, in a list of one or in a JSON string.
 
+    A list of several becomes `{"events": [...]}`, which `split_events` takes apart.
     `text` is in UTF-8, UTF-16 or UTF-32, or else in Latin-1: some platforms encode a name so by default, and the ticket
     is ASCII. The last of several equal keys counts. NaN and Infinity are accepted, since some languages write them into
     JSON. Raises UnreadableWebhook.
     """
     try:
-        found = _object_in(json.loads(as_utf8(text, "latin-1").decode("utf-8-sig")))
+        value = json.loads(as_utf8(text, "latin-1").decode("utf-8-sig"))
+        found = {"events": value} if _is_several(value) else _object_in(value)
     except UnicodeDecodeError:
         reason = Reason.NOT_UTF8
     except ValueError:
@@ -49,6 +54,30 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
         with suppress(InvalidRequest):
             return event, ticket_id(ticket.strip() if isinstance(ticket, str) else ticket)
     return document, None
+
+
+def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of a document that lists several, each with what stands beside the list; otherwise none.
+
+    Raises UnreadableWebhook for more than MAX_EVENTS.
+    """
+    if find_event(document)[1] is not None:
+        return []
+    name = next((name for name in ENVELOPES if _is_several(document.get(name))), None)
+    if name is None:
+        return []
+    events, around = document[name], {other: value for other, value in document.items() if other != name}
+    if len(events) > MAX_EVENTS:
+        raise UnreadableWebhook(Reason.TOO_MANY_EVENTS)
+    # Alone, an event has the id that it has in a request of its own.
+    return [each if isinstance(each, dict) and not around else {**around, name: each} for each in events]
+
+
+def _is_several(value: Any) -> bool:
+    """Return whether a value is a list of several of which at least one is an event with a ticket."""
+    if not isinstance(value, list) or len(value) < 2:
+        return False
+    return any(isinstance(each, dict) and find_event(each)[1] is not None for each in value)
 
 
 def _object_in(value: Any) -> dict[str, Any] | None:

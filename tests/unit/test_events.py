@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest.webhooks.event import open_webhook
+from ingest.webhooks.event import TicketEvent, open_webhook
 from ingest.webhooks.request import Rejected, parse_request
 from local import events
 from ticket_archive.errors import UnreadableWebhook
@@ -23,7 +23,7 @@ def opened(webhook: Webhook, *, plaintext: bool = False) -> str:
         event = open_webhook(webhook, secrets=SECRETS, allow_plaintext=plaintext)
     except UnreadableWebhook as error:
         return error.detail
-    if event.ticket != events.TICKET:
+    if not isinstance(event, TicketEvent) or event.ticket != events.TICKET:
         return "another ticket"
     return f"{event.kind} {event.name}"
 

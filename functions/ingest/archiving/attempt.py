@@ -25,6 +25,7 @@ class Result(StrEnum):
     IN_PROGRESS = "in_progress"
     ERASED = "erased"
     DUPLICATE = "duplicate"
+    SPLIT = "split"
     QUARANTINED = "quarantined"
     QUARANTINED_AGAIN = "quarantined_again"
 

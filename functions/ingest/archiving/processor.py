@@ -11,7 +11,7 @@ from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
-from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
+from ingest.webhooks.event import EventKind, TicketEvent, open_webhook, request_for
 from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
 from ticket_archive.telemetry import logger
@@ -93,7 +93,11 @@ class MessageProcessor:
         except UnreadableWebhook as error:
             marked = webhook_message(content.model_copy(update={"quarantined": True}))
             return self._to_quarantine(marked, error.detail, again=content.quarantined)
-        return self._process_event(event, message, deadline)
+        if isinstance(event, TicketEvent):
+            return self._process_event(event, message, deadline)
+        for each in event:  # sent again if this message is delivered again; every event is processed once
+            self._queue.send(webhook_message(request_for(each, content, self._webhook_secrets())))
+        return ProcessingResult(Result.SPLIT)
 
     def _to_quarantine(self, body: str, reason: str, *, again: bool = False) -> ProcessingResult:
         self._quarantine.quarantine(body, reason)

@@ -7,6 +7,7 @@ Sources: docs.preventor.com, pages server/webhooks, server/webhooks/idv-tickets,
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from ticket_archive.errors import Reason, UnreadableWebhook
 from ticket_archive.json_text import without_bom
 from ticket_archive.messages import Webhook
-from ticket_archive.webhook_encryption import decrypt_event
-from ticket_archive.webhook_event import find_event, parse_event
+from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
+from ticket_archive.webhook_event import find_event, parse_event, split_events
 
 
 class EventKind(StrEnum):
@@ -79,10 +80,11 @@ class _Event(BaseModel):
         return "other", EventKind.IN_PROGRESS if in_progress else EventKind.UNRECOGNIZED
 
 
-def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext: bool) -> TicketEvent:
-    """Return the event in a request. `secrets` are the live keys, two of them during a rotation.
+def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext: bool) -> TicketEvent | list[bytes]:
+    """Return the event in a request, or where it holds several, the JSON of each.
 
-    A request with an IV is encrypted; one without an IV must be plaintext JSON. Raises UnreadableWebhook.
+    `secrets` are the live keys, two of them during a rotation. A request with an IV is encrypted; one without an IV
+    must be plaintext JSON. Raises UnreadableWebhook.
     """
     if webhook.iv is not None:
         document = decrypt_event(webhook.body, webhook.iv, secrets)
@@ -92,6 +94,8 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
         raise UnreadableWebhook(Reason.PLAINTEXT_REFUSED)
     else:
         document = parse_event(webhook.body)
+    if events := split_events(document):
+        return [_json(each).encode() for each in events]
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)
@@ -107,16 +111,25 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
     )
 
 
+def request_for(event: bytes, webhook: Webhook, secrets: Iterable[bytes]) -> Webhook:
+    """Return a request with one of the events in `webhook`, encrypted with the first secret if that was encrypted."""
+    body, iv = (event, None) if webhook.iv is None else encrypt_event(event, next(iter(secrets)), os.urandom(16))
+    return webhook.model_copy(update={"body": body, "iv": iv, "quarantined": False})
+
+
 def _is_json(body: bytes) -> bool:
     """Tell plaintext JSON from base64 by its first character."""
     return without_bom(body.strip()).lstrip()[:1] in (b"{", b"[")
 
 
 def _event_id(event: dict[str, Any]) -> str:
-    try:  # the serialiser may refuse a depth that the parser accepts
-        canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    except RecursionError:
-        canonical = None
-    if canonical is None:
-        raise UnreadableWebhook(Reason.TOO_DEEP)
+    canonical = _json(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _json(event: dict[str, Any], **options: Any) -> str:
+    try:  # the serialiser may refuse a depth that the parser accepts
+        return json.dumps(event, **options)
+    except RecursionError:
+        pass
+    raise UnreadableWebhook(Reason.TOO_DEEP)  # outside the handler: the error's traceback holds the event

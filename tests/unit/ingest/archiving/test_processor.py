@@ -268,6 +268,13 @@ class TestWhatCannotBeRead:
             harness.do(webhook())
         assert harness.queue.quarantined == []
 
+    def test_is_split_where_it_holds_several_events_and_each_is_archived_once(self, harness: ProcessorHarness) -> None:
+        body = webhook([COMPLETED, {**COMPLETED, "ticket": "../T"}])
+        for _ in range(2):  # the second delivery after a crash
+            assert harness.do(body) == ProcessingResult(Result.SPLIT)
+        results = [harness.do(sent).result for sent, _ in harness.queue.sent]
+        assert results == ["archived", "quarantined", "duplicate", "quarantined"]
+
     def test_comes_back_where_quarantine_fails(self, harness: ProcessorHarness) -> None:
         harness.effects.fail("queue.quarantine", ConnectionError())
         with pytest.raises(ConnectionError):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.webhooks.event import EventKind, TicketEvent, open_webhook
+from ingest.webhooks.event import EventKind, TicketEvent, open_webhook, request_for
 from tests.support.strategies import json_values
 from ticket_archive.errors import Reason, UnreadableWebhook
 from ticket_archive.messages import Webhook
@@ -41,7 +41,9 @@ def plaintext(event: object = COMPLETED, content_type: str | None = "application
 
 
 def opened(webhook: Webhook, *, allow_plaintext: bool = True) -> TicketEvent:
-    return open_webhook(webhook, secrets=[SECRET, OTHER], allow_plaintext=allow_plaintext)
+    event = open_webhook(webhook, secrets=[SECRET, OTHER], allow_plaintext=allow_plaintext)
+    assert isinstance(event, TicketEvent)
+    return event
 
 
 def outcome(webhook: Webhook, *, allow_plaintext: bool = True) -> str:
@@ -102,7 +104,8 @@ TEXTS = {
     b"[]": "not_an_object",
     b"[[{}]]": "not_an_object",
     b'"text"': "iv_missing",
-    json.dumps([COMPLETED, COMPLETED]).encode(): "not_an_object",
+    b"[1, 2]": "not_an_object",
+    b"[{}, {}]": "not_an_object",
     b"[" * 100_000 + b"]" * 100_000: "too_deep",
     b'{"a":' * 50_000 + b"1" + b"}" * 50_000: "too_deep",
 }
@@ -120,6 +123,62 @@ def test_depth_is_refused_in_a_thread_too() -> None:
     thread.start()
     thread.join()
     assert reasons == ["too_deep"]
+
+
+# ─── Several events in one request ──────────────────────────────────────────────────────────────────────────────────
+
+OTHER_TICKET = {"ticket": "another", "event": "ticket.verification.completed"}
+
+
+def split(webhook: Webhook) -> list[Webhook]:
+    events = open_webhook(webhook, secrets=[OTHER, SECRET], allow_plaintext=True)
+    assert isinstance(events, list)
+    return [request_for(each, webhook, [OTHER, SECRET]) for each in events]
+
+
+@pytest.mark.parametrize("request_of", [encrypted, plaintext])
+@pytest.mark.parametrize("wrap", [list, *(lambda each, name=name: {name: each} for name in ("events", "data"))])
+def test_each_of_several_events_becomes_a_request_with_the_id_that_it_has_alone(
+    request_of: Callable[[object], Webhook], wrap: Callable[[object], object]
+) -> None:
+    requests = split(request_of(wrap([COMPLETED, OTHER_TICKET])))
+    assert [opened(each).event_id for each in requests] == [
+        opened(request_of(each)).event_id for each in (COMPLETED, OTHER_TICKET)
+    ]
+    assert all((each.iv is None) == (request_of is plaintext) for each in requests)
+    assert {(each.received_at, each.content_type) for each in requests} == {
+        (RECEIVED_AT, request_of(COMPLETED).content_type)
+    }
+
+
+def test_what_stands_beside_several_events_counts_for_each() -> None:
+    document = {"event": "ticket.verification.completed", "data": [{"ticket": TICKET}, {"ticket": "another"}]}
+    found = [opened(each) for each in split(encrypted(document))]
+    assert [(each.ticket, each.kind) for each in found] == [
+        (TICKET, EventKind.COMPLETED),
+        ("another", EventKind.COMPLETED),
+    ]
+
+
+def test_an_unreadable_event_among_several_hides_no_other() -> None:
+    assert [outcome(each) for each in split(plaintext([COMPLETED, 7, {"event": "x"}]))] == [
+        "completed",
+        "no_ticket",
+        "no_ticket",
+    ]
+
+
+@pytest.mark.parametrize("request_of", [encrypted, plaintext])
+def test_over_a_hundred_events_are_refused(request_of: Callable[[object], Webhook]) -> None:
+    assert len(split(request_of([COMPLETED] * 100))) == 100
+    assert outcome(request_of([COMPLETED] * 101)) == "too_many_events"
+
+
+@given(st.lists(json_values(), min_size=1, max_size=6))
+def test_each_value_beside_an_event_becomes_a_request_of_its_own(values: list[Any]) -> None:
+    requests = split(plaintext([*values, COMPLETED]))
+    assert len(requests) == len(values) + 1
+    assert opened(requests[-1]).ticket == TICKET
 
 
 # ─── Tickets ────────────────────────────────────────────────────────────────────────────────────────────────────────
