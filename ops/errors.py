@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 from botocore import exceptions as aws
 
-from ticket_archive.errors import ArchiveError, InvalidRequest, SettingsError, TicketErased, WriteConflict
+from ticket_archive.errors import THROTTLED, ArchiveError, InvalidRequest, SettingsError, TicketErased, WriteConflict
 
 
 class Exit(IntEnum):
@@ -39,16 +39,6 @@ _BAD_CREDENTIALS = {
     "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
-}
-
-_THROTTLED = {
-    "LimitExceededException",
-    "ProvisionedThroughputExceededException",
-    "RequestThrottled",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
 }
 
 
@@ -114,6 +104,6 @@ def _explain_client_error(error: aws.ClientError) -> Failure:
         return Failure(f"AWS rejected these credentials ({code}): log in again", Exit.UNREACHABLE)
     if code == "RequestTimeTooSkewed":
         return Failure(f"AWS rejected the time of this machine ({code}): set its clock", Exit.UNREACHABLE)
-    if code in _THROTTLED:
+    if code in THROTTLED:
         return Failure(f"AWS throttled {operation} ({code}): run the command again in a minute")
     return Failure(f"{operation} failed: {code or 'no code'}")

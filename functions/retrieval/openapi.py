@@ -39,9 +39,10 @@ TICKET: dict[int, Any] = COMMON | {
 }
 DETAILS: dict[int, Any] = TICKET | {
     200: {
-        "description": "The vendor's JSON; if it exceeds a Lambda response, where to download it.",
+        "description": "The vendor's JSON, an object or a list of one; if it exceeds a Lambda response, where to "
+        "download it.",
         "content": {
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": {"type": ["object", "array"]}},
             SIGNED_URL_TYPE: {"model": SignedDetails},
         },
     },

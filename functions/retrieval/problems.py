@@ -16,12 +16,10 @@ from botocore.exceptions import ConnectionError as AwsConnectionError
 from pydantic import BaseModel
 
 from retrieval.presign import SigningPaused
-from ticket_archive.errors import InvalidRequest, TicketErased
+from ticket_archive.errors import THROTTLED, InvalidRequest, TicketErased
 
 CONTENT_TYPE = "application/problem+json"
 
-_THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "SlowDown", "ThrottlingException"}
-"""Error codes that AWS may send with status 400 although the request is right; a 5xx needs no code."""
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _RETRY_AFTER = 2
 """Seconds: enough for a throttled partition or for renewed credentials, and short for a waiting person."""
@@ -79,5 +77,5 @@ def _is_unavailable(error: Exception) -> bool:
     """Tell whether AWS did not answer, or answered that it is busy."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= 500 or error.response.get("Error", {}).get("Code") in _THROTTLED
+        return status >= 500 or error.response.get("Error", {}).get("Code") in THROTTLED
     return isinstance(error, AwsConnectionError | HTTPClientError)

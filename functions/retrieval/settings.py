@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ticket_archive.settings import Settings
 
 LIFE_MIN, LIFE_MAX = 60, 900
 """Bounds of a presigned URL's life in seconds, both for callers (`expires_in`) and for the template's parameter."""
 
-UrlLife = Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX)]
+# CloudFormation accepts a fraction for a number.
+UrlLife = Annotated[int, BeforeValidator(lambda text: text.partition(".")[0]), Field(ge=LIFE_MIN, le=LIFE_MAX)]
 
 
 class RetrievalSettings(Settings):

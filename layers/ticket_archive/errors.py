@@ -7,6 +7,20 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import ClassVar
 
+THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+"""AWS's codes for "too many requests", which come with status 400, 429 or 503 (boto3's guide, "Retries")."""
+
 
 class ArchiveError(Exception):
     """Base class. `code` is stable and may be counted; `detail` is a short code or number, never content."""
