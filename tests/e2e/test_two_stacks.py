@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from local import ROOT, account, deploy
@@ -177,3 +178,19 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     for name, version in versions.items():
         stack.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
     assert life(sandbox, first) > 120
+
+
+def test_webhooks_must_carry_the_credentials_that_the_stack_is_given(sandbox: LocalStack) -> None:
+    content = json.dumps({"username": "vendor", "password": "right"})
+    arn = sandbox.secrets.create_secret(Name="webhook-credentials", SecretString=content)["ARN"]
+    update(sandbox, WebhookCredentialsSecretArn=arn)
+
+    def post(credentials: tuple[str, str] | None) -> int:
+        with requests.Session() as http:
+            http.trust_env = False
+            sent = http.post(
+                sandbox.at.webhook_url, data="unreadable", auth=credentials, verify=sandbox.at.ca_bundle, timeout=60
+            )
+            return sent.status_code
+
+    assert [post(each) for each in (None, ("vendor", "wrong"), ("vendor", "right"))] == [401, 401, 202]
