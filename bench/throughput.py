@@ -25,7 +25,7 @@ from typing import Any
 from botocore.config import Config
 
 from bench.harness import ROOT, USUAL, VENDOR_SECONDS, Figure
-from local import account, journey
+from local import account, round_trip
 from local import stack as local_stack
 from local.simulator import Simulator
 from local.stack import Stack
@@ -67,7 +67,7 @@ def figures() -> list[Figure]:
             with closing(Simulator(stack.vendor_url)) as vendor:
                 most = max(IN_FLIGHT)
                 ids = _prepared(vendor, most + sum(IN_FLIGHT.values()))
-                send = partial(journey.post, stack, vendor, form="completed")
+                send = partial(round_trip.post, stack, vendor, form="completed")
                 applications = (Application("product", send, "tickets/{}/manifests/"), _naive(stack))
                 return [each for application in applications for each in _figures(stack, application, iter(ids), most)]
         finally:

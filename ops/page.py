@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ops.contents import TicketFile, missing_parts
+from ops.ticket_files import TicketFile, missing_parts
 from ticket_archive.models import INLINE_TYPES, ImageType
 from ticket_archive.table import TicketItem
 

@@ -11,7 +11,7 @@ from math import sin, sqrt
 
 from PIL import Image, ImageDraw, ImageFont
 
-from local.vendor.handmade import iso_media, matroska
+from local.vendor.media_containers import iso_media, matroska
 from local.vendor.seeding import seeded
 
 

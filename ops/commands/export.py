@@ -13,9 +13,9 @@ import typer
 from ops.app import app, context_of
 from ops.arguments import CUSTOMER_CODE, selected
 from ops.commands.fetch import save
-from ops.contents import MANIFEST_FILE, faults_of, from_manifest, history, read_files
 from ops.errors import Failure
 from ops.page import index_page, ticket_page
+from ops.ticket_files import MANIFEST_FILE, faults_of, from_manifest, history, read_files
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem

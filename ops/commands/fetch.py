@@ -8,9 +8,9 @@ import typer
 
 from ops.app import app, context_of
 from ops.arguments import Ticket, Version
-from ops.contents import at_version, file_names, read_files
 from ops.context import table
 from ops.errors import Failure
+from ops.ticket_files import at_version, file_names, read_files
 
 
 @app.command()

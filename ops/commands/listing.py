@@ -10,10 +10,10 @@ import typer
 
 from ops.app import app, context_of
 from ops.arguments import Customer
-from ops.contents import missing_parts
 from ops.context import table
 from ops.errors import Exit, Failure
 from ops.table import OperatorTable
+from ops.ticket_files import missing_parts
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from ops.app import app, context_of
 from ops.arguments import Ticket
-from ops.contents import history, missing_parts
 from ops.context import unknown
 from ops.stack import Stack
+from ops.ticket_files import history, missing_parts
 from ticket_archive.keys import manifest_key
 from ticket_archive.models import StoredImage, UnrecognizedFile
 from ticket_archive.retention import expires

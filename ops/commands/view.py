@@ -16,9 +16,9 @@ import typer
 from ops.app import app, context_of
 from ops.arguments import Ticket, Version
 from ops.commands.fetch import check_faults, save
-from ops.contents import TicketFile, at_version, faults_of, file_names, history, read_files
 from ops.errors import Failure
 from ops.page import ticket_page
+from ops.ticket_files import TicketFile, at_version, faults_of, file_names, history, read_files
 
 UNATTENDED_SECONDS = 60.0
 """How long a page is kept if there is no terminal to press Enter at."""

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from local.journey import begin, follow
+from local.round_trip import begin, follow
 from local.vendor.shapes import Shape
 from tests.support.stack import LocalStack
 
@@ -23,11 +23,11 @@ def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: Lo
         for name in ("shape", "details", "flow")
     }
     assert {value for name, value in traits if name == "shape"} == set(Shape)
-    journeys = [begin(stack.vendor, about) for about in {about["ticket"]: about for about in traits.values()}.values()]
-    for each in journeys:
+    trips = [begin(stack.vendor, about) for about in {about["ticket"]: about for about in traits.values()}.values()]
+    for each in trips:
         assert stack.post(each.ticket) == 202
 
-    for each in journeys:
+    for each in trips:
         follow(stack.at, each, time.monotonic(), SETTLED)
         assert each.differences == [], each.ticket
         [manifest] = stack.manifests(each.ticket)

@@ -21,7 +21,7 @@ import boto3
 import pytest
 import requests
 
-from local.journey import exactly
+from local.round_trip import exactly
 from tests.support.stack import LocalStack
 from ticket_archive_client import SignedImage, TicketArchive
 

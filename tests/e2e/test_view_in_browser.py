@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 from PIL import Image
 
-from ops.contents import read_files
 from ops.page import ticket_page
+from ops.ticket_files import read_files
 from tests.support.browser import CHROMIUM, Browser
 from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack

@@ -1,17 +1,17 @@
-"""One operator and one night for all tests of this folder."""
+"""One operator on call for all tests of this folder."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.operations.night import Night
+from tests.operations.on_call import OnCall
 from tests.support.stack import LocalStack
 
 
 @pytest.fixture(scope="package")
-def night(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+def on_call(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OnCall]:
     stack.vendor("reset")
-    made = Night(stack, tmp_path_factory.mktemp("operator"))
+    made = OnCall(stack, tmp_path_factory.mktemp("operator"))
     yield made
     stack.vendor("reset")
     for mapping in stack.functions.list_event_source_mappings()["EventSourceMappings"]:

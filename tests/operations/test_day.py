@@ -13,7 +13,7 @@ import pytest
 
 from local.vendor.webhooks import Form
 from ops.queues import Queue
-from tests.operations.night import NEW_SECRET, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL, Night
+from tests.operations.on_call import NEW_SECRET, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL, OnCall
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.load import personal_data, spellings
 from tests.support.queues import dead_letters_after, messages
@@ -33,22 +33,22 @@ def documented(command: str) -> str:
 DOCUMENTED = {documented(command) for command in commands(TEXT)}
 
 
-def type_all(night: Night, *script: str, **placeholders: str) -> str:
+def type_all(on_call: OnCall, *script: str, **placeholders: str) -> str:
     """Type an operator's script; every command is the document's."""
     assert {documented(command) for command in script} <= DOCUMENTED
     exit_codes = (0, 1)  # of `doctor`, and of an erasure that leaves a held ticket alone
-    return "\n".join(night.type(command, exit_codes, **placeholders) for command in script)
+    return "\n".join(on_call.type(command, exit_codes, **placeholders) for command in script)
 
 
-def give(night: Night, *tickets: str) -> None:
+def give(on_call: OnCall, *tickets: str) -> None:
     """Write the file of ids that commands read."""
-    (night.shell.folder / "tickets.txt").write_text("\n".join(tickets))
+    (on_call.shell.folder / "tickets.txt").write_text("\n".join(tickets))
 
 
-def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
-    stack, queues = night.stack, ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
-    before = [night.depth(queue) for queue in queues]
-    given = iter(night.tickets(190))
+def test_an_operator_restores_every_customer_of_a_bad_day(on_call: OnCall) -> None:
+    stack, queues = on_call.stack, ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
+    before = [on_call.depth(queue) for queue in queues]
+    given = iter(on_call.tickets(190))
     plain, lost, rotated, down, missing, odd, hinted = (
         [next(given) for _ in range(count)] for count in (84, 40, 20, 30, 3, 3, 10)
     )
@@ -62,21 +62,21 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
         stack.vendor("script", fault="unavailable", endpoint="images", ticket=ticket, type="DOCUMENT", times=None)
     for ticket in odd:
         stack.vendor("state", ticket=ticket, unusable={"DOCUMENT": "HTML"})
-    with night.secrets_restored():
+    with on_call.secrets_restored():
         with dead_letters_after(stack, 1):
             bodies = [*map(ticket_message, [*odd, *missing, *down, *plain, *unknown]), *poison]
             assert Queue(stack.sqs, stack.at.queue_url).send(bodies) == set()
-            night.post(*rotated, secret=NEW_SECRET)
-            night.post(*hinted, form=Form.EXPIRED)
+            on_call.post(*rotated, secret=NEW_SECRET)
+            on_call.post(*hinted, form=Form.EXPIRED)
             count = len(missing) + len(down) + len(unknown)
-            eventually(lambda: night.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 120)
+            eventually(lambda: on_call.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 120)
             eventually(
-                lambda: night.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 120
+                lambda: on_call.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 120
             )
 
         # WHEN the operator works
         shown = type_all(
-            night,
+            on_call,
             "./ticket-archive doctor",
             "./ticket-archive redrive dead-letters --dry-run",
             "./ticket-archive redrive quarantine --dry-run",
@@ -84,66 +84,66 @@ def test_an_operator_restores_every_customer_of_a_bad_day(night: Night) -> None:
         )
         reasons = {"ticket_unknown", "vendor_unavailable", "undecipherable", "message_malformed"}
         assert {reason for reason in reasons if reason not in shown} == set(), shown
-        night.new_processes()  # instead of six minutes
+        on_call.new_processes()  # instead of six minutes
         type_all(
-            night,
+            on_call,
             "./ticket-archive redrive quarantine --reason undecipherable",
             "./ticket-archive redrive quarantine --reason message_malformed --discard JUNK",
             "./ticket-archive redrive dead-letters --reason ticket_unknown --discard TYPING",
             "./ticket-archive list --state incomplete",
         )
         for ticket in (*missing, *odd):
-            type_all(night, "./ticket-archive settle TICKET", TICKET=ticket)
-        night.archived(*missing, *odd, complete=False)
-        give(night, *lost)
+            type_all(on_call, "./ticket-archive settle TICKET", TICKET=ticket)
+        on_call.archived(*missing, *odd, complete=False)
+        give(on_call, *lost)
         type_all(
-            night,
+            on_call,
             "./ticket-archive redrive dead-letters --reason archived --discard CASE-17",
             "./ticket-archive redrive dead-letters",
             "./ticket-archive backfill --file tickets.txt",
         )
-        night.archived(*plain, *lost, *rotated, *down, *hinted, complete=True)
+        on_call.archived(*plain, *lost, *rotated, *down, *hinted, complete=True)
 
     # THEN every customer has what the vendor has, and nothing is left over
     checks = ConsistencyChecks(stack)
     assert {ticket: found for ticket in (*rotated, *down, *odd) if (found := checks.differences(ticket))} == {}
-    assert [night.item(ticket) for ticket in unknown if night.item(ticket).get("state") == "archived"] == []
-    assert all(night.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))
+    assert [on_call.item(ticket) for ticket in unknown if on_call.item(ticket).get("state") == "archived"] == []
+    assert all(on_call.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))
 
     # AND a hundred of them are erased within minutes, but not those that a court asks for
     held, erased = hinted[:3], [*plain, *lost[:16]]
-    give(night, *held)
-    type_all(night, "./ticket-archive hold --file tickets.txt --case CASE-17 --drain-seconds 1")
-    give(night, *held, *erased)
+    give(on_call, *held)
+    type_all(on_call, "./ticket-archive hold --file tickets.txt --case CASE-17 --drain-seconds 1")
+    give(on_call, *held, *erased)
     began = time.monotonic()
-    shown = type_all(night, "./ticket-archive erase --file tickets.txt --yes --drain-seconds 1")
+    shown = type_all(on_call, "./ticket-archive erase --file tickets.txt --yes --drain-seconds 1")
     seconds = time.monotonic() - began
     assert all(ticket in shown.partition("legal hold")[2] for ticket in held)
-    assert {night.item(ticket)["state"] for ticket in erased} == {"erased"}
-    assert {night.item(ticket)["state"] for ticket in held} == {"archived"}
+    assert {on_call.item(ticket)["state"] for ticket in erased} == {"erased"}
+    assert {on_call.item(ticket)["state"] for ticket in held} == {"archived"}
     assert len(erased) == 100
     assert seconds < 60, "100 erasures take minutes on AWS, without the 70 s of waiting"
     print(f"\n{len(erased)} erasures: {seconds:.1f} s")  # noqa: T201
 
 
-def test_an_erasure_leaves_nothing_of_the_person(night: Night) -> None:
-    stack = night.stack
-    [ticket] = night.tickets(1)
+def test_an_erasure_leaves_nothing_of_the_person(on_call: OnCall) -> None:
+    stack = on_call.stack
+    [ticket] = on_call.tickets(1)
     first = stack.vendor("expected", ticket=ticket)
     person = {*personal_data(first), first["customer"]}
-    person -= set(chain(*found(night, ticket, person).values()))  # another person may have the same name
+    person -= set(chain(*found(on_call, ticket, person).values()))  # another person may have the same name
     assert len(person) >= 3
     stack.post(ticket)
-    night.archived(ticket)
+    on_call.archived(ticket)
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)  # an earlier version, with other images
     stack.post(ticket, "verification")
-    night.archived(ticket, outcome="REJECTED")
+    on_call.archived(ticket, outcome="REJECTED")
     second = stack.vendor("expected", ticket=ticket)
     earlier, current = (
         {file["sha256"] for files in each["images"].values() for file in files} for each in (first, second)
     )
     values = person | earlier | current
-    before = found(night, ticket, values)
+    before = found(on_call, ticket, values)
     assert before["table"] >= person | current, "this search does find them"
     assert before["bucket"] >= earlier | current
 
@@ -151,25 +151,25 @@ def test_an_erasure_leaves_nothing_of_the_person(night: Night) -> None:
         "export --customer C -o export.zip",
         "erase --customer C --yes --reason-code ART-17 --drain-seconds 1",
     ):
-        type_all(night, f"./ticket-archive {command}".replace("--customer C", f"--customer {first['customer']}"))
+        type_all(on_call, f"./ticket-archive {command}".replace("--customer C", f"--customer {first['customer']}"))
 
-    receipt = re.sub(r"\s", "", type_all(night, "./ticket-archive audit TICKET", TICKET=ticket))
+    receipt = re.sub(r"\s", "", type_all(on_call, "./ticket-archive audit TICKET", TICKET=ticket))
     assert "reason_code=ART-17" in receipt
     assert {value for value in values if value in receipt} == set()
-    assert {place: left for place, left in found(night, ticket, values).items() if left} == {}
+    assert {place: left for place, left in found(on_call, ticket, values).items() if left} == {}
 
 
-def found(night: Night, ticket: str, values: Collection[str]) -> dict[str, set[str]]:
+def found(on_call: OnCall, ticket: str, values: Collection[str]) -> dict[str, set[str]]:
     """Return the values that are found, by place."""
     return {
         place: {value for value in values if any(each in text for each in spellings(value))}
-        for place, text in everywhere(night, ticket)
+        for place, text in everywhere(on_call, ticket)
     }
 
 
-def everywhere(night: Night, ticket: str) -> Iterator[tuple[str, str]]:
+def everywhere(on_call: OnCall, ticket: str) -> Iterator[tuple[str, str]]:
     """Yield the text of every place that may hold something of a ticket."""
-    stack, idempotency = night.stack, night.resources["Idempotency"]
+    stack, idempotency = on_call.stack, on_call.resources["Idempotency"]
     for place, table in (("table", stack.at.table), ("idempotency", idempotency)):
         items = stack.dynamodb.get_paginator("scan").paginate(TableName=table).search("Items[]")
         yield place, "\n".join(json.dumps(item, default=str, ensure_ascii=False) for item in items)
@@ -193,34 +193,34 @@ def everywhere(night: Night, ticket: str) -> Iterator[tuple[str, str]]:
         yield name, "\n".join(told.search("events[].message"))
 
 
-def test_both_secrets_are_rotated_under_load(night: Night) -> None:
-    stack = night.stack
-    old = json.loads(stack.secrets.get_secret_value(SecretId=night.outputs["VendorCredentialArn"])["SecretString"])
+def test_both_secrets_are_rotated_under_load(on_call: OnCall) -> None:
+    stack = on_call.stack
+    old = json.loads(stack.secrets.get_secret_value(SecretId=on_call.outputs["VendorCredentialArn"])["SecretString"])
     new = {**old, "api_key": old["api_key"][::-1], "secret": old["secret"][::-1]}
-    (night.shell.folder / "credential.json").write_text(json.dumps(new))
-    last, *tickets = night.tickets(150)
+    (on_call.shell.folder / "credential.json").write_text(json.dumps(new))
+    last, *tickets = on_call.tickets(150)
     secret, end = stack.at.webhook_secret, len(tickets)
     posted: list[str] = []
     queues = ("WebhookQuarantineQueue", "TicketDeadLetterQueue")
-    before = [night.depth(queue) for queue in queues]
+    before = [on_call.depth(queue) for queue in queues]
 
     def load() -> None:
         while len(posted) < end:
             ticket = tickets[len(posted)]
-            night.post(ticket, secret=secret)
+            on_call.post(ticket, secret=secret)
             posted.append(ticket)
             time.sleep(0.1)
 
-    with night.secrets_restored(), ThreadPoolExecutor(1) as pool:
+    with on_call.secrets_restored(), ThreadPoolExecutor(1) as pool:
         loading = pool.submit(load)
         eventually(lambda: len(posted) >= 10 or None, "the load")
-        type_all(night, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL)
+        type_all(on_call, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL)
         stack.vendor("change_credential", **new)  # the old one ends
-        night.new_processes()  # instead of six minutes
+        on_call.new_processes()  # instead of six minutes
         secret, end = NEW_SECRET, min(len(posted) + 20, len(tickets))  # entered in the vendor's webhook settings
         loading.result()
-        night.archived(*posted)
-        shown = type_all(night, "./ticket-archive redrive quarantine --dry-run")
-        shown += type_all(night, "./ticket-archive send-test-webhook --ticket TICKET --wait", TICKET=last)
+        on_call.archived(*posted)
+        shown = type_all(on_call, "./ticket-archive redrive quarantine --dry-run")
+        shown += type_all(on_call, "./ticket-archive send-test-webhook --ticket TICKET --wait", TICKET=last)
     assert "archived" in shown
-    assert all(night.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))
+    assert all(on_call.depth(queue) <= depth for queue, depth in zip(queues, before, strict=True))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from local.journey import exactly
+from local.round_trip import exactly
 from local.vendor.pictures import ImageType
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ingest.files import formats
 from ingest.files.formats import FileFormat
-from local.vendor.handmade import box, iso_media, matroska
+from local.vendor.media_containers import box, iso_media, matroska
 
 
 def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options: Any) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from local.gallery import sheet
-from local.journey import Journey
+from local.round_trip import RoundTrip
 from local.vendor.details import details
 from local.vendor.tickets import DetailsForm, State, Tickets
 from ops.page import ticket_page
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 1200, 1320
 
 def main(target: Path) -> None:
     """Writes the PNG, in few colours: it is looked at beside text."""
-    shown = sheet(journey())
+    shown = sheet(trip())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page, picture = Path(folder) / "ticket.html", Path(folder) / "ticket.png"
         page.write_bytes(ticket_page(shown.item, shown.files))
@@ -39,12 +39,12 @@ def main(target: Path) -> None:
         Image.open(picture).convert("RGB").quantize(96).save(target, optimize=True)
 
 
-def journey() -> Journey:
+def trip() -> RoundTrip:
     """The first ticket of the simulator, an Egyptian's, as the demo has it when it has come out at the far end."""
     tickets = Tickets(seed=1, scale=0.6)
     ticket = tickets.get(tickets.id(0), State(details=DetailsForm.PLAIN))
     pictures = {ImageType(kind): ticket.pictures(kind) for kind in ticket.sizes}
-    return Journey(
+    return RoundTrip(
         ticket.id,
         {"document": ticket.document.type, "shape": ticket.shape.value, "details": ticket.details_form.value},
         {},

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.contents import TicketFile, read_files
 from ops.page import TicketSection, gallery_page, index_page, ticket_page
+from ops.ticket_files import TicketFile, read_files
 from tests.unit.ops.cli_harness import JPEG, FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TypeState

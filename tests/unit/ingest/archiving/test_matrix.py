@@ -22,7 +22,7 @@ from requests.structures import CaseInsensitiveDict
 from ingest.archiving.processor import MessageProcessor
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
-from local.journey import exactly
+from local.round_trip import exactly
 from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.pictures import FileFormat, Picture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.files import formats
 from ingest.files.formats import MAX_PIXELS, identify, looks_complete
-from local.vendor.handmade import matroska
+from local.vendor.media_containers import matroska
 from tests.support.sample_files import FILES, HTML, SVG, drawn
 
 JPEG, PNG, GIF, WEBP = (FILES[name][0] for name in ("jpeg", "png", "gif", "webp"))

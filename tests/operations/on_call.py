@@ -1,4 +1,4 @@
-"""An operator's night on the local stack: alarms ring, and the commands of their runbooks are typed."""
+"""An operator on call for the local stack: alarms ring, and the commands of their runbooks are typed."""
 
 import json
 import re
@@ -46,7 +46,7 @@ NEW_SECRET = "NEW-SECRET-OF-32-CHARACTERS-HERE"
 """The webhook secret in the document's command."""
 
 
-class Night:
+class OnCall:
     """Makes conditions, publishes metrics, and types commands."""
 
     def __init__(self, stack: LocalStack, folder: Path) -> None:
@@ -61,7 +61,7 @@ class Night:
         self.rung: set[str] = set()
         self.played: set[str] = set()
         self.lines: list[Line] = []
-        """What the functions have logged since the night began."""
+        """What the functions have logged since the start."""
 
     # ─── The stack ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,7 +260,7 @@ class Night:
         self.cloudwatch.put_metric_data(Namespace=alarm["Namespace"], MetricData=[datum])
 
     def values(self, name: str, ago: timedelta | None = None) -> list[float]:
-        """Return the alarm's own statistic of its own metric by period: since the night began, or one period `ago`."""
+        """Return the alarm's own statistic of its own metric by period: since the start, or one period `ago`."""
         alarm, end = self.alarm(name), datetime.now(UTC) + timedelta(seconds=1) - (ago or timedelta())
         found = self.cloudwatch.get_metric_statistics(
             Namespace=alarm["Namespace"],
@@ -304,7 +304,7 @@ class Night:
         self.rung |= {*names}
 
     def found(self, query: str) -> Sequence[Line]:
-        """Return what a query of the document finds in the night's log."""
+        """Return what a query of the document finds in the log."""
         self.publish()
         return finds(QUERIES[query], self.lines)
 

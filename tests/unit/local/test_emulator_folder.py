@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import pytest
 
-from local import scratch
+from local import emulator_folder
 
 
 class Usage(NamedTuple):
@@ -14,7 +14,7 @@ class Usage(NamedTuple):
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "memory"
     folder.mkdir()
-    monkeypatch.setattr(scratch, "MEMORY", folder)
+    monkeypatch.setattr(emulator_folder, "MEMORY", folder)
     return folder
 
 
@@ -22,12 +22,12 @@ def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
 
 
-@pytest.mark.parametrize("free", [0, scratch.ROOM * 2])
+@pytest.mark.parametrize("free", [0, emulator_folder.ROOM * 2])
 def test_removal_leaves_nothing(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     room(monkeypatch, free)
-    (scratch.make(tmp_path / "link") / "a file").touch()
+    (emulator_folder.make(tmp_path / "link") / "a file").touch()
 
-    scratch.remove(tmp_path / "link")
+    emulator_folder.remove(tmp_path / "link")
 
     assert not list(memory.iterdir())
     assert not (tmp_path / "link").is_symlink()
@@ -39,7 +39,7 @@ def test_a_link_to_somewhere_else_is_not_followed(memory: Path, tmp_path: Path) 
     elsewhere.mkdir()
     (tmp_path / "link").symlink_to(elsewhere)
 
-    scratch.remove(tmp_path / "link")
+    emulator_folder.remove(tmp_path / "link")
 
     assert elsewhere.is_dir()
     assert not (tmp_path / "link").is_symlink()

@@ -28,7 +28,7 @@ COMPLETIONS = ("completed", "invitation", "verification")
 
 
 @dataclass
-class Journey:
+class RoundTrip:
     """A ticket's result. `differences` has one sentence per difference from `expected`.
 
     `about` is the simulator's description of the ticket, `expected` what the archive must hold. `images` has the
@@ -59,10 +59,10 @@ def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping
     return chosen
 
 
-def begin(vendor: Simulator, about: Mapping[str, Any]) -> Journey:
+def begin(vendor: Simulator, about: Mapping[str, Any]) -> RoundTrip:
     """Prepare a ticket. The simulator generates its images now, so that it costs no time later."""
     expected = exactly(vendor.text("expected", ticket=about["ticket"]))["result"]
-    return Journey(about["ticket"], about, expected)
+    return RoundTrip(about["ticket"], about, expected)
 
 
 def _traits(ticket: Mapping[str, Any]) -> set[tuple[str, Any]]:
@@ -78,22 +78,22 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
     return None if status == 202 else f"the webhook's status was {status}, not 202"
 
 
-def follow(stack: Stack, journey: Journey, began: float, seconds: float = ARCHIVE_SECONDS) -> Journey:
+def follow(stack: Stack, trip: RoundTrip, began: float, seconds: float = ARCHIVE_SECONDS) -> RoundTrip:
     """Wait until the ticket is archived, at most `seconds` after `began` (monotonic), then compare everything."""
     http = requests.Session()
     http.trust_env, http.verify = False, stack.ca_bundle
     with TicketArchive(stack.api_url, stack.account.session(), http=http, timeout=REQUEST_SECONDS) as archive:
         try:
-            found = _archived(archive, journey.ticket, began + seconds)
-            journey.seconds = time.monotonic() - began
-            journey.outcome = found.outcome or ""
-            journey.details = archive.details(journey.ticket)
-            _compare(journey, "outcome", found.outcome, journey.expected["outcome"])
-            _compare(journey, "JSON of the details", journey.details, journey.expected["details"])
-            _images(archive, http, journey)
+            found = _archived(archive, trip.ticket, began + seconds)
+            trip.seconds = time.monotonic() - began
+            trip.outcome = found.outcome or ""
+            trip.details = archive.details(trip.ticket)
+            _compare(trip, "outcome", found.outcome, trip.expected["outcome"])
+            _compare(trip, "JSON of the details", trip.details, trip.expected["details"])
+            _images(archive, http, trip)
         except ArchiveApiError as error:
-            journey.differences.append(f"the last response was {error}")
-    return journey
+            trip.differences.append(f"the last response was {error}")
+    return trip
 
 
 def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
@@ -108,32 +108,32 @@ def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
         time.sleep(POLL_SECONDS)
 
 
-def _images(archive: TicketArchive, http: requests.Session, journey: Journey) -> None:
-    listed = archive.images(journey.ticket)
-    journey.absent = [kind for kind, images in journey.expected["images"].items() if not images]
-    for kind, images in journey.expected["images"].items():
+def _images(archive: TicketArchive, http: requests.Session, trip: RoundTrip) -> None:
+    listed = archive.images(trip.ticket)
+    trip.absent = [kind for kind, images in trip.expected["images"].items() if not images]
+    for kind, images in trip.expected["images"].items():
         found = [(each.index, each.sha256, each.bytes, each.content_type) for each in listed if each.type == kind]
         expected = [(at, each["sha256"], each["bytes"], each["content_type"]) for at, each in enumerate(images)]
-        _compare(journey, f"list of {kind}", sorted(found), expected)
+        _compare(trip, f"list of {kind}", sorted(found), expected)
     for image in listed:
         name = f"{image.type} {image.index}"
         response = http.get(image.url, timeout=REQUEST_SECONDS, allow_redirects=False)
         unsigned = http.get(image.url.partition("?")[0], timeout=REQUEST_SECONDS, allow_redirects=False)
         if response.status_code != 200:
-            journey.differences.append(f"{name}: its URL's status was {response.status_code}")
+            trip.differences.append(f"{name}: its URL's status was {response.status_code}")
             continue
         digest = hashlib.sha256(response.content).hexdigest()
-        _compare(journey, f"hash of {name}", digest, image.sha256)
-        _compare(journey, f"size of {name}", len(response.content), image.bytes)
-        _compare(journey, f"content type of {name}", response.headers.get("Content-Type"), image.content_type)
-        _compare(journey, f"status of {name} without its signature", unsigned.status_code, 403)
+        _compare(trip, f"hash of {name}", digest, image.sha256)
+        _compare(trip, f"size of {name}", len(response.content), image.bytes)
+        _compare(trip, f"content type of {name}", response.headers.get("Content-Type"), image.content_type)
+        _compare(trip, f"status of {name} without its signature", unsigned.status_code, 403)
         stored = StoredImage(ImageType(image.type), image.index, "", image.sha256, image.bytes, image.content_type)
-        journey.images[stored] = response.content
+        trip.images[stored] = response.content
 
 
-def _compare(journey: Journey, name: str, found: Any, expected: Any) -> None:
+def _compare(trip: RoundTrip, name: str, found: Any, expected: Any) -> None:
     if found != expected:
-        journey.differences.append(f"the {name} differs")
+        trip.differences.append(f"the {name} differs")
 
 
 def exactly(text: str | bytes) -> Any:
