@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 MAX_PARTS = 100_000
@@ -28,7 +29,7 @@ def as_utf8(text: bytes, charset: str | None) -> bytes:
             return text
         encoding = charset
     decoded = _decode(text, encoding)
-    return decoded.encode() if decoded and decoded.lstrip()[:1] in ("{", "[") else text
+    return decoded.encode() if decoded and decoded.lstrip()[:1] in ("{", "[", '"') else text
 
 
 def _decode(text: bytes, encoding: str) -> str | None:
@@ -36,6 +37,16 @@ def _decode(text: bytes, encoding: str) -> str | None:
         return text.decode(encoding)
     except (UnicodeDecodeError, LookupError):
         return None
+
+
+def json_within(text: bytes) -> bytes:
+    """Return the JSON object or array in a JSON string, and anything else unchanged: some servers serialize twice."""
+    if text[:64].lstrip()[:1] == b'"':
+        with suppress(ValueError):  # it is another text, or has half of a surrogate pair
+            inner = json.loads(text)
+            if isinstance(inner, str) and inner[:64].lstrip()[:1] in ("{", "["):
+                return inner.encode()
+    return text
 
 
 def unwrapped(value: Any) -> Any:

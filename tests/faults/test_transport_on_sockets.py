@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import os
 import select
 import socket
@@ -269,7 +270,8 @@ def test_json_in_any_declared_or_visible_encoding_is_read_as_utf8(
 ) -> None:
     text = '{"full_name": "José"}'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\n" % content_type
-    assert send(client, serve(then(head + text.encode(encoding))).url).body == text.encode()
+    for sent in (text, json.dumps(text)):  # a server may serialize twice
+        assert send(client, serve(then(head + sent.encode(encoding))).url).body == text.encode()
 
 
 COMPRESSIONS = [b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress", b"gzip, gzip", b"gzip, br"]

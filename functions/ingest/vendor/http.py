@@ -28,7 +28,7 @@ from urllib3.response import BaseHTTPResponse
 
 from ingest.vendor.connections import POOLS, limits, tls_context
 from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
-from ticket_archive.json_text import as_utf8
+from ticket_archive.json_text import as_utf8, json_within
 
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
@@ -43,8 +43,9 @@ class Response:
     """A complete response of any status but 1xx and 3xx.
 
     `headers` is case-insensitive, `body` is decompressed, and `content_type` is the media type in lower case, without
-    parameters, empty if there is none. JSON in another encoding is in UTF-8 here. A body without Content-Length, chunks
-    or compression ends where the connection does: only its own format can show that it was cut off.
+    parameters, empty if there is none. JSON in another encoding, or in a JSON string, is in UTF-8 here. A body without
+    Content-Length, chunks or compression ends where the connection does: only its own format can show that it was cut
+    off.
     """
 
     status: int
@@ -146,7 +147,8 @@ class HttpClient:
                 ) as response:
                     body = _read(response.raw, max_bytes)
             content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Response(response.status_code, response.headers, as_utf8(body, response.encoding), content_type)
+            body = json_within(as_utf8(body, response.encoding))
+            return Response(response.status_code, response.headers, body, content_type)
         except _FAILURES as error:
             code = _code(error)
         if code == "timeout" and time.monotonic() >= deadline - _CLOCK_SLACK:

@@ -1,8 +1,10 @@
-"""JSON in other encodings than UTF-8."""
+"""JSON in other encodings than UTF-8, and in JSON strings."""
+
+import json
 
 import pytest
 
-from ticket_archive.json_text import as_utf8
+from ticket_archive.json_text import as_utf8, json_within
 
 DOCUMENT = '{"full_name": "José Pérez"}'
 CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "none such", ""]
@@ -45,3 +47,16 @@ def test_a_declared_code_page_counts_for_what_is_not_utf8(charset: str, encoding
 )
 def test_what_is_no_json_is_unchanged(body: bytes, charset: str | None) -> None:
     assert as_utf8(body, charset) == body
+
+
+@pytest.mark.parametrize("inner", ['{"a": "é"}', "[1]", ' {"a": "\\n"}'])
+def test_json_in_a_json_string_is_taken_out(inner: str) -> None:
+    assert json_within(json.dumps(inner).encode()) == inner.encode()
+    assert json_within(b" \n" + json.dumps(inner, ensure_ascii=False).encode()) == inner.encode()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'"data:image/png;base64,AAAA"', b'"{', b'"{\\ud800}"', b'"\xff{}"', b'"" ""']
+)
+def test_any_other_text_stays_as_it_is(body: bytes) -> None:
+    assert json_within(body) == body
