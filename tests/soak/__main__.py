@@ -14,7 +14,7 @@ from tests.soak.run import Options, OutOfMinutes, Result, Soak
 from tests.support.stack import running
 
 MOST_SHOWN = 20
-SETTINGS = {"SettleMinutes": "3"}
+SETTINGS = {"SettleMinutes": "5"}
 """Longer than the pause between two attempts: a fault that happens to repeat must not settle as the vendor's answer."""
 
 

@@ -266,6 +266,8 @@ class Soak:
                 self.tell("", at, len(wanted))
                 result.archived += not differences
                 result.problems += [f"{ticket}: {each}" for each in differences]
+                if differences:
+                    result.problems.append(f"{ticket}: {self._calls(ticket)}")
             manifests = [key for keys in pool.map(self.checks.manifests, wanted) for key in keys]
         events = Counter(key for (key, _), count in consumer.look().items() for _ in range(count))
         result.tickets, result.manifests, result.events = len(wanted), len(manifests), events.total()
@@ -286,6 +288,14 @@ class Soak:
         result.memory = self.workers.quarters()
         if result.memory[1] > result.memory[0] * MEMORY_GROWTH:
             result.problems.append("the workers' memory grew")
+
+    def _calls(self, ticket: str) -> str:
+        """Return what the vendor did with each call for the ticket, with the seconds since the first."""
+        calls = self.stack.vendor("calls", ticket=ticket)
+        return ", ".join(
+            f"{each['at'] - calls[0]['at']:.0f} s {each['type'] or each['endpoint']} {each['fault'] or 'right'}"
+            for each in calls
+        )
 
     def _look_for_personal_data(self, some: Sequence[str], queued: str) -> None:
         text = self.log.text + queued
