@@ -1,6 +1,7 @@
 """Fetch a ticket from the vendor: details and image types in parallel; each file is stored as soon as it arrives."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, wait
@@ -29,6 +30,11 @@ T = TypeVar("T")
 F = TypeVar("F", InlineFile, InlineFile | LinkedFile)
 StoredFile = StoredImage | UnrecognizedFile
 
+MAX_UNANSWERED = 4
+"""Tickets that may wait for their details at the same time. Their calls are as many as the vendor gets at a time; with
+those of ten tickets in line, all ten end together, and nothing is stored while the vendor works (`make bench`)."""
+UNANSWERED_SECONDS = 1.0
+"""After which a ticket no longer waits for others, which the vendor may never answer."""
 STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
@@ -58,15 +64,24 @@ class _Failure:
 class Fetcher:
     """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
 
-    def __init__(self, vendor: Preventor, bucket: Bucket, pool: Executor, *, expiring: bool = False) -> None:
+    def __init__(
+        self,
+        vendor: Preventor,
+        bucket: Bucket,
+        pool: Executor,
+        *,
+        expiring: bool = False,
+        unanswered: threading.Semaphore | None = None,
+    ) -> None:
         self._vendor = vendor
         self._bucket = bucket
         self._pool = pool
         self._expiring = expiring
+        self._unanswered = unanswered or threading.Semaphore(MAX_UNANSWERED)
 
     def storing(self, *, expiring: bool) -> "Fetcher":
         """Return a fetcher whose files expire, if `expiring`, with their ticket."""
-        return Fetcher(self._vendor, self._bucket, self._pool, expiring=expiring)
+        return Fetcher(self._vendor, self._bucket, self._pool, expiring=expiring, unanswered=self._unanswered)
 
     def fetch(
         self,
@@ -87,7 +102,7 @@ class Fetcher:
         the bucket and `on_known_ticket` raise.
         """
         fetched = Fetched()
-        details = self._pool.submit(self._details, ticket, deadline) if with_details else None
+        details = self._begin(ticket, deadline) if with_details else None
         if details and details_first:
             self._read_details(details, fetched)
             if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
@@ -104,6 +119,13 @@ class Fetcher:
         for kind, answer in answers.items():
             self._read_files(kind, [store.result() for store in answer.result()], fetched)
         return fetched
+
+    def _begin(self, ticket: str, deadline: float) -> Future[Details | _Failure]:
+        in_turn = self._unanswered.acquire(timeout=UNANSWERED_SECONDS)
+        details = self._pool.submit(self._details, ticket, deadline)
+        if in_turn:
+            details.add_done_callback(lambda _: self._unanswered.release())
+        return details
 
     def _read_details(self, answer: Future[Details | _Failure], fetched: Fetched) -> None:
         details = answer.result()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -68,6 +69,30 @@ def fetch() -> Fetch:
 
 def state_of(fetched: Fetched, part: str) -> TypeState:
     return fetched.observed[part].state
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_ticket_waits_while_four_have_no_details_yet_but_only_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr("ingest.archiving.fetcher.UNANSWERED_SECONDS", 30.0 if answers else 0.1)
+    vendor, asked, answer = FakeVendor(), threading.Semaphore(0), threading.Event()
+
+    def late(ticket: str, _deadline: float) -> None:
+        asked.release()
+        assert answer.wait(20)
+        raise TicketNotFound(ticket)
+
+    monkeypatch.setattr(vendor, "details", late)
+    with ThreadPoolExecutor(8) as calls, ThreadPoolExecutor(5) as tickets:
+        fetcher = Fetcher(vendor, FakeBucket(), calls)
+        for number in range(5):
+            fetch = partial(fetcher.storing(expiring=False).fetch, with_details=True, details_first=True)
+            tickets.submit(fetch, f"T-{number}", [], time.monotonic() + 30)
+        assert all(asked.acquire(timeout=10) for _ in range(4))
+        assert asked.acquire(timeout=0.5) != answers
+        answer.set()
+        assert not answers or asked.acquire(timeout=10)
 
 
 def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
