@@ -48,9 +48,10 @@ def account() -> OneClient:
 
 
 def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text("[unreadable")
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "production")
     file = tmp_path / "stack.json"
     file.write_text(json.dumps(LOCAL))
 
@@ -59,8 +60,9 @@ def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monke
     credentials = found.session.get_credentials()
     assert credentials is not None
     assert (credentials.access_key, credentials.secret_key) == ("AKIA", "CANARY-KEY")
-    client = found.client("sqs")
-    assert client.meta.endpoint_url == "https://127.0.0.1:4566"
+    s3 = found.client("s3")
+    assert (s3.meta.endpoint_url, s3.meta.region_name) == ("https://127.0.0.1:4566", "eu-central-1")
+    assert s3._endpoint.http_session._verify == "/ca.pem"
     assert "CANARY" not in repr(found)
 
 
