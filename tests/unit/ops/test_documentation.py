@@ -1,9 +1,6 @@
 """docs/operations.md documents every command and every option, and no other."""
 
 import re
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +8,16 @@ import typer.main
 
 from ops.app import hoist_common_options
 from ops.cli import app
+from tests.support.documentation import ROOT, blocks
 
-TEXT = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 GROUP: Any = typer.main.get_command(app)
-
-
-def examples() -> Iterator[str]:
-    for line in TEXT.splitlines():
-        if (found := re.search(r"\./ticket-archive ((?!\[)[^#]+)", line)) and line.startswith("    "):
-            yield found.group(1).strip()
+EXAMPLES = [
+    [word for word in words[1:] if word != "…"]
+    for block in blocks("sh")
+    for words in block.commands
+    if block.page.name == "operations.md" and words[0] == "./ticket-archive" and words[1] != "[options]"
+]
 
 
 def section(name: str) -> str:
@@ -42,9 +40,9 @@ def test_every_section_is_of_a_command() -> None:
     assert sections == set(GROUP.commands)
 
 
-@pytest.mark.parametrize("example", list(examples()))
-def test_an_example_can_be_typed_as_it_stands(example: str) -> None:
-    arguments = hoist_common_options(shlex.split(example.replace("…", "")))
+@pytest.mark.parametrize("example", EXAMPLES, ids=" ".join)
+def test_an_example_can_be_typed_as_it_stands(example: list[str]) -> None:
+    arguments = hoist_common_options(example)
 
     command = GROUP.commands[arguments[0]]
     context = command.make_context(arguments[0], ["-" if each == "tickets.txt" else each for each in arguments[1:]])
