@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from local import __main__, stack
 from local.errors import AlreadyUp, NotUp, StartFailed
-from local.processes import Ledger, end, start
+from local.processes import Ledger, Started, end, start
 from local.stack import Stack, down, up
 from local.terminal import silent
 
@@ -33,6 +33,14 @@ KEYS = {
 }
 
 A_STACK = Stack(**{key: f"the {key}" for key in KEYS})
+
+
+def emulator(state: Path, code: str = "import time; time.sleep(60)") -> Started:
+    """Start a process that is recorded as the emulator of the state folder."""
+    (state / "run").mkdir()
+    process = start("emulator", [sys.executable, "-c", code], environment={}, log=state / "log")
+    Ledger(state / "run" / "processes.json").add(process)
+    return process
 
 
 def test_stack_json_has_the_documented_keys(tmp_path: Path) -> None:
@@ -71,13 +79,8 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
     # GIVEN a start that starts a process and then fails
     started = []
 
-    def fails(state: Path, ledger: Ledger, *_: object) -> Stack:
-        (state / "run").mkdir()
-        process = start(
-            "emulator", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=tmp_path / "log"
-        )
-        started.append(process)
-        ledger.add(process)
+    def fails(state: Path, *_: object) -> Stack:
+        started.append(emulator(state))
         raise StartFailed("no")
 
     monkeypatch.setattr(stack, "_start", fails)
@@ -93,11 +96,7 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "run").mkdir()
-    process = start(
-        "emulator", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=tmp_path / "log"
-    )
-    Ledger(tmp_path / "run" / "processes.json").add(process)
+    process = emulator(tmp_path)
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started again"))
 
@@ -111,10 +110,7 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
 
 def test_a_stack_whose_processes_died_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN the state of a stack whose process is gone
-    (tmp_path / "run").mkdir()
-    process = start("emulator", [sys.executable, "-c", "pass"], environment={}, log=tmp_path / "log")
-    Ledger(tmp_path / "run" / "processes.json").add(process)
-    end([process])
+    end([emulator(tmp_path, "pass")])
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: A_STACK)
 
