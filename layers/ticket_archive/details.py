@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import ends_early, has_too_many_parts, unwrapped, without_bom
+from ticket_archive.json_text import decoded, ends_early, has_too_many_parts, unwrapped, without_bom
 from ticket_archive.keys import details_key
 
 if TYPE_CHECKING:
@@ -81,14 +81,17 @@ class Placement:
 def read_details(body: bytes) -> Details:
     """Parse the vendor's response: an object, or a list of one. A byte order mark before it is no part of JSON.
 
+    Bytes that are no UTF-8 are read as Windows-1252.
+
     Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
-    so, it is the answer. Raises UnrecognizedResponse with the body for `details_not_utf8`, `details_not_json`,
-    `details_too_deep` and `details_not_an_object`.
+    so, it is the answer. Raises UnrecognizedResponse with the body for `details_not_json`, `details_too_deep` and
+    `details_not_an_object`.
     """
     body = without_bom(body)
+    text = decoded(body)
+    raw = text.encode()
     if has_too_many_parts(body):
-        return _read_unparsed(body)
-    text = _text(body)
+        return _read_unparsed(raw)
     inexact: list[str] = []  # what Python's values do not hold as it stands in the text
 
     def number(digits: str) -> Decimal | None:
@@ -118,11 +121,11 @@ def read_details(body: bytes) -> Details:
     if not isinstance(found, dict):
         raise UnrecognizedResponse("details_not_an_object", body)
     try:
-        form = body if inexact else to_json(value)
+        form = raw if inexact else to_json(value)
         native = found is value and not inexact and _is_native(found)
     except (RecursionError, UnicodeEncodeError):  # too deep, or half of a surrogate pair
-        form, native = body, False
-    return Details(found, hashlib.sha256(form).hexdigest(), len(body), body, native, read_facts(scalars_of(found)))
+        form, native = raw, False
+    return Details(found, hashlib.sha256(form).hexdigest(), len(raw), raw, native, read_facts(scalars_of(found)))
 
 
 def place(ticket: str, details: Details) -> Placement:
@@ -166,15 +169,6 @@ def _read_unparsed(body: bytes) -> Details:
 def _names(value: dict[str, Any], ticket: str) -> bool:
     """Return whether a member of any object is the ticket's id."""
     return any(isinstance(each, str) and each.strip().lower() == ticket.lower() for *_, each in scalars_of(value))
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")  # json.loads would guess UTF-16 from bytes
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data" and body.lstrip()[:1] == b"{":
-            raise VendorUnavailable("truncated", body) from None  # within a character
-        raise UnrecognizedResponse("details_not_utf8", body) from None
 
 
 def _canonical(value: Any) -> str:

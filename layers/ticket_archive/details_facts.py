@@ -71,7 +71,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
     named = [
         (_depth(path), len(path), plain, value)
         for path, name, value in scalars
-        if (plain := name.lower()) in _NAMES and value not in (None, "")
+        if (plain := _plain(name)) in _NAMES and value not in (None, "")
     ]
     found: dict[str, list[tuple[int, Any]]] = {}
     for depth, _, plain, value in sorted(named, key=lambda each: each[:2]):
@@ -128,9 +128,13 @@ def _stream(body: bytes) -> Iterator[Scalar]:
             path.append(name)
         elif event in ("end_map", "end_array"):
             path.pop()
-        elif name.lower() in _NAMES:
+        elif _plain(name) in _NAMES:
             yield path[1:], name, value
         name = ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
 
 
 def _depth(path: Sequence[str]) -> int:

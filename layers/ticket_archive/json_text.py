@@ -9,12 +9,21 @@ from typing import Any
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
 
+_WINDOWS_1252 = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
 _SINGLE_BYTE = re.compile(r"iso-?8859-|latin|windows-125|cp-?125", re.IGNORECASE)
 
 
 def without_bom(text: bytes) -> bytes:
     """Return UTF-8 without the byte order mark that some servers write before it, also before JSON (RFC 8259, 8.1)."""
     return text.removeprefix(codecs.BOM_UTF8)
+
+
+def decoded(text: bytes) -> str:
+    """Return UTF-8 as text, and other bytes as Windows-1252: a name in Latin-1, or cut off in a character."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("utf-8", "surrogateescape").translate(_WINDOWS_1252)
 
 
 def as_utf8(text: bytes, charset: str | None) -> bytes:

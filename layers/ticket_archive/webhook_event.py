@@ -46,8 +46,7 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     not. `Ticket` does not: one bit of a recorded webhook's IV makes it of `ticket`. Returns the document and None where
     there is no such object.
     """
-    envelopes = (_object_in(document.get(name)) for name in ENVELOPES)
-    events = [document, *(event for event in envelopes if event is not None)]
+    events = [document, *_envelopes_in(document)]
     documented = [(event, event.get("ticket")) for event in events]
     others = [(event, value) for event in events for name, value in event.items() if name.lower() in TICKET_NAMES[1:]]
     for event, ticket in documented + others:
@@ -59,18 +58,25 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events of a document that lists several, each with what stands beside the list; otherwise none.
 
-    Raises UnreadableWebhook for more than MAX_EVENTS.
+    Where a ticket stands beside the list, it is an event of its own, unless the list has no other ticket. Raises
+    UnreadableWebhook for more than MAX_EVENTS.
     """
-    if find_event(document)[1] is not None:
+    lists = ((holder, name) for holder in (document, *_envelopes_in(document)) for name in ENVELOPES)
+    holder, name = next(((holder, name) for holder, name in lists if _is_several(holder.get(name))), ({}, ""))
+    if not name:
         return []
-    name = next((name for name in ENVELOPES if _is_several(document.get(name))), None)
-    if name is None:
-        return []
-    events, around = document[name], {other: value for other, value in document.items() if other != name}
+    events, around = holder[name], {other: value for other, value in holder.items() if other != name}
     if len(events) > MAX_EVENTS:
         raise UnreadableWebhook(Reason.TOO_MANY_EVENTS)
-    # Alone, an event has the id that it has in a request of its own.
-    return [each if isinstance(each, dict) and not around else {**around, name: each} for each in events]
+    if (own := find_event(around)[1]) is None:
+        # Alone, an event has the id that it has in a request of its own.
+        return [each if isinstance(each, dict) and not around else {**around, name: each} for each in events]
+    others = [each for each in events if isinstance(each, dict) and find_event(each)[1] not in (own, None)]
+    return [around, *others] if others else []
+
+
+def _envelopes_in(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [event for name in ENVELOPES if (event := _object_in(document.get(name))) is not None]
 
 
 def _is_several(value: Any) -> bool:

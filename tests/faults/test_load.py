@@ -30,7 +30,7 @@ FIRST = 100_000
 FAULTY = 0.2
 DOUBLED = 0.2
 JUNK = 0.1
-SECONDS = 150.0
+SECONDS = 400.0
 
 
 @dataclass

@@ -90,7 +90,7 @@ OUTCOMES: Mapping[str, str | tuple[str | None, ...]] = {
     "long_number": UNKNOWN_JSON,
     "not_a_number": UNKNOWN_JSON,
     "lone_surrogate": UNKNOWN_JSON,
-    "bad_utf8": (NO_TOKEN, UNRECOGNIZED("details_not_utf8"), UNRECOGNIZED("no_file")),
+    "bad_utf8": (NO_TOKEN, UNRECOGNIZED("no_ticket"), UNRECOGNIZED("no_file")),
     "invalid_json": (NO_TOKEN, UNAVAILABLE("truncated"), UNAVAILABLE("truncated")),
     "mislabelled": OK,
     "truncated_image": CUT_OFF,

@@ -288,7 +288,7 @@ class OnCall:
             return [name for name in names if max(self.values(name), default=0.0) < self.alarm(name)["Threshold"]]
 
         with suppress(AssertionError):
-            eventually(lambda: None if quiet() else True, "the metrics", 60)
+            eventually(lambda: None if quiet() else True, "the metrics")
         assert (left := quiet()) == [], left
         datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])

@@ -69,10 +69,8 @@ def test_an_operator_restores_every_customer_of_a_bad_day(on_call: OnCall) -> No
             on_call.post(*rotated, secret=NEW_SECRET)
             on_call.post(*hinted, form=Form.EXPIRED)
             count = len(missing) + len(down) + len(unknown)
-            eventually(lambda: on_call.depth("TicketDeadLetterQueue") >= count or None, "all dead letters", 120)
-            eventually(
-                lambda: on_call.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine", 120
-            )
+            eventually(lambda: on_call.depth("TicketDeadLetterQueue") >= count or None, "all dead letters")
+            eventually(lambda: on_call.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine")
 
         # WHEN the operator works
         shown = type_all(

@@ -95,7 +95,7 @@ class LocalStack:
         ticket: str = self.vendor("tickets", count=1, start=index)[0]["ticket"]
         return ticket
 
-    def archived(self, ticket: str, seconds: float = 120.0) -> dict[str, Any]:
+    def archived(self, ticket: str, seconds: float = 240.0) -> dict[str, Any]:
         """Return the ticket, once the API says that it is archived."""
 
         def look() -> dict[str, Any] | None:

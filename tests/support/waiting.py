@@ -7,8 +7,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
-    """What `look` finds, as soon as it finds something; fails with what was waited for."""
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 240.0) -> T:
+    """What `look` finds, as soon as it finds something; fails with what was waited for.
+
+    `seconds` is what a busy machine may need, many times what a quiet one does.
+    """
     deadline = time.monotonic() + seconds
     pause = 0.05
     while (found := look()) is None:

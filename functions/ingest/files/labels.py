@@ -64,6 +64,9 @@ _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
     {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
 )
+_NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
+_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated"})
+_PAGES = frozenset({"totalpages", "pagecount", "pages"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -91,12 +94,17 @@ def describes_file(name: str) -> bool:
     return _plain(name) in _TYPE_FIELDS
 
 
-def links_to_document(around: str, name: str) -> bool:
-    """Return whether a member is a link of HAL or JSON:API that leads to no file: `self` within `_links`.
+def leads_elsewhere(around: str, name: str) -> bool:
+    """Return whether a member leads to no file: to more pages, or as a link of HAL or JSON:API, such as `self`."""
+    return bool(_NEXT.fullmatch(_plain(name))) or (around in _LINKS and name in _DOCUMENT_RELATIONS)
 
-    `next` is none of them. It leads to more of the answer, so that without it the answer is not whole.
-    """
-    return around in _LINKS and name in _DOCUMENT_RELATIONS
+
+def announces_more(name: str, value: object) -> bool:
+    """Return whether a member says that the response is one page of several, so that it is not the whole answer."""
+    plain = _plain(name)
+    if _NEXT.fullmatch(plain) or plain in _MORE:
+        return bool(value) if plain not in _MORE else value is True
+    return (plain in _PAGES and isinstance(value, int) and value > 1) or (plain == "rel" and value == "next")
 
 
 def reports_error(name: str, value: object) -> bool:

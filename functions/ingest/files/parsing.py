@@ -12,6 +12,7 @@ import json
 import re
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -21,9 +22,10 @@ from ingest.files.labels import (
     UNLABELLED,
     Label,
     Side,
+    announces_more,
     describes_file,
     label_at,
-    links_to_document,
+    leads_elsewhere,
     may_hold_files,
     reports_error,
 )
@@ -40,10 +42,13 @@ _LEAST = 32  # characters of base64; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
+_PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}", re.ASCII)
 _MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\f\v"
+_NO_FORM = re.compile(rb"[+\t\r\n\f\v]")
+_NOTHING = frozenset({"", "null", "none", "undefined", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,8 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     """Return the files of the wanted type without duplicates, in the vendor's order, a document's front side first.
 
     The list is empty when the response holds only empty places: `null`, `""`, `[]`, `{}`. A file that cannot be served
-    (SVG, HTML, unknown bytes) has the format None. `content_type` decides nothing but the code of what is not
-    recognized.
+    (SVG, HTML, unknown bytes) has the format None, and so has what says that there are more pages. `content_type`
+    decides nothing but the code of what is not recognized.
 
     Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
     so, it is the answer. Raises UnrecognizedResponse with the body for `html`, `xml`, `unknown_format` (bytes sent as
@@ -110,12 +115,17 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
         return
     if _MARKUP.match(head.decode("latin-1")):
         raise UnrecognizedResponse("html" if _HTML.search(head) else "xml", b"")
-    texts = _select(_Survey(_parse(body)), wanted)
+    survey = _Survey(_parse(body))
+    texts = _select(survey, wanted)
     if len(texts) > MAX_FILES:
         raise UnrecognizedResponse("too_many", b"")
+    more = survey.more
+    del survey  # it holds the texts, each of which is freed once it is decoded
     texts.reverse()
     while texts:
-        yield _read(texts.pop())  # popped, so that each text is freed once it is decoded
+        yield _read(texts.pop())
+    if more:
+        yield InlineFile(more.encode(), None)
 
 
 def _parse(body: bytes) -> Any:
@@ -129,8 +139,7 @@ def _parse(body: bytes) -> Any:
         raise UnrecognizedResponse("too_complex", b"")
     text = without_bom(body).decode("latin-1")
     try:
-        # `len` is quick and never fails, while `int` refuses 5,000 digits.
-        return json.loads(text, object_pairs_hook=tuple, parse_int=len, parse_float=len, parse_constant=len)
+        return _loads(text)
     except RecursionError:
         raise UnrecognizedResponse("too_deep", b"") from None
     except json.JSONDecodeError as error:
@@ -139,13 +148,28 @@ def _parse(body: bytes) -> Any:
         raise UnrecognizedResponse("not_json", b"") from None
 
 
+def _loads(text: str) -> Any:
+    # `len` is quick and never fails, while `int` refuses 5,000 digits: a number of pages has few.
+    return json.loads(
+        text,
+        object_pairs_hook=tuple,
+        parse_int=lambda digits: int(digits[:9]),
+        parse_float=len,
+        parse_constant=len,
+    )
+
+
 class _Survey:
-    """The texts of a JSON value that are files, each with its label, and what else the value holds."""
+    """The texts of a JSON value that are files, each with its label, and what else the value holds.
+
+    `more` is the member that says that there are more pages.
+    """
 
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
         self.types: set[ImageType | None] = set()  # of files and of empty places
         self.has_empty_place = self.has_content = self.has_long_text = self.has_error = False
+        self.more = ""
         stack: list[tuple[Label, str, Any]] = [(UNLABELLED, "", tree)]
         while stack:
             label, key, node = stack.pop()
@@ -153,18 +177,22 @@ class _Survey:
                 self.types.add(label.type)
                 self.has_empty_place |= may_hold_files(key)
             elif isinstance(node, list):
-                stack.extend((label, key, each) for each in reversed(node))
+                stack.extend((label, key, each) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
                     if node is tree and not _is_empty(value):
                         self.has_error |= reports_error(name, value)
-                members = [(name, each) for name, each in reversed(node) if not links_to_document(key, name)]
+                    if announces_more(name, value):
+                        self.more = f"{name}: {value}"
+                members = [(name, each) for name, each in reversed(node) if not leads_elsewhere(key, name)]
                 stack.extend((label_at(name, label), name, each) for name, each in members)
             elif isinstance(node, str) and is_file(node, key):
                 self.types.add(label.type)
                 self.files.append((label, node))
+            elif isinstance(node, str) and (inner := _json_in(node)) is not None:
+                stack.append((label, key, inner))
             else:
                 self.has_content = True
                 self.has_long_text |= isinstance(node, str) and len(node) > _LONG
@@ -194,12 +222,31 @@ def _is_empty(node: Any) -> bool:
     return (
         node is None
         or node in ([], ())
-        or (isinstance(node, str) and (not node or node.isspace() or _is_empty_uri(node)))
+        or (isinstance(node, str) and (node[:_LONG].strip().lower() in _NOTHING or _is_empty_uri(node)))
     )
 
 
 def _is_empty_uri(text: str) -> bool:
     return len(text) < _LONG and (uri := _DATA_URI.match(text)) is not None and uri.end() == len(text)
+
+
+def _json_in(text: str) -> Any:
+    """Return the object or list in a text that a server serialized twice, and None for any other text."""
+    if text[:_LONG].lstrip()[:1] in ("{", "["):
+        with suppress(ValueError, RecursionError):
+            return _loads(text)
+    return None
+
+
+def _joined(parts: list[Any]) -> list[Any]:
+    """Return a list of one text for base64 that came in pieces: the first begins a file, and no other one does."""
+    if len(parts) > 1 and all(isinstance(part, str) and _PIECE.fullmatch(part) for part in parts):
+        first, *others = (is_file(part, key="") for part in parts)
+        if first and not any(others):
+            beginning = _read(parts[0])
+            if isinstance(beginning, InlineFile) and not beginning.complete:
+                return ["".join(parts)]
+    return parts
 
 
 def is_file(text: str, key: str) -> bool:
@@ -212,7 +259,7 @@ def is_file(text: str, key: str) -> bool:
         return True
     place = may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
-        plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
+        plain = _standard(digits[0].encode())
         try:
             data = a2b_base64(plain[: len(plain) // 4 * 4])
         except ValueError:  # padding within the text
@@ -237,10 +284,22 @@ def _read(text: str) -> InlineFile | LinkedFile:
     except ValueError:
         digits = text.encode("latin-1", "replace")
         del text
-        digits = digits.translate(_STANDARD, delete=_WHITE_SPACE)
+        digits = _standard(digits)
         missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
         try:  # a single digit over makes no byte: there the text was cut off
             data = a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True)
         except ValueError:
             return InlineFile(digits, None, complete=False)
     return _read(data.decode("latin-1")) if data.startswith(b"data:") else inline_file(data)
+
+
+def _standard(digits: bytes) -> bytes:
+    """Return base64 in the standard alphabet without white space.
+
+    Where a form's decoder made a space of each `+`, they are put back: spaces between lines are at equal distances.
+    """
+    if b" " in digits and not _NO_FORM.search(digits):
+        lines = digits.strip().split(b" ")
+        if len({len(line) for line in lines[:-1]}) > 1:
+            digits = (digits.strip() if len(digits) % 4 else digits).replace(b" ", b"+")
+    return digits.translate(_STANDARD, delete=_WHITE_SPACE)

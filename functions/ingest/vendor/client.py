@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
+from requests.utils import parse_header_links
+
 from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
 from ingest.vendor.auth import Token, TokenSource, read_token
 from ingest.vendor.http import HttpClient, Response
@@ -102,7 +104,9 @@ class Preventor:
         def attempt(until: float) -> list[InlineFile | LinkedFile]:
             response = self._get(Call.IMAGES, url, until)
             with _parsing:
-                return parse_files(response.body, response.content_type, image_type)
+                files = parse_files(response.body, response.content_type, image_type)
+            links = parse_header_links(response.headers.get("Link", ""))
+            return files + [InlineFile(link["url"].encode(), None) for link in links if link.get("rel") == "next"]
 
         try:
             return self._retry(attempt, deadline)

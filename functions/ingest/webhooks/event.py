@@ -21,6 +21,9 @@ from ticket_archive.messages import Webhook
 from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 
+EVENT_MAX = 512 * 1024
+"""Bytes of one of several events, which may grow when it is written again: in base64, twice, it still fits into SQS."""
+
 
 class EventKind(StrEnum):
     """What an event says of its ticket."""
@@ -95,7 +98,10 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
     else:
         document = parse_event(webhook.body)
     if events := split_events(document):
-        return [_json(each).encode() for each in events]
+        bodies = [_json(each).encode() for each in events]
+        if max(map(len, bodies)) > EVENT_MAX:
+            raise UnreadableWebhook(Reason.TOO_LARGE)
+        return bodies
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)

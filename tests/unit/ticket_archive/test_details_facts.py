@@ -29,7 +29,7 @@ def facts_of(details: dict[str, Any]) -> TicketFacts:
     ],
 )
 def test_facts_are_found_wherever_they_stand(wrap: Any) -> None:
-    facts = {"flow_status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": Decimal("97.5"), "RISK_CODE": "R01"}
+    facts = {"flow-status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": Decimal("97.5"), "RISK_CODE": "R01"}
     found = facts_of(wrap({**facts, "user": {"cifCode": "C-1"}}))
     assert (found.outcome, found.disposition, found.confidence_score) == ("ACCEPTED", "PASSED", Decimal("97.5"))
     assert (found.risk_code, found.customer, found.in_progress, found.recognized) == ("R01", "C-1", False, True)

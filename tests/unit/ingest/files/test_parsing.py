@@ -69,6 +69,8 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     "base64, URL-safe": lambda data: urlsafe_b64encode(data).decode(),
     "base64, URL-safe without padding": lambda data: urlsafe_b64encode(data).decode().rstrip("="),
     "base64 in lines": lambda data: encodebytes(data).decode().replace("\n", "\r\n"),
+    "base64 whose + became spaces": lambda data: bare(data).replace("+", " " if bare(data).count("+") > 2 else "+"),
+    "base64 in lines with spaces between": lambda data: encodebytes(data).decode().strip().replace("\n", " "),
     "base64 in very short lines": lambda data: "\n".join(bare(data)),
 }
 
@@ -143,6 +145,9 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
         {"document": "ID_CARD", "images": [uri(JPEG)]},
         {"type": "ID_CARD", "image": uri(JPEG)},
         {"images": [uri(JPEG), bare(JPEG)]},
+        {"images": [bare(JPEG)[at : at + 60] for at in range(0, len(bare(JPEG)), 60)]},
+        {"status": 200, "data": json.dumps({"images": [bare(JPEG)]})},
+        {"images": [json.dumps({"content": uri(JPEG)}), "n/a", "null"]},
     ],
     ids=lambda answer: json.dumps(answer)[:50],
 )
@@ -164,8 +169,37 @@ def test_a_link_to_a_document_is_no_file(links: str) -> None:
         {links: {"self": {"href": url}, "first": url}, "_embedded": {"images": [{"content": bare(JPEG)}]}}
     ) == [JPEG]
     assert outcome(json.dumps({links: {"self": url}, "data": []}).encode()) == "0 files"
-    for file in ({links: {"next": url}}, {links: {"front": {"href": url}}}, {"self": url}, {"first": url}):
+    for file in ({links: {"front": {"href": url}}}, {"self": url}, {"first": url}):
         assert outcome(json.dumps(file).encode()) == "1 files"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"next": "/images?page=2"},
+        {"_links": {"next": {"href": "https://api.example/images?page=2"}}},
+        {"links": [{"rel": "next", "href": "page=2"}]},
+        {"meta": {"nextPageToken": "x"}},
+        {"@odata.nextLink": "x"},
+        {"next_page": 2},
+        {"has_more": True},
+        {"pagination": {"page": 1, "total_pages": 2}},
+    ],
+)
+def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> None:
+    for images in ([bare(JPEG)], []):
+        *files, rest = parse_files(json.dumps({"images": images, **more}).encode(), JSON, SELFIES)
+        assert [file.data for file in files if isinstance(file, InlineFile)] == ([JPEG] if images else [])
+        assert isinstance(rest, InlineFile)
+        assert rest.format is None
+
+
+@pytest.mark.parametrize(
+    "last",
+    [{"next": None}, {"next": ""}, {"nextPage": False}, {"has_more": False}, {"total_pages": 1}, {"next_step": "SIGN"}],
+)
+def test_the_only_page_is_the_whole_answer(last: dict[str, object]) -> None:
+    assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
 
 
 def test_files_are_in_the_vendors_order() -> None:

@@ -440,6 +440,15 @@ class TestNotFound:
         assert vendor.files() == []
 
 
+class TestPages:
+    def test_a_link_header_to_a_next_page_is_kept_beside_the_files(self, vendor: Vendor) -> None:
+        link = '</images?page=2>; rel="next", </images?page=9>; rel="last"'
+        vendor.http.answers(IMAGES_PATH, answer(200, IMAGES, Link=link))
+        *files, rest = vendor.files()
+        assert [getattr(file, "data", None) for file in files] == [JPEG]
+        assert rest == InlineFile(b"/images?page=2", None)
+
+
 class TestRedirect:
     def test_of_an_image_type_is_a_file_at_its_target(self, vendor: Vendor) -> None:
         target = "https://images.example.com/1.jpg?signature=1"

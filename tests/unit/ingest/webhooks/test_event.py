@@ -160,6 +160,22 @@ def test_what_stands_beside_several_events_counts_for_each() -> None:
     ]
 
 
+def test_a_ticket_beside_a_list_of_others_is_an_event_too() -> None:
+    own = {"event": "ticket.verification.completed", "ticket": TICKET}
+    listed = [{"ticket": TICKET}, {"ticket_id": "another"}, 7, {"name": "none"}]
+    for document in ({**own, "events": listed}, {"data": {**own, "events": listed}}):
+        assert [opened(each).ticket for each in split(plaintext(document))] == [TICKET, "another"]
+    assert opened(plaintext({**own, "events": [{"ticket": TICKET}, {"step": 2}]})).ticket == TICKET
+
+
+def test_an_event_that_would_not_fit_into_a_message_is_refused() -> None:
+    # 1e15 is written as 1000000000000000.0.
+    body = f'[{{"ticket": "a", "n": [{",".join(["1e15"] * 30_000)}]}}, {{"ticket": "b"}}]'
+    webhook = plaintext({}).model_copy(update={"body": body.encode()})
+    assert outcome(webhook) == "too_large"
+    assert len(split(plaintext([{"ticket": "a", "n": [1] * 100_000}, {"ticket": "b"}]))) == 2
+
+
 def test_an_unreadable_event_among_several_hides_no_other() -> None:
     assert [outcome(each) for each in split(plaintext([COMPLETED, 7, {"event": "x"}]))] == [
         "completed",
