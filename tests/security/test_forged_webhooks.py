@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ingest.archiving.attempt import Result
+from ingest.archiving.models import Result
 from ingest.archiving.processor import Message
 from tests.support.archive_harness import RECEIVED_AT, TICKET, ArchiveHarness
 from ticket_archive.errors import TicketNotFound

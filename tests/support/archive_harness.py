@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from ingest.archiving.archiver import Archiver
-from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Result
 from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.models import ArchiveRequest, ArchiveResult, Result
 from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult
 from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ingest.archiving.attempt import ArchiveRequest, ArchiveResult, Attempt, Result
 from ingest.archiving.fetcher import Fetched, Fetcher
+from ingest.archiving.models import ArchiveRequest, ArchiveResult, Attempt, Result
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import Publisher
 from ingest.archiving.settling import Observation, Settlement

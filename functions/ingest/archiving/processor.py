@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from ingest.archiving.archiver import Archiver
-from ingest.archiving.attempt import ArchiveRequest, Result
+from ingest.archiving.models import ArchiveRequest, Result
 from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency

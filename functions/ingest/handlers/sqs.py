@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
-from ingest.archiving.attempt import Result
+from ingest.archiving.models import Result
 from ingest.archiving.processor import Message, ProcessingResult
 from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies

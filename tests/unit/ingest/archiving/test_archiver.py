@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.archiving.attempt import ArchiveRequest, Result
+from ingest.archiving.models import ArchiveRequest, Result
 from ingest.files.parsing import LinkedFile
 from tests.support.archive_harness import (
     DOCUMENT,

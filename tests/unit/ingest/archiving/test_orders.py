@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ingest.archiving.attempt import ArchiveRequest
+from ingest.archiving.models import ArchiveRequest
 from ingest.files.parsing import InlineFile
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, Pictures, event, request
 from tests.support.fakes import picture

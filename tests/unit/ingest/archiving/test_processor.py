@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ingest.archiving.attempt import Result
+from ingest.archiving.models import Result
 from ingest.archiving.processor import Message, ProcessingResult
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.archiving.attempt import Result
+from ingest.archiving.models import Result
 from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile

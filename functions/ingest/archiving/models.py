@@ -1,4 +1,4 @@
-"""One attempt to archive a ticket: the request, what the ticket holds already, and the result. Pure: no I/O."""
+"""The types of archiving: a request, its result, and the attempt between them. Pure: no I/O."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
