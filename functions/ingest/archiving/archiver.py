@@ -182,10 +182,11 @@ class Archiver:
         return ArchiveResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
-        return self._fetcher.storing(expiring=expires(attempt.expires_at)).fetch(
+        return self._fetcher.fetch(
             attempt.request.ticket,
             attempt.wanted(self._image_types),
             deadline,
+            expiring=expires(attempt.expires_at),
             with_details=attempt.wants_details,
             details_first=attempt.never_seen and attempt.request.details_first,
             on_known_ticket=partial(self._record_event, attempt),

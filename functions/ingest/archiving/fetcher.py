@@ -62,26 +62,13 @@ class _Failure:
 
 
 class Fetcher:
-    """Runs the calls of one ticket on the thread pool that all tickets of an invocation share."""
+    """Fetches tickets on the thread pool that all tickets of an invocation share."""
 
-    def __init__(
-        self,
-        vendor: Preventor,
-        bucket: Bucket,
-        pool: Executor,
-        *,
-        expiring: bool = False,
-        unanswered: threading.Semaphore | None = None,
-    ) -> None:
+    def __init__(self, vendor: Preventor, bucket: Bucket, pool: Executor) -> None:
         self._vendor = vendor
         self._bucket = bucket
         self._pool = pool
-        self._expiring = expiring
-        self._unanswered = unanswered or threading.Semaphore(MAX_UNANSWERED)
-
-    def storing(self, *, expiring: bool) -> "Fetcher":
-        """Return a fetcher whose files expire, if `expiring`, with their ticket."""
-        return Fetcher(self._vendor, self._bucket, self._pool, expiring=expiring, unanswered=self._unanswered)
+        self._unanswered = threading.Semaphore(MAX_UNANSWERED)
 
     def fetch(
         self,
@@ -89,11 +76,12 @@ class Fetcher:
         types: Iterable[ImageType],
         deadline: float,
         *,
+        expiring: bool,
         with_details: bool,
         details_first: bool,
-        on_known_ticket: Callable[[], None] = lambda: None,
+        on_known_ticket: Callable[[], None],
     ) -> Fetched:
-        """Fetch the details and the image types, and store the files.
+        """Fetch the details and the image types, and store the files, which expire with their ticket if `expiring`.
 
         `details_first` asks for no image before the vendor has said that it knows the ticket, so that an event for an
         invented ticket costs one call. `on_known_ticket` is called while images are on their way, unless the vendor
@@ -101,97 +89,63 @@ class Fetcher:
         is in the result. When this returns or raises, no thread stores anything for the ticket any more. Raises what
         the bucket and `on_known_ticket` raise.
         """
+        calls = _TicketCalls(self._vendor, self._bucket, self._pool, ticket, deadline, expiring)
         fetched = Fetched()
-        details = self._begin(ticket, deadline) if with_details else None
+        details = self._begin(calls) if with_details else None
         if details and details_first:
-            self._read_details(details, fetched)
+            _read_details(details, fetched)
             if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
                 return fetched
-        answers = {kind: self._pool.submit(self._files, ticket, kind, deadline) for kind in types}
+        answers = {kind: self._pool.submit(calls.files, kind) for kind in types}
         try:
             if details and not details_first:
-                self._read_details(details, fetched)
+                _read_details(details, fetched)
             if not isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
                 on_known_ticket()
         finally:
             wait(answers.values())
             wait(store for answer in answers.values() if answer.exception() is None for store in answer.result())
         for kind, answer in answers.items():
-            self._read_files(kind, [store.result() for store in answer.result()], fetched)
+            _read_files(kind, [store.result() for store in answer.result()], fetched)
         return fetched
 
-    def _begin(self, ticket: str, deadline: float) -> Future[Details | _Failure]:
+    def _begin(self, calls: "_TicketCalls") -> Future[Details | _Failure]:
         in_turn = self._unanswered.acquire(timeout=UNANSWERED_SECONDS)
-        details = self._pool.submit(self._details, ticket, deadline)
+        details = self._pool.submit(calls.details)
         if in_turn:
             details.add_done_callback(lambda _: self._unanswered.release())
         return details
 
-    def _read_details(self, answer: Future[Details | _Failure], fetched: Fetched) -> None:
-        details = answer.result()
-        if isinstance(details, _Failure):
-            self._note(DETAILS, details, fetched)
-            return
-        fetched.details = details
-        if details.facts.in_progress:
-            self._note(DETAILS, _Failure(TicketInProgress()), fetched)
-        else:
-            fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
-    def _read_files(self, kind: ImageType, stored: Iterable[StoredFile | _Failure], fetched: Fetched) -> None:
-        answers = list(stored)
-        failures = [each for each in answers if isinstance(each, _Failure)]
-        files = [each for each in answers if not isinstance(each, _Failure)]
-        images = [file for file in files if isinstance(file, StoredImage)]
-        unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
-        fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
-        fetched.unrecognized += unrecognized
-        if failures:
-            self._note(kind, failures[0], fetched)
-        elif unrecognized:
-            fetched.errors[kind] = UnrecognizedResponse("file", b"")
-            fetched.observed[kind] = Observation(
-                TypeState.UNRECOGNIZED, _digest("".join(file.sha256 for file in files))
-            )
-        elif images:
-            fetched.observed[kind] = Observation(TypeState.STORED)
-        else:
-            fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
+@dataclass(frozen=True, slots=True)
+class _TicketCalls:
+    """The calls of one ticket, and the storing of its files."""
 
-    def _note(self, part: str, failure: _Failure, fetched: Fetched) -> None:
-        """Record a part's error. A body that is not recognized, or that came with an error, is listed."""
-        error, file = failure.error, failure.file
-        fetched.errors[part] = error
-        fetched.observed[part] = Observation(TypeState.FAILED)
-        if file is not None:
-            fetched.unrecognized.append(file)
-            fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
-        elif isinstance(error, InvalidVendorResponse) and not isinstance(error, InvalidTokenResponse):
-            # Too large: an answer, and as final as one that is not recognized.
-            fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
+    vendor: Preventor
+    bucket: Bucket
+    pool: Executor
+    ticket: str
+    deadline: float
+    expiring: bool
 
-    def _details(self, ticket: str, deadline: float) -> Details | _Failure:
-        return self._answer(ticket, DETAILS, deadline, lambda: self._vendor.details(ticket, deadline))
+    def details(self) -> Details | _Failure:
+        return self._answer(DETAILS, lambda: self.vendor.details(self.ticket, self.deadline))
 
-    def _files(self, ticket: str, kind: ImageType, deadline: float) -> list[Future[StoredFile | _Failure]]:
+    def files(self, kind: ImageType) -> list[Future[StoredFile | _Failure]]:
         """Fetch one type's files and begin to store them, before the other types have answered.
 
         The last file, usually the only one, is stored in this thread: waking another one would take longer.
         """
-        answer = self._answer(
-            ticket, kind, deadline, lambda: _fetch_complete(lambda: self._vendor.files(ticket, kind, deadline))
-        )
+        fetch = partial(self.vendor.files, self.ticket, kind, self.deadline)
+        answer = self._answer(kind, lambda: _fetch_complete(fetch))
         if isinstance(answer, _Failure):
             return [_done(lambda: answer)]
-        store = [partial(self._store_file, ticket, kind, index, file, deadline) for index, file in enumerate(answer)]
-        return [*map(self._pool.submit, store[:-1]), *map(_done, store[-1:])]
+        stores = [
+            partial(self._answer, kind, partial(self._store, kind, index, file)) for index, file in enumerate(answer)
+        ]
+        return [*map(self.pool.submit, stores[:-1]), *map(_done, stores[-1:])]
 
-    def _store_file(
-        self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
-    ) -> StoredFile | _Failure:
-        return self._answer(ticket, kind, deadline, lambda: self._store(ticket, kind, index, file, deadline))
-
-    def _answer(self, ticket: str, part: str, deadline: float, ask: Callable[[], T]) -> T | _Failure:
+    def _answer(self, part: str, ask: Callable[[], T]) -> T | _Failure:
         """Return what `ask` returns, or its error. The error's body is stored here, beside the ticket's other calls."""
         try:
             return ask()
@@ -201,36 +155,78 @@ class Fetcher:
         if body is None:
             return _Failure(failure)
         try:
-            return _Failure(failure, self._keep_unrecognized(ticket, part, body, deadline))
+            return _Failure(failure, self._keep_unrecognized(part, body))
         except DeadlineExceeded as late:
             return _Failure(late.with_traceback(None))
 
-    def _store(
-        self, ticket: str, kind: ImageType, index: int, file: InlineFile | LinkedFile, deadline: float
-    ) -> StoredFile:
+    def _store(self, kind: ImageType, index: int, file: InlineFile | LinkedFile) -> StoredFile:
         if isinstance(file, LinkedFile):
             link = file
             try:
-                [file] = _fetch_complete(lambda: [self._vendor.linked_file(link, deadline)])
+                [file] = _fetch_complete(lambda: [self.vendor.linked_file(link, self.deadline)])
             except InvalidVendorResponse:  # an address that is not allowed, or a link that leads to nothing
-                return self._keep_unrecognized(ticket, kind, link.url.encode(), deadline)
+                return self._keep_unrecognized(kind, link.url.encode())
         if file.format is None:
-            return self._keep_unrecognized(ticket, kind, file.data, deadline)
+            return self._keep_unrecognized(kind, file.data)
         digest = hashlib.sha256(file.data)
-        key = image_key(ticket, kind, digest.hexdigest(), file.format.extension)
-        self._put(key, file.data, file.format.content_type, deadline, digest.digest())
+        key = image_key(self.ticket, kind, digest.hexdigest(), file.format.extension)
+        self._put(key, file.data, file.format.content_type, digest.digest())
         return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
 
-    def _keep_unrecognized(self, ticket: str, part: str, body: bytes, deadline: float) -> UnrecognizedFile:
+    def _keep_unrecognized(self, part: str, body: bytes) -> UnrecognizedFile:
         digest = hashlib.sha256(body)
-        key = unrecognized_key(ticket, digest.hexdigest())
-        self._put(key, body, "application/octet-stream", deadline, digest.digest())
+        key = unrecognized_key(self.ticket, digest.hexdigest())
+        self._put(key, body, "application/octet-stream", digest.digest())
         return UnrecognizedFile(str(part), key, digest.hexdigest(), len(body))
 
-    def _put(self, key: str, body: bytes, content_type: str, deadline: float, sha256: bytes) -> None:
-        if time.monotonic() > deadline + STORE_SECONDS:
+    def _put(self, key: str, body: bytes, content_type: str, sha256: bytes) -> None:
+        if time.monotonic() > self.deadline + STORE_SECONDS:
             raise DeadlineExceeded("store")
-        self._bucket.store(key, body, content_type, sha256, expiring=self._expiring)
+        self.bucket.store(key, body, content_type, sha256, expiring=self.expiring)
+
+
+def _read_details(answer: Future[Details | _Failure], fetched: Fetched) -> None:
+    details = answer.result()
+    if isinstance(details, _Failure):
+        _note(DETAILS, details, fetched)
+        return
+    fetched.details = details
+    if details.facts.in_progress:
+        _note(DETAILS, _Failure(TicketInProgress()), fetched)
+    else:
+        fetched.observed[DETAILS] = Observation(TypeState.STORED)
+
+
+def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetched: Fetched) -> None:
+    answers = list(stored)
+    failures = [each for each in answers if isinstance(each, _Failure)]
+    files = [each for each in answers if not isinstance(each, _Failure)]
+    images = [file for file in files if isinstance(file, StoredImage)]
+    unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
+    fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
+    fetched.unrecognized += unrecognized
+    if failures:
+        _note(kind, failures[0], fetched)
+    elif unrecognized:
+        fetched.errors[kind] = UnrecognizedResponse("file", b"")
+        fetched.observed[kind] = Observation(TypeState.UNRECOGNIZED, _digest("".join(file.sha256 for file in files)))
+    elif images:
+        fetched.observed[kind] = Observation(TypeState.STORED)
+    else:
+        fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
+
+
+def _note(part: str, failure: _Failure, fetched: Fetched) -> None:
+    """Record a part's error. A body that is not recognized, or that came with an error, is listed."""
+    error, file = failure.error, failure.file
+    fetched.errors[part] = error
+    fetched.observed[part] = Observation(TypeState.FAILED)
+    if file is not None:
+        fetched.unrecognized.append(file)
+        fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, file.sha256)
+    elif isinstance(error, InvalidVendorResponse) and not isinstance(error, InvalidTokenResponse):
+        # Too large: an answer, and as final as one that is not recognized.
+        fetched.observed[part] = Observation(TypeState.UNRECOGNIZED, f"{error.code}:{error.detail}")
 
 
 def _fetch_complete(fetch: Callable[[], list[F]]) -> list[F]:

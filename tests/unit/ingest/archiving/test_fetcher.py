@@ -57,7 +57,7 @@ class Fetch:
         **more: bool,
     ) -> Fetched:
         deadline = time.monotonic() + seconds
-        given = {"with_details": True, "details_first": False, **more}
+        given = {"expiring": False, "with_details": True, "details_first": False, **more}
         fetcher = Fetcher(self.vendor, self.bucket, pool or AtOnce())
         return fetcher.fetch(TICKET, types or ImageType, deadline, on_known_ticket=on_known_ticket, **given)
 
@@ -87,8 +87,8 @@ def test_a_ticket_waits_while_four_have_no_details_yet_but_only_for_a_while(
     with ThreadPoolExecutor(8) as calls, ThreadPoolExecutor(5) as tickets:
         fetcher = Fetcher(vendor, FakeBucket(), calls)
         for number in range(5):
-            fetch = partial(fetcher.storing(expiring=False).fetch, with_details=True, details_first=True)
-            tickets.submit(fetch, f"T-{number}", [], time.monotonic() + 30)
+            fetch = partial(fetcher.fetch, expiring=False, with_details=True, details_first=True)
+            tickets.submit(fetch, f"T-{number}", [], time.monotonic() + 30, on_known_ticket=pytest.fail)
         assert all(asked.acquire(timeout=10) for _ in range(4))
         assert asked.acquire(timeout=0.5) != answers
         answer.set()
