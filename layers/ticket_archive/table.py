@@ -109,13 +109,12 @@ class TicketItem:
 
 @dataclass(frozen=True, slots=True)
 class IncompleteTicket:
-    """An entry of the index `incomplete`. With `recheck`, the ticket is archived and will be asked for again."""
+    """An entry of the index `incomplete`."""
 
     ticket: str
     retry_at: str
     received_at: str
     requeues: int
-    recheck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +319,6 @@ class TicketTable:
                 item["retry_at"]["S"],
                 item["received_at"]["S"],
                 int(item.get("requeues", {"N": "0"})["N"]),
-                partition == _RECHECK,
             )
             for item in items
         ]

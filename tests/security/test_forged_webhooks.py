@@ -24,7 +24,7 @@ def process(harness: ArchiveHarness, body: bytes, iv: str) -> str:
     """Return the result of a webhook."""
     text = webhook_message(Webhook(body=body, iv=iv, content_type="text/plain", received_at=RECEIVED_AT))
     processor = harness.processor(secrets=lambda: [KEY])
-    return processor.process(Message(body=text, id="m1", sent_at=RECEIVED_AT), time.monotonic() + 5).result
+    return processor.process(Message(text, RECEIVED_AT), time.monotonic() + 5).result
 
 
 def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:

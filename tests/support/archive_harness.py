@@ -205,7 +205,7 @@ class ArchiveHarness:
         """Deliver a queue message in simulated time until it and the messages that it sends are done."""
         for _ in range(200):
             sent_at = iso(self.clock())
-            message = partial(Message, body, "m1", sent_at)
+            message = partial(Message, body, sent_at)
             result = self._retried(lambda times: processor.process(message(times), time.monotonic() + 5))  # noqa: B023
             if not self.queue.sent:
                 return result

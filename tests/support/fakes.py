@@ -28,7 +28,7 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import REFETCH, IncompleteTicket, TicketItem, TicketTable, read_item
+from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
 
 When = Literal["before", "after"]
 
@@ -328,10 +328,9 @@ class FakeTickets(TicketTable):
         tombstone = {"ticket": ticket, "record": "ticket", "state": TicketState.ERASED.value}
         self.dynamodb.records[ticket, "ticket"] = tombstone
 
-    def due(self, *tickets: IncompleteTicket, refetch: bool = False) -> Self:
-        """Put tickets on one of the lists that the schedule reads."""
+    def due(self, *tickets: IncompleteTicket, listed: str = "yes") -> Self:
+        """Put tickets on one of the lists that the schedule reads: "yes", "recheck" or "refetch"."""
         for each in tickets:
-            listed = "recheck" if each.recheck else REFETCH if refetch else "yes"
             times = {"retry_at": each.retry_at, "received_at": each.received_at, "requeues": each.requeues}
             state = {"state": "incomplete" if listed == "yes" else "archived", "incomplete": listed}
             record = {"ticket": each.ticket, "record": "ticket", **state, **times}

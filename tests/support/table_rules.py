@@ -132,7 +132,7 @@ class TableRules:
     def test_an_archived_ticket_may_be_listed_to_be_asked_for_again(self, table: TicketTable) -> None:
         item = _unseen()
         table.archive(item, _state("v1", T1), DEFAULTS, T3)
-        due = IncompleteTicket(item.ticket, T3, T0, 0, recheck=True)
+        due = IncompleteTicket(item.ticket, T3, T0, 0)
         assert _listed(table, item.ticket, due)
         assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
         assert table.postpone(due, None)

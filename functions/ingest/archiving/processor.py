@@ -25,7 +25,6 @@ class Message:
     """
 
     body: str = field(repr=False)
-    id: str
     sent_at: str
     receives: int = 1
     final: bool = False

@@ -27,9 +27,9 @@ _SECOND_RECHECK = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Requeued:
-    """What one tick did. `exhausted` tickets were over the age limit; `late` were received over an hour ago."""
+    """What one run did. `exhausted` tickets were over the age limit; `late` were received over an hour ago."""
 
-    tickets: int
+    requeued: int
     exhausted: int
     rechecks: int
     late: int

@@ -1,6 +1,7 @@
 """Schedule handler: queue incomplete tickets again."""
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -26,9 +27,8 @@ def handle(context: LambdaContext) -> dict[str, Any]:
         raise
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_ONE_TICKET
     done = requeue(resources.table, resources.queue, now(), resources.max_age, deadline)
-    count(Metric.TICKETS_REQUEUED, done.tickets)
+    count(Metric.TICKETS_REQUEUED, done.requeued)
     count(Metric.REQUEUE_EXHAUSTED, done.exhausted)
     count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done.late)
-    counts = {"requeued": done.tickets, "exhausted": done.exhausted, "rechecks": done.rechecks, "late": done.late}
-    logger.info("incomplete tickets", extra=counts)
-    return counts
+    logger.info("incomplete tickets", extra=asdict(done))
+    return asdict(done)

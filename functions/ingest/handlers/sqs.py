@@ -81,14 +81,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _process(resources: SqsDependencies, record: SQSRecord, deadline: float) -> bool:
     """Process one message; return whether it is done."""
     receives = int(record.attributes.approximate_receive_count or 1)
-    message = Message(
-        body=record.body,
-        id=record.message_id,
-        sent_at=_sent_at(record),
-        receives=receives,
-        final=receives >= resources.max_receives,
-    )
-    logger.thread_safe_append_keys(correlation_id=message.id)
+    message = Message(record.body, _sent_at(record), receives, final=receives >= resources.max_receives)
+    logger.thread_safe_append_keys(correlation_id=record.message_id)
     try:
         if time.monotonic() + LEAST_FOR_A_TICKET > deadline:
             raise DeadlineExceeded("not_begun")

@@ -51,7 +51,7 @@ class ProcessorHarness(ArchiveHarness):
     def do(self, body: str, receives: int = 1) -> ProcessingResult:
         self.clock.pass_by(RETRY_DELAY)
         processor = self.processor(secrets=self._secrets, allow_plaintext=self.plaintext)
-        message = Message(body, "m1", "2026-01-15T09:29:00.000000Z", receives, final=receives >= MAX_RECEIVES)
+        message = Message(body, "2026-01-15T09:29:00.000000Z", receives, final=receives >= MAX_RECEIVES)
         return processor.process(message, time.monotonic() + 5)
 
     def later(self, event: object = COMPLETED) -> str:
@@ -299,5 +299,5 @@ def test_what_storage_raises_passes_through(harness: ProcessorHarness, body: str
 def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
     expected = {"result": "archived", "ticket": TICKET, "event_id": "e1", "kind": "other"}
     assert ProcessingResult(Result.ARCHIVED, TICKET, "e1", "other").codes() == expected
-    assert "Jane" not in repr(Message('{"name": "Jane"}', "m1", RECEIVED_AT))
+    assert "Jane" not in repr(Message('{"name": "Jane"}', RECEIVED_AT))
     assert str(UnreadableWebhook("not_json")) == "unreadable_webhook: not_json"

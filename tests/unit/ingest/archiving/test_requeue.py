@@ -20,18 +20,14 @@ def ago(**how_long: float) -> str:
     return iso(NOW - timedelta(**how_long))
 
 
-def incomplete(
-    ticket: str = "T-1", *, due: str = "", received: str = "", requeues: int = 0, recheck: bool = False
-) -> IncompleteTicket:
-    return IncompleteTicket(ticket, due or ago(minutes=1), received or ago(minutes=20), requeues, recheck)
+def incomplete(*, due: str = "", received: str = "", requeues: int = 0) -> IncompleteTicket:
+    return IncompleteTicket("T-1", due or ago(minutes=1), received or ago(minutes=20), requeues)
 
 
-def queued(
-    table: FakeTickets, ticket: IncompleteTicket, *, refetch: bool = False
-) -> tuple[Requeued, list[dict[str, Any]]]:
+def queued(table: FakeTickets, ticket: IncompleteTicket, listed: str = "yes") -> tuple[Requeued, list[dict[str, Any]]]:
     """Let the schedule run; return the counts and the messages."""
     queue: Any = FakeQueue(table.effects)
-    counts = requeue(table.due(ticket, refetch=refetch), queue, NOW, WEEK)
+    counts = requeue(table.due(ticket, listed=listed), queue, NOW, WEEK)
     return counts, [json.loads(body) for body in queue.bodies]
 
 
@@ -42,15 +38,15 @@ def table() -> FakeTickets:
 
 def test_a_due_ticket_is_claimed_and_then_queued(table: FakeTickets) -> None:
     counts, messages = queued(table, incomplete())
-    assert counts == Requeued(tickets=1, exhausted=0, rechecks=0, late=0)
+    assert counts == Requeued(requeued=1, exhausted=0, rechecks=0, late=0)
     assert table.effects.log == ["table.postpone T-1", "queue.send"]
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "schedule"}]
 
 
-@pytest.mark.parametrize("recheck", [True, False])
+@pytest.mark.parametrize("listed", ["recheck", "yes"])
 @pytest.mark.parametrize(("due", "calls"), [(ago(seconds=0), 2), (ago(seconds=-0.000001), 0), (ago(hours=-1), 0)])
-def test_a_ticket_that_is_not_due_is_left_alone(table: FakeTickets, due: str, calls: int, recheck: bool) -> None:
-    queued(table, incomplete(due=due, recheck=recheck))
+def test_a_ticket_that_is_not_due_is_left_alone(table: FakeTickets, due: str, calls: int, listed: str) -> None:
+    queued(table, incomplete(due=due), listed)
     assert len(table.effects.log) == calls
 
 
@@ -60,17 +56,17 @@ def test_the_intervals_grow_up_to_a_day(table: FakeTickets, requeues: int, hours
     assert table.items["T-1"]["retry_at"] == iso(NOW + timedelta(hours=hours))
 
 
-@pytest.mark.parametrize("recheck", [True, False])
-def test_a_ticket_that_another_tick_claimed_is_not_queued(table: FakeTickets, recheck: bool) -> None:
+@pytest.mark.parametrize("listed", ["recheck", "yes"])
+def test_a_ticket_that_another_tick_claimed_is_not_queued(table: FakeTickets, listed: str) -> None:
     table.effects.before("table.postpone", lambda: table.items["T-1"].update(retry_at="later"))
-    assert queued(table, incomplete(recheck=recheck)) == (Requeued(0, 0, 0, 0), [])
+    assert queued(table, incomplete(), listed) == (Requeued(0, 0, 0, 0), [])
 
 
 def test_a_ticket_over_the_age_limit_is_queued_to_be_archived_with_what_there_is(
     table: FakeTickets, caplog: pytest.LogCaptureFixture
 ) -> None:
     counts, messages = queued(table, incomplete(received=ago(days=7, seconds=1)))
-    assert counts == Requeued(tickets=0, exhausted=1, rechecks=0, late=1)
+    assert counts == Requeued(requeued=0, exhausted=1, rechecks=0, late=1)
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "schedule", "settle": [kind.value for kind in ImageType]}]
     assert len(table.incomplete(10)) == 1, "it stays on the list until it is archived"
     [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
@@ -79,15 +75,15 @@ def test_a_ticket_over_the_age_limit_is_queued_to_be_archived_with_what_there_is
 
 def test_a_ticket_at_the_age_limit_is_queued_as_before(table: FakeTickets) -> None:
     counts, [message] = queued(table, incomplete(received=ago(days=7)))
-    assert (counts.tickets, "settle" in message) == (1, False)
+    assert (counts.requeued, "settle" in message) == (1, False)
 
 
 @pytest.mark.parametrize(("requeues", "over"), [(0, False), (11, False), (12, True)])
 def test_an_archived_ticket_with_a_newer_state_is_queued_by_force_until_the_age_limit(
     table: FakeTickets, requeues: int, over: bool
 ) -> None:
-    counts, [message] = queued(table, incomplete(requeues=requeues, received=ago(days=90)), refetch=True)
-    assert counts == Requeued(tickets=not over, exhausted=over, rechecks=0, late=0)
+    counts, [message] = queued(table, incomplete(requeues=requeues, received=ago(days=90)), "refetch")
+    assert counts == Requeued(requeued=not over, exhausted=over, rechecks=0, late=0)
     assert (message["kind"], message["force"], "settle" in message) == ("schedule", True, over)
 
 
@@ -95,8 +91,8 @@ def test_an_archived_ticket_with_a_newer_state_is_queued_by_force_until_the_age_
 def test_an_archived_ticket_is_asked_for_again_after_an_hour_and_a_day(
     table: FakeTickets, requeues: int, next_at: str | None
 ) -> None:
-    counts, messages = queued(table, incomplete(recheck=True, requeues=requeues, received=ago(days=30)))
-    assert counts == Requeued(tickets=0, exhausted=0, rechecks=1, late=0)
+    counts, messages = queued(table, incomplete(requeues=requeues, received=ago(days=30)), "recheck")
+    assert counts == Requeued(requeued=0, exhausted=0, rechecks=1, late=0)
     assert table.items["T-1"].get("retry_at") == next_at
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "recheck"}]
 
