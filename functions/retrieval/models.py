@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from retrieval.gateway import PercentDecoded
 from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
-from ticket_archive.models import TICKET_PATTERN, ImageType, StoredImage, TicketState, TypeState, customer_id
+from ticket_archive.models import TICKET_PATTERN, ImageType, Sha256, StoredImage, TicketState, TypeState, customer_id
 from ticket_archive.table import TicketItem
 
 _TYPE = "|".join(["ALL", *ImageType])
@@ -75,7 +75,6 @@ def image_types(text: str) -> list[ImageType]:
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Model(BaseModel):

@@ -9,12 +9,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, Sha256
 from ticket_archive.table import TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Part = Annotated[str, Field(pattern="^[A-Z_]+$", description=f"An image type, or {DETAILS}.")]
 UtcTime = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 

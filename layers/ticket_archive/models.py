@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from ticket_archive.errors import InvalidRequest
 
 TICKET_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 TICKET_NAMES: Final = ("ticket", "ticket_id", "ticketid")
 """Names, in lower case, under which the vendor's JSON may have a ticket's id, the documented one first."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 DETAILS: Final = "DETAILS"
 """The part of a ticket that is not an image type: stands for the details in `UnrecognizedFile.type` and `missing`."""
 

@@ -121,5 +121,5 @@ def _wait(log: LogReader, done: Callable[[], bool]) -> None:
     """Wait until the functions' log says so: a queue shared with other tests is never empty."""
     ends_at = time.monotonic() + SECONDS
     while log.look() and not done():
-        assert time.monotonic() < ends_at, f"pending: {log.pending}; retried: {log.set_visibility_timeout}"
+        assert time.monotonic() < ends_at, f"pending: {log.pending}; retried: {log.retried}"
         time.sleep(0.5)

@@ -76,7 +76,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         ("quarantined", _counts(result.quarantined)),
         ("duplicates suppressed", str(suppressed)),
         ("manifests, events", f"{result.manifests}, {result.events}"),
-        ("retries", _counts(result.set_visibility_timeout)),
+        ("retries", _counts(result.retried)),
         ("vendor calls", f"{calls}, {faults.total()} of them faulty; in the storm {per_ticket:.1f} per ticket"),
         ("faults", _counts(faults)),
         ("workers killed", f"{result.killed}, {result.interrupted} batches ended with one"),

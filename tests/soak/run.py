@@ -72,7 +72,7 @@ class Result:
     redriven: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     results: Counter[str] = field(default_factory=Counter)
-    set_visibility_timeout: Counter[str] = field(default_factory=Counter)
+    retried: Counter[str] = field(default_factory=Counter)
     manifests: int = 0
     events: int = 0
     second_states: int = 0
@@ -135,11 +135,10 @@ class Soak:
     def _scale(self) -> None:
         """Makes crashes and backoff quick enough to be waited for; the template stays as it is."""
         stack = self.stack
-        [function] = [
-            each for each in stack.functions.list_functions()["Functions"] if "IngestFunction" in each["FunctionName"]
-        ]
-        variables = {**function["Environment"]["Variables"], "MAX_RECEIVES": str(self.options.receives)}
-        stack.overwrite(function["FunctionName"], Timeout=TIMEOUT, Environment={"Variables": variables})
+        function = stack.physical_id("IngestFunction")
+        given = stack.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        variables = {**given, "MAX_RECEIVES": str(self.options.receives)}
+        stack.overwrite(function, Timeout=TIMEOUT, Environment={"Variables": variables})
         found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
         policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.options.receives}
         stack.sqs.set_queue_attributes(
@@ -281,7 +280,7 @@ class Soak:
             result.problems.append(f"{len(left)} dead letters are left")
         self._look_for_personal_data(wanted[:50], b"\n".join(map(body_of, quarantined)).decode("utf-8", "replace"))
         self.log.look()
-        result.results, result.set_visibility_timeout = self.log.results, self.log.set_visibility_timeout
+        result.results, result.retried = self.log.results, self.log.retried
         result.statuses, result.counts = self.sender.statuses, stack.vendor("counts")
         result.killed, result.withheld = self.workers.killed, self.permissions.moments
         result.interrupted = self.log.text.count("failed processing SQS batch")

@@ -27,11 +27,7 @@ class Permissions:
         self._next = time.monotonic() + self._every / 2
         self._actions = itertools.cycle(ACTIONS)
         self.moments = 0
-        [self._role] = [
-            each["PhysicalResourceId"]
-            for each in stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
-            if each["LogicalResourceId"] == "IngestRole"
-        ]
+        self._role = stack.physical_id("IngestRole")
 
     def tick(self) -> None:
         """To be called often; when it is time, it withholds for a moment."""

@@ -21,7 +21,7 @@ class LogReader:
         self.results: Counter[str] = Counter()
         self._last: dict[str, tuple[str, bool]] = {}
         """When each ticket was last archived or pending, and whether it was pending."""
-        self.set_visibility_timeout: Counter[str] = Counter()
+        self.retried: Counter[str] = Counter()
         """By what went wrong first."""
 
     def look(self) -> "LogReader":
@@ -46,7 +46,7 @@ class LogReader:
                 said = (record["timestamp"], record["result"] == "pending")
                 self._last[ticket] = max(said, self._last.get(ticket, said))
         elif record["message"] == "retry scheduled":
-            self.set_visibility_timeout[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
+            self.retried[f"{record['error']}: {record.get('detail') or record.get('aws_code', '')}"] += 1
 
     @property
     def pending(self) -> set[str]:
