@@ -19,13 +19,14 @@ from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details, read_stored_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import details_key, manifest_key, unrecognized_key
-from ticket_archive.models import ImageType, StoredImage, TypeState, UnrecognizedFile
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
 from ticket_archive.table import TicketItem
 
 DETAILS_FILE = "details.json"
 MANIFEST_FILE = "manifest.json"
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
+_FILE_NAME = re.compile(rf"{DETAILS_FILE}|{MANIFEST_FILE}|({'|'.join((*ImageType, DETAILS))})-[\w-]+\.\w+", re.ASCII)
 _MISSING = "missing in the bucket"
 _CHANGED = "differs from what was archived"
 
@@ -49,6 +50,11 @@ class TicketFile:
 def file_names(item: TicketItem) -> list[str]:
     """Return the names of the files that `read_files` returns."""
     return [file.name for file, _ in _files(item)]
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a file of this name may be one that `read_files` returned, for whatever ticket."""
+    return bool(_FILE_NAME.fullmatch(name))
 
 
 def read_files(item: TicketItem, bucket: Bucket) -> Iterator[TicketFile]:

@@ -10,7 +10,7 @@ from ops.app import app, context_of
 from ops.arguments import Ticket, Version
 from ops.context import table
 from ops.errors import Failure
-from ops.ticket_files import at_version, file_names, read_files
+from ops.ticket_files import at_version, file_names, is_file_name, read_files
 
 
 @app.command()
@@ -19,7 +19,7 @@ def fetch(
     ticket: Ticket,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder.", file_okay=False)],
     version: Version = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace all files of an earlier fetch.")] = False,
 ) -> None:
     """Download a ticket's images, details and manifest, each compared with its hash. The access is recorded."""
     context = context_of(ctx)
@@ -29,7 +29,7 @@ def fetch(
     if not names:
         raise Failure(f"nothing of ticket {ticket} is stored yet; see `status {ticket}`")
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
-    there = [name for name in names if (output / name).exists() or (output / name).is_symlink()]
+    there = sorted(path.name for path in output.iterdir() if is_file_name(path.name))
     if there and not force:
         raise Failure(f"{output} already has {', '.join(there)}: choose another folder, or use --force")
     context.stack.actions.write("fetch", ticket, version=item.version)
@@ -43,6 +43,8 @@ def fetch(
                 save(output / file.name, file.body)
                 files.append({"name": file.name, "bytes": len(file.body)})
             advance()
+    for name in set(there).difference(file["name"] for file in files):  # another version's, or another ticket's
+        (output / name).unlink()
     rows = [[file["name"], f"{file['bytes']:,} bytes"] for file in files]
     rows += [[fault["name"], fault["fault"]] for fault in faults]
     context.print_result({**result, "files": files, "faults": faults}, table(["file", ""], rows))

@@ -261,12 +261,16 @@ def test_an_unknown_version_exits_1(cli: CliHarness, tmp_path: Path) -> None:
 
 def test_existing_files_stop_a_fetch_unless_forced(cli: CliHarness, tmp_path: Path) -> None:
     cli.stack.add_ticket("t1")
-    (tmp_path / "manifest.json").write_text("mine")
+    others = ("DOCUMENT-7.png", "DETAILS-unrecognized-0123abcd.bin")  # of another version
+    for name in ("manifest.json", "notes.txt", *others):
+        (tmp_path / name).write_text("mine")
 
     assert cli("fetch", "t1", "-o", str(tmp_path)).exit_code == Exit.FAILED
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
     assert cli("fetch", "t1", "-o", str(tmp_path), "--force").exit_code == Exit.OK
     assert (tmp_path / "manifest.json").read_text() != "mine"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not any((tmp_path / name).exists() for name in others)
 
 
 def test_a_symbolic_link_is_replaced_and_not_followed(cli: CliHarness, tmp_path: Path) -> None:
