@@ -66,7 +66,6 @@ _DOCUMENT_RELATIONS = frozenset(
 )
 _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated"})
-_PAGES = frozenset({"totalpages", "pagecount", "pages"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -100,11 +99,13 @@ def leads_elsewhere(around: str, name: str) -> bool:
 
 
 def announces_more(name: str, value: object) -> bool:
-    """Return whether a member says that the response is one page of several, so that it is not the whole answer."""
+    """Return whether a member that is not empty says that the response is one page of several, not the whole answer."""
     plain = _plain(name)
-    if _NEXT.fullmatch(plain) or plain in _MORE:
-        return bool(value) if plain not in _MORE else value is True
-    return (plain in _PAGES and isinstance(value, int) and value > 1) or (plain == "rel" and value == "next")
+    if _NEXT.fullmatch(plain):
+        return bool(value)
+    if plain == "totalpages":
+        return isinstance(value, int) and value > 1
+    return (plain in _MORE and value is True) or (plain == "rel" and value == "next")
 
 
 def reports_error(name: str, value: object) -> bool:

@@ -182,7 +182,9 @@ class _Survey:
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
-                    if node is tree and not _is_empty(value):
+                    if _is_empty(value):
+                        continue
+                    if node is tree:
                         self.has_error |= reports_error(name, value)
                     if announces_more(name, value):
                         self.more = f"{name}: {value}"

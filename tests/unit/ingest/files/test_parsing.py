@@ -196,7 +196,15 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
 
 @pytest.mark.parametrize(
     "last",
-    [{"next": None}, {"next": ""}, {"nextPage": False}, {"has_more": False}, {"total_pages": 1}, {"next_step": "SIGN"}],
+    [
+        {"next": None},
+        {"next": ""},
+        {"nextPage": False},
+        {"has_more": False},
+        {"total_pages": 1},
+        {"next_step": "SIGN"},
+        {"next": "null"},
+    ],
 )
 def test_the_only_page_is_the_whole_answer(last: dict[str, object]) -> None:
     assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
