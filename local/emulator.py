@@ -56,7 +56,7 @@ def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, lo
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`.")
     check_port_is_free(port, 'make up ARGS="--port N"')
     # Hypercorn and not the `ministack` command, which would take port 443 as well.
-    application = f"{ROOT / 'local' / 'front' / 's3_front.py'}:app"
+    application = f"{ROOT / 'local' / 'front' / 'aws_rules.py'}:app"
     command: list[str | Path] = [PYTHON, "-m", "hypercorn", application, "--workers", "0"]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]
     command += ["--certfile", certificate.certificate, "--keyfile", certificate.key]

@@ -1,16 +1,26 @@
-"""An ASGI application in front of MiniStack: S3's rules for presigned URLs, which MiniStack does not enforce.
+"""An ASGI application in front of MiniStack with two rules of AWS that MiniStack lacks.
+
+- S3 refuses some presigned requests: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
+- CloudWatch has every line that a function logged. MiniStack stops reading after 5 ms without a line; on a busy machine
+  the rest came with the process's next invocation, or never (tests/integration/test_emulator_logs.py).
 
 Hypercorn loads this file and adds its folder to the emulator's import path; the folder therefore holds nothing else.
-Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
 """
 
+import queue
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from importlib import import_module
+from select import select
 from typing import Any
 from urllib.parse import parse_qs
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+QUIET_SECONDS = 0.02
+"""Without a line, and with nothing in the pipe: the thread that reads the pipe has passed on all that it holds."""
+LOG_SECONDS = 5.0
 
 
 def refusal(scope: Mapping[str, Any]) -> tuple[int, str, str] | None:
@@ -40,7 +50,22 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def logged(worker: Any, first_line_wait: float = 0.05) -> str:
+    """Return what a function has logged when it responds: it is in the pipe then, if nobody has read it yet."""
+    lines: list[str] = []
+    ends_at, wait = time.monotonic() + LOG_SECONDS, first_line_wait
+    while time.monotonic() < ends_at:
+        try:
+            lines.append(worker._stderr_queue.get(timeout=wait))  # noqa: SLF001 - MiniStack offers no other way
+        except queue.Empty:
+            if worker._proc is None or not select([worker._proc.stderr], [], [], 0)[0]:  # noqa: SLF001
+                break
+        wait = QUIET_SECONDS
+    return "\n".join(lines)
+
+
 @cache
 def _ministack() -> Asgi:
+    import_module("ministack.core.lambda_runtime").Worker._drain_stderr_bounded = logged  # noqa: SLF001
     application: Asgi = import_module("ministack.app").app
     return application

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.front.s3_front import refusal
+from local.front.aws_rules import refusal
 
 PRESIGNED = b"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Signature=ab"
 

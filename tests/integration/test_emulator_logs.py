@@ -1,0 +1,42 @@
+"""Every line that a function logs is in its log, however slowly the emulator reads."""
+
+import subprocess
+from textwrap import dedent
+
+from local import ROOT
+from local.emulator import PYTHON
+
+SCRIPT = dedent("""
+    import queue, subprocess, sys, threading, time
+    from ministack.core.lambda_runtime import Worker
+    sys.path.insert(0, "local/front")
+    from aws_rules import logged
+
+    def lines(drain):
+        worker = Worker.__new__(Worker)
+        worker._stderr_queue = queue.Queue()
+        program = "import sys; sys.stderr.write('line\\\\n' * 20_000); print(flush=True); sys.stdin.read()"
+        worker._proc = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+
+        def read():  # as MiniStack reads, on a machine that gives it a turn now and then
+            for number, line in enumerate(worker._proc.stderr):
+                worker._stderr_queue.put(line.rstrip())
+                time.sleep(0.015 if number % 1000 == 999 and number < 15_000 else 0)
+
+        threading.Thread(target=read, daemon=True).start()
+        worker._proc.stdout.readline()  # the response
+        return len(drain(worker).splitlines())
+
+    print(lines(Worker._drain_stderr_bounded), lines(logged))
+""")
+
+
+def test_all_lines_are_read_and_the_rule_goes_when_ministack_reads_them() -> None:
+    done = subprocess.run([PYTHON, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    by_ministack, by_the_rule = map(int, done.stdout.split())
+    assert by_the_rule == 20_000
+    assert by_ministack < 20_000, "MiniStack reads every line: `logged` in local/front/aws_rules.py can go"
