@@ -48,7 +48,7 @@ _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\f\v"
 _NO_FORM = re.compile(rb"[+\t\r\n\f\v]")
-_NOTHING = frozenset({"", "null", "none", "undefined", "n/a"})
+_NOTHING = frozenset({"null", "none", "undefined", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +224,12 @@ def _is_empty(node: Any) -> bool:
     return (
         node is None
         or node in ([], ())
-        or (isinstance(node, str) and (node[:_LONG].strip().lower() in _NOTHING or _is_empty_uri(node)))
+        or (isinstance(node, str) and (not node or node.isspace() or _is_word_for_nothing(node) or _is_empty_uri(node)))
     )
+
+
+def _is_word_for_nothing(text: str) -> bool:
+    return len(text) < _LONG and text.strip().lower() in _NOTHING
 
 
 def _is_empty_uri(text: str) -> bool:
@@ -242,12 +246,13 @@ def _json_in(text: str) -> Any:
 
 def _joined(parts: list[Any]) -> list[Any]:
     """Return a list of one text for base64 that came in pieces: the first begins a file, and no other one does."""
-    if len(parts) > 1 and all(isinstance(part, str) and _PIECE.fullmatch(part) for part in parts):
-        first, *others = (is_file(part, key="") for part in parts)
-        if first and not any(others):
-            beginning = _read(parts[0])
-            if isinstance(beginning, InlineFile) and not beginning.complete:
-                return ["".join(parts)]
+    begins = len(parts) > 1 and all(
+        isinstance(part, str) and is_file(part, key="") == (number == 0) for number, part in enumerate(parts)
+    )
+    if begins and all(map(_PIECE.fullmatch, parts)):
+        beginning = _read(parts[0])
+        if isinstance(beginning, InlineFile) and not beginning.complete:
+            return ["".join(parts)]
     return parts
 
 

@@ -59,6 +59,7 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     "data URI with parameters": lambda data: f"data:image/jpeg;charset=utf-8;name=a.jpg;base64,{bare(data)}",
     "data URI without a type": lambda data: f"data:;base64,{bare(data)}",
     "data URI in capitals": lambda data: f"DATA:IMAGE/JPEG;BASE64,{bare(data)}",
+    "data URI in much white space": lambda data: " " * 300 + uri(data),
     "data URI in white space": lambda data: f"\n {uri(data)}\n",
     "data URI, URL-safe": lambda data: f"data:image/png;base64,{urlsafe_b64encode(data).decode()}",
     "data URI, percent-encoded": lambda data: f"data:image/jpeg,{quote(data)}",
