@@ -19,14 +19,17 @@ from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details, read_stored_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import details_key, manifest_key, unrecognized_key
-from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
+from ticket_archive.models import ImageType, StoredImage, TypeState, UnrecognizedFile
 from ticket_archive.table import TicketItem
 
 DETAILS_FILE = "details.json"
 MANIFEST_FILE = "manifest.json"
 
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
-_FILE_NAME = re.compile(rf"{DETAILS_FILE}|{MANIFEST_FILE}|({'|'.join((*ImageType, DETAILS))})-[\w-]+\.\w+", re.ASCII)
+_FILE_NAME = re.compile(
+    rf"(details|manifest)\.json|({'|'.join(ImageType)})-\d+\.[a-z0-9]{{1,8}}|[A-Z_]+-unrecognized-[0-9a-f]{{8}}\.bin",
+    re.ASCII,
+)
 _MISSING = "missing in the bucket"
 _CHANGED = "differs from what was archived"
 

@@ -9,7 +9,12 @@ from typing import Any
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
 
-_WINDOWS_1252 = {0xDC00 + byte: bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0x100)}
+_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
+_WINDOWS_1252 = {
+    0xDC00 + byte: bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252")
+    for byte in range(0x80, 0x100)
+}
+"""Its five undefined bytes stay what they are, as in browsers, so that no byte is lost."""
 _SINGLE_BYTE = re.compile(r"iso-?8859-|latin|windows-125|cp-?125", re.IGNORECASE)
 
 
@@ -20,10 +25,7 @@ def without_bom(text: bytes) -> bytes:
 
 def decoded(text: bytes) -> str:
     """Return UTF-8 as text, and other bytes as Windows-1252: a name in Latin-1, or cut off in a character."""
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        return text.decode("utf-8", "surrogateescape").translate(_WINDOWS_1252)
+    return _NOT_UTF8.sub(lambda found: found[0].translate(_WINDOWS_1252), text.decode("utf-8", "surrogateescape"))
 
 
 def as_utf8(text: bytes, charset: str | None) -> bytes:

@@ -33,7 +33,8 @@ class _Model(BaseModel):
 class Webhook(_Model):
     """A webhook request as it arrived. `received_at` is ISO 8601 in UTC; `iv` is the header's value.
 
-    `quarantined` says that the request has been quarantined before, so that it is counted once.
+    `quarantined` says that the request has been quarantined before, so that it is counted once; `split`, that it is one
+    of several events of a request, so that it is not split again.
     """
 
     body: bytes = Field(repr=False)
@@ -41,6 +42,7 @@ class Webhook(_Model):
     content_type: str | None = None
     received_at: Annotated[str, Field(pattern=_UTC), AfterValidator(_existing)]  # becomes part of a sort key
     quarantined: bool = False
+    split: bool = False
 
     @field_serializer("body", when_used="json")
     def _to_base64(self, body: bytes) -> str:

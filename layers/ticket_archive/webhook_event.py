@@ -24,7 +24,7 @@ def parse_event(text: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(as_utf8(text, "latin-1").decode("utf-8-sig"))
-        found = {"events": value} if _is_several(value) else _object_in(value)
+        found = {"events": value} if _lists_events(value) and len(value) > 1 else _object_in(value)
     except UnicodeDecodeError:
         reason = Reason.NOT_UTF8
     except ValueError:
@@ -56,34 +56,44 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the events of a document that lists several, each with what stands beside the list; otherwise none.
+    """Return the events of a document that lists several, at the top or in an envelope; otherwise none.
 
-    Where a ticket stands beside the list, it is an event of its own, unless the list has no other ticket. Raises
-    UnreadableWebhook for more than MAX_EVENTS.
+    Each has the names and values that stand around its list. What has a ticket beside the lists is the first event, and
+    elements that name that ticket or none are part of it. Raises UnreadableWebhook for more than MAX_EVENTS.
     """
-    lists = ((holder, name) for holder in (document, *_envelopes_in(document)) for name in ENVELOPES)
-    holder, name = next(((holder, name) for holder, name in lists if _is_several(holder.get(name))), ({}, ""))
-    if not name:
-        return []
-    events, around = holder[name], {other: value for other, value in holder.items() if other != name}
+    holders = [document, *_envelopes_in(document)]
+    rest = _without_lists({name: _without_lists(value) for name, value in document.items()})
+    own = find_event(rest)[1]
+    events: list[dict[str, Any]] = [] if own is None else [rest]
+    for holder, name in ((holder, name) for holder in holders for name in ENVELOPES):
+        if not _lists_events(holder.get(name)):
+            continue
+        around = {
+            key: value
+            for key, value in {**document, **holder}.items()
+            if not isinstance(value, dict | list) and _object_in(value) is None and key.lower() not in TICKET_NAMES
+        }
+        # Alone, an event has the id that it has in a request of its own.
+        events += [
+            each if isinstance(each, dict) and not around else {**around, name: each}
+            for each in holder[name]
+            if own is None or (isinstance(each, dict) and find_event(each)[1] not in (own, None))
+        ]
     if len(events) > MAX_EVENTS:
         raise UnreadableWebhook(Reason.TOO_MANY_EVENTS)
-    if (own := find_event(around)[1]) is None:
-        # Alone, an event has the id that it has in a request of its own.
-        return [each if isinstance(each, dict) and not around else {**around, name: each} for each in events]
-    others = [each for each in events if isinstance(each, dict) and find_event(each)[1] not in (own, None)]
-    return [around, *others] if others else []
+    return events if len(events) > 1 else []
+
+
+def _without_lists(value: Any) -> Any:
+    return {name: each for name, each in value.items() if not _lists_events(each)} if isinstance(value, dict) else value
 
 
 def _envelopes_in(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [event for name in ENVELOPES if (event := _object_in(document.get(name))) is not None]
 
 
-def _is_several(value: Any) -> bool:
-    """Return whether a value is a list of several of which at least one is an event with a ticket."""
-    if not isinstance(value, list) or len(value) < 2:
-        return False
-    return any(isinstance(each, dict) and find_event(each)[1] is not None for each in value)
+def _lists_events(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(each, dict) and find_event(each)[1] is not None for each in value)
 
 
 def _object_in(value: Any) -> dict[str, Any] | None:

@@ -33,6 +33,8 @@ def fetch(
     if there and not force:
         raise Failure(f"{output} already has {', '.join(there)}: choose another folder, or use --force")
     context.stack.actions.write("fetch", ticket, version=item.version)
+    for name in there:  # of another version, or of another ticket
+        (output / name).unlink()
     result = {"ticket": ticket, "state": item.state.value, "version": item.version, "folder": str(output)}
     files, faults = [], []
     with context.progress("Files", len(names)) as advance:
@@ -43,8 +45,6 @@ def fetch(
                 save(output / file.name, file.body)
                 files.append({"name": file.name, "bytes": len(file.body)})
             advance()
-    for name in set(there).difference(file["name"] for file in files):  # another version's, or another ticket's
-        (output / name).unlink()
     rows = [[file["name"], f"{file['bytes']:,} bytes"] for file in files]
     rows += [[fault["name"], fault["fault"]] for fault in faults]
     context.print_result({**result, "files": files, "faults": faults}, table(["file", ""], rows))

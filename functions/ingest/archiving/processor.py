@@ -11,9 +11,9 @@ from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
-from ingest.webhooks.event import EventKind, TicketEvent, open_webhook, request_for
-from ticket_archive.errors import TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
-from ticket_archive.messages import TicketRequest, read_message, ticket_message, webhook_message
+from ingest.webhooks.event import EVENT_MAX, EventKind, TicketEvent, open_webhook, request_for
+from ticket_archive.errors import Reason, TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
+from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 from ticket_archive.telemetry import logger
 
 
@@ -89,13 +89,20 @@ class MessageProcessor:
             return self._process_request(content, message, deadline)
         try:
             event = open_webhook(content, secrets=self._webhook_secrets(), allow_plaintext=self._allow_plaintext)
+            if isinstance(event, TicketEvent):
+                return self._process_event(event, message, deadline)
+            return self._split(event, content)
         except UnreadableWebhook as error:
             marked = webhook_message(content.model_copy(update={"quarantined": True}))
             return self._to_quarantine(marked, error.detail, again=content.quarantined)
-        if isinstance(event, TicketEvent):
-            return self._process_event(event, message, deadline)
-        for each in event:  # sent again if this message is delivered again; every event is processed once
-            self._queue.send(webhook_message(request_for(each, content, self._webhook_secrets())))
+
+    def _split(self, events: list[bytes], webhook: Webhook) -> ProcessingResult:
+        """Send each event as a message. They are sent again if this one is delivered again, and processed once."""
+        for each in events:
+            if len(each) <= EVENT_MAX:
+                self._queue.send(webhook_message(request_for(each, webhook, self._webhook_secrets())))
+        if max(map(len, events)) > EVENT_MAX:
+            raise UnreadableWebhook(Reason.TOO_LARGE)
         return ProcessingResult(Result.SPLIT)
 
     def _to_quarantine(self, body: str, reason: str, *, again: bool = False) -> ProcessingResult:

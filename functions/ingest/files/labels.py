@@ -65,6 +65,8 @@ _DOCUMENT_RELATIONS = frozenset(
     {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
 )
 _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
+_ADDRESSES = frozenset({"href", "url", "uri", "link"})
+_LONGEST_ADDRESS = 2048
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
@@ -93,19 +95,27 @@ def describes_file(name: str) -> bool:
     return _plain(name) in _TYPE_FIELDS
 
 
-def leads_elsewhere(around: str, name: str) -> bool:
-    """Return whether a member leads to no file: to more pages, or as a link of HAL or JSON:API, such as `self`."""
-    return bool(_NEXT.fullmatch(_plain(name))) or (around in _LINKS and name in _DOCUMENT_RELATIONS)
+def links_to_document(around: str, name: str) -> bool:
+    """Return whether a member is a link of HAL or JSON:API that leads to no file: `self` within `_links`."""
+    return around in _LINKS and name in _DOCUMENT_RELATIONS
 
 
-def announces_more(name: str, value: object) -> bool:
-    """Return whether a member that is not empty says that the response is one page of several, not the whole answer."""
+def announces_more(around: str, name: str, value: object) -> bool:
+    """Return whether a member that is not empty says that the response is one page of several, not the whole answer.
+
+    `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file and no address.
+    """
     plain = _plain(name)
-    if _NEXT.fullmatch(plain):
-        return bool(value)
-    if plain == "totalpages":
-        return isinstance(value, int) and value > 1
-    return (plain in _MORE and value is True) or (plain == "rel" and value == "next")
+    if isinstance(value, str):
+        leads_on = _NEXT.fullmatch(plain) or (plain in _ADDRESSES and _NEXT.fullmatch(_plain(around)))
+        return len(value) < _LONGEST_ADDRESS and (bool(leads_on) or (plain == "rel" and value.lower() == "next"))
+    if isinstance(value, int):
+        return (
+            (plain in _MORE and value is True)
+            or (value > 0 and bool(_NEXT.fullmatch(plain)))
+            or (plain == "totalpages" and value > 1)
+        )
+    return False
 
 
 def reports_error(name: str, value: object) -> bool:

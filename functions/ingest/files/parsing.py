@@ -25,12 +25,12 @@ from ingest.files.labels import (
     announces_more,
     describes_file,
     label_at,
-    leads_elsewhere,
+    links_to_document,
     may_hold_files,
     reports_error,
 )
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import ends_early, has_too_many_parts, without_bom
+from ticket_archive.json_text import MAX_PARTS, ends_early, has_too_many_parts, without_bom
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
@@ -42,12 +42,13 @@ _LEAST = 32  # characters of base64; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
-_PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}", re.ASCII)
+_PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}\s*", re.ASCII)
 _MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\f\v"
-_NO_FORM = re.compile(rb"[+\t\r\n\f\v]")
+_LINE_ENDS = b"\t\r\n\f\v"
+_NO_FORM = re.compile(rb"[+_-]")
 _NOTHING = frozenset({"null", "none", "undefined", "n/a"})
 
 
@@ -125,7 +126,7 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
     while texts:
         yield _read(texts.pop())
     if more:
-        yield InlineFile(more.encode(), None)
+        yield InlineFile(more.encode("utf-8", "surrogatepass"), None)
 
 
 def _parse(body: bytes) -> Any:
@@ -170,34 +171,44 @@ class _Survey:
         self.types: set[ImageType | None] = set()  # of files and of empty places
         self.has_empty_place = self.has_content = self.has_long_text = self.has_error = False
         self.more = ""
-        stack: list[tuple[Label, str, Any]] = [(UNLABELLED, "", tree)]
+        parts = 0
+        stack: list[tuple[Label, str, Any, bool]] = [(UNLABELLED, "", tree, True)]
         while stack:
-            label, key, node = stack.pop()
+            label, key, node, is_root = stack.pop()
             if _is_empty(node):
                 self.types.add(label.type)
                 self.has_empty_place |= may_hold_files(key)
             elif isinstance(node, list):
-                stack.extend((label, key, each) for each in reversed(_joined(node)))
+                stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
+                members = []
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
-                    if _is_empty(value):
-                        continue
-                    if node is tree:
+                    if is_root and not _is_empty(value):
                         self.has_error |= reports_error(name, value)
-                    if announces_more(name, value):
+                    if not _is_empty(value) and announces_more(key, name, value):
                         self.more = f"{name}: {value}"
-                members = [(name, each) for name, each in reversed(node) if not leads_elsewhere(key, name)]
-                stack.extend((label_at(name, label), name, each) for name, each in members)
+                    elif not links_to_document(key, name):
+                        members.append((name, value))
+                stack.extend((label_at(name, label), name, each, False) for name, each in reversed(members))
             elif isinstance(node, str) and is_file(node, key):
                 self.types.add(label.type)
                 self.files.append((label, node))
-            elif isinstance(node, str) and (inner := _json_in(node)) is not None:
-                stack.append((label, key, inner))
+            elif isinstance(node, str) and node[:_LONG].lstrip()[:1] in ("{", "["):
+                parts += sum(map(node.count, "{[,"))  # here, as an escape in the body hides them from the first count
+                if parts > MAX_PARTS:
+                    raise UnrecognizedResponse("too_complex", b"")
+                if (inner := _json_in(node)) is None:
+                    self._see_content(node)
+                else:
+                    stack.append((label, key, inner, True))
             else:
-                self.has_content = True
-                self.has_long_text |= isinstance(node, str) and len(node) > _LONG
+                self._see_content(node)
+
+    def _see_content(self, node: Any) -> None:
+        self.has_content = True
+        self.has_long_text |= isinstance(node, str) and len(node) > _LONG
 
 
 def _select(survey: _Survey, wanted: ImageType) -> list[str]:
@@ -237,22 +248,21 @@ def _is_empty_uri(text: str) -> bool:
 
 
 def _json_in(text: str) -> Any:
-    """Return the object or list in a text that a server serialized twice, and None for any other text."""
-    if text[:_LONG].lstrip()[:1] in ("{", "["):
-        with suppress(ValueError, RecursionError):
-            return _loads(text)
+    """Return the JSON value in a text that a server serialized twice, and None for any other text."""
+    with suppress(ValueError, RecursionError):
+        return _loads(text)
     return None
 
 
 def _joined(parts: list[Any]) -> list[Any]:
-    """Return a list of one text for base64 that came in pieces: the first begins a file, and no other one does."""
+    """Return a list of one text for a file in pieces of one length, of which only the first begins a file."""
     begins = len(parts) > 1 and all(
         isinstance(part, str) and is_file(part, key="") == (number == 0) for number, part in enumerate(parts)
     )
-    if begins and all(map(_PIECE.fullmatch, parts)):
-        beginning = _read(parts[0])
-        if isinstance(beginning, InlineFile) and not beginning.complete:
-            return ["".join(parts)]
+    if begins and len(set(map(len, parts[1:-1]))) <= 1 and all(map(_PIECE.fullmatch, parts[1:])):
+        whole = "".join(parts)
+        if not _is_complete(_read(parts[0])) and _is_complete(_read(whole)):
+            return [whole]
     return parts
 
 
@@ -266,7 +276,7 @@ def is_file(text: str, key: str) -> bool:
         return True
     place = may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
-        plain = _standard(digits[0].encode())
+        plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
         try:
             data = a2b_base64(plain[: len(plain) // 4 * 4])
         except ValueError:  # padding within the text
@@ -291,22 +301,40 @@ def _read(text: str) -> InlineFile | LinkedFile:
     except ValueError:
         digits = text.encode("latin-1", "replace")
         del text
-        digits = _standard(digits)
-        missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
-        try:  # a single digit over makes no byte: there the text was cut off
-            data = a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True)
-        except ValueError:
-            return InlineFile(digits, None, complete=False)
+        if b" " in digits and not _NO_FORM.search(digits):
+            return _read_with_spaces(digits)
+        digits = digits.translate(_STANDARD, delete=_WHITE_SPACE)
+        return _decoded(digits)
+    return _inline(data)
+
+
+def _read_with_spaces(digits: bytes) -> InlineFile | LinkedFile:
+    """Read base64 with spaces, each of which was a `+` before a form's decoder, or separates lines.
+
+    The right reading has four digits for three bytes. Where that does not tell: spaces between lines are at equal
+    distances, and the file is complete without them.
+    """
+    plain = digits.translate(None, delete=_WHITE_SPACE)
+    text = digits.translate(None, delete=_LINE_ENDS)
+    text = (text.strip() if len(text) % 4 else text).replace(b" ", b"+")
+    file, restored = _decoded(plain), _decoded(text)
+    if (len(text) % 4 == 0) != (len(plain) % 4 == 0):
+        return file if len(text) % 4 else restored
+    even = len({len(line) for line in text.split(b"+")[:-1] if line}) <= 1
+    return file if even and (_is_complete(file) or not _is_complete(restored)) else restored
+
+
+def _decoded(digits: bytes) -> InlineFile | LinkedFile:
+    missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
+    try:  # a single digit over makes no byte: there the text was cut off
+        return _inline(a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True))
+    except ValueError:
+        return InlineFile(digits, None, complete=False)
+
+
+def _inline(data: bytes) -> InlineFile | LinkedFile:
     return _read(data.decode("latin-1")) if data.startswith(b"data:") else inline_file(data)
 
 
-def _standard(digits: bytes) -> bytes:
-    """Return base64 in the standard alphabet without white space.
-
-    Where a form's decoder made a space of each `+`, they are put back: spaces between lines are at equal distances.
-    """
-    if b" " in digits and not _NO_FORM.search(digits):
-        lines = digits.strip().split(b" ")
-        if len({len(line) for line in lines[:-1]}) > 1:
-            digits = (digits.strip() if len(digits) % 4 else digits).replace(b" ", b"+")
-    return digits.translate(_STANDARD, delete=_WHITE_SPACE)
+def _is_complete(file: InlineFile | LinkedFile) -> bool:
+    return isinstance(file, InlineFile) and file.format is not None and file.complete

@@ -5,13 +5,12 @@ Sources: docs.preventor.com, server/api-reference/security and server/api-refere
 
 import base64
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
-
-from requests.utils import parse_header_links
 
 from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
 from ingest.vendor.auth import Token, TokenSource, read_token
@@ -39,6 +38,7 @@ ATTEMPT_TIMEOUTS = (15.0, 30.0, 30.0)
 """Seconds for each attempt, from the connection to the last byte. A connection that died while the process was frozen
 costs the first; the others wait longer than API Gateway, which gives up after 29 seconds."""
 
+_NEXT_LINK = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?[^"<;]*\bnext\b', re.IGNORECASE)  # RFC 8288
 _QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
 _MIN_SECONDS = 0.5  # no call begins with less time left
 _FORBIDDEN_TOKEN_AGE = 60.0  # seconds at which a token is replaced after 403
@@ -105,8 +105,8 @@ class Preventor:
             response = self._get(Call.IMAGES, url, until)
             with _parsing:
                 files = parse_files(response.body, response.content_type, image_type)
-            links = parse_header_links(response.headers.get("Link", ""))
-            return files + [InlineFile(link["url"].encode(), None) for link in links if link.get("rel") == "next"]
+            more = _NEXT_LINK.findall(response.headers.get("Link", ""))
+            return files + [InlineFile(target.encode(), None) for target in more]
 
         try:
             return self._retry(attempt, deadline)

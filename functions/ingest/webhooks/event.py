@@ -97,11 +97,8 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
         raise UnreadableWebhook(Reason.PLAINTEXT_REFUSED)
     else:
         document = parse_event(webhook.body)
-    if events := split_events(document):
-        bodies = [_json(each).encode() for each in events]
-        if max(map(len, bodies)) > EVENT_MAX:
-            raise UnreadableWebhook(Reason.TOO_LARGE)
-        return bodies
+    if not webhook.split and (events := split_events(document)):
+        return [_json(each).encode() for each in events]
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)
@@ -120,7 +117,7 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
 def request_for(event: bytes, webhook: Webhook, secrets: Iterable[bytes]) -> Webhook:
     """Return a request with one of the events in `webhook`, encrypted with the first secret if that was encrypted."""
     body, iv = (event, None) if webhook.iv is None else encrypt_event(event, next(iter(secrets)), os.urandom(16))
-    return webhook.model_copy(update={"body": body, "iv": iv, "quarantined": False})
+    return webhook.model_copy(update={"body": body, "iv": iv, "quarantined": False, "split": True})
 
 
 def _is_json(body: bytes) -> bool:

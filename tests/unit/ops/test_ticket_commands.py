@@ -262,14 +262,15 @@ def test_an_unknown_version_exits_1(cli: CliHarness, tmp_path: Path) -> None:
 def test_existing_files_stop_a_fetch_unless_forced(cli: CliHarness, tmp_path: Path) -> None:
     cli.stack.add_ticket("t1")
     others = ("DOCUMENT-7.png", "DETAILS-unrecognized-0123abcd.bin")  # of another version
-    for name in ("manifest.json", "notes.txt", *others):
+    own = ("notes.txt", "DOCUMENT-scan.pdf", "details-json")
+    for name in ("manifest.json", *own, *others):
         (tmp_path / name).write_text("mine")
 
     assert cli("fetch", "t1", "-o", str(tmp_path)).exit_code == Exit.FAILED
     assert {path.read_text() for path in tmp_path.iterdir()} == {"mine"}
     assert cli("fetch", "t1", "-o", str(tmp_path), "--force").exit_code == Exit.OK
     assert (tmp_path / "manifest.json").read_text() != "mine"
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert {(tmp_path / name).read_text() for name in own} == {"mine"}
     assert not any((tmp_path / name).exists() for name in others)
 
 

@@ -315,6 +315,7 @@ def test_what_is_no_json_object_is_unrecognized_with_its_body(body: bytes, detai
     [
         ("Zoë".encode("latin-1"), "Zoë"),
         ("Zoë €".encode("cp1252"), "Zoë €"),
+        (b"A\x81\x8d", "A\x81\x8d"),  # undefined there
         (b"Jos\xc3", "JosÃ"),  # cut off within a character
         ("Zoë ".encode() + b"Jos\xe9", "Zoë José"),
         ("Zoë Пример 名前 😀".encode(), "Zoë Пример 名前 😀"),

@@ -30,7 +30,7 @@ from ticket_archive.errors import (
     VendorAuthError,
     VendorUnavailable,
 )
-from ticket_archive.messages import ticket_message
+from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
 
 OTHER = b"fedcba9876543210fedcba9876543210"
@@ -274,6 +274,16 @@ class TestWhatCannotBeRead:
             assert harness.do(body) == ProcessingResult(Result.SPLIT)
         results = [harness.do(sent).result for sent, _ in harness.queue.sent]
         assert results == ["archived", "quarantined", "duplicate", "quarantined"]
+
+    def test_is_quarantined_where_one_of_several_events_fits_into_no_message_and_the_others_are_archived(
+        self, harness: ProcessorHarness
+    ) -> None:
+        harness.plaintext = True
+        large = f'{{"ticket": "a", "n": [{",".join(["1e15"] * 30_000)}]}}'  # 1e15 is written as 1000000000000000.0
+        body = f"[{large}, {json.dumps(COMPLETED)}]".encode()
+        done = harness.do(webhook_message(Webhook(body=body, received_at=RECEIVED_AT)))
+        assert (done.result, done.reason) == ("quarantined", "too_large")
+        assert [harness.do(sent).ticket for sent, _ in harness.queue.sent] == [TICKET]
 
     def test_comes_back_where_quarantine_fails(self, harness: ProcessorHarness) -> None:
         harness.effects.fail("queue.quarantine", ConnectionError())

@@ -70,7 +70,11 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     "base64, URL-safe": lambda data: urlsafe_b64encode(data).decode(),
     "base64, URL-safe without padding": lambda data: urlsafe_b64encode(data).decode().rstrip("="),
     "base64 in lines": lambda data: encodebytes(data).decode().replace("\n", "\r\n"),
-    "base64 whose + became spaces": lambda data: bare(data).replace("+", " " if bare(data).count("+") > 2 else "+"),
+    "base64 whose + became spaces": lambda data: bare(data).replace("+", " "),
+    "base64 in lines whose + became spaces": lambda data: encodebytes(data).decode().replace("+", " "),
+    "base64, URL-safe, in lines with two spaces between": lambda data: (
+        urlsafe_b64encode(data).decode()[:40] + "  " + urlsafe_b64encode(data).decode()[40:]
+    ),
     "base64 in lines with spaces between": lambda data: encodebytes(data).decode().strip().replace("\n", " "),
     "base64 in very short lines": lambda data: "\n".join(bare(data)),
 }
@@ -147,6 +151,7 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
         {"type": "ID_CARD", "image": uri(JPEG)},
         {"images": [uri(JPEG), bare(JPEG)]},
         {"images": [bare(JPEG)[at : at + 60] for at in range(0, len(bare(JPEG)), 60)]},
+        {"images": ["data:image/jpeg;base64," + bare(JPEG)[:76], *encodebytes(JPEG).decode().splitlines(True)[1:]]},
         {"status": 200, "data": json.dumps({"images": [bare(JPEG)]})},
         {"images": [json.dumps({"content": uri(JPEG)}), "n/a", "null"]},
     ],
@@ -183,6 +188,8 @@ def test_a_link_to_a_document_is_no_file(links: str) -> None:
         {"meta": {"nextPageToken": "x"}},
         {"@odata.nextLink": "x"},
         {"next_page": 2},
+        {"next": "\ud800"},
+        {"links": [{"Rel": "NEXT", "href": "page=2"}]},
         {"has_more": True},
         {"pagination": {"page": 1, "total_pages": 2}},
     ],
@@ -209,6 +216,27 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
 )
 def test_the_only_page_is_the_whole_answer(last: dict[str, object]) -> None:
     assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
+
+
+def test_pieces_that_make_no_whole_file_are_not_put_together() -> None:
+    for rest in (bare(bytes(300)), "FRONTSIDE"):
+        for first in (JPEG[:-2], JPEG):
+            assert found({"images": [bare(first), rest]})[0] == first
+
+
+def test_an_error_in_json_within_json_makes_an_empty_place_no_answer() -> None:
+    inner = json.dumps({"success": False, "error": "timeout", "data": None})
+    assert outcome(json.dumps({"statusCode": 200, "body": inner}).encode()) == "no_file"
+    assert outcome(json.dumps({"statusCode": 200, "body": '{"data": null}'}).encode()) == "0 files"
+
+
+def test_json_within_json_counts_to_the_limit_of_parts() -> None:
+    many = "[" + "0\\u002c" * (MAX_PARTS // 2) + "0]"
+    assert outcome(f'{{"a": "{many}", "b": "{many}", "c": "[]"}}'.encode()) == "too_complex"
+
+
+def test_a_file_under_a_key_for_the_next_page_is_a_file() -> None:
+    assert found({"next": {"image": bare(JPEG)}}) == [JPEG]
 
 
 def test_files_are_in_the_vendors_order() -> None:

@@ -441,8 +441,9 @@ class TestNotFound:
 
 
 class TestPages:
-    def test_a_link_header_to_a_next_page_is_kept_beside_the_files(self, vendor: Vendor) -> None:
-        link = '</images?page=2>; rel="next", </images?page=9>; rel="last"'
+    @pytest.mark.parametrize("parameters", ['rel="next"', "rel=next", 'title="a=b"; Rel="last Next"'])
+    def test_a_link_header_to_a_next_page_is_kept_beside_the_files(self, vendor: Vendor, parameters: str) -> None:
+        link = f'</images?page=9>; rel="last", </images?page=2>; {parameters}, </images?page=0>; rel="nextish"'
         vendor.http.answers(IMAGES_PATH, answer(200, IMAGES, Link=link))
         *files, rest = vendor.files()
         assert [getattr(file, "data", None) for file in files] == [JPEG]

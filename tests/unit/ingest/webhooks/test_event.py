@@ -160,20 +160,41 @@ def test_what_stands_beside_several_events_counts_for_each() -> None:
     ]
 
 
-def test_a_ticket_beside_a_list_of_others_is_an_event_too() -> None:
-    own = {"event": "ticket.verification.completed", "ticket": TICKET}
-    listed = [{"ticket": TICKET}, {"ticket_id": "another"}, 7, {"name": "none"}]
-    for document in ({**own, "events": listed}, {"data": {**own, "events": listed}}):
-        assert [opened(each).ticket for each in split(plaintext(document))] == [TICKET, "another"]
-    assert opened(plaintext({**own, "events": [{"ticket": TICKET}, {"step": 2}]})).ticket == TICKET
+A, B, C, D = ({"ticket": name} for name in "ABCD")
 
 
-def test_an_event_that_would_not_fit_into_a_message_is_refused() -> None:
-    # 1e15 is written as 1000000000000000.0.
-    body = f'[{{"ticket": "a", "n": [{",".join(["1e15"] * 30_000)}]}}, {{"ticket": "b"}}]'
-    webhook = plaintext({}).model_copy(update={"body": body.encode()})
-    assert outcome(webhook) == "too_large"
-    assert len(split(plaintext([{"ticket": "a", "n": [1] * 100_000}, {"ticket": "b"}]))) == 2
+@pytest.mark.parametrize(
+    ("document", "tickets"),
+    [
+        ({"ticket": "Z", "events": [A, {"ticket_id": "Z"}, 7, {"step": 2}, B]}, "ZAB"),
+        ({"ticket": "Z", "events": [A]}, "ZA"),
+        ({"ticket": "Z", "data": {"events": [A, B]}}, "ZAB"),
+        ({"data": {"ticket": "Z", "events": [A, B]}}, "ZAB"),
+        ({"data": {"ticket": "Z"}, "payload": {"events": [A, B]}}, "ZAB"),
+        ({"data": {"events": [A, B]}}, "AB"),
+        ({"data": json.dumps({"events": [A, B]})}, "AB"),
+        ({"events": [A, B], "data": {"events": [C, D]}}, "ABCD"),
+    ],
+)
+def test_every_ticket_beside_and_in_lists_has_an_event_with_the_name_around_it(
+    document: dict[str, Any], tickets: str
+) -> None:
+    found = [opened(each) for each in split(plaintext({"event": "ticket.verification.completed", **document}))]
+    assert "".join(each.ticket for each in found) == tickets
+    assert {each.kind for each in found} == {EventKind.COMPLETED}
+
+
+def test_a_tickets_own_history_is_no_list_of_events() -> None:
+    for history in ({"events": [A] * 101}, {"data": {"events": [{**A, "step": 1}, {**A, "step": 2}, {"step": 3}]}}):
+        assert outcome(plaintext({"event": "ticket.verification.completed", **A, **history})) == "completed"
+
+
+def test_what_was_split_is_not_split_again() -> None:
+    several = [A, *[0] * 9]
+    document = {"data": several, "payload": several, "event": several, "events": several}
+    requests = split(plaintext(document))
+    assert len(requests) == 40
+    assert [outcome(each) for each in requests].count("no_ticket") == 36
 
 
 def test_an_unreadable_event_among_several_hides_no_other() -> None:
