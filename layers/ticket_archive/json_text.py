@@ -15,7 +15,6 @@ _WINDOWS_1252 = {
     for byte in range(0x80, 0x100)
 }
 """Its five undefined bytes stay what they are, as in browsers, so that no byte is lost."""
-_SINGLE_BYTE = re.compile(r"iso-?8859-|latin|windows-125|cp-?125", re.IGNORECASE)
 
 
 def without_bom(text: bytes) -> bytes:
@@ -31,12 +30,12 @@ def decoded(text: bytes) -> str:
 def as_utf8(text: bytes, charset: str | None) -> bytes:
     """Return JSON in UTF-8, and anything else unchanged.
 
-    UTF-16 and UTF-32 show in the first bytes, as in `json.loads`. A declared `charset` of one byte a character counts
-    only for what is not UTF-8, because many servers declare Latin-1 and send UTF-8.
+    UTF-16 and UTF-32 show in the first bytes, as in `json.loads`. A declared `charset` counts only for what is not
+    UTF-8, because many servers declare Latin-1 and send UTF-8.
     """
     encoding: str = json.detect_encoding(text)
     if encoding.startswith("utf-8"):
-        if charset is None or not _SINGLE_BYTE.match(charset) or _decode(text, "utf-8") is not None:
+        if charset is None or _decode(text, "utf-8") is not None:
             return text
         encoding = charset
     decoded = _decode(text, encoding)

@@ -21,9 +21,15 @@ def test_unicode_shows_in_the_bytes_whatever_is_declared(document: str, encoding
 
 @pytest.mark.parametrize(
     ("charset", "encoding"),
-    [("ISO-8859-1", "latin-1"), ("latin1", "latin-1"), ("iso-8859-15", "iso-8859-15"), ("Windows-1252", "cp1252")],
+    [
+        ("ISO-8859-1", "latin-1"),
+        ("latin1", "latin-1"),
+        ("iso-8859-15", "iso-8859-15"),
+        ("Windows-1252", "cp1252"),
+        ("GB18030", "gb18030"),
+    ],
 )
-def test_a_declared_code_page_counts_for_what_is_not_utf8(charset: str, encoding: str) -> None:
+def test_a_declared_encoding_counts_for_what_is_not_utf8(charset: str, encoding: str) -> None:
     assert as_utf8(DOCUMENT.encode(encoding), charset) == DOCUMENT.encode()
     assert as_utf8(DOCUMENT.encode(encoding), None) == DOCUMENT.encode(encoding)
 
