@@ -67,7 +67,7 @@ _DOCUMENT_RELATIONS = frozenset(
 _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _LONGEST_ADDRESS = 2048
-_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated"})
+_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
 

@@ -150,7 +150,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _loads(text: str) -> Any:
-    # `len` is quick and never fails, while `int` refuses 5,000 digits: a number of pages has few.
+    # `len` is quick and never fails, while `int` refuses 5,000 digits. A number of pages has fewer than nine.
     return json.loads(
         text,
         object_pairs_hook=tuple,
