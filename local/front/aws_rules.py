@@ -7,7 +7,7 @@
 Hypercorn loads this file and adds its folder to the emulator's import path; the folder therefore holds nothing else.
 """
 
-import queue
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
@@ -18,8 +18,6 @@ from urllib.parse import parse_qs
 
 Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
-QUIET_SECONDS = 0.02
-"""Without a line, and with nothing in the pipe: the thread that reads the pipe has passed on all that it holds."""
 LOG_SECONDS = 5.0
 
 
@@ -50,22 +48,35 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def logged(worker: Any, first_line_wait: float = 0.05) -> str:
-    """Return what a function has logged when it responds: it is in the pipe then, if nobody has read it yet."""
-    lines: list[str] = []
-    ends_at, wait = time.monotonic() + LOG_SECONDS, first_line_wait
-    while time.monotonic() < ends_at:
-        try:
-            lines.append(worker._stderr_queue.get(timeout=wait))  # noqa: SLF001 - MiniStack offers no other way
-        except queue.Empty:
-            if worker._proc is None or not select([worker._proc.stderr], [], [], 0)[0]:  # noqa: SLF001
-                break
-        wait = QUIET_SECONDS
-    return "\n".join(lines)
+def read_log(worker: Any) -> None:
+    """Read what a function logs until its process ends. `reading` is set while lines are on their way."""
+    pipe, rest, chunk = worker._proc.stderr.fileno(), b"", b"."  # noqa: SLF001 - MiniStack offers no other way
+    while chunk:
+        select([pipe], [], [])
+        worker.reading = True
+        chunk = os.read(pipe, 65_536)
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            worker._stderr_queue.put(line.decode("utf-8", "replace"))  # noqa: SLF001
+        worker.reading = False
+
+
+def logged(worker: Any, **_: float) -> str:
+    """Return all that a function has logged when it responds: by then it is in the pipe, or read."""
+    process, ends_at = worker._proc, time.monotonic() + LOG_SECONDS  # noqa: SLF001
+    if process is None:
+        worker._stderr_thread.join(LOG_SECONDS)  # noqa: SLF001
+    while process and process.poll() is None and time.monotonic() < ends_at:
+        if not select([process.stderr], [], [], 0)[0] and not worker.reading:
+            break
+        time.sleep(0.001)
+    lines: str = worker._drain_stderr()  # noqa: SLF001
+    return lines
 
 
 @cache
 def _ministack() -> Asgi:
-    import_module("ministack.core.lambda_runtime").Worker._drain_stderr_bounded = logged  # noqa: SLF001
+    worker = import_module("ministack.core.lambda_runtime").Worker
+    worker.reading, worker._read_stderr, worker._drain_stderr_bounded = False, read_log, logged  # noqa: SLF001
     application: Asgi = import_module("ministack.app").app
     return application

@@ -10,27 +10,30 @@ SCRIPT = dedent("""
     import queue, subprocess, sys, threading, time
     from ministack.core.lambda_runtime import Worker
     sys.path.insert(0, "local/front")
-    from aws_rules import logged
+    from aws_rules import logged, read_log
 
-    def lines(drain):
+    class SlowQueue(queue.Queue):  # as on a machine that gives the reader a turn now and then
+        number = 0
+        def put(self, line):
+            super().put(line)
+            self.number += 1
+            if self.number % 1000 == 999:
+                time.sleep(0.03)
+
+    def lines(read, drain):
         worker = Worker.__new__(Worker)
-        worker._stderr_queue = queue.Queue()
+        worker._stderr_queue = SlowQueue()
         program = "import sys; sys.stderr.write('line\\\\n' * 20_000); print(flush=True); sys.stdin.read()"
         worker._proc = subprocess.Popen(
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
-
-        def read():  # as MiniStack reads, on a machine that gives it a turn now and then
-            for number, line in enumerate(worker._proc.stderr):
-                worker._stderr_queue.put(line.rstrip())
-                time.sleep(0.015 if number % 1000 == 999 and number < 15_000 else 0)
-
-        threading.Thread(target=read, daemon=True).start()
+        worker.reading = False
+        threading.Thread(target=read, args=(worker,), daemon=True).start()
         worker._proc.stdout.readline()  # the response
         return len(drain(worker).splitlines())
 
-    print(lines(Worker._drain_stderr_bounded), lines(logged))
+    print(lines(Worker._read_stderr, Worker._drain_stderr_bounded), lines(read_log, logged))
 """)
 
 
