@@ -38,8 +38,8 @@ def as_utf8(text: bytes, charset: str | None) -> bytes:
         if charset is None or _decode(text, "utf-8") is not None:
             return text
         encoding = charset
-    decoded = _decode(text, encoding)
-    return decoded.encode() if decoded and decoded.lstrip()[:1] in ("{", "[", '"') else text
+    found = _decode(text, encoding)
+    return found.encode() if found and found.lstrip()[:1] in ("{", "[", '"') else text
 
 
 def _decode(text: bytes, encoding: str) -> str | None:
@@ -66,7 +66,14 @@ def unwrapped(value: Any) -> Any:
 
 def has_too_many_parts(body: bytes) -> bool:
     """Return whether JSON must not be parsed as a whole. Brackets and commas inside its strings count too."""
-    return body.count(b"{") + body.count(b"[") + body.count(b",") > MAX_PARTS
+    return count_parts(body) > MAX_PARTS
+
+
+def count_parts(text: bytes | str) -> int:
+    """Return how many parts JSON has at the most: see MAX_PARTS."""
+    if isinstance(text, str):
+        return text.count("{") + text.count("[") + text.count(",")
+    return text.count(b"{") + text.count(b"[") + text.count(b",")
 
 
 def ends_early(text: str, error: json.JSONDecodeError) -> bool:

@@ -30,7 +30,7 @@ from ingest.files.labels import (
     reports_error,
 )
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import MAX_PARTS, ends_early, has_too_many_parts, without_bom
+from ticket_archive.json_text import MAX_PARTS, count_parts, ends_early, has_too_many_parts, without_bom
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
@@ -185,9 +185,10 @@ class _Survey:
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
-                    if is_root and not _is_empty(value):
+                    says_something = not _is_empty(value)
+                    if is_root and says_something:
                         self.has_error |= reports_error(name, value)
-                    if not _is_empty(value) and announces_more(key, name, value):
+                    if says_something and announces_more(key, name, value):
                         self.more = f"{name}: {value}"
                     elif not links_to_document(key, name):
                         members.append((name, value))
@@ -196,7 +197,7 @@ class _Survey:
                 self.types.add(label.type)
                 self.files.append((label, node))
             elif isinstance(node, str) and node[:_LONG].lstrip()[:1] in ("{", "["):
-                parts += sum(map(node.count, "{[,"))  # here, as an escape in the body hides them from the first count
+                parts += count_parts(node)  # here, as an escape in the body hides them from the first count
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")
                 if (inner := _json_in(node)) is None:
