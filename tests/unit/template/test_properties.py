@@ -51,6 +51,10 @@ PROPERTIES: dict[str, Any] = {
     "IngestFunctionEventInvokeConfig/Qualifier": "live",
     "IngestFunctionEventInvokeConfig/MaximumRetryAttempts": 0,
     "ScheduleRole/InvokeIngest/Resource": sub("${IngestFunction.Arn}:live"),
+    # Lambda stops a function that gets its own messages, or such of one batch, more than 16 times in a chain. The
+    # emulator does so for direct invocations only: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+    "IngestFunction/RecursiveLoop": "Allow",
+    "RetrievalFunction/RecursiveLoop": None,
     # API Gateway's traces hold URLs, and a path may contain a customer's code:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-understanding-xray-traces.html
     "Apiv1Stage/TracingEnabled": False,
