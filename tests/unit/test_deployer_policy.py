@@ -114,9 +114,11 @@ def test_deployer_may_tag_every_resource_that_has_tags() -> None:
             f"arn:aws:codedeploy:{IN_REGION}:deploymentconfig:CodeDeployDefault.LambdaCanary10Percent5Minutes",
         ),
         ("codedeploy:StopDeployment", "*"),  # has no resources; an update that is cancelled stops its deployment
-        # names the resource `alarm:*` whichever alarms are asked for: aws-samples/amazon-cloudwatch-auto-alarms, issue 1
+        # its resource is `alarm:*`, whichever alarms it names: aws-samples/amazon-cloudwatch-auto-alarms, issue 1
         ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{IN_REGION}:alarm:*"),
         ("logs:DescribeIndexPolicies", "*"),  # has no resources
+        # says why CloudFormation refuses a change set: aws/aws-sam-cli, issue 9154
+        ("cloudformation:DescribeEvents", f"arn:aws:cloudformation:{IN_REGION}:changeSet/samcli-deploy1785624984/x"),
         # the stack's tags: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html
         ("cloudformation:TagResource", f"arn:aws:cloudformation:{IN_REGION}:stack/STACK/x"),
         ("cloudformation:TagResource", f"arn:aws:cloudformation:{IN_REGION}:stack/aws-sam-cli-managed-default/x"),
@@ -125,6 +127,17 @@ def test_deployer_may_tag_every_resource_that_has_tags() -> None:
 def test_deployer_may_do_what_no_name_of_the_stack_limits(action: str, resource: str) -> None:
     """https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html"""
     assert allows(action, resource)
+
+
+def test_deployers_policy_fits_into_a_managed_policy() -> None:
+    """IAM allows 6,144 characters without white space, and docs/deploying.md stack names of 32 characters:
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    text = json.dumps(POLICY, separators=(",", ":"))
+    for name, longest in (("ACCOUNT", 12), ("REGION", 14), ("STACK", 32)):
+        text = text.replace(name, "x" * longest)
+    assert len(text) <= 6144
 
 
 def test_deployer_may_delete_the_stack_with_sam() -> None:
