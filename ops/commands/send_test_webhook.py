@@ -45,9 +45,7 @@ def send_test_webhook(
     context = context_of(ctx)
     kind = event or (Event.COMPLETED if ticket else Event.IN_PROGRESS)
     if kind is not Event.IN_PROGRESS and ticket is None:
-        raise Failure(
-            "use --ticket: a completed ticket that the vendor does not know becomes a dead letter", Exit.USAGE
-        )
+        raise Failure("use --ticket: only a ticket that the vendor knows can be archived", Exit.USAGE)
     if kind is Event.IN_PROGRESS and wait:
         raise Failure("--wait needs a completed ticket: nothing is archived before", Exit.USAGE)
     mark = secrets.token_hex(8)

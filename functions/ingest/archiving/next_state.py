@@ -120,7 +120,7 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
 
 
 def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | None:
-    """Return when the schedule asks once more for what is absent though uploaded, or unrecognized."""
+    """Return when the schedule asks again; None if the ticket is complete and no uploaded type is absent."""
     if state.complete and not any(kind.uploaded for kind in state.absent):
         return None
     if attempt.request.recheck or state.version == item.version:
