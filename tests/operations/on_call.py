@@ -1,4 +1,4 @@
-"""An operator on call for the local stack: alarms ring, and the commands of their runbooks are typed."""
+"""An operator on call for the local stack: alarms fire, and the commands of their runbooks are typed."""
 
 import json
 import re
@@ -29,7 +29,7 @@ AT_ONCE = 3
 RUNBOOKS = runbooks.sections(runbooks.chapter("Alarms"))
 OUTAGE = runbooks.chapter("An outage of the vendor")
 LINKED = {
-    "#lost-webhooks": runbooks.sections(runbooks.chapter("When an alarm rings"))["Lost webhooks"],
+    "#lost-webhooks": runbooks.sections(runbooks.chapter("When an alarm fires"))["Lost webhooks"],
     "#an-outage-of-the-vendor": OUTAGE,
 }
 """Places that runbooks send to for more commands."""
@@ -58,7 +58,7 @@ class OnCall:
         self._begin = datetime.now(UTC) - timedelta(seconds=1)
         self._read = Counter[str]()
         self._next = FIRST
-        self.rung: set[str] = set()
+        self.fired: set[str] = set()
         self.played: set[str] = set()
         self.lines: list[Line] = []
         """What the functions have logged since the start."""
@@ -273,7 +273,7 @@ class OnCall:
         )
         return [point[alarm["Statistic"]] for point in found["Datapoints"]]
 
-    def rings(self, *names: str, **by_hand: float) -> None:
+    def fires(self, *names: str, **by_hand: float) -> None:
         """Wait until one period of each alarm's metric is over its threshold; `doctor` then names the alarms.
 
         Where an alarm needs several periods, each would be as this one. `by_hand` has the values of metrics that the
@@ -294,14 +294,14 @@ class OnCall:
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])
         shown = re.sub(r"\s", "", self.type("./ticket-archive doctor", exit_codes=(1,)))
         assert [name for name in names if self.resources[name] not in shown] == []
-        self.rung |= {*names}
+        self.fired |= {*names}
 
     def silent(self, *names: str) -> None:
-        """See that an hour without the metric would ring: yesterday's had none, and missing data is breaching."""
+        """See that an hour without the metric would fire: yesterday's had none, and missing data is breaching."""
         for name in names:
             assert self.alarm(name)["TreatMissingData"] == "breaching"
             assert self.values(name, ago=timedelta(days=1)) == []
-        self.rung |= {*names}
+        self.fired |= {*names}
 
     def found(self, query: str) -> Sequence[Line]:
         """Return what a query of the document finds in the log."""

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.stack
 
 Scene = Callable[[OnCall], object]
 SCENES: dict[Scene, tuple[str, ...]] = {}
-"""The alarms that ring in each."""
+"""The alarms that fire in each."""
 
 
 def scene(*alarms: str) -> Callable[[Scene], Scene]:
@@ -40,13 +40,13 @@ def bad_deployment(on_call: OnCall) -> None:
     with on_call.bad_version("IngestFunction"):
         assert on_call.stack.post(lost) >= 500
         on_call.tick()
-        on_call.rings("IngestErrorsAlarm", Webhook5xxAlarm=1)
+        on_call.fires("IngestErrorsAlarm", Webhook5xxAlarm=1)
         on_call.follow(dict.fromkeys(("Webhook5xxAlarm", "IngestErrorsAlarm"), lost), lost=[lost])
         on_call.archived(lost)
     with on_call.bad_version("RetrievalFunction"):
         assert on_call.stack.api.get(f"/tickets/{lost}").status_code >= 500
         on_call.invoke("RetrievalFunction")
-        on_call.rings("RetrievalErrorsAlarm")
+        on_call.fires("RetrievalErrorsAlarm")
         on_call.follow({"RetrievalErrorsAlarm": other})
         assert on_call.stack.api.get(f"/tickets/{lost}").status_code == 200
 
@@ -57,7 +57,7 @@ def no_concurrency_left(on_call: OnCall) -> None:
     with on_call.throttled("IngestFunction", "RetrievalFunction") as repair:
         for function in ("IngestFunction", "RetrievalFunction"):
             on_call.invoke(function, "$LATEST")
-        on_call.rings("IngestThrottlesAlarm", "RetrievalThrottlesAlarm")
+        on_call.fires("IngestThrottlesAlarm", "RetrievalThrottlesAlarm")
         shown = on_call.follow(dict.fromkeys(SCENES[no_concurrency_left], lost), repair, lost=[lost])
     assert all("ConcurrentExecutions" in text for text in shown.values())
     on_call.archived(lost)
@@ -80,7 +80,7 @@ def rights_removed(on_call: OnCall) -> None:
             stack.sqs.send_message(QueueUrl=url, MessageBody=ticket_message(ticket))
         eventually(lambda: {dead, kept} <= on_call.dead_letters() or None, "both dead")
         waiting = on_call.depth("TicketDeadLetterQueue")
-        on_call.rings("WebhookEnqueueFailedAlarm", "StorageErrorsAlarm", DeadLettersAlarm=waiting, Api5xxAlarm=1)
+        on_call.fires("WebhookEnqueueFailedAlarm", "StorageErrorsAlarm", DeadLettersAlarm=waiting, Api5xxAlarm=1)
         repair_ingest()  # an operator's own rights are not those of the function; `discard` is typed before `redrive`
         discard = next(each for each in commands(RUNBOOKS["DeadLettersAlarm"]) if "--discard" in each)
         assert kept in on_call.type(discard)
@@ -117,7 +117,7 @@ def secrets_at_fault(on_call: OnCall) -> None:
             MessageBody=webhook_message(Webhook(body=b"junk", received_at=iso(now()))),
             MessageAttributes={"reason": {"DataType": "String", "StringValue": "not_json"}},
         )
-        on_call.rings(*SCENES[secrets_at_fault])
+        on_call.fires(*SCENES[secrets_at_fault])
 
         def repair() -> None:
             on_call.type(ROTATE_WEBHOOK_SECRET)
@@ -158,7 +158,7 @@ def odd_vendor(on_call: OnCall) -> None:
         "IncompleteTicketsAlarm": incomplete,
         "ArchivedWithoutOutcomeAlarm": without_outcome,
     }
-    on_call.rings(*first)
+    on_call.fires(*first)
     without = next(each for each in commands(RUNBOOKS["IncompleteTicketsAlarm"]) if "--without" in each)
     on_call.type(without, TICKET=settled)
     shown = on_call.follow(first, leave=[without])
@@ -170,7 +170,7 @@ def odd_vendor(on_call: OnCall) -> None:
     on_call.archived(without_outcome, outcome=stack.vendor("expected", ticket=without_outcome)["outcome"])
     on_call.archived(incomplete, settled, complete=False)
 
-    on_call.rings("ArchivedIncompleteAlarm")
+    on_call.fires("ArchivedIncompleteAlarm")
     shown = on_call.follow({"ArchivedIncompleteAlarm": incomplete}, lambda: stack.vendor("reset"))
     assert all(ticket in shown["ArchivedIncompleteAlarm"] for ticket in (incomplete, settled))
     on_call.archived(incomplete, html, complete=True)
@@ -184,12 +184,12 @@ def vendor_down(on_call: OnCall) -> None:
         stack.vendor("script", fault="unavailable", endpoint=endpoint, times=None)
     for ticket in failing:
         stack.post(ticket)
-    on_call.rings("VendorUnavailableAlarm", "RetriedMessagesAlarm")
+    on_call.fires("VendorUnavailableAlarm", "RetriedMessagesAlarm")
     disable = next(each for each in commands(OUTAGE) if "--no-enabled" in each)
     on_call.type(disable)
     stack.post(waiting)
     assert on_call.depth("TicketQueue") >= 1
-    on_call.rings(QueueAgeAlarm=3601)
+    on_call.fires(QueueAgeAlarm=3601)
     tickets = dict.fromkeys(SCENES[vendor_down], waiting)
     shown = on_call.follow(tickets, lambda: stack.vendor("reset"), leave=[disable])
     assert "Disabled" in shown["QueueAgeAlarm"]
@@ -211,7 +211,7 @@ def silence(on_call: OnCall) -> None:
         on_call.tick()
         for _ in range(10):
             assert webhooks.post(stack.at.webhook_url, webhooks.Webhook(b"", {}), ca_bundle=stack.at.ca_bundle) == 400
-        on_call.rings("ConfigurationErrorsAlarm", Webhook4xxAlarm=10)
+        on_call.fires("ConfigurationErrorsAlarm", Webhook4xxAlarm=10)
         on_call.silent("WebhookSilenceAlarm", "ScheduleSilenceAlarm")
         tickets = {"WebhookSilenceAlarm": lost, "Webhook4xxAlarm": lost, "ScheduleSilenceAlarm": incomplete}
 
@@ -231,9 +231,9 @@ def silence(on_call: OnCall) -> None:
 
 @pytest.mark.parametrize("play", SCENES, ids=lambda play: str(play.__name__))
 def test_runbooks_help(play: Scene, on_call: OnCall) -> None:
-    on_call.rung.clear()
+    on_call.fired.clear()
     play(on_call)
-    assert on_call.rung == set(SCENES[play])
+    assert on_call.fired == set(SCENES[play])
     on_call.played.add(play.__name__)
 
 
