@@ -68,7 +68,7 @@ def _webhook() -> dict[str, Any]:
 
 
 def event_document() -> dict[str, Any]:
-    """Return the schema of the events that tell of manifests, from the Python client's model."""
+    """Return the schema of manifest events, from the Python client's model."""
     event = ManifestCreated.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = {**event.pop("$defs"), "AWSEvent": event}
     for schema in schemas.values():

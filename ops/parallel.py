@@ -1,4 +1,4 @@
-"""Do the same for many tickets at once, and once more when attempts that were in flight have ended."""
+"""Run work for many tickets in parallel, and a second pass when attempts that were in flight have ended."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -91,17 +91,17 @@ def in_two_passes(
 ) -> Outcomes[Result]:
     """Do `first` for each ticket, wait until no attempt is in flight, and do `second` with what `first` returned.
 
-    `first` also returns when attempts that were in flight will have ended, None if there were none; `second` is told
-    whether there were. The wait is one for all tickets.
+    `first` also returns when attempts that were in flight will have ended, None if there were none; `second` receives
+    whether there were. There is one wait for all tickets.
     """
     begun = for_each(first, tickets, drain.advance)
     ends = [end for _, end in begun.done.values() if end is not None]
     if ends and (pause := (max(ends) - drain.now()).total_seconds()) > 0:
         drain.sleep(pause)
 
-    def once_more(ticket: str) -> Result:
+    def repeat(ticket: str) -> Result:
         state, end = begun.done[ticket]
         return second(state, end is not None)
 
-    ended = for_each(once_more, begun.done, drain.advance)
+    ended = for_each(repeat, begun.done, drain.advance)
     return Outcomes(ended.done, {**begun.failed, **ended.failed})

@@ -1,5 +1,5 @@
-// cdk-nag over the expanded template. `make audit` runs it in a folder of its own, into which npm installs cdk-nag: that needs
-// a network, so it is no gate. It fails with the findings that docs/security.md does not explain, and with explanations of none.
+// Run cdk-nag on the expanded template, in the folder into which `make audit` installs it. Not part of .ci/run, because npm needs a
+// network. Fails for findings that docs/security.md does not explain, and for explanations without a finding.
 // usage: node cdk_nag.mjs expanded.json security.md
 import { readFileSync } from "node:fs";
 import { App, Aspects, Stack } from "aws-cdk-lib";
@@ -32,7 +32,7 @@ try {
 } catch (error) {
   console.error(String(error).slice(0, 400)); // CDK ends with an error where a pack found one: it is in the list
 }
-const [, table] = readFileSync(process.argv[3], "utf8").split("| finding | on | why it stays |\n");
+const [, table] = readFileSync(process.argv[3], "utf8").split("| finding | on | why it is accepted |\n");
 const explained = [...table.matchAll(/^\| ([^-].*?) \|/gm)].flatMap((row) => row[1].split(", "));
 const matches = (name, rule) => new RegExp(`^${name.replace("…", ".*")}(\\[.*)?$`).test(rule);
 const rules = [...findings.found.keys()].sort();

@@ -149,7 +149,7 @@ class TicketTable:
     def get(self, ticket: str, *, details: bool = True) -> TicketItem | None:
         """Return the ticket, or None if it is unknown. Without `details`, their content is not transferred.
 
-        The read is strongly consistent: a consumer that was told by a manifest finds its state.
+        The read is strongly consistent: a consumer that received a manifest's event finds that state.
         """
         only = {} if details else _WITHOUT_DETAILS
         answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True, **only)

@@ -46,7 +46,7 @@ def silence_library_debug_logs() -> None:
 silence_library_debug_logs()
 
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ticket-archive")
-"""The stack's name: the dimension `service` of every metric, by which two stacks in one account are told apart."""
+"""The stack's name: the dimension `service` of every metric, which separates two stacks in one account."""
 
 logger = Logger(service=SERVICE, log_uncaught_exceptions=False, utc=True)
 metrics = Metrics(namespace="TicketArchive", service=SERVICE)

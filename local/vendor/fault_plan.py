@@ -89,7 +89,7 @@ class FaultPlan:
             rng, endpoint = seeded(self._seed, *key, self._calls[key]), key[1]
             if rng.random() >= self._share:
                 return None
-            told = requested | {endpoint}
-            candidates = [each for each in self._candidates if endpoint in each.endpoints and not each.deceives & told]
+            asked = requested | {endpoint}
+            candidates = [each for each in self._candidates if endpoint in each.endpoints and not each.deceives & asked]
             self._random_faults[key] += bool(candidates)
             return rng.choice(candidates) if candidates else None

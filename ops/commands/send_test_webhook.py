@@ -49,7 +49,7 @@ def send_test_webhook(
     if kind is Event.IN_PROGRESS and wait:
         raise Failure("--wait needs a completed ticket: nothing is archived before", Exit.USAGE)
     mark = secrets.token_hex(8)
-    about = ticket or f"trial-{mark}"
+    about = ticket or f"test-{mark}"
     stack = context.stack
     before = stack.table.get(about) if wait else None
     began = time.monotonic()
@@ -86,7 +86,7 @@ def event_of(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
             }
         case Event.INVITATION:
             content = {"id": mark, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
-    return {"ticket": ticket, **content, "data": {"trial": mark}}
+    return {"ticket": ticket, **content, "data": {"test": mark}}
 
 
 def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 """Connections that stay within the limits of the call they serve: its deadline, bytes and addresses.
 
-A timeout of requests or urllib3 bounds one socket operation, so a peer that drips bytes can hold a call for ever. Here
-each operation gets what is left of the call's deadline. The limits belong to the thread that makes the call, because a
-pooled connection serves calls of many threads, one after the other.
+A timeout of requests or urllib3 bounds one socket operation, so a peer that sends byte by byte can hold a call forever.
+Here each operation gets the time left until the call's deadline. The limits belong to the thread that makes the call,
+because a pooled connection serves calls of many threads, one after the other.
 """
 
 import logging

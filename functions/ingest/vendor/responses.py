@@ -1,4 +1,4 @@
-"""What a response means that is not what was asked for. Pure: status, headers and body in, error out."""
+"""Map a response to the error that it means, if any. Pure: status, headers and body in, error out."""
 
 import re
 from datetime import UTC, datetime
@@ -74,11 +74,11 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
     if status in _COMPLETE:
-        if envelope is None or (told := _error_status(call, envelope)) is None:
+        if envelope is None or (error_status := _error_status(call, envelope)) is None:
             return None
         if call is Call.DETAILS and _code(envelope) in IN_PROGRESS:
             return TicketInProgress()
-        status = told
+        status = error_status
     detail = str(status)
     body = response.body if call in (Call.DETAILS, Call.IMAGES) else None
     if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(call, envelope)):
@@ -138,13 +138,13 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     it, and nothing of what was asked for beside it.
     """
     code = _code(envelope)
-    told = next(filter(None, map(_http_error, (envelope.status, code))), None)
+    http_status = next(filter(None, map(_http_error, (envelope.status, code))), None)
     if _is_not_found(call, envelope):
         status = 404
-    elif code in SUCCESS_CODES or not (told or _reports_error(envelope)):
+    elif code in SUCCESS_CODES or not (http_status or _reports_error(envelope)):
         return None
     else:
-        status = told or 400
+        status = http_status or 400
     if _has_content(call, envelope):
         return None
     if call is Call.IMAGES and status == 400 and _reports_error(envelope):
