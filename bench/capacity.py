@@ -245,7 +245,7 @@ def _rounded(number: float) -> str:
 
 
 def _outage(model: Model) -> list[Row]:
-    """In closed form: what arrives waits, and drains by what the workers do beyond what arrives then.
+    """In closed form: messages wait, and drain at the rate by which the workers exceed new arrivals.
 
     The last pause that begins within the outage may still be running when it ends, and delays the drain by as much.
     """
@@ -269,7 +269,7 @@ def _dollars(model: Model) -> list[Row]:
     costs = [model.cost(tickets) for tickets in SCALES]
     services = sorted(costs[1], key=lambda service: -costs[1][service])
     rows = [[service, *(f"{cost.get(service, 0):.4f}" for cost in costs)] for service in services]
-    return [*rows, ["together", *(f"{sum(cost.values()):.4f}" for cost in costs)]]
+    return [*rows, ["total", *(f"{sum(cost.values()):.4f}" for cost in costs)]]
 
 
 def _savings(model: Model) -> list[Row]:
