@@ -85,7 +85,7 @@ def explain(error: BaseException) -> Failure:
         case SettingsError():
             return Failure(f"invalid configuration: {error.detail}")
         case WriteConflict():
-            return Failure("somebody else was writing the same at that moment: run the command again")
+            return Failure("another process wrote the same object at that moment: run the command again")
         case ArchiveError():
             return Failure(f"failed: {error}")
         case OSError():

@@ -1,6 +1,6 @@
-"""What the handlers work with, made from the settings on first use and kept for the process.
+"""The handlers' dependencies, created from the settings on first use and kept for the process.
 
-Nothing is made at import, so a snapshot (SnapStart) holds no client, secret or connection. Every function raises
+Nothing is created at import, so a snapshot (SnapStart) holds no client, secret or connection. Every function raises
 SettingsError.
 """
 
@@ -34,10 +34,10 @@ MAX_CONCURRENT_CALLS = 16
 """Concurrent calls to the vendor of one invocation; the description of VendorMaxConcurrency names it too."""
 MAX_CONCURRENT_TICKETS = 10
 _CALL_THREADS = MAX_CONCURRENT_CALLS + 8
-"""While a file is stored, another thread uses the call that its own has ended. Each thread holds up to one file."""
+"""More than calls, so that others call the vendor while some store a file. Each thread holds at most one file."""
 
 _DELIVERY_SPAN = timedelta(hours=2)
-"""Longer than a queued ticket is delivered again and again."""
+"""Longer than the queue retries a message."""
 
 _BATCH = Config(
     connect_timeout=1,

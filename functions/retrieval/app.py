@@ -239,7 +239,7 @@ def _issued(urls: list[PresignedUrl]) -> None:
 def _retry_after(item: TicketItem, moment: datetime) -> int:
     """Return the seconds until a client should ask again.
 
-    `retry_at` is when the schedule takes the ticket; the queue, or a webhook, may complete it long before.
+    `retry_at` is when the schedule requeues the ticket; the queue, or a webhook, may complete it long before.
     """
     retry_at = item.attributes.get("retry_at")
     left = (datetime.fromisoformat(retry_at) - moment).total_seconds() if retry_at else 0

@@ -1,6 +1,6 @@
-"""What the routes work with, each made on first use.
+"""The routes' dependencies, each created on first use.
 
-Nothing is made at import, so a SnapStart snapshot holds neither connections nor credentials.
+Nothing is created at import, so a SnapStart snapshot holds neither connections nor credentials.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def s3_config(addressing_style: str) -> Config:
 
 
 class Dependencies:
-    """Made from environment variables; attributes raise SettingsError if these are missing or invalid."""
+    """Created from environment variables; attributes raise SettingsError if these are missing or invalid."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

@@ -52,13 +52,13 @@ ImageTypes = Annotated[
 ]
 ExpiresIn = Annotated[
     Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX), BeforeValidator(_digits)] | None,
-    Query(description="Lifetime of the URLs in seconds; `expires_at` tells when they end."),
+    Query(description="Lifetime of the URLs in seconds; `expires_at` is when they expire."),
 ]
 AskedDisposition = Annotated[
     Disposition,
     Query(
         description="`inline` lets browsers display JPEG, PNG, WebP, GIF and AVIF; files of other types remain "
-        "attachments, as `content_disposition` tells."
+        "attachments; see `content_disposition`."
     ),
 ]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits), Query()]

@@ -32,7 +32,7 @@ PACKED_LIMIT = 300_000
 """Bytes of an item that the compressed form may take."""
 RESPONSE_LIMIT = 1_000_000
 """Bytes of JSON that always fit into a function's response: Lambda allows 6 MB, and escaping may multiply JSON by six.
-Larger details are an object of their own, so that a URL can lead to it."""
+Larger details are a separate object, which a presigned URL can serve."""
 
 ATTRIBUTES = ("details", "details_packed", "details_key")
 """The item's attributes that hold details. Exactly one of them is present."""
@@ -46,7 +46,7 @@ class Details:
     """A ticket's details as received (`raw`), their facts, and the SHA-256 of their canonical form.
 
     `value` is the object, of a list of one too, with a Decimal for every number. It is None for JSON of too many parts,
-    which is never parsed as a whole; its digest is that of the bytes. `native` tells whether `value` is all that came,
+    which is never parsed as a whole; its digest is that of the bytes. `native` is whether `value` is the whole response
     and DynamoDB returns it unchanged.
     """
 
@@ -79,12 +79,12 @@ class Placement:
 
 
 def read_details(body: bytes) -> Details:
-    """Parse the vendor's response: an object, or a list of one. A byte order mark before it is no part of JSON.
+    """Parse the vendor's response: an object, or a list of one. A byte order mark before it is removed.
 
-    Bytes that are no UTF-8 are read as Windows-1252.
+    Bytes that are not UTF-8 are read as Windows-1252.
 
-    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
-    so, it is the answer. Raises UnrecognizedResponse with the body for `details_not_json`, `details_too_deep` and
+    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is fetched again, and if it stays
+    the same, it is the answer. Raises UnrecognizedResponse with the body for `details_not_json`, `details_too_deep` and
     `details_not_an_object`.
     """
     body = without_bom(body)
@@ -92,7 +92,7 @@ def read_details(body: bytes) -> Details:
     raw = text.encode()
     if has_too_many_parts(body):
         return _read_unparsed(raw)
-    inexact: list[str] = []  # what Python's values do not hold as it stands in the text
+    inexact: list[str] = []  # parts of the text that Python's values do not represent exactly
 
     def number(digits: str) -> Decimal | None:
         try:
@@ -157,7 +157,7 @@ def read_stored_details(attributes: Mapping[str, Any], bucket: "Bucket") -> byte
 
 
 def _read_unparsed(body: bytes) -> Details:
-    """Only the first and the last character are looked at before the facts are streamed: more would take seconds."""
+    """Check only the first and the last character before the facts are streamed: more would take seconds."""
     ends = body.lstrip()[:1] + body.rstrip()[-1:]
     if ends != b"{}":
         if ends[:1] == b"{":

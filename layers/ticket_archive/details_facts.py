@@ -19,14 +19,14 @@ import ijson
 from ticket_archive.models import TICKET_NAMES, customer_id
 
 MAX_EVENTS = 500_000
-"""Of JSON that is streamed: about half a second. Facts that come later are not read."""
+"""Parser events of streamed JSON, about half a second. Facts that come later are not read."""
 
 _ENVELOPES = frozenset({"data", "payload", "event", "result", "response"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
 SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
-"""Of the `code` in the vendor's envelope; any other word is an error's."""
+"""Values of `code` in the vendor's envelope; any other word is an error."""
 IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
 NOT_FOUND = "TCKTNTFND"
 _SEPARATORS = re.compile(r"[\W_]+")
@@ -50,7 +50,7 @@ Scalar = tuple[Sequence[str], str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TicketFacts:
-    """What the ticket item says of the details. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
+    """The facts that the ticket item has. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
     `ticket` is the ticket that the details name, at the top or in one envelope. `recognized` is False where nothing
     but an id names a ticket, as in an error that comes as a 200.
@@ -145,10 +145,10 @@ def _depth(path: Sequence[str]) -> int:
 
 
 def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
-    """Return the word that tells how the ticket stands, the most telling name first.
+    """Return the word for the ticket's status, from the most specific name.
 
-    Deep down only a known outcome under a flow's own name counts: `status` there is a device's or a step's. A `status`
-    that is not at the top must be a known word too.
+    Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
+    step. A `status` on the first level must be a known word too.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         for depth, value in found.get(name, ()):
@@ -167,7 +167,7 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
 
 
 def _word(value: Any) -> str:
-    """Return a text in upper case, "" for anything else. However IN_PROGRESS is spelled, it is that word."""
+    """Return a text in upper case, "" for anything else. Every spelling of a word in IN_PROGRESS gives that word."""
     text = (_text(value) or "").upper() if isinstance(value, str) else ""
     return _PLAIN_IN_PROGRESS.get(_SEPARATORS.sub("", text), text)
 

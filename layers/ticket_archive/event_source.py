@@ -1,4 +1,4 @@
-"""Name the source of a Lambda event from its form."""
+"""Determine the source of a Lambda event from its form."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -14,7 +14,7 @@ _WINDOWS_1252 = {
     0xDC00 + byte: bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252")
     for byte in range(0x80, 0x100)
 }
-"""Its five undefined bytes stay what they are, as in browsers, so that no byte is lost."""
+"""Its five undefined bytes become the control characters of Latin-1, as in browsers, so that no byte is lost."""
 
 
 def without_bom(text: bytes) -> bytes:

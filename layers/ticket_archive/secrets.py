@@ -32,7 +32,7 @@ class _Secret(BaseModel):
 
 
 def _check_header_value(secret: SecretStr) -> SecretStr:
-    """Refuse what no header can carry. A line break, easily copied with a value, would look like a broken network."""
+    """Reject what no header can hold. A line break, easily copied with a value, would look like a network failure."""
     value = secret.get_secret_value()
     if value != value.strip() or not value.isprintable() or not value.isascii():
         raise ValueError("not a header's value")
@@ -79,7 +79,7 @@ class WebhookSecret(_Secret):
 
 
 class WebhookCredentials(_Secret):
-    """What every webhook must carry: a header with this exact value.
+    """The credentials that every webhook must carry: a header with this exact value.
 
     `{"header", "value"}`, or `{"username", "password"}` for HTTP Basic credentials.
     """

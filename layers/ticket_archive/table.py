@@ -1,7 +1,7 @@
 """The ticket table: one item per ticket (`record` = "ticket") and one per accepted event.
 
-Writes are conditional. The conditions decide what happened, whatever queues repeat, functions crash or caches forget:
-a newer fetch wins, an archived ticket stays archived, and neither a tombstone nor a legal hold is ever overwritten.
+Writes are conditional, so that repeated messages, crashes and lost caches do no harm: a newer fetch wins, an archived
+ticket stays archived, and neither a tombstone nor a legal hold is ever overwritten.
 
 The sparse index `incomplete` has three partitions: incomplete tickets ("yes"), archived tickets of which something is
 absent or unrecognized and that will be asked for again ("recheck"), and archived tickets whose newer state could not be

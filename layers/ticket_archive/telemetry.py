@@ -1,8 +1,8 @@
 """The logger and the metrics of both functions.
 
 Every line about a queue message has the key `correlation_id`: the id that SQS gave the message. A ticket that settles
-later, or that the schedule queues again, gets a new message; the line that says so has its id, and `ticket` leads
-through them all. For a request to the retrieval API it is API Gateway's request id.
+later, or that the schedule queues again, gets a new message; the line that says so has its id, and `ticket` stays the
+same. For a request to the retrieval API it is API Gateway's request id.
 
 Logs hold identifiers and codes. Exceptions of libraries may quote their input (a name, a URL, a whole item), so their
 text is never logged: type, AWS error code and place are. At DEBUG, botocore logs bodies and headers, and urllib3 logs

@@ -1,4 +1,4 @@
-"""`doctor`: check an installation from the outside: what a deployment needs, and what stops webhooks or tickets."""
+"""`doctor`: check an installation: what a deployment needs, and what stops webhooks or tickets."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -40,10 +40,10 @@ Finding = tuple[bool, str]
 def doctor(
     ctx: typer.Context,
     ticket: Annotated[
-        str | None, ticket_option("Archive this ticket, which the vendor knows, once more, and download an image.")
+        str | None, ticket_option("Archive this ticket again and download an image. The vendor must know it.")
     ] = None,
 ) -> None:
-    """Check secrets, queues, consumer and alarms of a stack; with --ticket, a webhook's way to a downloaded image."""
+    """Check secrets, queues, consumer and alarms of a stack; with --ticket, everything from a webhook to an image."""
     context = context_of(ctx)
     found = list(checks(context.stack, ticket))
     unproven = [*NOT_PROVEN, *(() if ticket else NOT_PROVEN_WITHOUT_A_TICKET)]
@@ -57,7 +57,7 @@ def doctor(
 
 
 def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
-    """Run every check; a failing one does not stop the others. With a ticket, archive it once more and download."""
+    """Run every check; a failing one does not stop the others. With a ticket, archive it again and download."""
     every: list[tuple[str, Callable[[Stack], Finding], str]] = [
         ("webhook secret", _webhook_secret, "the function can decrypt with it; not that the vendor has it"),
         ("vendor credential", _vendor_credential, "its five values are filled in"),
@@ -68,7 +68,7 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
         ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
         ("table", _table, "you may read it"),
         ("alarms", _alarms, "none is raised now"),
-        ("alarm topic", _alarm_topic, "somebody is notified; not that a subscription is confirmed"),
+        ("alarm topic", _alarm_topic, "they have a topic; not that a subscription is confirmed"),
     ]
     if ticket is not None:
         way = "endpoint, queue, functions and storage work; the vendor accepts credential and User-Agent"
@@ -104,7 +104,7 @@ def _backlog(stack: Stack) -> Finding:
 
 def _empty(stack: Stack, output: str) -> Finding:
     depth = stack.queue(output).depth()
-    hidden = f", {depth.in_flight} more in flight: somebody is redriving" if depth.in_flight else ""
+    hidden = f", {depth.in_flight} more in flight: someone is redriving" if depth.in_flight else ""
     return depth.visible + depth.in_flight == 0, f"{depth.visible} messages{hidden}"
 
 
@@ -136,7 +136,7 @@ def _alarm_topic(stack: Stack) -> Finding:
     topics = {topic for alarm in alarms for topic in alarm["AlarmActions"]}
     silent = [alarm for alarm in alarms if not alarm["AlarmActions"] or not alarm["ActionsEnabled"]]
     if not alarms or silent:
-        return False, f"{len(silent)} of {len(alarms)} alarms notify nobody: set AlarmTopicArn"
+        return False, f"{len(silent)} of {len(alarms)} alarms have no topic: set AlarmTopicArn"
     return True, f"{len(alarms)} alarms notify {', '.join(sorted(topics))}"
 
 
@@ -144,7 +144,7 @@ def _round_trip(stack: Stack, ticket: str) -> Finding:
     before = stack.table.get(ticket)
     code, _ = send(stack, event_of(Event.COMPLETED, ticket, secrets.token_hex(8)))
     if code != 202:
-        return False, f"the endpoint answered {code}"
+        return False, f"the endpoint responded with {code}"
     archived = wait_until_archived(stack.table, ticket, before, _ROUND_TRIP_SECONDS)
     if archived is None:
         return False, f"not archived within {_ROUND_TRIP_SECONDS} s; see `status {ticket}`"
@@ -163,6 +163,6 @@ def _presigned_url(stack: Stack, ticket: str) -> Finding:
                 return False, "the ticket has no image; try another one"
             return True, f"{len(archive.download(images[0])):,} bytes, as archived"
         except ArchiveApiError as error:
-            return False, f"the API or S3 answered {error}"
+            return False, f"the API or S3 responded with {error}"
         except CorruptDownload:
-            return False, "S3 answered with other bytes than those archived"
+            return False, "the downloaded image differs from the archived one"

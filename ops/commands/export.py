@@ -1,4 +1,4 @@
-"""`export`: a customer's tickets in a folder or a ZIP file, for a request to see one's data."""
+"""`export`: a customer's tickets in a folder or a ZIP file, for a data access request."""
 
 import json
 import tempfile

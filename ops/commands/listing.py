@@ -25,7 +25,7 @@ class ListState(StrEnum):
     INCOMPLETE = "incomplete"
     ARCHIVED = "archived"
     ERASED = "erased"
-    NOT_COMPLETE = "not-complete"  # archived without something that the vendor never delivered
+    NOT_COMPLETE = "not-complete"  # archived, with something unrecognized or missing
     NO_OUTCOME = "no-outcome"
     HELD = "held"
     OUTDATED = "outdated"  # archived, and a newer state is still to be fetched

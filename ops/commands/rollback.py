@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.client import LambdaClient
 
 ALIAS = "live"
-"""The alias through which every call comes; the output `FunctionAlias`."""
+"""The alias that every caller invokes; the output `FunctionAlias`."""
 
 
 class Function(StrEnum):
@@ -51,7 +51,7 @@ def rollback(
         if change["state"] == "Inactive":
             context.note(
                 f"Version {change['previous']} was not invoked for 14 days: it fails until it has a snapshot again. "
-                f"Wake it first: aws lambda invoke --function-name {change['function']} "
+                f"Invoke it first: aws lambda invoke --function-name {change['function']} "
                 f"--qualifier {change['previous']} /dev/null",
                 "yellow",
             )
@@ -79,7 +79,7 @@ def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any
     """Return the changes that roll functions back. A function without an earlier version has none.
 
     Raises Failure if an alias leads to two versions: CodeDeploy is shifting traffic from the current one to a newer
-    one, and would go on with it.
+    one, and would continue.
     """
     for function in functions:
         alias = client.get_alias(FunctionName=function, Name=ALIAS)

@@ -1,4 +1,4 @@
-"""`settle`: archive an incomplete ticket with what there is."""
+"""`settle`: archive an incomplete ticket as it is."""
 
 from typing import Annotated
 
@@ -31,5 +31,5 @@ def settle(
         raise Failure("SQS did not take the message; try again")
     context.print_result(
         {"ticket": ticket, "settle": names},
-        f"Queued. The vendor is asked once more; what it answers for {', '.join(names)} is final.",
+        f"Queued. The vendor is asked again; its answer for {', '.join(names)} is final.",
     )

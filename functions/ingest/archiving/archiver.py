@@ -121,7 +121,7 @@ class Archiver:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
         item = attempt.item
         if item.state is TicketState.ARCHIVED and item.details_sha256 and not (attempt.resumed or fetched.details):
-            # Details are never replaced by none: the archived state stays, and is not fetched again.
+            # Details are never replaced by nothing: the archived state stays, and is not fetched again.
             self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             return self._already(item, Result.UNCHANGED)
         first = attempt.item.version is None and attempt.event_id is not None
@@ -132,9 +132,9 @@ class Archiver:
         )
 
     def is_repeated(self, ticket: str, event_id: str, received_at: str) -> bool:
-        """Return whether the ticket's state came of this event, in the hour before it was received again.
+        """Return whether the ticket's state came from this event, and it is received again within an hour of its fetch.
 
-        Later the vendor may mean a change: in details, which an event does not name.
+        After that it may announce changed details, which an event does not name.
         """
         item = self._table.get(ticket)
         if item is None or item.fetched_at is None or item.attributes.get("event_id") != event_id:
@@ -210,7 +210,7 @@ class Archiver:
             age = attempt.now - datetime.fromisoformat(request.received_at)
             left = self._unknown_after - age
             if left > timedelta(0) or request.receives < _MIN_RECEIVES:
-                longer = max(3 * age, self._unknown_after / 1000)  # so that the last of the receives is not needed
+                longer = max(3 * age, self._unknown_after / 1000)  # so that the last delivery is not needed
                 pause = min(longer, left) if left > timedelta(0) else self._unknown_after / 4
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
             return ArchiveResult(Result.UNKNOWN_TICKET)
@@ -318,7 +318,7 @@ class Archiver:
                     raise
                 if current.fetched_at is not None and current.fetched_at >= changes["fetched_at"]:
                     if current.state is not TicketState.ARCHIVED:
-                        raise  # newer, but incomplete: as long as it is, nothing here counts as done
+                        raise  # newer but incomplete, so this message is not done
                     return self._already(current, Result.SUPERSEDED)
                 item = current
                 continue

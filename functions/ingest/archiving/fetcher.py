@@ -31,10 +31,10 @@ F = TypeVar("F", InlineFile, InlineFile | LinkedFile)
 StoredFile = StoredImage | UnrecognizedFile
 
 MAX_UNANSWERED = 4
-"""Tickets that may wait for their details at the same time. Their calls are as many as the vendor gets at a time; with
-those of ten tickets in line, all ten end together, and nothing is stored while the vendor works (`make bench`)."""
+"""Tickets that may wait for their details at the same time. Their calls reach the limit of concurrent calls; if all ten
+tickets queued for it, they would end together, and nothing would be stored while the vendor works (`make bench`)."""
 UNANSWERED_SECONDS = 1.0
-"""After which a ticket no longer waits for others, which the vendor may never answer."""
+"""After which a ticket no longer waits for others, whose details may never come."""
 STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
@@ -83,11 +83,11 @@ class Fetcher:
     ) -> Fetched:
         """Fetch the details and the image types, and store the files, which expire with their ticket if `expiring`.
 
-        `details_first` asks for no image before the vendor has said that it knows the ticket, so that an event for an
-        invented ticket costs one call. `on_known_ticket` is called while images are on their way, unless the vendor
-        says that there is no such ticket, or that it is not final. The error of one part never affects another part; it
-        is in the result. When this returns or raises, no thread stores anything for the ticket any more. Raises what
-        the bucket and `on_known_ticket` raise.
+        With `details_first`, images are requested only after the vendor has confirmed that it knows the ticket, so that
+        an event for an invented ticket costs one call. `on_known_ticket` is called while images are being fetched,
+        unless the ticket is unknown to the vendor or not final. The error of one part never affects another part; it is
+        in the result. When this returns or raises, no thread stores anything for the ticket any more. Raises what the
+        bucket and `on_known_ticket` raise.
         """
         calls = _TicketCalls(self._vendor, self._bucket, self._pool, ticket, deadline, expiring)
         fetched = Fetched()
@@ -232,7 +232,7 @@ def _note(part: str, failure: _Failure, fetched: Fetched) -> None:
 def _fetch_complete(fetch: Callable[[], list[F]]) -> list[F]:
     """Return files; fetch them again if one looks cut off, and take what stays the same as what the vendor has.
 
-    A file that is cut off in another way each time cannot be used: it loses its format.
+    A file that is truncated at another place each time cannot be used: it loses its format.
     """
     files = fetch()
     if all(isinstance(file, LinkedFile) or file.complete for file in files):

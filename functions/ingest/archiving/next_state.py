@@ -56,7 +56,7 @@ def changes_of(
     resumed, before = attempt.resumed, attempt.before
     asked = {part for part in fetched.observed if not (resumed and _is_as_before(attempt, resumed, fetched, part))}
     came = {*(image.type for image in fetched.images), *(file.type for file in fetched.unrecognized)}
-    # Without any answer, what came before stays: it may be all that ever comes.
+    # Without an answer, the earlier content stays: there may never be any other.
     replaced = {part for part in asked if part in came or fetched.observed[part].state is not TypeState.FAILED}
     images = [image for image in before.images if image.type not in replaced] if before else []
     unrecognized = [file for file in before.unrecognized if file.type not in replaced] if before else []

@@ -21,7 +21,7 @@ from ticket_archive.telemetry import logger
 class Message:
     """A delivery from the queue. `sent_at` is ISO 8601 in UTC; `receives` includes this delivery.
 
-    After the `final` one, the queue delivers the message no more: if it fails, it becomes a dead letter.
+    The `final` delivery is the last one: if it fails, the message becomes a dead letter.
     """
 
     body: str = field(repr=False)
@@ -131,7 +131,7 @@ class MessageProcessor:
         archive = partial(self._archived, result_of, request, message, deadline)
         result = self._idempotency.run(event.event_id, archive)
         if result is None and not self._archive.is_repeated(event.ticket, event.event_id, event.received_at):
-            result = archive()  # a change, or a return to an earlier state, may be announced in the very same words
+            result = archive()  # a change, or a return to an earlier state, may be announced in the same words
         return result or result_of(Result.DUPLICATE)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
@@ -153,10 +153,10 @@ class MessageProcessor:
     def _archived(
         self, result_of: Callable[..., ProcessingResult], request: ArchiveRequest, message: Message, deadline: float
     ) -> ProcessingResult:
-        """Archive the ticket. A hint about a ticket in progress is done, and so is the archive's own last message.
+        """Archive the ticket. A hint about a ticket in progress is not retried, nor is a follow-up's final delivery.
 
         A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
-        `result_of` makes the result of a code and of what is known only now.
+        `result_of` builds the result from its code and the fields that are known only now.
         """
         try:
             archived = self._archive.archive(request, deadline)
@@ -183,7 +183,7 @@ class MessageProcessor:
         return replace(result, received_at=archived.received_at) if request.follow_up else result
 
     def _queue_retry_seconds(self, message: Message) -> float:
-        """Return generously the seconds until the queue's next delivery has had its turn; 0 if there is none."""
+        """Return an upper bound for the seconds until the queue's next delivery is processed; 0 if there is none."""
         if message.final:
             return 0.0
         return 2.0 * pause_before_delivery(message.receives + 1, self._retry_delay, None, 1.0)

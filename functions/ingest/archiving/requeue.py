@@ -1,6 +1,6 @@
 """Queue incomplete tickets again, at growing intervals, and ask once more for what was absent or unrecognized.
 
-A ticket that is older than the age limit is queued to be archived with what there is: nothing leaves the list silently.
+A ticket that is older than the age limit is queued to be archived as it is: no ticket leaves the list silently.
 """
 
 import math
@@ -72,7 +72,7 @@ def _due(listed: Iterable[IncompleteTicket], now: datetime, deadline: float) -> 
 
 
 def _waited(ticket: IncompleteTicket) -> timedelta:
-    """Return how long a ticket has been on the list at least. An archived ticket was received at any time before."""
+    """Return the minimum time that a ticket has been listed. An archived ticket may have been received long before."""
     return timedelta(seconds=sum(pause_before_requeue(each) for each in range(ticket.requeues + 1)))
 
 

@@ -13,7 +13,7 @@ from ticket_archive.models import ImageType
 
 
 class Side(IntEnum):
-    """Of a document, in the order in which its files are stored."""
+    """The side of a document, in the order in which files are stored."""
 
     FRONT = 0
     UNKNOWN = 1
@@ -22,7 +22,7 @@ class Side(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is known of a file from the names around it."""
+    """What the names around a file say about it."""
 
     type: ImageType | None = None
     side: Side = Side.UNKNOWN
@@ -103,7 +103,7 @@ def links_to_document(around: str, name: str) -> bool:
 def announces_more(around: str, name: str, value: object) -> bool:
     """Return whether a member that is not empty says that the response is one page of several, not the whole answer.
 
-    `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file and no address.
+    `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file, not an address.
     """
     plain = _plain(name)
     if isinstance(value, str):

@@ -130,11 +130,10 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
 
 
 def _parse(body: bytes) -> Any:
-    """Return the JSON value with objects as tuples of pairs, so that a repeated key hides nothing, and without its
-    numbers.
+    """Return the JSON value with objects as tuples of pairs, so that no repeated key is lost. Numbers are not exact.
 
-    Read as Latin-1, which takes one byte a character: as UTF-8 one emoji in a name would make the text four times as
-    large.
+    It is read as Latin-1, with one byte per character: decoded as UTF-8, one emoji in a name would make the text four
+    times as large.
     """
     if has_too_many_parts(body):
         raise UnrecognizedResponse("too_complex", b"")

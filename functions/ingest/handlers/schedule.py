@@ -14,7 +14,7 @@ from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import describe, logger
 
 LEFT_FOR_ONE_TICKET = 20.0
-"""Seconds before the end of the invocation at which no ticket is claimed any more: its two calls may take so long."""
+"""Seconds before the end of the invocation after which no ticket is claimed: its two calls may take that long."""
 
 
 def handle(context: LambdaContext) -> dict[str, Any]:

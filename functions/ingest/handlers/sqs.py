@@ -33,7 +33,7 @@ from ticket_archive.telemetry import describe, logger
 LEFT_FOR_STORING = 10.0
 """Seconds before the end of the invocation at which calls to the vendor end, so that what they returned is stored."""
 LEAST_FOR_A_TICKET = 4.0
-"""Seconds that must be left for the vendor, or a message is not begun."""
+"""Seconds for vendor calls; with less time left, a message is not processed."""
 SHORT_RETRY_DELAY = 2
 """Base in seconds of the pause after an attempt that only lacked time or ran beside another one.
 
@@ -73,7 +73,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             processor=BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
             context=context,
         )
-    resources.calls.drain()  # what is stored after the invocation would be out of every reader's order
+    resources.calls.drain()  # nothing may be stored after the invocation
     resources.metric_buffer.flush()
     return dict(response)
 

@@ -1,6 +1,6 @@
 """Process every event once, with Powertools' idempotency.
 
-This saves work and decides nothing: the ticket table's conditions hold without it, so a failing store stops no event.
+It only saves work: the ticket table's conditions hold without it, so a failing store does not stop an event.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, Retry
 from ticket_archive.json_text import without_bom
 
 _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
-_MIN_LIFETIME = 30.0  # seconds; with a wrong clock, not every call may become a token call
+_MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token call for every call
 _MARGIN = 60.0  # seconds before its expiry at which a token is replaced
 _MAX_LENGTH = 8192
 _MIN_BACKOFF, _MAX_BACKOFF = 5.0, 60.0  # seconds without a new token; doubled by each refusal until a success
@@ -159,7 +159,7 @@ class TokenSource:
                 self._token = None
 
     def back_off(self) -> None:
-        """Fetch no token for a while: a new one was refused too. Many threads meet one refusal, which counts once."""
+        """Fetch no token for a while: a new one was refused too. A refusal that many threads receive counts once."""
         with self._lock:
             if self._clock() >= self._backoff_until:
                 seconds = min(_MIN_BACKOFF * 2 ** max(0, self._refusals - 1), _MAX_BACKOFF)

@@ -45,7 +45,7 @@ _FORBIDDEN_TOKEN_AGE = 60.0  # seconds at which a token is replaced after 403
 _TRANSACTIONS = "/id/v1/identity/transactions/"
 
 _parsing = threading.Lock()
-"""Parsing holds the interpreter's lock anyway. In turn, only one response at a time is in memory more than once."""
+"""Parsing holds the interpreter's lock anyway. With this lock, at most one response is in memory more than once."""
 
 _random = random.SystemRandom()  # instances restored from one snapshot share all other random state
 
@@ -145,8 +145,8 @@ class Preventor:
     def _get(self, call: Call, url: str, deadline: float) -> Response:
         """Send an authenticated GET; replace a token that is refused once.
 
-        Some gateways answer 403 for a token that has expired. A young one has not: its 403 is about permissions, and a
-        type that is always forbidden must not cost a token each time.
+        Some gateways respond with 403 to an expired token. A 403 for a recent token is about permissions, and a type
+        that is always forbidden must not cost a token each time.
         """
         token = self._tokens.get(deadline)
         try:

@@ -43,7 +43,7 @@ class VendorCalls:
         self._metric_buffer = metric_buffer
 
     def __call__(self, call: Call, seconds: float, error: RetryableError | None) -> None:
-        """`error` is what the response, or its absence, means; None for what was asked for."""
+        """Record one call. `error` is None if it succeeded."""
         milliseconds = round(seconds * 1000)
         self._metric_buffer.add(Metric.VENDOR_CALLS)
         self._metric_buffer.add(_DURATIONS[call], milliseconds)

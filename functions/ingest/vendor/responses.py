@@ -65,7 +65,7 @@ class Envelope(BaseModel):
 
 
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
-    """Return the error that a response means, or None for what was asked for. Its detail is the status.
+    """Return the error that a response means, or None if it succeeded. The error's detail is the status.
 
     A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. It
     carries its body, because it may be the final answer, unless its status is 401, 403, 404 or 429. So does another

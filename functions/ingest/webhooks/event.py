@@ -22,7 +22,7 @@ from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 
 EVENT_MAX = 512 * 1024
-"""Bytes of one of several events, which may grow when it is written again: in base64, twice, it still fits into SQS."""
+"""Bytes of one of several events in a request. Encrypted again, and in base64 twice, it still fits into a message."""
 
 
 class EventKind(StrEnum):
@@ -50,7 +50,7 @@ class TicketEvent:
 
 
 class _Event(BaseModel):
-    """The documented fields of every generation of events; others are ignored, and any of them may be anything."""
+    """The documented fields of every generation of events; others are ignored, and values may have any type."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -131,7 +131,7 @@ def _event_id(event: dict[str, Any]) -> str:
 
 
 def _json(event: dict[str, Any], **options: Any) -> str:
-    try:  # the serialiser may refuse a depth that the parser accepts
+    try:  # the serializer may refuse a depth that the parser accepts
         return json.dumps(event, **options)
     except RecursionError:
         pass

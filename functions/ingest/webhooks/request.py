@@ -1,6 +1,6 @@
 """The webhook endpoint's rules: API Gateway's event in, a webhook to enqueue or a status out.
 
-The body is not looked at: every request that is enqueued gets the same response, so that neither the response nor its
+The body is not inspected: every request that is enqueued gets the same response, so that neither the response nor its
 timing helps to decrypt anything.
 """
 
