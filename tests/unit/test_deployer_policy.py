@@ -92,7 +92,7 @@ TAGGED = {
     "AWS::Logs::LogGroup": f"arn:aws:logs:{IN_REGION}:log-group:/aws/lambda/STACK-ingest",
     "AWS::S3::Bucket": "arn:aws:s3:::STACK-bucket-x",
     "AWS::SQS::Queue": f"arn:aws:sqs:{IN_REGION}:STACK-TicketQueue-x",
-    "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{IN_REGION}:secret:x",
+    "AWS::SecretsManager::Secret": f"arn:aws:secretsmanager:{IN_REGION}:secret:WebhookSecret-x-y",
 }
 """A resource of each type, by its ARN."""
 
@@ -174,6 +174,24 @@ def test_deployer_reads_no_ticket_and_no_secret() -> None:
     assert not allows("lambda:InvokeFunction")
     readable = [each["Resource"] for each in POLICY["Statement"] if "s3:GetObject" in each["Action"]]
     assert readable == ["arn:aws:s3:::aws-sam-cli-managed-default-*/*"]
+
+
+def test_deployer_changes_no_secret_and_no_layer_of_others() -> None:
+    """CloudFormation begins a secret's generated name with its logical ID, and SAM names a layer by it:
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/cfn-example_secret.html
+    """
+    for kind, action, arn in (
+        (
+            "AWS::SecretsManager::Secret",
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:{}:secret:{}-a1b2c3d4e5f6-Ab12Cd",
+        ),
+        ("AWS::Serverless::LayerVersion", "lambda:DeleteLayerVersion", "lambda:{}:layer:{}:1"),
+    ):
+        own = [name for name, each in SOURCE["Resources"].items() if each["Type"] == kind]
+        allowed = {name for name in [*own, "Other"] if allows(action, f"arn:aws:{arn.format(IN_REGION, name)}")}
+        assert allowed == set(own)
 
 
 def test_deployer_creates_and_passes_roles_of_its_stack_only() -> None:
