@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 
-# `make test-unit VENV=.venv-3.13 PYTHON=python3.13` runs the unit tests on another Python, beside the usual environment.
+# `make test-unit VENV=.venv-3.13 PYTHON=python3.13` runs the unit tests on another Python, in a second environment.
 VENV ?= .venv
 BIN := $(VENV)/bin
 SAM := .venv-sam/bin/sam
@@ -56,7 +56,7 @@ test-unit: $(DEV) $(SAM_CLI) ## run the unit tests (ARGS="-k words …")
 soak: setup ## archive 10,000 tickets while vendor, AWS and workers fail; check that none is lost (ARGS="--tickets 500 …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -m tests.soak $(ARGS)
 
-bench: setup $(BENCH) ## measure speed, CPU and memory beside three baselines (ARGS="cold retrieval …")
+bench: setup $(BENCH) ## compare speed, CPU and memory with three baselines (ARGS="cold retrieval …")
 	PYTHONPATH=layers:functions:. $(BIN)/python -W ignore -m bench $(ARGS)
 
 capacity: $(DEV) ## calculate limits, an outage and costs at three scales (ARGS="--write", "--set VendorMaxConcurrency=40")
@@ -150,7 +150,7 @@ clean: ## stop the local stack; delete builds and environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
 	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-# The mark comes last: an environment that was not made whole is taken up again, and none is pulled from under its users.
+# .installed is written last, so that an interrupted installation is repeated; an environment in use is never deleted.
 # --no-compile: modules are compiled when first imported, and most never are.
 $(DEV): requirements/dev.txt layers/requirements.txt requirements/pip.txt
 	$(call environment,$(@D),$<)

@@ -59,7 +59,7 @@ def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str,
 
 
 def wait_until_ready(process: Started, probe: Callable[[], object], seconds: float, log: Path) -> None:
-    """Return when `probe` raises no OSError. Raises StartFailed if the process ends, or after so many seconds."""
+    """Return when `probe` raises no OSError. Raises StartFailed if the process ends, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not process.running:

@@ -41,7 +41,7 @@ app = typer.Typer(
     cls=Commands,
     help="Find, view, export, recover and erase tickets of the IDV archive.",
     epilog=(
-        "The options above may stand before or after the command. Exit codes: 0 done; 1 failed or not found; "
+        "The options above may come before or after the command. Exit codes: 0 done; 1 failed or not found; "
         "2 wrong usage; 3 access denied or AWS not reachable; 130 interrupted."
     ),
     add_completion=False,

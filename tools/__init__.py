@@ -1,1 +1,1 @@
-"""What is run over the repository, and is no part of what is deployed."""
+"""Tools that check the repository. They are not deployed."""

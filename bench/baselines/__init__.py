@@ -1,1 +1,1 @@
-"""What other people would write for the same job. Each module says what it leaves out."""
+"""Simpler handlers for the same job. Each module says what it leaves out."""

@@ -157,7 +157,7 @@ def schedule() -> ScheduleDependencies:
 
 
 def _max_age(settings: IngestSettings) -> timedelta:
-    """Return the age at which an incomplete ticket is archived with what there is: before its retention ends."""
+    """Return the age at which an incomplete ticket is archived as it is: before its retention ends."""
     max_age = timedelta(days=settings.requeue_for_days)
     if settings.retention_days:
         max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERY_SPAN)

@@ -39,7 +39,7 @@ class RotatingSecret(Generic[T]):
         return self._read(self._current_text(fresh=fresh))
 
     def live(self) -> Iterator[T]:
-        """Yield the current value and then the previous one, which is read only if it is asked for."""
+        """Yield the current value and then the previous one, which is read only when needed."""
         yield self.current()
         if (previous := self._previous_text()) is not None:
             with suppress(SettingsError):  # it may have been something else

@@ -16,7 +16,7 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.errors import SettingsError
 from ticket_archive.table import TicketTable
 
-# Three attempts fit into the function's timeout even if none is answered.
+# Three attempts fit into the function's timeout even if all time out.
 _CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,

@@ -104,7 +104,7 @@ class Presigner:
         S3 refuses a URL once the credentials that signed it have expired
         (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html). With SnapStart they come from
         an endpoint that tells their expiry. Otherwise they come from environment variables, which do not: the policy's
-        15 minutes are short beside the hours that such a session lasts.
+        15 minutes are short compared with the hours that such a session lasts.
         """
         try:
             self._credentials.get_frozen_credentials()

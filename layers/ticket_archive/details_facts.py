@@ -97,7 +97,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
 
 
 def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
-    """Yield the scalars that stand under a key of a parsed document. Without recursion: it may be deep."""
+    """Yield the scalars under a key of a parsed document. Without recursion: it may be deep."""
     stack: list[tuple[tuple[str, ...], Any]] = [((), document)]
     while stack:
         path, node = stack.pop()

@@ -65,7 +65,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"  # also integers of over 4,300 digits
     NOT_AN_OBJECT = "not_an_object"
     TOO_MANY_EVENTS = "too_many_events"  # over 100 in one request
-    TOO_LARGE = "too_large"  # one of several events, which would not fit into a message of its own
+    TOO_LARGE = "too_large"  # one of several events, which would not fit into a separate message
     TOO_DEEP = "too_deep"
     NO_TICKET = "no_ticket"  # a JSON object without a valid ticket id
     TICKET_MALFORMED = "ticket_malformed"  # a queue message whose ticket cannot be a ticket id
@@ -89,7 +89,7 @@ class UnrecognizedResponse(ArchiveError):
 class RetryableError(ArchiveError):
     """The same work may succeed later: the message goes back to the queue.
 
-    `retry_after` is in seconds, None if no pause is asked for. `quick` tells whether retrying within the same second
+    `retry_after` is in seconds, None if no pause was requested. `quick` tells whether retrying within the same second
     makes sense.
     """
 

@@ -4,7 +4,7 @@ Writes are conditional, so that repeated messages, crashes and lost caches do no
 ticket stays archived, and neither a tombstone nor a legal hold is ever overwritten.
 
 The sparse index `incomplete` has three partitions: incomplete tickets ("yes"), archived tickets of which something is
-absent or unrecognized and that will be asked for again ("recheck"), and archived tickets whose newer state could not be
+absent or unrecognized and that will be fetched again ("recheck"), and archived tickets whose newer state could not be
 fetched completely yet ("refetch"). Its sort key `retry_at` is when that is due.
 """
 
@@ -190,7 +190,7 @@ class TicketTable:
         """Make `changes` the ticket's archived state, if it still has the version of `item` and no newer fetch won.
 
         `defaults` are attributes that are set only where they are missing. `recheck_at` puts the ticket on the list of
-        tickets to ask for again. Raises TicketErased, or WriteConflict if a concurrent attempt was first.
+        tickets to recheck. Raises TicketErased, or WriteConflict if a concurrent attempt was first.
         """
         condition = [
             "#version = :was" if item.version else "attribute_not_exists(#version)",
@@ -262,7 +262,7 @@ class TicketTable:
         return self._listed(_INCOMPLETE, limit)
 
     def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return at most `limit` archived tickets that will be asked for again, earliest due first."""
+        """Return at most `limit` archived tickets that will be rechecked, earliest due first."""
         return self._listed(_RECHECK, limit)
 
     def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
@@ -381,7 +381,7 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replaced_details(changes: Mapping[str, Any]) -> frozenset[str]:
-    """Details are in one attribute only: new ones replace the old ones, wherever those were."""
+    """Details are in one attribute only: new ones replace the old ones in any of them."""
     return frozenset(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else frozenset()
 
 

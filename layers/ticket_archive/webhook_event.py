@@ -58,8 +58,8 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
 def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events of a document that lists several, at the top or in an envelope; otherwise none.
 
-    Each has the names and values that stand around its list. What has a ticket beside the lists is the first event, and
-    elements that name that ticket or none are part of it. Raises UnreadableWebhook for more than MAX_EVENTS.
+    Each has the scalars around its list. A ticket outside the lists is the first event; elements that name the same
+    ticket, or none, are part of it. Raises UnreadableWebhook for more than MAX_EVENTS.
     """
     holders = [document, *_envelopes_in(document)]
     rest = _without_lists({name: _without_lists(value) for name, value in document.items()})

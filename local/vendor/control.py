@@ -88,7 +88,7 @@ class Control:
         self.latencies |= {Endpoint(name): value / 1000 for name, value in milliseconds.items()}
 
     def change_credential(self, **values: str) -> None:
-        """Accept another credential instead of the one so far, whose tokens end."""
+        """Replace the credential; tokens of the old one become invalid."""
         self.service.credential = Credential(**values)
         self.service.tokens.revoke()
 

@@ -252,7 +252,7 @@ def redrive_messages(
 def _came_back(message: Received, began: datetime, moved: Collection[bytes]) -> bool:
     """Return whether a message was sent since `began`.
 
-    SQS's clock has whole seconds. A message of that very second was probably there before; it came back only if it is
+    SQS's clock has whole seconds. A message of the same second was probably there before; it came back only if it is
     one that was moved.
     """
     if message.sent_at >= began + timedelta(seconds=1):
@@ -283,5 +283,5 @@ def _reason(item: TicketItem | None) -> str:
     if item is None:
         return "ticket_unknown"
     if item.state in (TicketState.ARCHIVED, TicketState.ERASED):
-        return item.state.value  # somebody else archived or erased it meanwhile
+        return item.state.value  # archived or erased since
     return str(item.attributes.get("last_error") or item.state.value)

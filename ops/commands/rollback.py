@@ -57,7 +57,7 @@ def rollback(
             )
     with partial_results() as failures:
         for change in changes if yes else ():
-            client.update_alias(  # unless somebody else changed it meanwhile
+            client.update_alias(  # unless it has changed since it was read
                 FunctionName=change["function"],
                 Name=ALIAS,
                 FunctionVersion=change["previous"],

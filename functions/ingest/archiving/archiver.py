@@ -82,7 +82,7 @@ class Archiver:
         """Fetch what is missing of a ticket and archive it. `deadline` (monotonic seconds) bounds the vendor calls.
 
         Raises TicketErased, TicketIncomplete (with the code of what is missing first as its detail), TicketNotFound,
-        RecentlyFetched, WriteConflict, and whatever the table or the bucket raises. Each leaves a state from which the
+        RecentlyFetched, WriteConflict, and what the table or the bucket raises. Each leaves a state from which the
         next attempt continues.
         """
         now = self._clock()
@@ -149,7 +149,7 @@ class Archiver:
         """Return the result of a request that needs no call to the vendor, or None.
 
         An event that was received before the ticket's last fetch changes nothing, unless that fetch was its own and
-        left the ticket incomplete. A newer one is fetched, but at most once a minute for each ticket, whatever is
+        left the ticket incomplete. A newer one is fetched, but at most once a minute for each ticket, even if it is
         replayed. Raises TicketErased and RecentlyFetched.
         """
         if item.state is TicketState.ERASED:
@@ -281,7 +281,7 @@ class Archiver:
         raise TicketIncomplete(code, retry_after=max(pauses, default=None), causes=causes)
 
     def _delay(self, settlement: Settlement, now: datetime) -> float:
-        """Return the seconds until pending answers are asked for again: doubled each time, exact at the settle time."""
+        """Return the seconds until pending answers are fetched again: doubled each time, exact at the settle time."""
         if settlement.settles_at is None:
             return self._retry_delay
         since = min(datetime.fromisoformat(each.first) for each in settlement.pending.values())

@@ -41,9 +41,9 @@ STORE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Fetched:
-    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if asked for).
+    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if fetched).
 
-    Details of a ticket in progress are there too, beside that error.
+    Details of a ticket in progress are there too, with that error.
     """
 
     details: Details | None = None
@@ -146,7 +146,7 @@ class _TicketCalls:
         return [*map(self.pool.submit, stores[:-1]), *map(_done, stores[-1:])]
 
     def _answer(self, part: str, ask: Callable[[], T]) -> T | _Failure:
-        """Return what `ask` returns, or its error. The error's body is stored here, beside the ticket's other calls."""
+        """Return what `ask` returns, or its error. The error's body is stored here, in parallel with other calls."""
         try:
             return ask()
         except ArchiveError as error:
@@ -252,7 +252,7 @@ def _done(work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     try:
         future.set_result(work())
-    except Exception as error:  # noqa: BLE001 - raised again when the result is asked for
+    except Exception as error:  # noqa: BLE001 - raised again when the result is read
         future.set_exception(error)
     try:
         return future

@@ -32,12 +32,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRequest:
-    """A request to archive a ticket. `event_id` and `event` are None if no event but a message asks for it.
+    """A request to archive a ticket. `event_id` and `event` are None if a message requests it.
 
     `queue_retry_seconds` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits
-    at least that long. `force` archives an archived ticket again, `recheck` asks for what an archived one lacks.
+    at least that long. `force` archives an archived ticket again, `recheck` fetches what an archived one lacks.
     The types in `settle` are taken as the vendor answers them now; with all of them, the details are too. With
-    `details_first`, a ticket that was never seen is asked for no file before the vendor has confirmed that it exists.
+    `details_first`, no image of a ticket that was never seen is fetched before the vendor has confirmed that it exists.
     A `hint` leaves nothing behind if the ticket is in progress. A `follow_up` is the archive's own message about a
     ticket that it has, and does not begin the ticket's retention again. `receives` counts the message's deliveries.
     """
@@ -63,8 +63,8 @@ class ArchiveResult:
     `causes` are the codes of the parts that could not be used; an unrecognized response counts when it is first seen.
     `received_at` is that of the ticket, if this is the first version that its event led to.
 
-    For PENDING, the ticket is to be asked for again in `retry_in` seconds by a message of its own, with `force` as
-    given: the message that was processed is done, so that waiting uses up none of its receives.
+    For PENDING, a new message must request the ticket again in `retry_in` seconds, with `force` as given: the processed
+    message is done, so that waiting uses up none of its receives.
     """
 
     result: Result
@@ -100,7 +100,7 @@ class Attempt:
         if item is None:
             return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, None, False, expires_at)
         if is_over(item.expires_at, now) or _is_unlisted(item):
-            # DynamoDB and S3 are about to delete what there is: everything is fetched and stored as if they had. The
+            # DynamoDB and S3 are about to delete the content: everything is fetched and stored as if they had. The
             # version stays, because the condition on the item needs it; the new manifest has a key of its own. The day
             # that an unknown ticket had left must not become an archived ticket's retention.
             # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
@@ -137,7 +137,7 @@ class Attempt:
 
     @property
     def unknown_since(self) -> str | None:
-        """Since when the vendor has answered that it does not know the ticket, whatever attempts there were.
+        """Since when the vendor has responded that it does not know the ticket, over all attempts.
 
         A newer event of a ticket that was never archived begins this time again: the vendor may only be late.
         """

@@ -26,7 +26,7 @@ _DETAILS = (*_VERDICT, "details_sha256", "details_bytes", *DETAILS_ATTRIBUTES)
 def settlement_of(
     attempt: Attempt, fetched: Fetched, image_types: Sequence[ImageType], settle_time: timedelta
 ) -> Settlement:
-    """Return which fetched parts are final, given what the ticket holds and what the request asks for."""
+    """Return which fetched parts are final, given what the ticket holds and what the request wants."""
     item, request = attempt.item, attempt.request
     at_once = {str(kind) for kind in request.settle}
     if set(request.settle) >= set(image_types):
@@ -151,7 +151,7 @@ def _before(part: str, resumed: TicketItem) -> Observation:
 
 
 def _is_as_before(attempt: Attempt, resumed: TicketItem, fetched: Fetched, part: str) -> bool:
-    """Return whether a recheck of a part failed, or found it unrecognized again, whatever the bytes are now."""
+    """Return whether a recheck of a part failed, or found it unrecognized again, even with other bytes."""
     state = fetched.observed[part].state
     again = state is TypeState.UNRECOGNIZED and any(file.type == part for file in resumed.unrecognized)
     images = [[image for image in each.images if image.type == part] for each in (resumed, fetched)]

@@ -1,4 +1,4 @@
-"""Queue incomplete tickets again, at growing intervals, and ask once more for what was absent or unrecognized.
+"""Queue incomplete tickets again, at growing intervals, and recheck what was absent or unrecognized.
 
 A ticket that is older than the age limit is queued to be archived as it is: no ticket leaves the list silently.
 """
@@ -18,7 +18,7 @@ from ticket_archive.table import IncompleteTicket, TicketTable
 from ticket_archive.telemetry import logger
 
 SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
-"""The `kind` of the messages for an incomplete ticket, an archived one that is asked for again, and a pending one."""
+"""The `kind` of the messages for an incomplete ticket, an archived one that is rechecked, and a pending one."""
 
 _LIMIT = 1000
 _LATE = timedelta(hours=1)
@@ -38,7 +38,7 @@ class Requeued:
 def requeue(
     table: TicketTable, queue: Queue, now: datetime, max_age: timedelta, deadline: float = math.inf
 ) -> Requeued:
-    """Queue the due tickets, at most _LIMIT of each list and none after `deadline` (monotonic); the next run goes on.
+    """Queue the due tickets, at most _LIMIT of each list and none after `deadline` (monotonic); the next run continues.
 
     Each is claimed before it is sent: a crash in between costs an interval, no ticket.
     """

@@ -1,6 +1,6 @@
-"""Decide when a ticket is final: which answers of the vendor count, and which are asked for again. Pure: no I/O.
+"""Decide when a ticket is final: which answers of the vendor count, and which are fetched again. Pure: no I/O.
 
-An empty answer for an uploaded type, and an answer that is unrecognized, may mean "not ready yet". They are asked for
+An empty answer for an uploaded type, and an answer that is unrecognized, may mean "not ready yet". They are fetched
 again until the vendor has given the same answer for the settle time; then they are taken as they are. An answer that
 changes each time (an HTML page with a time in it) is taken after twice the settle time. The vendor cuts derived types
 out of uploaded ones: while an uploaded type is missing, an empty answer for a derived type says nothing.

@@ -91,7 +91,7 @@ def label_at(name: str, outer: Label) -> Label:
 
 
 def describes_file(name: str) -> bool:
-    """Return whether a field of this name says what the file beside it is."""
+    """Return whether a field of this name describes the file next to it."""
     return _plain(name) in _TYPE_FIELDS
 
 

@@ -5,7 +5,7 @@ no further (docs.preventor.com, server/api-reference/idv-tickets); its SDK shows
 base64 or a URL at any depth of a JSON text, one or many, or the whole body, as bytes or as text.
 
 The request names the type, so a file belongs to it unless the response says otherwise: by a key (`SELF_PORTRAITS`,
-`selfie`, `documentFront`) or by a field beside the file (`"type": "DOCUMENT"`). See `labels`.
+`selfie`, `documentFront`) or by a field next to the file (`"type": "DOCUMENT"`). See `labels`.
 """
 
 import json
@@ -34,7 +34,7 @@ from ticket_archive.json_text import MAX_PARTS, count_parts, ends_early, has_too
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
-"""Of one type: a document has two sides, and a flow asks for a few selfies."""
+"""Per type: a document has two sides, and a flow takes a few selfies."""
 
 _HEAD = 4096  # characters that show what a text is
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
@@ -63,7 +63,7 @@ class InlineFile:
 
 @dataclass(frozen=True, slots=True)
 class LinkedFile:
-    """A file at an http or https URL, which nobody has checked yet."""
+    """A file at an http or https URL, which is not checked yet."""
 
     url: str = field(repr=False)
 
@@ -81,7 +81,7 @@ def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[Inlin
     (SVG, HTML, unknown bytes) has the format None, and so has what says that there are more pages. `content_type`
     decides nothing but the code of what is not recognized.
 
-    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is asked for again, and if it stays
+    Raises VendorUnavailable("truncated") with the body for JSON that ends early: it is fetched again, and if it stays
     so, it is the answer. Raises UnrecognizedResponse with the body for `html`, `xml`, `unknown_format` (bytes sent as
     an image or a video), `not_json` (any other text or bytes), `no_file` (JSON with content but no file), `other_type`
     (JSON with files of one other type alone), `too_complex` (see `json_text`), `too_deep` (for Python's JSON parser),
@@ -215,7 +215,7 @@ def _select(survey: _Survey, wanted: ImageType) -> list[str]:
     """Return the texts of the wanted type: those labelled with it, and those that nothing labels.
 
     A bare side belongs to the document where other types are labelled; where none is, it may be that of a selfie.
-    Beside an error an empty place says nothing: `{"error": "timeout", "data": null}`. Where all files have the same
+    With an error, an empty place says nothing: `{"error": "timeout", "data": null}`. Where all files have the same
     label, of another type, the label may be the vendor's word for any file: `{"documents": [selfie]}`.
     """
     has_answer = survey.has_empty_place and not (survey.has_error or survey.has_long_text)
@@ -297,7 +297,7 @@ def _read(text: str) -> InlineFile | LinkedFile:
     elif _MARKUP.match(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
     try:
-        data = a2b_base64(text, strict_mode=True)  # reads the text where it stands; `base64` would copy it first
+        data = a2b_base64(text, strict_mode=True)  # reads the text in place; `base64` would copy it first
     except ValueError:
         digits = text.encode("latin-1", "replace")
         del text

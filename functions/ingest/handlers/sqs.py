@@ -35,7 +35,7 @@ LEFT_FOR_STORING = 10.0
 LEAST_FOR_A_TICKET = 4.0
 """Seconds for vendor calls; with less time left, a message is not processed."""
 SHORT_RETRY_DELAY = 2
-"""Base in seconds of the pause after an attempt that only lacked time or ran beside another one.
+"""Base in seconds of the pause after an attempt that only lacked time or met a concurrent one.
 
 It doubles each time, so that the message's deliveries are not used up while the other attempt runs.
 """

@@ -16,7 +16,7 @@ RESOURCE = "/webhooks/tickets"
 
 def handle(event: dict[str, Any]) -> dict[str, Any]:
     """Respond to an API Gateway proxy event. Never raises: the sender must learn that its event was not enqueued."""
-    # Not `requestId`: API Gateway takes that from the header x-amzn-RequestId, and anybody may post.
+    # Not `requestId`: API Gateway takes that from the header x-amzn-RequestId, which any sender can set.
     request = {"request_id": (event.get("requestContext") or {}).get("extendedRequestId")}
     try:
         resources = dependencies.webhook()

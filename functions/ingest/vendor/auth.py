@@ -48,7 +48,7 @@ class TokenResponse(BaseModel):
     """The token endpoint's response.
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
-    OAuth's names (RFC 6749, 5.1). They may stand in the envelope `data`, as those of the vendor's other endpoints do.
+    OAuth's names (RFC 6749, 5.1). They may be in the envelope `data`, like those of the vendor's other endpoints.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -85,7 +85,7 @@ def read_token(body: bytes, now: float) -> Token:
     """Return the token in a response of the token endpoint; `now` is epoch seconds.
 
     Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own claims count; the difference of
-    `exp` and `iat` does not depend on anybody's clock.
+    `exp` and `iat` does not depend on a clock.
     """
     try:
         response = TokenResponse.model_validate_json(without_bom(body))

@@ -33,7 +33,7 @@ from ticket_archive.json_text import as_utf8, json_within
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
 
-_FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, beside the body
+_FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, in addition to the body
 _FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError)
 _CLOCK_SLACK = 0.001  # seconds by which a wait may end early
 
@@ -113,7 +113,7 @@ class HttpClient:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
         ca_bundle = ca_bundle or certifi.where()
         self._session = _session(LimitedAdapter(ca_bundle, pool_size), "https://", "http://")
-        # A session of its own: no connection that was made without the check of its address is used with it.
+        # A separate session, so that it never uses a connection whose address was not checked.
         self._public_session = _session(LimitedAdapter(ca_bundle, pool_size), "https://")
 
     def send(

@@ -135,7 +135,7 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     """Return the status of the error in a 200's body, or None if there is none.
 
     An error has a code that does not mean success, a status that HTTP has for errors, or another member that reports
-    it, and nothing of what was asked for beside it.
+    it, and none of the requested content.
     """
     code = _code(envelope)
     http_status = next(filter(None, map(_http_error, (envelope.status, code))), None)
@@ -148,7 +148,7 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     if _has_content(call, envelope):
         return None
     if call is Call.IMAGES and status == 400 and _reports_error(envelope):
-        return None  # there may be a file beside it; if not, it settles as unrecognized
+        return None  # it may have a file too; if not, it settles as unrecognized
     return status
 
 
@@ -166,7 +166,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     extra = envelope.model_extra or {}
     if call is Call.TOKEN:
         return bool(TokenResponse.model_validate({"token": envelope.token, **extra}).value)
-    if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else stands there: a trace, a list of errors
+    if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else it has: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True

@@ -1,6 +1,6 @@
 """Open a webhook request: decrypt or parse its event, and classify it.
 
-Anybody may post, and CBC has no MAC, so an event only says which ticket to ask the vendor about.
+Anyone can post, and CBC has no MAC, so an event only says which ticket to ask the vendor about.
 
 Sources: docs.preventor.com, pages server/webhooks, server/webhooks/idv-tickets, server/webhooks/invitations-link.
 """
@@ -102,7 +102,7 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)
-    # In an envelope the event's name may stand outside: {"event": "….completed", "data": {"ticket": …}}.
+    # The event's name may be outside the envelope: {"event": "….completed", "data": {"ticket": …}}.
     name, kind = _Event.model_validate({**document, **event}).classify()
     return TicketEvent(
         ticket=ticket,

@@ -33,7 +33,7 @@ class Rejected(Exception):
 def parse_request(
     event: Mapping[str, Any], credentials: Iterable[WebhookCredentials] | None, received_at: str
 ) -> Webhook:
-    """Return the request in an API Gateway proxy event. Raises Rejected, and whatever reading `credentials` raises.
+    """Return the request in an API Gateway proxy event. Raises Rejected, and what reading `credentials` raises.
 
     Unless `credentials` is None the request must carry one of them. Later ones are not read where an earlier one
     matches.
