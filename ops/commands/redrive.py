@@ -25,11 +25,11 @@ from ops.errors import Exit, Failure
 from ops.queues import Pace, Queue, Received
 from ops.table import OperatorTable
 from ticket_archive.errors import SettingsError, UnreadableWebhook
-from ticket_archive.messages import TicketRequest, read_message
+from ticket_archive.messages import TicketRequest, Webhook, read_message
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
 from ticket_archive.webhook_encryption import decrypt_event
-from ticket_archive.webhook_event import find_event, parse_event
+from ticket_archive.webhook_event import find_event, parse_event, split_events
 
 _EMPTY_RECEIVES = 2
 """How many empty answers in a row mean that the queue is empty: SQS is distributed, and one may be wrong."""
@@ -59,6 +59,7 @@ class MessageInfo:
 
     `reason` is the last error that the archive recorded for the ticket, or why the message could not be read. `state`
     and `attempts` are the ticket's, None if the archive does not know it. `queued_at` is when it was first queued.
+    A request with several events has the reason `several_events`, and their tickets in `ticket`, joined by blanks.
     """
 
     id: str
@@ -99,7 +100,7 @@ def redrive(
     def wanted(message: MessageInfo) -> bool:
         return (
             reason in (None, message.reason)
-            and ticket in (None, message.ticket)
+            and (ticket in (None, message.ticket) or (discard is None and ticket in (message.ticket or "").split()))
             and (begin is None or message.queued_at >= begin)
             and (end is None or message.queued_at < end)
         )
@@ -155,9 +156,10 @@ def redrive(
 
 
 def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -> Group:
+    about = [(message.ticket or message.id).replace(" ", "\n") for message in found[:_ROWS]]
     rows = [
-        [m.ticket or m.id, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
-        for m in found[:_ROWS]
+        [name, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
+        for name, m in zip(about, found, strict=False)
     ]
     messages = table(["ticket or message", "kind", "reason", "state", "attempts", "queued", "outcome"], rows)
     return Group(messages, "", table(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))
@@ -171,26 +173,33 @@ def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes] = ()) -
 
     def describe(message: Received) -> MessageInfo:
         info = MessageInfo(message.id, "webhook_not_opened", message.sent_at, kind="webhook")
-        ticket: str | None
         try:
             content = read_message(message.body)
             if isinstance(content, TicketRequest):
-                ticket, info = content.ticket, replace(info, kind=content.kind)
+                about, info = [content.ticket], replace(info, kind=content.kind)
             elif not webhook_secrets:
                 return info
-            elif content.iv is None:
-                _, ticket = find_event(parse_event(content.body))
             else:
-                _, ticket = find_event(decrypt_event(content.body, content.iv, webhook_secrets))
+                about = _tickets_of(content, webhook_secrets)
         except UnreadableWebhook as error:
             return replace(info, reason=error.detail, kind=None)
-        if ticket is None:
-            return replace(info, reason="no_ticket")
+        if len(about) != 1:
+            return replace(info, reason="several_events" if about else "no_ticket", ticket=" ".join(about) or None)
+        [ticket] = about
         item = tickets.without_content(ticket)
         info = replace(info, reason=_reason(item), ticket=ticket)
         return replace(info, state=item.state.value, attempts=item.attempts) if item else info
 
     return describe
+
+
+def _tickets_of(webhook: Webhook, secrets: Sequence[bytes]) -> list[str]:
+    """Return the tickets of a request's events. Raises UnreadableWebhook."""
+    iv, body = webhook.iv, webhook.body
+    document = parse_event(body) if iv is None else decrypt_event(body, iv, secrets)
+    events = [] if webhook.split else split_events(document)
+    found = (find_event(each)[1] for each in events or [document])
+    return list(dict.fromkeys(ticket for ticket in found if ticket is not None))
 
 
 def quarantined(message: Received) -> MessageInfo:

@@ -18,9 +18,10 @@ from ticket_archive.messages import TicketRequest, read_message, ticket_message
 from ticket_archive.models import ImageType
 
 
-def webhook(ticket: str, secret: str = SECRET) -> str:
-    """Return a queued webhook about a ticket."""
-    return archive_harness.webhook({"data": {"ticket": ticket}}, secret.encode())
+def webhook(*tickets: str, secret: str = SECRET) -> str:
+    """Return a queued webhook about a ticket, or with an event for each of several."""
+    events = [{"data": {"ticket": ticket}} for ticket in tickets]
+    return archive_harness.webhook(events if len(events) > 1 else events[0], secret.encode())
 
 
 # ─── backfill ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,6 +279,19 @@ def test_a_dead_webhook_is_opened_with_permission_to_read_the_secret(with_secret
     [message] = with_secret.json("redrive", "dead-letters", "--dry-run")["messages"]
 
     assert (message["ticket"], message["kind"], message["reason"]) == ("t1", "webhook", "vendor_auth_error")
+
+
+@pytest.mark.parametrize("options", [(), ("--discard", "JUNK")])
+def test_a_dead_webhook_with_several_events_is_listed_under_their_tickets_and_discarded_for_none_of_them(
+    options: tuple[str, ...], with_secret: CliHarness
+) -> None:
+    with_secret.stack.queue("DeadLetterQueueUrl").add(webhook("t1", "t2", "t1"))
+
+    [message] = with_secret.json("redrive", "dead-letters", "--dry-run")["messages"]
+    assert (message["ticket"], message["reason"], message["state"]) == ("t1 t2", "several_events", None)
+
+    redriven = with_secret.json("redrive", "dead-letters", "--ticket", "t2", *options)["messages"]
+    assert [each["outcome"] for each in redriven] == ([] if options else ["moved"])
 
 
 def test_a_dead_webhook_without_the_secret_is_listed_unopened(cli: CliHarness) -> None:
