@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ALIAS = "live"
 """The alias that every caller invokes; the output `FunctionAlias`."""
+_SHOWN = ("function", "current", "previous", "modified")
 
 
 class Function(StrEnum):
@@ -64,11 +65,8 @@ def rollback(
                 RevisionId=change["revision"],
             )
             change["done"] = True
-    rows = [
-        [change["function"], change["current"], change["previous"], "done" if change["done"] else "not changed"]
-        for change in changes
-    ]
-    shown = table(["function", "from version", "to version", ""], rows)
+    rows = [[*(change[name] for name in _SHOWN), "done" if change["done"] else "not changed"] for change in changes]
+    shown = table(["function", "from version", "to version", "modified", ""], rows)
     hint = [] if yes else ["", "Nothing was changed. Add --yes to do it."]
     context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, *hint))
     if failures:
@@ -95,6 +93,7 @@ def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any
         earlier = [int(each) for each in numbers if each.isdigit() and int(each) < int(current)]
         if earlier:
             previous = str(max(earlier))
-            state = client.get_function_configuration(FunctionName=function, Qualifier=previous).get("State")
+            found = client.get_function_configuration(FunctionName=function, Qualifier=previous)
+            about = {"state": found.get("State"), "modified": found.get("LastModified")}
             versions = {"current": current, "previous": previous, "revision": alias["RevisionId"]}
-            yield {"function": function, **versions, "state": state, "done": False}
+            yield {"function": function, **versions, **about, "done": False}

@@ -218,7 +218,7 @@ class Lambda:
 
     def get_function_configuration(self, **given: str) -> dict[str, str]:
         assert given["Qualifier"] == "9"
-        return {"State": self.state}
+        return {"State": self.state, "LastModified": "2026-01-30T09:00:00.000+0000"}
 
     def get_paginator(self, _: str) -> Any:
         def paginate(FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
@@ -255,6 +255,7 @@ def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
 
     result = cli("rollback", *options, "--yes")
     assert functions.updates == [(name, "9", f"revision-{name}") for name in names]
+    assert "2026-01-30T09:00:00" in result.stdout, "which tells a version that a failed update left"
     assert ("RetrievalFunctionName has no earlier version" in result.stderr) == (retrieval == ["10"])
 
 
