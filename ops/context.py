@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -65,7 +65,7 @@ class Context:
 
     def note(self, text: str, style: str = "") -> None:
         """Print a line that is not part of the result."""
-        self._stderr.print(text, style=style, markup=False, soft_wrap=True)
+        self._stderr.print(text, style=style, soft_wrap=True)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[..., None]]:
@@ -83,7 +83,11 @@ class Context:
             time.sleep(pause)
 
         with self.progress("Tickets", 2 * tickets) as advance:
-            yield Drain(seconds, sleep, advance)
+            try:
+                yield Drain(seconds, sleep, advance)
+            except KeyboardInterrupt:
+                self.note("Not complete: run the command again.")
+                raise
 
 
 def unknown(ticket: str) -> Failure:
@@ -91,18 +95,45 @@ def unknown(ticket: str) -> Failure:
     return Failure(f"ticket {ticket} is not in the archive; `backfill {ticket}` fetches it from the vendor")
 
 
-def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+@dataclass
+class Rows:
+    """Rows as a table, or where its words do not fit into a line, each row as a list of names and values."""
+
+    names: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for number, name in enumerate(self.names):
+            several_words = any(" " in row[number].plain for row in self.rows)
+            shown.add_column(name, no_wrap=not several_words, overflow="fold")
+        for row in self.rows:
+            shown.add_row(*row)
+        if console.measure(shown, options=options.update_width(10_000)).minimum <= options.max_width:
+            yield shown
+            return
+        for row in self.rows:
+            yield pairs((name, cell) for name, cell in zip(self.names, row, strict=True) if cell)
+            yield ""
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Rows:
     """Return rows as a table. Cells are text, not markup; None is an empty one."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for number, name in enumerate(names):
-        shown.add_column(name, no_wrap=number == 0, overflow="fold")
+    return Rows(names, [[Text("" if cell is None else str(cell)) for cell in row] for row in rows])
+
+
+def pairs(rows: Iterable[tuple[str, RenderableType]] = ()) -> Table:
+    """Return names and values side by side."""
+    shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
     for row in rows:
-        shown.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        shown.add_row(*row)
     return shown
 
 
 def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console

@@ -92,12 +92,13 @@ def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
 
 def at_version(item: TicketItem, bucket: Bucket, version: str | None) -> TicketItem:
     """Return the ticket as it was at a version, which may be abbreviated. Raises Failure if it has none like that."""
-    if version is None or (item.version is not None and item.version.startswith(version)):
+    if version is None or version == item.version:
         return item
-    found = [manifest for manifest in history(item, bucket) if str(manifest["version"]).startswith(version)]
+    older = (from_manifest(item, each) for each in history(item, bucket) if each["version"] != item.version)
+    found = [each for each in (item, *older) if each.version is not None and each.version.startswith(version)]
     if len(found) != 1:
         raise Failure(f"{'no' if not found else 'more than one'} version of {item.ticket} begins with {version[:64]}")
-    return from_manifest(item, found[0])
+    return found[0]
 
 
 def from_manifest(item: TicketItem, manifest: Mapping[str, Any]) -> TicketItem:

@@ -69,7 +69,7 @@ def list_(
         context.note("There may be more: raise --limit, or --scan-limit for a scan.")
     lines = [line_of(item) for item in found]
     names = list(dict.fromkeys(name for line in lines for name in line))
-    rows = [[_text(line.get(name)) for name in names] for line in lines]
+    rows = [[_text(name, line.get(name)) for name in names] for line in lines]
     context.print_result({"tickets": lines, "more": more, "scanned": scanned}, table(names, rows) if rows else "None.")
 
 
@@ -133,5 +133,7 @@ def line_of(item: TicketItem) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def _text(value: object) -> object:
-    return " ".join(f"{name}:{reason}" for name, reason in value.items()) if isinstance(value, Mapping) else value
+def _text(name: str, value: object) -> object:
+    if isinstance(value, str) and name.endswith("_at"):
+        return f"{value[:19].replace('T', ' ')}Z"
+    return " ".join(f"{part}:{reason}" for part, reason in value.items()) if isinstance(value, Mapping) else value

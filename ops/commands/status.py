@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ops.app import app, context_of
 from ops.arguments import Ticket
-from ops.context import unknown
+from ops.context import pairs, unknown
 from ops.stack import Stack
 from ops.ticket_files import history, missing_parts
 from ticket_archive.keys import manifest_key
@@ -84,9 +84,7 @@ def _without_key(file: StoredImage | UnrecognizedFile) -> dict[str, Any]:
 
 def _render(found: dict[str, Any]) -> Table:
     """Return the status as a table, without what is empty."""
-    shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    shown.add_column(style="bold", no_wrap=True)
-    shown.add_column(overflow="fold")
+    shown = pairs()
     for name, value in found.items():
         match name:
             case "manifest" if value is not None:

@@ -100,6 +100,19 @@ def test_incomplete_tickets_are_listed_with_the_missing_parts_and_the_reason(cli
     assert "DOCUMENT:html" in cli("list", "--state", "incomplete").stdout
 
 
+@pytest.mark.parametrize("width", [80, 120, 155])
+def test_a_terminals_width_cuts_no_id_or_code(width: int, cli: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.context._PIPE_WIDTH", width)
+    ticket = "762ebbda-0edb-4e48-86bc-11a280273601"
+    cli.stack.add_incomplete_ticket(ticket, "vendor_unavailable", missing={"DOCUMENT": "html"}, customer="C")
+    cli.stack.add_ticket("t2", customer="C")
+
+    shown = cli("list", "--customer", "C").stdout
+
+    assert {ticket, "incomplete", "ACCEPTED", "vendor_unavailable", "DOCUMENT:html", "11:59:02Z"} <= set(shown.split())
+    assert max(map(len, shown.splitlines())) <= width
+
+
 def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cli: CliHarness) -> None:
     cli.stack.add_ticket("current")
     cli.stack.add_ticket("outdated", incomplete="refetch", retry_at="2026-02-01T", last_error="vendor_unavailable")
@@ -250,13 +263,16 @@ def test_an_older_version_is_fetched_by_its_abbreviation(cli: CliHarness, tmp_pa
     assert json.loads((tmp_path / "details.json").read_bytes())["flow_status"] == "ACCEPTED"
 
 
-def test_an_unknown_version_exits_1(cli: CliHarness, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "which"), [("ffff", "no version"), ("a", "more than one version")])
+def test_a_version_that_is_not_exactly_one_exits_1(version: str, which: str, cli: CliHarness, tmp_path: Path) -> None:
     cli.stack.add_ticket("t1")
+    current = cli.stack.add_version("t1", b'{"n":6}', "REJECTED")
+    assert str(current.version).startswith("a")
 
-    result = cli("fetch", "t1", "-o", str(tmp_path / "new"), "--version", "ffff")
+    result = cli("fetch", "t1", "-o", str(tmp_path / "new"), "--version", version)
 
     assert result.exit_code == Exit.FAILED
-    assert "no version of t1 begins with ffff" in result.stderr
+    assert f"{which} of t1 begins with {version}" in result.stderr
 
 
 def test_existing_files_stop_a_fetch_unless_forced(cli: CliHarness, tmp_path: Path) -> None:
