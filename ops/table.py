@@ -207,11 +207,18 @@ class OperatorTable(TicketTable):
             return False
         return True
 
-    def set_ticket_expiry(self, ticket: str, expires_at: int | None) -> None:
-        """Set when the ticket's item expires, unless it is held, erased or gone."""
+    def set_ticket_expiry(self, ticket: str, expires_at: int | None) -> bool:
+        """Set when the ticket's item expires, unless it is held, erased or gone; return whether it was set."""
         condition = "attribute_exists(#received_at) AND attribute_not_exists(#legal_hold)"
         with suppress(WriteConflict, TicketErased):
             self._update(ticket, {"expires_at": expires_at}, frozenset(), condition, {})
+            return True
+        return False
+
+    def is_held(self, ticket: str) -> bool:
+        """Return whether the ticket is under a legal hold."""
+        item = self.without_content(ticket)
+        return item is not None and "legal_hold" in item.attributes
 
     def set_event_expiry(self, ticket: str, record: str, expires_at: int | None) -> None:
         """Set when an event's record expires, unless it is gone."""

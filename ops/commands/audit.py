@@ -9,7 +9,7 @@ import typer
 from rich.console import Group
 
 from ops.action_log import ActionLog
-from ops.app import app, context_of
+from ops.app import app, context_of, partial_results
 from ops.arguments import Ticket, moment
 from ops.context import table
 from ops.stack import Stack
@@ -28,8 +28,12 @@ def audit(
     """Show who read a ticket: API callers and operators, by time; and how to read S3's access log."""
     context = context_of(ctx)
     stack, begin = context.stack, moment(since)
-    with context.progress("Reading logs", None):
-        found = [*api_accesses(stack, ticket, begin), *operator_accesses(stack.actions, ticket)]
+    found: list[Access] = []
+    with context.progress("Reading logs", None), partial_results() as failures:
+        found += operator_accesses(stack.actions, ticket)
+        found += api_accesses(stack, ticket, begin)
+    if failures and not found:
+        raise failures[0]
     found.sort(key=lambda access: access["at"])
     logs = f"s3://{stack.output('AccessLogsBucketName')}/bucket/"
     others = {"S3 access log": f"aws s3 cp {logs} . --recursive && grep -rh 'tickets/{ticket}/' ."}  # not read here
@@ -39,6 +43,9 @@ def audit(
         {"ticket": ticket, "accesses": found, "others": others},
         Group(shown, "", *(f"{name}: {command}" for name, command in others.items())),
     )
+    if failures:
+        context.note("Not everything could be read: there may be more.", "yellow")
+        raise failures[0]
 
 
 def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]:

@@ -1,6 +1,6 @@
 """`erase`: the tombstone first, so that nothing new is stored, then every object version, then the events.
 
-The customer's code goes last: an erasure by customer that was interrupted finds its tickets again.
+The customer's code goes last, after the receipt: an erasure by customer that was interrupted finds its tickets again.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from ops.app import app, context_of, partial_results
+from ops.app import app, context_of
 from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
 from ops.bucket import Version
 from ops.context import table, unknown
@@ -79,13 +79,16 @@ def erase(
         counts = f"{result['object_versions']} object versions and {result['events']} event records"
         context.print_result(result, f"Would erase {len(erasable)} tickets, {counts}. Add --yes to do it.")
     else:
-        with context.drain(drain_seconds, len(erasable)) as drain, partial_results() as failures:
+        with context.drain(drain_seconds, len(erasable)) as drain:
             outcomes = erase_tickets([plan.ticket for plan in erasable], stack, drain)
-        if failures:
-            context.note("The erasure is not complete: run the command again.")
-            raise failures[0]
-        done, write = outcomes.done, stack.actions.write
-        recorded = for_each(lambda ticket: write("erase", reason_code=reason_code, **asdict(done[ticket])), done)
+        done, actions, records = outcomes.done, stack.actions, stack.table
+
+        def end(ticket: str) -> None:
+            actions.write("erase", reason_code=reason_code, **asdict(done[ticket]))
+            if not done[ticket].refused:
+                records.forget_customer(ticket)
+
+        recorded = for_each(end, done)
         receipts = list(done.values())
         result |= {"reason_code": reason_code, "receipts": [asdict(each) for each in receipts]}
         result["failed"] = outcomes.reasons
@@ -126,8 +129,6 @@ def erase_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcome
     def second_pass(first: tuple[str, str, list[Version], int], _in_flight: bool) -> Receipt:
         ticket, erased_at, deleted, events = first
         late, refused, late_events = sweep(ticket)
-        if not refused:
-            records.forget_customer(ticket)
         lines = sorted(f"{key}\t{version}\n" for key, version in [*deleted, *late])
         return Receipt(
             ticket=ticket,

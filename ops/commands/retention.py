@@ -26,7 +26,7 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
     counts = Counter(tickets=0, held=0, over=0)
     with partial_results() as failures, context.progress("Items read", None) as advance:
         for page in records.scan():
-            items = [item for item in page.items if item.state is not TicketState.ERASED]
+            items = [item for item in page.items if not _has_its_own_end(item)]
             free = {item.ticket: expiry_of(item, days) for item in items if "legal_hold" not in item.attributes}
             if yes:
                 for_each(partial(apply, free, records, bucket), free).check()
@@ -41,9 +41,14 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
 
 
 def apply(free: Mapping[str, int | None], records: OperatorTable, bucket: OperatorBucket, ticket: str) -> None:
-    """Set the ticket's expiry, which `free` has, on its objects, its events and its item."""
+    """Set the ticket's expiry, which `free` has, on its objects, its events and its item.
+
+    The item comes last: once it has expired, nobody would find the objects that an interrupted run left. If the ticket
+    was put under a legal hold meanwhile, nothing of it expires.
+    """
     set_expiry(ticket, free[ticket], records, bucket)
-    records.set_ticket_expiry(ticket, free[ticket])
+    if not records.set_ticket_expiry(ticket, free[ticket]) and records.is_held(ticket):
+        set_expiry(ticket, None, records, bucket)
 
 
 def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, bucket: OperatorBucket) -> tuple[int, int]:
@@ -56,6 +61,12 @@ def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, buck
     for event in events:
         records.set_event_expiry(ticket, event.record, expires_at)
     return versions, len(events)
+
+
+def _has_its_own_end(item: TicketItem) -> bool:
+    """Return whether a ticket is a tombstone, which stays, or given up because the vendor does not know it."""
+    given_up = item.state is TicketState.INCOMPLETE and "retry_at" not in item.attributes
+    return given_up or item.state is TicketState.ERASED
 
 
 def expiry_of(item: TicketItem, days: int) -> int | None:

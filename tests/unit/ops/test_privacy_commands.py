@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ops.bucket import Version
 from ops.commands.erase import Receipt, erase_tickets
@@ -90,7 +91,7 @@ def test_the_tombstone_comes_first_then_every_object_version_then_the_events(sta
 
     found = receipt(stack, clock)
 
-    assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x", "update ticket"]
+    assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x"]
     assert stack.item("t1").state is TicketState.ERASED
     assert (left(stack), list(stack.table.events("t1"))) == ([], [])
     assert (found.object_versions, found.events, found.refused) == (4, 1, 0)
@@ -169,6 +170,7 @@ def test_an_action_that_cannot_be_recorded_is_printed_and_exits_1(
     monkeypatch.setattr(FakeStack, "write", lambda *_, **__: (_ for _ in ()).throw(PermissionError))
 
     assert "t1" in json.dumps(cli.json(*command, "t1", *NO_DRAIN, exit_code=1))
+    assert stack.table.is_held("t1") == (command != ["erase", "--yes"]), "nothing is released without a record"
 
 
 @pytest.mark.parametrize("command", [["erase", "--yes"], ["hold"], ["release"]])
@@ -193,14 +195,15 @@ def test_tickets_are_erased_from_a_file_and_problems_are_named(stack: FakeStack,
     assert (found["held"], found["unknown"]) == (["t2"], ["unknown"])
 
 
-@pytest.mark.parametrize("fault", ["refused by S3", "interrupted"])
+@pytest.mark.parametrize("fault", ["refused by S3", "interrupted", "interrupted at the end"])
 def test_an_erasure_by_customer_that_did_not_end_finds_its_tickets_again(
     fault: str, stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_customer = ("erase", "--customer", "CANARY", "--yes", *NO_DRAIN)
     with monkeypatch.context() as broken:
-        if fault == "interrupted":
-            broken.setattr(FakeStack, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        if fault != "refused by S3":
+            where = "delete" if fault == "interrupted" else "write"
+            broken.setattr(FakeStack, where, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         else:
             stack.undeletable = {left(stack)[0].key}
         assert cli(*by_customer).exit_code != Exit.OK
@@ -209,6 +212,7 @@ def test_an_erasure_by_customer_that_did_not_end_finds_its_tickets_again(
     [found] = cli.json(*by_customer)["receipts"]
 
     assert (found["ticket"], found["refused"], left(stack)) == ("t1", 0, [])
+    assert stack.calls[-2:] == ["recorded erase", "update ticket"], "no ticket is forgotten without its receipt"
     assert "CANARY" not in json.dumps(stack.dynamodb.records["t1", "ticket"])
     assert cli(*by_customer).exit_code == Exit.FAILED, "nothing of the customer is left"
 
@@ -298,7 +302,7 @@ def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: 
 
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
     assert stack.item("t1").expires_at == stack.event_expiry("t1") == end_of(RECEIVED, days)
-    assert stack.calls[-1] == "update ticket", "an interrupted release still shows as held"
+    assert stack.calls[-1] == "update ticket", "a release that was interrupted before still shows as held"
 
 
 @pytest.mark.parametrize("command", ["hold", "release"])
@@ -344,6 +348,7 @@ def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
     stack.parameters = {"RetentionDays": str(days)} if days else {}
     stack.add_ticket("t2", legal_hold=RECEIVED)
     stack.change("gone", state="erased", erased_at=RECEIVED)
+    stack.add_incomplete_ticket("given-up", "ticket_not_found", retry_at=None, expires_at=7)
     sums = {"days": days, "tickets": 1, "held": 1, "over": 1 if days else 0}
 
     assert cli.json("retention") == {"dry_run": True, **sums}
@@ -351,7 +356,30 @@ def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
 
     assert cli.json("retention", "--yes") == {"dry_run": False, **sums}
     assert (stack.item("t1").expires_at, stack.item("t2").expires_at) == (end_of(RECEIVED, days), None)
+    assert stack.item("given-up").expires_at == 7
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
+
+
+@pytest.mark.parametrize("command", ["retention", "release"])
+def test_a_ticket_that_is_held_while_its_expiry_is_set_does_not_expire(
+    command: str, stack: FakeStack, clock: Clock, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile() -> Any:
+        return hold_tickets(["t1"], cast("Stack", stack), drain(clock, 0), "C-2").check()
+
+    if command == "release":
+        hold(stack, clock)
+        attempted(stack, 20)
+        clock.meanwhile = meanwhile
+        release_tickets(["t1"], cast("Stack", stack), drain(clock)).check()
+    else:
+        pages = list(stack.table.scan())
+        monkeypatch.setattr(stack.table, "scan", lambda: (meanwhile(), pages)[1])
+        cli.json("retention", "--yes")
+
+    assert stack.table.is_held("t1")
+    assert stack.item("t1").expires_at == NEVER
+    assert stack.expiring == set()
 
 
 # ─── export ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -387,7 +415,7 @@ def test_an_export_has_every_ticket_with_its_history_and_an_index(
     assert output.stat().st_mode & 0o077 == 0 or name.endswith(".zip")
 
 
-@pytest.mark.parametrize("name", ["out", "out.zip", "new/out"])
+@pytest.mark.parametrize("name", ["out", "out.zip", "[/out]"])
 @pytest.mark.parametrize("ending", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 def test_an_export_that_does_not_end_leaves_nothing_and_can_be_repeated(
     ending: BaseException,
@@ -403,8 +431,8 @@ def test_an_export_that_does_not_end_leaves_nothing_and_can_be_repeated(
         broken.setattr("ops.commands.export.index_page", lambda _: (_ for _ in ()).throw(ending))
         assert cli(*command).exit_code != Exit.OK
 
-    assert [path for path in tmp_path.rglob("*") if path.name != "new"] == []
-    assert cli(*command).exit_code == Exit.OK
+    assert [path for path in tmp_path.rglob("*") if path.name != "["] == []
+    assert f"2 tickets are in {tmp_path / name};" in cli(*command).stdout
 
 
 def test_an_export_replaces_nothing_and_needs_tickets(stack: FakeStack, cli: CliHarness, tmp_path: Path) -> None:
@@ -457,6 +485,21 @@ def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli:
     assert [each["at"] for each in found["accesses"]] == [iso(at) for at in (before, NOON, later)]
     assert "2 URLs until 2026-01-31T12:06:00Z" in found["accesses"][2]["result"]
     assert "tickets/t1/" in found["others"]["S3 access log"]
+
+
+def test_an_audit_without_the_apis_log_shows_the_operators_and_exits_1(
+    stack: FakeStack, cli: CliHarness, tmp_path: Path
+) -> None:
+    missing = ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "FilterLogEvents")
+    stack.clients["lambda"] = SimpleNamespace(get_function_configuration=lambda **_: (_ for _ in ()).throw(missing))
+    assert cli("audit", "t1").stdout == "", "not that no access was recorded"
+    cli("fetch", "t1", "-o", str(tmp_path / "t1"))
+
+    result = cli("audit", "t1", "--json")
+
+    assert result.exit_code == Exit.FAILED
+    assert [each["what"] for each in json.loads(result.stdout)["accesses"]] == ["fetch"]
+    assert "FilterLogEvents failed: ResourceNotFoundException" in result.stderr
 
 
 def test_an_audit_reads_logs_from_any_time(stack: FakeStack, cli: CliHarness) -> None:
