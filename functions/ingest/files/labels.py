@@ -96,8 +96,13 @@ def describes_file(name: str) -> bool:
 
 
 def links_to_document(around: str, name: str) -> bool:
-    """Return whether a member is a link of HAL or JSON:API that leads to no file: `self` within `_links`."""
+    """Return whether a link of HAL or JSON:API leads to no file: `self` within `_links`, or as the `rel` of a link."""
     return around in _LINKS and name in _DOCUMENT_RELATIONS
+
+
+def holds_address(name: str) -> bool:
+    """Return whether a path under this name (`imageUrl`, `src`) is a file's. `href` often leads to a document."""
+    return _plain(name).endswith(("url", "uri", "src"))
 
 
 def announces_more(around: str, name: str, value: object) -> bool:

@@ -24,6 +24,7 @@ from ingest.files.labels import (
     Side,
     announces_more,
     describes_file,
+    holds_address,
     label_at,
     links_to_document,
     may_hold_files,
@@ -40,6 +41,7 @@ _HEAD = 4096  # characters that show what a text is
 _LONG = 200  # characters; names, ids, dates and addresses are shorter
 _LEAST = 32  # characters of base64; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
+_PATH = re.compile(r"\s*/[!-~]{1,4095}\s*", re.ASCII)
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}\s*", re.ASCII)
@@ -63,7 +65,7 @@ class InlineFile:
 
 @dataclass(frozen=True, slots=True)
 class LinkedFile:
-    """A file at an http or https URL, which is not checked yet."""
+    """A file at an http or https URL, or at a path on the vendor's host. It is not checked yet."""
 
     url: str = field(repr=False)
 
@@ -180,6 +182,11 @@ class _Survey:
             elif isinstance(node, list):
                 stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
+                if any(name == "rel" and links_to_document(key, str(value)) for name, value in node):
+                    continue
+                paths = {name for name, value in node if isinstance(value, str) and _is_path(value, name)}
+                if paths and any(isinstance(value, str) and is_file(value, key="") for _, value in node):
+                    node = tuple(member for member in node if member[0] not in paths)  # where the same file is
                 members = []
                 for name, value in node:
                     if isinstance(value, str) and describes_file(name):
@@ -269,7 +276,7 @@ def _joined(parts: list[Any]) -> list[Any]:
 def is_file(text: str, key: str) -> bool:
     """Return whether a text is a file, by its beginning.
 
-    Under a `key` that names files, markup and base64 of unknown bytes are files too.
+    Under a `key` that names files, markup and base64 of unknown bytes are files too; under that of a URL, a path is.
     """
     head = text[:_HEAD]
     if _URL.fullmatch(head) or _DATA_URI.match(head):
@@ -277,16 +284,21 @@ def is_file(text: str, key: str) -> bool:
     place = may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
         plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
-        try:
+        data = b""
+        with suppress(ValueError):  # padding within the text
             data = a2b_base64(plain[: len(plain) // 4 * 4])
-        except ValueError:  # padding within the text
-            return False
-        return bool(identify(data)) or data.startswith(b"data:") or (place and digits.end() == len(head) > _LONG)
-    return place and bool(_MARKUP.match(head))
+        if identify(data) or data.startswith(b"data:") or (data and place and digits.end() == len(head) > _LONG):
+            return True
+    return (place and bool(_MARKUP.match(head))) or _is_path(text, key)
+
+
+def _is_path(text: str, key: str) -> bool:
+    """Return whether a text under the name of a URL is a path. The base64 of a JPEG begins with `/`, too."""
+    return bool(_PATH.fullmatch(text)) and holds_address(key) and not is_file(text, key="image")
 
 
 def _read(text: str) -> InlineFile | LinkedFile:
-    if _URL.fullmatch(text):
+    if _URL.fullmatch(text) or _is_path(text, key="url"):
         return LinkedFile(text.strip())
     if uri := _DATA_URI.match(text):
         is_base64, start = uri[1].lower().endswith(";base64"), uri.end()

@@ -56,11 +56,14 @@ def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[s
     """Return the URL to fetch, with a lower-case host and without a fragment.
 
     Allowed are https URLs on port 443 at a host of `allowed_hosts` ("images.example.com", or "*.example.com" for every
-    name below example.com), and every URL of the origin (scheme, host, port) `vendor_origin`.
+    name below example.com), and every URL of the origin (scheme, host, port) `vendor_origin`. A path (`/a.jpg`) is one
+    of that origin, and `//host/a.jpg` has its scheme.
 
-    Raises InvalidVendorResponse("image_url") for everything else, including relative URLs and addresses instead of
-    names.
+    Raises InvalidVendorResponse("image_url") for everything else, including other relative URLs and addresses instead
+    of names.
     """
+    if url.startswith("/"):
+        url = (vendor_origin.partition("//")[0] if url.startswith("//") else vendor_origin) + url
     parts = _split(url)
     if parts is None:
         raise InvalidVendorResponse("image_url")

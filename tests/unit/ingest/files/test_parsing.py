@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ingest.files.formats import JPEG as JPEG_FORMAT
 from ingest.files.labels import Label, Side, label_of
 from ingest.files.parsing import MAX_FILES, InlineFile, LinkedFile, inline_file, parse_files
+from tests.support.installation import JPEG as TINY
 from tests.support.memory import peak_of_memory
 from tests.support.sample_files import FILES, HTML, SVG, drawn
 from tests.support.strategies import json_values
@@ -102,6 +103,20 @@ def test_a_url_is_left_to_be_fetched(url: str) -> None:
     assert parse_files(json.dumps({"images": [{"url": url}]}).encode(), JSON, SELFIES) == [LinkedFile(url.strip())]
 
 
+@pytest.mark.parametrize("key", ["url", "imageUrl", "front_uri", "src"])
+def test_a_path_under_the_name_of_a_url_is_left_to_be_fetched(key: str) -> None:
+    for path in ("/files/1.jpg", "/" + "a" * 300 + ".jpg", "//cdn.example/1?sig=a=b", f"/{'a' * 40}=b", "/9j/4"):
+        for answer in ({"images": [{key: f" {path} "}]}, {"front": {key: path}, "back": None}):
+            assert parse_files(json.dumps(answer).encode(), JSON, DOCUMENT) == [LinkedFile(path)]
+        beside = json.dumps({"images": [{key: path, "content": bare(JPEG)}]}).encode()
+        assert outcome(beside) == "1 files", "the path is where the same file is"
+        assert outcome(json.dumps({"front": bare(JPEG), "back": {key: path}}).encode()) == "2 files"
+    for data in (JPEG, TINY):
+        assert found({key: bare(data)}) == [data], "which begins with a slash, too"
+    for other in ({"path": "/files/1.jpg"}, {"href": "/files/1.jpg"}, {key: "/"}, {key: "1.jpg"}, {key: "/ 1"}):
+        assert outcome(json.dumps(other).encode()) == "no_file"
+
+
 @pytest.mark.parametrize(
     ("text", "data"),
     [
@@ -175,6 +190,9 @@ def test_a_link_to_a_document_is_no_file(links: str) -> None:
         {links: {"self": {"href": url}, "first": url}, "_embedded": {"images": [{"content": bare(JPEG)}]}}
     ) == [JPEG]
     assert outcome(json.dumps({links: {"self": url}, "data": []}).encode()) == "0 files"
+    documents = [{"rel": "self", "href": url}, {"url": url, "rel": "up"}]
+    assert outcome(json.dumps({links: documents, "image": bare(JPEG)}).encode()) == "1 files"
+    assert outcome(json.dumps({links: [{"rel": "image", "href": url}], "rel": "self"}).encode()) == "1 files"
     for file in ({links: {"front": {"href": url}}}, {"self": url}, {"first": url}):
         assert outcome(json.dumps(file).encode()) == "1 files"
 

@@ -43,6 +43,8 @@ ALLOWED = {
     "https://images.preventor.com/señor.jpg": "https://images.preventor.com/señor.jpg",
     "https://images.preventor.com/[1].jpg": "https://images.preventor.com/[1].jpg",
     "https://a.cdn.example.com/1": "https://a.cdn.example.com/1",
+    "//images.preventor.com/a": "https://images.preventor.com/a",
+    "//a.cdn.example.com": "https://a.cdn.example.com/",
     "https://a.b.cdn.example.com/1": "https://a.b.cdn.example.com/1",
     "https://xn--bcher-kva.cdn.example.com/1": "https://xn--bcher-kva.cdn.example.com/1",
     "https://10.cdn.example.com/1": "https://10.cdn.example.com/1",
@@ -82,7 +84,9 @@ OTHER_HOSTS = (
 )  # fmt: skip
 
 OTHER_FORMS = (
-    "", " ", "/", "//", "///", "a", "1.jpg", "/images/1.jpg", "//images.preventor.com/a", "///images.preventor.com/a",
+    "", " ", "//", "///", "a", "1.jpg", "./1.jpg", "../1.jpg", "?a", " /1.jpg", "\\1.jpg", "///images.preventor.com/a",
+    "//evil.test/a", "//127.0.0.1/a", "//[::1]/a", "//[", "//api.preventor.com@evil.test/", "//api.preventor.com:80/",
+    "//images.preventor.com\\@evil.test/", "/\\evil.test/a", "/\t/evil.test/a", "/a b", "/a\n", "/" + "a" * 4096,
     "images.preventor.com/a", "https:", "https:/", "https://", "https:///", "https:images.preventor.com",
     "https:/images.preventor.com/a", "https:///images.preventor.com/a", "https:////images.preventor.com/a",
     "https//images.preventor.com/a", "https;//images.preventor.com/a", "https://?", "https://#", "https://:443/",
@@ -141,6 +145,12 @@ def test_address_is_refused_in_every_notation_even_if_listed(host: str, port: st
         ("http://vendor_sim:80/i", "http://vendor_sim", "http://vendor_sim/i"),
         ("http://[::1]:8123/i", "http://[::1]:8123", "http://[::1]:8123/i"),
         ("https://api.preventor.com/i/1", VENDOR, "https://api.preventor.com/i/1"),
+        ("//api.preventor.com/i/1", VENDOR, "https://api.preventor.com/i/1"),
+        ("//127.0.0.1:8123/i", LOCAL_VENDOR, "http://127.0.0.1:8123/i"),
+        *(
+            (path, VENDOR, f"https://api.preventor.com{path}")
+            for path in ("/", "/1.jpg?a=//x", "/@evil.test/", "/../:80")
+        ),
         ("https://api.preventor.com:443/i/1", VENDOR, "https://api.preventor.com/i/1"),
         ("https://api.preventor.com/i/1", VENDOR + ":443", "https://api.preventor.com/i/1"),
         ("https://api.preventor.com:8443/i", "https://api.preventor.com:8443", "https://api.preventor.com:8443/i"),
@@ -199,6 +209,7 @@ ANYTHING = st.one_of(
     st.lists(URL_PIECES, max_size=6).map(lambda pieces: "https://images.preventor.com" + "".join(pieces)),
     st.text(max_size=60).map(lambda text: "https://" + text),
     st.text(max_size=60).map(lambda text: "https://images.preventor.com/" + text),
+    st.text(max_size=60).map(lambda text: "/" + text),
 )
 
 
@@ -216,7 +227,9 @@ def test_allowed_url_has_the_same_host_for_every_parser(url: str) -> None:
         (by_urllib3.host, by_urllib3.port),
         (by_requests.hostname, by_requests.port),
     ):
-        assert parsed_host == "images.preventor.com" or str(parsed_host).endswith(".cdn.example.com")
+        assert parsed_host in {"images.preventor.com", "api.preventor.com"} or str(parsed_host).endswith(
+            ".cdn.example.com"
+        )
         assert parsed_port is None
     assert by_urllib.scheme == by_urllib3.scheme == by_requests.scheme == "https"
     assert by_urllib.username is by_urllib3.auth is by_requests.username is None
