@@ -22,6 +22,7 @@ from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, st
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import decoded, ends_early, has_too_many_parts, unwrapped, without_bom
 from ticket_archive.keys import details_key
+from ticket_archive.models import bare_id
 
 if TYPE_CHECKING:
     from ticket_archive.bucket import Bucket
@@ -60,10 +61,10 @@ class Details:
     def check_ticket(self, ticket: str) -> None:
         """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`).
 
-        A text that only mentions the ticket, as an error's message or path does, does not name it.
+        The vendor may give a ticket a number beside its id, so one of several names is enough. A text that only
+        mentions the ticket, as an error's message or path does, does not name it.
         """
-        named = self.facts.ticket
-        if named is not None and named.strip().lower() != ticket.lower():
+        if self.facts.tickets and not any(_is_id(each, ticket) for each in self.facts.tickets):
             raise UnrecognizedResponse("other_ticket", self.raw)
         if not self.facts.recognized and self.value is not None and not _names(self.value, ticket):
             raise UnrecognizedResponse("no_ticket", self.raw)
@@ -168,7 +169,12 @@ def _read_unparsed(body: bytes) -> Details:
 
 def _names(value: dict[str, Any], ticket: str) -> bool:
     """Return whether a member of any object is the ticket's id."""
-    return any(isinstance(each, str) and each.strip().lower() == ticket.lower() for *_, each in scalars_of(value))
+    return any(_is_id(each, ticket) for *_, each in scalars_of(value))
+
+
+def _is_id(value: object, ticket: str) -> bool:
+    found = bare_id(value)
+    return isinstance(found, str) and found.lower() == ticket.lower()
 
 
 def _canonical(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import ijson
 
+from ticket_archive.json_text import json_in
 from ticket_archive.models import TICKET_NAMES, customer_id
 
 MAX_EVENTS = 500_000
@@ -52,8 +53,8 @@ Scalar = tuple[Sequence[str], str, Any]
 class TicketFacts:
     """The facts that the ticket item has. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
-    `ticket` is the ticket that the details name, at the top or in one envelope. `recognized` is False where nothing
-    but an id names a ticket, as in an error that comes as a 200.
+    `tickets` are the ids that the details have for their ticket, at the top or in one envelope. `recognized` is False
+    where nothing but an id names a ticket, as in an error that comes as a 200.
     """
 
     outcome: str | None = None
@@ -62,7 +63,7 @@ class TicketFacts:
     confidence_score: Decimal | None = None
     risk_code: str | None = None
     customer: str | None = field(default=None, repr=False)
-    ticket: str | None = None
+    tickets: tuple[str, ...] = ()
     recognized: bool = False
 
 
@@ -81,9 +82,9 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         return [value for name in names for _, value in found.get(name, ())]
 
     word = _flow_word(found)
-    tickets = [
+    tickets = tuple(
         text for name in TICKET_NAMES for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)
-    ]
+    )
     return TicketFacts(
         outcome=None if word in IN_PROGRESS else word,
         in_progress=word in IN_PROGRESS,
@@ -91,19 +92,26 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
         risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
         customer=next(filter(None, (customer_id(_integer(value)) for value in values_of(_CUSTOMER))), None),
-        ticket=next(iter(tickets), None),
+        tickets=tickets,
         recognized=not _KNOWN.isdisjoint(found) or word in OUTCOMES | IN_PROGRESS,
     )
 
 
 def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
-    """Yield the scalars under a key of a parsed document. Without recursion: it may be deep."""
-    stack: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    """Yield the scalars under a key of a parsed document, also of objects and arrays in its JSON strings.
+
+    Without recursion, since it may be deep; one JSON string at a time, since each may become a large tree.
+    """
+    stack: list[tuple[tuple[str, ...], str, Any]] = [((), "", document)]
     while stack:
-        path, node = stack.pop()
-        named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
-        stack.extend(((*path, name), each) for name, each in reversed(named) if isinstance(each, dict | list))
-        yield from ((path, name, each) for name, each in named if name and not isinstance(each, dict | list))
+        path, name, node = stack.pop()
+        node = json_in(node) or node  # an empty one says nothing
+        if isinstance(node, dict | list):
+            within = (*path, name)
+            named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
+            stack.extend((within, name, each) for name, each in reversed(named))
+        elif name:
+            yield path[1:], name, node
 
 
 def stream_facts(body: bytes) -> TicketFacts:
@@ -148,7 +156,7 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """Return the word for the ticket's status, from the most specific name.
 
     Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
-    step. A `status` on the first level must be a known word too.
+    step. A `status` on the first level must be a known outcome too.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         for depth, value in found.get(name, ()):
@@ -156,9 +164,7 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
             if depth > 1:
                 accepted = name != _STATUS and word in OUTCOMES
             elif name == _STATUS:
-                accepted = word in OUTCOMES | IN_PROGRESS or (
-                    depth == 0 and word not in _ENVELOPE_STATUS and not word.isdecimal()
-                )
+                accepted = word in OUTCOMES or (depth == 0 and word not in _ENVELOPE_STATUS and not word.isdecimal())
             else:
                 accepted = True
             if word and accepted:

@@ -10,6 +10,7 @@ MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
 
 _NOT_UTF8 = re.compile("[\udc80-\udcff]+")
+_GUARD = re.compile(rb"\s*(?:\)\]\}',?|while\s*\(1\);|for\s*\(;;\);)\s*(?=[{[])")
 _WINDOWS_1252 = {
     0xDC00 + byte: bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252")
     for byte in range(0x80, 0x100)
@@ -50,13 +51,26 @@ def _decode(text: bytes, encoding: str) -> str | None:
 
 
 def json_within(text: bytes) -> bytes:
-    """Return the JSON object or array in a JSON string, and anything else unchanged: some servers serialize twice."""
+    """Return the JSON object or array in a JSON string, and anything else unchanged: some servers serialize twice.
+
+    What servers write before JSON, so that no page can load it as a script (`)]}'`, `while(1);`), is removed.
+    """
+    if guard := _GUARD.match(text):
+        return text[guard.end() :]
     if text[:64].lstrip()[:1] == b'"':
         with suppress(ValueError):  # it is another text, or has half of a surrogate pair
             inner = json.loads(text)
             if isinstance(inner, str) and inner[:64].lstrip()[:1] in ("{", "["):
                 return inner.encode()
     return text
+
+
+def json_in(value: Any) -> Any:
+    """Return the object or array in a text that is JSON of not too many parts, and anything else unchanged."""
+    if isinstance(value, str) and value[:64].lstrip()[:1] in ("{", "[") and count_parts(value) <= MAX_PARTS:
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def unwrapped(value: Any) -> Any:

@@ -20,6 +20,8 @@ INLINE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image
 """Content types that every current browser shows without running anything in them; others are downloads."""
 
 _TICKET = re.compile(TICKET_PATTERN, re.ASCII)
+_UUID = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_WRAPPED_UUID = re.compile(rf"urn:uuid:{_UUID}|\{{{_UUID}\}}", re.ASCII | re.IGNORECASE)
 _CUSTOMER_MAX = 256
 
 
@@ -86,6 +88,14 @@ def ticket_id(text: object) -> str:
     if not isinstance(text, str) or not _TICKET.fullmatch(text):
         raise InvalidRequest("ticket")
     return text
+
+
+def bare_id(text: object) -> object:
+    """Return a text without white space around it, and a UUID without `urn:uuid:` (RFC 9562, 4) or braces around it."""
+    if not isinstance(text, str):
+        return text
+    text = text.strip()
+    return found[1] or found[2] if (found := _WRAPPED_UUID.fullmatch(text)) else text
 
 
 def customer_id(text: object) -> str | None:

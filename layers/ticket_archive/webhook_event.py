@@ -5,10 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
-from ticket_archive.json_text import as_utf8, unwrapped
-from ticket_archive.models import TICKET_NAMES, ticket_id
+from ticket_archive.json_text import as_utf8, json_in, unwrapped
+from ticket_archive.models import TICKET_NAMES, bare_id, ticket_id
 
-ENVELOPES = ("data", "payload", "event", "events")
+ENVELOPES = ("data", "payload", "event", "events", "detail", "Message")
+"""The last two are those of EventBridge and SNS."""
 
 MAX_EVENTS = 100
 """In one request. Each becomes a message, and anyone may post in plaintext where that is allowed."""
@@ -17,13 +18,13 @@ MAX_EVENTS = 100
 def parse_event(text: bytes) -> dict[str, Any]:
     """Return the JSON object in `text`, with or without a byte order mark, in a list of one or in a JSON string.
 
-    A list of several becomes `{"events": [...]}`, which `split_events` takes apart.
+    A list of several, or one on each line, becomes `{"events": [...]}`, which `split_events` takes apart.
     `text` is in UTF-8, UTF-16 or UTF-32, or else in Latin-1: some platforms encode a name so by default, and the ticket
     is ASCII. The last of several equal keys counts. NaN and Infinity are accepted, since some languages write them into
     JSON. Raises UnreadableWebhook.
     """
     try:
-        value = json.loads(as_utf8(text, "latin-1").decode("utf-8-sig"))
+        value = _parse(as_utf8(text, "latin-1").decode("utf-8-sig"))
         found = {"events": value} if _lists_events(value) and len(value) > 1 else _object_in(value)
     except UnicodeDecodeError:
         reason = Reason.NOT_UTF8
@@ -51,7 +52,7 @@ def find_event(document: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     others = [(event, value) for event in events for name, value in event.items() if name.lower() in TICKET_NAMES[1:]]
     for event, ticket in documented + others:
         with suppress(InvalidRequest):
-            return event, ticket_id(ticket.strip() if isinstance(ticket, str) else ticket)
+            return event, ticket_id(bare_id(ticket))
     return document, None
 
 
@@ -84,6 +85,17 @@ def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
     return events if len(events) > 1 else []
 
 
+def _parse(text: str) -> Any:
+    """Return the JSON value in a text, or the list of those on its lines (NDJSON)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) < 2:
+            raise
+        return [json.loads(line) for line in lines]
+
+
 def _without_lists(value: Any) -> Any:
     return {name: each for name, each in value.items() if not _lists_events(each)} if isinstance(value, dict) else value
 
@@ -98,8 +110,5 @@ def _lists_events(value: Any) -> bool:
 
 def _object_in(value: Any) -> dict[str, Any] | None:
     """Return the object that a value is, or that a list of one or a JSON string holds."""
-    if isinstance(value, str):
-        with suppress(ValueError, RecursionError):
-            value = json.loads(value)
-    value = unwrapped(value)
+    value = unwrapped(json_in(value))
     return value if isinstance(value, dict) else None

@@ -418,6 +418,9 @@ def test_a_byte_order_mark_changes_nothing(body: bytes) -> None:
         (b'{"ticket": "T-1"}', None),
         (b'{"ticket": " t-1 ", "flow_status": "ACCEPTED"}', None),
         (b'{"id": "T-1"}', None),
+        (b'{"ticket": "2026-17", "ticketId": "T-1", "flow_status": "ACCEPTED"}', None),
+        (b'{"ticket": "T-2", "ticketId": "2026-17", "flow_status": "ACCEPTED"}', "other_ticket"),
+        (b'{"data": "{\\"ticket\\": \\"T-2\\", \\"flow_status\\": \\"ACCEPTED\\"}"}', "other_ticket"),
         (b'{"flow_status": "ACCEPTED"}', None),
         (b'{"flow_status": "ACCEPTED", "previous": {"ticket": "T-2"}}', None),
         (b'{"ticket": "T-2", "flow_status": "ACCEPTED"}', "other_ticket"),
@@ -437,3 +440,9 @@ def test_details_must_be_those_of_the_ticket(body: bytes, error: str | None) -> 
     with pytest.raises(UnrecognizedResponse, match=error) as raised:
         details.check_ticket("T-1")
     assert raised.value.body == body
+
+
+@pytest.mark.parametrize("form", [" {}\n", "urn:uuid:{}", "{{{}}}"])
+@pytest.mark.parametrize("name", ["ticket", "id"])
+def test_details_may_write_the_tickets_id_in_another_form(name: str, form: str) -> None:
+    read_details(json.dumps({name: form.format(TICKET.upper())}).encode()).check_ticket(TICKET)

@@ -26,10 +26,13 @@ def facts_of(details: dict[str, Any]) -> TicketFacts:
         lambda facts: {"payload": {"ticket": "T-1", "status": facts}},
         lambda facts: {"Status": facts},
         lambda facts: {"deep": {"er": [[facts]]}},
+        lambda facts: {"status": 200, "data": json.dumps(facts)},
+        lambda facts: {"payload": json.dumps([{"body": json.dumps(facts)}])},
+        lambda facts: {"texts": [json.dumps(facts)], "user": '{"cifcode"', "n": "[]"},
     ],
 )
 def test_facts_are_found_wherever_they_stand(wrap: Any) -> None:
-    facts = {"flow-status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": Decimal("97.5"), "RISK_CODE": "R01"}
+    facts = {"flow-status": "ACCEPTED", "Disposition": "PASSED", "confidenceScore": 97.5, "RISK_CODE": "R01"}
     found = facts_of(wrap({**facts, "user": {"cifCode": "C-1"}}))
     assert (found.outcome, found.disposition, found.confidence_score) == ("ACCEPTED", "PASSED", Decimal("97.5"))
     assert (found.risk_code, found.customer, found.in_progress, found.recognized) == ("R01", "C-1", False, True)
@@ -55,6 +58,7 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"status": "OK", "data": {"status": "EXPIRED"}}, "EXPIRED"),
         ({"status": "SUCCESS", "data": {"result": {"status": "VERIFIED"}}}, "VERIFIED"),
         ({"device": {"status": "TRUSTED"}}, None),
+        ({"device": {"status": "PENDING"}, "summary": {"status": "VERIFIED"}}, "VERIFIED"),
         ({"ticket": {"check": {"status": "FAILED"}}}, None),
         ({"ticket": {"check": {"flow_status": "DONE"}}}, None),
         ({"flow_status": "Needs review"}, "NEEDS REVIEW"),
@@ -91,6 +95,7 @@ def test_a_ticket_in_progress_has_no_outcome(name: str, word: str) -> None:
     [
         {"ticket": {"flow": {"flow_status": "IN_PROGRESS"}}},
         {"ticket": {"device": {"status": "PENDING"}}},
+        {"device": {"status": "PENDING"}},
         {"steps": [{"flow_status": "PROCESSING"}]},
         {"flow_status": "ACCEPTED", "status": "PENDING"},
     ],
@@ -153,17 +158,22 @@ def test_a_customer_code_can_be_an_index_key(name: str, value: Any, customer: st
 
 
 @pytest.mark.parametrize(
-    ("details", "ticket"),
+    ("details", "tickets"),
     [
-        ({"ticket": "T-1"}, "T-1"),
-        ({"status": 200, "data": {"ticketId": "T-1"}}, "T-1"),
-        ({"related": {"ticket": "T-2"}}, None),
-        ({"tickets": [{"ticket": "T-2"}]}, None),
-        ({"ticket": {"flow_status": "ACCEPTED"}}, None),
+        ({"ticket": "T-1"}, ("T-1",)),
+        ({"status": 200, "data": {"ticketId": "T-1"}}, ("T-1",)),
+        ({"status": 200, "data": '{"ticketId": "T-1"}'}, ("T-1",)),
+        ({"ticketId": "T-1", "ticket": "17", "data": {"ticket": "T-2"}}, ("17", "T-2", "T-1")),
+        ({"related": '{"ticketId": "T-1"}'}, ()),
+        ({"related": {"ticket": "T-2"}}, ()),
+        ({"tickets": [{"ticket": "T-2"}]}, ()),
+        ({"ticket": {"flow_status": "ACCEPTED"}}, ()),
     ],
 )
-def test_the_ticket_is_the_one_named_at_the_top_or_in_one_envelope(details: dict[str, Any], ticket: str | None) -> None:
-    assert facts_of(details).ticket == ticket
+def test_the_ticket_is_the_one_named_at_the_top_or_in_one_envelope(
+    details: dict[str, Any], tickets: tuple[str, ...]
+) -> None:
+    assert facts_of(details).tickets == tickets
 
 
 @pytest.mark.parametrize(

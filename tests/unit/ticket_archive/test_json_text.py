@@ -61,6 +61,14 @@ def test_json_in_a_json_string_is_taken_out(inner: str) -> None:
     assert json_within(b" \n" + json.dumps(inner, ensure_ascii=False).encode()) == inner.encode()
 
 
+@pytest.mark.parametrize("guard", [b")]}'\n", b")]}',\n", b"\r\n)]}'", b"while(1);", b"while (1); ", b"for (;;);"])
+def test_what_stands_before_json_against_its_use_as_a_script_is_removed(guard: bytes) -> None:
+    for body in (b'{"a": ")]}\'"}', b"[1]"):
+        assert json_within(guard + body) == body
+    for rest in (b"", b"text", b"\xff\xd8\xff"):
+        assert json_within(guard + rest) == guard + rest
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b'"data:image/png;base64,AAAA"', b'"{', b'"{\\ud800}"', b'"\xff{}"', b'"" ""']
 )

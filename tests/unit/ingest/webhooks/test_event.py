@@ -106,6 +106,8 @@ TEXTS = {
     b'"text"': "iv_missing",
     b"[1, 2]": "not_an_object",
     b"[{}, {}]": "not_an_object",
+    b'{"a": 1}\n{"b": 2}': "not_an_object",
+    b'{"ticket": "A"}\n{"ticket"': "not_json",
     b"[" * 100_000 + b"]" * 100_000: "too_deep",
     b'{"a":' * 50_000 + b"1" + b"}" * 50_000: "too_deep",
 }
@@ -136,15 +138,20 @@ def split(webhook: Webhook) -> list[Webhook]:
     return [request_for(each, webhook, [OTHER, SECRET]) for each in events]
 
 
+def on_lines(events: list[object]) -> bytes:
+    return b"".join(json.dumps(each, ensure_ascii=False).encode() + b"\r\n\n" for each in events)
+
+
 @pytest.mark.parametrize("request_of", [encrypted, plaintext])
-@pytest.mark.parametrize("wrap", [list, *(lambda each, name=name: {name: each} for name in ("events", "data"))])
+@pytest.mark.parametrize(
+    "wrap", [list, on_lines, *(lambda each, name=name: {name: each} for name in ("events", "data", "detail"))]
+)
 def test_each_of_several_events_becomes_a_request_with_the_id_that_it_has_alone(
     request_of: Callable[[object], Webhook], wrap: Callable[[object], object]
 ) -> None:
-    requests = split(request_of(wrap([COMPLETED, OTHER_TICKET])))
-    assert [opened(each).event_id for each in requests] == [
-        opened(request_of(each)).event_id for each in (COMPLETED, OTHER_TICKET)
-    ]
+    events = [COMPLETED, {**OTHER_TICKET, "name": "é\u2028"}]
+    requests = split(request_of(wrap(events)))
+    assert [opened(each).event_id for each in requests] == [opened(request_of(each)).event_id for each in events]
     assert all((each.iv is None) == (request_of is plaintext) for each in requests)
     assert {(each.received_at, each.content_type) for each in requests} == {
         (RECEIVED_AT, request_of(COMPLETED).content_type)
@@ -221,6 +228,10 @@ def test_each_value_beside_an_event_becomes_a_request_of_its_own(values: list[An
 # ─── Tickets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\ud800", "é", "-a", "a" * 129, " \n"]
+NO_TICKETS += [
+    form.format(TICKET) for form in ("{{{}", "{}}}", "{{{{{}}}}}", "urn:uuid:{}}}", "urn:{}", "uuid:{}", "({})")
+]
+NO_TICKETS += ["{T-1}", "urn:uuid:T-1", "{}"]
 
 
 @pytest.mark.parametrize("envelope", ["data", "payload"])
@@ -229,7 +240,7 @@ def test_the_name_of_an_event_may_stand_outside_its_envelope(envelope: str) -> N
     assert (event.kind, event.name) == (EventKind.COMPLETED, "ticket.verification.completed")
 
 
-@pytest.mark.parametrize("envelope", ["data", "payload", "event"])
+@pytest.mark.parametrize("envelope", ["data", "payload", "event", "detail", "Message"])
 def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     event = opened(encrypted({"id": "x", envelope: COMPLETED}))
     assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
@@ -270,8 +281,10 @@ def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dic
         assert opened(encrypted({name: "another", **documented})).ticket == TICKET, "the documented name counts first"
 
 
-def test_white_space_around_a_ticket_is_no_part_of_it() -> None:
-    assert opened(encrypted({**COMPLETED, "ticket": f" {TICKET}\n"})).ticket == TICKET
+@pytest.mark.parametrize("form", [" {}\n", "urn:uuid:{}", "{{{}}}", " URN:UUID:{} ", "\t{{{}}}"])
+def test_what_may_stand_around_a_ticket_is_no_part_of_it(form: str) -> None:
+    for ticket in (TICKET, TICKET.upper()):
+        assert opened(encrypted({**COMPLETED, "ticket": form.format(ticket)})).ticket == ticket
 
 
 @pytest.mark.parametrize("ticket", NO_TICKETS)
