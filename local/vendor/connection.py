@@ -17,15 +17,15 @@ _PEEK_SECONDS = 0.05
 class Connection:
     """Sends responses, correct or not.
 
-    `pause` is the time between the bytes of `drip`, `patience` the time that `hold` waits, both in seconds; they end
-    when the client disconnects or the simulator stops. `on_status` is called with each status before it is sent.
+    `pause` is the seconds between the bytes of `drip`, `hold_seconds` how long `hold` waits; both end when the client
+    disconnects or the simulator stops. `on_status` is called with each status before it is sent.
     """
 
-    def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, patience: float) -> None:
+    def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, hold_seconds: float) -> None:
         self._connection = connection
         self._stopping = stopping
         self._pause = pause
-        self._patience = patience
+        self._hold_seconds = hold_seconds
         self.closed = False
         self.on_status: Callable[[int], None] = lambda _: None
 
@@ -65,8 +65,8 @@ class Connection:
                 return
 
     def hold(self) -> None:
-        """Send nothing for `patience` seconds, then close."""
-        self._wait(self._patience)
+        """Send nothing for `hold_seconds`, then close."""
+        self._wait(self._hold_seconds)
         self.close()
 
     def close(self) -> None:

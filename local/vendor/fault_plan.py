@@ -69,8 +69,8 @@ class FaultPlan:
     def rate(self, share: float, seed: int = 1, faults: Sequence[str] = (), most: int | None = None) -> None:
         """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
 
-        Without `faults` all are used, except where the response could not be told from a correct one. The choice
-        depends on the key and its call number, not on the order of threads. Raises KeyError for an unknown fault.
+        Without `faults` all are used, except where the response looks correct. The choice depends on the key and its
+        call number, not on the order of threads. Raises KeyError for an unknown fault.
         """
         candidates = [FAULTS[name] for name in faults or FAULTS]
         with self._lock:

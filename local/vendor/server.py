@@ -28,8 +28,8 @@ _ELSEWHERE = "/_elsewhere"
 class Simulator(Control):
     """The vendor on a port of its own: `with Simulator(seed=1) as vendor:`.
 
-    `stop` and `start` simulate an outage: port and state stay. `pause` and `patience` are as in `Connection`, `scale`
-    as in `Tickets`, `body_limit` as in `Service`.
+    `stop` and `start` simulate an outage: port and state stay. `pause` and `hold_seconds` are as in `Connection`,
+    `scale` as in `Tickets`, `body_limit` as in `Service`.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class Simulator(Control):
         credential: Credential | None = None,
         scale: float = 1.0,
         pause: float = 0.2,
-        patience: float = 60,
+        hold_seconds: float = 60,
         body_limit: int = TEN_MEBIBYTES,
     ) -> None:
         self.credential = credential or Credential.generate(seed)
         super().__init__(Service(Tickets(seed, scale), self.credential, body_limit))
         self.port = port
-        self.pause, self.patience = pause, patience
+        self.pause, self.hold_seconds = pause, hold_seconds
         self._server: _Server | None = None
 
     @property
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         simulator = self._simulator
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        connection = Connection(self.connection, self.server.stopping, simulator.pause, simulator.patience)
+        connection = Connection(self.connection, self.server.stopping, simulator.pause, simulator.hold_seconds)
         if self.path.startswith(CONTROL):
             connection.respond(_control(simulator, self.command, self.path, self.headers.get_content_type(), body))
         else:

@@ -19,7 +19,7 @@ SCHEMA = json.loads((ROOT / "docs" / "manifest-event.openapi.json").read_text(en
 
 
 @pytest.fixture
-def topic_is_told(stack: LocalStack) -> Iterator[Any]:
+def notify_topic(stack: LocalStack) -> Iterator[Any]:
     """Return a function that adds a topic to the bucket's notifications as docs/consuming.md does."""
     before: Any = stack.s3.get_bucket_notification_configuration(Bucket=stack.at.bucket)
     before.pop("ResponseMetadata")
@@ -53,10 +53,10 @@ def archive(stack: LocalStack, number: int) -> str:
 
 
 def test_every_consumer_behind_the_topic_receives_the_manifest_and_nothing_else(
-    stack: LocalStack, topic_is_told: Any
+    stack: LocalStack, notify_topic: Any
 ) -> None:
     with deployed(stack, "fan-out") as outputs:
-        topic_is_told(outputs["TopicArn"])
+        notify_topic(outputs["TopicArn"])
         ticket = archive(stack, 320)
         for queue in ("OnboardingQueueUrl", "ReportingQueueUrl"):
             [message] = messages(stack, outputs[queue], ticket)

@@ -71,9 +71,9 @@ def test_every_version_of_every_state_is_erased(stack: LocalStack) -> None:
     assert receipt["object_versions"] == len(before)
     assert receipt["events"] == 1
     is_gone(stack, ticket)
-    told = json.dumps(receipt)
+    printed = json.dumps(receipt)
     for text in personal(stack.vendor("expected", ticket=ticket)["details"]):
-        assert text not in told
+        assert text not in printed
 
 
 def personal(node: Any) -> Iterator[str]:

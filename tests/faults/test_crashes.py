@@ -226,7 +226,7 @@ def test_crash_leaves_the_same_final_state_that_another_delivery_does_not_change
 @pytest.mark.parametrize("when", WHENS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_event_after_a_crash_ends_with_the_newest_state(kind: Kind, when: When, late: Callable[[Crash], None]) -> None:
-    told = set()
+    announced = set()
     for name, nth in boundaries(new):
         crash = Crash(kind, when, name, nth)
         late(crash)
@@ -244,9 +244,9 @@ def test_event_after_a_crash_ends_with_the_newest_state(kind: Kind, when: When, 
         assert stack.harness.table[TICKET].outcome == "REJECTED", crash
         assert stack.harness.outcomes()[-1] == "REJECTED", crash
         stack.harness.check()
-        told.add(tuple(stack.harness.outcomes()))
+        announced.add(tuple(stack.harness.outcomes()))
 
-    assert told == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
+    assert announced == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
 
 
 def test_stories_include_every_kind_of_call() -> None:

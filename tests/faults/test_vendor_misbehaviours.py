@@ -152,7 +152,7 @@ def play(case: Case, times: int | None) -> Ending:
     """Make one call to a simulator that plays one fault `times` times; None means every time."""
     name, endpoint = case
     limits = limits_of(case)
-    with Simulator(pause=0.05, patience=5) as vendor:
+    with Simulator(pause=0.05, hold_seconds=5) as vendor:
         ticket = vendor.ids(1)[0]
         shape = Shape.URLS if endpoint is PICTURE else Shape.DATA_URIS
         vendor.state(ticket, shape=shape, sizes={ImageType.DOCUMENT: [2500, 2500]})
@@ -221,7 +221,7 @@ def test_every_fault_has_a_declared_outcome() -> None:
     assert OUTCOMES.keys() == FAULTS.keys()
     for endpoint in (TOKEN, DETAILS, IMAGES):
         assert len([case for case in CASES if case[1] is endpoint]) >= 40
-    by_endpoint = [(name, at) for name, told in OUTCOMES.items() if not isinstance(told, str) for at in Endpoint]
+    by_endpoint = [(name, at) for name, outcome in OUTCOMES.items() if not isinstance(outcome, str) for at in Endpoint]
     assert {case for case in by_endpoint if declared(case)} == set(by_endpoint) & set(CASES)
 
 

@@ -92,32 +92,32 @@ _WORDS = (
 )
 
 
-def mutated(seed: bytes, dice: random.Random) -> bytes:
+def mutated(seed: bytes, rng: random.Random) -> bytes:
     """A seed with one to eight changes: bytes flipped, cut out, doubled, put in, cut off."""
     data = bytearray(seed)
-    for _ in range(dice.randint(1, 8)):
-        at = dice.randrange(len(data) + 1)
-        match dice.randrange(6):
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(len(data) + 1)
+        match rng.randrange(6):
             case 0 if at < len(data):
-                data[at] ^= 1 << dice.randrange(8)
+                data[at] ^= 1 << rng.randrange(8)
             case 1 if at < len(data):
-                data[at] = dice.randrange(256)
+                data[at] = rng.randrange(256)
             case 2:
-                del data[at : at + dice.randint(1, 16)]
+                del data[at : at + rng.randint(1, 16)]
             case 3:
-                data[at:at] = data[at : at + dice.randint(1, 64)]
+                data[at:at] = data[at : at + rng.randint(1, 64)]
             case 4:
-                data[at:at] = dice.choice(_WORDS)
+                data[at:at] = rng.choice(_WORDS)
             case _:
-                data[at:at] = dice.randbytes(dice.randint(1, 16))
-    return bytes(data[: dice.randrange(len(data) + 1)]) if dice.random() < 0.1 else bytes(data)
+                data[at:at] = rng.randbytes(rng.randint(1, 16))
+    return bytes(data[: rng.randrange(len(data) + 1)]) if rng.random() < 0.1 else bytes(data)
 
 
 def run(name: str, count: int, seed: int) -> None:
     """So many mutations of a target's seeds. Raises what the target raises, with the input in a note."""
-    dice = random.Random(f"{name} {seed}")
+    rng = random.Random(f"{name} {seed}")
     for number in range(count):
-        data = mutated(dice.choice(SEEDS[name]), dice)
+        data = mutated(rng.choice(SEEDS[name]), rng)
         try:
             TARGETS[name](data)
         except Exception as error:

@@ -221,7 +221,7 @@ class OnCall:
     def read_log(self) -> list[Line]:
         """Read the functions' log groups; return the lines that are new."""
         pages = self.stack.logs.get_paginator("filter_log_events")
-        told = Counter(
+        counted = Counter(
             event["message"]
             for function in ("ingest", "retrieval")
             for page in pages.paginate(
@@ -231,8 +231,8 @@ class OnCall:
             for event in page["events"]
             if event["message"].startswith("{")
         )
-        new: list[Line] = [json.loads(line) for line in (told - self._read).elements()]
-        self._read = told
+        new: list[Line] = [json.loads(line) for line in (counted - self._read).elements()]
+        self._read = counted
         self.lines += new
         return new
 

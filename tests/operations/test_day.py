@@ -185,10 +185,10 @@ def everywhere(on_call: OnCall, ticket: str) -> Iterator[tuple[str, str]]:
         yield url, "\n".join(message.body for message in messages(stack, url))
     yield "log", stack.emulator_log
     for name in ("ingest", "retrieval"):
-        told = stack.logs.get_paginator("filter_log_events").paginate(
+        events = stack.logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{stack.at.stack_name}-{name}"
         )
-        yield name, "\n".join(told.search("events[].message"))
+        yield name, "\n".join(events.search("events[].message"))
 
 
 def test_both_secrets_are_rotated_under_load(on_call: OnCall) -> None:

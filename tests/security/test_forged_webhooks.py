@@ -47,12 +47,12 @@ def test_what_an_event_says_is_not_stored() -> None:
     process(harness, *sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
 
     assert harness.table[TICKET].outcome == "REJECTED"
-    told = [
+    logged = [
         harness.table.items,
         {str(key): event for key, event in harness.table.events.items()},
         harness.bucket.created,
     ]
-    assert "FORGED" not in json.dumps([*told, harness.bucket.manifests(TICKET)], default=str)
+    assert "FORGED" not in json.dumps([*logged, harness.bucket.manifests(TICKET)], default=str)
 
 
 @pytest.mark.parametrize("bit", range(128))

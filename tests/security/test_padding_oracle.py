@@ -1,8 +1,8 @@
 """No response helps to decrypt a webhook: the whole attack against the real handlers, for 3 keys, or 20 with
 ALL_ORACLE_KEYS=1.
 
-CBC without a MAC is open to it wherever a right padding can be told from a wrong one, by an answer or by its time. The
-webhook handler decrypts nothing, so its time cannot tell either.
+CBC without a MAC is open to it wherever the response or its time differs for right and wrong padding. The webhook
+handler decrypts nothing, so its time does not differ either.
 """
 
 import json
@@ -136,11 +136,11 @@ class SqsOracle:
 
 def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
     """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
-    dice, key = random.Random(8), KEYS[0]
-    block = partial(dice.randbytes, BLOCK)
+    rng, key = random.Random(8), KEYS[0]
+    block = partial(rng.randbytes, BLOCK)
 
     def junk(*, blocks: bool = False) -> bytes:
-        return b64encode(dice.randbytes(BLOCK * dice.randrange(1, 9) if blocks else dice.randrange(1, 200)))
+        return b64encode(rng.randbytes(BLOCK * rng.randrange(1, 9) if blocks else rng.randrange(1, 200)))
 
     def iv() -> str:
         return b64encode(block()).decode()
@@ -149,11 +149,11 @@ def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
         lambda: (junk(blocks=True), iv()),  # wrong padding, nearly always
         lambda: encrypt_event(junk(), key, block()),  # right padding, wrong content
         lambda: encrypt_event(EVENT, KEYS[1], block()),  # sealed with another key
-        lambda: (b64encode(dice.randbytes(BLOCK * dice.randrange(1, 9) + 1)), iv()),  # not blocks
+        lambda: (b64encode(rng.randbytes(BLOCK * rng.randrange(1, 9) + 1)), iv()),  # not blocks
         lambda: (b"!" + junk(), iv()),  # not base64
         lambda: (junk(blocks=True), junk().decode()),  # no such IV
         lambda: (junk(blocks=True), None),  # no IV at all
-        lambda: encrypt_event(b'{"event":"x","n":%d}' % dice.randrange(10**9), key, block()),  # without a ticket
+        lambda: encrypt_event(b'{"event":"x","n":%d}' % rng.randrange(10**9), key, block()),  # without a ticket
         lambda: (EVENT, None),  # in clear
     ]
     answers = {post(*bad[number % 9]()) for number in range(10_000)}

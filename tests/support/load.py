@@ -148,7 +148,7 @@ class Sender:
 
 
 def personal_data(expected: Mapping[str, Any]) -> set[str]:
-    """What of a ticket must stand in no log and no queue, each long enough to be told from chance."""
+    """What of a ticket must stand in no log and no queue, each too long to occur by accident."""
     details = expected["details"].get("data", expected["details"])
     user, document = details["user"], details["document"]
     marks = {user["fullname"], user["native_fields"]["fullname"], user["address"], document["document_number"]}

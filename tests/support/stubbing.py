@@ -1,4 +1,4 @@
-"""AWS clients that give the answers a test has told botocore's Stubber."""
+"""AWS clients that return the responses a test has added to botocore's Stubber."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 @contextmanager
 def answering(stubber: Stubber) -> Iterator[Stubber]:
-    """Answer from the stubber; at the end every answer that it was told must have been asked for."""
+    """Respond from the stubber; at the end every added response must have been used."""
     with stubber:
         yield stubber
         stubber.assert_no_pending_responses()

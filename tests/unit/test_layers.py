@@ -78,8 +78,8 @@ def test_build_says_so_when_it_cannot_compile(tmp_path: Path) -> None:
 
 FAKE_PYTHON = """#!/bin/sh
 [ "$1" = -c ] && exec "$REAL" "$@"
-while [ "$1" != --target ]; do echo "$1" >> "$TOLD"; shift; done
-env | grep ^PIP_ >> "$TOLD"
+while [ "$1" != --target ]; do echo "$1" >> "$ARGS_FILE"; shift; done
+env | grep ^PIP_ >> "$ARGS_FILE"
 mkdir -p "$2/package/data" "$2/botocore/data/s3" "$2/botocore/data/ec2" "$2/bin"
 touch "$2/package/module.py" "$2/package/_compiled.abi3.so" "$2/package/data/libcode.so.3"
 touch "$2/botocore/data/endpoints.json"
@@ -95,7 +95,7 @@ def build(
     python.chmod(0o755)
     out = tmp_path / "out"
     named = {"PATH": os.environ["PATH"], "PYTHON": str(python), "REAL": sys.executable, "ARTIFACTS_DIR": str(out)}
-    named |= {"TOLD": str(tmp_path / "told"), "LAYER_PYTHON_VERSION": "3.99"} | environment
+    named |= {"ARGS_FILE": str(tmp_path / "args"), "LAYER_PYTHON_VERSION": "3.99"} | environment
     done = subprocess.run(
         ["make", "--silent", "-C", str(ROOT / folder), target], env=named, capture_output=True, text=True, check=False
     )
@@ -106,10 +106,10 @@ def test_layer_is_installed_for_lambda_by_any_pip(tmp_path: Path) -> None:
     """Pips before 22.1 lack --root-user-action; those before 24.3 compare Requires-Python with the host's Python."""
     files, done = build("layers", "build-SharedLayer", tmp_path)
     assert done.returncode == 0, done.stderr
-    told = set((tmp_path / "told").read_text().split())
-    assert {"manylinux2014_x86_64", "manylinux_2_28_x86_64", "--require-hashes", "--only-binary=:all:", "3.99"} <= told
-    assert {"--no-deps", "--ignore-requires-python", "PIP_ROOT_USER_ACTION=ignore"} <= told
-    assert not [word for word in told if word.startswith("--root-user-action")]
+    args = set((tmp_path / "args").read_text().split())
+    assert {"manylinux2014_x86_64", "manylinux_2_28_x86_64", "--require-hashes", "--only-binary=:all:", "3.99"} <= args
+    assert {"--no-deps", "--ignore-requires-python", "PIP_ROOT_USER_ACTION=ignore"} <= args
+    assert not [word for word in args if word.startswith("--root-user-action")]
     assert "python/ticket_archive/table.py" in files
     assert {"python/package/module.py", "python/botocore/data/endpoints.json"} <= files
     assert not (tmp_path / "out" / "python" / "botocore" / "data" / "ec2").exists(), "no function calls it"
@@ -122,9 +122,9 @@ def test_layer_is_built_from_the_requirements_of_a_documented_manifest(tmp_path:
     (tmp_path / "custom.mk").write_text(makefile)
     (tmp_path / "my-requirements.txt").write_text("")
     python = tmp_path / "python"
-    python.write_text(FAKE_PYTHON.replace("while [", 'echo "$*" > "$TOLD"\nwhile ['))
+    python.write_text(FAKE_PYTHON.replace("while [", 'echo "$*" > "$ARGS_FILE"\nwhile ['))
     python.chmod(0o755)
-    settings = {"PYTHON": str(python), "REAL": sys.executable, "TOLD": str(tmp_path / "told")}
+    settings = {"PYTHON": str(python), "REAL": sys.executable, "ARGS_FILE": str(tmp_path / "args")}
     settings["LAYER_PYTHON_VERSION"] = "3.99"  # the installer that records cannot compile
     command: list[str | Path] = [
         SAM,
@@ -140,7 +140,7 @@ def test_layer_is_built_from_the_requirements_of_a_documented_manifest(tmp_path:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"-r {tmp_path.resolve()}/my-requirements.txt" in (tmp_path / "told").read_text()
+    assert f"-r {tmp_path.resolve()}/my-requirements.txt" in (tmp_path / "args").read_text()
     assert (tmp_path / "built/SharedLayer/python/ticket_archive/table.py").exists()
 
 
@@ -156,9 +156,9 @@ def test_arm64_layer_holds_compiled_files_only(architecture: str, tmp_path: Path
     files, done = build("layers", "build-Arm64Layer", tmp_path, LAYER_ARCHITECTURE=architecture)
     assert done.returncode == 0, done.stderr
     assert files == {"python/package/_compiled.abi3.so", "python/package/data/libcode.so.3"}
-    told = (tmp_path / "told").read_text()
-    assert "manylinux_2_28_aarch64" in told
-    assert "x86_64" not in told
+    args = (tmp_path / "args").read_text()
+    assert "manylinux_2_28_aarch64" in args
+    assert "x86_64" not in args
 
 
 def test_build_without_a_usable_pip_says_what_to_do(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
     """Return what both functions log when everything happens."""
-    with log_lines() as told, installed(monkeypatch, 4) as installation:
-        monkeypatch.setattr(audit._logger.registered_handler, "stream", told)
+    with log_lines() as log, installed(monkeypatch, 4) as installation:
+        monkeypatch.setattr(audit._logger.registered_handler, "stream", log)
         ingest_everything(installation, monkeypatch)
         world = World()
         monkeypatch.setattr(app, "dependencies", world)
@@ -91,7 +91,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
         app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
         world.tickets.broken = ConnectionError()
         app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
-        return told.records
+        return log.records
 
 
 def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

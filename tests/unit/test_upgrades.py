@@ -27,7 +27,7 @@ AS_BAD_AS_REPLACED = {
     "AWS::S3::Bucket": [],
     "AWS::SQS::Queue": [],
     "AWS::SecretsManager::Secret": ["GenerateSecretString", "SecretString"],  # a change makes a new value
-    "AWS::Serverless::Api": ["StageName", "EndpointConfiguration"],  # part of the URL that the vendor was told
+    "AWS::Serverless::Api": ["StageName", "EndpointConfiguration"],  # part of the URL in the vendor's settings
 }
 
 

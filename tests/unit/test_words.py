@@ -28,7 +28,7 @@ PHRASES = [
     "queue door", "schedule door", "that door", "the door", "doors", "whoever", "of before", "of old", "anew",
     "reckon", "reckons", "reckoning", "enciphered", "enciphers", "to decipher", "cannot decipher", "deciphers",
     "deciphered", "deciphering", "put off", "puts off", "unrecognised", "is asked for by", "tells of", "hears of",
-    "told of", "in all its", "what comes to", "under way", "makes up for",
+    "told", "dice", "patience", "tell of", "in all its", "what comes to", "under way", "makes up for",
     "bent", "mended", "reception",
 ]  # fmt: skip
 

@@ -39,7 +39,7 @@ def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(
         assert trail[0]["request_id"] == f"request-{ticket}"
 
 
-def test_what_goes_wrong_is_told_with_the_ticket_and_the_part(installation: Installation, lines: Lines) -> None:
+def test_errors_are_logged_with_the_ticket_and_the_part(installation: Installation, lines: Lines) -> None:
     installation.line.throttled = {"T-0"}
     installation.post("T-0")
     installation.deliver()

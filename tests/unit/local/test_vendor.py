@@ -28,7 +28,7 @@ SMALL = Tickets(seed=3, scale=0.05)
 @pytest.fixture
 def vendor() -> Iterator[Simulator]:
     """A simulator with small files and short waits."""
-    with Simulator(seed=7, scale=0.05, pause=0.02, patience=0.2) as simulator:
+    with Simulator(seed=7, scale=0.05, pause=0.02, hold_seconds=0.2) as simulator:
         yield simulator
 
 

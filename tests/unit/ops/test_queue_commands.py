@@ -386,7 +386,7 @@ def test_discarding_is_recorded_with_its_reason_and_the_messages(cli: CliHarness
     assert len(cli.stack.queue("QuarantineQueueUrl")) == 0
 
 
-def test_messages_that_somebody_else_has_received_are_told(cli: CliHarness) -> None:
+def test_messages_that_someone_else_has_received_are_counted(cli: CliHarness) -> None:
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.add("body", "not_json")
     quarantine.receive(10)

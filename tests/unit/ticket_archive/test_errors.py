@@ -1,4 +1,4 @@
-"""The error tree: told apart by type and code, safe to log."""
+"""The error tree: distinguished by type and code, safe to log."""
 
 import inspect
 import re

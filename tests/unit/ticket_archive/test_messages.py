@@ -79,7 +79,7 @@ def test_unknown_keys_are_ignored() -> None:
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0, [1]])
 @pytest.mark.parametrize("message", [{"webhook": WEBHOOK}, {"ticket": "T-1"}])
-def test_another_version_is_told_apart(message: dict[str, Any], version: object) -> None:
+def test_another_version_has_its_own_reason(message: dict[str, Any], version: object) -> None:
     assert error_for_response({**message, "v": version}) == "message_version"
 
 

@@ -42,11 +42,11 @@ def test_what_others_exceptions_say_is_never_quoted(error: Exception) -> None:
     assert "images.example.com" not in json.dumps(described)
 
 
-def test_our_own_errors_are_told_by_code_and_detail() -> None:
+def test_our_own_errors_are_described_by_code_and_detail() -> None:
     assert describe(raised(VendorUnavailable("503"))) == {"error": "vendor_unavailable", "detail": "503"}
 
 
-def test_an_aws_error_is_told_by_its_code_and_operation() -> None:
+def test_an_aws_error_is_described_by_its_code_and_operation() -> None:
     described = describe(raised(ClientError({"Error": {"Code": "AccessDenied", "Message": CANARY}}, "PutObject")))
     assert (described["error"], described["aws_code"], described["aws_operation"]) == (
         "ClientError",
@@ -66,8 +66,8 @@ def test_an_odd_response_attribute_does_no_harm(response: object) -> None:
 @pytest.fixture
 def everything() -> Iterator[io.StringIO]:
     """What a handler of the root logger prints while every logger is at DEBUG."""
-    told = io.StringIO()
-    handler = logging.StreamHandler(told)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
     root = logging.getLogger()
     levels = {name: logging.getLogger(name).level for name in (*LIBRARIES, "botocore.endpoint")}
     before = root.level
@@ -75,7 +75,7 @@ def everything() -> Iterator[io.StringIO]:
     root.setLevel(logging.DEBUG)
     for name in levels:
         logging.getLogger(name).setLevel(logging.DEBUG)
-    yield told
+    yield stream
     root.removeHandler(handler)
     root.setLevel(before)
     for name, level in levels.items():

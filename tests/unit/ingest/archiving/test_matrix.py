@@ -217,16 +217,16 @@ ERRORS = st.fixed_dictionaries(
 
 @given(
     answers=st.fixed_dictionaries(dict.fromkeys(ImageType, JSON_VALUES | ERRORS)),
-    told=JSON_VALUES
+    details=JSON_VALUES
     | ERRORS
     | st.dictionaries(st.text(), JSON_VALUES).map(lambda more: {**more, "flow_status": "ACCEPTED"}),
     lost=st.fixed_dictionaries(dict.fromkeys([DETAILS, *ImageType], st.sampled_from([0, 0, 1, 9]))),
 )
 def test_whatever_json_the_vendor_answers_is_archived_and_reads_back_identical(
-    answers: Mapping[ImageType, object], told: object, lost: Mapping[str, int]
+    answers: Mapping[ImageType, object], details: object, lost: Mapping[str, int]
 ) -> None:
     """`lost` is how many of each body's last bytes never come."""
-    bodies = {part: json.dumps(each).encode() for part, each in [(DETAILS, told), *answers.items()]}
+    bodies = {part: json.dumps(each).encode() for part, each in [(DETAILS, details), *answers.items()]}
     bodies = {part: body[: len(body) - lost[part]] for part, body in bodies.items()}
 
     def answer(request: Request) -> tuple[int, bytes, str]:

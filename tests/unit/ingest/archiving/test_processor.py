@@ -260,7 +260,7 @@ class TestWhatCannotBeRead:
         assert harness.do(redriven).result == "archived"
 
     @pytest.mark.parametrize("error", [SettingsError("webhook secret: not 32 bytes"), ConnectionError()])
-    def test_is_told_from_a_secret_that_is_malformed_or_out_of_reach(
+    def test_differs_from_a_secret_that_is_malformed_or_out_of_reach(
         self, harness: ProcessorHarness, error: Exception
     ) -> None:
         harness.secrets = error

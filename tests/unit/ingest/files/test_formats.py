@@ -1,4 +1,4 @@
-"""Each format is recognized from its bytes, and a cut-off file is told from a complete one."""
+"""Each format is recognized from its bytes, and a truncated file is distinguished from a complete one."""
 
 import struct
 from collections.abc import Callable

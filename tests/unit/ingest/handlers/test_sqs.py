@@ -181,7 +181,7 @@ class TestAPause:
     def test_grows_with_each_delivery_and_is_none_after_the_last(
         self, harness: SqsHarness, error: Exception, pauses: list[int]
     ) -> None:
-        """It is a dead letter then: the sooner somebody is told, the better."""
+        """It becomes a dead letter immediately, so that the alarm fires early."""
         found = [self.after(harness, error, receives) for receives in range(1, MAX_RECEIVES + 2)]
         assert found == [*pauses, 0, 0]
         assert sum(found) > 360, "longer than the visibility timeout"

@@ -31,8 +31,8 @@ def test_call_is_logged_with_its_code_and_what_to_try(
     caplog.set_level(logging.DEBUG, "vendor_calls")
     VendorCalls(MetricBuffer())(Call.DETAILS, 0.0123, error)
     [record] = caplog.records
-    told = vars(record)
-    assert (record.levelname, told["call"], told["milliseconds"]) == (level, "details", 12)
-    assert told.get("detail") == (error.detail if error else None)
-    assert hint in told.get("hint", "")
-    assert bool(hint) == ("hint" in told)
+    keys = vars(record)
+    assert (record.levelname, keys["call"], keys["milliseconds"]) == (level, "details", 12)
+    assert keys.get("detail") == (error.detail if error else None)
+    assert hint in keys.get("hint", "")
+    assert bool(hint) == ("hint" in keys)
