@@ -42,7 +42,7 @@ _FACTS: Mapping[str, tuple[str, ...]] = {
 """What a reviewer compares with the images, by the names that the vendor's SDK uses."""
 
 _Tree: TypeAlias = "str | list[tuple[str | None, _Tree]] | None"
-"""A value as text, or its named values. None stands for values, or as a name for further ones, that are left out."""
+"""A value as text, or a list of names and values. A value of None, or a name of None, is something left out."""
 
 
 @dataclass(frozen=True, slots=True)

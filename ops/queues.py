@@ -17,7 +17,7 @@ _ATTEMPTS = 3
 _VISIBILITY_TIMEOUT = 900  # seconds
 _VISIBLE: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
 _IN_FLIGHT: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
-_WAIT_SECONDS = 1  # more than 0 asks all of SQS's servers: an empty answer then means something
+_WAIT_SECONDS = 1  # long polling asks all of SQS's servers, so that an empty response is reliable
 
 
 @dataclass(frozen=True, slots=True)

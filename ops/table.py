@@ -81,8 +81,8 @@ class OperatorTable(TicketTable):
     ) -> Iterator[ScannedPage]:
         """Return the tickets that match every condition, page by page, with the attributes of `SUMMARY`.
 
-        Conditions are filter expressions over `SUMMARY`; of `values`, those that they name are used. No index answers
-        these questions: DynamoDB reads, and charges for, whole items.
+        Conditions are filter expressions over `SUMMARY`; of `values`, those that they name are used. There is no
+        index for them: DynamoDB reads, and charges for, whole items.
         """
         expression = " AND ".join(["#record = :record", *conditions])
         given = {":record": TICKET_RECORD, **values}

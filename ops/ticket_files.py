@@ -1,4 +1,4 @@
-"""A ticket's files out of the archive, each compared with the hash under which it was stored."""
+"""A ticket's files, each compared with the hash under which it was stored."""
 
 import hashlib
 import json
@@ -56,7 +56,7 @@ def file_names(item: TicketItem) -> list[str]:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a file of this name may be one that `read_files` returned, for whatever ticket."""
+    """Return whether a file of this name may be one that `read_files` returned, for any ticket."""
     return bool(_FILE_NAME.fullmatch(name))
 
 

@@ -1,4 +1,4 @@
-"""The audit log: one record per response, with who asked for which ids and until when the issued URLs live.
+"""The audit log: one record per response, with the caller, the ids, and the expiry of the issued URLs.
 
 A record holds neither URLs, which grant access, nor customer codes, which identify a person.
 """
