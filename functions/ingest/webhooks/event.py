@@ -121,8 +121,8 @@ def request_for(event: bytes, webhook: Webhook, secrets: Iterable[bytes]) -> Web
 
 
 def _is_json(body: bytes) -> bool:
-    """Tell plaintext JSON from base64 by its first character."""
-    return without_bom(body.strip()).lstrip()[:1] in (b"{", b"[")
+    """Tell plaintext JSON, also in a JSON string, from base64 by its first character."""
+    return without_bom(body.strip()).lstrip().removeprefix(b'"')[:1] in (b"{", b"[")
 
 
 def _event_id(event: dict[str, Any]) -> str:

@@ -231,7 +231,7 @@ NO_TICKETS: list[object] = [None, "", 17, [], "../../etc", "a b", "a\u0000b", "\
 NO_TICKETS += [
     form.format(TICKET) for form in ("{{{}", "{}}}", "{{{{{}}}}}", "urn:uuid:{}}}", "urn:{}", "uuid:{}", "({})")
 ]
-NO_TICKETS += ["{T-1}", "urn:uuid:T-1", "{}"]
+NO_TICKETS += ["{T-1}", "urn:uuid:T-1", "{}", TICKET.replace("e", "E", 1), f"{{{TICKET.replace('b', 'B', 1)}}}"]
 
 
 @pytest.mark.parametrize("envelope", ["data", "payload"])
@@ -248,8 +248,8 @@ def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
 
 @pytest.mark.parametrize("wrap", [lambda each: [each], json.dumps, lambda each: json.dumps([each])])
 def test_an_object_may_be_in_a_list_of_one_or_in_a_json_string(wrap: Callable[[object], object]) -> None:
-    alone = opened(encrypted())
-    assert opened(encrypted(wrap(COMPLETED))) == alone
+    for request_of in (encrypted, plaintext):
+        assert opened(request_of(json.dumps(wrap(COMPLETED)).encode())) == opened(request_of(COMPLETED))
     for envelope in ("data", "payload", "event"):
         event = opened(encrypted({"id": "x", envelope: wrap(COMPLETED)}))
         assert (event.ticket, event.kind) == (TICKET, EventKind.COMPLETED)
