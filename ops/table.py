@@ -178,8 +178,8 @@ class OperatorTable(TicketTable):
 
     def forget_customer(self, ticket: str) -> None:
         """Remove the customer from the ticket's tombstone, when everything else of the ticket is deleted."""
-        removed = {"customer", "archived_at"}
-        self._update(ticket, {}, removed, "#state = :erased", {":erased": TicketState.ERASED.value})
+        removed = {"customer": None, "archived_at": None}
+        self._update(ticket, removed, "#state = :erased", {":erased": TicketState.ERASED.value})
 
     def hold(self, ticket: str, now: str, case: str | None, by: str) -> TicketItem | None:
         """Put a legal hold on the ticket, which stops `erase` and the table's time to live.
@@ -190,7 +190,7 @@ class OperatorTable(TicketTable):
         defaults = {"legal_hold": now, "legal_hold_by": by, "legal_hold_case": case}
         condition, values = "attribute_exists(#state) AND #state <> :erased", {":erased": TicketState.ERASED.value}
         try:
-            self._update(ticket, {"expires_at": NEVER}, frozenset(), condition, values, defaults)
+            self._update(ticket, {"expires_at": NEVER}, condition, values, defaults)
         except WriteConflict:
             return None
         return self.without_content(ticket)
@@ -202,7 +202,7 @@ class OperatorTable(TicketTable):
         """
         changes = {"expires_at": expires_at, **dict.fromkeys(_HOLD)}
         try:
-            self._update(ticket, changes, frozenset(), "attribute_exists(#legal_hold)", {})
+            self._update(ticket, changes, "attribute_exists(#legal_hold)", {})
         except WriteConflict:
             return False
         return True
@@ -211,7 +211,7 @@ class OperatorTable(TicketTable):
         """Set when the ticket's item expires, unless it is held, erased or gone; return whether it was set."""
         condition = "attribute_exists(#received_at) AND attribute_not_exists(#legal_hold)"
         with suppress(WriteConflict, TicketErased):
-            self._update(ticket, {"expires_at": expires_at}, frozenset(), condition, {})
+            self._update(ticket, {"expires_at": expires_at}, condition, {})
             return True
         return False
 
@@ -223,9 +223,7 @@ class OperatorTable(TicketTable):
     def set_event_expiry(self, ticket: str, record: str, expires_at: int | None) -> None:
         """Set when an event's record expires, unless it is gone."""
         with suppress(WriteConflict):
-            self._update(
-                ticket, {"expires_at": expires_at}, frozenset(), "attribute_exists(#event_id)", {}, record=record
-            )
+            self._update(ticket, {"expires_at": expires_at}, "attribute_exists(#event_id)", {}, record=record)
 
 
 def _key(ticket: str) -> dict[str, dict[str, str]]:

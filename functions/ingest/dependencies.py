@@ -16,6 +16,7 @@ from botocore.config import Config
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
+from ingest.archiving.publishing import Publisher
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
 from ingest.rotating_secret import RotatingSecret
@@ -63,10 +64,7 @@ class SqsDependencies:
     """`calls` runs the calls of all tickets; their threads count in `metric_buffer`."""
 
     processor: MessageProcessor
-    idempotency: EventIdempotency
-    queue: Queue
     calls: ContextThreadPool
-    retry_delay: float
     max_receives: int
     metric_buffer: MetricBuffer
 
@@ -111,10 +109,10 @@ def sqs() -> SqsDependencies:
         max_calls=MAX_CONCURRENT_CALLS,
         observe=VendorCalls(metric_buffer),
     )
-    archive = Archiver(
+    archiver = Archiver(
         fetcher=Fetcher(vendor, bucket, calls),
         table=TicketTable(dynamodb, settings.table_name),
-        bucket=bucket,
+        publisher=Publisher(bucket),
         clock=clock.now,
         image_types=settings.image_types,
         retention_days=settings.retention_days,
@@ -123,26 +121,16 @@ def sqs() -> SqsDependencies:
         retry_delay=settings.retry_delay_seconds,
         max_age=_max_age(settings),
     )
-    queue = Queue(queues, settings.queue_url)
-    idempotency = EventIdempotency(dynamodb, settings.idempotency_table_name)
     processor = MessageProcessor(
-        archive=archive,
-        idempotency=idempotency,
-        queue=queue,
+        archiver=archiver,
+        idempotency=EventIdempotency(dynamodb, settings.idempotency_table_name),
+        queue=Queue(queues, settings.queue_url),
         quarantine=Queue(queues, settings.quarantine_queue_url),
         webhook_secrets=webhook_secrets.live,
         allow_plaintext=settings.allow_plaintext_webhooks,
         retry_delay=settings.retry_delay_seconds,
     )
-    return SqsDependencies(
-        processor=processor,
-        idempotency=idempotency,
-        queue=queue,
-        calls=calls,
-        retry_delay=settings.retry_delay_seconds,
-        max_receives=settings.max_receives,
-        metric_buffer=metric_buffer,
-    )
+    return SqsDependencies(processor, calls, settings.max_receives, metric_buffer)
 
 
 @cache

@@ -53,13 +53,9 @@ class Dependencies:
         credentials = aws.session().get_credentials()
         if credentials is None:
             raise SettingsError("AWS credentials")
-        return Presigner(
-            self._s3,
-            self._settings.bucket_name,
-            credentials,
-            default_life=self._settings.url_life_seconds,
-            max_life=self._settings.url_life_max_seconds,
-        )
+        settings = self._settings
+        lives = settings.url_life_seconds, settings.url_life_max_seconds
+        return Presigner(self._s3, settings.bucket_name, credentials, *lives)
 
     @cached_property
     def _s3(self) -> Any:

@@ -38,18 +38,18 @@ class PresignedUrl:
     disposition: Disposition = "attachment"
 
 
+@dataclass
 class Presigner:
-    """Presigns GET requests for the bucket's objects. Sends nothing."""
+    """Presigns GET requests for the bucket's objects. Sends nothing.
 
-    def __init__(
-        self, client: "S3Client", bucket: str, credentials: Credentials, *, default_life: int, max_life: int
-    ) -> None:
-        """`credentials` are those of `client`. Lives are in seconds."""
-        self._client = client
-        self._bucket = bucket
-        self._credentials = credentials
-        self._default_life = default_life
-        self._max_life = max_life
+    `credentials` are those of `client`. Lives are in seconds.
+    """
+
+    client: "S3Client"
+    bucket: str
+    credentials: Credentials
+    default_life: int
+    max_life: int
 
     def images(
         self,
@@ -81,8 +81,8 @@ class Presigner:
         return PresignedUrl(self._sign(image.key, life, headers), start + timedelta(seconds=life), disposition)
 
     def _sign(self, key: str, life: int, headers: dict[str, str]) -> str:
-        params = {"Bucket": self._bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}
-        return self._client.generate_presigned_url("get_object", Params=params, ExpiresIn=life)
+        params = {"Bucket": self.bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}
+        return self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=life)
 
     def _life(self, asked: int | None) -> tuple[datetime, int]:
         """Return the start and the seconds of a URL's life: min(asked, policy, what is left of the credentials).
@@ -91,7 +91,7 @@ class Presigner:
         """
         end = self._credentials_end()
         start = now().replace(microsecond=0)  # signatures have whole seconds
-        life = min(asked or self._default_life, self._max_life)
+        life = min(asked or self.default_life, self.max_life)
         if end is not None:
             life = min(life, int((end - start).total_seconds()))
         if life < LIFE_MIN:
@@ -107,7 +107,7 @@ class Presigner:
         15 minutes are short compared with the hours that such a session lasts.
         """
         try:
-            self._credentials.get_frozen_credentials()
+            self.credentials.get_frozen_credentials()
         except (BotoCoreError, ClientError, RuntimeError):  # botocore raises RuntimeError if renewed ones are expired
             raise SigningPaused from None
-        return getattr(self._credentials, "_expiry_time", None)  # botocore has no public attribute for it
+        return getattr(self.credentials, "_expiry_time", None)  # botocore has no public attribute for it

@@ -12,10 +12,10 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,8 +34,7 @@ TICKET_RECORD = "ticket"
 BY_CUSTOMER = "by-customer"
 INCOMPLETE_INDEX = "incomplete"
 INCOMPLETE_KEY = "incomplete"
-"""The partition key of the index, an attribute of listed tickets; its values follow."""
-_INCOMPLETE, _RECHECK, REFETCH = "yes", "recheck", "refetch"
+"""The partition key of the index, an attribute of listed tickets."""
 
 _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at)"
 _NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
@@ -48,6 +47,14 @@ _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-
 
 _to_attribute = TypeSerializer().serialize
 _from_attribute = TypeDeserializer().deserialize
+
+
+class Due(StrEnum):
+    """The partitions of the index `incomplete`: why a ticket is asked for again."""
+
+    INCOMPLETE = "yes"
+    RECHECK = "recheck"
+    REFETCH = "refetch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +205,15 @@ class TicketTable:
             _NEWEST_FETCH,
             *([_NOT_HELD] if "expires_at" in changes else []),
         ]
-        recheck = {INCOMPLETE_KEY: _RECHECK, "retry_at": recheck_at} if recheck_at else {}
+        recheck = {INCOMPLETE_KEY: Due.RECHECK.value, "retry_at": recheck_at} if recheck_at else {}
         self._update(
             item.ticket,
-            {**changes, **recheck, "state": TicketState.ARCHIVED.value},
-            _INCOMPLETE_ONLY_ATTRIBUTES | _replaced_details(changes),
+            {
+                **dict.fromkeys(_INCOMPLETE_ONLY_ATTRIBUTES),
+                **_replaced_details(changes),
+                **recheck,
+                "state": TicketState.ARCHIVED.value,
+            },
             " AND ".join(condition),
             {":was": item.version, ":erased": TicketState.ERASED.value},
             defaults,
@@ -215,13 +226,12 @@ class TicketTable:
 
         Raises TicketErased, or WriteConflict if the ticket is archived already or a newer fetch was first.
         """
-        listed = {"state": TicketState.INCOMPLETE.value, INCOMPLETE_KEY: _INCOMPLETE, "retry_at": retry_at}
+        listed = {"state": TicketState.INCOMPLETE.value, INCOMPLETE_KEY: Due.INCOMPLETE.value, "retry_at": retry_at}
         # The sort key of the index by customer: without one, a customer's incomplete tickets would be in no list.
         listed["archived_at"] = changes["fetched_at"]
         self._update(
             ticket,
-            {**changes, **listed},
-            _replaced_details(changes),
+            {**_replaced_details(changes), **listed},
             f"(attribute_not_exists(#state) OR #state IN (:was_received, :was_incomplete)) AND {_NEWEST_FETCH}",
             {":was_received": TicketState.RECEIVED.value, ":was_incomplete": TicketState.INCOMPLETE.value},
             defaults,
@@ -232,11 +242,10 @@ class TicketTable:
 
         Raises TicketErased, or WriteConflict if the ticket is not archived.
         """
-        listed = {INCOMPLETE_KEY: REFETCH if retry_at else None, "retry_at": retry_at}
+        listed = {INCOMPLETE_KEY: Due.REFETCH.value if retry_at else None, "retry_at": retry_at}
         self._update(
             ticket,
             {**changes, **listed, "state": TicketState.ARCHIVED.value},
-            frozenset(),
             "#state = :was_archived",
             {":was_archived": TicketState.ARCHIVED.value},
         )
@@ -248,8 +257,7 @@ class TicketTable:
         """
         self._update(
             item.ticket,
-            {"expires_at": expires_at},
-            {INCOMPLETE_KEY, "retry_at"},
+            {"expires_at": expires_at, INCOMPLETE_KEY: None, "retry_at": None},
             f"#state = :was_incomplete AND #attempted_at = :was_attempted_at AND {_NOT_HELD}",
             {
                 ":was_incomplete": TicketState.INCOMPLETE.value,
@@ -257,27 +265,14 @@ class TicketTable:
             },
         )
 
-    def incomplete(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return at most `limit` incomplete tickets, earliest due first."""
-        return self._listed(_INCOMPLETE, limit)
-
-    def rechecks(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return at most `limit` archived tickets that will be rechecked, earliest due first."""
-        return self._listed(_RECHECK, limit)
-
-    def refetches(self, limit: int) -> Sequence[IncompleteTicket]:
-        """Return at most `limit` archived tickets whose newer state is still to be fetched, earliest due first."""
-        return self._listed(REFETCH, limit)
-
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         """Claim a due ticket and set when it is due next; None removes it from the list.
 
         Returns False if it was claimed, archived or erased meanwhile.
         """
-        changes: dict[str, Any] = {"requeues": due.requeues + 1, "retry_at": retry_at}
-        removed = set() if retry_at else {INCOMPLETE_KEY, "retry_at"}
+        changes = {"requeues": due.requeues + 1, "retry_at": retry_at, **({} if retry_at else {INCOMPLETE_KEY: None})}
         try:
-            self._update(due.ticket, changes, removed, "#retry_at = :was", {":was": due.retry_at})
+            self._update(due.ticket, changes, "#retry_at = :was", {":was": due.retry_at})
         except (WriteConflict, TicketErased):
             return False
         return True
@@ -297,7 +292,8 @@ class TicketTable:
         last = answer.get("LastEvaluatedKey")
         return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
 
-    def _listed(self, partition: str, limit: int) -> Sequence[IncompleteTicket]:
+    def listed(self, partition: Due, limit: int) -> Sequence[IncompleteTicket]:
+        """Return at most `limit` tickets of a partition of the index, earliest due first."""
         items: list[Any] = []
         start: Any = {}
         while len(items) < limit:
@@ -305,7 +301,7 @@ class TicketTable:
                 TableName=self._name,
                 IndexName=INCOMPLETE_INDEX,
                 KeyConditionExpression="incomplete = :partition",
-                ExpressionAttributeValues={":partition": {"S": partition}},
+                ExpressionAttributeValues={":partition": {"S": partition.value}},
                 Limit=limit - len(items),
                 **start,
             )
@@ -327,26 +323,23 @@ class TicketTable:
         self,
         ticket: str,
         changes: Mapping[str, Any],
-        removed: AbstractSet[str],
         condition: str,
         values: Mapping[str, Any],
         defaults: Mapping[str, Any] = MappingProxyType({}),
         record: str = TICKET_RECORD,
     ) -> None:
-        """Set and remove attributes under a condition. None as a value removes. `defaults` are set only where missing.
+        """Set attributes under a condition. None as a value removes one. `defaults` are set only where missing.
 
         `values` belong to the condition: none may have the name of an attribute that is set. Raises TicketErased or
         WriteConflict if the condition fails.
         """
         present = {name: value for name, value in changes.items() if value is not None}
         defaults = {name: value for name, value in defaults.items() if value is not None and name not in changes}
-        removed = (removed | {name for name, value in changes.items() if value is None}) - present.keys()
+        removed = [f"#{name}" for name in sorted(changes.keys() - present.keys())]
         sets = [f"#{name} = :{name}" for name in present]
         sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]
         expression = " ".join(
-            verb + ", ".join(parts)
-            for verb, parts in (("SET ", sets), ("REMOVE ", [f"#{name}" for name in sorted(removed)]))
-            if parts
+            verb + ", ".join(parts) for verb, parts in (("SET ", sets), ("REMOVE ", removed)) if parts
         )
         every = {f":{name}": value for name, value in {**present, **defaults}.items()}
         every |= {name: value for name, value in values.items() if name in condition}
@@ -380,9 +373,10 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
     return {name: _to_attribute(value) for name, value in _plain_values(values).items()}
 
 
-def _replaced_details(changes: Mapping[str, Any]) -> frozenset[str]:
-    """Details are in one attribute only: new ones replace the old ones in any of them."""
-    return frozenset(DETAILS_ATTRIBUTES) if any(name in changes for name in DETAILS_ATTRIBUTES) else frozenset()
+def _replaced_details(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Details are in one attribute only: new ones replace the old ones, in any of them."""
+    replaces = any(name in changes for name in DETAILS_ATTRIBUTES)
+    return {**(dict.fromkeys(DETAILS_ATTRIBUTES) if replaces else {}), **changes}
 
 
 def _key(ticket: str) -> dict[str, dict[str, str]]:

@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             _vendor(simulator, request, connection)
         self.close_connection = self.close_connection or connection.closed
 
-    do_POST = do_GET  # noqa: N815  the base class's name
+    do_POST = do_GET
 
 
 def _vendor(simulator: Simulator, request: Request, connection: Connection) -> None:

@@ -16,6 +16,7 @@ from ops.context import table
 from ops.errors import Failure, explain
 from ops.stack import Stack
 from ticket_archive.secrets import VendorCredential
+from ticket_archive.table import Due
 from ticket_archive_client import ArchiveApiError, CorruptDownload, TicketArchive
 
 _TIMEOUT = 30  # seconds
@@ -115,7 +116,7 @@ def _event_source(stack: Stack) -> Finding:
 
 
 def _table(stack: Stack) -> Finding:
-    return True, f"{len(stack.table.incomplete(100))} incomplete tickets (100 at most are counted)"
+    return True, f"{len(stack.table.listed(Due.INCOMPLETE, 100))} incomplete tickets (100 at most are counted)"
 
 
 def _described(stack: Stack) -> list[dict[str, Any]]:

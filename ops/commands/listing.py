@@ -15,7 +15,7 @@ from ops.errors import Exit, Failure
 from ops.table import OperatorTable
 from ops.ticket_files import missing_parts
 from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem
+from ticket_archive.table import Due, TicketItem
 
 
 class ListState(StrEnum):
@@ -83,8 +83,8 @@ def from_index(
     if customer is not None:
         found = list(islice(tickets.of_customer(customer), limit + 1))
     else:
-        listed = tickets.refetches if state is ListState.OUTDATED else tickets.incomplete
-        found = [each.ticket for each in listed(limit + 1)]
+        partition = Due.REFETCH if state is ListState.OUTDATED else Due.INCOMPLETE
+        found = [each.ticket for each in tickets.listed(partition, limit + 1)]
     return tickets.summaries(found[:limit]), len(found) > limit
 
 

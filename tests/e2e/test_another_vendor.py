@@ -43,11 +43,11 @@ IMAGES = {
 
 
 class OtherVendor(JsonHandler):
-    def post(self) -> None:
+    def do_POST(self) -> None:
         known = self.path == "/id/v1/identity/auth/token" and self.headers["Authorization"] == BASIC
         self.answer(200 if known else 401, {"access_token": "opaque", "expires_in": 1200} if known else {})
 
-    def get(self) -> None:
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         if self.headers["Authorization"] != "Bearer opaque" or self.headers["x-api-key"] != "key":
             return self.answer(401, {"status": 401, "code": "UNTHRZD", "message": "no"})

@@ -70,10 +70,10 @@ def picture() -> bytes:
 
 
 class MarkedVendor(JsonHandler):
-    def post(self) -> None:
+    def do_POST(self) -> None:
         self.answer(200, {"token": TOKEN, "expires_in": 1200})
 
-    def get(self) -> None:
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         ticket = next((part for part in url.path.split("/") if part.startswith("canary-run-")), "")
         begins = ticket.rpartition(".")[0] or ticket

@@ -9,10 +9,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
 
+import pytest
+
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.models import ArchiveRequest, ArchiveResult, Result
 from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult
+from ingest.archiving.publishing import Publisher
 from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
@@ -34,7 +37,7 @@ from tests.support.fakes import (
 )
 from ticket_archive.clock import iso
 from ticket_archive.details import Details
-from ticket_archive.errors import RetryableError
+from ticket_archive.errors import RetryableError, TicketIncomplete
 from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.metrics import MetricBuffer
 from ticket_archive.models import ImageType
@@ -129,10 +132,12 @@ class ArchiveHarness:
         return Archiver(
             fetcher=Fetcher(vendor or self.vendor, self.bucket, pool or self.pool),
             table=self.table,
-            bucket=self.bucket,
+            publisher=Publisher(self.bucket),
             clock=self.clock,
             image_types=self.image_types,
             retention_days=self.retention_days,
+            settle_time=timedelta(minutes=10),
+            retry_delay=RETRY_DELAY,
             unknown_after=self.unknown_after,
             max_age=self.max_age,
         )
@@ -147,7 +152,7 @@ class ArchiveHarness:
     ) -> MessageProcessor:
         self.idempotency.begin_invocation(cast("Any", FakeContext()))
         return MessageProcessor(
-            archive=self.archive(pool, vendor),
+            archiver=self.archive(pool, vendor),
             idempotency=self.idempotency,
             queue=self.queue,
             quarantine=self.queue,
@@ -162,19 +167,11 @@ class ArchiveHarness:
         processor: MessageProcessor | None = None,
         metric_buffer: MetricBuffer | None = None,
     ) -> SqsDependencies:
-        return SqsDependencies(
-            processor or self.processor(calls),
-            self.idempotency,
-            self.queue,
-            calls,
-            RETRY_DELAY,
-            MAX_RECEIVES,
-            metric_buffer or MetricBuffer(),
-        )
+        return SqsDependencies(processor or self.processor(calls), calls, MAX_RECEIVES, metric_buffer or MetricBuffer())
 
-    def attempt(self, wanted: ArchiveRequest, seconds: float = 5.0) -> ArchiveResult:
+    def attempt(self, wanted: ArchiveRequest) -> ArchiveResult:
         """Process a request once, as it is."""
-        return self.archive().archive(wanted, time.monotonic() + seconds)
+        return self.archive().archive(wanted, time.monotonic() + 5)
 
     def run(self, wanted: ArchiveRequest) -> Result:
         """Deliver a message once. An event arrives when it is first delivered, over a minute after anything before."""
@@ -187,6 +184,12 @@ class ArchiveHarness:
         if result.retry_in is not None:
             self.follow_ups.append(request(wanted.ticket, force=result.force))
         return result.result
+
+    def fails(self, wanted: ArchiveRequest) -> TicketIncomplete:
+        """Deliver a message once; return the error that leaves its ticket incomplete."""
+        with pytest.raises(TicketIncomplete) as raised:
+            self.run(wanted)
+        return raised.value
 
     def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ArchiveResult:
         """Deliver a message as the queue does, in simulated time, until it and its follow-ups are done.
@@ -221,9 +224,9 @@ class ArchiveHarness:
                 self.clock.pass_by(pause_before_delivery(received, RETRY_DELAY, error.retry_after, 0.5))
         return process(receives)
 
-    def outcomes(self, ticket: str = TICKET) -> list[str]:
+    def outcomes(self) -> list[str]:
         """Return the outcome of each manifest, in the order of their events."""
-        return [manifest["outcome"] for manifest in self.bucket.manifests(ticket)]
+        return [manifest["outcome"] for manifest in self.bucket.manifests(TICKET)]
 
     def check(self, ticket: str = TICKET) -> None:
         """Check what holds whenever no attempt is in flight and no message waits."""

@@ -13,12 +13,7 @@ from tests.support.waiting import eventually
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--hide-scrollbars"]
 
 # Chromium reads its pipe from the descriptor 3 and writes to 4; copies first, since one of them may be taken.
 THREE_AND_FOUR = """
@@ -39,7 +34,7 @@ class Browser:
 
         pipes = (to_browser, from_browser)
         command = [sys.executable, "-c", THREE_AND_FOUR, *map(str, pipes)]
-        command += [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}"]
+        command += [str(CHROMIUM), *FLAGS, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
         self._process = subprocess.Popen(command, pass_fds=pipes, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)

@@ -9,7 +9,7 @@ import json
 import re
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -76,10 +76,6 @@ class Effects:
 
     def named(self, prefix: str) -> list[str]:
         return [name for name in self.log if name.startswith(prefix)]
-
-    def counts(self) -> Counter[str]:
-        """Return how often each kind of call (the first word of its name) was made."""
-        return Counter(name.partition(" ")[0] for name in self.log)
 
 
 class FakeClock:

@@ -11,10 +11,10 @@ from ingest.files.formats import FileFormat
 from local.vendor.media_containers import box, iso_media, matroska
 
 
-def drawn(kind: str, seed: int = 0, size: tuple[int, int] = (24, 16), **options: Any) -> bytes:
+def drawn(kind: str, seed: int = 0, **options: Any) -> bytes:
     """Return an image of noise, so that a file with any byte missing or changed is another."""
-    noise = random.Random(seed).randbytes(size[0] * size[1] * 3)
-    return _saved(Image.frombytes("RGB", size, noise), kind, **options)
+    noise = random.Random(seed).randbytes(24 * 16 * 3)
+    return _saved(Image.frombytes("RGB", (24, 16), noise), kind, **options)
 
 
 def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -15,7 +15,7 @@ from local.round_trip import RoundTrip
 from local.vendor.details import details
 from local.vendor.tickets import DetailsForm, State, Tickets
 from ops.page import ticket_page
-from tests.support.browser import CHROMIUM
+from tests.support.browser import CHROMIUM, FLAGS
 from ticket_archive.models import ImageType, StoredImage
 
 WIDTH, HEIGHT = 1200, 1320
@@ -27,15 +27,8 @@ def main(target: Path) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page, picture = Path(folder) / "ticket.html", Path(folder) / "ticket.png"
         page.write_bytes(ticket_page(shown.item, shown.files))
-        options = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--window-size={WIDTH},{HEIGHT}",
-        ]
-        options += [f"--screenshot={picture}", f"--user-data-dir={folder}/profile"]
-        subprocess.run([str(CHROMIUM), *options, page.as_uri()], check=True, capture_output=True)
+        options = [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture}", f"--user-data-dir={folder}/profile"]
+        subprocess.run([str(CHROMIUM), *FLAGS, *options, page.as_uri()], check=True, capture_output=True)
         Image.open(picture).convert("RGB").quantize(96).save(target, optimize=True)
 
 

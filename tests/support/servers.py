@@ -12,32 +12,13 @@ from local.certificate import Certificate
 
 
 class JsonHandler(BaseHTTPRequestHandler):
-    """`get`, `post` and `put` of a subclass call `answer`."""
+    """`do_GET`, `do_POST` and `do_PUT` of a subclass call `answer`."""
 
     protocol_version = "HTTP/1.1"
 
-    def get(self) -> None:
-        raise NotImplementedError
-
-    def post(self) -> None:
-        raise NotImplementedError
-
-    def put(self) -> None:
-        raise NotImplementedError
-
-    def do_GET(self) -> None:
-        self.get()
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.post()
-
-    def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.put()
-
     def answer(self, status: int, content: Any, content_type: str = "application/json", **headers: str) -> None:
         """Send bytes as they are, and anything else as JSON; `_` in a header's name stands for `-`."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", content_type)

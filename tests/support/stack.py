@@ -159,10 +159,10 @@ class LocalStack:
         await_version(self.functions, function, version)
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
-    def ops(self, *arguments: str, stdin: str = "", exit_code: int = 0) -> dict[str, Any]:
+    def ops(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         """Run the operators' command line as a process of its own; return its JSON."""
         done = self.ops_process("--json", *arguments, stdin=stdin)
-        assert done.returncode == exit_code, done.stderr
+        assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 

@@ -13,7 +13,7 @@ import pytest
 
 from ticket_archive.errors import TicketErased, WriteConflict
 from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
-from ticket_archive.table import IncompleteTicket, PendingAnswer, TicketItem, TicketTable
+from ticket_archive.table import Due, IncompleteTicket, PendingAnswer, TicketItem, TicketTable
 
 DEFAULTS = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
 
@@ -57,6 +57,13 @@ def _archived(table: TicketTable, fetched_at: str = T1, version: str = "v1", **m
     return _known(table, item.ticket)
 
 
+def _incomplete(table: TicketTable, fetched_at: str = T1, retry_at: str = T3, **more: Any) -> TicketItem:
+    """Make a ticket incomplete; return it as it was before."""
+    item = _unseen()
+    table.mark_incomplete(item.ticket, _part(fetched_at, **more), retry_at, DEFAULTS)
+    return item
+
+
 def _known(table: TicketTable, ticket: str) -> TicketItem:
     item = table.get(ticket)
     assert item is not None
@@ -72,7 +79,7 @@ def _erase(table: TicketTable, ticket: str) -> None:
 def _listed(table: TicketTable, ticket: str, expected: IncompleteTicket | None) -> bool:
     """Return whether a list comes to say so: an index follows its table a little later."""
     for _ in range(50):
-        listed = [*table.incomplete(1000), *table.rechecks(1000), *table.refetches(1000)]
+        listed = (waiting for partition in Due for waiting in table.listed(partition, 1000))
         found = next((waiting for waiting in listed if waiting.ticket == ticket), None)
         if found == expected:
             return True
@@ -120,9 +127,8 @@ class TableRules:
         assert (item.complete, item.unrecognized, item.missing) == (False, (file,), {"DOCUMENT": "html"})
 
     def test_pending_answers_read_back_until_the_ticket_is_archived(self, table: TicketTable) -> None:
-        item = _unseen()
         pending = {"answer": "empty", "since": T1, "first": T0}
-        table.mark_incomplete(item.ticket, _part(T1, pending={"DOCUMENT": pending}), T3, DEFAULTS)
+        item = _incomplete(table, pending={"DOCUMENT": pending})
         assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
         table.archive(item, _state("v1", T2), DEFAULTS)
         assert _known(table, item.ticket).pending == {}
@@ -134,7 +140,7 @@ class TableRules:
         table.archive(item, _state("v1", T1), DEFAULTS, T3)
         due = IncompleteTicket(item.ticket, T3, T0, 0)
         assert _listed(table, item.ticket, due)
-        assert not any(each.ticket == item.ticket for each in table.incomplete(1000))
+        assert not any(each.ticket == item.ticket for each in table.listed(Due.INCOMPLETE, 1000))
         assert table.postpone(due, None)
         assert _listed(table, item.ticket, None)
 
@@ -150,8 +156,7 @@ class TableRules:
     def test_a_customers_tickets_are_listed_in_every_state(self, table: TicketTable) -> None:
         customer = _new()
         archived = _archived(table, customer=customer)
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2, customer=customer), T3, DEFAULTS)
+        item = _incomplete(table, T2, customer=customer)
         for _ in range(50):
             if len(found := table.by_customer(customer, 10, None).items) == 2:
                 break
@@ -159,8 +164,7 @@ class TableRules:
         assert [(each.ticket, each.archived_at) for each in found] == [(item.ticket, None), (archived.ticket, T1)]
 
     def test_a_ticket_that_the_vendor_does_not_know_ends(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
+        item = _incomplete(table, retry_at=T2)
         attempt = table.begin(item.ticket, T2)
         assert attempt is not None
         assert table.begin(item.ticket, T3)
@@ -197,15 +201,13 @@ class TableRules:
         assert _known(table, item.ticket) == item
 
     def test_an_older_whole_fetch_does_not_replace_a_newer_part(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2), T3, DEFAULTS)
+        item = _incomplete(table, T2)
         with pytest.raises(WriteConflict):
             table.archive(item, _state("v1", T1), DEFAULTS)
         assert _known(table, item.ticket).state is TicketState.INCOMPLETE
 
     def test_archiving_ends_incompleteness(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T3, DEFAULTS)
+        item = _incomplete(table)
         table.archive(item, _state("v1", T2), DEFAULTS)
         archived = _known(table, item.ticket)
         assert archived.state is TicketState.ARCHIVED
@@ -213,10 +215,7 @@ class TableRules:
         assert _listed(table, item.ticket, None)
 
     def test_details_that_are_not_among_the_changes_stay(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(
-            item.ticket, _part(T1, details={"a": "b"}, details_sha256="kept", details_bytes=9), T3, DEFAULTS
-        )
+        item = _incomplete(table, details={"a": "b"}, details_sha256="kept", details_bytes=9)
         changes = {
             name: value
             for name, value in _state("v1", T2).items()
@@ -236,26 +235,21 @@ class TableRules:
         assert not {"details", "details_key"} & archived.attributes.keys()
 
     def test_a_part_reads_back_and_is_listed(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(
-            item.ticket, _part(T1, types={"DOCUMENT": "failed"}, images=[asdict(IMAGE)]), T3, DEFAULTS
-        )
+        item = _incomplete(table, types={"DOCUMENT": "failed"}, images=[asdict(IMAGE)])
         kept = _known(table, item.ticket)
         assert (kept.state, kept.resume, kept.fetched_at, kept.images) == (TicketState.INCOMPLETE, "e1", T1, (IMAGE,))
         assert kept.types == {ImageType.DOCUMENT: TypeState.FAILED}
         assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 0))
 
     def test_a_newer_part_replaces_an_older_one(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1, details={"a": "b"}, details_sha256="one"), T2, DEFAULTS)
+        item = _incomplete(table, retry_at=T2, details={"a": "b"}, details_sha256="one")
         table.mark_incomplete(item.ticket, _part(T2, details=None, details_sha256=None, resume="e2"), T3, DEFAULTS)
         kept = _known(table, item.ticket)
         assert (kept.resume, kept.fetched_at, kept.details_sha256) == ("e2", T2, None)
         assert "details" not in kept.attributes
 
     def test_an_older_or_equal_part_changes_nothing(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T2), T3, DEFAULTS)
+        item = _incomplete(table, T2)
         kept = _known(table, item.ticket)
         for fetched_at in (T1, T2):
             with pytest.raises(WriteConflict):
@@ -282,16 +276,14 @@ class TableRules:
         assert erased.attributes.keys() == {"ticket", "record", "state"}
 
     def test_a_due_ticket_is_claimed_once(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
+        item = _incomplete(table, retry_at=T2)
         waiting = IncompleteTicket(item.ticket, T2, T0, 0)
         assert table.postpone(waiting, T3)
         assert not table.postpone(waiting, T3)
         assert _listed(table, item.ticket, IncompleteTicket(item.ticket, T3, T0, 1))
 
     def test_a_ticket_that_is_given_up_is_off_the_list(self, table: TicketTable) -> None:
-        item = _unseen()
-        table.mark_incomplete(item.ticket, _part(T1), T2, DEFAULTS)
+        item = _incomplete(table, retry_at=T2)
         assert table.postpone(IncompleteTicket(item.ticket, T2, T0, 0), None)
         assert _listed(table, item.ticket, None)
         assert _known(table, item.ticket).state is TicketState.INCOMPLETE

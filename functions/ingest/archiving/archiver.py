@@ -6,9 +6,9 @@ write its manifest.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +19,6 @@ from ingest.archiving.next_state import causes_of, changes_of, next_state, reche
 from ingest.archiving.publishing import Publisher
 from ingest.archiving.settling import Observation, Settlement
 from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue
-from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
     RecentlyFetched,
@@ -32,7 +31,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
 from ticket_archive.retention import expires, is_over
-from ticket_archive.table import INCOMPLETE_KEY, REFETCH, TicketItem, TicketTable
+from ticket_archive.table import INCOMPLETE_KEY, Due, TicketItem, TicketTable
 from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3
@@ -47,36 +46,20 @@ _MIN_RECEIVES = 5
 """Deliveries of a message before a ticket counts as unknown, however late the message was received first."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Archiver:
     """Archives tickets. `clock` gives the time that decides which fetch is newer."""
 
-    def __init__(
-        self,
-        *,
-        fetcher: Fetcher,
-        table: TicketTable,
-        bucket: Bucket,
-        clock: Callable[[], datetime],
-        image_types: Iterable[ImageType],
-        retention_days: int,
-        settle_time: timedelta = timedelta(minutes=10),
-        unknown_after: timedelta = timedelta(hours=1),
-        retry_delay: float = 20.0,
-        max_age: timedelta = timedelta(days=7),
-    ) -> None:
-        self._fetcher = fetcher
-        self._table = table
-        self._publisher = Publisher(bucket)
-        self._clock = clock
-        self._image_types = tuple(image_types)
-        self._retention_days = retention_days
-        self._settle_time = settle_time
-        self._unknown_after = unknown_after
-        self._retry_delay = retry_delay
-        self._max_age = max_age
-        self._refetch = min(_REFETCH, settle_time / 10)
-        # Copies of an event come sooner than the queue delivers its message again.
-        self._shortest_retry = timedelta(seconds=pause_before_delivery(1, retry_delay, None, 0.0))
+    fetcher: Fetcher
+    table: TicketTable
+    publisher: Publisher
+    clock: Callable[[], datetime]
+    image_types: Sequence[ImageType]
+    retention_days: int
+    settle_time: timedelta
+    unknown_after: timedelta
+    retry_delay: float
+    max_age: timedelta
 
     def archive(self, request: ArchiveRequest, deadline: float) -> ArchiveResult:
         """Fetch what is missing of a ticket and archive it. `deadline` (monotonic seconds) bounds the vendor calls.
@@ -85,15 +68,15 @@ class Archiver:
         RecentlyFetched, WriteConflict, and what the table or the bucket raises. Each leaves a state from which the
         next attempt continues.
         """
-        now = self._clock()
-        item = self._table.get(request.ticket)
+        now = self.clock()
+        item = self.table.get(request.ticket)
         if item is None and request.recheck:  # deleted since
             return ArchiveResult(Result.UNCHANGED)
         if item is not None:
             if done := self._without_fetch(request, item, now):
                 return done
-            item = self._table.begin(request.ticket, iso(now))
-        attempt = Attempt.of(request, item, now, self._retention_days)
+            item = self.table.begin(request.ticket, iso(now))
+        attempt = Attempt.of(request, item, now, self.retention_days)
         fetched = self._fetch(attempt, deadline)
         error = fetched.errors.get(DETAILS)
         if isinstance(error, TicketNotFound):
@@ -106,23 +89,23 @@ class Archiver:
             if request.recheck or (request.hint and attempt.item.state is not TicketState.INCOMPLETE):
                 return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
             self._record_event(attempt)
-            if not (attempt.before and set(request.settle) >= set(self._image_types)):
+            if not (attempt.before and set(request.settle) >= set(self.image_types)):
                 # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
                 attempt = replace(attempt, resumed=None, before=None)
                 fetched = Fetched(
                     errors=dict.fromkeys(self._parts, error),
                     observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
                 )
-        settlement = settlement_of(attempt, fetched, self._image_types, self._settle_time)
+        settlement = settlement_of(attempt, fetched, self.image_types, self.settle_time)
         details = fetched.details
-        placement = self._publisher.place(request.ticket, details, attempt.expires_at) if details else None
+        placement = self.publisher.place(request.ticket, details, attempt.expires_at) if details else None
         changes = changes_of(attempt, fetched, settlement, placement)
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
         item = attempt.item
         if item.state is TicketState.ARCHIVED and item.details_sha256 and not (attempt.resumed or fetched.details):
             # Details are never replaced by nothing: the archived state stays, and is not fetched again.
-            self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
+            self.table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             return self._already(item, Result.UNCHANGED)
         first = attempt.item.version is None and attempt.event_id is not None
         return replace(
@@ -136,14 +119,14 @@ class Archiver:
 
         After that it may announce changed details, which an event does not name.
         """
-        item = self._table.get(ticket)
+        item = self.table.get(ticket)
         if item is None or item.fetched_at is None or item.attributes.get("event_id") != event_id:
             return False
         return datetime.fromisoformat(received_at) < datetime.fromisoformat(item.fetched_at) + _REPEATED
 
     @property
     def _parts(self) -> tuple[str, ...]:
-        return (DETAILS, *self._image_types)
+        return (DETAILS, *self.image_types)
 
     def _without_fetch(self, request: ArchiveRequest, item: TicketItem, now: datetime) -> ArchiveResult | None:
         """Return the result of a request that needs no call to the vendor, or None.
@@ -163,13 +146,14 @@ class Archiver:
             if item.state is not TicketState.ARCHIVED or request.recheck:
                 return None
             return self._already(item, Result.ALREADY_ARCHIVED)
-        pause = self._refetch
+        pause = min(_REFETCH, self.settle_time / 10)
         if request.received_at <= (item.fetched_at or ""):
             if item.state is TicketState.ARCHIVED:
                 return self._already(item, Result.SUPERSEDED)
             if item.resume != request.event_id:
                 return ArchiveResult(Result.SUPERSEDED)
-            pause = min(self._refetch, self._shortest_retry)
+            # Copies of the event come sooner than the queue delivers its message again.
+            pause = min(pause, timedelta(seconds=pause_before_delivery(1, self.retry_delay, None, 0.0)))
         attempted_at = item.attributes.get("attempted_at")
         if attempted_at is not None:
             wait = datetime.fromisoformat(attempted_at) + pause - now
@@ -178,13 +162,13 @@ class Archiver:
         return None
 
     def _already(self, item: TicketItem, result: Result) -> ArchiveResult:
-        self._publisher.publish(item)
+        self.publisher.publish(item)
         return ArchiveResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
-        return self._fetcher.fetch(
+        return self.fetcher.fetch(
             attempt.request.ticket,
-            attempt.wanted(self._image_types),
+            attempt.wanted(self.image_types),
             deadline,
             expiring=expires(attempt.expires_at),
             with_details=attempt.wants_details,
@@ -195,7 +179,7 @@ class Archiver:
     def _record_event(self, attempt: Attempt) -> None:
         request = attempt.request
         if request.event_id is not None and request.event is not None:
-            self._table.put_event(
+            self.table.put_event(
                 request.ticket, request.event_id, request.received_at, request.event, attempt.expires_at
             )
 
@@ -208,23 +192,23 @@ class Archiver:
         item, request = attempt.item, attempt.request
         if attempt.never_seen:
             age = attempt.now - datetime.fromisoformat(request.received_at)
-            left = self._unknown_after - age
+            left = self.unknown_after - age
             if left > timedelta(0) or request.receives < _MIN_RECEIVES:
-                longer = max(3 * age, self._unknown_after / 1000)  # so that the last delivery is not needed
-                pause = min(longer, left) if left > timedelta(0) else self._unknown_after / 4
+                longer = max(3 * age, self.unknown_after / 1000)  # so that the last delivery is not needed
+                pause = min(longer, left) if left > timedelta(0) else self.unknown_after / 4
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
             return ArchiveResult(Result.UNKNOWN_TICKET)
         since = attempt.unknown_since
         if attempt.has_content or request.recheck or since is None:
             return None
-        if attempt.now - datetime.fromisoformat(since) < self._unknown_after:
+        if attempt.now - datetime.fromisoformat(since) < self.unknown_after:
             return None
         with suppress(WriteConflict):
             if item.state is TicketState.ARCHIVED:
-                self._table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
+                self.table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             else:
-                self._table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
-        self._publisher.publish(item)
+                self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
+        self.publisher.publish(item)
         return ArchiveResult(Result.UNKNOWN_TICKET)
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
@@ -247,7 +231,7 @@ class Archiver:
         for part, error in fetched.errors.items():
             logger.info("part missing", extra={"part": str(part), **describe(error)})
         pending = settlement.only_pending
-        refetch = {} if item.attributes.get(INCOMPLETE_KEY) == REFETCH else {"requeues": 0}
+        refetch = {} if item.attributes.get(INCOMPLETE_KEY) == Due.REFETCH else {"requeues": 0}
         requeues = 0 if item.state is TicketState.ARCHIVED and refetch else item.requeues
         unknown = isinstance(fetched.errors.get(DETAILS), TicketNotFound)
         unknown_since = attempt.unknown_since or iso(attempt.now) if unknown else None
@@ -260,20 +244,20 @@ class Archiver:
         causes = causes_of(item, fetched)
         try:
             if item.state is TicketState.ARCHIVED:
-                retry_at = iso(self._clock() + timedelta(seconds=retry_in))
+                retry_at = iso(self.clock() + timedelta(seconds=retry_in))
                 pending_changes = {"pending": changes["pending"], "unknown_since": unknown_since, **refetch}
-                self._table.keep_pending(request.ticket, pending_changes, retry_at)
+                self.table.keep_pending(request.ticket, pending_changes, retry_at)
             else:
                 received_at = changes.get("received_at") or item.received_at or iso(attempt.now)
-                retry_at = iso(next_requeue(self._clock(), retry_in, received_at, self._max_age))
+                retry_at = iso(next_requeue(self.clock(), retry_in, received_at, self.max_age))
                 changes |= {"complete": False, "last_error": code, "unknown_since": unknown_since}
                 changes["resume"] = request.event_id or item.resume or ""
-                self._table.mark_incomplete(request.ticket, changes, retry_at, attempt.defaults)
+                self.table.mark_incomplete(request.ticket, changes, retry_at, attempt.defaults)
         except WriteConflict:
-            current = self._table.get(request.ticket)
+            current = self.table.get(request.ticket)
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
                 raise  # an older fetch was archived meanwhile, and what this one saw must be fetched again
-        self._publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
+        self.publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
         if pending:
             force = item.state is TicketState.ARCHIVED
             return ArchiveResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
@@ -283,19 +267,19 @@ class Archiver:
     def _delay(self, settlement: Settlement, now: datetime) -> float:
         """Return the seconds until pending answers are fetched again: doubled each time, exact at the settle time."""
         if settlement.settles_at is None:
-            return self._retry_delay
+            return self.retry_delay
         since = min(datetime.fromisoformat(each.first) for each in settlement.pending.values())
         left = (settlement.settles_at - now).total_seconds()
-        return min(max(self._retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
+        return min(max(self.retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
 
     def _commit(self, attempt: Attempt, changes: Mapping[str, Any]) -> ArchiveResult:
         """Write the item, then the manifest. After a lost race, look again: only a newer fetch ends the attempt."""
         item, ticket = attempt.item, attempt.request.ticket
         for _ in range(_ROUNDS):
-            state = next_state(attempt, item, changes, self._clock())
+            state = next_state(attempt, item, changes, self.clock())
             result = Result.UNCHANGED if state.version == item.version else Result.ARCHIVED
             if attempt.request.recheck and result is Result.UNCHANGED:
-                self._publisher.publish(item)
+                self.publisher.publish(item)
                 return _described(result, item)
             written = {
                 **changes,
@@ -309,11 +293,11 @@ class Archiver:
                 written["requeues"] = 0
             try:
                 if result is Result.ARCHIVED:
-                    self._publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
-                    self._publisher.keep_superseded_details(item, state)
-                self._table.archive(item, written, attempt.defaults, recheck_at(attempt, item, state))
+                    self.publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
+                    self.publisher.keep_superseded_details(item, state)
+                self.table.archive(item, written, attempt.defaults, recheck_at(attempt, item, state))
             except WriteConflict:
-                current = self._table.get(ticket)
+                current = self.table.get(ticket)
                 if current is None:
                     raise
                 if current.fetched_at is not None and current.fetched_at >= changes["fetched_at"]:
@@ -322,7 +306,7 @@ class Archiver:
                     return self._already(current, Result.SUPERSEDED)
                 item = current
                 continue
-            self._publisher.publish(state)
+            self.publisher.publish(state)
             if result is Result.ARCHIVED and not state.complete:
                 logger.warning("archived incomplete", extra={"ticket": ticket, "missing": dict(state.missing)})
             return _described(result, state)

@@ -209,7 +209,8 @@ def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetche
         _note(kind, failures[0], fetched)
     elif unrecognized:
         fetched.errors[kind] = UnrecognizedResponse("file", b"")
-        fetched.observed[kind] = Observation(TypeState.UNRECOGNIZED, _digest("".join(file.sha256 for file in files)))
+        digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+        fetched.observed[kind] = Observation(TypeState.UNRECOGNIZED, digest)
     elif images:
         fetched.observed[kind] = Observation(TypeState.STORED)
     else:
@@ -241,10 +242,6 @@ def _fetch_complete(fetch: Callable[[], list[F]]) -> list[F]:
         replace(file, format=None) if isinstance(file, InlineFile) and not file.complete and file not in files else file
         for file in fetch()
     ]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _done(work: Callable[[], T]) -> Future[T]:

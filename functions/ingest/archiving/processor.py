@@ -54,27 +54,17 @@ class ProcessingResult:
         return {name: value for name, value in asdict(self).items() if value}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MessageProcessor:
     """Archives completed tickets, asks the vendor about unrecognized events, and quarantines unreadable requests."""
 
-    def __init__(
-        self,
-        *,
-        archive: Archiver,
-        idempotency: EventIdempotency,
-        queue: Queue,
-        quarantine: Queue,
-        webhook_secrets: Callable[[], Iterable[bytes]],
-        allow_plaintext: bool,
-        retry_delay: float,
-    ) -> None:
-        self._archive = archive
-        self._idempotency = idempotency
-        self._queue = queue
-        self._quarantine = quarantine
-        self._webhook_secrets = webhook_secrets
-        self._allow_plaintext = allow_plaintext
-        self._retry_delay = retry_delay
+    archiver: Archiver
+    idempotency: EventIdempotency
+    queue: Queue
+    quarantine: Queue
+    webhook_secrets: Callable[[], Iterable[bytes]]
+    allow_plaintext: bool
+    retry_delay: float
 
     def process(self, message: Message, deadline: float) -> ProcessingResult:
         """Process one delivery; calls to the vendor end at `deadline` (monotonic seconds).
@@ -88,7 +78,7 @@ class MessageProcessor:
         if isinstance(content, TicketRequest):
             return self._process_request(content, message, deadline)
         try:
-            event = open_webhook(content, secrets=self._webhook_secrets(), allow_plaintext=self._allow_plaintext)
+            event = open_webhook(content, secrets=self.webhook_secrets(), allow_plaintext=self.allow_plaintext)
             if isinstance(event, TicketEvent):
                 return self._process_event(event, message, deadline)
             return self._split(event, content)
@@ -100,13 +90,13 @@ class MessageProcessor:
         """Send each event as a message. They are sent again if this one is delivered again, and processed once."""
         for each in events:
             if len(each) <= EVENT_MAX:
-                self._queue.send(webhook_message(request_for(each, webhook, self._webhook_secrets())))
+                self.queue.send(webhook_message(request_for(each, webhook, self.webhook_secrets())))
         if max(map(len, events)) > EVENT_MAX:
             raise UnreadableWebhook(Reason.TOO_LARGE)
         return ProcessingResult(Result.SPLIT)
 
     def _to_quarantine(self, body: str, reason: str, *, again: bool = False) -> ProcessingResult:
-        self._quarantine.quarantine(body, reason)
+        self.quarantine.quarantine(body, reason)
         return ProcessingResult(Result.QUARANTINED_AGAIN if again else Result.QUARANTINED, reason=reason)
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:
@@ -129,8 +119,8 @@ class MessageProcessor:
         )
         result_of = partial(result_of, received_at=event.received_at, unrecognized=hint)
         archive = partial(self._archived, result_of, request, message, deadline)
-        result = self._idempotency.run(event.event_id, archive)
-        if result is None and not self._archive.is_repeated(event.ticket, event.event_id, event.received_at):
+        result = self.idempotency.run(event.event_id, archive)
+        if result is None and not self.archiver.is_repeated(event.ticket, event.event_id, event.received_at):
             result = archive()  # a change, or a return to an earlier state, may be announced in the same words
         return result or result_of(Result.DUPLICATE)
 
@@ -159,7 +149,7 @@ class MessageProcessor:
         `result_of` builds the result from its code and the fields that are known only now.
         """
         try:
-            archived = self._archive.archive(request, deadline)
+            archived = self.archiver.archive(request, deadline)
         except TicketErased:
             return result_of(Result.ERASED)
         except TicketIncomplete as error:
@@ -170,7 +160,7 @@ class MessageProcessor:
             raise
         if archived.retry_in is not None:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
-            message_id = self._queue.send(body, archived.retry_in)
+            message_id = self.queue.send(body, archived.retry_in)
             logger.info("settle scheduled", extra={"correlation_id": message_id, "delay": archived.retry_in})
         new = archived.result is Result.ARCHIVED
         result = result_of(
@@ -186,4 +176,4 @@ class MessageProcessor:
         """Return an upper bound for the seconds until the queue's next delivery is processed; 0 if there is none."""
         if message.final:
             return 0.0
-        return 2.0 * pause_before_delivery(message.receives + 1, self._retry_delay, None, 1.0)
+        return 2.0 * pause_before_delivery(message.receives + 1, self.retry_delay, None, 1.0)

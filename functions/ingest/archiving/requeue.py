@@ -14,7 +14,7 @@ from ingest.messaging.queue import Queue
 from ticket_archive.clock import iso
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType
-from ticket_archive.table import IncompleteTicket, TicketTable
+from ticket_archive.table import Due, IncompleteTicket, TicketTable
 from ticket_archive.telemetry import logger
 
 SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
@@ -42,9 +42,9 @@ def requeue(
 
     Each is claimed before it is sent: a crash in between costs an interval, no ticket.
     """
-    incomplete = table.incomplete(_LIMIT)
+    incomplete = table.listed(Due.INCOMPLETE, _LIMIT)
     sent = exhausted = rechecked = 0
-    refetches = table.refetches(_LIMIT)
+    refetches = table.listed(Due.REFETCH, _LIMIT)
     for ticket in _due([*incomplete, *refetches], now, deadline):
         force = ticket in refetches
         over = _waited(ticket) > max_age if force else ticket.received_at < iso(now - max_age)
@@ -59,7 +59,7 @@ def requeue(
             logger.warning("requeue exhausted", extra={"ticket": ticket.ticket})
         else:
             sent += 1
-    for ticket in _due(table.rechecks(_LIMIT), now, deadline):
+    for ticket in _due(table.listed(Due.RECHECK, _LIMIT), now, deadline):
         if table.postpone(ticket, iso(now + _SECOND_RECHECK) if ticket.requeues == 0 else None):
             _send(queue, ticket_message(ticket.ticket, kind=RECHECK), ticket)
             rechecked += 1

@@ -55,7 +55,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         count(Metric.CONFIGURATION_ERRORS)
         logger.error("batch not processed", extra=describe(error))
         return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
-    resources.idempotency.begin_invocation(context)
+    resources.processor.idempotency.begin_invocation(context)
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_STORING
     with ContextThreadPool(MAX_CONCURRENT_TICKETS, thread_name_prefix="ticket") as tickets:
         in_flight: dict[str, Future[bool]] = {
@@ -137,10 +137,10 @@ def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Me
     if isinstance(error, TicketIncomplete):
         codes |= error.causes
     _count_alarming(resources, codes)
-    pause = 0 if message.final else _pause(error, message.receives, resources.retry_delay)
+    pause = 0 if message.final else _pause(error, message.receives, resources.processor.retry_delay)
     logger.warning("retry scheduled", extra={"receives": message.receives, "pause": pause, **describe(error)})
     try:
-        resources.queue.set_visibility_timeout(receipt_handle, pause)
+        resources.processor.queue.set_visibility_timeout(receipt_handle, pause)
     except Exception as failure:  # noqa: BLE001 - the queue's own visibility timeout brings the message back, only later
         logger.warning("visibility timeout not set", extra=describe(failure))
 

@@ -19,7 +19,7 @@ from ticket_archive.errors import SettingsError
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.models import ImageType
 from ticket_archive.secrets import VendorCredential
-from ticket_archive.table import BY_CUSTOMER, INCOMPLETE_INDEX, TicketTable
+from ticket_archive.table import BY_CUSTOMER, INCOMPLETE_INDEX, Due, TicketTable
 from ticket_archive.webhook_encryption import check_secret
 
 MODELS: dict[str, Any] = {"IngestFunction": IngestSettings, "RetrievalFunction": RetrievalSettings}
@@ -109,7 +109,7 @@ def dynamodb() -> MagicMock:
     client.query.return_value = {"Items": []}
     table = TicketTable(client, "Tickets")
     table.put_event("T-1", "e1", "2026", "x", 1_900_000_000)
-    table.incomplete(1)
+    table.listed(Due.INCOMPLETE, 1)
     table.by_customer("C-1", 1, None)
     return client
 

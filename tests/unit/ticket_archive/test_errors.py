@@ -3,13 +3,10 @@
 import inspect
 import re
 
-import pytest
-
 from ticket_archive import errors
 from ticket_archive.errors import (
     ArchiveError,
     RetryableError,
-    UnrecognizedResponse,
     VendorUnavailable,
 )
 
@@ -24,15 +21,3 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
     quick = {kind for kind in EVERY if issubclass(kind, RetryableError) and kind.quick}
     assert quick == {VendorUnavailable}
-
-
-@pytest.mark.parametrize("kind", [kind for kind in EVERY if issubclass(kind, RetryableError)])
-def test_what_comes_later_can_say_when(kind: type[RetryableError]) -> None:
-    assert kind("x", retry_after=7.5).retry_after == 7.5
-    assert kind().retry_after is None
-
-
-def test_an_unrecognized_body_is_in_no_text() -> None:
-    error = UnrecognizedResponse("details_not_json", b"Canary Doe")
-    assert error.body == b"Canary Doe"
-    assert "Canary" not in str(error) + repr(error)

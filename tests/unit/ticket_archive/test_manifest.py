@@ -127,13 +127,6 @@ def test_every_part_of_a_state_changes_its_version(change: dict[str, Any]) -> No
     assert version_of(replace(ITEM, **change), None) != version_of(ITEM, None)
 
 
-def test_a_ticket_that_returns_to_an_earlier_state_has_three_versions() -> None:
-    first = version_of(ITEM, None)
-    second = version_of(replace(ITEM, outcome="REJECTED"), first)
-    third = version_of(ITEM, second)
-    assert len({first, second, third}) == 3
-
-
 def test_the_keys_of_the_bucket_are_the_documented_ones() -> None:
     assert image_key("T-1", ImageType.DOCUMENT, "ab", "jpg") == "tickets/T-1/images/DOCUMENT/ab.jpg"
     assert details_key("T-1", "ab") == "tickets/T-1/details/ab.json.gz"

@@ -14,7 +14,7 @@ from tests.support.fakes import FakeTickets
 from tests.support.table_rules import TableRules
 from ticket_archive.errors import InvalidRequest
 from ticket_archive.models import TicketState
-from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
+from ticket_archive.table import Due, IncompleteTicket, TicketItem, TicketTable, read_item
 
 TICKET, NOW, THEN = "T-1", "2026-01-15T09:30:00.000000Z", "2026-01-15T09:00:00.000000Z"
 
@@ -106,9 +106,9 @@ def test_due_tickets_are_queried_in_the_order_of_the_index(dynamodb: DynamoDB, t
     dynamodb.answers(
         {"Items": [wire(listed), wire({**listed, "ticket": "T-2", "requeues": 4})]}, {"Items": []}, {"Items": []}
     )
-    found = table.incomplete(1000)
-    table.rechecks(1000)
-    table.refetches(1000)
+    found = table.listed(Due.INCOMPLETE, 1000)
+    table.listed(Due.RECHECK, 1000)
+    table.listed(Due.REFETCH, 1000)
     assert found == [IncompleteTicket("T-1", NOW, THEN, 0), IncompleteTicket("T-2", NOW, THEN, 4)]
     assert [call["ExpressionAttributeValues"] for call in dynamodb.asked] == [
         {":partition": {"S": "yes"}},
@@ -126,7 +126,7 @@ def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: Dyna
     dynamodb.answers({"Items": [wire(first)], "LastEvaluatedKey": last})
     dynamodb.answers({"Items": [wire(second)], "LastEvaluatedKey": last})
 
-    assert [each.ticket for each in table.incomplete(2)] == ["T-1", "T-2"]
+    assert [each.ticket for each in table.listed(Due.INCOMPLETE, 2)] == ["T-1", "T-2"]
     assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in dynamodb.asked] == [(2, None), (1, last)]
 
 

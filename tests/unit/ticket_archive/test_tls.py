@@ -37,7 +37,7 @@ class S3(JsonHandler):
 
     connections = 0
 
-    def put(self) -> None:
+    def do_PUT(self) -> None:
         S3.connections += 1
         self.answer(200, b"", Connection="close")
         self.close_connection = True

@@ -56,12 +56,6 @@ def harness() -> ArchiveHarness:
     return harness
 
 
-def fails(harness: ArchiveHarness, wanted: ArchiveRequest) -> TicketIncomplete:
-    with pytest.raises(TicketIncomplete) as raised:
-        harness.run(wanted)
-    return raised.value
-
-
 def vendor_calls(harness: ArchiveHarness) -> list[str]:
     """Since the last look."""
     calls = [name.removeprefix("vendor.").replace(f" {TICKET}", "") for name in harness.effects.named("vendor.")]
@@ -129,12 +123,8 @@ class TestAWholeTicket:
     ) -> None:
         harness.run(event("e1"))
         harness.vendor.next("details", answer)
-        fails(harness, event("e2"))
+        harness.fails(event("e2"))
         assert [record["event_id"] for record in harness.table.events.values()] == ["e1", "e2"]
-
-    def test_needs_no_event(self, harness: ArchiveHarness) -> None:
-        assert harness.run(request()) is Result.ARCHIVED
-        assert harness.table.events == {}
 
     def test_asks_for_the_configured_types_alone(self, harness: ArchiveHarness) -> None:
         harness.image_types = (DOCUMENT,)
@@ -196,20 +186,11 @@ class TestAgain:
         assert len(harness.table.events) == 3
         harness.check()
 
-    def test_an_archived_ticket_is_fetched_again_only_where_that_is_forced(self, harness: ArchiveHarness) -> None:
-        harness.run(event())
-        vendor_calls(harness)
-        harness.has("REJECTED")
-        assert harness.run(request()) is Result.ALREADY_ARCHIVED
-        assert vendor_calls(harness) == []
-        assert harness.run(request(force=True)) is Result.ARCHIVED
-        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
-
 
 class TestAnIncompleteTicket:
     def test_says_what_is_missing_and_when_to_look_again(self, harness: ArchiveHarness) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
-        error = fails(harness, event())
+        error = harness.fails(event())
         assert (error.detail, set(error.causes)) == ("vendor_unavailable", {"vendor_unavailable"})
         item = harness.table[TICKET]
         assert (item.state, item.resume) == (TicketState.INCOMPLETE, "e1")
@@ -218,42 +199,24 @@ class TestAnIncompleteTicket:
         assert item.attributes["details"] == harness.vendor.details_of[TICKET].value
         assert harness.bucket.manifests(TICKET) == []
 
-    @pytest.mark.parametrize("missing", list(ImageType))
+    @pytest.mark.parametrize("missing", ["details", *ImageType])
     def test_resumed_by_the_same_event_fetches_only_what_is_missing(
-        self, harness: ArchiveHarness, missing: ImageType
+        self, harness: ArchiveHarness, missing: str
     ) -> None:
         harness.has("ACCEPTED", {kind: [picture(kind.value)] for kind in ImageType})
         harness.vendor.next(missing, FAULT)
-        fails(harness, event())
+        harness.fails(event())
         vendor_calls(harness)
         assert harness.run(event()) is Result.ARCHIVED
-        assert vendor_calls(harness) == [f"files {missing.value}"]
+        assert vendor_calls(harness) == [missing if missing == "details" else f"files {missing}"]
         assert [image.type for image in harness.table[TICKET].images] == list(ImageType)
         harness.check()
-
-    def test_whose_details_are_missing_fetches_those(self, harness: ArchiveHarness) -> None:
-        harness.image_types = (SELFIES, DOCUMENT)
-        harness.vendor.next("details", FAULT)
-        fails(harness, event())
-        vendor_calls(harness)
-        assert harness.run(event()) is Result.ARCHIVED
-        assert vendor_calls(harness) == ["details"]
-        assert harness.outcomes() == ["ACCEPTED"]
-        harness.check()
-
-    def test_asks_again_for_what_was_absent(self, harness: ArchiveHarness) -> None:
-        # It is cut from the document, perhaps since then.
-        harness.vendor.next("details", FAULT)
-        fails(harness, event())
-        harness.vendor.images_of[TICKET, SIGNATURE] = [picture("signature")]
-        harness.run(event())
-        assert harness.table[TICKET].types[SIGNATURE] is STORED
 
     def test_keeps_what_came_of_a_type_until_there_is_another_answer(self, harness: ArchiveHarness) -> None:
         front = LinkedFile("https://images.example.com/front.jpg")
         harness.answers({DOCUMENT: [front, picture("back")]})
         harness.vendor.next(front.url, FAULT)
-        fails(harness, event())
+        harness.fails(event())
         harness.vendor.next(DOCUMENT, FAULT)
 
         settled = harness.attempt(request(settle=tuple(ImageType)))
@@ -279,7 +242,7 @@ class TestAnIncompleteTicket:
         self, harness: ArchiveHarness, wanted: ArchiveRequest, parts: list[str]
     ) -> None:
         harness.vendor.next(PORTRAIT, FAULT)
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         vendor_calls(harness)
         assert harness.run(wanted) is Result.ARCHIVED
         assert vendor_calls(harness) == parts
@@ -289,11 +252,11 @@ class TestAnIncompleteTicket:
         """Return a ticket of which an earlier event brought details and selfies, and a newer one only a document."""
         harness.has("REJECTED", disposition="FAILED", confidence_score=98, risk_code="R1", cifcode="C-1001")
         harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         harness.has("ACCEPTED", pictures(" later"), cifcode="C-1001")
         harness.vendor.next("details", FAULT)
         harness.vendor.next(SELFIES, FAULT)
-        fails(harness, event("e2"))
+        harness.fails(event("e2"))
         return harness
 
     def test_keeps_what_came_of_an_earlier_event_but_not_its_verdict(self, between_events: ArchiveHarness) -> None:
@@ -327,26 +290,12 @@ class TestAnIncompleteTicket:
         self, harness: ArchiveHarness
     ) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         harness.vendor.next("details", FAULT)
-        fails(harness, event("e2"))
+        harness.fails(event("e2"))
         harness.answers({"details": FAULT})
         settled = harness.attempt(request(settle=tuple(ImageType)))
         assert (settled.result, settled.complete) == (Result.ARCHIVED, False)
-
-    def test_that_was_archived_before_stays_so_until_all_the_new_is_there(self, harness: ArchiveHarness) -> None:
-        harness.run(event("e1"))
-        before = harness.table[TICKET]
-        harness.has("REJECTED")
-        harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event("e2"))
-        after = harness.table[TICKET]
-        assert (after.state, after.version, after.images) == (TicketState.ARCHIVED, before.version, before.images)
-        assert harness.table.incomplete(10) == []
-        harness.clock.pass_by(61)
-        assert harness.run(event("e2")) is Result.ARCHIVED
-        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
-        harness.check()
 
     @pytest.mark.parametrize(
         ("errors", "detail", "causes", "pause"),
@@ -386,21 +335,21 @@ class TestAnIncompleteTicket:
     ) -> None:
         for part, error in errors.items():
             harness.vendor.next(part, error)
-        raised = fails(harness, event())
+        raised = harness.fails(event())
         assert (raised.detail, set(raised.causes), raised.retry_after) == (detail, causes, pause)
 
     def test_raises_an_error_without_content_of_the_vendor(self, harness: ArchiveHarness) -> None:
         harness.vendor.next("details", UnrecognizedResponse("details_not_json", b"Jane Doe, 1984-06-04"))
         harness.vendor.next(SELFIES, UnrecognizedResponse("no_file", b"Jane Doe"))
         harness.vendor.next(DOCUMENT, FAULT)
-        error = fails(harness, event())
+        error = harness.fails(event())
         seen = [str(error), repr(error), repr(error.__cause__), sorted(error.causes), repr(vars(error))]
         assert "Jane" not in json.dumps(seen)
 
     def test_counts_its_attempts(self, harness: ArchiveHarness) -> None:
         harness.vendor.next(DOCUMENT, FAULT, FAULT)
-        fails(harness, event())
-        fails(harness, event())
+        harness.fails(event())
+        harness.fails(event())
         harness.run(event())
         assert harness.table[TICKET].attempts == 3
         assert len(harness.table.events) == 1
@@ -410,7 +359,7 @@ class TestAnIncompleteTicket:
         self, harness: ArchiveHarness, types: tuple[ImageType, ...]
     ) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event())
+        harness.fails(event())
         harness.image_types = types
         assert harness.run(event()) is Result.ARCHIVED
         item = harness.table[TICKET]
@@ -422,7 +371,7 @@ class TestAnIncompleteTicket:
 class TestATicketInProgress:
     def test_keeps_nothing_and_is_asked_for_as_a_whole_later(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS")
-        assert fails(harness, event()).detail == "ticket_in_progress"
+        assert harness.fails(event()).detail == "ticket_in_progress"
         item = harness.table[TICKET]
         assert (item.state, item.images, item.details_sha256) == (TicketState.INCOMPLETE, (), None)
         assert set(item.types.values()) == {FAILED}
@@ -437,9 +386,9 @@ class TestATicketInProgress:
     def test_drops_what_came_before_that_was_known(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS", pictures(" at first"))
         harness.vendor.next("details", FAULT)
-        fails(harness, event())
+        harness.fails(event())
         assert harness.table[TICKET].images
-        fails(harness, event())
+        harness.fails(event())
         assert harness.table[TICKET].images == ()
         harness.has("ACCEPTED", pictures(" at last"))
         harness.run(event())
@@ -447,7 +396,7 @@ class TestATicketInProgress:
 
     def test_is_settled_with_all_that_the_vendor_has_and_no_outcome(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS")
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         settled = harness.attempt(request(settle=tuple(ImageType)))
         assert (settled.result, settled.complete, settled.has_outcome) == (Result.ARCHIVED, False, False)
         item = harness.table[TICKET]
@@ -462,7 +411,7 @@ class TestATicketInProgress:
     def test_stays_archived_where_it_was(self, harness: ArchiveHarness, settle: tuple[ImageType, ...]) -> None:
         harness.run(event("e1"))
         harness.has("IN_PROGRESS")
-        fails(harness, event("e2"))
+        harness.fails(event("e2"))
         with suppress(TicketIncomplete):
             harness.attempt(request(force=True, settle=settle))
         assert harness.table[TICKET].state is TicketState.ARCHIVED
@@ -523,7 +472,7 @@ class TestACrashBetweenItemAndManifest:
 
     def test_is_repaired_by_an_attempt_that_fails_and_before_another_state(self, torn: ArchiveHarness) -> None:
         torn.vendor.next("details", FAULT)
-        fails(torn, event("e2"))
+        torn.fails(event("e2"))
         assert torn.outcomes() == ["ACCEPTED"]
         torn.has("REJECTED")
         torn.clock.pass_by(61)
@@ -597,7 +546,7 @@ class TestAttemptsAtTheSameTime:
         rejects it, and that event's attempt (e2) runs within the first event's next one, or around it.
         """
         harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         harness.has("REJECTED")
         found = self.within(harness, moment, event(inner))
         assert [harness.run(event(outer)), *found][::-1] == results
@@ -607,7 +556,7 @@ class TestAttemptsAtTheSameTime:
 
     def test_two_that_build_on_the_same_attempt_make_one_state(self, harness: ArchiveHarness) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
-        fails(harness, event("e1"))
+        harness.fails(event("e1"))
         results = self.within(harness, "table.archive", event("e1"))
         assert harness.run(event("e1")) is Result.SUPERSEDED
         assert results == [Result.ARCHIVED]

@@ -18,7 +18,7 @@ from ingest.archiving.fetcher import STORE_SECONDS, Fetched, Fetcher
 from ingest.archiving.settling import Observation
 from ingest.files.formats import JPEG
 from ingest.files.parsing import InlineFile, LinkedFile
-from tests.support.archive_harness import DOCUMENT, GHOST, PORTRAIT, SELFIES, SIGNATURE, TICKET, pictures
+from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, pictures
 from tests.support.fakes import AtOnce, FakeBucket, FakeVendor, details, picture
 from ticket_archive.errors import (
     ArchiveError,
@@ -119,44 +119,11 @@ def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
     fetch(details_first=details_first, on_known_ticket=pytest.fail)
 
 
-def test_everything_that_the_vendor_has_is_stored(fetch: Fetch) -> None:
-    fetched = fetch()
-    assert fetched.details == details()
-    assert [(image.type, image.index) for image in fetched.images] == [
-        (SELFIES, 0), (SELFIES, 1), (DOCUMENT, 0), (DOCUMENT, 1), (PORTRAIT, 0),
-    ]  # fmt: skip
-    assert [fetch.bucket[image.key] for image in fetched.images] == [
-        file.data for files in pictures().values() for file in files if isinstance(file, InlineFile)
-    ]
-    assert {part: each.state for part, each in fetched.observed.items()} == {
-        DETAILS: TypeState.STORED,
-        SELFIES: TypeState.STORED,
-        DOCUMENT: TypeState.STORED,
-        PORTRAIT: TypeState.STORED,
-        SIGNATURE: TypeState.ABSENT,
-        GHOST: TypeState.ABSENT,
-    }
-    assert fetched.errors == {}
-
-
 def test_an_image_is_stored_under_its_digest_with_the_type_of_its_bytes(fetch: Fetch) -> None:
     [image] = fetch(PORTRAIT).images
     digest = sha256(picture("portrait").data).hexdigest()
     assert (image.sha256, image.key) == (digest, f"tickets/{TICKET}/images/DOCUMENT_PORTRAIT/{digest}.jpg")
     assert fetch.bucket.content_types[image.key] == image.content_type == "image/jpeg"
-
-
-def test_only_the_parts_that_are_asked_for_are_fetched(fetch: Fetch) -> None:
-    fetched = fetch(DOCUMENT, with_details=False)
-    assert fetch.vendor.effects.log == [f"vendor.files {TICKET} DOCUMENT"]
-    assert fetched.observed.keys() == {DOCUMENT}
-
-
-def test_a_linked_file_is_fetched_and_stored(fetch: Fetch) -> None:
-    fetch.vendor.images_of[TICKET, DOCUMENT] = [picture("front"), LINK]
-    fetch.vendor.links[LINK.url] = picture("back")
-    stored = [fetch.bucket[image.key] for image in fetch(DOCUMENT).images]
-    assert stored == [picture("front").data, picture("back").data]
 
 
 @pytest.mark.parametrize("error", [VendorUnavailable("503"), VendorAuthError("403"), DeadlineExceeded("vendor")])
@@ -169,13 +136,6 @@ def test_one_parts_error_costs_no_other_part(fetch: Fetch, part: str, error: Arc
     failed = DETAILS if part == "details" else DOCUMENT
     assert fetched.errors == {failed: error}
     assert [each for each, seen in fetched.observed.items() if seen.state is TypeState.FAILED] == [failed]
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_the_details_error_comes_first(fetch: Fetch, first: bool) -> None:
-    fetch.vendor.next("details", VendorUnavailable("503"))
-    fetch.vendor.next(SELFIES, VendorUnavailable("503"))
-    assert list(fetch(details_first=first).errors) == [DETAILS, SELFIES]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +158,10 @@ def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(fetc
     assert len(fetch(details_first=True).images) == 5
 
 
-class TestUnrecognized:
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+@pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
+class TestABody:
     @pytest.mark.parametrize("kind", [UnrecognizedResponse, VendorUnavailable, InvalidVendorResponse])
-    def test_a_body_is_kept_and_listed(
+    def test_is_kept_and_listed(
         self, fetch: Fetch, part: str, kind: type[UnrecognizedResponse | RetryableError]
     ) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, kind("html", b"<html>"))
@@ -212,8 +172,7 @@ class TestUnrecognized:
         assert fetch.bucket.content_types[file.key] == "application/octet-stream"
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
 
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_body_is_stored_beside_the_other_calls(self, fetch: Fetch, part: str) -> None:
+    def test_is_stored_beside_the_other_calls(self, fetch: Fetch, part: str) -> None:
         """While the vendor is still busy with another part, so that it is no longer in memory."""
         stored = threading.Event()
         fetch.bucket.on_create = lambda key, _: stored.set() if "unrecognized" in key else None
@@ -222,8 +181,7 @@ class TestUnrecognized:
         with ThreadPoolExecutor(6) as pool:
             assert len(fetch(pool=pool).unrecognized) == 1
 
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_body_is_not_kept_in_memory(self, fetch: Fetch, part: str) -> None:
+    def test_is_not_kept_in_memory(self, fetch: Fetch, part: str) -> None:
         body = b"<html>" * 1000
 
         def answer() -> UnrecognizedResponse:
@@ -240,13 +198,24 @@ class TestUnrecognized:
         assert isinstance(fetched.errors[part], UnrecognizedResponse)
         assert sys.getrefcount(body) == before
 
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_body_is_not_stored_when_its_time_is_over(self, fetch: Fetch, part: str) -> None:
+    def test_is_not_stored_when_its_time_is_over(self, fetch: Fetch, part: str) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
         fetched = fetch(DOCUMENT, seconds=-STORE_SECONDS - 1)
         assert isinstance(fetched.errors[part], DeadlineExceeded)
         assert len(fetch.bucket) == 0
 
+    def test_a_refused_response_is_an_answer(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
+        fetched = fetch()
+        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, "invalid_vendor_response:too_large")
+        assert fetched.unrecognized == [], "there is no body to keep; `missing` has the code"
+
+    def test_a_refused_token_is_no_answer(self, fetch: Fetch, part: str) -> None:
+        fetch.vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
+        assert state_of(fetch(), part) is TypeState.FAILED
+
+
+class TestUnrecognized:
     def test_a_file_among_images_is_kept_beside_them(self, fetch: Fetch) -> None:
         fetch.vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("back")]
         fetched = fetch(DOCUMENT)
@@ -266,26 +235,6 @@ class TestUnrecognized:
         fetched = fetch(DOCUMENT)
         assert [fetch.bucket[image.key] for image in fetched.images] == [WHOLE.data]
         assert (state_of(fetched, DOCUMENT), fetched.errors[DOCUMENT].detail) == (TypeState.FAILED, "503")
-
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_json_that_ends_early_is_an_answer(self, fetch: Fetch, part: str) -> None:
-        fetch.vendor.next("details" if part == DETAILS else part, VendorUnavailable("truncated", b'{"a'))
-        fetched = fetch()
-        [file] = fetched.unrecognized
-        assert fetch.bucket[file.key] == b'{"a'
-        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
-
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_refused_response_is_an_answer(self, fetch: Fetch, part: str) -> None:
-        fetch.vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
-        fetched = fetch()
-        assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, "invalid_vendor_response:too_large")
-        assert fetched.unrecognized == [], "there is no body to keep; `missing` has the code"
-
-    @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-    def test_a_refused_token_is_no_answer(self, fetch: Fetch, part: str) -> None:
-        fetch.vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
-        assert state_of(fetch(), part) is TypeState.FAILED
 
 
 class TestCutOffFiles:
@@ -345,9 +294,3 @@ class TestThreads:
         before = len(fetch.bucket)
         time.sleep(0.3)
         assert len(fetch.bucket) == before
-
-
-def test_the_buckets_error_is_raised(fetch: Fetch) -> None:
-    fetch.bucket.effects.fail("bucket.create", ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject"))
-    with pytest.raises(ClientError):
-        fetch()

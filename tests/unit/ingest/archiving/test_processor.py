@@ -32,6 +32,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
+from ticket_archive.table import Due
 
 OTHER = b"fedcba9876543210fedcba9876543210"
 UNRECOGNIZED = [
@@ -142,21 +143,13 @@ class TestACompletion:
         assert harness.do(body).result == "archived"
         harness.check()
 
-    def test_in_clear_is_archived_where_that_is_allowed(self, harness: ProcessorHarness) -> None:
-        harness.plaintext = True
-        assert harness.do(webhook(secret=None)).result == "archived"
-
-    def test_opens_with_any_of_the_live_secrets(self, harness: ProcessorHarness) -> None:
-        harness.secrets = [OTHER, SECRET]
-        assert harness.do(webhook()).result == "archived"
-
     def test_leaves_an_incomplete_ticket_to_the_queue_until_that_has_had_its_turn(
         self, harness: ProcessorHarness
     ) -> None:
         harness.vendor.next("DOCUMENT", VendorUnavailable("503"))
         with pytest.raises(TicketIncomplete):
             harness.do(webhook(), receives=8)
-        [waiting] = harness.table.incomplete(1)
+        [waiting] = harness.table.listed(Due.INCOMPLETE, 1)
         longest = pause_before_delivery(9, 20.0, None, 1.0)
         attempted_at = datetime.fromisoformat(str(harness.table[TICKET].attributes["attempted_at"]))
         assert datetime.fromisoformat(waiting.retry_at) - attempted_at > timedelta(seconds=longest)
@@ -186,7 +179,7 @@ class TestOtherEvents:
         harness.do(webhook())
         harness.has("IN_PROGRESS")
         assert harness.do(harness.later(UNRECOGNIZED[0])).result == "in_progress"
-        assert list(harness.table.refetches(10)) == []
+        assert harness.table.listed(Due.REFETCH, 10) == []
 
     def test_a_completion_of_a_ticket_in_progress_is_retried(self, harness: ProcessorHarness) -> None:
         harness.has("IN_PROGRESS")
@@ -223,7 +216,7 @@ def test_the_archives_own_message_of_a_ticket_that_stays_incomplete_becomes_no_d
     else:
         assert ends == "done"
         assert (done.result, done.causes) == ("incomplete", ("vendor_auth_error",)), "which the alarm counts"
-    assert [each.ticket for each in harness.table.incomplete(9)] == [TICKET], "the schedule asks again"
+    assert [each.ticket for each in harness.table.listed(Due.INCOMPLETE, 9)] == [TICKET], "the schedule asks again"
 
 
 class TestWhatCannotBeRead:

@@ -10,7 +10,7 @@ from ingest.archiving.requeue import Requeued, requeue
 from tests.support.fakes import FakeQueue, FakeTickets
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType
-from ticket_archive.table import IncompleteTicket
+from ticket_archive.table import Due, IncompleteTicket
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -50,7 +50,7 @@ def test_a_ticket_that_is_not_due_is_left_alone(table: FakeTickets, due: str, ca
     assert len(table.effects.log) == calls
 
 
-@pytest.mark.parametrize(("requeues", "hours"), [(0, 0.5), (1, 1), (2, 2), (5, 16), (6, 24), (50, 24)])
+@pytest.mark.parametrize(("requeues", "hours"), [(0, 0.5), (1, 1), (2, 2), (5, 16), (6, 24), (10_000, 24)])
 def test_the_intervals_grow_up_to_a_day(table: FakeTickets, requeues: int, hours: float) -> None:
     queued(table, incomplete(requeues=requeues))
     assert table.items["T-1"]["retry_at"] == iso(NOW + timedelta(hours=hours))
@@ -68,7 +68,7 @@ def test_a_ticket_over_the_age_limit_is_queued_to_be_archived_with_what_there_is
     counts, messages = queued(table, incomplete(received=ago(days=7, seconds=1)))
     assert counts == Requeued(requeued=0, exhausted=1, rechecks=0, late=1)
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "schedule", "settle": [kind.value for kind in ImageType]}]
-    assert len(table.incomplete(10)) == 1, "it stays on the list until it is archived"
+    assert len(table.listed(Due.INCOMPLETE, 10)) == 1, "it stays on the list until it is archived"
     [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
     assert (warning.getMessage(), vars(warning)["ticket"]) == ("requeue exhausted", "T-1")
 

@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from ingest.handlers import sqs as sqs_handler
 from ingest.handlers.sqs import SHORT_RETRY_DELAY
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, webhook
-from tests.support.fakes import FakeContext, FakeQueue, sqs_record
+from tests.support.fakes import FakeContext, sqs_record
 from tests.support.logs import Lines, counted
 from ticket_archive.errors import (
     ArchiveError,
@@ -33,6 +32,7 @@ from ticket_archive.errors import (
 )
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType, TicketState
+from ticket_archive.table import Due
 from ticket_archive.telemetry import metrics
 
 TICKETS = [f"T-{number}" for number in range(10)]
@@ -69,13 +69,6 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsHarness]:
 
 
 class TestABatch:
-    def test_that_succeeds_gives_nothing_back(self, harness: SqsHarness) -> None:
-        assert harness.handle(*EVERY) == []
-        assert {harness.archive.table[ticket].state for ticket in TICKETS} == {TicketState.ARCHIVED}
-        assert harness.queue.pauses == {}
-        for ticket in TICKETS:
-            harness.archive.check(ticket)
-
     def test_is_worked_on_at_the_same_time(self, harness: SqsHarness) -> None:
         harness.archive.effects.before("table.get", threading.Barrier(len(TICKETS), timeout=5).wait)
         assert harness.handle(*EVERY) == []
@@ -193,17 +186,13 @@ class TestAPause:
         """Before that it is longer than the queue's next pause, so that both do not fetch the ticket."""
         harness.archive.vendor.next("details", VendorUnavailable("503"))
         assert harness.handle(sqs_record(ticket_message("T-0"), receives=receives))
-        [waiting] = harness.archive.table.incomplete(1)
+        [waiting] = harness.archive.table.listed(Due.INCOMPLETE, 1)
         left = datetime.fromisoformat(waiting.retry_at) - harness.archive.clock()
         assert left.total_seconds() / 60 == pytest.approx(minutes, abs=1)
 
     def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, harness: SqsHarness, lines: Lines) -> None:
-        class Deaf(FakeQueue):
-            def set_visibility_timeout(self, receipt_handle: str, seconds: int) -> None:
-                raise ConnectionError(CANARY)
-
-        harness.resources = replace(harness.resources, queue=cast("Any", Deaf()))
-        harness.archive.effects.fail("table.get T-0", VendorUnavailable("503"))
+        harness.archive.answers({"details": VendorUnavailable("503")}, "T-0")
+        harness.archive.effects.fail("queue.set_visibility_timeout", ConnectionError(CANARY))
         assert harness.handle(ONE, ANOTHER) == ["m-T-0"]
         [record] = lines.saying("visibility timeout not set")
         assert (record["correlation_id"], record["error"]) == ("m-T-0", "ConnectionError")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.messaging.backoff import LONGEST_PAUSE, pause_before_delivery, pause_before_requeue
+from ingest.messaging.backoff import LONGEST_PAUSE, pause_before_delivery
 
 SQS_LONGEST = 43_200
 RECEIVES = st.integers(1, 1000)
@@ -42,12 +42,3 @@ def test_a_pause_doubles_up_to_an_hour_and_a_half(receives: int, pause: int) -> 
 
 def test_a_burst_that_failed_together_comes_back_over_half_the_pause() -> None:
     assert [pause_before_delivery(1, 100, None, draw) for draw in (0.0, 0.5, 1.0)] == [75, 100, 125]
-
-
-@given(st.integers(0, 10_000))
-def test_requeues_come_at_growing_intervals_up_to_a_day(requeues: int) -> None:
-    assert 900 <= pause_before_requeue(requeues) <= pause_before_requeue(requeues + 1) <= 86_400
-
-
-def test_the_first_requeue_is_due_after_a_quarter_of_an_hour() -> None:
-    assert [pause_before_requeue(requeues) for requeues in (0, 1, 2)] == [900, 1800, 3600]

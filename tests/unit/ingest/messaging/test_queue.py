@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ingest.messaging.queue import Queue
@@ -38,9 +37,3 @@ def test_a_visibility_timeout_is_set(sqs: Stubber, seconds: int) -> None:
     call = {"QueueUrl": URL, "ReceiptHandle": "r1", "VisibilityTimeout": seconds}
     sqs.add_response("change_message_visibility", {}, call)
     QUEUE.set_visibility_timeout("r1", seconds)
-
-
-def test_a_queue_that_cannot_be_reached_raises_botocores_error(sqs: Stubber) -> None:
-    sqs.add_client_error("send_message", "AWS.SimpleQueueService.NonExistentQueue")
-    with pytest.raises(ClientError):
-        QUEUE.send("{}")

@@ -24,8 +24,6 @@ from ticket_archive.errors import (
     InvalidTokenResponse,
     InvalidVendorResponse,
     RetryableError,
-    SettingsError,
-    TicketNotFound,
     UnrecognizedResponse,
     VendorAuthError,
     VendorUnavailable,
@@ -410,15 +408,6 @@ class TestRetries:
                 ask(seconds=0.1)
         assert vendor.http.calls == []
 
-    def test_settings_error_is_not_retried(self, vendor: Vendor) -> None:
-        def malformed(*, fresh: bool = False) -> VendorCredential:
-            raise SettingsError("vendor credential: malformed")
-
-        vendor.api._credential = malformed
-        with pytest.raises(SettingsError):
-            vendor.details()
-        assert vendor.http.calls == []
-
 
 class TestNotFound:
     @pytest.mark.parametrize("code", ["", "TCKTNTFND"])
@@ -427,12 +416,6 @@ class TestNotFound:
         for ask in (vendor.details, vendor.files):
             with pytest.raises(InvalidTokenResponse):
                 ask()
-
-    @pytest.mark.parametrize("reply", [refused(404), refused(404, "TCKTNTFND"), refused(400, "TCKTNTFND")])
-    def test_details_not_found_is_ticket_not_found(self, vendor: Vendor, reply: Response) -> None:
-        vendor.http.answers(DETAILS_PATH, reply)
-        with pytest.raises(TicketNotFound):
-            vendor.details()
 
     @pytest.mark.parametrize("reply", [refused(404), refused(404, "TCKTNTFND"), answer(200, {"images": []})])
     def test_images_not_found_is_an_empty_list(self, vendor: Vendor, reply: Response) -> None:
