@@ -59,16 +59,16 @@ IdFile = Annotated[typer.FileText | None, ID_FILE]
 CUSTOMER_CODE = typer.Option(help="All tickets of this customer.", callback=_valid_customer)
 Customer = Annotated[str | None, CUSTOMER_CODE]
 Version = Annotated[
-    str | None, typer.Option(help="An older version, as `status` lists them; it may be abbreviated.", min=1)
+    str | None, typer.Option(help="An older version from the list in `status`; may be abbreviated.", min=1)
 ]
 DrainSeconds = Annotated[
-    float, typer.Option(min=0, max=900, help="Seconds after which no earlier attempt can still store anything.")
+    float, typer.Option(min=0, max=900, help="Seconds for which an earlier attempt may still store something.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this option nothing is changed.")]
 Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second at most.")]
 Code = Annotated[
-    str | None, typer.Option(help="A code of your own, such as a case number. No free text.", callback=_valid_code)
+    str | None, typer.Option(help="Your own code, such as a case number. No free text.", callback=_valid_code)
 ]
 
 

@@ -1,4 +1,4 @@
-"""`backfill`: queue tickets whose webhooks never came, or that are to be archived again."""
+"""`backfill`: queue tickets whose webhooks never arrived, or that are to be archived again."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ def backfill(
     dry_run: DryRun = False,
     rate: Rate = 10,
 ) -> None:
-    """Fetch tickets whose webhooks never came."""
+    """Fetch tickets whose webhooks never arrived."""
     context = context_of(ctx)
     ids = read_ids(tickets or (), file or ())
     for place in ids.invalid:

@@ -19,7 +19,7 @@ from ticket_archive.table import TicketItem
 
 @app.command()
 def retention(ctx: typer.Context, yes: Yes = False) -> None:
-    """Apply a changed `RetentionDays` to the tickets that exist. This is a scan of the whole table."""
+    """Apply a changed `RetentionDays` to existing tickets. This scans the whole table."""
     context = context_of(ctx)
     records, bucket, days = context.stack.table, context.stack.bucket, context.stack.retention_days
 
