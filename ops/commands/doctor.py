@@ -11,7 +11,7 @@ from rich.console import Group
 
 from ops.app import app, context_of
 from ops.arguments import ticket_option
-from ops.commands.send_test_webhook import Event, event_of, send, wait_until_archived
+from ops.commands.send_test_webhook import event_of, send, wait_until_archived
 from ops.context import table
 from ops.errors import Failure, explain
 from ops.stack import Stack
@@ -143,7 +143,7 @@ def _alarm_topic(stack: Stack) -> Finding:
 
 def _round_trip(stack: Stack, ticket: str) -> Finding:
     before = stack.table.get(ticket)
-    code, _ = send(stack, event_of(Event.COMPLETED, ticket, secrets.token_hex(8)))
+    code, _ = send(stack, event_of("completed", ticket, secrets.token_hex(8)))
     if code != 202:
         return False, f"the endpoint responded with {code}"
     archived = wait_until_archived(stack.table, ticket, before, _ROUND_TRIP_SECONDS)

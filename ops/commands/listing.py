@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import StrEnum
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,26 +16,18 @@ from ops.ticket_files import missing_parts
 from ticket_archive.models import TicketState
 from ticket_archive.table import Due, TicketItem
 
+ListState = Literal["received", "incomplete", "archived", "erased", "not-complete", "no-outcome", "held", "outdated"]
+"""What `list --state` finds: the states of a ticket, and conditions that an operator looks for.
 
-class ListState(StrEnum):
-    """What `list --state` finds: the states of a ticket, and conditions that an operator looks for."""
-
-    RECEIVED = "received"
-    INCOMPLETE = "incomplete"
-    ARCHIVED = "archived"
-    ERASED = "erased"
-    NOT_COMPLETE = "not-complete"  # archived, with something unrecognized or missing
-    NO_OUTCOME = "no-outcome"
-    HELD = "held"
-    OUTDATED = "outdated"  # archived, and a newer state is still to be fetched
-
-
-WAITING = (ListState.INCOMPLETE, ListState.OUTDATED)
+`not-complete` is archived, with something unrecognized or missing; `outdated` is archived, and a newer state is still
+to be fetched.
+"""
+WAITING = ("incomplete", "outdated")
 """These have an index."""
 _CONDITIONS = {
-    ListState.NOT_COMPLETE: "#state = :archived AND #complete = :false",
-    ListState.NO_OUTCOME: "#state = :archived AND attribute_not_exists(#outcome)",
-    ListState.HELD: "attribute_exists(#legal_hold)",
+    "not-complete": "#state = :archived AND #complete = :false",
+    "no-outcome": "#state = :archived AND attribute_not_exists(#outcome)",
+    "held": "attribute_exists(#legal_hold)",
 }
 
 
@@ -56,7 +47,7 @@ def list_(
     context = context_of(ctx)
     if (customer is None) == (state is None and day is None):
         raise Failure("use --customer, or --state or --day or both", Exit.USAGE)
-    if state is ListState.OUTDATED and day is not None:
+    if state == "outdated" and day is not None:
         raise Failure("--state outdated takes no --day", Exit.USAGE)
     tickets, scanned = context.stack.table, None
     if customer is not None or (state in WAITING and day is None):
@@ -83,7 +74,7 @@ def from_index(
     if customer is not None:
         found = list(islice(tickets.of_customer(customer), limit + 1))
     else:
-        partition = Due.REFETCH if state is ListState.OUTDATED else Due.INCOMPLETE
+        partition = Due.REFETCH if state == "outdated" else Due.INCOMPLETE
         found = [each.ticket for each in tickets.listed(partition, limit + 1)]
     return tickets.summaries(found[:limit]), len(found) > limit
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from botocore.exceptions import ClientError
@@ -34,13 +34,6 @@ from ticket_archive.webhook_event import find_event, parse_event, split_events
 _EMPTY_RECEIVES = 2
 """How many empty answers in a row mean that the queue is empty: SQS is distributed, and one may be wrong."""
 _ROWS = 100
-
-
-class Source(StrEnum):
-    """The queues that can be redriven."""
-
-    DEAD_LETTERS = "dead-letters"
-    QUARANTINE = "quarantine"
 
 
 class Outcome(StrEnum):
@@ -78,7 +71,7 @@ Describe = Callable[[Received], MessageInfo]
 @app.command()
 def redrive(
     ctx: typer.Context,
-    source: Annotated[Source, typer.Argument(help="The queue.", show_default=False)],
+    source: Annotated[Literal["dead-letters", "quarantine"], typer.Argument(help="The queue.", show_default=False)],
     reason: Annotated[str | None, typer.Option(help="Only messages with this reason.")] = None,
     ticket: Annotated[str | None, ticket_option("Only messages about this ticket.")] = None,
     since: Annotated[str | None, typer.Option(help="Only messages queued since then: ISO 8601, or 2h, 3d ago.")] = None,
@@ -92,7 +85,7 @@ def redrive(
 ) -> None:
     """List dead letters or quarantined webhooks with --dry-run; else move them back, or delete them with --discard."""
     context = context_of(ctx)
-    dead_letters = source is Source.DEAD_LETTERS
+    dead_letters = source == "dead-letters"
     if ticket is not None and not dead_letters:
         raise Failure("quarantined webhooks could not be read: they have no ticket to filter by", Exit.USAGE)
     begin, end = moment(since) if since else None, moment(until) if until else None
@@ -117,7 +110,7 @@ def redrive(
             describe = dead_letter(stack.table)
     if discard is not None and not dry_run:  # recorded before anything is deleted
         filters = {"only_reason": reason, "only_ticket": ticket, "since": since, "until": until}
-        stack.actions.write("discard", QUEUES, queue=source.value, reason=discard, **filters)
+        stack.actions.write("discard", QUEUES, queue=source, reason=discard, **filters)
     found: list[MessageInfo] = []
     moving = redrive_messages(
         origin,
@@ -134,10 +127,10 @@ def redrive(
             found.append(message)
             advance()
     if discarded := [asdict(each) for each in found if each.outcome is Outcome.DISCARDED]:
-        stack.actions.write("discarded", QUEUES, queue=source.value, reason=discard, messages=discarded)
+        stack.actions.write("discarded", QUEUES, queue=source, reason=discard, messages=discarded)
     counts = Counter((each.reason, each.outcome.value) for each in found).most_common()
     by_reason = [{"reason": why, "outcome": outcome, "messages": many} for (why, outcome), many in counts]
-    result = {"source": source.value, "dry_run": dry_run, "messages": [asdict(each) for each in found]}
+    result = {"source": source, "dry_run": dry_run, "messages": [asdict(each) for each in found]}
     context.print_result({**result, "by_reason": by_reason}, _render(found, by_reason) if found else "No messages.")
     if depth.in_flight:
         context.note(

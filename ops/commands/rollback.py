@@ -1,8 +1,7 @@
 """`rollback`: point the functions' alias at the version before, which undoes a bad deployment within seconds."""
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Group
@@ -17,31 +16,21 @@ if TYPE_CHECKING:
 
 ALIAS = "live"
 """The alias that every caller invokes; the output `FunctionAlias`."""
+OUTPUTS = {"ingest": "IngestFunctionName", "retrieval": "RetrievalFunctionName"}
+"""The outputs with the functions' names."""
 _SHOWN = ("function", "current", "previous", "modified")
-
-
-class Function(StrEnum):
-    """The functions of the stack."""
-
-    INGEST = "ingest"
-    RETRIEVAL = "retrieval"
-
-    @property
-    def output(self) -> str:
-        """The output with the function's name."""
-        return f"{self.value.capitalize()}FunctionName"
 
 
 @app.command()
 def rollback(
     ctx: typer.Context,
-    only: Annotated[Function | None, typer.Option(help="Roll back this function alone.")] = None,
+    only: Annotated[Literal["ingest", "retrieval"] | None, typer.Option(help="Roll back this function alone.")] = None,
     yes: Yes = False,
 ) -> None:
     """Point the functions' alias `live` at the versions before the current ones. Tables and queues are unchanged."""
     context = context_of(ctx)
     client = context.stack.account.client("lambda")
-    names = [context.stack.output(each.output) for each in ([only] if only else Function)]
+    names = [context.stack.output(OUTPUTS[each]) for each in ([only] if only else OUTPUTS)]
     changes = list(plan(client, names))
     first = [name for name in names if name not in {change["function"] for change in changes}]
     if not changes:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import boto3
 import pytest
@@ -41,7 +41,7 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 # ─── send-test-webhook ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", send_test_webhook.Event)
+@pytest.mark.parametrize("kind", get_args(send_test_webhook.Event))
 def test_a_test_webhook_decrypts_to_its_event_under_a_new_iv(
     kind: send_test_webhook.Event, with_secret: CliHarness, posted: list[dict[str, Any]]
 ) -> None:
