@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 BATCH = 10  # the limits of one SQS batch
 _BATCH_BYTES = 1024 * 1024
@@ -61,7 +60,7 @@ class Queue:
 
     def receive(self, at_most: int) -> list[Received]:
         """Receive up to `at_most` (10) messages and hide them from others for 15 minutes."""
-        answer = self._client.receive_message(
+        answer: Any = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=at_most,
             VisibilityTimeout=_VISIBILITY_TIMEOUT,
@@ -75,7 +74,7 @@ class Queue:
                 body=message["Body"],
                 receipt=message["ReceiptHandle"],
                 sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-                reason=_reason(message),
+                reason=message.get("MessageAttributes", {}).get("reason", {}).get("StringValue"),
             )
             for message in answer.get("Messages", ())
         ]
@@ -127,11 +126,6 @@ class Pace:
         if now < self._next:
             self._sleep(self._next - now)
         self._next = max(now, self._next) + count / self._per_second
-
-
-def _reason(message: "MessageTypeDef") -> str | None:
-    attributes = message.get("MessageAttributes", {})
-    return attributes["reason"].get("StringValue") if "reason" in attributes else None
 
 
 def _batches(bodies: Sequence[str]) -> Iterator[list[int]]:

@@ -8,17 +8,10 @@ import json
 import logging
 import os
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 from samtranslator.translator.transform import transform
-
-
-class NoManagedPolicies:
-    """SAM's loader of AWS managed policies; the template names none."""
-
-    def load(self) -> dict[str, str]:
-        """Return no policies."""
-        return {}
 
 
 def expand(template: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +20,7 @@ def expand(template: dict[str, Any]) -> dict[str, Any]:
     for each in (shared, *(resource.get("Properties", {}) for resource in template["Resources"].values())):
         for name in {"CodeUri", "ContentUri"} & each.keys():
             each[name] = f"s3://bucket/{each[name]}"
-    expanded: dict[str, Any] = transform(template, {}, NoManagedPolicies())
+    expanded: dict[str, Any] = transform(template, {}, SimpleNamespace(load=dict))  # AWS managed policies: none
     return expanded
 
 
