@@ -100,6 +100,11 @@ def links_to_document(around: str, name: str) -> bool:
     return around in _LINKS and name in _DOCUMENT_RELATIONS
 
 
+def names_image(name: str) -> bool:
+    """Return whether a key names an image, a side of the document, or a URL."""
+    return bool(_PLACE.search(_plain(name))) or label_of(name) is not UNLABELLED or holds_address(name)
+
+
 def holds_address(name: str) -> bool:
     """Return whether a path under this name (`imageUrl`, `src`) is a file's. `href` often leads to a document."""
     return _plain(name).endswith(("url", "uri", "src"))

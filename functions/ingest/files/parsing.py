@@ -28,6 +28,7 @@ from ingest.files.labels import (
     label_at,
     links_to_document,
     may_hold_files,
+    names_image,
     reports_error,
 )
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
@@ -42,6 +43,7 @@ _LONG = 200  # characters; names, ids, dates and addresses are shorter
 _LEAST = 32  # characters of base64; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _PATH = re.compile(r"\s*/[!-~]{1,4095}\s*", re.ASCII)
+_ADDRESS = re.compile(r"\s*\S*[./]\S*[a-z]\S*\s*", re.IGNORECASE)  # or a file's name
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}\s*", re.ASCII)
@@ -170,7 +172,8 @@ class _Survey:
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
         self.types: set[ImageType | None] = set()  # of files and of empty places
-        self.has_empty_place = self.has_content = self.has_long_text = self.has_error = False
+        self.unread: set[ImageType | None] = set()  # of what may be a file in another form
+        self.has_empty_place = self.has_content = self.has_error = False
         self.more = ""
         parts = 0
         stack: list[tuple[Label, str, Any, bool]] = [(UNLABELLED, "", tree, True)]
@@ -180,6 +183,8 @@ class _Survey:
                 self.types.add(label.type)
                 self.has_empty_place |= may_hold_files(key)
             elif isinstance(node, list):
+                if len(node) > _LONG:  # bytes, one by one
+                    self.unread.add(label.type)
                 stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
                 if any(name == "rel" and links_to_document(key, str(value)) for name, value in node):
@@ -207,25 +212,27 @@ class _Survey:
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")
                 if (inner := _json_in(node)) is None:
-                    self._see_content(node)
+                    self._see_content(label, key, node)
                 else:
                     stack.append((label, key, inner, True))
             else:
-                self._see_content(node)
+                self._see_content(label, key, node)
 
-    def _see_content(self, node: Any) -> None:
+    def _see_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
-        self.has_long_text |= isinstance(node, str) and len(node) > _LONG
+        if isinstance(node, str) and (len(node) > _LONG or (names_image(key) and _ADDRESS.fullmatch(node))):
+            self.unread.add(label.type)
 
 
 def _select(survey: _Survey, wanted: ImageType) -> list[str]:
     """Return the texts of the wanted type: those labelled with it, and those that nothing labels.
 
     A bare side belongs to the document where other types are labelled; where none is, it may be that of a selfie.
-    With an error, an empty place says nothing: `{"error": "timeout", "data": null}`. Where all files have the same
+    With an error, or with what may be a file in another form, an empty place says nothing: `{"error": "timeout",
+    "data": null}`, `{"front": "front.jpg", "back": null}`. Where all files have the same
     label, of another type, the label may be the vendor's word for any file: `{"documents": [selfie]}`.
     """
-    has_answer = survey.has_empty_place and not (survey.has_error or survey.has_long_text)
+    has_answer = survey.has_empty_place and not survey.has_error and survey.unread.isdisjoint((wanted, None))
     if not survey.files and survey.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
     files = [(label, text) for label, text in survey.files if label.type in (wanted, None)]

@@ -364,6 +364,11 @@ def test_a_response_of_empty_places_is_empty(body: bytes, content_type: str) -> 
     assert parse_files(body, content_type, SELFIES) == []
 
 
+UNREAD: list[dict[str, object]] = [
+    {"blob": LONG}, {"front": "front.jpg"}, {"image": "/files/1.jpg"}, {"back": "s3://bucket/1"},
+    {"url": "https://cdn.example/Peña.jpg"}, {"front": {"type": "Buffer", "data": [*JPEG]}},
+]  # fmt: skip
+
 ERRORS = (
     b'"success": false', b'"error": "timeout"', b'"errors": [{"message": "timeout"}]', b'"status": "error"',
     b'"status": "PROCESSING"', b'"code": "INTRNL"', b'"errorMessage": "timeout"',
@@ -389,7 +394,8 @@ ERRORS = (
         (b'{"n": ' + b"9" * 5_000 + b"}", "no_file"),
         (b'{"images": ["front.jpg", "ftp://host/a"]}', "no_file"),
         (b'{"images": [255, 216, 255]}', "no_file"),
-        (json.dumps({"images": [], "blob": LONG}).encode(), "no_file"),
+        *((json.dumps({"images": [], **unread}).encode(), "no_file") for unread in UNREAD),
+        *((json.dumps({"selfie": None, "document": unread}).encode(), "0 files") for unread in UNREAD),
         (json.dumps({"template": bare(bytes(300))}).encode(), "no_file"),
         (json.dumps([f"https://a/{each}" for each in range(MAX_FILES)]).encode(), f"{MAX_FILES} files"),
         (json.dumps([f"https://a/{each}" for each in range(MAX_FILES + 1)]).encode(), "too_many"),
