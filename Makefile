@@ -153,30 +153,29 @@ clean: ## stop the local stack; delete builds and environments
 # .installed is written last, so that an interrupted installation is repeated; an environment in use is never deleted.
 # --no-compile: modules are compiled when first imported, and most never are.
 $(DEV): requirements/dev.txt layers/requirements.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(PYTHON))
 $(EMULATOR): requirements/emulator.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(PYTHON))
 $(SAM_CLI): requirements/sam.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(PYTHON))
 $(SCANNERS): requirements/scan.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(PYTHON))
 # Figures are Lambda's only on Lambda's own version of Python.
-LAMBDA_PYTHON := $(shell for p in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python $(PYTHON); do \
+LAMBDA_PYTHON = $(shell for p in python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python $(PYTHON); do \
 	$$p -c '' >/dev/null 2>&1 && echo $$p && break; done)
-$(BENCH): PYTHON := $(LAMBDA_PYTHON)
 .venv-bench/.installed: requirements/bench.txt requirements/pip.txt layers/requirements.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(LAMBDA_PYTHON))
 .venv-bench-asyncio/.installed: requirements/bench-asyncio.txt requirements/pip.txt
-	$(call environment,$(@D),$<)
+	$(call environment,$(@D),$<,$(LAMBDA_PYTHON))
 
 # One line for each package, because the largest take half a minute; it fails unless pip ends well.
 install = $(1)/bin/python -m pip install --progress-bar off --disable-pip-version-check --no-compile --require-hashes -r $(2) | \
 	awk '/^Collecting / {print "  $(1): " $$2; fflush()} /^Successfully installed|^Requirement already/ {ok = 1} END {exit !ok}'
 
 define environment
-@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
+@test -n "$(3)" || { echo "No Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python" >&2; exit 1; }
 @echo "$(1): installing $(2), once (about a minute for all of them)"
-@$(PYTHON) -m venv $(1)
+@$(3) -m venv $(1)
 @$(call install,$(1),requirements/pip.txt)
 @$(call install,$(1),$(2))
 @touch $@
