@@ -93,8 +93,8 @@ def ticket_id(text: object) -> str:
 def bare_id(text: object) -> object:
     """Return a text without white space around it, and a UUID without `urn:uuid:` (RFC 9562, 4) or braces around it.
 
-    A UUID in upper and lower case at once is None: no platform writes one, but one bit of an IV makes one of a ticket's
-    id, and a vendor that ignores case would take it for that ticket.
+    Returns None for a UUID in mixed case: no platform writes one, but one bit of an IV turns a ticket's id into one,
+    and a vendor that ignores case would treat it as that ticket.
     """
     if not isinstance(text, str):
         return text

@@ -268,7 +268,7 @@ class TicketTable:
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:
         """Claim a due ticket and set when it is due next; None removes it from the list.
 
-        Returns False if it was claimed, archived or erased meanwhile.
+        Returns False if it was claimed, archived or erased since it was read.
         """
         changes = {"requeues": due.requeues + 1, "retry_at": retry_at, **({} if retry_at else {INCOMPLETE_KEY: None})}
         try:

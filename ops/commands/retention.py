@@ -33,7 +33,7 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
             over = sum(is_over(expires_at, now()) for expires_at in free.values())
             counts.update(tickets=len(free), held=len(items) - len(free), over=over)
             advance(page.scanned)
-    end = f"expire {days} days after they were received, {counts['over']} of them at once" if days else "do not expire"
+    end = f"expire {days} days after they were received, {counts['over']} of them now" if days else "do not expire"
     text = f"{counts['tickets']} tickets {end if yes else 'would ' + end}; {counts['held']} are under a legal hold."
     context.print_result({"dry_run": not yes, "days": days, **counts}, text)
     if failures:
@@ -43,8 +43,8 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
 def apply(free: Mapping[str, int | None], records: OperatorTable, bucket: OperatorBucket, ticket: str) -> None:
     """Set the ticket's expiry, which `free` has, on its objects, its events and its item.
 
-    The item comes last: once it has expired, nobody would find the objects that an interrupted run left. If the ticket
-    was put under a legal hold meanwhile, nothing of it expires.
+    The item comes last: once it has expired, the objects that an interrupted run left would not be found. If the ticket
+    was put under a legal hold since it was read, nothing of it expires.
     """
     set_expiry(ticket, free[ticket], records, bucket)
     if not records.set_ticket_expiry(ticket, free[ticket]) and records.is_held(ticket):
