@@ -25,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         if (event["httpMethod"], event.get("resource")) == ("POST", webhook.RESOURCE):
             return webhook.handle(event)
         source += f" request {event['httpMethod']} {event.get('resource')}"
-    count(Metric.CONFIGURATION_ERRORS)  # something else was given this function as its target
+    count(Metric.CONFIGURATION_ERRORS)  # another service invokes this function
     raise UnsupportedEvent(
         f"ingest does not take this event: {source}. It takes POST {webhook.RESOURCE} of a REST API, "
         f'{SQS} records, and {{"source": "{SCHEDULE_SOURCE}"}}.'

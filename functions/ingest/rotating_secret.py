@@ -42,7 +42,7 @@ class RotatingSecret(Generic[T]):
         """Yield the current value and then the previous one, which is read only when needed."""
         yield self.current()
         if (previous := self._previous_text()) is not None:
-            with suppress(SettingsError):  # it may have been something else
+            with suppress(SettingsError):  # it may not have been valid
                 yield self._read(previous)
 
     def _current_text(self, *, fresh: bool = False) -> object:

@@ -29,7 +29,7 @@ class Metric(StrEnum):
     REQUESTS_FOR_ERASED_TICKETS = "RequestsForErasedTickets"
     DUPLICATES_SUPPRESSED = "DuplicatesSuppressed"
     EVENTS_IGNORED = "EventsIgnored"
-    UNKNOWN_TICKETS = "UnknownTickets"  # no ticket of the vendor after `UnknownTicketMinutes`
+    UNKNOWN_TICKETS = "UnknownTickets"  # unknown to the vendor for `UnknownTicketMinutes`
     WEBHOOKS_QUARANTINED = "WebhooksQuarantined"  # once for each webhook
     WEBHOOKS_QUARANTINED_AGAIN = "WebhooksQuarantinedAgain"  # redriven, and still unreadable
     UNRECOGNIZED_EVENTS = "UnrecognizedEvents"
@@ -39,7 +39,7 @@ class Metric(StrEnum):
 
     # SQS handler: errors that need a person, once for each delivery
     VENDOR_AUTH_ERRORS = "VendorAuthErrors"
-    UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"  # once for each part of a ticket
+    UNRECOGNIZED_RESPONSES = "UnrecognizedResponses"  # only when a part is first seen
     CONFIGURATION_ERRORS = "ConfigurationErrors"
     STORAGE_ERRORS = "StorageErrors"
 

@@ -74,7 +74,7 @@ def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
             for key, value in {**document, **holder}.items()
             if not isinstance(value, dict | list) and _object_in(value) is None and key.lower() not in TICKET_NAMES
         }
-        # Alone, an event has the id that it has in a request of its own.
+        # A single event keeps the event id that it would have in a separate request.
         events += [
             each if isinstance(each, dict) and not around else {**around, name: each}
             for each in holder[name]

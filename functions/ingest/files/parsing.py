@@ -345,7 +345,7 @@ def _read_with_spaces(digits: bytes) -> InlineFile | LinkedFile:
 
 def _decoded(digits: bytes) -> InlineFile | LinkedFile:
     missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
-    try:  # a single digit over makes no byte: there the text was cut off
+    try:  # one remaining digit is no byte: the text was truncated
         return _inline(a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True))
     except ValueError:
         return InlineFile(digits, None, complete=False)

@@ -140,7 +140,7 @@ class TokenSource:
                 self._failure = (self._clock(), error)
                 if isinstance(error, VendorAuthError) and self._refusals:
                     self.back_off()
-                elif isinstance(error, VendorAuthError):  # the first may be an accident, and costs no back-off
+                elif isinstance(error, VendorAuthError):  # the first may be temporary, and causes no back-off
                     self._refusals = 1
                 raise
             self._fetched_at = self._clock()

@@ -69,7 +69,7 @@ class _Event(BaseModel):
             case "ticket.verification.completed" | "verification.completed" as name:
                 return name, EventKind.COMPLETED
             case "ticket.verification.in_progress" as name:
-                final = self.flow_status in ("ACCEPTED", "REJECTED")  # as a completion has; so the vendor is asked
+                final = self.flow_status in ("ACCEPTED", "REJECTED")  # which a completion has, so the vendor is asked
                 return name, EventKind.UNRECOGNIZED if final else EventKind.IN_PROGRESS
             case "onboarding.completed" as name:
                 # By the page server/webhooks, AWAITING is an onboarding that did not pass and may be corrected.
