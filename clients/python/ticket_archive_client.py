@@ -260,7 +260,8 @@ class TicketArchive:
         text = urlencode({name: each for name, each in (query or {}).items() if each is not None}, quote_via=quote)
         request = AWSRequest("GET", f"{self._api_url}{path}{'?' if text else ''}{text}")
         credentials: Any = self._session.get_credentials()  # without any, SigV4Auth raises NoCredentialsError
-        SigV4Auth(credentials, "execute-api", self._session.region_name).add_auth(request)
+        signing = credentials and credentials.get_frozen_credentials()  # a renewal while signing would mix two keys
+        SigV4Auth(signing, "execute-api", self._session.region_name).add_auth(request)
         return self._fetch(str(request.url), dict(request.headers.items()))
 
     def close(self) -> None:

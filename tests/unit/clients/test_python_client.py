@@ -5,13 +5,15 @@ import hashlib
 import json
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import boto3
 import pytest
 import requests
-from botocore.exceptions import NoRegionError
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError, NoRegionError
 from jsonschema import Draft4Validator
 from pydantic import ValidationError
 from requests.adapters import BaseAdapter
@@ -245,6 +247,20 @@ def test_a_customers_pages_are_followed_to_the_end(archive: client.TicketArchive
     world.tickets.next_cursor = None
     assert [each.ticket for each in tickets] == [TICKET]
     assert world.tickets.asked == (CUSTOMER, 1, "next")
+
+
+def test_a_request_is_signed_with_credentials_that_are_not_renewed_meanwhile(
+    archive: client.TicketArchive, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = ReadOnlyCredentials("AKIAFROZEN", "example", "token")
+    monkeypatch.setattr(
+        boto3.Session, "get_credentials", lambda _: SimpleNamespace(get_frozen_credentials=lambda: frozen)
+    )
+    archive.ticket(TICKET)
+    assert "Credential=AKIAFROZEN/" in api.sent[0].headers["Authorization"]
+    monkeypatch.setattr(boto3.Session, "get_credentials", lambda _: None)
+    with pytest.raises(NoCredentialsError):
+        archive.ticket(TICKET)
 
 
 def test_a_problem_is_an_error_with_its_code(archive: client.TicketArchive) -> None:

@@ -66,6 +66,7 @@ def test_webhook_credentials_are_sent(with_secret: CliHarness, posted: list[dict
 
     assert result.exit_code == Exit.OK
     assert posted[0]["headers"]["x-shared"] == "value"
+    assert posted[0]["auth"](posted[0]) is posted[0], "nothing of ~/.netrc replaces them"
     assert "Not tested: whether the vendor has this secret" in result.stderr
 
 
