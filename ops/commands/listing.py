@@ -93,7 +93,8 @@ def scan(
     """
     conditions = [_CONDITIONS.get(state, "#state = :state")] if state else []
     if day is not None:
-        conditions.append("(begins_with(#archived_at, :day) OR begins_with(#received_at, :day))")
+        archived = "(#state = :archived AND begins_with(#archived_at, :day))"  # else it is the last fetch
+        conditions.append(f"(begins_with(#received_at, :day) OR {archived})")
     values = {":state": state, ":day": day and f"{day:%Y-%m-%d}", ":archived": TicketState.ARCHIVED, ":false": False}
     found: list[TicketItem] = []
     scanned, more = 0, False

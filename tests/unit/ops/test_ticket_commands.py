@@ -141,6 +141,14 @@ def test_conditions_are_found_by_a_scan(
     assert [line["ticket"] for line in cli.json("list", "--state", state)["tickets"]] == ["wanted"]
 
 
+@pytest.mark.parametrize(("day", "tickets"), [("2026-01-31", ["archived", "waiting"]), ("2026-02-01", ["archived"])])
+def test_a_day_is_that_of_receipt_or_archiving(day: str, tickets: list[str], cli: CliHarness) -> None:
+    cli.stack.add_ticket("archived", archived_at="2026-02-01T00:00:01.000000Z")
+    cli.stack.add_incomplete_ticket("waiting", "vendor_unavailable", archived_at="2026-02-01T00:00:01.000000Z")
+
+    assert [line["ticket"] for line in cli.json("list", "--day", day)["tickets"]] == tickets
+
+
 def test_a_scan_is_bounded_and_says_so(cli: CliHarness) -> None:
     for number in range(10):
         cli.stack.add_ticket(f"t{number}")
