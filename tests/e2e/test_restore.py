@@ -27,14 +27,14 @@ def test_a_deleted_item_and_deleted_objects_are_restored_but_no_erased_ticket(
         stack.archived(ticket)
     chapter = runbooks.chapter("Restore what was deleted by mistake")
     texts = [block.text for block in blocks("sh") if block.text and block.text in chapter]
-    assert len(texts) == 4
-    restore, copy, remove, objects = texts
+    assert len(texts) == 5
+    restore, copy, remove, objects, erase_again = texts
     named = outputs(stack.at.account, stack.at.stack_name)
     places: dict[str, Any] = {"TABLE_NAME": named["TableName"], "BUCKET_NAME": named["BucketName"]}
     places["TIME"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     shell = Shell(stack, tmp_path)
     shell.type(restore, **places)
-    before = stack.records(lost)
+    before, of_erased = stack.records(lost), stack.records(erased)
     stack.dynamodb.delete_item(TableName=stack.at.table, Key={"ticket": {"S": lost}, "record": {"S": "ticket"}})
     for key in stack.keys(lost):
         stack.s3.delete_object(Bucket=stack.at.bucket, Key=key)
@@ -52,3 +52,12 @@ def test_a_deleted_item_and_deleted_objects_are_restored_but_no_erased_ticket(
     assert stack.ops("fetch", lost, "-o", str(tmp_path / "fetched"))["faults"] == []
     assert [record["state"] for record in stack.records(erased)] == [{"S": "erased"}]
     assert stack.keys(erased) == []
+
+    # WHEN a backup brings the second back, and every receipt is followed
+    for record in of_erased:
+        stack.dynamodb.put_item(TableName=stack.at.table, Item=record)
+    shell.type(erase_again.replace("--yes", "--yes --drain-seconds 0"), exit_codes=(0, 1), **places)
+
+    # THEN it is erased again, and the first is not
+    assert [record["state"] for record in stack.records(erased)] == [{"S": "erased"}]
+    assert stack.records(lost) == before
