@@ -196,6 +196,8 @@ TEXTS = [
     BASE64,
     "https://images.example.com/x",
     "http://169.254.169.254/",
+    "/1.jpg",
+    "//[",
     "",
     "PASSED",
 ]

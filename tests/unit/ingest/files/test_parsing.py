@@ -447,10 +447,12 @@ TYPES = st.sampled_from([*ImageType])
 SCRAPS = st.sampled_from(
     [
         *(uri(JPEG), bare(PNG), uri(WEBP)[:90], "https://a/1", "data:", "data:image/png,", "/9j/", LONG, "front"),
-        SVG.decode(),
+        *(SVG.decode(), "/1.jpg", "//["),
     ]
 )
-KEYS = st.sampled_from(["images", "type", "DOCUMENT", "self_portraits", "front", "documentBack", "x"])
+KEYS = st.sampled_from(
+    ["images", "url", "links", "rel", "type", "DOCUMENT", "self_portraits", "front", "documentBack", "x"]
+)
 ANSWERS = json_values(SCRAPS, st.sampled_from([*ImageType]), keys=KEYS | st.text())
 
 
