@@ -249,7 +249,7 @@ def write_settings(path: Path, account: Account, stack_name: str, addresses: Map
 
 def write_events(folder: Path, secret: str, ticket: str | None = None, customer: str | None = None) -> None:
     """Write the sample events, encrypted with `secret`, about this ticket and customer, received now."""
-    from local import events  # imports the functions' modules
+    from local import events  # imports Pillow and the simulator, which other commands do not need
 
     now = datetime.now(UTC)
     events.write(folder, events.events(secret, ticket or events.TICKET, customer or events.CUSTOMER, now))

@@ -25,7 +25,7 @@ class OperatorBucket(Bucket):
     """Reads objects, and lists, tags and deletes a ticket's objects with all their versions."""
 
     def exists(self, key: str) -> bool:
-        """Return whether there is such an object. S3 answers 403 to a caller without `s3:ListBucket`."""
+        """Return whether there is such an object. S3 responds with 403 to a caller without `s3:ListBucket`."""
         try:
             self._client.head_object(Bucket=self.name, Key=key)
         except ClientError as error:

@@ -74,7 +74,7 @@ def _rule(error: dict[str, Any]) -> str:
 
 
 def _is_unavailable(error: Exception) -> bool:
-    """Tell whether AWS did not answer, or answered that it is busy."""
+    """Return whether AWS did not respond, or responded that it is busy."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or error.response.get("Error", {}).get("Code") in THROTTLED
