@@ -156,11 +156,11 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """Return the word for the ticket's status, from the most specific name.
 
     Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
-    step. A `status` on the first level must be a known outcome too.
+    step. A `status` on the first level must be a known outcome too. On the same level, a known word comes first.
     """
     for name in (*_FLOW_STATUS, _STATUS):
-        for depth, value in found.get(name, ()):
-            word = _word(value)
+        words = [(depth, _word(value)) for depth, value in found.get(name, ())]
+        for depth, word in sorted(words, key=lambda each: (each[0], each[1] not in OUTCOMES | IN_PROGRESS)):
             if depth > 1:
                 accepted = name != _STATUS and word in OUTCOMES
             elif name == _STATUS:

@@ -56,6 +56,8 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"flow_status": None, "status": "FAILED"}, "FAILED"),
         ({"status": "EXPIRED"}, "EXPIRED"),
         ({"status": "OK", "data": {"status": "EXPIRED"}}, "EXPIRED"),
+        ({"status": "completed", "data": {"status": "ACCEPTED"}}, "ACCEPTED"),
+        ({"status": "EXPIRED", "deep": {"status": "ACCEPTED"}}, "EXPIRED"),
         ({"status": "SUCCESS", "data": {"result": {"status": "VERIFIED"}}}, "VERIFIED"),
         ({"device": {"status": "TRUSTED"}}, None),
         ({"device": {"status": "PENDING"}, "summary": {"status": "VERIFIED"}}, "VERIFIED"),
@@ -85,7 +87,12 @@ def test_the_outcome_is_the_vendors_word_under_the_most_telling_name(
 )
 @pytest.mark.parametrize("name", ["flow_status", "status"])
 def test_a_ticket_in_progress_has_no_outcome(name: str, word: str) -> None:
-    for details in ({name: word}, {"data": {name: word}}, {"data": {"status": {name: word}}}):
+    for details in (
+        {name: word},
+        {"data": {name: word}},
+        {"data": {"status": {name: word}}},
+        {name: word, "data": {name: "ACCEPTED"}},
+    ):
         found = facts_of(details)
         assert (found.outcome, found.in_progress) == (None, True)
 
