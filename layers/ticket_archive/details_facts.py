@@ -22,7 +22,7 @@ from ticket_archive.models import TICKET_NAMES, customer_id
 MAX_EVENTS = 500_000
 """Parser events of streamed JSON, about half a second. Facts that come later are not read."""
 
-_ENVELOPES = frozenset({"data", "payload", "event", "result", "response"})
+_ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
@@ -98,20 +98,18 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
 
 
 def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
-    """Yield the scalars under a key of a parsed document, also of objects and arrays in its JSON strings.
+    """Yield the scalars under a key of a parsed document. Without recursion: it may be deep.
 
-    Without recursion, since it may be deep; one JSON string at a time, since each may become a large tree.
+    An envelope may be a JSON string. No other string is parsed: one with text from a person's document, such as a QR
+    code, could name an outcome.
     """
-    stack: list[tuple[tuple[str, ...], str, Any]] = [((), "", document)]
+    opened = {name: (name in _ENVELOPES and json_in(value)) or value for name, value in document.items()}
+    stack: list[tuple[tuple[str, ...], Any]] = [((), opened)]
     while stack:
-        path, name, node = stack.pop()
-        node = json_in(node) or node  # an empty one says nothing
-        if isinstance(node, dict | list):
-            within = (*path, name)
-            named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
-            stack.extend((within, name, each) for name, each in reversed(named))
-        elif name:
-            yield path[1:], name, node
+        path, node = stack.pop()
+        named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
+        stack.extend(((*path, name), each) for name, each in reversed(named) if isinstance(each, dict | list))
+        yield from ((path, name, each) for name, each in named if name and not isinstance(each, dict | list))
 
 
 def stream_facts(body: bytes) -> TicketFacts:
