@@ -42,12 +42,12 @@ def send_test_webhook(
         raise Failure("use --ticket: only a ticket that the vendor knows can be archived", Exit.USAGE)
     if kind == "in-progress" and wait:
         raise Failure("--wait needs a completed ticket: nothing is archived before", Exit.USAGE)
-    mark = secrets.token_hex(8)
-    about = ticket or f"test-{mark}"
+    nonce = secrets.token_hex(8)
+    about = ticket or f"test-{nonce}"
     stack = context.stack
     before = stack.table.get(about) if wait else None
     began = time.monotonic()
-    code, body = send(stack, event_of(kind, about, mark))
+    code, body = send(stack, event_of(kind, about, nonce))
     archived = None
     if code == 202 and wait:
         context.note("Accepted. Waiting until the ticket is archived.")
@@ -66,8 +66,8 @@ def send_test_webhook(
         raise Failure(f"not archived within {timeout:g} s; see `status {about}` and `redrive quarantine --dry-run`")
 
 
-def event_of(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
-    """Return an event. `mark` makes it differ from earlier ones, which would make it a duplicate."""
+def event_of(kind: Event, ticket: str, nonce: str) -> dict[str, Any]:
+    """Return an event. `nonce` makes it differ from earlier ones, of which it would be a duplicate."""
     match kind:
         case "completed":
             content = {"event": "ticket.verification.completed", "flow_status": "ACCEPTED", "disposition": "PASSED"}
@@ -79,8 +79,8 @@ def event_of(kind: Event, ticket: str, mark: str) -> dict[str, Any]:
                 "disposition": "PASSED",
             }
         case "invitation":
-            content = {"id": mark, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
-    return {"ticket": ticket, **content, "data": {"test": mark}}
+            content = {"id": nonce, "invitation_state": "COMPLETED", "transaction_status": "ACCEPTED"}
+    return {"ticket": ticket, **content, "data": {"test": nonce}}
 
 
 def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:

@@ -89,10 +89,10 @@ def test_an_event_of_another_kind_is_one_error_that_names_it_and_what_is_taken(e
 @pytest.mark.parametrize(
     ("allowed", "origin", "sent"),
     [
-        ("", "https://desk.example", None),
-        ("https://desk.example", "https://desk.example", "https://desk.example"),
-        ("https://a.example,https://desk.example", "https://desk.example", "https://desk.example"),
-        ("https://a.example", "https://desk.example", None),
+        ("", "https://review.example", None),
+        ("https://review.example", "https://review.example", "https://review.example"),
+        ("https://a.example,https://review.example", "https://review.example", "https://review.example"),
+        ("https://a.example", "https://review.example", None),
     ],
 )
 def test_cors_headers_are_sent_to_allowed_origins_only(
