@@ -450,6 +450,16 @@ class FakeQueue(Queue):
             self.pauses[receipt_handle] = seconds
 
 
+def _once(method: _Method, name: str) -> _Method:
+    def call(self: "FakeIdempotencyTable", **given: Any) -> Any:
+        if self.offline:
+            raise ConnectionError(name)
+        with self.effects.around(f"once.{name}"):
+            return method(self, **given)
+
+    return cast("_Method", call)
+
+
 class FakeIdempotencyTable(FakeDynamoDB):
     """What Powertools' idempotency uses. `offline` makes every call fail."""
 
@@ -463,28 +473,10 @@ class FakeIdempotencyTable(FakeDynamoDB):
         for record in self.records.values():
             record |= dict.fromkeys({"in_progress_expiration"} & record.keys(), 0)
 
-    @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        if self.offline:
-            raise ConnectionError(name)
-        with self.effects.around(f"once.{name}"):
-            yield
-
-    def put_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("put"):
-            return super().put_item(**call)
-
-    def get_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("get"):
-            return super().get_item(**call)
-
-    def update_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("update"):
-            return super().update_item(**call)
-
-    def delete_item(self, **call: Any) -> dict[str, Any]:
-        with self._call("delete"):
-            return super().delete_item(**call)
+    put_item = _once(FakeDynamoDB.put_item, "put")
+    get_item = _once(FakeDynamoDB.get_item, "get")
+    update_item = _once(FakeDynamoDB.update_item, "update")
+    delete_item = _once(FakeDynamoDB.delete_item, "delete")
 
 
 @dataclass

@@ -70,11 +70,6 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
         yield wait
 
 
-def test_both_keys_are_live_during_a_rotation_the_current_one_first() -> None:
-    client = SecretsManager(previous=json.dumps({"secret": OLD}))
-    assert list(webhook(client).live()) == [NEW.encode(), OLD.encode()]
-
-
 def test_the_previous_key_is_not_read_while_the_current_one_is_right() -> None:
     client = SecretsManager(previous=UNREADABLE[0])
     assert next(webhook(client).live()) == NEW.encode()

@@ -19,9 +19,7 @@ def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
         yield installation
 
 
-def test_every_line_from_webhook_to_manifest_has_the_ids_of_its_own_ticket(
-    installation: Installation, lines: Lines
-) -> None:
+def test_every_line_from_webhook_to_manifest_has_its_tickets_ids(installation: Installation, lines: Lines) -> None:
     # GIVEN several tickets at once
     for ticket in TICKETS:
         installation.post(ticket)

@@ -60,9 +60,7 @@ def test_limit_and_cursor_are_passed_to_the_table(call: Call, world: World) -> N
         *(("customer", code) for code in (" ", "\u0000", "a\nb", "a" * 257)),
     ],
 )
-def test_an_invalid_limit_or_customer_code_is_400_and_reads_nothing(
-    call: Call, world: World, name: str, value: str
-) -> None:
+def test_an_invalid_limit_or_customer_is_400_and_reads_nothing(call: Call, world: World, name: str, value: str) -> None:
     given = {"customer": CUSTOMER, name: value}
     answer = call(TICKETS, {"customer": given.pop("customer")}, given)
     assert (answer.status, answer.json["detail"].partition(":")[0]) == (400, name)

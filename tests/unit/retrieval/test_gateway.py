@@ -28,9 +28,7 @@ def as_decoded(event: dict[str, Any], **values: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("code", ODD)
-def test_a_customer_code_arrives_whether_the_path_is_encoded_or_decoded(
-    call: Call, handle: Any, world: World, code: str
-) -> None:
+def test_a_customer_code_arrives_encoded_or_decoded(call: Call, handle: Any, world: World, code: str) -> None:
     assert call(TICKETS, {"customer": code}).json["customer"] == code
     assert handle(as_decoded(request(TICKETS, {"customer": "x"}), customer=code)).status == 200
     assert world.tickets.asked == (code, 20, None)

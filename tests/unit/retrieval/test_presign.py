@@ -72,9 +72,7 @@ def test_signing_pauses_if_renewed_credentials_do_not_outlive_the_shortest_life(
 
 
 @given(asked=st.integers(60, 900), left=st.floats(601, 4000), at_most=st.integers(60, 900), tick=st.floats(0, 0.99))
-def test_no_url_expires_before_it_says_or_outlives_its_bounds(
-    asked: int, left: float, at_most: int, tick: float
-) -> None:
+def test_no_url_expires_before_it_says_or_outlives_bounds(asked: int, left: float, at_most: int, tick: float) -> None:
     with time_machine.travel(NOW + timedelta(seconds=tick), tick=False):
         (link,) = presigner(lasting(left), max_life=at_most).images([PICTURE], asked)
     begins = datetime.strptime(signed(link)["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

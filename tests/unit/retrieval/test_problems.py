@@ -108,9 +108,7 @@ def test_busy_aws_is_503_with_retry_after(call: Call, world: World, error: Excep
         SettingsError("TABLE_NAME"),
     ],
 )
-def test_any_other_error_is_500_without_detail_and_described_in_the_log(
-    call: Call, world: World, error: Exception
-) -> None:
+def test_any_other_error_is_500_without_detail_and_in_the_log(call: Call, world: World, error: Exception) -> None:
     world.tickets.broken = error
     answer = call("/tickets/{ticket}", {"ticket": TICKET})
     assert (answer.status, answer.json["code"]) == (500, "internal_error")

@@ -181,9 +181,7 @@ def element_size(value: Any) -> int:
         lambda n: {f"é{i}": {} for i in range(n)},
     ],
 )
-def test_a_map_takes_no_more_than_its_share_of_the_item(
-    fill: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_takes_no_more_than_its_share(fill: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "NATIVE_LIMIT", 3000)
     sizes = []
     for n in range(0, 3200, 7):
@@ -197,9 +195,7 @@ def test_a_map_takes_no_more_than_its_share_of_the_item(
 
 
 @pytest.mark.parametrize(("spare", "attribute"), [(0, "details_packed"), (-1, "details_key")])
-def test_packed_details_over_their_limit_go_to_the_bucket(
-    spare: int, attribute: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_packed_details_go_to_the_bucket(spare: int, attribute: str, monkeypatch: pytest.MonkeyPatch) -> None:
     details = read_details(b'{"n": 1e400}')
     packed = len(place(TICKET, details).attributes["details_packed"])
     monkeypatch.setattr(module, "PACKED_LIMIT", packed + spare)

@@ -77,9 +77,7 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"flow_status": "x" * 65}, None),
     ],
 )
-def test_the_outcome_is_the_vendors_word_under_the_most_telling_name(
-    details: dict[str, Any], outcome: str | None
-) -> None:
+def test_the_outcome_is_the_vendors_word_under_the_best_name(details: dict[str, Any], outcome: str | None) -> None:
     assert facts_of(details).outcome == outcome
 
 

@@ -72,9 +72,7 @@ def state_of(fetched: Fetched, part: str) -> TypeState:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_ticket_waits_while_four_have_no_details_yet_but_only_for_a_while(
-    monkeypatch: pytest.MonkeyPatch, answers: bool
-) -> None:
+def test_a_ticket_waits_a_while_for_four_without_details(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
     monkeypatch.setattr("ingest.archiving.fetcher.UNANSWERED_SECONDS", 30.0 if answers else 0.1)
     vendor, asked, answer = FakeVendor(), threading.Semaphore(0), threading.Event()
 
@@ -95,9 +93,7 @@ def test_a_ticket_waits_while_four_have_no_details_yet_but_only_for_a_while(
         assert not answers or asked.acquire(timeout=10)
 
 
-def test_work_beside_the_fetch_is_done_while_images_are_on_their_way(
-    fetch: Fetch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_beside_the_fetch_is_done_while_images_come(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, files = threading.Event(), fetch.vendor.files
 
     def waiting(ticket: str, kind: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
@@ -240,9 +236,7 @@ class TestUnrecognized:
 class TestCutOffFiles:
     @pytest.mark.parametrize("linked", [True, False])
     @pytest.mark.parametrize("second", [CUT_OFF, WHOLE], ids=["same bytes", "whole"])
-    def test_are_fetched_again_and_stored_if_they_stay_the_same(
-        self, fetch: Fetch, linked: bool, second: InlineFile
-    ) -> None:
+    def test_are_fetched_again_and_stored_if_unchanged(self, fetch: Fetch, linked: bool, second: InlineFile) -> None:
         if linked:
             fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK]
             fetch.vendor.next(LINK.url, CUT_OFF, second)

@@ -175,9 +175,7 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
 
 @pytest.mark.parametrize("kind", VendorType)
 @pytest.mark.parametrize("unusable", Unusable)
-def test_type_without_a_usable_answer_is_unrecognized_and_the_rest_archived(
-    kind: VendorType, unusable: Unusable
-) -> None:
+def test_unusable_type_is_unrecognized_and_the_rest_archived(kind: VendorType, unusable: Unusable) -> None:
     harness, service, ticket, item = archive_from_simulator(
         State(flow=Flow.DOCUMENT_AND_SELFIE, unusable={kind: unusable}, shape=Shape.DATA_URIS)
     )

@@ -168,9 +168,7 @@ class TestEnds:
         assert harness.run(request(settle=parts)) is Result.ARCHIVED
         assert harness.table[TICKET].types[DOCUMENT] is TypeState.ABSENT
 
-    def test_a_settled_ticket_with_failures_is_archived_incomplete_even_without_details(
-        self, harness: ArchiveHarness
-    ) -> None:
+    def test_a_settled_ticket_with_failures_is_archived_incomplete(self, harness: ArchiveHarness) -> None:
         harness.answers({"details": DOWN, DOCUMENT: DOWN})
         harness.fails(event())
         result = harness.attempt(request(settle=tuple(ImageType)))
@@ -267,9 +265,7 @@ class TestEnds:
         assert harness.run(request(recheck=True)) is Result.ARCHIVED
         assert harness.table[TICKET].missing == {SIGNATURE: "html"}
 
-    def test_an_image_type_that_is_forbidden_settles_and_forbidden_details_do_not(
-        self, harness: ArchiveHarness
-    ) -> None:
+    def test_a_forbidden_image_type_settles_and_forbidden_details_do_not(self, harness: ArchiveHarness) -> None:
         harness.answers({SELFIES: VendorAuthError("403", b"{}"), "details": VendorAuthError("403")})
         with pytest.raises(TicketIncomplete):
             harness.deliver(event())
@@ -278,9 +274,7 @@ class TestEnds:
         item = harness.table[TICKET]
         assert (item.types[SELFIES], item.missing) == (TypeState.UNRECOGNIZED, {SELFIES: "403"})
 
-    def test_an_error_in_each_200_settles_and_a_recheck_brings_the_details_that_come_later(
-        self, harness: ArchiveHarness
-    ) -> None:
+    def test_an_error_in_each_200_settles_and_a_recheck_brings_later_details(self, harness: ArchiveHarness) -> None:
         error = b'{"status": 500, "code": "INTRNL"}'
         harness.answers({"details": VendorUnavailable("500", error)})
         began = harness.clock()
@@ -304,9 +298,7 @@ class TestEnds:
         assert harness.table[TICKET].unrecognized == before.unrecognized
         assert len(harness.bucket.manifests(TICKET)) == 1
 
-    def test_the_second_recheck_is_the_last_even_if_the_first_one_found_something(
-        self, harness: ArchiveHarness
-    ) -> None:
+    def test_the_second_recheck_is_the_last_even_if_the_first_found_something(self, harness: ArchiveHarness) -> None:
         harness.has(images={DOCUMENT: [picture("d")]})
         harness.answers({PORTRAIT: PAGE})
         harness.deliver(event())
@@ -328,9 +320,7 @@ class TestEnds:
         ],
     )
     @pytest.mark.parametrize("part", ["details", SELFIES])
-    def test_a_recheck_that_fails_changes_nothing(
-        self, harness: ArchiveHarness, part: str, error: RetryableError
-    ) -> None:
+    def test_a_failed_recheck_changes_nothing(self, harness: ArchiveHarness, part: str, error: RetryableError) -> None:
         """It is asked once, so that its error would be taken without the settle time."""
         harness.has("", images={DOCUMENT: [picture("d")]})
         harness.deliver(event())
@@ -512,9 +502,7 @@ class TestUnknownTickets:
 
 
 class TestCostsOfStrangers:
-    def test_replayed_events_cost_one_fetch_a_minute_and_a_newer_state_still_arrives(
-        self, harness: ArchiveHarness
-    ) -> None:
+    def test_replayed_events_cost_one_fetch_a_minute_and_a_newer_state_arrives(self, harness: ArchiveHarness) -> None:
         harness.run(event("e1"))
         harness.has("REJECTED")
         waiting = [replace(event(f"r{number}"), received_at=iso(harness.clock())) for number in range(20)]

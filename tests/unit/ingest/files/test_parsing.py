@@ -5,7 +5,6 @@ import random
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -465,24 +464,6 @@ def test_any_bytes_have_a_typed_outcome(body: bytes, content_type: str, wanted: 
 def test_any_json_has_a_typed_outcome(answer: object, wanted: ImageType, cut: int) -> None:
     body = json.dumps(answer).encode()
     assert outcome(body[: len(body) - cut], JSON, wanted) != "another body"
-
-
-@given(
-    st.lists(st.sampled_from([data for data, _ in FILES.values()]), unique=True, max_size=6),
-    st.sampled_from([*TEXTS.values()]),
-    st.data(),
-)
-def test_every_file_comes_back_as_it_was_sent(
-    files: list[bytes], text: Callable[[bytes], str], data: st.DataObject
-) -> None:
-    texts = [text(each) for each in files]
-    envelopes: list[Any] = [
-        texts,
-        {"images": texts},
-        {"SELF_PORTRAITS": texts, "DOCUMENT": [uri(drawn("PNG", 7))]},
-        {"status": 200, "code": "SUCCESS", "data": [{"image": each} for each in texts]},
-    ]
-    assert found(data.draw(st.sampled_from(envelopes))) == files
 
 
 # ─── Cost and silence ───────────────────────────────────────────────────────────────────────────────────────────────

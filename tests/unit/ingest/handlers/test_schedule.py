@@ -41,9 +41,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("listed", "late"), [("yes", 9), ("recheck", 0)])
-def test_no_ticket_is_claimed_near_the_end_of_the_invocation(
-    listed: str, late: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_ticket_is_claimed_near_the_invocations_end(listed: str, late: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of thousands of tickets would be cut off, and its metrics lost. The next run goes on."""
     due = iso(now() - timedelta(hours=2))
     tickets = FakeTickets().due(*(IncompleteTicket(f"T-{number}", due, due, 0) for number in range(9)), listed=listed)
@@ -60,9 +58,7 @@ def test_no_ticket_is_claimed_near_the_end_of_the_invocation(
 
 
 @pytest.mark.parametrize(("retention", "hours"), [("0", 168), ("30", 168), ("3", 70), ("1", 22)])
-def test_a_ticket_near_the_end_of_its_retention_is_not_queued(
-    retention: str, hours: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ticket_near_its_expiry_is_not_queued(retention: str, hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetching an expired ticket would begin its retention again."""
     for variable, value in {**ENVIRONMENT, "REQUEUE_FOR_DAYS": "7", "RETENTION_DAYS": retention}.items():
         monkeypatch.setenv(variable, value)

@@ -86,9 +86,7 @@ class TestABatch:
         assert harness.queue.pauses.keys() == {f"receipt-m-{ticket}" for ticket in broken}
 
     @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
-    def test_with_a_poison_message_loses_no_neighbour_and_does_not_see_it_again(
-        self, harness: SqsHarness, body: str
-    ) -> None:
+    def test_with_a_poison_message_loses_no_neighbour_nor_sees_it_again(self, harness: SqsHarness, body: str) -> None:
         assert harness.handle(ONE, sqs_record(body), ANOTHER) == []
         assert [kept for kept, _ in harness.queue.quarantined] == [body]
         assert harness.archive.table.items.keys() == {"T-0", "T-1"}
@@ -295,18 +293,14 @@ class TestTheLog:
         with caplog.at_level(logging.DEBUG):
             yield lambda: lines.getvalue() + caplog.text + "".join(str(vars(record)) for record in caplog.records)
 
-    def test_holds_nothing_of_the_tickets_details_images_or_customer(
-        self, harness: SqsHarness, everything: Any
-    ) -> None:
+    def test_holds_nothing_of_a_tickets_details_images_or_customer(self, harness: SqsHarness, everything: Any) -> None:
         harness.archive.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "verification.completed", "name": CANARY})))
         assert harness.archive.table["T-0"].attributes["customer"] == CANARY
         assert "CANARY" not in everything()
 
     @pytest.mark.parametrize("body", [CANARY, json.dumps({"ticket": CANARY + "/"}), json.dumps({"name": CANARY})])
-    def test_holds_nothing_of_a_message_that_cannot_be_read(
-        self, harness: SqsHarness, everything: Any, body: str
-    ) -> None:
+    def test_holds_nothing_of_an_unreadable_message(self, harness: SqsHarness, everything: Any, body: str) -> None:
         harness.handle(sqs_record(body))
         assert "CANARY" not in everything()
 

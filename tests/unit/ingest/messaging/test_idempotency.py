@@ -61,9 +61,7 @@ def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency,
     assert once.run("e1", MessageProcessor()) == "archived"
 
 
-def test_a_second_delivery_is_retried_while_the_first_is_in_flight(
-    store: FakeIdempotencyTable, once: EventIdempotency
-) -> None:
+def test_a_second_delivery_is_retried_beside_the_first(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
     second = MessageProcessor()
     seen: list[ArchiveError] = []
 

@@ -158,9 +158,7 @@ def test_token_is_fetched_once_and_cached(vendor: Vendor, source: TokenSource) -
 
 
 @pytest.mark.parametrize(("life", "old_after"), [(1200.0, 1140.0), (300.0, 240.0), (60.0, 48.0), (30.0, 24.0)])
-def test_token_is_replaced_before_it_expires(
-    vendor: Vendor, source: TokenSource, life: float, old_after: float
-) -> None:
+def test_token_is_renewed_before_it_expires(vendor: Vendor, source: TokenSource, life: float, old_after: float) -> None:
     vendor.life = life
     source.get(FAR)
     vendor.time += old_after - 0.01
@@ -187,9 +185,7 @@ def test_new_token_refused_stops_token_calls_for_five_seconds(vendor: Vendor, so
 
 
 @pytest.mark.parametrize("at_the_token", [False, True])
-def test_lasting_refusal_doubles_the_backoff_up_to_a_minute(
-    vendor: Vendor, source: TokenSource, at_the_token: bool
-) -> None:
+def test_lasting_refusal_doubles_backoff_to_a_minute(vendor: Vendor, source: TokenSource, at_the_token: bool) -> None:
     """GIVEN a vendor that refuses all tokens, or the credential itself, WHEN a second's calls go on for ten minutes."""
     if at_the_token:
         vendor.failure = VendorAuthError("401")

@@ -46,7 +46,7 @@ class Call:
     headers: Mapping[str, str]
     deadline: float
     max_bytes: int
-    public_only: bool
+    public_only: bool = False
 
     @property
     def path(self) -> str:
@@ -76,17 +76,8 @@ class FakeHttpClient:
     def to(self, path: str) -> list[Call]:
         return [call for call in self.calls if call.path == path]
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        deadline: float,
-        max_bytes: int,
-        public_only: bool = False,
-    ) -> Response:
-        call = Call(method, url, headers, deadline, max_bytes, public_only)
+    def send(self, method: str, url: str, **given: Any) -> Response:
+        call = Call(method, url, **given)
         self.calls.append(call)
         scripted = self.next.get(call.path)
         reply = scripted.popleft() if scripted else self._standing
@@ -452,9 +443,7 @@ class TestRedirect:
 
 class TestLinkedFile:
     @pytest.mark.parametrize("url", ["https://images.example.com/1.jpg", f"{ORIGIN}/files/1.jpg"])
-    def test_linked_file_is_fetched_without_credentials_and_not_from_private_addresses(
-        self, vendor: Vendor, url: str
-    ) -> None:
+    def test_linked_file_is_fetched_without_credentials_from_public_addresses(self, vendor: Vendor, url: str) -> None:
         vendor.details()
         vendor.linked(url)
         call = vendor.http.calls[-1]
@@ -472,9 +461,7 @@ class TestLinkedFile:
         assert url not in str(raised.value)
 
     @pytest.mark.parametrize(("body", "known"), [(b"<html>Good day</html>", False), (JPEG[:-2], True)])
-    def test_linked_file_says_whether_it_can_be_served_and_is_complete(
-        self, vendor: Vendor, body: bytes, known: bool
-    ) -> None:
+    def test_linked_file_is_known_to_be_servable_and_complete(self, vendor: Vendor, body: bytes, known: bool) -> None:
         vendor.http.answers("/1.jpg", answer(200, body))
         file = vendor.linked()
         assert (file.data, file.format is not None, file.complete) == (body, known, not known)

@@ -183,9 +183,7 @@ A, B, C, D = ({"ticket": name} for name in "ABCD")
         ({"events": [A, B], "data": {"events": [C, D]}}, "ABCD"),
     ],
 )
-def test_every_ticket_beside_and_in_lists_has_an_event_with_the_name_around_it(
-    document: dict[str, Any], tickets: str
-) -> None:
+def test_every_ticket_beside_and_in_lists_has_an_event_with_its_name(document: dict[str, Any], tickets: str) -> None:
     found = [opened(each) for each in split(plaintext({"event": "ticket.verification.completed", **document}))]
     assert "".join(each.ticket for each in found) == tickets
     assert {each.kind for each in found} == {EventKind.COMPLETED}
