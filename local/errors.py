@@ -9,9 +9,5 @@ class AlreadyUp(LocalStackError):
     """A stack is running or starting in this state folder."""
 
 
-class NotUp(LocalStackError):
-    """No stack is running in this state folder."""
-
-
 class StartFailed(LocalStackError):
     """A process did not start, or a command failed; the text names its log."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ class Simulator:
         self._http.trust_env = False
 
     def __call__(self, action: str, **given: Any) -> Any:
-        """Return the result of `action` (local/vendor/control.py). Raises requests.HTTPError for a bad argument."""
-        return json.loads(self.text(action, **given))["result"]
+        """Return the result of `action` (local/vendor/control.py), numbers with fractions as Decimal.
 
-    def text(self, action: str, **given: Any) -> str:
-        """Return the response's text, `{"result": …}`."""
+        Raises requests.HTTPError for a bad argument.
+        """
         response = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=120)
         response.raise_for_status()
-        return response.text
+        return exactly(response.content)["result"]
 
     def close(self) -> None:
         """Close the connections."""
@@ -49,3 +49,8 @@ def run(ledger: Ledger, port: int, seed: int, credential: Path, log: Path) -> No
     simulator = Simulator(f"http://127.0.0.1:{port}")
     wait_until_ready(process, lambda: simulator("health"), READY_SECONDS, log)
     simulator.close()
+
+
+def exactly(text: str | bytes) -> Any:
+    """Parse JSON with exact decimals."""
+    return json.loads(text, parse_float=Decimal)

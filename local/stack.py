@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from local import account, certificate, containers, deploy, emulator, emulator_folder, sam, simulator
 from local.account import Account
 from local.containers import Engine
-from local.errors import AlreadyUp, NotUp
+from local.errors import AlreadyUp, LocalStackError
 from local.processes import LOOPBACK, Ledger, end, free_port
 from local.terminal import Steps
 from local.vendor.credential import Credential
@@ -64,11 +64,11 @@ class Stack:
 
     @classmethod
     def load(cls, state: Path) -> "Stack":
-        """Return the running stack of the state folder. Raises NotUp."""
+        """Return the running stack of the state folder. Raises LocalStackError."""
         try:
             return cls(**json.loads((state / "stack.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise NotUp("No local stack is running: run `make up`.") from None
+            raise LocalStackError("No local stack is running: run `make up`.") from None
 
     def save(self, state: Path) -> None:
         """Write stack.json atomically, readable by this user alone."""
@@ -121,7 +121,7 @@ def up(
 def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
     """Let containers reach the running stack until `down`, and write settings and sample events for `sam local`.
 
-    Raises NotUp, or StartFailed if no container engine can be used.
+    Raises LocalStackError if none is running, or if no container engine can be used.
     """
     stack = Stack.load(state)
     engine = containers.find_engine()
@@ -165,31 +165,35 @@ def _start(
     deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, steps, logs)
 
     with steps("Setting the secrets"):
-        outputs = account.outputs(user, NAME)
-        webhook_secret = secrets.token_hex(16)
-        credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
-        account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
-        account.await_versions(user)
+        stack = connect(user, NAME, vendor)
+    _write_events(state, stack)
+    return stack
 
-    stack = Stack(
-        webhook_url=reachable(outputs["WebhookUrl"], endpoint),
+
+def connect(user: Account, name: str, vendor: Vendor) -> Stack:
+    """Set the secrets of a stack that has been deployed, and return where it is."""
+    outputs = account.outputs(user, name)
+    webhook_secret = secrets.token_hex(16)
+    credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
+    account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
+    account.await_versions(user)
+    return Stack(
+        webhook_url=_reachable(outputs["WebhookUrl"], user.endpoint_url),
         webhook_secret=webhook_secret,
-        api_url=reachable(outputs["ApiUrl"], endpoint),
-        endpoint_url=endpoint,
+        api_url=_reachable(outputs["ApiUrl"], user.endpoint_url),
+        endpoint_url=user.endpoint_url,
         region=user.region,
         access_key_id=user.access_key_id,
         secret_access_key=user.secret_access_key,
         vendor_url=vendor.url,
-        stack_name=NAME,
+        stack_name=name,
         table=outputs["TableName"],
         bucket=outputs["BucketName"],
         queue_url=outputs["QueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         quarantine_queue_url=outputs["QuarantineQueueUrl"],
-        ca_bundle=str(loopback.authority),
+        ca_bundle=user.ca_bundle,
     )
-    _write_events(state, stack)
-    return stack
 
 
 def _write_events(state: Path, stack: Stack) -> None:
@@ -222,7 +226,7 @@ def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps,
         sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
 
 
-def reachable(url: str, endpoint: str) -> str:
+def _reachable(url: str, endpoint: str) -> str:
     """Return the emulator's URL of an API: `https://{api}.execute-api.…/v1/x` is under its `/_aws/execute-api/`."""
     parts = urlsplit(url)
     api = (parts.hostname or "").partition(".")[0]

@@ -1,9 +1,8 @@
 """The simulator's control interface for tests and the demo: methods, and the same as JSON under `/_sim/`."""
 
-import threading
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from local.vendor import webhooks
@@ -46,8 +45,7 @@ class Control:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._lock = threading.Lock()
-        self._records: deque[Record] = deque(maxlen=_KEPT)
+        self.records: deque[Record] = deque(maxlen=_KEPT)
         self.fault_plan = FaultPlan()
         self.script, self.rate = self.fault_plan.script, self.fault_plan.rate
         self.latencies: dict[Endpoint, float] = {}
@@ -81,7 +79,7 @@ class Control:
 
     def state(self, ticket: str, **changes: Any) -> None:
         """Change a ticket; arguments are those of `local.vendor.tickets.State`, and omitted ones stay."""
-        self.service.set_state(ticket, replace(self.service.state(ticket), **changes))
+        self.service.change(ticket, **changes)
 
     def latency(self, **milliseconds: float) -> None:
         """Set the minimum time to the first byte, per endpoint: `latency(token=80, images=250)`."""
@@ -92,35 +90,25 @@ class Control:
         self.service.credential = Credential(**values)
         self.service.tokens.revoke()
 
-    def record(self, record: Record) -> None:
-        """Record a call, before its response, so that a client finds its own."""
-        with self._lock:
-            self._records.append(record)
-
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
         """Return the recorded calls in order of arrival, of one ticket or endpoint or of all."""
         return [
             asdict(record)
-            for record in self._recorded()
+            for record in list(self.records)
             if ticket in (None, record.ticket) and endpoint in (None, record.endpoint)
         ]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of calls per endpoint, and per fault."""
-        records = self._recorded()
+        records = list(self.records)
         return {
             "endpoints": Counter(record.endpoint for record in records),
             "faults": Counter(record.fault for record in records if record.fault),
         }
 
-    def _recorded(self) -> list[Record]:
-        with self._lock:
-            return list(self._records)
-
     def forget(self) -> None:
         """Clear the recorded calls."""
-        with self._lock:
-            self._records.clear()
+        self.records.clear()
 
     def reset(self) -> None:
         """Remove faults, latencies, changes of tickets, tokens and recorded calls."""

@@ -2,11 +2,11 @@
 
 import hmac
 import json
-import threading
 import time
 from base64 import b64encode, urlsafe_b64encode
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -57,34 +57,28 @@ class Tokens:
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
-        self._lock = threading.Lock()
         self._expiry: dict[str, float] = {}
-        self._issued = 0
+        self._numbers = count(1)
 
     def issue(self) -> dict[str, Any]:
         """Return the token call's body: the JWT, and `expiracy` (the vendor's spelling) in epoch seconds."""
         now = time.time()
         expires = int(now) + _TOKEN_SECONDS
-        with self._lock:
-            self._issued += 1
-            claims = {"sub": self._credential.tenant, "iat": int(now), "exp": expires, "jti": str(self._issued)}
-            token = _jwt(claims, self._credential.secret)
-            self._expiry = {each: until for each, until in self._expiry.items() if until > now}
-            self._expiry[token] = now + _TOKEN_SECONDS
+        claims = {"sub": self._credential.tenant, "iat": int(now), "exp": expires, "jti": str(next(self._numbers))}
+        token = _jwt(claims, self._credential.secret)
+        self._expiry[token] = now + _TOKEN_SECONDS
         return {"token": token, "expiracy": expires}
 
     def is_valid(self, token: str) -> bool:
         """Whether the token was issued here, is not expired and was not revoked."""
-        with self._lock:
-            return self._expiry.get(token, 0) > time.time()
+        return self._expiry.get(token, 0) > time.time()
 
     def revoke(self, token: str | None = None) -> None:
         """Revoke one token, or all."""
-        with self._lock:
-            if token is None:
-                self._expiry.clear()
-            else:
-                self._expiry.pop(token, None)
+        if token is None:
+            self._expiry.clear()
+        else:
+            self._expiry.pop(token, None)
 
 
 def _jwt(claims: dict[str, Any], secret: str) -> str:

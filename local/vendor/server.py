@@ -160,7 +160,7 @@ def _vendor(simulator: Simulator, request: Request, connection: Connection) -> N
         authorization="authorization" in request.headers or "x-api-key" in request.headers,
         fault=fault.name if fault else None,
     )
-    simulator.record(record)
+    simulator.records.append(record)  # before the response, so that a client finds its own call
     normal = simulator.service.respond(request)
     connection.on_status = partial(setattr, record, "status")
     if not endpoint:

@@ -5,9 +5,9 @@ Source: docs.preventor.com (server/api-reference: security, idv-tickets) and the
 
 import hmac
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
@@ -86,7 +86,6 @@ class Service:
         self.base_url = ""
         self._url_key = credential.secret.encode()  # URLs outlive a rotation of the credential
         self._body_limit = body_limit
-        self._lock = threading.Lock()
         self._clock = clock
         self._states: dict[str, State] = {}
         self._first_requests: dict[str, float] = {}
@@ -107,21 +106,15 @@ class Service:
         except KeyError:
             return False
 
-    def set_state(self, ticket: str, state: State) -> None:
-        """Change a ticket. Raises KeyError for an unknown one."""
+    def change(self, ticket: str, **changes: Any) -> None:
+        """Change a ticket, beside earlier changes. Raises KeyError for an unknown one."""
         self.tickets.index(ticket)
-        with self._lock:
-            self._states[ticket] = state
-
-    def state(self, ticket: str) -> State:
-        """Return the changes of a ticket."""
-        return self._states.get(ticket, UNCHANGED)
+        self._states[ticket] = replace(self._states.get(ticket, UNCHANGED), **changes)
 
     def clear(self) -> None:
         """Remove all changes of tickets and all tokens."""
-        with self._lock:
-            self._states.clear()
-            self._first_requests.clear()
+        self._states.clear()
+        self._first_requests.clear()
         self.tokens.revoke()
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
@@ -194,8 +187,7 @@ class Service:
         if not ticket.state.ready_after:
             return True
         now = self._clock()
-        with self._lock:
-            return now - self._first_requests.setdefault(ticket.id, now) >= ticket.state.ready_after
+        return now - self._first_requests.setdefault(ticket.id, now) >= ticket.state.ready_after
 
     def _authorized(self, request: Request) -> Ticket | Response:
         if not _same(request.headers.get("x-api-key", ""), self.credential.api_key):

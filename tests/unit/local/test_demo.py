@@ -1,4 +1,5 @@
-from local.round_trip import choose, exactly
+from local.round_trip import choose
+from local.simulator import exactly
 from local.vendor.server import Simulator
 from local.vendor.shapes import Absence, Shape
 from local.vendor.tickets import Outcome

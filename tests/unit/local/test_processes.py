@@ -1,5 +1,4 @@
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import psutil
 import pytest
 
 from local.processes import Started, end, start
+from tests.support.waiting import eventually
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 WITH_A_CHILD = [
@@ -30,20 +30,7 @@ def sleeper(tmp_path: Path) -> Iterator[Started]:
 
 
 def printed(log: Path) -> str:
-    for _ in range(200):
-        if log.exists() and (text := log.read_text().strip()):
-            return text
-        time.sleep(0.05)
-    raise AssertionError("it printed nothing")
-
-
-def gone(pid: int) -> bool:
-    """Whether the process ends within two seconds."""
-    for _ in range(40):
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+    return eventually(lambda: log.read_text().strip() or None, "what it prints", 10)
 
 
 def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> None:
@@ -60,7 +47,8 @@ def test_a_processs_children_are_stopped_with_it(tmp_path: Path) -> None:
 
     end([process])
 
-    assert gone(child)
+    zombie = psutil.STATUS_ZOMBIE
+    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == zombie or None, "its end", 2)
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,9 +222,7 @@ def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: P
 
     def client() -> tuple[str, int]:
         with Debugger(port) as client:
-            stopped = client.attach_and_stop_at(attach, ROOT, str(source.relative_to(ROOT)), 2)
-            client.finish()
-        return stopped
+            return client.attach_and_stop_at(attach, ROOT, str(source.relative_to(ROOT)), 2)
 
     with ThreadPoolExecutor(1) as pool:
         stopped = pool.submit(client)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from local import __main__, stack
-from local.errors import AlreadyUp, NotUp, StartFailed
+from local.errors import AlreadyUp, LocalStackError, StartFailed
 from local.processes import Ledger, Started, end, start
 from local.stack import Stack, down, up
 from local.terminal import silent
@@ -44,7 +44,7 @@ def emulator(state: Path, code: str = "import time; time.sleep(60)") -> Started:
 
 
 def test_stack_json_has_the_documented_keys(tmp_path: Path) -> None:
-    with pytest.raises(NotUp):
+    with pytest.raises(LocalStackError, match="make up"):
         Stack.load(tmp_path)
     A_STACK.save(tmp_path)
 

@@ -22,14 +22,14 @@ from requests.structures import CaseInsensitiveDict
 from ingest.archiving.processor import MessageProcessor
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
-from local.round_trip import exactly
+from local.simulator import exactly
 from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.pictures import FileFormat, Picture
 from local.vendor.pictures import ImageType as VendorType
 from local.vendor.service import Request, Service
 from local.vendor.shapes import Absence, Shape, Unusable
-from local.vendor.tickets import DetailsForm, Envelope, Flow, State, Tickets
+from local.vendor.tickets import DetailsForm, Envelope, Flow, Tickets
 from tests.support.archive_harness import COMPLETED, TICKET, ArchiveHarness, webhook
 from tests.support.sample_files import FILES
 from tests.support.strategies import json_values
@@ -109,13 +109,13 @@ def archive(harness: ArchiveHarness, http: Http, ticket: str) -> TicketItem:
 _indices = count()
 
 
-def archive_from_simulator(state: State) -> tuple[ArchiveHarness, Service, str, TicketItem]:
+def archive_from_simulator(**state: Any) -> tuple[ArchiveHarness, Service, str, TicketItem]:
     harness = ArchiveHarness()
     tickets = Tickets(scale=0.01)
     ticket = tickets.id(next(_indices))
     service = Service(tickets, CREDENTIAL, clock=lambda: harness.clock().timestamp())
     service.base_url = ORIGIN
-    service.set_state(ticket, state)
+    service.change(ticket, **state)
 
     def answer(request: Request) -> tuple[int, bytes, str]:
         response = service.respond(request)
@@ -150,16 +150,14 @@ def check_archived(
 def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
     flow, form, shape, envelope, absence, ready_after = combination
     harness, service, ticket, item = archive_from_simulator(
-        State(
-            flow=flow,
-            formats=dict.fromkeys(VendorType, form),
-            shape=shape,
-            envelope=envelope,
-            absence=absence,
-            ready_after=ready_after,
-            unusable={},
-            details=DetailsForm.PLAIN,
-        )
+        flow=flow,
+        formats=dict.fromkeys(VendorType, form),
+        shape=shape,
+        envelope=envelope,
+        absence=absence,
+        ready_after=ready_after,
+        unusable={},
+        details=DetailsForm.PLAIN,
     )
     known = service.ticket(ticket)
     expected = {kind: known.pictures(kind) if ready_after != NEVER else () for kind in VendorType}
@@ -177,7 +175,7 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
 @pytest.mark.parametrize("unusable", Unusable)
 def test_unusable_type_is_unrecognized_and_the_rest_archived(kind: VendorType, unusable: Unusable) -> None:
     harness, service, ticket, item = archive_from_simulator(
-        State(flow=Flow.DOCUMENT_AND_SELFIE, unusable={kind: unusable}, shape=Shape.DATA_URIS)
+        flow=Flow.DOCUMENT_AND_SELFIE, unusable={kind: unusable}, shape=Shape.DATA_URIS
     )
     known = service.ticket(ticket)
     expected = {each: () if each is kind else known.pictures(each) for each in VendorType}
