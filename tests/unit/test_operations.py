@@ -16,7 +16,7 @@ from tests.support.fakes import FakeContext, FakeQueue, FakeTickets
 from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
-from tests.support.template import SOURCE
+from tests.support.template import SOURCE, of_type
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
@@ -33,15 +33,11 @@ def first_column(table: str) -> set[str]:
     return {code for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)}
 
 
-def resources(kind: str) -> dict[str, Any]:
-    return {name: found["Properties"] for name, found in SOURCE["Resources"].items() if found["Type"] == kind}
-
-
 # ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm() -> None:
-    assert set(sections(chapter("Alarms"))) == set(resources("AWS::CloudWatch::Alarm"))
+    assert set(sections(chapter("Alarms"))) == set(of_type(SOURCE, "CloudWatch::Alarm"))
 
 
 # ─── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -65,7 +61,7 @@ def test_every_code_that_a_ticket_can_fail_with_is_explained() -> None:
 
 def test_every_metric_that_is_named_is_written() -> None:
     named = set(re.findall(r"`((?:Webhooks|Tickets|Messages|Vendor|Bodies|Urls|Objects)[A-Z]\w+)`", TEXT))
-    others = {*resources("AWS::CloudWatch::Alarm"), *SOURCE["Parameters"], "VendorCredential"}
+    others = {*of_type(SOURCE, "CloudWatch::Alarm"), *SOURCE["Parameters"], "VendorCredential"}
     others |= set(SOURCE["Outputs"])
     assert named - others - set(Metric) == set()
     assert named & set(Metric)

@@ -6,19 +6,16 @@ of a migration first (docs/deploying.md). Only a resource that is new may be wri
 
 import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.template import SOURCE, resource_schema
+from tests.support.template import SOURCE, Template, resource_schema
 
 pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
 
 RECORD = json.loads((Path(__file__).parent / "stateful_resources.json").read_text(encoding="utf-8"))
-
-Template = dict[str, Any]
 
 # What replaces a resource AWS's own schemas say, as cfn-lint carries them. This is what they do not say.
 AS_BAD_AS_REPLACED = {
@@ -75,41 +72,29 @@ def test_aws_own_schemas_name_what_replaces() -> None:
     assert {"TableName", "KeySchema"} <= set(replacing("AWS::DynamoDB::Table"))
 
 
-def resources(template: Template) -> Any:
-    return template["Resources"]
-
-
-def renamed(name: str) -> Callable[[Template], None]:
-    def spoil(template: Template) -> None:
-        resources(template)[f"{name}2"] = resources(template).pop(name)
-
-    return spoil
-
-
-def changed(name: str, key: str, new: Any) -> Callable[[Template], None]:
-    def spoil(template: Template) -> None:
-        resources(template)[name]["Properties"][key] = new
-
-    return spoil
+@pytest.mark.parametrize("name", RECORD)
+def test_a_resource_of_another_name_is_noticed(name: str) -> None:
+    renamed = copy.deepcopy(SOURCE)
+    renamed["Resources"][f"{name}2"] = renamed["Resources"].pop(name)
+    assert stateful(renamed) != RECORD
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("name", "key", "new"),
     [
-        *(renamed(name) for name in RECORD),
-        changed("Tickets", "TableName", "tickets"),
-        changed("Tickets", "KeySchema", [{"AttributeName": "ticket", "KeyType": "HASH"}]),
-        changed("Tickets", "GlobalSecondaryIndexes", []),
-        changed("Bucket", "BucketName", "tickets"),
-        changed("Key", "MultiRegion", True),
-        changed("TicketQueue", "QueueName", "tickets"),
-        changed("TicketQueue", "FifoQueue", True),
-        changed("VendorCredential", "Name", "vendor"),
-        changed("WebhookSecret", "GenerateSecretString", {"PasswordLength": 33}),
-        changed("Api", "StageName", "v2"),
+        ("Tickets", "TableName", "tickets"),
+        ("Tickets", "KeySchema", [{"AttributeName": "ticket", "KeyType": "HASH"}]),
+        ("Tickets", "GlobalSecondaryIndexes", []),
+        ("Bucket", "BucketName", "tickets"),
+        ("Key", "MultiRegion", True),
+        ("TicketQueue", "QueueName", "tickets"),
+        ("TicketQueue", "FifoQueue", True),
+        ("VendorCredential", "Name", "vendor"),
+        ("WebhookSecret", "GenerateSecretString", {"PasswordLength": 33}),
+        ("Api", "StageName", "v2"),
     ],
 )
-def test_a_template_that_would_lose_data_is_noticed(spoil: Callable[[Template], None]) -> None:
-    spoiled = copy.deepcopy(SOURCE)
-    spoil(spoiled)
-    assert stateful(spoiled) != RECORD
+def test_a_property_that_would_lose_data_is_noticed(name: str, key: str, new: Any) -> None:
+    changed = copy.deepcopy(SOURCE)
+    changed["Resources"][name]["Properties"][key] = new
+    assert stateful(changed) != RECORD

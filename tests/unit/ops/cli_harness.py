@@ -155,10 +155,6 @@ class FakeStack:
 
     # the stack
 
-    @property
-    def retention_days(self) -> int:
-        return int(self.parameters.get("RetentionDays", "0"))
-
     def queue(self, output: str) -> "FakeQueue":
         return self.queues.setdefault(output, FakeQueue())
 
@@ -171,6 +167,7 @@ class FakeStack:
     def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
         return self.secrets[arn]
 
+    retention_days = Stack.retention_days
     webhook_secrets = Stack.webhook_secrets
     webhook_credentials = Stack.webhook_credentials
 
