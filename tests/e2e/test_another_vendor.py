@@ -2,20 +2,18 @@
 
 import base64
 import hashlib
-import io
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
 
-from local import stack as local_stack
 from local.stack import Vendor
-from local.terminal import silent
 from local.vendor import webhooks
 from local.vendor.credential import Credential
+from tests.support.sample_files import saved
 from tests.support.servers import JsonHandler, serving
-from tests.support.stack import LocalStack
+from tests.support.stack import running
 
 pytestmark = pytest.mark.stack
 
@@ -30,9 +28,7 @@ DETAILS = {
 
 
 def picture(colour: str, form: str) -> bytes:
-    held = io.BytesIO()
-    Image.new("RGB", (64, 48), colour).save(held, form)
-    return held.getvalue()
+    return saved(Image.new("RGB", (64, 48), colour), form)
 
 
 IMAGES = {
@@ -62,19 +58,14 @@ class OtherVendor(JsonHandler):
 
 def test_another_server_that_speaks_the_vendors_api_does_as_well(tmp_path: Path) -> None:
     completed = {"ticket": TICKET, "event": "ticket.verification.completed"}
-    with serving(OtherVendor) as url:
-        at = local_stack.up(tmp_path, silent(), vendor=Vendor(url, CREDENTIAL))
-        stack = LocalStack(at, tmp_path)
-        try:
-            assert webhooks.post(at.webhook_url, webhooks.encrypted(completed, at.webhook_secret), at.ca_bundle) == 202
-            state = stack.archived(TICKET)
-            facts = [state[name] for name in ("outcome", "disposition", "confidence_score")]
-            assert facts == ["REJECTED", "FAILED", 12.5]
-            assert stack.api.get(f"/tickets/{TICKET}/details").json() == DETAILS
-            served = stack.api.get(f"/tickets/{TICKET}/images").json()["images"]
-            got = [(image["type"], stack.api.download(image["url"]).content) for image in served]
-            assert got == [(kind, image) for kind, images in IMAGES.items() for image in images]
-            assert [image["sha256"] for image in served] == [hashlib.sha256(data).hexdigest() for _, data in got]
-        finally:
-            stack.close()
-            local_stack.down(tmp_path)
+    with serving(OtherVendor) as url, running(tmp_path, vendor=Vendor(url, CREDENTIAL)) as stack:
+        sent = webhooks.encrypted(completed, stack.at.webhook_secret)
+        assert webhooks.post(stack.at.webhook_url, sent, stack.at.ca_bundle) == 202
+        state = stack.archived(TICKET)
+        facts = [state[name] for name in ("outcome", "disposition", "confidence_score")]
+        assert facts == ["REJECTED", "FAILED", 12.5]
+        assert stack.api.get(f"/tickets/{TICKET}/details").json() == DETAILS
+        served = stack.api.get(f"/tickets/{TICKET}/images").json()["images"]
+        got = [(image["type"], stack.api.fetch(image["url"]).content) for image in served]
+        assert got == [(kind, image) for kind, images in IMAGES.items() for image in images]
+        assert [image["sha256"] for image in served] == [hashlib.sha256(data).hexdigest() for _, data in got]

@@ -9,10 +9,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -21,10 +20,8 @@ from samtranslator.yaml_helper import yaml_parse
 from local.deploy import SAM, build_folder
 from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
-from tests.support.runbooks import AWS, as_typed, run
+from tests.support.runbooks import AWS, Shell, run
 from tests.support.stack import LocalStack
-
-T = TypeVar("T")
 
 COMMANDS = blocks("sh")
 RUN_ON_THE_STACK = {"./ticket-archive", "aws", "awscurl", "producer", "sed", "tr"}
@@ -68,12 +65,6 @@ def words(program: str, of: list[Block] = COMMANDS) -> list[list[str]]:
     """Return every command of the program in these blocks and within sentences, without duplicates."""
     found = [command for block in of for command in block.commands] + inline()
     return [list(each) for each in sorted({tuple(each) for each in found}) if each[0] == program]
-
-
-def failures(check: Callable[[T], str | None], of: Iterable[T]) -> list[str]:
-    """Return what `check` returns for those that fail, a few at a time."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [failure for failure in pool.map(check, of) if failure is not None]
 
 
 def test_every_program_is_tested() -> None:
@@ -144,18 +135,9 @@ def test_examples_are_valid(block: Block) -> None:
 
 
 @pytest.fixture(scope="module")
-def outputs(stack: LocalStack) -> dict[str, str]:
-    [described] = stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-
-
-@pytest.fixture(scope="module")
 def ticket(stack: LocalStack) -> str:
     """An archived ticket."""
-    ticket = stack.ticket(TICKET_NUMBER)
-    assert stack.post(ticket) == 202
-    stack.archived(ticket)
-    return ticket
+    return stack.archive(TICKET_NUMBER)
 
 
 @pytest.fixture(scope="module")
@@ -175,33 +157,30 @@ def disposable(stack: LocalStack) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def environment(stack: LocalStack, outputs: dict[str, str], disposable: dict[str, str], ticket: str) -> dict[str, str]:
+def environment(stack: LocalStack, disposable: dict[str, str], ticket: str) -> dict[str, str]:
     """The shell's environment: the account, the tools, and the variables that the pages use."""
     return {
         **runbooks.environment(stack),
         "API_URL": stack.at.api_url,  # the output has AWS's own address
         "TICKET": ticket,
         "FUNCTION": stack.functions.list_functions()["Functions"][0]["FunctionName"],
-        "VENDOR_CREDENTIAL_ARN": outputs["VendorCredentialArn"],
-        "WEBHOOK_SECRET_ARN": outputs["WebhookSecretArn"],
+        "VENDOR_CREDENTIAL_ARN": stack.outputs["VendorCredentialArn"],
+        "WEBHOOK_SECRET_ARN": stack.outputs["WebhookSecretArn"],
         "REGION": stack.at.region,
         "ACCOUNT": "000000000000",
-        "API": outputs["ApiId"],
+        "API": stack.outputs["ApiId"],
         **disposable,
     }
 
 
 @pytest.fixture(scope="module")
-def new_folder(
-    stack: LocalStack, outputs: dict[str, str], ticket: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Path]:
+def new_folder(stack: LocalStack, ticket: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     """Make a folder with what the commands need of the project, and with the files that the pages name."""
-    credential = stack.secrets.get_secret_value(SecretId=outputs["VendorCredentialArn"])["SecretString"]
+    credential = stack.secrets.get_secret_value(SecretId=stack.outputs["VendorCredentialArn"])["SecretString"]
 
     def make() -> Path:
         folder = tmp_path_factory.mktemp("documented")
-        for name in ("ticket-archive", "examples"):
-            (folder / name).symlink_to(ROOT / name)
+        (folder / "examples").symlink_to(ROOT / "examples")
         (folder / "tickets.txt").write_text(f"{ticket}\n")
         (folder / "credential.json").write_text(credential)
         return folder
@@ -211,32 +190,19 @@ def new_folder(
 
 @pytest.mark.stack
 def test_commands_run_as_they_stand(
-    stack: LocalStack, outputs: dict[str, str], environment: dict[str, str], new_folder: Callable[[], Path]
+    stack: LocalStack, environment: dict[str, str], new_folder: Callable[[], Path]
 ) -> None:
-    mappings = stack.functions.list_event_source_mappings(EventSourceArn=outputs["QueueArn"])["EventSourceMappings"]
     versions = stack.functions.list_versions_by_function(FunctionName=environment["FUNCTION"])["Versions"]
-    placeholders = {
-        "TICKET": environment["TICKET"],
-        "STACK": stack.at.stack_name,
-        "QUEUE_ARN": outputs["QueueArn"],
-        "VENDOR_CREDENTIAL_ARN": outputs["VendorCredentialArn"],
-        "UUID": mappings[0]["UUID"],
-        "VERSION": versions[-1]["Version"],
-        "DIR": "fetched",
-    }
+    ticket, version = environment["TICKET"], versions[-1]["Version"]
 
-    def shell(group: list[Block]) -> str | None:
-        folder = new_folder()
-        script = f"producer() {{ echo {environment['TICKET']}; }}\n"
-        for block in group:
-            commands = as_typed(block.text, placeholders, stack.state / "stack.json")
-            script += f"echo '── {block}' >&2\n{commands}\n"
-        done = run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env={**environment, "HOME": str(folder)})
-        return None if done.returncode == 0 else f"{done.stdout[-2000:]}\n{done.stderr}"
+    def shell(group: list[Block]) -> None:
+        script = f"producer() {{ echo {ticket}; }}\n"
+        script += "".join(f"echo '── {block}' >&2\n{block.text}\n" for block in group)
+        Shell(stack, new_folder(), environment).type(script, TICKET=ticket, VERSION=version)
 
     groups = [RUN[start : start + BLOCKS_PER_SHELL] for start in range(0, len(RUN), BLOCKS_PER_SHELL)]
-    found = failures(shell, groups)
-    assert not found, "\n\n".join(found)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(shell, groups))
 
 
 @pytest.mark.stack

@@ -1,13 +1,12 @@
 """An erased ticket stays erased: every version, whatever comes late, and whatever was in flight."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from local.account import ALIAS
 from tests.support.archive_harness import COMPLETED, webhook
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -22,8 +21,7 @@ TOMBSTONE = ["erased_at", "record", "state", "ticket"]
 
 def versions(stack: LocalStack, ticket: str) -> list[str]:
     """Every version of every object, and every delete marker."""
-    found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/")
-    return [each["Key"] for each in (*found.get("Versions", ()), *found.get("DeleteMarkers", ()))]
+    return [each["Key"] for each in stack.versions(ticket)]
 
 
 def is_gone(stack: LocalStack, ticket: str) -> None:
@@ -43,21 +41,9 @@ def slow_vendor(stack: LocalStack, **milliseconds: int) -> Iterator[None]:
         stack.vendor("latency", **dict.fromkeys(milliseconds, 0))
 
 
-def done_with(stack: LocalStack, ticket: str, times: int) -> Callable[[], bool | None]:
-    """Whether so many messages about the ticket ended because it is erased."""
-
-    def look() -> bool | None:
-        lines = [line for line in stack.emulator_log.splitlines() if f'"{ticket}"' in line]
-        return sum('"result":"erased"' in line for line in lines) >= times or None
-
-    return look
-
-
 def test_every_version_of_every_state_is_erased(stack: LocalStack) -> None:
     """GIVEN a ticket of two states, an object of two versions and one that is hidden by a delete marker."""
-    ticket = stack.ticket(FIRST)
-    stack.post(ticket)
-    stack.archived(ticket)
+    ticket = stack.archive(FIRST)
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
     stack.ops("backfill", ticket, "--force")
     eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2 or None, "two manifests")
@@ -85,9 +71,7 @@ def personal(node: Any) -> Iterator[str]:
 
 def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     """GIVEN an erased ticket, WHEN a webhook, a redrive, a forced backfill and the schedule come, THEN it stays so."""
-    ticket = stack.ticket(FIRST + 1)
-    stack.post(ticket)
-    stack.archived(ticket)
+    ticket = stack.archive(FIRST + 1)
     dead = webhook({**COMPLETED, "ticket": ticket}, stack.at.webhook_secret.encode())
     stack.ops("erase", ticket, "--yes", "--drain-seconds", "0")
 
@@ -99,23 +83,17 @@ def test_nothing_late_brings_an_erased_ticket_back(stack: LocalStack) -> None:
     stack.ops("redrive", "dead-letters", "--ticket", ticket)
     stack.ops("redrive", "quarantine", "--reason", "none_given")
     stack.ops("backfill", ticket, "--force")
-    stack.functions.invoke(
-        FunctionName=stack.physical_id("IngestFunction"),
-        Qualifier=ALIAS,
-        Payload=json.dumps({"source": SCHEDULE_SOURCE}).encode(),
-    )
+    stack.invoke(stack.resources["IngestFunction"], {"source": SCHEDULE_SOURCE})
 
     # The first is known as finished, and not even looked at.
-    eventually(done_with(stack, ticket, 4), "every late message worked on")
+    eventually(lambda: stack.processed(ticket, "erased") >= 4 or None, "every late message worked on")
     assert stack.vendor("calls", ticket=ticket) == [], "nobody even asks the vendor"
     is_gone(stack, ticket)
 
 
 def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     """GIVEN a ticket that is archived again, WHEN it is erased before the vendor has answered, THEN it is gone."""
-    ticket = stack.ticket(FIRST + 2)
-    stack.post(ticket)
-    stack.archived(ticket)
+    ticket = stack.archive(FIRST + 2)
     stack.vendor("state", ticket=ticket, take=1)
     stack.vendor("forget")
     for endpoint in ("details", "images"):  # the first calls time out after 15 seconds; the next take five
@@ -127,5 +105,5 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
         receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "25")
 
     assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
-    eventually(done_with(stack, ticket, 1), "the archive ended")
+    eventually(lambda: stack.processed(ticket, "erased") >= 1 or None, "the archive ended")
     is_gone(stack, ticket)

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from local.account import ALIAS, Account
+from local.account import ALIAS
 from tests.support.archive_harness import COMPLETED, webhook
 from tests.support.fakes import sqs_record
 from tests.support.stack import LocalStack
@@ -51,8 +51,7 @@ class Deployed:
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
-        found = stack.cloudformation.describe_stack_resources(StackName=stack.at.stack_name)["StackResources"]
-        self.names = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in found}
+        self.names = stack.resources
         self._next = 3100
 
     def ticket(self, **state: Any) -> str:
@@ -62,8 +61,8 @@ class Deployed:
         self.stack.vendor("state", ticket=ticket, **{"flow": "DOCUMENT_AND_SELFIE", **state})
         return ticket
 
-    def ingest(self, event: dict[str, Any]) -> dict[str, Any]:
-        return self._invoke("IngestFunction", event)
+    def ingest(self, event: dict[str, Any]) -> Any:
+        return self.stack.invoke(self.names["IngestFunction"], event)
 
     def work(self, *bodies: str) -> list[str]:
         """Invoke with messages as the event source does; return the identifiers of failed ones."""
@@ -100,27 +99,18 @@ class Deployed:
 
     def as_role(self, role: str) -> LocalStack:
         """Return the stack's clients with the role's own credentials."""
-        arn = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["Arn"]
-        trusted: Any = self.stack.iam.get_role(RoleName=self.names[role])["Role"]["AssumeRolePolicyDocument"]
-        me = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": self._me()}}
+        found: Any = self.stack.iam.get_role(RoleName=self.names[role])["Role"]
+        arn, trusted = found["Arn"], found["AssumeRolePolicyDocument"]
+        principal = {"AWS": self.stack.sts.get_caller_identity()["Arn"]}
+        me = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
         self._trust(role, {**trusted, "Statement": [me]})
         try:
             given = self.stack.sts.assume_role(RoleArn=arn, RoleSessionName="least-privilege")["Credentials"]
         finally:
             self._trust(role, trusted)
-        at = self.stack.at
-        account = Account(at.endpoint_url, at.ca_bundle, at.region, given["AccessKeyId"], given["SecretAccessKey"])
-        as_role = LocalStack(at, self.stack.state)
-        as_role.session = account.session()
+        as_role = LocalStack(self.stack.at, self.stack.state)
         as_role.session._session.set_credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
         return as_role
-
-    def _invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer = self.stack.functions.invoke(
-            FunctionName=self.names[function], Qualifier=ALIAS, Payload=json.dumps(event).encode()
-        )
-        given: dict[str, Any] = json.loads(answer["Payload"].read())
-        return {"failed": answer["FunctionError"], **given} if answer.get("FunctionError") else given
 
     def _put(self, role: str, policy: dict[str, Any]) -> None:
         self.stack.iam.put_role_policy(
@@ -129,9 +119,6 @@ class Deployed:
 
     def _trust(self, role: str, policy: dict[str, Any]) -> None:
         self.stack.iam.update_assume_role_policy(RoleName=self.names[role], PolicyDocument=json.dumps(policy))
-
-    def _me(self) -> str:
-        return self.stack.sts.get_caller_identity()["Arn"]
 
 
 def listed(actions: Any) -> list[str]:
@@ -160,7 +147,8 @@ def sets_the_visibility_timeout(deployed: Deployed) -> bool:
     """A failed message's visibility timeout is set."""
     ticket = str(uuid4())
     deployed.work(ticket_message(ticket))
-    failures = log_lines(deployed, "visibility timeout not set")
+    lines = deployed.stack.logged("ingest", time.time() - 10)
+    failures = [line for line in lines if "visibility timeout not set" in line]
     assert failures, "SQS does not know the receipt handle"
     return "AccessDenied" not in failures[-1]
 
@@ -188,7 +176,7 @@ def reads_the_secrets(deployed: Deployed) -> bool:
 
 def runs_the_schedule(deployed: Deployed) -> bool:
     """The schedule handler runs."""
-    return "failed" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
+    return "errorMessage" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
 
 
 def fetches_a_duplicated_event_once(deployed: Deployed) -> bool:
@@ -229,7 +217,7 @@ def lists_a_customers_tickets(deployed: Deployed) -> bool:
 def presigns_urls(deployed: Deployed) -> bool:
     """A presigned URL works: it has its signer's permissions."""
     images = deployed.stack.api.get(f"/tickets/{archived_ticket(deployed)}/images").json()["images"]
-    return deployed.stack.api.download(images[0]["url"]).status_code == 200
+    return deployed.stack.api.fetch(images[0]["url"]).status_code == 200
 
 
 def invokes_ingest(deployed: Deployed) -> bool:
@@ -245,13 +233,6 @@ def can_invoke_as_the_schedule(deployed: Deployed, function: str) -> bool:
     except scheduler.functions.exceptions.ClientError as error:
         return not error.response["Error"]["Code"].startswith("AccessDenied")
     return True
-
-
-def log_lines(deployed: Deployed, text: str) -> list[str]:
-    pages = deployed.stack.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=deployed.names["IngestLogs"], startTime=int((time.time() - 10) * 1000)
-    )
-    return [event["message"] for page in pages for event in page["events"] if text in event["message"]]
 
 
 def archived_ticket(deployed: Deployed) -> str:

@@ -42,9 +42,8 @@ class Onboarding:
 
     def deliver(self, key: str) -> int:
         """Invoke the function with a manifest's S3 event; return the number of steps it made."""
-        event = json.dumps(manifest_event(self.stack, key)).encode()
-        answer = self.stack.functions.invoke(FunctionName=self.outputs["OnboardingFunction"], Payload=event)
-        result = json.loads(answer["Payload"].read())
+        event = manifest_event(self.stack, key)
+        result = self.stack.invoke(self.outputs["OnboardingFunction"], event, "$LATEST")
         assert "steps" in result, result
         return int(result["steps"])
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from local import ROOT, account
+from local import ROOT
 from ops.cli import app
 from ops.errors import Exit
 from tests.support.stack import LocalStack
@@ -111,7 +111,7 @@ def it(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
         "FOLDER": str(tmp_path_factory.mktemp("fetched") / "t"),
         "image": keys["images"],
         "manifest": keys["manifests"],
-        **account.outputs(stack.at.account, stack.at.stack_name),
+        **stack.outputs,
     }
 
 

@@ -1,14 +1,11 @@
 """The failure policy on the whole stack: what only its own queue, table and schedule can show."""
 
-import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local.account import ALIAS
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import Tickets
@@ -20,12 +17,12 @@ from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
+from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import TicketItem
 
 pytestmark = pytest.mark.stack
 
-EVENTS = Path(__file__).parents[2] / "events"
 FIRST = 500_000
 ATTEMPTS = 3
 """Of one delivery, for a call that fails in a way that may pass."""
@@ -87,21 +84,18 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(harne
             return event.body in map(body_of, messages(stack, stack.at.dead_letter_queue_url)) or None
 
         eventually(dead, "the dead letter")
-    function = stack.physical_id("IngestFunction")
-    tick = (EVENTS / "schedule_tick.json").read_bytes()
-    assert _requeued(stack, function, tick) == 0, "it is not due yet"
+
+    def requeued() -> int:
+        return int(stack.invoke(stack.resources["IngestFunction"], {"source": SCHEDULE_SOURCE})["requeued"])
+
+    assert requeued() == 0, "it is not due yet"
     item = harness.item(ticket)
     assert item is not None
     assert item.state is TicketState.INCOMPLETE
-    stack.dynamodb.update_item(
-        TableName=stack.at.table,
-        Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
-        UpdateExpression="SET retry_at = :past",
-        ExpressionAttributeValues={":past": {"S": "2026-01-01T00:00:00.000000Z"}},
-    )
+    stack.change_item(ticket, retry_at="2026-01-01T00:00:00.000000Z")
     # WHEN the schedule ticks, twice
-    assert _requeued(stack, function, tick) >= 1
-    assert _requeued(stack, function, tick) == 0
+    assert requeued() >= 1
+    assert requeued() == 0
     # THEN it is archived, from what was kept of it
     harness.archived(ticket)
     assert harness.calls(ticket) == ONCE_EACH + Counter(details=ATTEMPTS)
@@ -128,9 +122,3 @@ def test_concurrent_events_of_one_ticket_cause_one_state(harness: ArchiveHarness
         eventually(lambda: log.look().done[ticket] >= 8 or None, "eight messages done")
         assert harness.checks.differences(ticket) == []
         assert consumer.keys(ticket) == harness.checks.manifests(ticket)
-
-
-def _requeued(stack: LocalStack, function: str, tick: bytes) -> int:
-    answer = stack.functions.invoke(FunctionName=function, Qualifier=ALIAS, Payload=tick)
-    assert answer["StatusCode"] == 200
-    return int(json.loads(answer["Payload"].read())["requeued"])

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from local.account import outputs
 from tests.support import runbooks
 from tests.support.documentation import blocks
 from tests.support.runbooks import Shell
@@ -21,16 +20,12 @@ def test_a_deleted_item_and_deleted_objects_are_restored_but_no_erased_ticket(
     stack: LocalStack, tmp_path: Path
 ) -> None:
     # GIVEN a ticket whose item and image are deleted, and an erased one
-    lost, erased = (stack.ticket(FIRST + number) for number in range(2))
-    for ticket in (lost, erased):
-        stack.post(ticket)
-        stack.archived(ticket)
+    lost, erased = (stack.archive(FIRST + number) for number in range(2))
     chapter = runbooks.chapter("Restore what was deleted by mistake")
     texts = [block.text for block in blocks("sh") if block.text and block.text in chapter]
     assert len(texts) == 5
     restore, copy, remove, objects, erase_again = texts
-    named = outputs(stack.at.account, stack.at.stack_name)
-    places: dict[str, Any] = {"TABLE_NAME": named["TableName"], "BUCKET_NAME": named["BucketName"]}
+    places: dict[str, Any] = {"TABLE_NAME": stack.at.table, "BUCKET_NAME": stack.at.bucket}
     places["TIME"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     shell = Shell(stack, tmp_path)
     shell.type(restore, **places)

@@ -35,31 +35,16 @@ def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
 
 def tags(stack: LocalStack, ticket: str) -> dict[str, list[Any]]:
     """Return the tags of a ticket's objects by key and version."""
-    found = stack.s3.list_object_versions(Bucket=stack.at.bucket, Prefix=f"tickets/{ticket}/").get("Versions", ())
     return {
         f"{each['Key']} {each['VersionId']}": list(
             stack.s3.get_object_tagging(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["TagSet"]
         )
-        for each in found
+        for each in stack.versions(ticket)
     }
 
 
-def manifests(stack: LocalStack, ticket: str) -> int:
-    return sum("/manifests/" in name for name in tags(stack, ticket))
-
-
-def becomes(stack: LocalStack, ticket: str, outcome: str, take: int) -> None:
-    """Give the vendor's ticket new images and another outcome, and wait until it is archived."""
-    before = manifests(stack, ticket)
-    stack.vendor("state", ticket=ticket, outcome=outcome, take=take)
-    stack.ops("backfill", ticket, "--force")
-    eventually(lambda: manifests(stack, ticket) == before + 1 or None, "the new state")
-
-
 def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limited: LocalStack) -> None:
-    ticket = limited.ticket(1)
-    limited.post(ticket)
-    limited.archived(ticket)
+    ticket = limited.archive(1)
 
     given, end = ends(limited, ticket)
     assert given == {end}
@@ -74,7 +59,9 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
     # WHEN it is held, and changes THEN nothing of it expires, nor what is stored from then on
     held = limited.ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
     assert held["tickets"][0]["object_versions"] == len(tags(limited, ticket))
-    becomes(limited, ticket, "REJECTED", 1)
+    limited.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
+    limited.ops("backfill", ticket, "--force")
+    eventually(lambda: len(limited.keys(ticket, "manifests/")) == 2 or None, "the new state")
     assert all(tag == [] for tag in tags(limited, ticket).values())
     assert ends(limited, ticket)[0] == {NEVER, None}
     assert limited.ops("retention", "--yes")["held"] == 1
@@ -88,9 +75,7 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(limit
 
 def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> None:
     """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
-    ticket = limited.ticket(2)
-    limited.post(ticket)
-    limited.archived(ticket)
+    ticket = limited.archive(2)
     _, end = ends(limited, ticket)
     for record in limited.records(ticket):
         limited.dynamodb.update_item(
@@ -112,15 +97,8 @@ def test_changed_retention_applies_to_existing_tickets(limited: LocalStack) -> N
 
 def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack) -> None:
     """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
-    ticket = limited.ticket(3)
-    limited.post(ticket)
-    limited.archived(ticket)
-    limited.dynamodb.update_item(
-        TableName=limited.at.table,
-        Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
-        UpdateExpression="SET expires_at = :past, received_at = :past_too",
-        ExpressionAttributeValues={":past": {"N": "1700000000"}, ":past_too": {"S": "2023-10-15T22:13:20.000000Z"}},
-    )
+    ticket = limited.archive(3)
+    limited.change_item(ticket, expires_at=1_700_000_000, received_at="2023-10-15T22:13:20.000000Z")
     assert limited.api.get(f"/tickets/{ticket}").status_code == 404
     assert limited.api.get(f"/tickets/{ticket}/images").status_code == 404
 
@@ -130,4 +108,4 @@ def test_expired_ticket_is_unknown_and_can_be_archived_again(limited: LocalStack
     received = str(limited.api.get(f"/tickets/{ticket}").json()["received_at"])
     assert datetime.fromisoformat(received).year > 2023
     for image in limited.api.get(f"/tickets/{ticket}/images").json()["images"]:
-        assert limited.api.download(image["url"]).status_code == 200
+        assert limited.api.fetch(image["url"]).status_code == 200

@@ -9,9 +9,9 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -225,17 +225,13 @@ def test_a_debugger_stops_at_a_line_of_a_function_and_of_the_layer(
     lines = (ROOT / source).read_text(encoding="utf-8").splitlines()
     line = 1 + next(number for number, each in enumerate(lines) if text in each)
     [attach] = json.loads((ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8"))["configurations"]
-    stopped_at: list[tuple[str, int]] = []
 
-    def client() -> None:
-        with Debugger(port) as debugger_client:
-            stopped_at.append(debugger_client.attach_and_stop_at(attach, ROOT, source, line))
-            debugger_client.finish()
+    def client() -> tuple[str, int]:
+        with Debugger(port) as client:
+            return client.attach_and_stop_at(attach, ROOT, source, line)
 
-    attached = threading.Thread(target=client)
-    attached.start()
-    status = local.debug(path, debugger, port, NO_PULL, "--invoke-image", debug_image)
-    attached.join(60)
+    with ThreadPoolExecutor(1) as pool:
+        stopped = pool.submit(client)
+        assert local.debug(path, debugger, port, NO_PULL, "--invoke-image", debug_image) == 0
 
-    assert stopped_at == [(str(ROOT / source), line)]
-    assert status == 0
+    assert stopped.result() == (str(ROOT / source), line)

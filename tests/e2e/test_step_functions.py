@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.downstream import queue_of_events
 from tests.support.examples import deployed, manifest_event
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -78,9 +79,7 @@ class Verifications:
     def deliver(self, ticket: str) -> bool:
         """Invoke the function with the event of a ticket's manifest; return whether an execution was resumed."""
         [key] = self.stack.keys(ticket, "manifests/")
-        event = json.dumps(manifest_event(self.stack, key)).encode()
-        answer = self.stack.functions.invoke(FunctionName=self.outputs["ManifestCreated"], Payload=event)
-        result = json.loads(answer["Payload"].read())
+        result = self.stack.invoke(self.outputs["ManifestCreated"], manifest_event(self.stack, key), "$LATEST")
         assert "resumed" in result, result
         return bool(result["resumed"])
 
@@ -155,20 +154,12 @@ def test_event_of_a_customers_ticket_resumes_the_customers_execution(verificatio
 
 def test_start_is_an_event_that_others_can_react_to(verifications: Verifications) -> None:
     stack = verifications.stack
-    queue = stack.sqs.create_queue(QueueName="verification-requests")["QueueUrl"]
-    arn = stack.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     pattern = {"source": ["verification"], "detail-type": ["Verification requested"]}
-    stack.events.put_rule(Name="verification-requests", EventPattern=json.dumps(pattern))
-    stack.events.put_targets(Rule="verification-requests", Targets=[{"Id": "queue", "Arn": arn}])
-    try:
+    with queue_of_events(stack, pattern) as queue:
         execution = verifications.start(verifications.machine, ticket="762ebbda")
         [message] = stack.sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
         assert json.loads(message["Body"])["detail"] == {"ticket": "762ebbda"}
-    finally:
-        stack.events.remove_targets(Rule="verification-requests", Ids=["queue"])
-        stack.events.delete_rule(Name="verification-requests")
-        stack.sqs.delete_queue(QueueUrl=queue)
-        verifications.client.stop_execution(executionArn=execution)
+    verifications.client.stop_execution(executionArn=execution)
 
 
 def test_event_before_the_token_is_not_missed(verifications: Verifications) -> None:

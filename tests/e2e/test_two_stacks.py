@@ -4,10 +4,8 @@ The session's stack is production; what happens to the other leaves it alone.
 """
 
 import json
-import secrets
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +16,9 @@ from botocore.exceptions import ClientError
 from local import ROOT, account, deploy
 from local import stack as local_stack
 from local.account import ALIAS, EVERYTHING
+from local.stack import Vendor
 from local.terminal import silent
+from local.vendor.credential import Credential
 from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
 from tests.unit.test_upgrades import RECORD
@@ -58,32 +58,14 @@ def sandbox(stack: LocalStack) -> Iterator[LocalStack]:
     boundary: Any = {**EVERYTHING, "Statement": [EVERYTHING["Statement"][0], NO_IAM]}
     stack.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=json.dumps(boundary))
     update(stack)
-    at = stack.at
-    outputs = account.outputs(at.account, SANDBOX)
-    credential = json.loads((stack.state / local_stack.CREDENTIAL).read_text(encoding="utf-8"))
-    webhook_secret = secrets.token_hex(16)
-    given = {outputs["VendorCredentialArn"]: credential, outputs["WebhookSecretArn"]: {"secret": webhook_secret}}
-    account.set_secrets(at.account, given)
+    credential = Credential.load(stack.state / local_stack.CREDENTIAL)
+    at = local_stack.connect(stack.at.account, SANDBOX, Vendor(stack.at.vendor_url, credential))
     roles = [name for kind, name in physical(stack, SANDBOX).values() if kind == "AWS::IAM::Role"]
     for name in roles:  # MiniStack 1.5.33 leaves the property out
         stack.iam.put_role_permissions_boundary(
             RoleName=name, PermissionsBoundary=ORGANIZATION["PermissionsBoundaryArn"]
         )
-    second = LocalStack(
-        replace(
-            at,
-            webhook_url=local_stack.reachable(outputs["WebhookUrl"], at.endpoint_url),
-            webhook_secret=webhook_secret,
-            api_url=local_stack.reachable(outputs["ApiUrl"], at.endpoint_url),
-            stack_name=SANDBOX,
-            table=outputs["TableName"],
-            bucket=outputs["BucketName"],
-            queue_url=outputs["QueueUrl"],
-            dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
-            quarantine_queue_url=outputs["QuarantineQueueUrl"],
-        ),
-        stack.state,
-    )
+    second = LocalStack(at, stack.state)
     yield second
     second.close()
     stack.cloudformation.delete_stack(StackName=SANDBOX)  # other tests list the account's functions
@@ -139,7 +121,7 @@ def test_consumers_read_manifests_and_a_page_may_load_images(
 def life(stack: LocalStack, ticket: str) -> float:
     """Return the remaining seconds of a URL presigned now."""
     [link, *_] = stack.api.get(f"/tickets/{ticket}/images").json()["images"]
-    assert stack.api.download(link["url"]).status_code == 200
+    assert stack.api.fetch(link["url"]).status_code == 200
     return (datetime.fromisoformat(link["expires_at"]) - datetime.now(UTC)).total_seconds()
 
 

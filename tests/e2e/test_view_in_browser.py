@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +11,7 @@ from PIL import Image
 from ops.page import ticket_page
 from ops.ticket_files import read_files
 from tests.support.browser import CHROMIUM, Browser
+from tests.support.sample_files import saved
 from tests.support.waiting import eventually
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.bucket import Bucket
@@ -22,9 +22,7 @@ NAME = "أمينة الحداد"
 
 
 def jpeg(colour: str) -> bytes:
-    held = BytesIO()
-    Image.new("RGB", (320, 200), colour).save(held, "JPEG")
-    return held.getvalue()
+    return saved(Image.new("RGB", (320, 200), colour), "JPEG")
 
 
 @pytest.fixture

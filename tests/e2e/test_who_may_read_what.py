@@ -20,6 +20,7 @@ pytestmark = pytest.mark.stack
 
 POLICIES = ROOT / "examples" / "policies"
 ROUTES = ("ticket", "details", "images", "image", "customer")
+Principals = dict[str, LocalStack]
 NOTHING: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
 
 
@@ -47,40 +48,27 @@ MAY: dict[str, tuple[dict[str, Any], set[str]]] = {
 """Principals: what IAM allows them, and the routes that this opens."""
 
 
-class Principals:
-    """Users of the emulated account with one policy each, created on first use."""
-
-    def __init__(self, stack: LocalStack) -> None:
-        self._stack = stack
-        self._known: dict[str, LocalStack] = {}
-        self._users = ExitStack()
-        self._api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
-        self.close = self._users.close
-
-    def __getitem__(self, name: str) -> LocalStack:
-        if name not in self._known:
-            policy = self.filled(json.dumps(MAY[name][0])) if MAY[name][0]["Statement"] else ""
-            self._known[name] = self._users.enter_context(self._stack.user(f"reads-{name}", policy))
-        return self._known[name]
-
-    def filled(self, policy: str) -> str:
-        """Return a policy with its placeholders filled in."""
-        places = {"REGION": self._stack.at.region, "ACCOUNT": "000000000000", "API": self._api_id}
-        return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], policy)
+def filled(stack: LocalStack, policy: str) -> str:
+    """Return a policy with its placeholders filled in."""
+    places = {"REGION": stack.at.region, "ACCOUNT": "000000000000", "API": stack.outputs["ApiId"]}
+    return re.sub(r"\b(REGION|ACCOUNT|API)\b", lambda match: places[match[0]], policy)
 
 
 @pytest.fixture(scope="module")
 def principals(stack: LocalStack) -> Iterator[Principals]:
-    made = Principals(stack)
-    yield made
-    made.close()
+    """A user of the emulated account for each policy."""
+    with ExitStack() as users:
+        made = {}
+        for name, (policy, _) in MAY.items():
+            text = filled(stack, json.dumps(policy)) if policy["Statement"] else ""
+            made[name] = users.enter_context(stack.user(f"reads-{name}", text))
+        yield made
 
 
 @pytest.fixture(scope="module")
 def archived(stack: LocalStack) -> dict[str, str]:
     """An archived ticket, the paths of its five resources, and the keys of its objects."""
-    ticket = stack.ticket(3000)
-    stack.post(ticket)
+    ticket = stack.archive(3000)
     image = stack.archived(ticket)["images"][0]
     customer = quote(stack.vendor("expected", ticket=ticket)["customer"], safe="")
     keys = {key.split("/")[2]: key for key in stack.keys(ticket)}
@@ -139,10 +127,6 @@ def test_callers_of_the_api_cannot_bypass_it(
 ) -> None:
     """GIVEN a caller of the API, WHEN it uses bucket, table, queues or secrets directly, THEN it is denied."""
     caller = principals[name]
-    outputs = {
-        output["OutputKey"]: output["OutputValue"]
-        for output in stack.cloudformation.describe_stacks(StackName=stack.at.stack_name)["Stacks"][0]["Outputs"]
-    }
     key = {"ticket": {"S": archived["id"]}, "record": {"S": "ticket"}}
     attempts = {
         "image": lambda: caller.s3.get_object(Bucket=stack.at.bucket, Key=archived["image object"]),
@@ -151,7 +135,7 @@ def test_callers_of_the_api_cannot_bypass_it(
         "item": lambda: caller.dynamodb.get_item(TableName=stack.at.table, Key=key),
         "scan": lambda: caller.dynamodb.scan(TableName=stack.at.table),
         "quarantine": lambda: caller.sqs.receive_message(QueueUrl=stack.at.quarantine_queue_url),
-        "secret": lambda: caller.secrets.get_secret_value(SecretId=outputs["WebhookSecretArn"]),
+        "secret": lambda: caller.secrets.get_secret_value(SecretId=stack.outputs["WebhookSecretArn"]),
     }
     for what, attempt in attempts.items():
         with pytest.raises(ClientError) as refused:
@@ -178,7 +162,7 @@ def test_encoded_path_bypasses_no_policy(principals: Principals, archived: dict[
 def test_presigned_url_opens_one_object(stack: LocalStack, principals: Principals, archived: dict[str, str]) -> None:
     images = stack.api.get(archived["images"]).json()["images"]
     url, other = images[0]["url"], urlsplit(images[1]["url"])
-    assert stack.api.download(url).status_code == 200
+    assert stack.api.fetch(url).status_code == 200
     parts = urlsplit(url)
     flipped = url[:-1] + ("0" if url[-1] != "0" else "1")
     for spoiled in (
@@ -191,8 +175,8 @@ def test_presigned_url_opens_one_object(stack: LocalStack, principals: Principal
         parts._replace(query="").geturl(),
     ):
         assert spoiled != url
-        assert stack.api.download(spoiled).status_code == 403, spoiled.partition("?")[2][:80]
-    assert stack.api.download(url.partition("&X-Amz-Signature")[0]).status_code in (400, 403)
+        assert stack.api.fetch(spoiled).status_code == 403, spoiled.partition("?")[2][:80]
+    assert stack.api.fetch(url.partition("&X-Amz-Signature")[0]).status_code in (400, 403)
 
 
 def test_expired_presigned_url_is_refused(stack: LocalStack, archived: dict[str, str]) -> None:
@@ -200,8 +184,8 @@ def test_expired_presigned_url_is_refused(stack: LocalStack, archived: dict[str,
     url = stack.s3.generate_presigned_url(
         "get_object", {"Bucket": stack.at.bucket, "Key": archived["image object"]}, ExpiresIn=1
     )
-    assert stack.api.download(url).status_code == 200
-    assert eventually(lambda: 403 if stack.api.download(url).status_code == 403 else None, "the end of the URL", 10)
+    assert stack.api.fetch(url).status_code == 200
+    assert eventually(lambda: 403 if stack.api.fetch(url).status_code == 403 else None, "the end of the URL", 10)
 
 
 def test_audit_records_each_url_with_caller_and_expiry_but_without_the_url(
@@ -213,10 +197,8 @@ def test_audit_records_each_url_with_caller_and_expiry_but_without_the_url(
     one = caller.api.get(archived["image"])
 
     def look() -> list[dict[str, Any]] | None:
-        group = f"/aws/lambda/{stack.at.stack_name}-retrieval"
-        pages = stack.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-        lines = [event["message"] for page in pages for event in page["events"] if '"audit"' in event["message"]]
-        records = [json.loads(line)["audit"] for line in lines if archived["id"] in line]
+        lines = [line for line in stack.logged("retrieval") if '"audit"' in line and archived["id"] in line]
+        records = [json.loads(line)["audit"] for line in lines]
         mine = [each for each in records if str(each["caller"]).endswith("user/reads-case-reviewer") and "urls" in each]
         return mine[-2:] if len(mine) >= 2 else None
 
@@ -236,16 +218,16 @@ def test_audit_records_each_url_with_caller_and_expiry_but_without_the_url(
 @pytest.fixture
 def with_resource_policy(stack: LocalStack, principals: Principals) -> Iterator[None]:
     """The API with the example's resource policy, whose role is the principal `nothing` here."""
-    api_id = urlsplit(stack.at.api_url).path.split("/")[-2]
     policy = (POLICIES / "api-resource-policy.json").read_text()
     named = principals["nothing"].sts.get_caller_identity()["Arn"]
     policy = policy.replace("arn:aws:iam::PARTNER:role/ROLE", named)
     gateway = stack.session.client("apigateway", endpoint_url=stack.at.endpoint_url)
 
     def put(text: str) -> None:
-        gateway.update_rest_api(restApiId=api_id, patchOperations=[{"op": "replace", "path": "/policy", "value": text}])
+        change = {"op": "replace", "path": "/policy", "value": text}
+        gateway.update_rest_api(restApiId=stack.outputs["ApiId"], patchOperations=[change])
 
-    put(principals.filled(policy))
+    put(filled(stack, policy))
     try:
         yield
     finally:

@@ -1,13 +1,13 @@
 """A vendor whose every word is marked: names, numbers, tokens, texts of errors, addresses of images."""
 
 import base64
-import io
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image
 
+from tests.support.sample_files import saved
 from tests.support.servers import JsonHandler
 
 WHOLE, BROKEN, HTML = "canary-run-whole", "canary-run-broken", "canary-run-html"
@@ -64,9 +64,7 @@ DETAILS = {
 
 def picture() -> bytes:
     """A JPEG with a marked text behind its end, as cameras leave them."""
-    held = io.BytesIO()
-    Image.new("RGB", (16, 16), "teal").save(held, "JPEG")
-    return held.getvalue() + IMAGE_TEXT.encode()
+    return saved(Image.new("RGB", (16, 16), "teal"), "JPEG") + IMAGE_TEXT.encode()
 
 
 class MarkedVendor(JsonHandler):

@@ -86,7 +86,7 @@ class Journey:
         self.queue = self._queue("tickets", RedrivePolicy=redrive, VisibilityTimeout="60")
         names = ("api_key", "secret", "tenant", "env", "banknu")
         values = (marked.API_KEY, marked.SECRET, marked.TENANT, marked.ENV, marked.BANKNU)
-        deployed = stack.functions.get_function_configuration(FunctionName=stack.physical_id("IngestFunction"))
+        deployed = stack.functions.get_function_configuration(FunctionName=stack.resources["IngestFunction"])
         environment = {
             **deployed["Environment"]["Variables"],
             **stack.at.account.settings(),

@@ -135,7 +135,7 @@ class Soak:
     def _scale(self) -> None:
         """Makes crashes and backoff quick enough to be waited for; the template stays as it is."""
         stack = self.stack
-        function = stack.physical_id("IngestFunction")
+        function = stack.resources["IngestFunction"]
         given = stack.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         variables = {**given, "MAX_RECEIVES": str(self.options.receives)}
         stack.overwrite(function, Timeout=TIMEOUT, Environment={"Variables": variables})

@@ -27,7 +27,7 @@ class Permissions:
         self._next = time.monotonic() + self._every / 2
         self._actions = itertools.cycle(ACTIONS)
         self.moments = 0
-        self._role = stack.physical_id("IngestRole")
+        self._role = stack.resources["IngestRole"]
 
     def tick(self) -> None:
         """To be called often; when it is time, it withholds for a moment."""

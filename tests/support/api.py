@@ -1,7 +1,5 @@
 """The Python client of the retrieval API on the local stack, for tests that want its responses as they come."""
 
-from typing import Self
-
 import requests
 
 from local.stack import Stack
@@ -10,30 +8,18 @@ from ticket_archive_client import TicketArchive
 SECONDS = 30.0
 
 
-class Api:
+class Api(TicketArchive):
     """Sends signed requests to the retrieval API and plain ones to presigned URLs. Use one per thread."""
 
     def __init__(self, stack: Stack) -> None:
-        self._url = stack.api_url
-        self._http = requests.Session()
-        self._http.trust_env = False
-        self._http.verify = stack.ca_bundle
-        self._archive = TicketArchive(self._url, stack.account.session(), http=self._http, timeout=SECONDS)
+        http = requests.Session()
+        http.trust_env, http.verify = False, stack.ca_bundle
+        super().__init__(stack.api_url, stack.account.session(), http=http, timeout=SECONDS)
 
     def get(self, path: str, *, signed: bool = True, **query: object) -> requests.Response:
         """Return the response to `GET {api_url}{path}`, without following redirects."""
-        return self._archive.send(path, query) if signed else self.download(f"{self._url}{path}")
+        return self.send(path, query) if signed else self.fetch(f"{self._api_url}{path}")
 
-    def download(self, url: str) -> requests.Response:
+    def fetch(self, url: str) -> requests.Response:
         """Return the response to a plain GET of a presigned URL."""
         return self._http.get(url, timeout=SECONDS, allow_redirects=False)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._archive.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from local.round_trip import exactly
+from local.simulator import exactly
 from local.vendor.pictures import ImageType
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
@@ -38,7 +38,7 @@ class ConsistencyChecks:
             return ["unknown to the table"]
         if item.state != "archived":
             return [f"its state is {item.state.value}, {item.attributes.get('last_error')}"]
-        expected = exactly(self._stack.vendor.text("expected", ticket=ticket))["result"]
+        expected = self._stack.vendor("expected", ticket=ticket)
         versions = self._versions(ticket)
         return [
             *self._item(item, expected),
@@ -111,9 +111,4 @@ class ConsistencyChecks:
 
     def _versions(self, ticket: str) -> Counter[str]:
         """Return a ticket's keys with the number of their versions, delete markers included."""
-        pages = self._stack.s3.get_paginator("list_object_versions").paginate(
-            Bucket=self._stack.at.bucket, Prefix=f"tickets/{ticket}/"
-        )
-        return Counter(
-            entry["Key"] for page in pages for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        )
+        return Counter(each["Key"] for each in self._stack.versions(ticket))

@@ -52,7 +52,10 @@ class Debugger:
     def attach_and_stop_at(
         self, configuration: Mapping[str, Any], workspace: Path, source: str, line: int
     ) -> tuple[str, int]:
-        """Attach with a configuration of launch.json, and return the file and line where the program stopped."""
+        """Attach with a configuration of launch.json; return the file and line where the program stopped.
+
+        It then runs to its end without the debugger.
+        """
         text = json.dumps(configuration).replace("${workspaceFolder}", str(workspace))
         breakpoints = {"source": {"path": str(workspace / source)}, "breakpoints": [{"line": line}]}
         self._request("attach", json.loads(text))
@@ -63,12 +66,9 @@ class Debugger:
         self._request("stackTrace", {"threadId": stopped["body"]["threadId"], "levels": 1})
         trace = self._wait(lambda message: message.get("command") == "stackTrace")
         [frame] = trace["body"]["stackFrames"]
-        return frame["source"]["path"], frame["line"]
-
-    def finish(self) -> None:
-        """Let the program run to its end without the debugger."""
         self._request("disconnect", {"terminateDebuggee": False})
         self._wait(lambda message: message.get("command") == "disconnect")
+        return frame["source"]["path"], frame["line"]
 
     def _request(self, command: str, arguments: Mapping[str, Any]) -> None:
         self._sequence += 1

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 from tests.support.stack import LocalStack
@@ -34,27 +35,28 @@ class Downstream:
 
 
 @contextmanager
-def downstream(stack: LocalStack) -> Iterator[Downstream]:
-    """Receives every manifest from now on."""
-    name = f"manifests-{uuid4().hex[:8]}"
+def queue_of_events(stack: LocalStack, pattern: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the URL of a queue that a rule sends the events of this pattern to."""
+    name = f"events-{uuid4().hex[:8]}"
     queue_url = stack.sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = stack.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
     policy = {"Version": "2012-10-17", "Statement": [{**allowed, "Resource": arn}]}
     stack.sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": json.dumps(policy)})
-    pattern = {
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "detail": {
-            "bucket": {"name": [stack.at.bucket]},
-            "object": {"key": [{"wildcard": "tickets/*/manifests/*"}]},
-        },
-    }
     stack.events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     stack.events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
     try:
-        yield Downstream(stack, queue_url)
+        yield queue_url
     finally:
         stack.events.remove_targets(Rule=name, Ids=["queue"])
         stack.events.delete_rule(Name=name)
         stack.sqs.delete_queue(QueueUrl=queue_url)
+
+
+@contextmanager
+def downstream(stack: LocalStack) -> Iterator[Downstream]:
+    """Receives every manifest from now on."""
+    created = {"bucket": {"name": [stack.at.bucket]}, "object": {"key": [{"wildcard": "tickets/*/manifests/*"}]}}
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": created}
+    with queue_of_events(stack, pattern) as queue_url:
+        yield Downstream(stack, queue_url)

@@ -12,7 +12,7 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from local import ROOT, account, emulator
-from local.deploy import CACHE, SAM, tool_environment
+from local.deploy import CACHE, FOLDER, SAM, tool_environment
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from ticket_archive_client import ManifestCreated
@@ -58,7 +58,7 @@ def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[s
     for folder in (Path("examples") / name, Path("clients")):
         hidden = shutil.ignore_patterns("__pycache__", ".*")
         shutil.copytree(ROOT / folder, COPIES / folder, ignore=hidden, dirs_exist_ok=True)
-    text = (copy / "template.yaml").read_text(encoding="utf-8").replace("python3.13", _python())
+    text = (copy / "template.yaml").read_text(encoding="utf-8").replace("python3.13", f"python{FOLDER.name}")
     template = yaml_parse(text)
     function = template.setdefault("Globals", {}).setdefault("Function", {})
     variables = function.setdefault("Environment", {}).setdefault("Variables", {})
@@ -114,12 +114,6 @@ def _sam(stack: LocalStack, folder: Path, *arguments: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _python() -> str:
-    """Return the emulator's Python as a runtime: it runs every function, whatever the template says."""
-    version = "import sys; print('python%d.%d' % sys.version_info[:2])"
-    return subprocess.check_output([emulator.PYTHON, "-c", version], text=True).strip()
 
 
 def _name(folder: Path) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from local.account import outputs
 from local.deploy import SAM
 from tests.support.documentation import ROOT
 from tests.support.stack import LocalStack
@@ -86,28 +85,16 @@ def environment(stack: LocalStack) -> dict[str, str]:
     }
 
 
-def as_typed(text: str, placeholders: Mapping[str, str], stack_file: Path) -> str:
-    """Fill in a block's placeholders; do not open a window or wait for a minute."""
-    replaced = {
-        " …": "",
-        "view TICKET": "view TICKET --no-open --keep-seconds 1",
-        "send-test-webhook": f"send-test-webhook --stack-file {stack_file}",  # which has the emulator's URL
-    }
-    for written, typed in replaced.items():
-        text = text.replace(written, typed)
-    return re.sub(r"(?<![\w$.])[A-Z_]{3,}(?!\w)", lambda word: placeholders.get(word[0], word[0]), text)
-
-
 class Shell:
     """Types commands in a folder that has what they need of the project."""
 
-    def __init__(self, stack: LocalStack, folder: Path) -> None:
-        named = outputs(stack.at.account, stack.at.stack_name)
+    def __init__(self, stack: LocalStack, folder: Path, variables: Mapping[str, str] | None = None) -> None:
+        named = stack.outputs
         [mapping] = stack.functions.list_event_source_mappings(EventSourceArn=named["QueueArn"])["EventSourceMappings"]
         self.folder = folder
         (folder / "ticket-archive").symlink_to(ROOT / "ticket-archive")
         self._stack_file = stack.state / "stack.json"
-        self._environment = {**environment(stack), "HOME": str(folder)}
+        self._environment = {**environment(stack), "HOME": str(folder), **(variables or {})}
         self._placeholders = {
             "STACK": stack.at.stack_name,
             "QUEUE_ARN": named["QueueArn"],
@@ -118,8 +105,19 @@ class Shell:
         }
 
     def type(self, command: str, exit_codes: Sequence[int] = (0,), **placeholders: str) -> str:
-        """Type a command as it stands; return all that it prints."""
-        typed = as_typed(command, {**self._placeholders, **placeholders}, self._stack_file)
+        """Type a command with its placeholders filled in; return all that it prints.
+
+        It opens no window and does not wait for a minute.
+        """
+        instead = {
+            " …": "",
+            "view TICKET": "view TICKET --no-open --keep-seconds 1",
+            "send-test-webhook": f"send-test-webhook --stack-file {self._stack_file}",  # which has the emulator's URL
+        }
+        for written, typed in instead.items():
+            command = command.replace(written, typed)
+        named = {**self._placeholders, **placeholders}
+        typed = re.sub(r"(?<![\w$.])[A-Z_]{3,}(?!\w)", lambda word: named.get(word[0], word[0]), command)
         done = run(["bash", "-euo", "pipefail", "-c", typed], cwd=self.folder, env=self._environment)
         assert done.returncode in exit_codes, f"{typed}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return done.stdout + done.stderr

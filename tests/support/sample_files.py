@@ -14,10 +14,11 @@ from local.vendor.media_containers import box, iso_media, matroska
 def drawn(kind: str, seed: int = 0, **options: Any) -> bytes:
     """Return an image of noise, so that a file with any byte missing or changed is another."""
     noise = random.Random(seed).randbytes(24 * 16 * 3)
-    return _saved(Image.frombytes("RGB", (24, 16), noise), kind, **options)
+    return saved(Image.frombytes("RGB", (24, 16), noise), kind, **options)
 
 
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    """Return an image as a file."""
     file = BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -39,7 +40,7 @@ FILES: dict[str, tuple[bytes, FileFormat]] = {
     "tiff": (drawn("TIFF"), formats.TIFF),
     "tiff compressed": (drawn("TIFF", compression="tiff_lzw"), formats.TIFF),
     "tiff of several strips": (drawn("TIFF", compression="tiff_lzw", strip_size=300), formats.TIFF),
-    "tiff big-endian": (_saved(Image.new("I;16B", (24, 16)), "TIFF"), formats.TIFF),
+    "tiff big-endian": (saved(Image.new("I;16B", (24, 16)), "TIFF"), formats.TIFF),
     "bmp": (drawn("BMP"), formats.BMP),
     "heic": (iso_media(b"heic", b"mif1", b"heic", meta=b"meta"), formats.HEIC),
     "heic as mif1": (iso_media(b"mif1", b"mif1", b"heic", meta=b"meta"), formats.HEIC),

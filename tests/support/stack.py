@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from mypy_boto3_cloudformation import CloudFormationClient
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_events import EventBridgeClient
@@ -30,9 +32,9 @@ from mypy_boto3_sts import STSClient
 
 from local import ROOT
 from local import stack as local_stack
-from local.account import ALIAS, await_version
+from local.account import ALIAS, await_version, outputs
 from local.simulator import Simulator
-from local.stack import Stack
+from local.stack import Stack, Vendor
 from local.terminal import silent
 from tests.support.api import Api
 from tests.support.waiting import eventually
@@ -79,6 +81,17 @@ class LocalStack:
                 self._clients[name] = make(SERVICES.get(name, name), endpoint_url=self.at.endpoint_url)
             return self._clients[name]
 
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The stack's outputs."""
+        return outputs(self.at.account, self.at.stack_name)
+
+    @cached_property
+    def resources(self) -> dict[str, str]:
+        """The stack's resources: physical ids by logical id."""
+        found = self.cloudformation.describe_stack_resources(StackName=self.at.stack_name)["StackResources"]
+        return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in found}
+
     @property
     def emulator_log(self) -> str:
         """All that the emulator and the functions in it have said."""
@@ -104,10 +117,23 @@ class LocalStack:
 
         return eventually(look, f"{ticket} archived", seconds)
 
+    def archive(self, index: int) -> str:
+        """Have one of the simulator's tickets archived; return its id."""
+        ticket = self.ticket(index)
+        assert self.post(ticket) == 202
+        self.archived(ticket)
+        return ticket
+
     def keys(self, ticket: str, folder: str = "") -> list[str]:
         """Return the keys of a ticket's objects, or of those in one of its folders."""
         listed = self.s3.list_objects_v2(Bucket=self.at.bucket, Prefix=f"tickets/{ticket}/{folder}")
         return [each["Key"] for each in listed.get("Contents", ())]
+
+    def versions(self, ticket: str = "") -> list[dict[str, Any]]:
+        """Return every version of a ticket's objects and every delete marker; without a ticket, of all objects."""
+        prefix = f"tickets/{ticket}/" if ticket else ""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.at.bucket, Prefix=prefix)
+        return list(filter(None, pages.search("[Versions, DeleteMarkers][]")))
 
     def manifests(self, ticket: str) -> list[dict[str, Any]]:
         """Return a ticket's manifests, the oldest first, with their keys."""
@@ -127,6 +153,34 @@ class LocalStack:
         )["Items"]
         return found
 
+    def change_item(self, ticket: str, **values: Any) -> None:
+        """Set attributes of a ticket's item: what time would do."""
+        self.dynamodb.update_item(
+            TableName=self.at.table,
+            Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+            ExpressionAttributeValues={f":{name}": TypeSerializer().serialize(each) for name, each in values.items()},
+        )
+
+    def invoke(self, function: str, event: Mapping[str, Any], version: str = ALIAS) -> Any:
+        """Return a function's response; of one that raised, its error."""
+        payload = json.dumps(event).encode()
+        return json.loads(
+            self.functions.invoke(FunctionName=function, Qualifier=version, Payload=payload)["Payload"].read()
+        )
+
+    def processed(self, ticket: str, result: str) -> int:
+        """Return how many messages about a ticket ended like that. The queue is shared with other tests' tickets."""
+        wanted = ("message processed", f'"{ticket}"', f'"result":"{result}"')
+        return sum(all(each in line for each in wanted) for line in self.emulator_log.splitlines())
+
+    def logged(self, function: str, since: float = 0) -> list[str]:
+        """Return what is in the log group of `ingest` or `retrieval`, since a time in epoch seconds."""
+        pages = self.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{self.at.stack_name}-{function}", startTime=int(since * 1000)
+        )
+        return list(pages.search("events[].message"))
+
     @contextmanager
     def user(self, name: str, policy: str = "") -> Iterator["LocalStack"]:
         """A user of the account with this policy: the stack's clients and API as this user reaches them."""
@@ -144,11 +198,6 @@ class LocalStack:
             for each in self.iam.list_user_policies(UserName=name)["PolicyNames"]:
                 self.iam.delete_user_policy(UserName=name, PolicyName=each)
             self.iam.delete_user(UserName=name)
-
-    def physical_id(self, name: str) -> str:
-        """Return a resource's physical id."""
-        found = self.cloudformation.describe_stack_resource(StackName=self.at.stack_name, LogicalResourceId=name)
-        return found["StackResourceDetail"]["PhysicalResourceId"]
 
     def overwrite(self, function: str, **configuration: Any) -> None:
         """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
@@ -178,9 +227,11 @@ class LocalStack:
 
 
 @contextmanager
-def running(state: Path, parameters: Mapping[str, str] | None = None) -> Iterator[LocalStack]:
+def running(
+    state: Path, parameters: Mapping[str, str] | None = None, vendor: Vendor | None = None
+) -> Iterator[LocalStack]:
     """A stack of its own in the folder `state`, with these parameters of the template beside the usual ones."""
-    up = LocalStack(local_stack.up(state, silent(), parameters=parameters), state)
+    up = LocalStack(local_stack.up(state, silent(), vendor=vendor, parameters=parameters), state)
     try:
         yield up
     finally:
