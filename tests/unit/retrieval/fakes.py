@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 from retrieval.dependencies import s3_config
 from retrieval.presign import Presigner
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.models import ImageType
+from ticket_archive.models import ImageType, StoredImage
 from ticket_archive.table import Page, TicketItem, read_item
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
@@ -44,6 +44,9 @@ def image(kind: ImageType, index: int = 0, **changes: Any) -> dict[str, Any]:
     key = f"tickets/{TICKET}/images/{kind.value}/{sha256}.jpg"
     plain = {"type": kind.value, "index": index, "key": key, "sha256": sha256, "bytes": 1234}
     return {**plain, "content_type": "image/jpeg", **changes}
+
+
+PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
 
 
 def item(**changes: Any) -> TicketItem:

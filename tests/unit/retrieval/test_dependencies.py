@@ -10,13 +10,11 @@ from retrieval import app
 from retrieval.dependencies import Dependencies
 from retrieval.settings import RetrievalSettings
 from tests.support.stubbing import answering
-from tests.unit.retrieval.fakes import TICKET, image, request
+from tests.unit.retrieval.fakes import PICTURE, TICKET, request
 from ticket_archive import aws
 from ticket_archive.errors import SettingsError
-from ticket_archive.models import ImageType, StoredImage
 
 ENVIRONMENT = {"TABLE_NAME": "tickets", "BUCKET_NAME": "archive-bucket"}
-PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
 
 
 @pytest.fixture(autouse=True)

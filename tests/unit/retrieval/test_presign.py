@@ -14,12 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.presign import Disposition, PresignedUrl, SigningPaused
-from tests.unit.retrieval.fakes import BUCKET, image, presigner
-from ticket_archive.models import ImageType, StoredImage
+from tests.unit.retrieval.fakes import BUCKET, PICTURE, presigner
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, 700_000, tzinfo=UTC)
 ANY = "application/octet-stream"
-PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
 
 
 def lasting(seconds: float, renewed: Callable[[], dict[str, Any]] | None = None) -> RefreshableCredentials:

@@ -143,15 +143,6 @@ class TestDetailsThatTheTableCannotHold:
         harness.vendor.details_of[TICKET] = exact
         return exact
 
-    def test_are_kept_as_the_vendors_bytes_until_later_ones_fit(self, harness: ArchiveHarness, exact: Details) -> None:
-        harness.run(event("e1"))
-        attributes = harness.table[TICKET].attributes
-        assert gzip.decompress(attributes["details_packed"]) == exact.raw
-        assert not {"details", "details_key"} & attributes.keys()
-        harness.has("ACCEPTED")
-        harness.run(event("e2"))
-        assert not {"details_packed", "details_key"} & harness.table[TICKET].attributes.keys()
-
     def test_are_in_the_bucket_before_the_item_points_at_them(
         self, harness: ArchiveHarness, exact: Details, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -416,15 +407,6 @@ class TestATicketInProgress:
 class TestAnErasedTicket:
     """Erased at any moment: nothing is written to the table after it, and no manifest."""
 
-    def test_is_refused_before_the_vendor_is_asked(self, harness: ArchiveHarness) -> None:
-        harness.table.erase(TICKET)
-        for wanted in (event(), request(), request(force=True)):
-            with pytest.raises(TicketErased):
-                harness.run(wanted)
-        assert vendor_calls(harness) == []
-        assert len(harness.bucket) == 0
-        assert harness.table.events == {}
-
     @pytest.mark.parametrize("moment", ["vendor.details", "bucket.create", "table.archive", "table.mark_incomplete"])
     @pytest.mark.parametrize("before", [0, 1], ids=["received", "archived before"])
     def test_stays_erased_when_that_happens_meanwhile(self, harness: ArchiveHarness, moment: str, before: int) -> None:
@@ -670,12 +652,6 @@ class TestRetention:
         item = harness.table[TICKET]
         assert (item.expires_at, item.outcome) == (NEVER, "REJECTED")
         assert (harness.bucket.expiring, harness.bucket.renewed) == (set(), [])
-
-    def test_an_unrecognized_object_expires(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next("details", UnrecognizedResponse("details_of_no_ticket", b"strange"))
-        assert harness.run(request(force=True)) is Result.PENDING
-        [kept] = harness.bucket.keys("unrecognized")
-        assert kept in harness.bucket.expiring
 
     @pytest.mark.parametrize("whole", [True, False])
     def test_an_expired_state_is_not_announced_again(self, harness: ArchiveHarness, whole: bool) -> None:

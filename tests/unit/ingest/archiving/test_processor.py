@@ -4,13 +4,11 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import pytest
 
 from ingest.archiving.models import Result
 from ingest.archiving.processor import Message, ProcessingResult
-from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (
     COMPLETED,
     MAX_RECEIVES,
@@ -28,7 +26,6 @@ from ticket_archive.errors import (
     TicketIncomplete,
     UnreadableWebhook,
     VendorAuthError,
-    VendorUnavailable,
 )
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
@@ -125,13 +122,6 @@ class TestACompletion:
         assert harness.do(harness.later()).result == "duplicate"
         harness.check()
 
-    def test_that_failed_is_not_remembered_as_done(self, harness: ProcessorHarness) -> None:
-        harness.vendor.next("DOCUMENT", VendorUnavailable("503"))
-        with pytest.raises(TicketIncomplete):
-            harness.do(webhook())
-        assert harness.store.records == {}
-        assert harness.do(webhook()).result == "archived"
-
     def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
         harness.vendor.next("DOCUMENT", ())
         with log_lines() as lines:
@@ -142,15 +132,6 @@ class TestACompletion:
         assert (json.loads(body)["ticket"], 0 < delay <= 900) == (TICKET, True)
         assert harness.do(body).result == "archived"
         harness.check()
-
-    def test_leaves_an_incomplete_ticket_to_the_queue_first(self, harness: ProcessorHarness) -> None:
-        harness.vendor.next("DOCUMENT", VendorUnavailable("503"))
-        with pytest.raises(TicketIncomplete):
-            harness.do(webhook(), receives=8)
-        [waiting] = harness.table.listed(Due.INCOMPLETE, 1)
-        longest = pause_before_delivery(9, 20.0, None, 1.0)
-        attempted_at = datetime.fromisoformat(str(harness.table[TICKET].attributes["attempted_at"]))
-        assert datetime.fromisoformat(waiting.retry_at) - attempted_at > timedelta(seconds=longest)
 
 
 class TestOtherEvents:
