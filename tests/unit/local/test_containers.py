@@ -3,9 +3,8 @@ import json
 import platform
 import socket
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from pytest_socket import socket_allow_hosts
@@ -14,6 +13,7 @@ from local import certificate, containers, forwarder
 from local.containers import Engine, find_engine
 from local.errors import StartFailed
 from local.processes import end, free_port
+from tests.support.servers import JsonHandler, serving
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
 BRIDGE = Engine("an engine", "", "127.0.0.2", "127.0.0.2", "127.0.0.0/8")  # another address of this machine
@@ -118,40 +118,24 @@ def _bridge_address() -> None:
     socket_allow_hosts(["127.0.0.1", BRIDGE.listen])
 
 
-@pytest.fixture
-def echo() -> Iterator[int]:
-    """Serve on 127.0.0.1, with each connection's first bytes in capitals as the response."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(connection.recv(100).upper())
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
+class Page(JsonHandler):
+    def do_GET(self) -> None:
+        self.answer(200, b"hello")
 
 
 @pytest.mark.loopback
 @ON_LINUX
 @pytest.mark.usefixtures("_bridge_address")
-def test_a_port_is_forwarded_to_the_loopback_until_the_process_ends(echo: int, tmp_path: Path) -> None:
+def test_a_port_is_forwarded_to_the_loopback_until_the_process_ends(tmp_path: Path) -> None:
     port, authority = free_port(), certificate.make(tmp_path / "tls").authority
-
-    process = containers.forward(BRIDGE, {port: echo}, {}, authority, tmp_path / "log")
-
-    try:
-        with socket.create_connection((BRIDGE.listen, port), timeout=5) as connection:
-            connection.sendall(b"hello")
-            assert connection.recv(100) == b"HELLO"
-            assert connection.recv(100) == b""
-    finally:
-        end([process])
+    with serving(Page) as origin:
+        process = containers.forward(BRIDGE, {port: urlsplit(origin).port or 0}, {}, authority, tmp_path / "log")
+        try:
+            with socket.create_connection((BRIDGE.listen, port), timeout=5) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+                assert connection.makefile("rb").read().endswith(b"\r\n\r\nhello"), "all until it is closed"
+        finally:
+            end([process])
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((BRIDGE.listen, port), timeout=5)
 
