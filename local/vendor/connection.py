@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.utils import formatdate
 
 from local.vendor.responses import Response
@@ -51,12 +51,6 @@ class Connection:
             self.close()
             return False
         return True
-
-    def send_all(self, pieces: Iterable[bytes]) -> None:
-        """Send the pieces until the client disconnects."""
-        for piece in pieces:
-            if not self.send(piece):
-                return
 
     def drip(self, data: bytes) -> None:
         """Send byte by byte, with a pause before each."""

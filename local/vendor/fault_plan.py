@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from local.vendor.faults import FAULTS, Endpoint, Fault
 from local.vendor.seeding import seeded
@@ -12,24 +12,13 @@ Key = tuple[str | None, Endpoint, str | None]
 """Ticket (none for a token), endpoint, and the `type` parameter as sent (images only)."""
 
 
-@dataclass
-class _ScriptedFault:
-    fault: Fault
-    endpoint: Endpoint
-    ticket: str | None
-    type: str | None
-    times: int | None
-    injected: Counter[Key] = field(default_factory=Counter)
+class _ScriptedFault(NamedTuple):
+    """A fault for the calls of a key, in which None stands for any ticket or type."""
 
-    def matches(self, key: Key) -> bool:
-        """Whether the fault applies to the next call of the key."""
-        ticket, endpoint, kind = key
-        return (
-            endpoint is self.endpoint
-            and self.ticket in (None, ticket)
-            and self.type in (None, kind)
-            and (self.times is None or self.injected[key] < self.times)
-        )
+    fault: Fault
+    key: Key
+    times: int | None
+    injected: Counter[Key]
 
 
 class FaultPlan:
@@ -64,7 +53,7 @@ class FaultPlan:
         if place not in found.endpoints:
             raise ValueError(f"{fault} does not apply to {endpoint}")
         with self._lock:
-            self._scripted.append(_ScriptedFault(found, place, ticket, type, times))
+            self._scripted.append(_ScriptedFault(found, (ticket, place, type), times, Counter()))
 
     def rate(self, share: float, seed: int = 1, faults: Sequence[str] = (), most: int | None = None) -> None:
         """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
@@ -81,7 +70,8 @@ class FaultPlan:
         with self._lock:
             self._calls[key] += 1
             for scripted in self._scripted:
-                if scripted.matches(key):
+                fits = all(wanted in (None, given) for wanted, given in zip(scripted.key, key, strict=True))
+                if fits and (scripted.times is None or scripted.injected[key] < scripted.times):
                     scripted.injected[key] += 1
                     return scripted.fault
             if self._most is not None and self._random_faults[key] >= self._most:

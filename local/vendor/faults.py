@@ -220,7 +220,9 @@ def _sends(
     """Define a fault that sends some bytes, then ends the connection."""
 
     def act(call: Call) -> None:
-        call.connection.send_all(pieces(call))
+        for piece in pieces(call):
+            if not call.connection.send(piece):
+                break
         end(call.connection)
 
     FAULTS[name] = Fault(name, EVERYWHERE, frozenset(), act)
