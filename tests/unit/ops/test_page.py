@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ops.page import TicketSection, gallery_page, index_page, ticket_page
 from ops.ticket_files import TicketFile, read_files
+from tests.support.strategies import json_values
 from tests.unit.ops.cli_harness import JPEG, FakeStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TypeState
@@ -119,11 +120,7 @@ def test_templates_leave_only_style_and_script_unescaped() -> None:
     assert "autoescape" not in templates
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.decimals(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
-)
+_JSON = json_values(numbers=st.decimals(allow_nan=False))
 
 
 @given(st.dictionaries(st.text() | st.sampled_from(["fullname", "native_fields", "type"]), _JSON, max_size=5))

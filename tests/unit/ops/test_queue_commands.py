@@ -397,15 +397,10 @@ def test_messages_that_someone_else_has_received_are_counted(cli: CliHarness) ->
     assert "1 messages were in flight" in result.stderr
 
 
-def test_a_message_that_could_not_be_discarded_exits_1(cli: CliHarness) -> None:
+@pytest.mark.parametrize("options", [[], ["--discard", "JUNK-7"]])
+def test_a_message_that_could_not_be_moved_or_discarded_exits_1(options: list[str], cli: CliHarness) -> None:
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.keeps = {quarantine.add("body", "not_json")}
-
-    assert cli("redrive", "quarantine", "--discard", "JUNK-7").exit_code == Exit.FAILED
-
-
-def test_a_message_that_could_not_be_moved_exits_1(cli: CliHarness) -> None:
-    cli.stack.queue("QuarantineQueueUrl").add("body", "not_json")
     cli.stack.queue("QueueUrl").refuses = {"body"}
 
-    assert cli("redrive", "quarantine").exit_code == Exit.FAILED
+    assert cli("redrive", "quarantine", *options).exit_code == Exit.FAILED
