@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,15 +35,18 @@ def export(
     context = context_of(ctx)
     tickets = selected(context, None, None, customer)
     stack = context.stack
-    items = [item for ticket in tickets if (item := stack.table.get(ticket)) and item.state is not TicketState.ERASED]
-    if not items:
-        raise Failure("the tickets of this customer are erased")
+    items: list[TicketItem] = []
     faults: list[dict[str, Any]] = []
-    with target(output) as write, context.progress("Tickets", len(items)) as advance:
-        for item in items:
-            stack.actions.write("export", item.ticket, version=item.version)
-            faults += [{"ticket": item.ticket, **fault} for fault in export_ticket(item, stack.bucket, write)]
+    with target(output) as write, context.progress("Tickets", len(tickets)) as advance:
+        for ticket in tickets:
+            item = stack.table.get(ticket)
+            if item is not None and item.state is not TicketState.ERASED:
+                stack.actions.write("export", ticket, version=item.version)
+                faults += [{"ticket": ticket, **fault} for fault in export_ticket(item, stack.bucket, write)]
+                items.append(replace(item, attributes={}))  # without the details: there may be many tickets
             advance()
+        if not items:
+            raise Failure("the tickets of this customer are erased")
         write("index.html", index_page(items))
     text = f"{len(items)} tickets are in {output}; open index.html there. Delete it when it is no longer needed."
     context.print_result({"tickets": [item.ticket for item in items], "path": str(output), "faults": faults}, text)

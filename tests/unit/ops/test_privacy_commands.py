@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -439,6 +440,16 @@ def test_an_export_replaces_nothing_and_needs_tickets(stack: FakeStack, cli: Cli
     assert cli("export", "--customer", "nobody", "-o", str(tmp_path / "new")).exit_code == Exit.FAILED
     assert cli("export", "--customer", "CANARY", "-o", str(tmp_path)).exit_code == Exit.FAILED
     assert stack.recorded == []
+
+
+def test_a_ticket_that_is_erased_while_an_export_runs_is_not_in_it(
+    stack: FakeStack, cli: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.add_ticket("t2", customer="CANARY")
+    erase = partial(stack.table.erase, "t2", RECEIVED)
+    monkeypatch.setattr("ops.commands.export.export_ticket", lambda *_: [erase()][1:])
+
+    assert cli.json("export", "--customer", "CANARY", "-o", str(tmp_path / "new"))["tickets"] == ["t1"]
 
 
 @pytest.mark.parametrize("of_an_earlier_version", [False, True])
