@@ -1,6 +1,7 @@
 """`rollback`: point the functions' alias at the version before, which undoes a bad deployment within seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -18,7 +19,9 @@ ALIAS = "live"
 """The alias that every caller invokes; the output `FunctionAlias`."""
 OUTPUTS = {"ingest": "IngestFunctionName", "retrieval": "RetrievalFunctionName"}
 """The outputs with the functions' names."""
-_SHOWN = ("function", "current", "previous", "modified")
+_TOGETHER = timedelta(minutes=30)
+"""Within this time, a deployment publishes a version of each function that it changes."""
+_SHOWN = ("function", "current", "deployed", "previous", "modified")
 
 
 @app.command()
@@ -37,6 +40,11 @@ def rollback(
         raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
     for name in first:  # a deployment that changed one function gave the other no version
         context.note(f"{name} has no earlier version and stays as it is.", "yellow")
+    if only is None:
+        for change in _of_earlier_deployments(changes):
+            changes.remove(change)
+            name, deployed = change["function"], change["deployed"]
+            context.note(f"{name} stays as it is: its version is of {deployed}. --only rolls it back.", "yellow")
     for change in changes:
         if change["state"] == "Inactive":
             context.note(
@@ -55,7 +63,7 @@ def rollback(
             )
             change["done"] = True
     rows = [[*(change[name] for name in _SHOWN), "done" if change["done"] else "not changed"] for change in changes]
-    shown = table(["function", "from version", "to version", "modified", ""], rows)
+    shown = table(["function", "from version", "modified", "to version", "modified", ""], rows)
     hint = [] if yes else ["", "Nothing was changed. Add --yes to do it."]
     context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, *hint))
     if failures:
@@ -78,11 +86,17 @@ def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any
                 "`aws deploy list-deployments --include-only-statuses InProgress` has the id"
             )
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
-        numbers = [version["Version"] for page in pages for version in page["Versions"]]
-        earlier = [int(each) for each in numbers if each.isdigit() and int(each) < int(current)]
+        modified = {each["Version"]: each.get("LastModified") for page in pages for each in page["Versions"]}
+        earlier = [int(each) for each in modified if each.isdigit() and int(each) < int(current)]
         if earlier:
             previous = str(max(earlier))
-            found = client.get_function_configuration(FunctionName=function, Qualifier=previous)
-            about = {"state": found.get("State"), "modified": found.get("LastModified")}
+            state = client.get_function_configuration(FunctionName=function, Qualifier=previous).get("State")
             versions = {"current": current, "previous": previous, "revision": alias["RevisionId"]}
-            yield {"function": function, **versions, **about, "done": False}
+            times = {"deployed": modified.get(current), "modified": modified[previous]}
+            yield {"function": function, **versions, **times, "state": state, "done": False}
+
+
+def _of_earlier_deployments(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the changes of functions that the last deployment did not change."""
+    times = {each["function"]: datetime.fromisoformat(each["deployed"]) for each in changes if each["deployed"]}
+    return [each for each in changes if each["deployed"] and max(times.values()) - times[each["function"]] > _TOGETHER]

@@ -208,6 +208,7 @@ class Lambda:
 
     def __init__(self, ingest: list[str], retrieval: list[str]) -> None:
         self.versions = {"IngestFunctionName": ingest, "RetrievalFunctionName": retrieval}
+        self.deployed = dict.fromkeys(self.versions, "2026-01-31T09:00:00.000+0000")
         self.updates: list[tuple[str, ...]] = []
         self.weights: dict[str, float] = {}
         self.refused: str | None = None
@@ -219,11 +220,13 @@ class Lambda:
 
     def get_function_configuration(self, **given: str) -> dict[str, str]:
         assert given["Qualifier"] == "9"
-        return {"State": self.state, "LastModified": "2026-01-30T09:00:00.000+0000"}
+        return {"State": self.state}
 
     def get_paginator(self, _: str) -> Any:
         def paginate(FunctionName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
-            return [{"Versions": [{"Version": each}]} for each in ("$LATEST", *self.versions[FunctionName])]
+            current, modified = self.deployed[FunctionName], "2026-01-30T09:00:00.000+0000"
+            times = {each: current if each == "10" else modified for each in ("$LATEST", *self.versions[FunctionName])}
+            return [{"Versions": [{"Version": each, "LastModified": at}]} for each, at in times.items()]
 
         return SimpleNamespace(paginate=paginate)
 
@@ -258,6 +261,19 @@ def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
     assert functions.updates == [(name, "9", f"revision-{name}") for name in names]
     assert "2026-01-30T09:00:00" in result.stdout, "which tells a version that a failed update left"
     assert ("RetrievalFunctionName has no earlier version" in result.stderr) == (retrieval == ["10"])
+
+
+def test_rollback_leaves_a_function_alone_that_the_last_deployment_did_not_change(cli: CliHarness) -> None:
+    functions = Lambda(["9", "10"], ["9", "10"])
+    functions.deployed["RetrievalFunctionName"] = "2026-01-31T08:00:00.000+0000"
+    cli.stack.clients["lambda"] = functions
+
+    result = cli("rollback", "--yes")
+    assert [name for name, *_ in functions.updates] == ["IngestFunctionName"]
+    assert "RetrievalFunctionName stays as it is" in result.stderr
+
+    cli("rollback", "--only", "retrieval", "--yes")
+    assert [name for name, *_ in functions.updates][1:] == ["RetrievalFunctionName"]
 
 
 def test_rollback_during_a_gradual_deployment_leaves_it_to_codedeploy(cli: CliHarness) -> None:
