@@ -77,7 +77,6 @@ class Server:
         self.script = script
         self.tls = tls
         self.connections = 0
-        self.heads: list[bytes] = []
         self.ends: list[socket.socket] = []
         self.closing = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)

@@ -157,7 +157,8 @@ def play(case: Case, times: int | None) -> Ending:
         shape = Shape.URLS if endpoint is PICTURE else Shape.DATA_URIS
         vendor.state(ticket, shape=shape, sizes={ImageType.DOCUMENT: [2500, 2500]})
         vendor.script(name, endpoint, times=times)
-        client = Preventor(vendor.url, Credentials(vendor), HttpClient())
+        credential = VendorCredential(**asdict(vendor.credential))
+        client = Preventor(vendor.url, lambda **_: credential, HttpClient())
         began = time.monotonic()
         try:
             outcome = ask(client, endpoint, ticket, began + limits.call)
@@ -182,14 +183,6 @@ def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> 
     if not all(file.complete for file in fetched):
         return CUT_OFF
     return OK if len(fetched) == 2 else f"{len(fetched)} images"
-
-
-class Credentials:
-    def __init__(self, vendor: Simulator) -> None:
-        self._credential = VendorCredential(**asdict(vendor.credential))
-
-    def __call__(self, *, fresh: bool = False) -> VendorCredential:
-        return self._credential
 
 
 Endings = Mapping[Case, Ending]

@@ -6,7 +6,6 @@ a time, so that every interleaving is reproducible.
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from tests.support.fakes import Effects, When
@@ -21,7 +20,6 @@ class Attempt:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.at: str | None = "the beginning"
-        self.result: Any = None
         self.error: BaseException | None = None
         self._work = work
         self._killed = threading.Event()
@@ -49,13 +47,12 @@ class Attempt:
         if self.done:
             self._thread.join()
 
-    def finish(self) -> Any:
-        """Run to the end and return the result. Raises what the work raised."""
+    def finish(self) -> None:
+        """Run to the end. Raises what the work raised."""
         while not self.done:
             self.step()
         if self.error is not None:
             raise self.error
-        return self.result
 
     def until(self, prefix: str) -> Self:
         """Advance until the next call's name begins with `prefix`."""
@@ -78,7 +75,7 @@ class Attempt:
         self._go.acquire()
         try:
             self._die_if_killed()
-            self.result = self._work()
+            self._work()
         except BaseException as error:  # noqa: BLE001 - it is reported where the attempt is looked at
             self.error = error
         self.at = None
@@ -90,7 +87,6 @@ class Steps:
 
     def __init__(self, effects: Effects) -> None:
         self._attempts: dict[threading.Thread, Attempt] = {}
-        self.effects = effects
         effects.hook = self._hook
 
     def begin(self, work: Callable[[], Any]) -> Attempt:
@@ -102,9 +98,7 @@ class Steps:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Kill the attempts that have not ended."""
         for attempt in self._attempts.values():
             if not attempt.done:

@@ -1,10 +1,9 @@
 """Every flow, file format, response shape and timing through the real processor, client and parser, in simulated time.
 
-A sample in which every two values meet is tested; FULL_MATRIX=1 tests all 1,584 combinations.
+A sample in which every two values meet is tested; --hypothesis-profile=full tests all 1,584 combinations.
 """
 
 import json
-import os
 import random
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from itertools import combinations, count, product
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
@@ -71,7 +70,7 @@ def full_product() -> list[Combination]:
     ]
 
 
-COMBINATIONS = full_product() if os.environ.get("FULL_MATRIX") else pairwise_sample()
+COMBINATIONS = full_product() if settings.get_current_profile_name() == "full" else pairwise_sample()
 
 
 class Http:

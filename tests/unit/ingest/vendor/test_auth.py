@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -251,24 +251,6 @@ def test_failure_is_not_cached(vendor: Vendor, source: TokenSource) -> None:
     assert source.get(FAR) == "t2"
 
 
-def in_threads(count: int, work: Callable[[], str]) -> list[str | Exception]:
-    """The results of `work` in many threads at once."""
-    results: list[str | Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # noqa: BLE001
-            results.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    return results
-
-
 @pytest.mark.parametrize("failure", [None, VendorUnavailable("503", retry_after=7.0)])
 def test_many_threads_share_one_call_and_its_result(failure: RetryableError | None) -> None:
     # GIVEN a vendor that answers when eight threads have asked for a token
@@ -287,7 +269,9 @@ def test_many_threads_share_one_call_and_its_result(failure: RetryableError | No
 
     source = TokenSource(fetch, clock)
     # WHEN
-    results = in_threads(8, lambda: source.get(time.monotonic() + 10))
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(source.get, time.monotonic() + 10) for _ in range(8)]
+    results = [call.exception() or call.result() for call in calls]
     # THEN the endpoint was asked once
     assert vendor.calls == 1
     if failure is None:
