@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
 from bench.events import first_events
-from bench.harness import PYTHON, ROOT, Figure, Harness, ratio
+from bench.harness import PYTHON, ROOT, Figure, Harness, environment, ratio
 from local.processes import free_port
 
 _TOOK = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)(?:.|\n)*?duration: ([\d.]+)(ms|s)\b")
@@ -66,11 +66,12 @@ def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str
     package, layer = "retrieval" if kind == "retrieval" else "ingest", folder / "layer" / "python"
     modules, services, plain, _ = KINDS[kind]
     event, plain_event = first_events(kind)
-    asked = {**harness.environment, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}
+    given = environment(harness.url)
+    asked = {**given, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}
     paths = [folder / package, layer]
     pairs = [
         (
-            _start(f"{package}.app.lambda_handler", paths, harness.environment, event),
+            _start(f"{package}.app.lambda_handler", paths, given, event),
             _start("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
         )
         for _ in range(rounds + 1)
@@ -79,7 +80,7 @@ def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str
 
 
 def _start(
-    handler: str, paths: Sequence[Path], environment: Mapping[str, str], event: Mapping[str, Any]
+    handler: str, paths: Sequence[Path], variables: Mapping[str, str], event: Mapping[str, Any]
 ) -> dict[str, float]:
     """Return a fresh process's milliseconds to start, to answer, and of CPU. Raises RuntimeError without an answer."""
     port = free_port()
@@ -87,7 +88,7 @@ def _start(
     command += ["--runtime-api-address", f"127.0.0.1:{free_port()}", PYTHON, "-m", "awslambdaric", handler]
     settings = {
         "PYTHONDONTWRITEBYTECODE": "1",
-        **environment,
+        **variables,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
         "PYTHONPATH": os.pathsep.join(map(str, paths)),

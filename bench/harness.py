@@ -116,14 +116,9 @@ class Harness:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "result.json"
             command = [str(python), "-m", "bench.harness", function, json.dumps(given), str(out)]
-            settings = {**self.environment, **(variables or {})}
+            settings = {**environment(self.url), **(variables or {})}
             subprocess.run(command, env=settings, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
             return json.loads(out.read_text())
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """An environment like Lambda's, with the template's variables of both functions."""
-        return environment(self.url)
 
     def _post(self, path: str, body: object) -> Any:
         with urlopen(self.url + path, data=json.dumps(body).encode()) as response:

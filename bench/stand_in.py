@@ -85,15 +85,18 @@ class StandIn:
         if target == "/_counts":
             counted, self._counts = self._counts, Counter()
             return "", json.dumps(counted).encode()
-        if called := _VENDOR.match(target):
-            return self._vendor(*called.groups())
+        if found := _VENDOR.match(target):
+            return self._vendor(*found.groups())
         if not name:
             self._counts[f"s3.{method}"] += 1
             return "s3", b""
         api, operation = name.split(".")
         asked = json.loads(body)
         if api.startswith("DynamoDB"):
-            self._count(f"{asked['TableName']}.{operation}", item_size(asked))
+            called = f"{asked['TableName']}.{operation}"
+            self._counts[called] += 1
+            if operation not in ("GetItem", "Query"):
+                self._counts[f"{called}.units"] += max(1, math.ceil(_item_size(asked) / 1024))
             return "dynamodb", json.dumps(_table(operation, asked)).encode()
         service = {"AmazonSQS": "sqs"}.get(api, api)
         self._counts[f"{service}.{operation}"] += 1
@@ -109,13 +112,8 @@ class StandIn:
             return called, self._images.get(kind, b'{"images": []}')
         return called, json.dumps(SAMPLES["token"] if token else {**SAMPLES["details"], "ticket": ticket}).encode()
 
-    def _count(self, operation: str, size: int) -> None:
-        self._counts[operation] += 1
-        if not operation.endswith(("GetItem", "Query")):
-            self._counts[f"{operation}.units"] += max(1, math.ceil(size / 1024))
 
-
-def item_size(asked: Mapping[str, Any]) -> int:
+def _item_size(asked: Mapping[str, Any]) -> int:
     """Return about how many bytes a write's item has: an update's item is taken to be what the update sets."""
     return sum(_size(asked.get(name, {})) for name in ("Item", "Key", "ExpressionAttributeValues"))
 

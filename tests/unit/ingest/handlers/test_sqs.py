@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -18,6 +18,7 @@ from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, webhook
 from tests.support.fakes import FakeContext, sqs_record
 from tests.support.logs import Lines, counted
+from tests.unit.ingest.test_settings import CHOSEN, REQUIRED
 from ticket_archive.errors import (
     ArchiveError,
     DeadlineExceeded,
@@ -145,6 +146,18 @@ def test_the_last_store_ends_before_the_invocation_does() -> None:
     pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's standard mode, with the most jitter
     longest = attempts * (config.connect_timeout + config.read_timeout) + pauses
     assert STORE_SECONDS + longest <= sqs_handler.LEFT_FOR_STORING
+
+
+def test_the_archiver_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**REQUIRED, **CHOSEN}.items():
+        monkeypatch.setenv(name, value)
+    made: dict[str, Any] = {}
+    monkeypatch.setattr(dependencies, "Archiver", lambda **given: made.update(given))
+    dependencies.sqs.__wrapped__()
+    assert made["settle_time"] == timedelta(minutes=20)
+    assert made["unknown_after"] == timedelta(minutes=30)
+    assert made["image_types"] == (ImageType.DOCUMENT, ImageType.SELF_PORTRAITS)
+    assert (made["retention_days"], made["retry_delay"]) == (30, 60)
 
 
 class TestAPause:
