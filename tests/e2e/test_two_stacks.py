@@ -19,6 +19,7 @@ from local.account import ALIAS, EVERYTHING
 from local.stack import Vendor
 from local.terminal import silent
 from local.vendor.credential import Credential
+from ops.queues import Queue
 from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
 from tests.unit.test_upgrades import RECORD
@@ -149,10 +150,7 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     stack.vendor("latency", details=0)
     for ticket in waiting:
         sandbox.archived(ticket)
-    counts = sandbox.sqs.get_queue_attributes(
-        QueueUrl=sandbox.at.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
-    )
-    assert counts["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    assert Queue(sandbox.sqs, sandbox.at.dead_letter_queue_url).depth().visible == 0
     assert (physical(stack, PRODUCTION), published(stack, PRODUCTION)) == production
 
     # AND a rollback to the versions before works

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from local.account import ALIAS, outputs
+from local.account import ALIAS
 from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.tickets import DetailsForm, Tickets
 from local.vendor.webhooks import Form
+from ops.queues import Queue
 from tests.support import load, runbooks
 from tests.support.queues import messages
 from tests.support.runbooks import QUERIES, Line, Shell, commands, finds
@@ -65,16 +65,6 @@ class OnCall:
 
     # ─── The stack ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @cached_property
-    def resources(self) -> dict[str, str]:
-        """Physical ids by logical id."""
-        found = self.stack.cloudformation.describe_stack_resources(StackName=self.stack.at.stack_name)
-        return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found["StackResources"]}
-
-    @cached_property
-    def outputs(self) -> dict[str, str]:
-        return outputs(self.stack.at.account, self.stack.at.stack_name)
-
     def tickets(self, count: int) -> list[str]:
         """Return tickets of the vendor that no test used, with a small picture of every type: they settle at once."""
         found: list[str] = []
@@ -101,15 +91,6 @@ class OnCall:
         )
         return {name: next(iter(value.values())) for name, value in found.items()}
 
-    def change_item(self, ticket: str, **values: str) -> None:
-        """Set attributes of a ticket's item: what time would do."""
-        self.stack.dynamodb.update_item(
-            TableName=self.stack.at.table,
-            Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
-            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
-            ExpressionAttributeValues={f":{name}": {"S": value} for name, value in values.items()},
-        )
-
     def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 240) -> None:
         """Wait until the tickets' items have these attributes."""
 
@@ -129,10 +110,7 @@ class OnCall:
         self.until({ticket: {"state": "archived", **attributes} for ticket in tickets})
 
     def depth(self, queue: str) -> int:
-        found = self.stack.sqs.get_queue_attributes(
-            QueueUrl=self.resources[queue], AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+        return Queue(self.stack.sqs, self.stack.resources[queue]).depth().visible
 
     def dead_letters(self) -> set[str]:
         """Return the tickets that requests in the dead-letter queue name."""
@@ -146,18 +124,16 @@ class OnCall:
     def invoke(self, function: str, version: str = ALIAS, **event: str) -> None:
         """Invoke a function itself: the emulator publishes no metrics of invocations by its API Gateway."""
         with suppress(self.stack.functions.exceptions.TooManyRequestsException):
-            self.stack.functions.invoke(
-                FunctionName=self.resources[function], Qualifier=version, Payload=json.dumps(event).encode()
-            )
+            self.stack.invoke(self.stack.resources[function], event, version)
 
     def new_processes(self) -> None:
         """Replace the ingest function's processes: those that come have not cached any secret for five minutes."""
-        self.stack.overwrite(self.resources["IngestFunction"])
+        self.stack.overwrite(self.stack.resources["IngestFunction"])
 
     @contextmanager
     def secrets_restored(self) -> Iterator[None]:
         """Both secrets are in the end what they were, and so is the vendor's side of them."""
-        arns = [self.outputs[name] for name in ("WebhookSecretArn", "VendorCredentialArn")]
+        arns = [self.stack.outputs[name] for name in ("WebhookSecretArn", "VendorCredentialArn")]
         before = {arn: self.stack.secrets.get_secret_value(SecretId=arn)["SecretString"] for arn in arns}
         try:
             yield
@@ -165,13 +141,13 @@ class OnCall:
             for arn, text in before.items():
                 for _ in ("AWSCURRENT", "AWSPREVIOUS"):
                     self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
-            self.stack.vendor("change_credential", **json.loads(before[self.outputs["VendorCredentialArn"]]))
+            self.stack.vendor("change_credential", **json.loads(before[self.stack.outputs["VendorCredentialArn"]]))
             self.new_processes()
 
     @contextmanager
     def environment(self, **variables: str) -> Iterator[Callable[[], None]]:
         """Deploy the ingest function with other variables. Yields what undoes it."""
-        name = self.resources["IngestFunction"]
+        name = self.stack.resources["IngestFunction"]
         good = self.stack.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         self.stack.overwrite(name, Environment={"Variables": {**good, **variables}})
         with ExitStack() as stack:
@@ -182,7 +158,7 @@ class OnCall:
     def throttled(self, *functions: str) -> Iterator[Callable[[], None]]:
         """Leave the functions no concurrency; the emulator throttles $LATEST alone. Yields what undoes it."""
         with ExitStack() as stack:
-            for name in (self.resources[each] for each in functions):
+            for name in (self.stack.resources[each] for each in functions):
                 self.stack.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
                 stack.callback(self.stack.functions.delete_function_concurrency, FunctionName=name)
             yield stack.close
@@ -190,9 +166,9 @@ class OnCall:
     @contextmanager
     def bad_version(self, function: str) -> Iterator[None]:
         """Deploy a version that fails at import; delete it in the end, when the alias no longer names it."""
-        functions, name = self.stack.functions, self.resources[function]
+        functions, name = self.stack.functions, self.stack.resources[function]
         handler = functions.get_function_configuration(FunctionName=name)["Handler"]
-        names = [self.resources[each] for each in ("IngestFunction", "RetrievalFunction")]
+        names = [self.stack.resources[each] for each in ("IngestFunction", "RetrievalFunction")]
         good = {each: functions.get_alias(FunctionName=each, Name=ALIAS)["FunctionVersion"] for each in names}
         self.stack.overwrite(name, Handler="missing.handler")
         bad = functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
@@ -208,7 +184,7 @@ class OnCall:
     @contextmanager
     def denied(self, role: str, *actions: str) -> Iterator[Callable[[], None]]:
         """Take rights away from a function. Yields what gives them back."""
-        given = {"RoleName": self.resources[role], "PolicyName": "somebodys-change"}
+        given = {"RoleName": self.stack.resources[role], "PolicyName": "somebodys-change"}
         statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self.stack.iam.put_role_policy(**given, PolicyDocument=document)
@@ -220,16 +196,11 @@ class OnCall:
 
     def read_log(self) -> list[Line]:
         """Read the functions' log groups; return the lines that are new."""
-        pages = self.stack.logs.get_paginator("filter_log_events")
         counted = Counter(
-            event["message"]
+            line
             for function in ("ingest", "retrieval")
-            for page in pages.paginate(
-                logGroupName=f"/aws/lambda/{self.stack.at.stack_name}-{function}",
-                startTime=int(self._begin.timestamp() * 1000),
-            )
-            for event in page["events"]
-            if event["message"].startswith("{")
+            for line in self.stack.logged(function, self._begin.timestamp())
+            if line.startswith("{")
         )
         new: list[Line] = [json.loads(line) for line in (counted - self._read).elements()]
         self._read = counted
@@ -250,7 +221,7 @@ class OnCall:
                 self.cloudwatch.put_metric_data(Namespace=directive["Namespace"], MetricData=data)
 
     def alarm(self, name: str) -> Mapping[str, Any]:
-        found: Sequence[Any] = self.cloudwatch.describe_alarms(AlarmNames=[self.resources[name]])["MetricAlarms"]
+        found: Sequence[Any] = self.cloudwatch.describe_alarms(AlarmNames=[self.stack.resources[name]])["MetricAlarms"]
         return dict(found[0])
 
     def put_by_hand(self, name: str, value: float) -> None:
@@ -293,7 +264,7 @@ class OnCall:
         datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])
         shown = re.sub(r"\s", "", self.type("./ticket-archive doctor", exit_codes=(1,)))
-        assert [name for name in names if self.resources[name] not in shown] == []
+        assert [name for name in names if self.stack.resources[name] not in shown] == []
         self.fired |= {*names}
 
     def silent(self, *names: str) -> None:

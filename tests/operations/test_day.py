@@ -7,7 +7,6 @@ import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from typing import Any
 
 import pytest
 
@@ -167,12 +166,11 @@ def found(on_call: OnCall, ticket: str, values: Collection[str]) -> dict[str, se
 
 def everywhere(on_call: OnCall, ticket: str) -> Iterator[tuple[str, str]]:
     """Yield the text of every place that may hold something of a ticket."""
-    stack, idempotency = on_call.stack, on_call.resources["Idempotency"]
+    stack, idempotency = on_call.stack, on_call.stack.resources["Idempotency"]
     for place, table in (("table", stack.at.table), ("idempotency", idempotency)):
         items = stack.dynamodb.get_paginator("scan").paginate(TableName=table).search("Items[]")
         yield place, "\n".join(json.dumps(item, default=str, ensure_ascii=False) for item in items)
-    pages = stack.s3.get_paginator("list_object_versions").paginate(Bucket=stack.at.bucket)
-    versions: list[Any] = list(filter(None, pages.search("[Versions, DeleteMarkers][]")))
+    versions = stack.versions()
     about = [each for each in versions if f"/{ticket}/" in each["Key"] and "Size" in each]
     bodies = [
         stack.s3.get_object(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["Body"].read()
@@ -185,15 +183,12 @@ def everywhere(on_call: OnCall, ticket: str) -> Iterator[tuple[str, str]]:
         yield url, "\n".join(message.body for message in messages(stack, url))
     yield "log", stack.emulator_log
     for name in ("ingest", "retrieval"):
-        events = stack.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{stack.at.stack_name}-{name}"
-        )
-        yield name, "\n".join(events.search("events[].message"))
+        yield name, "\n".join(stack.logged(name))
 
 
 def test_both_secrets_are_rotated_under_load(on_call: OnCall) -> None:
     stack = on_call.stack
-    old = json.loads(stack.secrets.get_secret_value(SecretId=on_call.outputs["VendorCredentialArn"])["SecretString"])
+    old = json.loads(stack.secrets.get_secret_value(SecretId=stack.outputs["VendorCredentialArn"])["SecretString"])
     new = {**old, "api_key": old["api_key"][::-1], "secret": old["secret"][::-1]}
     (on_call.shell.folder / "credential.json").write_text(json.dumps(new))
     last, *tickets = on_call.tickets(150)

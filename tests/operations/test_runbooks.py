@@ -102,11 +102,11 @@ def secrets_at_fault(on_call: OnCall) -> None:
     stack = on_call.stack
     denied, malformed, foreign, *quarantined = on_call.tickets(22)  # 19 are ten in one of two periods
     before = on_call.depth("WebhookQuarantineQueue")
-    credential = stack.secrets.get_secret_value(SecretId=on_call.outputs["VendorCredentialArn"])["SecretString"]
+    credential = stack.secrets.get_secret_value(SecretId=stack.outputs["VendorCredentialArn"])["SecretString"]
     (on_call.shell.folder / "credential.json").write_text(credential)
     with dead_letters_after(stack, 1), on_call.secrets_restored():
         for ticket, text in ((malformed, "{"), (denied, credential.replace('": "', '": "x'))):
-            stack.secrets.put_secret_value(SecretId=on_call.outputs["VendorCredentialArn"], SecretString=text)
+            stack.secrets.put_secret_value(SecretId=stack.outputs["VendorCredentialArn"], SecretString=text)
             on_call.new_processes()
             stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket))
             eventually(lambda: ticket in on_call.dead_letters() or None, f"{ticket} dead")  # noqa: B023
@@ -150,7 +150,7 @@ def odd_vendor(on_call: OnCall) -> None:
         stack.post(ticket)
     on_call.archived(unknown_event, without_outcome)
     on_call.until({ticket: {"state": "incomplete"} for ticket in (html, incomplete, settled)})
-    on_call.change_item(incomplete, received_at=iso(now() - timedelta(hours=2)))
+    stack.change_item(incomplete, received_at=iso(now() - timedelta(hours=2)))
     on_call.tick()
     first = {
         "UnrecognizedEventsAlarm": unknown_event,
