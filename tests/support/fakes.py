@@ -205,10 +205,11 @@ class FakeDynamoDB:
         return {}
 
     def query(self, **call: Any) -> dict[str, Any]:
-        [wanted] = _plain(call["ExpressionAttributeValues"]).values()
+        [(name, wanted)] = _plain(call["ExpressionAttributeValues"]).items()
         partition, sort = {"incomplete": ("incomplete", "retry_at"), "by-customer": ("customer", "archived_at")}[
             call["IndexName"]
         ]
+        assert call["KeyConditionExpression"] == f"{partition} = {name}"
         with self._lock:
             found = [each for each in self.records.values() if each.get(partition) == wanted and sort in each]
         found.sort(key=lambda record: str(record[sort]), reverse=not call.get("ScanIndexForward", True))

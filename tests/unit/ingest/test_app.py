@@ -102,16 +102,3 @@ def test_any_other_event_is_an_error_that_names_its_source_and_what_is_taken(
         assert taken in str(caught.value)
     assert handled == []
     assert emitted(capsys.readouterr().out)[0]["ConfigurationErrors"] == [1.0]
-
-
-def test_metrics_are_written_even_if_a_handler_fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def handle(_: object) -> dict[str, Any]:
-        metrics.add_metric("BeforeTheFailure", "Count", 1)
-        raise ConnectionError
-
-    monkeypatch.setattr(schedule, "handle", handle)
-    with pytest.raises(ConnectionError):
-        app.lambda_handler({"source": "ticket-archive.schedule"}, CONTEXT)
-    assert emitted(capsys.readouterr().out)[0]["BeforeTheFailure"] == [1.0]

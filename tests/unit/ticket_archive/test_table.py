@@ -101,23 +101,6 @@ def test_an_items_repr_shows_no_details() -> None:
     assert "Canary" not in repr(item)
 
 
-def test_due_tickets_are_queried_in_the_order_of_the_index(dynamodb: DynamoDB, table: TicketTable) -> None:
-    listed = {"ticket": "T-1", "record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
-    dynamodb.answers(
-        {"Items": [wire(listed), wire({**listed, "ticket": "T-2", "requeues": 4})]}, {"Items": []}, {"Items": []}
-    )
-    found = table.listed(Due.INCOMPLETE, 1000)
-    table.listed(Due.RECHECK, 1000)
-    table.listed(Due.REFETCH, 1000)
-    assert found == [IncompleteTicket("T-1", NOW, THEN, 0), IncompleteTicket("T-2", NOW, THEN, 4)]
-    assert [call["ExpressionAttributeValues"] for call in dynamodb.asked] == [
-        {":partition": {"S": "yes"}},
-        {":partition": {"S": "recheck"}},
-        {":partition": {"S": "refetch"}},
-    ]
-    assert {(call["IndexName"], call["Limit"]) for call in dynamodb.asked} == {("incomplete", 1000)}
-
-
 def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: DynamoDB, table: TicketTable) -> None:
     """DynamoDB returns at most 1 MB at once, whatever the limit."""
     entry = {"record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
@@ -130,27 +113,8 @@ def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: Dyna
     assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in dynamodb.asked] == [(2, None), (1, last)]
 
 
-def listed(ticket: str) -> dict[str, Any]:
-    return wire({"ticket": ticket, "record": "ticket", "state": "archived", "customer": "C-1", "archived_at": NOW})
-
-
 def index_key(ticket: str, archived_at: str, customer: str = "C-1") -> dict[str, Any]:
     return wire({"ticket": ticket, "record": "ticket", "customer": customer, "archived_at": archived_at})
-
-
-def test_a_customers_tickets_come_newest_first(dynamodb: DynamoDB, table: TicketTable) -> None:
-    dynamodb.answers({"Items": [listed("T-1"), listed("T-2")]})
-    page = table.by_customer("C-1", 20, None)
-    assert dynamodb.only == {
-        "TableName": "Tickets",
-        "IndexName": "by-customer",
-        "KeyConditionExpression": "customer = :customer",
-        "ExpressionAttributeValues": {":customer": {"S": "C-1"}},
-        "ScanIndexForward": False,
-        "Limit": 20,
-    }
-    assert [item.ticket for item in page.items] == ["T-1", "T-2"]
-    assert page.cursor is None
 
 
 def test_a_cursor_leads_to_where_the_page_ended(dynamodb: DynamoDB, table: TicketTable) -> None:
