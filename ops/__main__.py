@@ -1,6 +1,11 @@
 """Entry point of `./ticket-archive`."""
 
-from ops.cli import main
+import sys
+
+try:
+    from ops.cli import main
+except KeyboardInterrupt:  # importing takes about a second
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()

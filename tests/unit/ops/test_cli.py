@@ -1,10 +1,13 @@
 """Common options, exit codes, and what every command does with bad input."""
 
 import os
+import runpy
 import signal
+import sys
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -109,6 +112,17 @@ def test_a_signal_ends_a_command_like_ctrl_c_unless_it_is_ignored(
         os.umask(mask)
         for each, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
             signal.signal(each, handler)
+
+
+def test_ctrl_c_while_modules_are_imported_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "ops.cli", Interrupted("ops.cli"))
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("ops", run_name="__main__")
+    assert ended.value.code == Exit.INTERRUPTED
 
 
 def test_every_command_has_help() -> None:
