@@ -1,5 +1,6 @@
 """The ticket table with the operators' operations: scan, list, hold, release and erase."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,16 +82,18 @@ class OperatorTable(TicketTable):
     ) -> Iterator[ScannedPage]:
         """Return the tickets that match every condition, page by page, with the attributes of `SUMMARY`.
 
-        Conditions are filter expressions over `SUMMARY`; of `values`, those that they name are used. There is no
-        index for them: DynamoDB reads, and charges for, whole items.
+        Conditions are filter expressions; of `values`, those that they name are used. There is no index for them:
+        DynamoDB reads, and charges for, whole items.
         """
         expression = " AND ".join(["#record = :record", *conditions])
         given = {":record": TICKET_RECORD, **values}
+        read = projection(SUMMARY)
+        read["ExpressionAttributeNames"] |= {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._name,
             FilterExpression=expression,
             ExpressionAttributeValues={name: _serialize(each) for name, each in given.items() if name in expression},
-            **projection(SUMMARY),
+            **read,
         )
         for page in pages:
             items = [read_item(item) for item in page["Items"]]

@@ -16,17 +16,20 @@ from ops.ticket_files import missing_parts
 from ticket_archive.models import TicketState
 from ticket_archive.table import Due, TicketItem
 
-ListState = Literal["received", "incomplete", "archived", "erased", "not-complete", "no-outcome", "held", "outdated"]
+ListState = Literal[
+    "received", "incomplete", "archived", "erased", "not-complete", "no-outcome", "no-customer", "held", "outdated"
+]
 """What `list --state` finds: the states of a ticket, and conditions that an operator looks for.
 
 `not-complete` is archived, with something unrecognized or missing; `outdated` is archived, and a newer state is still
-to be fetched.
+to be fetched; `no-customer` is in no list by customer.
 """
 WAITING = ("incomplete", "outdated")
 """These have an index."""
 _CONDITIONS = {
     "not-complete": "#state = :archived AND #complete = :false",
     "no-outcome": "#state = :archived AND attribute_not_exists(#outcome)",
+    "no-customer": "#state <> :erased AND attribute_not_exists(#customer)",
     "held": "attribute_exists(#legal_hold)",
 }
 
@@ -95,7 +98,8 @@ def scan(
     if day is not None:
         archived = "(#state = :archived AND begins_with(#archived_at, :day))"  # else it is the last fetch
         conditions.append(f"(begins_with(#received_at, :day) OR {archived})")
-    values = {":state": state, ":day": day and f"{day:%Y-%m-%d}", ":archived": TicketState.ARCHIVED, ":false": False}
+    values = {":state": state, ":day": day and f"{day:%Y-%m-%d}", ":false": False}
+    values |= {":archived": TicketState.ARCHIVED, ":erased": TicketState.ERASED}
     found: list[TicketItem] = []
     scanned, more = 0, False
     for page in tickets.scan(conditions, values):

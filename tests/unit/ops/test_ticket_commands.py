@@ -129,14 +129,16 @@ def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cl
         ("not-complete", {"complete": False}, "ACCEPTED"),
         ("held", {"legal_hold": "2026-01-01T00:00:00Z"}, "ACCEPTED"),
         ("no-outcome", {}, None),
+        ("no-customer", {"customer": None}, None),
     ],
 )
 def test_conditions_are_found_by_a_scan(
     state: str, attributes: dict[str, Any], outcome: str | None, cli: CliHarness
 ) -> None:
-    cli.stack.add_ticket("other")
-    cli.stack.add_incomplete_ticket("incomplete", "vendor_unavailable", complete=False)
-    cli.stack.add_ticket("wanted", **attributes, outcome=outcome)
+    cli.stack.add_ticket("other", customer="C")
+    cli.stack.add_incomplete_ticket("incomplete", "vendor_unavailable", complete=False, customer="C")
+    cli.stack.change("gone", state="erased", erased_at="2026-01-31T12:00:00Z")
+    cli.stack.add_ticket("wanted", **{"customer": "C", **attributes}, outcome=outcome)
 
     assert [line["ticket"] for line in cli.json("list", "--state", state)["tickets"]] == ["wanted"]
 
