@@ -46,18 +46,12 @@ def messages(stack: LocalStack, queue: str, ticket: str) -> list[dict[str, Any]]
     return eventually(look, f"a message of {ticket}")
 
 
-def archive(stack: LocalStack, number: int) -> str:
-    ticket = stack.ticket(number)
-    assert stack.post(ticket) == 202
-    return ticket
-
-
 def test_every_consumer_behind_the_topic_receives_the_manifest_and_nothing_else(
     stack: LocalStack, notify_topic: Any
 ) -> None:
     with deployed(stack, "fan-out") as outputs:
         notify_topic(outputs["TopicArn"])
-        ticket = archive(stack, 320)
+        ticket = stack.archive(320)
         for queue in ("OnboardingQueueUrl", "ReportingQueueUrl"):
             [message] = messages(stack, outputs[queue], ticket)
             [record] = message["Records"]
@@ -70,7 +64,7 @@ def test_event_reaches_the_bus_of_the_consumer_in_its_documented_form(stack: Loc
         deployed(stack, "cross-account-consumer") as consumer,
         deployed(stack, "cross-account-sender", ConsumerBusArn=consumer["BusArn"]),
     ):
-        ticket = archive(stack, 321)
+        ticket = stack.archive(321)
         [event] = messages(stack, consumer["ManifestEventsUrl"], ticket)
 
     assert ManifestCreated.model_validate(event).ticket == ticket

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,25 +14,15 @@ pytestmark = pytest.mark.stack
 FIRST = 4200  # of the simulator's tickets: those of these tests
 
 
-def archived(stack: LocalStack, ticket: str) -> dict[str, Any]:
-    """Wait until the ticket is archived, without a process for each look; return its status."""
-    stack.archived(ticket)
-
-    def look() -> dict[str, Any] | None:
-        done = stack.ops_process("status", ticket, "--json")
-        found: dict[str, Any] = json.loads(done.stdout or "{}")
-        return found if found.get("state") == "archived" and found["manifest"] else None
-
-    return eventually(look, f"{ticket} archived")
-
-
 def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, tmp_path: Path) -> None:
     ticket = stack.ticket(FIRST)
     expected = stack.vendor("expected", ticket=ticket)
 
     # WHEN its webhook never came, and it is asked for
     assert stack.ops("backfill", "--file", "-", stdin=f"# lost\n{ticket}\n{ticket}\n")["sent"] == 1
-    found = archived(stack, ticket)
+    eventually(lambda: stack.keys(ticket, "manifests/") or None, "its manifest")
+    found = stack.ops("status", ticket)
+    assert (found["state"], found["manifest"]) == ("archived", True)
 
     # THEN status, list and API agree, and every picture comes as the vendor has it
     assert stack.api.get(f"/tickets/{ticket}").json()["outcome"] == found["outcome"]
