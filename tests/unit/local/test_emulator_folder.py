@@ -1,13 +1,9 @@
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import pytest
 
 from local import emulator_folder
-
-
-class Usage(NamedTuple):
-    free: int
 
 
 @pytest.fixture
@@ -18,13 +14,9 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free))
-
-
 @pytest.mark.parametrize("free", [0, emulator_folder.ROOM * 2])
 def test_removal_leaves_nothing(memory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    room(monkeypatch, free)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
     (emulator_folder.make(tmp_path / "link") / "a file").touch()
 
     emulator_folder.remove(tmp_path / "link")

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -26,14 +27,9 @@ LOCAL = {
 }
 
 
-class OneClient(Account):
-    """An account whose only client is stubbed."""
-
-    def client(self, service: Any) -> Any:
-        return _client
-
-
 _client = client("cloudformation")
+ACCOUNT: Any = SimpleNamespace(client=lambda _: _client, session=_client.meta, webhook_url=None)
+"""An account whose only client is stubbed."""
 
 
 def described(**outputs: str) -> dict[str, Any]:
@@ -41,10 +37,6 @@ def described(**outputs: str) -> dict[str, Any]:
     parameters = [{"ParameterKey": "WebhookCredentialsSecretArn", "ParameterValue": "arn"}]
     stack = {"StackName": "s", "StackStatus": "CREATE_COMPLETE", "Outputs": found, "Parameters": parameters}
     return {"Stacks": [{**stack, "CreationTime": "2026-01-01T00:00:00Z"}]}
-
-
-def account() -> OneClient:
-    return OneClient(boto3.Session(region_name="eu-central-1"))
 
 
 def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +77,7 @@ def test_outputs_and_parameters_are_the_stacks_own() -> None:
     arn = "arn:aws:cloudformation:eu-central-1:000000000000:stack/s/1"
     with Stubber(_client) as stubber:
         stubber.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": arn})
-        found = stack.find(account(), arn)
+        found = stack.find(ACCOUNT, arn)
 
     assert found.name == "s", "alarms are found by it"
     assert found.webhook_url == "https://w"
@@ -94,14 +86,14 @@ def test_outputs_and_parameters_are_the_stacks_own() -> None:
 
 def test_a_missing_output_is_an_error() -> None:
     with pytest.raises(Failure, match="no output TableName"):
-        _ = Stack(account(), "s", {}, {}).output("TableName")
+        _ = Stack(ACCOUNT, "s", {}, {}).output("TableName")
 
 
 def test_an_unknown_stack_names_the_options_to_use() -> None:
     with Stubber(_client) as stubber:
         stubber.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")
         with pytest.raises(Failure, match="no stack s in eu-central-1"):
-            stack.find(account(), "s")
+            stack.find(ACCOUNT, "s")
 
 
 def test_the_emulators_webhook_url_is_its_own() -> None:
