@@ -23,8 +23,8 @@ from ticket_archive.errors import TicketErased
 from ticket_archive.models import TicketState
 from ticket_archive.table import TicketItem
 
-_PIPE_WIDTH = 200
-"""Columns when the output is no terminal: wide enough that ids are not wrapped."""
+_PIPE_WIDTH = 1000
+"""Columns when the output is no terminal: wide enough that a row is a line, as grep wants it."""
 
 
 @dataclass

@@ -113,6 +113,15 @@ def test_a_terminals_width_cuts_no_id_or_code(width: int, cli: CliHarness, monke
     assert max(map(len, shown.splitlines())) <= width
 
 
+def test_a_row_is_a_line_where_the_output_is_no_terminal(cli: CliHarness) -> None:
+    missing = dict.fromkeys(["DETAILS", *ImageType], "invalid_vendor_response")
+    cli.stack.add_incomplete_ticket("t" * 128, "vendor_unavailable", missing=missing)
+
+    [_, row] = cli("list", "--state", "incomplete").stdout.splitlines()
+
+    assert row.split()[-1] == "vendor_unavailable"
+
+
 def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cli: CliHarness) -> None:
     cli.stack.add_ticket("current")
     cli.stack.add_ticket("outdated", incomplete="refetch", retry_at="2026-02-01T", last_error="vendor_unavailable")
