@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import requests
+from pydantic import ValidationError
 
 from ingest.settings import IngestSettings, WebhookSettings
 from tests.support.template import SOURCE
@@ -84,6 +85,20 @@ def test_a_malformed_variable_is_named_and_not_shown(name: str, value: str) -> N
         IngestSettings.read({**REQUIRED, name: value})
     assert caught.value.detail == name
     assert "canary" not in repr(caught.value)
+
+
+def test_all_faults_are_in_one_error_that_holds_no_value() -> None:
+    faults = {"TABLE_NAME": "", "MAX_RECEIVES": "canary", "ALLOW_PLAINTEXT_WEBHOOKS": "canary"}
+    with pytest.raises(SettingsError) as caught:
+        IngestSettings.read({**REQUIRED, **faults})
+    assert caught.value.detail == "ALLOW_PLAINTEXT_WEBHOOKS, MAX_RECEIVES, TABLE_NAME"
+    assert "canary" not in repr(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        IngestSettings.read(REQUIRED).max_receives = 3  # type: ignore[misc]
 
 
 def test_the_webhook_handler_needs_the_queue_alone() -> None:

