@@ -1,11 +1,13 @@
 """One audit record per response: who, what and until when, by ids only."""
 
 import json
-from typing import Any
+import subprocess
+import sys
 
 import pytest
 import time_machine
 
+from local import ROOT
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import (
     CALLER,
@@ -85,8 +87,9 @@ def test_logs_hold_no_url_signature_customer_or_personal_data(
         assert secret not in log
 
 
-def test_the_log_level_does_not_silence_the_audit(call: Call) -> None:
-    from retrieval import audit
-
-    logger: Any = audit._logger
-    assert logger.log_level <= 20
+def test_the_log_level_does_not_silence_the_audit() -> None:
+    code = "from retrieval import audit; audit.write({'requestContext': {}}, 200)"
+    environment = {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "PYTHONPATH": "layers:functions"}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert b"request audited" in done.stdout
