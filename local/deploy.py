@@ -43,7 +43,7 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
             command: list[str | Path] = ["deploy", "--template-file", resolved.name, "--stack-name", name]
             command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
             command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
-            _sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
+            sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
 
 
 def _build(steps: Steps, log: Path) -> None:
@@ -67,7 +67,7 @@ def _build(steps: Steps, log: Path) -> None:
             "LAYER_PYTHON_VERSION": FOLDER.name,
             "PYTHON": str(emulator.PYTHON),
         }
-        _sam(command, interpreter, log)
+        sam(command, interpreter, log)
         built.write_text(sources, encoding="utf-8")
 
 
@@ -121,13 +121,14 @@ def _supported(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path) -> None:
+def sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
+    """Run the SAM CLI with `settings` as environment variables and its output in `log`. Raises StartFailed."""
     if not SAM.exists():
         raise StartFailed(f"{SAM.relative_to(ROOT)} is missing: run `make setup`.")
     with log.open("wb") as file:
         done = subprocess.run(
             [str(part) for part in (SAM, *command)],
-            cwd=ROOT,
+            cwd=cwd,
             env=tool_environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=file,

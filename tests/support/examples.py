@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from local import ROOT, account, emulator
-from local.deploy import CACHE, FOLDER, SAM, tool_environment
+from local.deploy import CACHE, FOLDER, sam
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from ticket_archive_client import ManifestCreated
 
 COPIES = CACHE / "examples"
-SECONDS = 180
 MANIFEST_EVENT: dict[str, Any] = {
     "version": "0",
     "id": "17793124-05d4-b198-2fde-7ededc63b103",
@@ -68,15 +66,17 @@ def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[s
     commands = [command for block in blocks("sh") if block.page.parent.name == name for command in block.commands]
     build = next((each for each in commands if each[:2] == ["sam", "build"]), None)
     deploy = next(each for each in commands if each[:2] == ["sam", "deploy"])
+    settings = {**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}
+    settings["PATH"] = f"{emulator.PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
     if build:
-        _sam(stack, copy, *build[1:])
+        sam(build[1:], settings, copy / "sam.log", copy)
     values = {**_values(stack), **parameters}
     typed = [word.replace("…", values.get(word.removesuffix("=…"), "…")) for word in deploy[1:]]
-    _sam(stack, copy, *typed, "--no-confirm-changeset")
+    sam([*typed, "--no-confirm-changeset"], settings, copy / "sam.log", copy)
     try:
         yield account.outputs(stack.at.account, _name(copy))
     finally:
-        _sam(stack, copy, "delete", "--stack-name", _name(copy), "--no-prompts")
+        sam(["delete", "--stack-name", _name(copy), "--no-prompts"], settings, copy / "sam.log", copy)
 
 
 def manifest_event(stack: LocalStack, key: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def manifest_event(stack: LocalStack, key: str) -> dict[str, Any]:
 
 def _values(stack: LocalStack) -> dict[str, str]:
     """Return the parameters' values: the archive's outputs."""
-    outputs = account.outputs(stack.at.account, stack.at.stack_name)
+    outputs = stack.outputs
     return {
         "ArchiveBucket": outputs["BucketName"],
         "ArchiveKeyArn": outputs["KeyArn"],
@@ -99,21 +99,6 @@ def _values(stack: LocalStack) -> dict[str, str]:
         "ArchiveApiId": outputs["ApiId"],
         "ArchiveAccount": outputs["KeyArn"].split(":")[4],
     }
-
-
-def _sam(stack: LocalStack, folder: Path, *arguments: str) -> None:
-    environment = tool_environment({**stack.at.account.settings(), "SAM_CLI_POLL_DELAY": "0.2"})
-    environment["PATH"] = f"{emulator.PYTHON.parent}{os.pathsep}{environment['PATH']}"
-    done = subprocess.run(
-        [SAM, *arguments],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _name(folder: Path) -> str:

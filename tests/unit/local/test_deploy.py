@@ -30,7 +30,7 @@ def test_application_is_built_again_only_after_a_change(tmp_path: Path, monkeypa
     built: list[str] = []
     monkeypatch.setattr(deploy, "ROOT", tmp_path)
     monkeypatch.setattr(deploy, "FOLDER", tmp_path / "3.x")
-    monkeypatch.setattr(deploy, "_sam", lambda command, *_: built.append(command[0]))
+    monkeypatch.setattr(deploy, "sam", lambda command, *_: built.append(command[0]))
     (tmp_path / "functions").mkdir()
     (tmp_path / "template.yaml").touch()
     for content, times in (("a", 1), ("a", 1), ("b", 2), ("a", 3)):
@@ -44,9 +44,9 @@ def test_failed_build_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise StartFailed("no")
 
     monkeypatch.setattr(deploy, "FOLDER", tmp_path)
-    monkeypatch.setattr(deploy, "_sam", lambda *_: None)
+    monkeypatch.setattr(deploy, "sam", lambda *_: None)
     deploy._build(silent(), tmp_path / "log")
-    monkeypatch.setattr(deploy, "_sam", fail)
+    monkeypatch.setattr(deploy, "sam", fail)
     monkeypatch.setattr(deploy, "_digest_of_sources", lambda: "changed")
     for _ in range(2):
         with pytest.raises(StartFailed):
