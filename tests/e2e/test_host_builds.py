@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
-from local.deploy import SAM, tool_environment
+from local.deploy import sam
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 HOSTS = {
@@ -95,12 +95,8 @@ def test_container_builds_the_same_files_as_the_host(tmp_path: Path) -> None:
 
     def build(name: str, *options: str) -> Files:
         folder = tmp_path / name
-        command: list[str | Path] = [SAM, "build", "--no-cached", "--build-dir", folder, *options]
         settings = {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
-        done = subprocess.run(
-            command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        sam(["build", "--no-cached", "--build-dir", folder, *options], settings, tmp_path / f"{name}.log")
         return hashes(folder)
 
     image = ["--use-container", "--skip-pull-image", "--build-image", os.environ["BUILD_IMAGE"]]

@@ -19,9 +19,8 @@ from uuid import uuid4
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from local import ROOT, containers, sam
+from local import ROOT, containers, deploy, sam
 from local import stack as local_stack
-from local.deploy import SAM, tool_environment
 from local.errors import StartFailed
 from local.processes import free_port
 from local.sam import SamLocal
@@ -61,12 +60,8 @@ def built(engine: containers.Engine, tmp_path_factory: pytest.TempPathFactory) -
     would replace it. The layer therefore has an id of its own here.
     """
     folder = tmp_path_factory.mktemp("built")
-    command = [str(SAM), "build", "--build-dir", str(folder), "--cache-dir", str(tmp_path_factory.mktemp("cache"))]
-    settings = {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
-    done = subprocess.run(
-        command, cwd=ROOT, env=tool_environment(settings), capture_output=True, text=True, timeout=400, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    cache, settings = tmp_path_factory.mktemp("cache"), {"PYTHON": str(ROOT / ".venv-sam" / "bin" / "python")}
+    deploy.sam(["build", "--build-dir", folder, "--cache-dir", cache], settings, cache / "log")
     layer, template = f"{LAYER}{uuid4().hex}", folder / "template.yaml"
     template.write_text(re.sub(rf"\b{LAYER}\b", layer, template.read_text(encoding="utf-8")), encoding="utf-8")
     (folder / LAYER).rename(folder / layer)

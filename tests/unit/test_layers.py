@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
-from local.deploy import SAM, tool_environment
+from local.deploy import sam
 from tests.support.documentation import blocks
 from tests.support.template import SOURCE, nodes
 
@@ -126,20 +126,8 @@ def test_layer_is_built_from_the_requirements_of_a_documented_manifest(tmp_path:
     python.chmod(0o755)
     settings = {"PYTHON": str(python), "REAL": sys.executable, "ARGS_FILE": str(tmp_path / "args")}
     settings["LAYER_PYTHON_VERSION"] = "3.99"  # the installer that records cannot compile
-    command: list[str | Path] = [
-        SAM,
-        "build",
-        "SharedLayer",
-        "--template",
-        ROOT / "template.yaml",
-        "--manifest",
-        "custom.mk",
-    ]
-    done = subprocess.run(
-        [*command, "--no-cached", "--build-dir", "built"], cwd=tmp_path, env=tool_environment(settings),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    command = ["build", "SharedLayer", "--template", str(ROOT / "template.yaml"), "--manifest", "custom.mk"]
+    sam([*command, "--no-cached", "--build-dir", "built"], settings, tmp_path / "log", tmp_path)
     assert f"-r {tmp_path.resolve()}/my-requirements.txt" in (tmp_path / "args").read_text()
     assert (tmp_path / "built/SharedLayer/python/ticket_archive/table.py").exists()
 
