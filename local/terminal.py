@@ -12,8 +12,8 @@ from rich.console import Console
 class Steps:
     """Shows each step: a spinner on a terminal while it runs, one line when it ends."""
 
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(self, console: Console) -> None:
+        self.console = console
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:

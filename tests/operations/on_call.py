@@ -91,7 +91,7 @@ class OnCall:
         )
         return {name: next(iter(value.values())) for name, value in found.items()}
 
-    def until(self, wanted: Mapping[str, Mapping[str, object]], seconds: float = 240) -> None:
+    def until(self, wanted: Mapping[str, Mapping[str, object]]) -> None:
         """Wait until the tickets' items have these attributes."""
 
         def others() -> list[tuple[str, object]]:
@@ -103,7 +103,7 @@ class OnCall:
             ]
 
         with suppress(AssertionError):
-            eventually(lambda: None if others() else True, "the tickets", seconds)
+            eventually(lambda: None if others() else True, "the tickets")
         assert (left := others()) == [], left
 
     def archived(self, *tickets: str, **attributes: object) -> None:

@@ -17,10 +17,10 @@ FILES = {path.name: json.loads(path.read_text(encoding="utf-8")) for path in sor
 SECRETS = [check_secret(events.SECRET)]
 
 
-def opened(webhook: Webhook, *, plaintext: bool = False) -> str:
+def opened(webhook: Webhook) -> str:
     """`completed invitation`, or the reason why not."""
     try:
-        event = open_webhook(webhook, secrets=SECRETS, allow_plaintext=plaintext)
+        event = open_webhook(webhook, secrets=SECRETS, allow_plaintext=False)
     except UnreadableWebhook as error:
         return error.detail
     if not isinstance(event, TicketEvent) or event.ticket != events.TICKET:
