@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ingest import dependencies
+from tests.support.archive_harness import ArchiveHarness
 from tests.support.logs import Lines, log_lines
 
 MADE_ONCE = (dependencies.webhook, dependencies.sqs, dependencies.schedule)
@@ -21,3 +22,11 @@ def lines() -> Iterator[Lines]:
     """What is logged."""
     with log_lines() as lines:
         yield lines
+
+
+@pytest.fixture
+def harness() -> ArchiveHarness:
+    """Return a harness whose vendor has one accepted ticket."""
+    harness = ArchiveHarness()
+    harness.has()
+    return harness

@@ -7,7 +7,7 @@ import pytest
 import requests
 from pydantic import ValidationError
 
-from ingest.settings import IngestSettings, WebhookSettings
+from ingest.settings import IngestSettings
 from tests.support.template import SOURCE
 from ticket_archive.errors import SettingsError
 from ticket_archive.models import ImageType
@@ -99,12 +99,6 @@ def test_all_faults_are_in_one_error_that_holds_no_value() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         IngestSettings.read(REQUIRED).max_receives = 3  # type: ignore[misc]
-
-
-def test_the_webhook_handler_needs_the_queue_alone() -> None:
-    assert WebhookSettings.read({"QUEUE_URL": "https://sqs/q", "VENDOR_URL": "nonsense"}).queue_url == "https://sqs/q"
-    with pytest.raises(SettingsError, match="QUEUE_URL"):
-        WebhookSettings.read({})
 
 
 URLS = {

@@ -108,11 +108,6 @@ def test_a_ciphertext_is_whole_blocks(ciphertext: bytes) -> None:
 # ─── Secrets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("secrets", [(SECRET, OTHER), (OTHER, SECRET)])
-def test_any_of_the_live_secrets_decrypts(secrets: tuple[bytes, ...]) -> None:
-    assert decrypt_event(BODY, GOOD_IV, secrets) == EVENT
-
-
 def test_a_wrong_secret_or_none_decrypts_nothing() -> None:
     assert reason_for(BODY, GOOD_IV, OTHER) == "undecipherable"
     with pytest.raises(UnreadableWebhook, match="undecipherable"):

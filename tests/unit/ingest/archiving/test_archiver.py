@@ -49,13 +49,6 @@ STORED, FAILED, ABSENT = TypeState.STORED, TypeState.FAILED, TypeState.ABSENT
 EVERY_PART = ["details", *(f"files {kind.value}" for kind in ImageType)]
 
 
-@pytest.fixture
-def harness() -> ArchiveHarness:
-    harness = ArchiveHarness()
-    harness.has("ACCEPTED")
-    return harness
-
-
 def vendor_calls(harness: ArchiveHarness) -> list[str]:
     """Since the last look."""
     calls = [name.removeprefix("vendor.").replace(f" {TICKET}", "") for name in harness.effects.named("vendor.")]

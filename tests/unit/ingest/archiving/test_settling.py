@@ -56,13 +56,6 @@ DOWN, PAGE = VendorUnavailable("503"), UnrecognizedResponse("html", b"<p>")
 DAY = 86_400
 
 
-@pytest.fixture
-def harness() -> ArchiveHarness:
-    harness = ArchiveHarness()
-    harness.has()
-    return harness
-
-
 class TestTheRule:
     @pytest.mark.parametrize("observation", [ABSENT, HTML])
     def test_the_same_answer_settles_after_the_settle_time(self, observation: Observation) -> None:

@@ -46,13 +46,6 @@ class Killed(BaseException):
     """The process ends."""
 
 
-def test_a_finished_event_is_recognised_also_by_another_process(store: FakeIdempotencyTable) -> None:
-    begun(store).run("e1", MessageProcessor())
-    work = MessageProcessor()
-    assert begun(store).run("e1", work) is None
-    assert work.times == 0
-
-
 @pytest.mark.parametrize("error", [TicketIncomplete("images_not_ready"), TicketErased(), ValueError("a fault of ours")])
 def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency, error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
