@@ -42,8 +42,6 @@ _REPEATED = timedelta(hours=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
-_MIN_RECEIVES = 5
-"""Deliveries of a message before a ticket counts as unknown, however late the message was received first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,11 +190,12 @@ class Archiver:
         item, request = attempt.item, attempt.request
         if attempt.never_seen:
             age = attempt.now - datetime.fromisoformat(request.received_at)
-            left = self.unknown_after - age
-            if left > timedelta(0) or request.receives < _MIN_RECEIVES:
-                longer = max(3 * age, self.unknown_after / 1000)  # so that the last delivery is not needed
-                pause = min(longer, left) if left > timedelta(0) else self.unknown_after / 4
-                raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=max(pause.total_seconds(), 0.0))
+            # What the queue waited before the first attempt does not count: the vendor was not asked.
+            waited = min(age, sum(map(self._unknown_pause, range(1, request.receives)), timedelta(0)))
+            left = self.unknown_after - waited
+            if left > timedelta(0):
+                pause = min(self._unknown_pause(request.receives), left)
+                raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=pause.total_seconds())
             return ArchiveResult(Result.UNKNOWN_TICKET)
         since = attempt.unknown_since
         if attempt.has_content or request.recheck or since is None:
@@ -210,6 +209,14 @@ class Archiver:
                 self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
         self.publisher.publish(item)
         return ArchiveResult(Result.UNKNOWN_TICKET)
+
+    def _unknown_pause(self, receives: int) -> timedelta:
+        """Return the pause after so many responses that the ticket is unknown. It grows faster than the queue's own.
+
+        So the time ends before the last delivery.
+        """
+        usual = pause_before_delivery(receives, self.retry_delay, None, 0.0)
+        return max(self.unknown_after / 1000 * 6.0 ** min(receives - 1, 8), timedelta(seconds=usual))
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
         """Return the attempt as one that resumes the item, with nothing fetched."""

@@ -487,6 +487,19 @@ class TestUnknownTickets:
         assert 0 < max(pauses) < 12 * 3600
         assert harness.clock() - began >= harness.unknown_after
 
+    @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=10), timedelta(hours=3)])
+    def test_are_asked_for_again_soon_however_late_they_are_first_processed(
+        self, harness: ArchiveHarness, late: timedelta
+    ) -> None:
+        arrived = event(received_at=iso(harness.clock() - late))
+        pauses = []
+        for receives in (1, 2, 3):
+            with pytest.raises(TicketNotFound) as raised:
+                harness.attempt(replace(arrived, receives=receives))
+            pauses.append(raised.value.retry_after or 0)
+            harness.clock.pass_by(pauses[-1])
+        assert pauses == [15, 30, 129.6]
+
     def test_are_tried_for_an_hour_if_they_are_first_processed_late(self, harness: ArchiveHarness) -> None:
         arrived = event(received_at=iso(harness.clock() - timedelta(hours=3)))
         began = harness.clock()

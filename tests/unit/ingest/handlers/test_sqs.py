@@ -289,7 +289,7 @@ class TestWhatIsCounted:
     def test_an_unknown_ticket_is_counted_as_such(self, harness: SqsHarness) -> None:
         event = {"ticket": "T-unknown", "event": "ticket.verification.completed"}
         harness.archive.clock.pass_by(7200)
-        harness.handle(sqs_record(webhook(event), receives=5))
+        harness.handle(sqs_record(webhook(event), receives=6))
         assert counted() == {"MessagesProcessed": 1, "UnknownTickets": 1}
 
     def test_is_no_alarm_for_what_passes(self, harness: SqsHarness) -> None:
