@@ -303,7 +303,7 @@ def test_consumers_read_what_they_may(template: Template, prefixes: list[str]) -
 
 def test_template_deploys_to_every_partition() -> None:
     """SnapStart is in no other partition."""
-    assert set(SOURCE["Mappings"]["Partitions"]) == {"aws", "aws-us-gov", "aws-cn"}
+    assert set(SOURCE["Mappings"]["Partitions"]) == {"aws", "aws-us-gov", "aws-cn", "aws-eusc"}
     assert {"Fn::Equals": [{"Ref": "AWS::Partition"}, "aws"]} in SOURCE["Conditions"]["SupportsSnapStart"]["Fn::And"]
 
 
