@@ -59,11 +59,10 @@ class Due(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """An answer that may still change: the vendor gave it since `since`, and none that counts since `first`."""
+    """The latest of the answers that may still change, and when each was given first, as long as none counts."""
 
     answer: str
-    since: str
-    first: str
+    seen: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

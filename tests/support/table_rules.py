@@ -127,13 +127,13 @@ class TableRules:
         assert (item.complete, item.unrecognized, item.missing) == (False, (file,), {"DOCUMENT": "html"})
 
     def test_pending_answers_read_back_until_the_ticket_is_archived(self, table: TicketTable) -> None:
-        pending = {"answer": "empty", "since": T1, "first": T0}
+        pending = PendingAnswer("empty", {"empty": T0, "aa": T1})
         item = _incomplete(table, pending={"DOCUMENT": pending})
-        assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
+        assert _known(table, item.ticket).pending == {"DOCUMENT": pending}
         table.archive(item, _state("v1", T2), DEFAULTS)
         assert _known(table, item.ticket).pending == {}
         table.keep_pending(item.ticket, {"pending": {"DOCUMENT": pending}}, T3)
-        assert _known(table, item.ticket).pending == {"DOCUMENT": PendingAnswer(**pending)}
+        assert _known(table, item.ticket).pending == {"DOCUMENT": pending}
 
     def test_an_archived_ticket_may_be_listed_to_be_asked_for_again(self, table: TicketTable) -> None:
         item = _unseen()

@@ -275,7 +275,7 @@ class Archiver:
         """Return the seconds until pending answers are fetched again: doubled each time, exact at the settle time."""
         if settlement.settles_at is None:
             return self.retry_delay
-        since = min(datetime.fromisoformat(each.first) for each in settlement.pending.values())
+        since = min(datetime.fromisoformat(at) for each in settlement.pending.values() for at in each.seen.values())
         left = (settlement.settles_at - now).total_seconds()
         return min(max(self.retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
 

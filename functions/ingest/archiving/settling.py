@@ -1,9 +1,10 @@
 """Decide when a ticket is final: which answers of the vendor count, and which are fetched again. Pure: no I/O.
 
 An empty answer for an uploaded type, and an answer that is unrecognized, may mean "not ready yet". They are fetched
-again until the vendor has given the same answer for the settle time; then they are taken as they are. An answer that
-changes each time (an HTML page with a time in it) is taken after twice the settle time. The vendor cuts derived types
-out of uploaded ones: while an uploaded type is missing, an empty answer for a derived type says nothing.
+again, and taken as they are once the vendor gives one that it gave the settle time before. Another answer in between,
+such as a gateway's page, changes nothing. An answer that changes each time (an HTML page with a time in it) is taken
+after twice the settle time. The vendor cuts derived types out of uploaded ones: while an uploaded type is missing, an
+empty answer for a derived type says nothing.
 
 Only FAILED (no answer: 5xx, time-out, 429) has no end here. The schedule ends it after `RequeueForDays`.
 """
@@ -17,6 +18,8 @@ from ticket_archive.models import DETAILS, ImageType, TypeState
 from ticket_archive.table import PendingAnswer
 
 EMPTY = "empty"
+_MAX_SEEN = 10
+"""Answers that are remembered for a part: they are in the ticket's item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +81,10 @@ def settle(
             observation.state is TypeState.ABSENT and not _is_derived(part)
         ):
             answer = _pending(observation.answer, before, now)
-            end = _end(answer, settle_time)
             pending[part] = answer  # kept once it has settled too: another part may make the ticket wait longer
-            if end > now:
+            if not _counts(answer, now, settle_time):
                 waiting.add(part)
-                ends.append(end)
+                ends.append(_next(answer, now, settle_time))
     if any(part in waiting for part in observed if part != DETAILS and not _is_derived(part)):
         waiting |= {
             part
@@ -94,15 +96,26 @@ def settle(
 
 
 def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> PendingAnswer:
-    if before is None:
-        return PendingAnswer(answer, iso(now), iso(now))
-    return before if before.answer == answer else PendingAnswer(answer, iso(now), before.first)
+    seen = dict(before.seen) if before else {}
+    if len(seen) < _MAX_SEEN:
+        seen.setdefault(answer, iso(now))
+    return PendingAnswer(answer, seen)
 
 
-def _end(answer: PendingAnswer, settle_time: timedelta) -> datetime:
-    same = datetime.fromisoformat(answer.since) + settle_time
-    changing = datetime.fromisoformat(answer.first) + 2 * settle_time
-    return min(same, changing)
+def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> bool:
+    first = answer.seen.get(answer.answer)
+    same = first is not None and datetime.fromisoformat(first) + settle_time <= now
+    return same or _last(answer, settle_time) <= now
+
+
+def _next(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> datetime:
+    """Return when the first answer counts if it is given again; soon, if another one was given then."""
+    due = min(map(datetime.fromisoformat, answer.seen.values())) + settle_time
+    return min(max(due, now + settle_time / 10), _last(answer, settle_time))
+
+
+def _last(answer: PendingAnswer, settle_time: timedelta) -> datetime:
+    return min(map(datetime.fromisoformat, answer.seen.values())) + 2 * settle_time
 
 
 def _is_derived(part: str) -> bool:

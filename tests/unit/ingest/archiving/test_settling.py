@@ -66,14 +66,26 @@ class TestTheRule:
         last = settle({DOCUMENT: observation}, almost.pending, NOW + MINUTES, MINUTES)
         assert (last.waiting, last.states[DOCUMENT]) == (set(), observation.state)
 
-    def test_another_answer_starts_the_wait_again_but_not_for_ever(self) -> None:
+    def test_an_answer_that_changes_each_time_settles_after_twice_the_settle_time(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
         for minute in range(1, 20):
             answer = Observation(TypeState.UNRECOGNIZED, str(minute))
             settled = settle({DOCUMENT: answer}, pending, NOW + timedelta(minutes=minute), MINUTES)
             assert settled.waiting
             pending = settled.pending
+        assert len(pending[DOCUMENT].seen) == 10  # the item has room for these
         assert not settle({DOCUMENT: HTML}, pending, NOW + 2 * MINUTES, MINUTES).waiting
+
+    def test_another_answer_in_between_does_not_start_the_wait_again(self) -> None:
+        """A gateway's page at the very end must not become the type's answer."""
+        now, minute = NOW + MINUTES, timedelta(minutes=1)
+        pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
+        for _ in range(3):
+            settled = settle({DOCUMENT: Observation(TypeState.UNRECOGNIZED, iso(now))}, pending, now, MINUTES)
+            assert (settled.waiting, settled.settles_at) == ({DOCUMENT}, now + minute)
+            pending, now = settled.pending, now + minute
+        last = settle({DOCUMENT: ABSENT}, pending, now, MINUTES)
+        assert (last.waiting, last.states[DOCUMENT]) == (set(), TypeState.ABSENT)
 
     def test_a_failure_in_between_does_not_start_the_wait_again(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
