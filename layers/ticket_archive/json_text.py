@@ -4,7 +4,7 @@ import codecs
 import json
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
@@ -60,17 +60,21 @@ def json_within(text: bytes) -> bytes:
     if text[:64].lstrip()[:1] == b'"':
         with suppress(ValueError):  # it is another text, or has half of a surrogate pair
             inner = json.loads(text)
-            if isinstance(inner, str) and inner[:64].lstrip()[:1] in ("{", "["):
+            if _begins_json(inner):
                 return inner.encode()
     return text
 
 
 def json_in(value: Any) -> Any:
     """Return the object or array in a text that is JSON of not too many parts, and anything else unchanged."""
-    if isinstance(value, str) and value[:64].lstrip()[:1] in ("{", "[") and count_parts(value) <= MAX_PARTS:
+    if _begins_json(value) and count_parts(value) <= MAX_PARTS:
         with suppress(ValueError, RecursionError):
             return json.loads(value)
     return value
+
+
+def _begins_json(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value[:64].lstrip()[:1] in ("{", "[")
 
 
 def unwrapped(value: Any) -> Any:
