@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -63,6 +64,11 @@ class PendingAnswer:
 
     answer: str
     seen: Mapping[str, str]
+
+    @property
+    def first(self) -> datetime:
+        """When the first of them was given."""
+        return min(map(datetime.fromisoformat, self.seen.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,12 @@ from ingest.archiving.models import ArchiveRequest, ArchiveResult, Attempt, Resu
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import Publisher
 from ingest.archiving.settling import Observation, Settlement
-from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue
+from ingest.messaging.backoff import (
+    next_requeue,
+    pause_before_delivery,
+    pause_before_requeue,
+    pause_for_unknown_ticket,
+)
 from ticket_archive.clock import iso
 from ticket_archive.errors import (
     RecentlyFetched,
@@ -191,10 +196,13 @@ class Archiver:
         if attempt.never_seen:
             age = attempt.now - datetime.fromisoformat(request.received_at)
             # What the queue waited before the first attempt does not count: the vendor was not asked.
-            waited = min(age, sum(map(self._unknown_pause, range(1, request.receives)), timedelta(0)))
-            left = self.unknown_after - waited
+            pauses = [
+                pause_for_unknown_ticket(receives, self.retry_delay, self.unknown_after)
+                for receives in range(1, request.receives + 1)
+            ]
+            left = self.unknown_after - min(age, sum(pauses[:-1], timedelta(0)))
             if left > timedelta(0):
-                pause = min(self._unknown_pause(request.receives), left)
+                pause = min(pauses[-1], left)
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=pause.total_seconds())
             return ArchiveResult(Result.UNKNOWN_TICKET)
         since = attempt.unknown_since
@@ -209,14 +217,6 @@ class Archiver:
                 self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
         self.publisher.publish(item)
         return ArchiveResult(Result.UNKNOWN_TICKET)
-
-    def _unknown_pause(self, receives: int) -> timedelta:
-        """Return the pause after so many responses that the ticket is unknown. It grows faster than the queue's own.
-
-        So the time ends before the last delivery.
-        """
-        usual = pause_before_delivery(receives, self.retry_delay, None, 0.0)
-        return max(self.unknown_after / 1000 * 6.0 ** min(receives - 1, 8), timedelta(seconds=usual))
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
         """Return the attempt as one that resumes the item, with nothing fetched."""
@@ -275,7 +275,7 @@ class Archiver:
         """Return the seconds until pending answers are fetched again: doubled each time, exact at the settle time."""
         if settlement.settles_at is None:
             return self.retry_delay
-        since = min(datetime.fromisoformat(at) for each in settlement.pending.values() for at in each.seen.values())
+        since = min(each.first for each in settlement.pending.values())
         left = (settlement.settles_at - now).total_seconds()
         return min(max(self.retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
 

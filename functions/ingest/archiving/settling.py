@@ -105,17 +105,12 @@ def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> Pendin
 def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> bool:
     first = answer.seen.get(answer.answer)
     same = first is not None and datetime.fromisoformat(first) + settle_time <= now
-    return same or _last(answer, settle_time) <= now
+    return same or answer.first + 2 * settle_time <= now
 
 
 def _next(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> datetime:
     """Return when the first answer counts if it is given again; soon, if another one was given then."""
-    due = min(map(datetime.fromisoformat, answer.seen.values())) + settle_time
-    return min(max(due, now + settle_time / 10), _last(answer, settle_time))
-
-
-def _last(answer: PendingAnswer, settle_time: timedelta) -> datetime:
-    return min(map(datetime.fromisoformat, answer.seen.values())) + 2 * settle_time
+    return min(max(answer.first + settle_time, now + settle_time / 10), answer.first + 2 * settle_time)
 
 
 def _is_derived(part: str) -> bool:

@@ -20,6 +20,15 @@ def pause_before_delivery(receives: int, base: float, retry_after: float | None,
     return max(1, math.ceil(max(delay, retry_after or 0.0)))
 
 
+def pause_for_unknown_ticket(receives: int, base: float, limit: timedelta) -> timedelta:
+    """Return the pause after so many deliveries of a message about a ticket that the vendor does not know.
+
+    It is at least the queue's own with this `base`, and grows faster, so that `limit` ends before the last delivery.
+    """
+    usual = pause_before_delivery(receives, base, None, 0.0)
+    return max(limit / 1000 * 6.0 ** min(receives - 1, 8), timedelta(seconds=usual))
+
+
 def pause_before_requeue(requeues: int) -> float:
     """Return the seconds until the schedule queues an incomplete ticket again, after `requeues` times."""
     return min(_FIRST_REQUEUE * 2.0 ** min(requeues, 20), _MAX_REQUEUE)
