@@ -61,10 +61,11 @@ class Details:
     def check_ticket(self, ticket: str) -> None:
         """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`).
 
-        The vendor may give a ticket a number beside its id, so one of several names is enough. A text that only
-        mentions the ticket, as an error's message or path does, does not name it.
+        The vendor may give a ticket a number beside its id, so one of several names is enough. In a list of several
+        tickets, the facts may be another's. A text that only mentions the ticket, as an error's message or path does,
+        does not name it.
         """
-        if self.facts.tickets and not any(_is_id(each, ticket) for each in self.facts.tickets):
+        if self.facts.tickets and not any(all(_is_id(each, ticket) for each in ids) for ids in self.facts.tickets):
             raise UnrecognizedResponse("other_ticket", self.raw)
         if not self.facts.recognized and self.value is not None and not _names(self.value, ticket):
             raise UnrecognizedResponse("no_ticket", self.raw)

@@ -53,8 +53,9 @@ Scalar = tuple[Sequence[str], str, Any]
 class TicketFacts:
     """The facts that the ticket item has. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
-    `tickets` are the ids that the details have for their ticket, at the top or in one envelope. `recognized` is False
-    where nothing but an id names a ticket, as in an error that comes as a 200.
+    `tickets` are the ids that the details have for their ticket, at the top or in one envelope, also in a list there:
+    each tuple has those of one name on one level. `recognized` is False where nothing but an id names a ticket, as in
+    an error that comes as a 200.
     """
 
     outcome: str | None = None
@@ -63,28 +64,28 @@ class TicketFacts:
     confidence_score: Decimal | None = None
     risk_code: str | None = None
     customer: str | None = field(default=None, repr=False)
-    tickets: tuple[str, ...] = ()
+    tickets: tuple[tuple[str, ...], ...] = ()
     recognized: bool = False
 
 
 def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
     """Return the facts among the scalars of a document: those of `scalars_of`."""
     named = [
-        (_depth(path), len(path), plain, value)
+        (_depth(path), path, plain, value)
         for path, name, value in scalars
         if (plain := _plain(name)) in _NAMES and value not in (None, "")
     ]
     found: dict[str, list[tuple[int, Any]]] = {}
-    for depth, _, plain, value in sorted(named, key=lambda each: each[:2]):
+    tickets: dict[tuple[str, int], list[str]] = {}
+    for depth, path, plain, value in sorted(named, key=lambda each: (each[0], len(each[1]))):
         found.setdefault(plain, []).append((depth, value))
+        if plain in TICKET_NAMES and isinstance(value, str) and _depth([key for key in path if key]) == 0:
+            tickets.setdefault((plain, len(path)), []).append(value)
 
     def values_of(names: Sequence[str]) -> list[Any]:
         return [value for name in names for _, value in found.get(name, ())]
 
     word = _flow_word(found)
-    tickets = tuple(
-        text for name in TICKET_NAMES for depth, text in found.get(name, ()) if depth == 0 and isinstance(text, str)
-    )
     return TicketFacts(
         outcome=None if word in IN_PROGRESS else word,
         in_progress=word in IN_PROGRESS,
@@ -92,7 +93,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
         risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
         customer=next(filter(None, (customer_id(_integer(value)) for value in values_of(_CUSTOMER))), None),
-        tickets=tickets,
+        tickets=tuple(map(tuple, tickets.values())),
         recognized=not _KNOWN.isdisjoint(found) or word in OUTCOMES | IN_PROGRESS,
     )
 

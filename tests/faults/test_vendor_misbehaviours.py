@@ -173,7 +173,7 @@ def play(case: Case, times: int | None) -> Ending:
 def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> str:
     """Call the endpoints up to this one, as the archive does."""
     if endpoint in (TOKEN, DETAILS):
-        return OK if client.details(ticket, deadline).facts.tickets == (ticket,) else "other details"
+        return OK if client.details(ticket, deadline).facts.tickets == ((ticket,),) else "other details"
     images = client.files(ticket, ImageType.DOCUMENT, deadline)
     if not images:
         return NOTHING
