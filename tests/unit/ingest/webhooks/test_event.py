@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -242,6 +243,25 @@ def test_the_name_of_an_event_may_stand_outside_its_envelope(envelope: str) -> N
 def test_an_event_may_be_inside_one_envelope(envelope: str) -> None:
     event = opened(encrypted({"id": "x", envelope: COMPLETED}))
     assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda text: {"data_base64": text}, lambda text: {"message": {"data": text}, "subscription": "projects/p"}]
+)
+def test_an_event_may_be_in_base64_in_a_platforms_envelope(wrap: Callable[[str], dict[str, Any]]) -> None:
+    def envelope(event: object) -> dict[str, Any]:
+        return {"specversion": "1.0", **wrap(b64encode(json.dumps(event).encode()).decode())}
+
+    event = opened(encrypted(envelope(COMPLETED)))
+    assert (event.ticket, event.kind, event.name) == (TICKET, EventKind.COMPLETED, "ticket.verification.completed")
+    assert opened(encrypted({**envelope(OTHER_TICKET), **COMPLETED})).ticket == TICKET
+    for several in ([envelope(COMPLETED), envelope(OTHER_TICKET)], envelope({"events": [COMPLETED, OTHER_TICKET]})):
+        requests = split(plaintext(several))
+        assert [opened(each).ticket for each in requests] == [TICKET, "another"]
+    assert all(b"base64" not in each.body and b"message" not in each.body for each in requests), "not all in each"
+    for text in ("", "é", "AAA", "/w==", b64encode(b"[" * 100_001).decode(), 7, None):
+        assert outcome(encrypted(wrap(text))) == "no_ticket"  # type: ignore[arg-type]
+    assert outcome(encrypted(envelope({"data": COMPLETED}))) == "no_ticket", "two envelopes"
 
 
 @pytest.mark.parametrize("wrap", [lambda each: [each], json.dumps, lambda each: json.dumps([each])])
