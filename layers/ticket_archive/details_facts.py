@@ -22,7 +22,7 @@ from ticket_archive.models import TICKET_NAMES, customer_id
 MAX_EVENTS = 500_000
 """Parser events of streamed JSON, about half a second. Facts that come later are not read."""
 
-_ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
+ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
@@ -104,7 +104,7 @@ def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
     An envelope may be a JSON string. No other string is parsed: one with text from a person's document, such as a QR
     code, could name an outcome.
     """
-    opened = {name: (name in _ENVELOPES and json_in(value)) or value for name, value in document.items()}
+    opened = {name: (name in ENVELOPES and json_in(value)) or value for name, value in document.items()}
     stack: list[tuple[tuple[str, ...], Any]] = [((), opened)]
     while stack:
         path, node = stack.pop()
@@ -146,7 +146,7 @@ def _plain(name: str) -> str:
 
 def _depth(path: Sequence[str]) -> int:
     names = [name.lower() for name in path]
-    if names and names[0] in _ENVELOPES:
+    if names and names[0] in ENVELOPES:
         del names[0]
     return len(names) - names.count(_STATUS)
 

@@ -1,21 +1,24 @@
 """The vendor's access token: cached until shortly before it expires, fetched by one thread at a time."""
 
 import base64
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ticket_archive.details_facts import ENVELOPES
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
-from ticket_archive.json_text import without_bom
+from ticket_archive.json_text import json_in, unwrapped, without_bom
 
 _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
 _MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token call for every call
 _MARGIN = 60.0  # seconds before its expiry at which a token is replaced
-_MAX_LENGTH = 8192
+_TOKEN = re.compile("[!-~]{1,8192}")
+_BARE = re.compile(r"\s*\"?(?:Bearer )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
 _MIN_BACKOFF, _MAX_BACKOFF = 5.0, 60.0  # seconds without a new token; doubled by each refusal until a success
 
 
@@ -48,22 +51,26 @@ class TokenResponse(BaseModel):
     """The token endpoint's response.
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
-    OAuth's names (RFC 6749, 5.1). They may be in the envelope `data`, like those of the vendor's other endpoints.
+    OAuth's names (RFC 6749, 5.1). They may be in an envelope, like those of the vendor's other endpoints, or a token
+    alone may be there.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     token: Text = None
-    access_token: Text = None
+    access_token: Text = Field(None, validation_alias=AliasChoices("access_token", "accessToken"))
     expiracy: Seconds = None
     expires_in: Seconds = None
 
     @model_validator(mode="before")
     @classmethod
     def _from_envelope(cls, values: Any) -> Any:
-        match values:
-            case {"data": {**inner}}:
-                return {**values, **inner}
+        values = unwrapped(values)
+        for inner in [unwrapped(json_in(values.get(name))) for name in ENVELOPES] if isinstance(values, dict) else ():
+            if isinstance(inner, dict):
+                values = {**values, **inner}
+            elif isinstance(inner, str) and (bare := _BARE.fullmatch(inner)):
+                values = {**values, "token": values.get("token") or bare[1]}
         return values
 
     @property
@@ -84,15 +91,17 @@ class Claims(BaseModel):
 def read_token(body: bytes, now: float) -> Token:
     """Return the token in a response of the token endpoint; `now` is epoch seconds.
 
-    Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own claims count; the difference of
-    `exp` and `iat` does not depend on a clock.
+    The whole body may be the token. Raises InvalidVendorResponse("token_missing"). Without an expiry, the JWT's own
+    claims count; the difference of `exp` and `iat` does not depend on a clock.
     """
+    body = without_bom(body)
     try:
-        response = TokenResponse.model_validate_json(without_bom(body))
+        response = TokenResponse.model_validate_json(body)
     except ValidationError:
-        response = TokenResponse()
+        bare = _BARE.fullmatch(body.decode("latin-1"))
+        response = TokenResponse(token=bare[1] if bare else None)
     value = response.value
-    if not value or not value.isascii() or not value.isprintable() or len(value) > _MAX_LENGTH:
+    if not _TOKEN.fullmatch(value):
         raise InvalidVendorResponse("token_missing")
     claims = _claims(value)
     lifetimes = (

@@ -82,10 +82,21 @@ def test_lifetime_is_read_from_every_known_field(answer: bytes, life: float) -> 
         {"token": " t\n", "expires_in": 1200},
         {"token": "t", "access_token": {"value": "x"}, "expires_in": 1200},
         {"token": {"value": "x"}, "access_token": "t", "expires_in": 1200},
+        {"result": {"token": "t", "expiracy": NOW + 1200}},
+        {"statusCode": 200, "body": '{"accessToken": "t", "expires_in": 1200}'},
+        [{"payload": [{"token": "t"}], "response": "x" * 32, "expires_in": 1200}],
     ],
 )
-def test_a_token_is_found_in_an_envelope_and_beside_what_is_no_token(answer: dict[str, Any]) -> None:
+def test_a_token_is_found_in_an_envelope_and_beside_what_is_no_token(answer: object) -> None:
     assert read_token(json.dumps(answer).encode(), NOW) == Token("t", 1200.0)
+
+
+@pytest.mark.parametrize("token", [jwt(exp=NOW + 1200), "MTIz-_+/~" * 4 + "=="])
+@pytest.mark.parametrize(
+    "form", ["{}", '"{}"', " {}\r\n", "\ufeff{}", "Bearer {}", '{{"data": "{}"}}', '[{{"result": "{}"}}]']
+)
+def test_a_token_may_be_the_whole_response_or_an_envelope(form: str, token: str) -> None:
+    assert read_token(form.format(token).encode(), NOW).value == token
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,9 @@ def test_a_token_is_found_in_an_envelope_and_beside_what_is_no_token(answer: dic
         '{"token": "t"}'.encode("utf-16"),
         b'{"token": "t", "expiracy": %s}' % (b"9" * 5000),
         *(b'{"token": null}', b'{"token": ""}', b'{"token": 7}', b'{"token": {"value": "t"}}'),
-        *(b'{"token": "a\\r\\nX-Evil: 1"}', b'{"token": "\\u00e9"}', b'{"token": "\\ud800"}'),
+        *(b'{"token": "a\\r\\nX-Evil: 1"}', b'{"token": "\\u00e9"}', b'{"token": "\\ud800"}', b'{"token": "a b"}'),
+        *(b"Internal Server Error at the gateway", b"<html><body></body></html>", b"Unauthorized", b"\xe9" * 40),
+        *(b"x" * 8193, b'{"data": "NotFound"}', b'{"message": "%s"}' % (b"x" * 40), b'{"a": {"token": "t"}}'),
         b'{"token": "%s"}' % (b"x" * 8193),
     ],
     ids=lambda answer: repr(answer[:30]),
