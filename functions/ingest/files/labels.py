@@ -64,6 +64,7 @@ _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
     {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
 )
+_RECEIVER = re.compile("(callback|postback|webhook|redirect|return)ur[il]")
 _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _LONGEST_ADDRESS = 2048
@@ -96,8 +97,8 @@ def describes_file(name: str) -> bool:
 
 
 def links_to_document(around: str, name: str) -> bool:
-    """Return whether a link of HAL or JSON:API leads to no file: `self` within `_links`, or as the `rel` of a link."""
-    return around in _LINKS and name in _DOCUMENT_RELATIONS
+    """Return whether a link leads to no file: `self` within HAL's or JSON:API's `_links` or as `rel`, or a callback."""
+    return (around in _LINKS and name in _DOCUMENT_RELATIONS) or bool(_RECEIVER.fullmatch(_plain(name)))
 
 
 def names_image(name: str) -> bool:

@@ -196,6 +196,14 @@ def test_a_link_to_a_document_is_no_file(links: str) -> None:
         assert outcome(json.dumps(file).encode()) == "1 files"
 
 
+@pytest.mark.parametrize("key", ["callbackUrl", "redirect_uri", "RETURN-URL", "webhookUrl"])
+@pytest.mark.parametrize("url", ["/v1/callback", "https://app.example/done", None])
+def test_an_address_that_the_vendor_calls_is_no_file(key: str, url: str | None) -> None:
+    assert outcome(json.dumps({"images": [bare(JPEG)], key: url}).encode()) == "1 files"
+    assert outcome(json.dumps({"images": [], key: url}).encode()) == "0 files"
+    assert outcome(json.dumps({"score": 1, key: url}).encode()) == "no_file"
+
+
 @pytest.mark.parametrize(
     "more",
     [
