@@ -124,7 +124,7 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[InlineFile | LinkedFile]:
     texts = _select(survey, wanted)
     if len(texts) > MAX_FILES:
         raise UnrecognizedResponse("too_many", b"")
-    more = survey.more
+    more = survey.more or survey.lost(wanted, is_found=bool(texts))
     del survey  # it holds the texts, each of which is freed once it is decoded
     texts.reverse()
     while texts:
@@ -166,13 +166,15 @@ def _loads(text: str) -> Any:
 class _Survey:
     """The texts of a JSON value that are files, each with its label, and what else the value holds.
 
-    `more` is the member that says that there are more pages.
+    `more` is the member that says that there are more pages. `unread` has what may be a file in another form, with its
+    label and its key.
     """
 
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
         self.types: set[ImageType | None] = set()  # of files and of empty places
-        self.unread: set[ImageType | None] = set()  # of what may be a file in another form
+        self.keys: set[str] = set()  # of files
+        self.unread: list[tuple[Label, str, Any]] = []
         self.has_empty_place = self.has_content = self.has_error = False
         self.more = ""
         parts = 0
@@ -184,7 +186,7 @@ class _Survey:
                 self.has_empty_place |= may_hold_files(key)
             elif isinstance(node, list):
                 if len(node) > _LONG:  # bytes, one by one
-                    self.unread.add(label.type)
+                    self.unread.append((label, key, node))
                 stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
                 if any(name == "rel" and links_to_document(key, str(value)) for name, value in node):
@@ -206,6 +208,7 @@ class _Survey:
                 stack.extend((label_at(name, label), name, each, False) for name, each in reversed(members))
             elif isinstance(node, str) and is_file(node, key):
                 self.types.add(label.type)
+                self.keys.add(key)
                 self.files.append((label, node))
             elif isinstance(node, str) and node[:_LONG].lstrip()[:1] in ("{", "["):
                 parts += count_parts(node)  # here, as an escape in the body hides them from the first count
@@ -221,7 +224,17 @@ class _Survey:
     def _see_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
         if isinstance(node, str) and (len(node) > _LONG or (names_image(key) and _ADDRESS.fullmatch(node))):
-            self.unread.add(label.type)
+            self.unread.append((label, key, node))
+
+    def lost(self, wanted: ImageType, *, is_found: bool) -> str:
+        """Return what is there instead of a file of the wanted type, or of another one of its files, such as a side."""
+        sides = {Side.UNKNOWN, *(label.side for label, _ in self.files)}
+        for label, key, node in self.unread:
+            is_side = wanted is ImageType.DOCUMENT and label.side not in sides
+            is_only = label.type is wanted and not is_found
+            if label.type in (wanted, None) and (is_side or is_only or key in self.keys):
+                return f"{key}: {node}"
+        return ""
 
 
 def _select(survey: _Survey, wanted: ImageType) -> list[str]:
@@ -232,7 +245,11 @@ def _select(survey: _Survey, wanted: ImageType) -> list[str]:
     "data": null}`, `{"front": "front.jpg", "back": null}`. Where all files have the same
     label, of another type, the label may be the vendor's word for any file: `{"documents": [selfie]}`.
     """
-    has_answer = survey.has_empty_place and not survey.has_error and survey.unread.isdisjoint((wanted, None))
+    has_answer = (
+        survey.has_empty_place
+        and not survey.has_error
+        and not any(label.type in (wanted, None) for label, *_ in survey.unread)
+    )
     if not survey.files and survey.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
     files = [(label, text) for label, text in survey.files if label.type in (wanted, None)]

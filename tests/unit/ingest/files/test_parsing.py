@@ -228,6 +228,32 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize(
+    ("answer", "files"),
+    [
+        ({"front": uri(JPEG), "back": "back.jpg"}, 1),
+        ({"front": uri(JPEG), "back": [255] * 201}, 1),
+        ({"document": {"front": {"url": "https://a/1"}, "back": {"src": "s3://b/k"}}}, 1),
+        ({"images": [uri(JPEG), "s3://bucket/key"]}, 1),
+        ({"pages": [{"image": uri(JPEG)}, {"image": "files/2.jpg"}]}, 1),
+        ({"selfie": uri(JPEG), "documentPortrait": uri(PNG), "document": "d.jpg"}, 0),
+    ],
+)
+def test_what_is_there_instead_of_another_file_is_kept(answer: object, files: int) -> None:
+    *found, lost = parse_files(json.dumps(answer).encode(), JSON, DOCUMENT)
+    assert len(found) == files
+    assert isinstance(lost, InlineFile)
+    assert lost.format is None
+
+
+@pytest.mark.parametrize(
+    "more", [{"imageType": "image/jpeg"}, {"imageName": "front.jpg"}, {"frontImageUrl": "a/b.jpg"}, {"selfie": "s.jpg"}]
+)
+def test_what_describes_a_file_is_no_other_file(more: dict[str, str]) -> None:
+    for answer in ({"front": uri(JPEG), **more}, {"document": {"front": uri(JPEG)}, **more}):
+        assert found(answer, DOCUMENT) == [JPEG]
+
+
+@pytest.mark.parametrize(
     "last",
     [
         {"next": None},
