@@ -174,8 +174,9 @@ def _names(value: dict[str, Any], ticket: str) -> bool:
 
 
 def _is_id(value: object, ticket: str) -> bool:
+    """Return whether a value is the ticket's id, in capitals or not, and a UUID also without hyphens."""
     found = bare_id(value)
-    return isinstance(found, str) and found.lower() == ticket.lower()
+    return isinstance(found, str) and found.lower().replace("-", "") == ticket.lower().replace("-", "")
 
 
 def _canonical(value: Any) -> str:
