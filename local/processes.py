@@ -19,8 +19,8 @@ import psutil
 from local.errors import StartFailed
 
 LOOPBACK = "127.0.0.1"
-TERMINATION_SECONDS = 10.0
-"""Time between SIGTERM and SIGKILL."""
+TERMINATION_SECONDS = 2.0
+"""Time between SIGTERM and SIGKILL. The emulator waits for clients that keep a connection; it has nothing to save."""
 
 
 class Started(NamedTuple):
