@@ -29,6 +29,9 @@ LONGEST = (
 )
 """Modules that take half a minute or more, roughly the longest first."""
 
+SHOWN = 60
+"""Characters of a parameter that a test's name has."""
+
 settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("default"), max_examples=200)  # --hypothesis-profile=full
 settings.load_profile("default")
@@ -61,6 +64,13 @@ def _uses_the_stack(item: pytest.Item) -> bool:
 def _shares_a_fixture(item: pytest.Item) -> bool:
     definitions = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
     return any(each.scope == "module" for found in definitions for each in found)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten a long value in its test's name: some have megabytes, and pytest-xdist sends each name many times."""
+    if not isinstance(val, str | bytes) or len(val) <= SHOWN:
+        return None
+    return f"{val[:SHOWN]!r}…"
 
 
 @pytest.fixture(autouse=True)
