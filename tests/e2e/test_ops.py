@@ -46,8 +46,8 @@ def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, tmp_path: Path) ->
 
     # WHEN it is erased, which a hold refuses first
     stack.ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "0")
-    refused = stack.ops_process("erase", ticket, "--yes")
-    assert (refused.returncode, "legal hold" in refused.stderr) == (1, True)
+    refused = stack.ops_result("erase", ticket, "--yes")
+    assert (refused.exit_code, "legal hold" in refused.stderr) == (1, True)
     stack.ops("release", ticket, "--drain-seconds", "0")
     planned = stack.ops("erase", ticket)
     receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "2")
@@ -61,7 +61,7 @@ def test_a_ticket_from_backfill_to_erasure(stack: LocalStack, tmp_path: Path) ->
     # AND everything that operators did is on record, the erasure's receipt too
     done = [each["what"] for each in stack.ops("audit", ticket)["accesses"] if each["source"] == "operator"]
     assert done == ["fetch", "view", "hold", "release", "erase", "erase"]
-    assert stack.ops_process("fetch", ticket, "-o", str(tmp_path / "again")).returncode == 1
+    assert stack.ops_result("fetch", ticket, "-o", str(tmp_path / "again")).exit_code == 1
 
 
 def test_a_test_webhook_without_a_ticket_archives_nothing(stack: LocalStack) -> None:
@@ -69,13 +69,13 @@ def test_a_test_webhook_without_a_ticket_archives_nothing(stack: LocalStack) -> 
 
     assert (found["status"], found["event"]) == (202, "in-progress")
     eventually(lambda: stack.processed(found["ticket"], "in_progress") or None, "the message worked on")
-    assert stack.ops_process("status", found["ticket"]).returncode == 1
+    assert stack.ops_result("status", found["ticket"]).exit_code == 1
 
 
 def test_doctor_checks_an_installation_with_a_ticket(stack: LocalStack) -> None:
     ticket = stack.archive(FIRST + 4)
 
-    done = stack.ops_process("--json", "doctor", "--ticket", ticket)
+    done = stack.ops_result("--json", "doctor", "--ticket", ticket)
     failed = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
     # Other tests leave dead letters, junk and alarms; the local stack has no topic.
     assert failed.keys() <= {"dead letters", "quarantine", "alarms", "alarm topic"}, failed

@@ -5,8 +5,6 @@ parameters of the template.
 """
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,13 +27,14 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_secretsmanager import SecretsManagerClient
 from mypy_boto3_sqs import SQSClient
 from mypy_boto3_sts import STSClient
+from typer.testing import CliRunner, Result
 
-from local import ROOT
 from local import stack as local_stack
 from local.account import ALIAS, await_version, outputs
 from local.simulator import Simulator
 from local.stack import Stack, Vendor
 from local.terminal import silent
+from ops.cli import app
 from tests.support.api import Api
 from tests.support.waiting import eventually
 
@@ -209,15 +208,14 @@ class LocalStack:
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
     def ops(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
-        """Run the operators' command line as a process of its own; return its JSON."""
-        done = self.ops_process("--json", *arguments, stdin=stdin)
-        assert done.returncode == 0, done.stderr
+        """Run an operator's command in this process, which is faster than in one of its own; return its JSON."""
+        done = self.ops_result("--json", *arguments, stdin=stdin)
+        assert done.exit_code == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def ops_process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ops", "--stack-file", str(self.state / "stack.json"), *arguments]
-        return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+    def ops_result(self, *arguments: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(app, ["--stack-file", str(self.state / "stack.json"), *arguments], input=stdin)
 
     def close(self) -> None:
         self.api.close()
