@@ -76,7 +76,9 @@ def logged(worker: Any, **_: float) -> str:
 
 @cache
 def _ministack() -> Asgi:
-    worker = import_module("ministack.core.lambda_runtime").Worker
+    runtime: Any = import_module("ministack.core.lambda_runtime")
+    runtime.zipfile = import_module("archives")
+    worker = runtime.Worker
     worker.reading, worker._read_stderr, worker._drain_stderr_bounded = False, read_log, logged  # noqa: SLF001
     application: Asgi = import_module("ministack.app").app
     return application

@@ -43,3 +43,9 @@ def test_all_lines_are_read_and_the_rule_goes_when_ministack_reads_them() -> Non
     by_ministack, by_the_rule = map(int, done.stdout.split())
     assert by_the_rule == 20_000
     assert by_ministack < 20_000, "MiniStack reads every line: `logged` in local/front/aws_rules.py can go"
+
+
+def test_archives_are_unpacked_for_each_process_by_ministack_alone() -> None:
+    [source] = (ROOT / ".venv-emulator").glob("lib/python*/site-packages/ministack/core/lambda_runtime.py")
+    spawn = source.read_text(encoding="utf-8").partition("def _spawn")[2].partition("def ")[0]
+    assert spawn.count(".extractall(") == 2, "MiniStack starts processes otherwise: can local/front/archives.py go?"
