@@ -15,6 +15,8 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from types import CodeType
 from typing import Any, Literal, Self, TypeVar, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
@@ -34,8 +36,21 @@ When = Literal["before", "after"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
-_serialise = TypeSerializer().serialize
-_deserialise = TypeDeserializer().deserialize
+
+class _Serializer(TypeSerializer):
+    """boto3's, which tries each type in turn, with a short way for text."""
+
+    def serialize(self, value: Any) -> Any:
+        return {"S": value} if type(value) is str else super().serialize(value)
+
+
+class _Deserializer(TypeDeserializer):
+    def deserialize(self, value: Any) -> Any:
+        return value["S"] if "S" in value else super().deserialize(value)
+
+
+_serialise = _Serializer().serialize
+_deserialise = _Deserializer().deserialize
 
 
 class Effects:
@@ -246,6 +261,11 @@ _MISSING = _Missing()
 _OPERATORS = {"AND": "and", "OR": "or", "<>": "!=", "=": "==", "IN": "in"}
 
 
+@cache
+def _compiled(python: str) -> CodeType:
+    return compile(python, "<condition>", "eval")
+
+
 def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
     def translate(token: re.Match[str]) -> str:
         text = token[0]
@@ -253,7 +273,7 @@ def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], va
             return f"item({names[text]!r})"
         return f"values[{text!r}]" if text.startswith(":") else _OPERATORS[text]
 
-    python = re.sub(r"#\w+|:\w+|\bAND\b|\bOR\b|\bIN\b|<>|=", translate, condition)
+    python = _compiled(re.sub(r"#\w+|:\w+|\bAND\b|\bOR\b|\bIN\b|<>|=", translate, condition))
     scope = {
         "item": lambda name: item.get(name, _MISSING),
         "values": values,

@@ -11,6 +11,9 @@ from typing import Any, Self
 from tests.support.fakes import Effects, When
 
 
+NEVER = "no call begins with this"
+
+
 class Killed(BaseException):
     """Ends an attempt as the death of its process does."""
 
@@ -23,8 +26,10 @@ class Attempt:
         self.error: BaseException | None = None
         self._work = work
         self._killed = threading.Event()
-        self._go = threading.Semaphore(0)
-        self._stopped = threading.Semaphore(0)
+        self._go, self._stopped = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._stopped.acquire()
+        self._until = ""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -34,14 +39,15 @@ class Attempt:
 
     def stop_before(self, name: str) -> None:
         """Stop before a call. Runs in the attempt's own thread."""
-        if not self._killed.is_set():
+        if not self._killed.is_set() and name.startswith(self._until):
             self.at = name
             self._stopped.release()
             self._go.acquire()
         self._die_if_killed()
 
-    def step(self) -> None:
-        """Make the next call, and advance to the one after it."""
+    def step(self, until: str = "") -> None:
+        """Make the next call, and advance to the one after it whose name begins with `until`, or to the end."""
+        self._until = until
         self._go.release()
         self._stopped.acquire()
         if self.done:
@@ -49,15 +55,15 @@ class Attempt:
 
     def finish(self) -> None:
         """Run to the end. Raises what the work raised."""
-        while not self.done:
-            self.step()
+        if not self.done:
+            self.step(NEVER)
         if self.error is not None:
             raise self.error
 
     def until(self, prefix: str) -> Self:
         """Advance until the next call's name begins with `prefix`."""
-        while self.at is not None and not self.at.startswith(prefix):
-            self.step()
+        if self.at is not None and not self.at.startswith(prefix):
+            self.step(prefix)
         assert self.at is not None, f"no call to {prefix}"
         return self
 
