@@ -10,7 +10,6 @@ from typing import Any, Self
 
 from tests.support.fakes import Effects, When
 
-
 NEVER = "no call begins with this"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from local import ROOT
+from local.deploy import replace_parameters
 from tools.scan import expand
 
 Template = dict[str, Any]
@@ -17,14 +18,17 @@ SOURCE: Template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
+GRADUAL = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
+
+
 @cache
-def _expanded() -> Template:
-    return expand(SOURCE)[0]
+def _expanded() -> list[Template]:
+    return expand(SOURCE, GRADUAL)
 
 
-def expanded() -> Template:
-    """Return a copy of the template after SAM's transform."""
-    return copy.deepcopy(_expanded())
+def expanded(*, gradual: bool = False) -> Template:
+    """Return a copy of the template after SAM's transform, with its defaults or a gradual deployment."""
+    return copy.deepcopy(_expanded()[gradual])
 
 
 def resource_schema(kind: str) -> dict[str, Any]:

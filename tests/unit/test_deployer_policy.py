@@ -11,9 +11,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from local import ROOT
-from local.deploy import replace_parameters
-from tests.support.template import SOURCE, resource_schema
-from tools.scan import expand
+from tests.support.template import SOURCE, expanded, resource_schema
 
 pytestmark = pytest.mark.xdist_group("cfn-lint")  # one worker loads its schemas
 
@@ -55,8 +53,7 @@ def allows(action: str, resource: str | None = None) -> bool:
 
 def kinds_of_resources() -> set[str]:
     """Return the types of the template's resources, those of a gradual deployment included."""
-    gradual = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
-    return {each["Type"] for each in expand(gradual)[0]["Resources"].values()}
+    return {each["Type"] for each in expanded(gradual=True)["Resources"].values()}
 
 
 def test_deployer_may_create_update_and_delete_every_resource() -> None:

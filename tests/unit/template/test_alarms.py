@@ -1,6 +1,5 @@
 """Every alarm and every graph names a metric that is written, under the dimensions that it is written with."""
 
-import ast
 import json
 import os
 import re
@@ -68,11 +67,8 @@ def check_metric(template: Template, namespace: str, metric: str, named: dict[st
 
 
 def test_code_writes_every_metric_of_the_catalogue() -> None:
-    used: set[str] = set()
-    for file in [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers" / "ticket_archive").glob("*.py")]:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Metric":
-                used.add(node.attr)
+    files = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers" / "ticket_archive").glob("*.py")]
+    used = {name for file in files for name in re.findall(r"\bMetric\.(\w+)", file.read_text())}
     assert used == set(Metric.__members__)
 
 

@@ -23,8 +23,14 @@ from ticket_archive.table import BY_CUSTOMER, INCOMPLETE_INDEX, Due, TicketTable
 from ticket_archive.webhook_encryption import check_secret
 
 MODELS: dict[str, Any] = {"IngestFunction": IngestSettings, "RetrievalFunction": RetrievalSettings}
-TEMPLATE = expanded()
-VARIABLES = {name: properties(TEMPLATE, name)["Environment"]["Variables"] for name in MODELS}
+VARIABLES = {
+    name: {
+        key: value
+        for each in (SOURCE["Globals"]["Function"], properties(SOURCE, name))
+        for key, value in each["Environment"]["Variables"].items()
+    }
+    for name in MODELS
+}
 
 
 def accepts(function: str, name: str, value: object) -> bool:
@@ -86,20 +92,20 @@ def test_description_names_the_concurrent_calls_of_the_code() -> None:
 
 
 def test_ingest_has_twice_the_memory_that_the_benchmark_allows() -> None:
-    assert properties(TEMPLATE, "IngestFunction")["MemorySize"] >= 2 * memory.BATCH_MB
+    assert properties(expanded(), "IngestFunction")["MemorySize"] >= 2 * memory.BATCH_MB
 
 
 def test_schedule_sends_the_event_that_the_entry_point_knows() -> None:
-    assert json.loads(look(TEMPLATE, "IngestFunctionSchedule/Target/Input")) == {"source": SCHEDULE_SOURCE}
+    assert json.loads(look(expanded(), "IngestFunctionSchedule/Target/Input")) == {"source": SCHEDULE_SOURCE}
 
 
 def test_time_to_live_uses_the_attributes_that_the_code_writes() -> None:
     client = boto3.client("dynamodb", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
     store = EventIdempotency(client, "Idempotency")._store
     for name, attribute in (("Tickets", "expires_at"), ("Idempotency", store.expiry_attr)):
-        ttl = properties(TEMPLATE, name)["TimeToLiveSpecification"]
+        ttl = properties(expanded(), name)["TimeToLiveSpecification"]
         assert ttl == {"AttributeName": attribute, "Enabled": True}
-    assert properties(TEMPLATE, "Idempotency")["KeySchema"] == [{"AttributeName": store.key_attr, "KeyType": "HASH"}]
+    assert properties(expanded(), "Idempotency")["KeySchema"] == [{"AttributeName": store.key_attr, "KeyType": "HASH"}]
 
 
 @pytest.fixture
@@ -119,19 +125,19 @@ def keys(schema: list[dict[str, str]]) -> tuple[str, ...]:
 
 
 def test_indexes_match_the_codes_queries_and_project_nothing_personal(dynamodb: MagicMock) -> None:
-    indexes = {each["IndexName"]: each for each in properties(TEMPLATE, "Tickets")["GlobalSecondaryIndexes"]}
+    indexes = {each["IndexName"]: each for each in properties(expanded(), "Tickets")["GlobalSecondaryIndexes"]}
     queried = {call.kwargs["IndexName"] for call in dynamodb.query.call_args_list}
     assert set(indexes) == queried == {BY_CUSTOMER, INCOMPLETE_INDEX}
     assert keys(indexes[BY_CUSTOMER]["KeySchema"]) == ("customer", "archived_at")
     assert keys(indexes[INCOMPLETE_INDEX]["KeySchema"]) == ("incomplete", "retry_at")
-    assert keys(properties(TEMPLATE, "Tickets")["KeySchema"]) == ("ticket", "record")
+    assert keys(properties(expanded(), "Tickets")["KeySchema"]) == ("ticket", "record")
     projected = {name: set(each["Projection"]["NonKeyAttributes"]) for name, each in indexes.items()}
     assert projected[BY_CUSTOMER] == {"state", "outcome", "version", "disposition"}
     assert {"received_at", "requeues"} <= projected[INCOMPLETE_INDEX]
 
 
 def test_event_records_are_within_what_ingest_may_put(dynamodb: MagicMock) -> None:
-    deny = statements(TEMPLATE, "IngestRole")["DenyReplacingTickets"]
+    deny = statements(expanded(), "IngestRole")["DenyReplacingTickets"]
     (denied,) = deny["Condition"]["ForAnyValue:StringEquals"].values()
     item = dynamodb.put_item.call_args.kwargs["Item"]
     assert item["expires_at"] == {"N": "1900000000"}
@@ -139,7 +145,9 @@ def test_event_records_are_within_what_ingest_may_put(dynamodb: MagicMock) -> No
 
 
 def test_secrets_are_generated_in_the_form_that_the_code_reads() -> None:
-    secrets = {name: each["GenerateSecretString"] for name, each in of_type(TEMPLATE, "SecretsManager::Secret").items()}
+    secrets = {
+        name: each["GenerateSecretString"] for name, each in of_type(expanded(), "SecretsManager::Secret").items()
+    }
     generated, credential = secrets["WebhookSecret"], secrets["VendorCredential"]
     assert (generated["GenerateStringKey"], generated["ExcludePunctuation"]) == ("secret", True)
     assert check_secret("x" * generated["PasswordLength"])

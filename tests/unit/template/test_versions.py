@@ -30,10 +30,12 @@ RENEWED = {
     "LogRetentionDays": ("30", NONE),
     "SilenceAlarmHours": ("4", NONE),
 }
-VARIANTS: dict[str, Template] = {
-    "unchanged": SOURCE,
-    "resolved": replace_parameters(SOURCE, {}),
-    **{name: replace_parameters(SOURCE, {name: value}) for name, (value, _) in RENEWED.items()},
+CODE_CHANGES = {
+    "Resources/IngestFunction/Properties/Timeout": 59,
+    "Resources/IngestFunction/Properties/Environment/Variables/MAX_RECEIVES": "10",
+    "Resources/SharedLayer/Properties/ContentUri": "other-layers/",
+    "Globals/Function/CodeUri": "other-functions/",
+    "Globals/Function/Runtime": "python3.14",
 }
 
 
@@ -47,22 +49,15 @@ def changed(path: str, value: Any) -> Template:
     return template
 
 
-CODE_CHANGES = {
-    path: changed(path, value)
-    for path, value in {
-        "Resources/IngestFunction/Properties/Timeout": 59,
-        "Resources/IngestFunction/Properties/Environment/Variables/MAX_RECEIVES": "10",
-        "Resources/SharedLayer/Properties/ContentUri": "other-layers/",
-        "Globals/Function/CodeUri": "other-functions/",
-        "Globals/Function/Runtime": "python3.14",
-    }.items()
-}
-
-
 @pytest.fixture(scope="module")
 def versions() -> dict[str, dict[str, str]]:
     """The version that each function's alias points at, by what was changed; another logical id is another version."""
-    every = {**VARIANTS, **CODE_CHANGES}
+    every = {
+        "unchanged": SOURCE,
+        "resolved": replace_parameters(SOURCE, {}),
+        **{name: replace_parameters(SOURCE, {name: value}) for name, (value, _) in RENEWED.items()},
+        **{path: changed(path, value) for path, value in CODE_CHANGES.items()},
+    }
     return {
         name: {
             each["FunctionName"]["Ref"]: each["FunctionVersion"]["Fn::GetAtt"][0]
@@ -96,8 +91,7 @@ def test_earlier_versions_are_kept_for_rollback() -> None:
 
 
 def test_gradual_deployment_uses_codedeploy_and_the_default_does_not() -> None:
-    gradual = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
-    default, canary = expand(SOURCE, gradual)
+    default, canary = expanded(), expanded(gradual=True)
     kinds = {each["Type"] for each in default["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy")]
     groups = of_type(canary, "CodeDeploy::DeploymentGroup")
