@@ -39,8 +39,15 @@ CODE_CHANGES = {
 }
 
 
+SERVERLESS: Template = {
+    **SOURCE,
+    "Resources": {name: each for name, each in SOURCE["Resources"].items() if "Serverless" in each["Type"]},
+}
+"""The part of the template that versions are made of."""
+
+
 def changed(path: str, value: Any) -> Template:
-    template = copy.deepcopy(SOURCE)
+    template = copy.deepcopy(SERVERLESS)
     *way, last = path.split("/")
     node = template
     for step in way:
@@ -53,9 +60,9 @@ def changed(path: str, value: Any) -> Template:
 def versions() -> dict[str, dict[str, str]]:
     """The version that each function's alias points at, by what was changed; another logical id is another version."""
     every = {
-        "unchanged": SOURCE,
-        "resolved": replace_parameters(SOURCE, {}),
-        **{name: replace_parameters(SOURCE, {name: value}) for name, (value, _) in RENEWED.items()},
+        "unchanged": SERVERLESS,
+        "resolved": replace_parameters(SERVERLESS, {}),
+        **{name: replace_parameters(SERVERLESS, {name: value}) for name, (value, _) in RENEWED.items()},
         **{path: changed(path, value) for path, value in CODE_CHANGES.items()},
     }
     return {
