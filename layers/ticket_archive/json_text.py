@@ -46,7 +46,7 @@ def as_utf8(text: bytes, charset: str | None) -> bytes:
 def _decode(text: bytes, encoding: str) -> str | None:
     try:
         return text.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
+    except (ValueError, LookupError):  # not every codec raises UnicodeDecodeError
         return None
 
 

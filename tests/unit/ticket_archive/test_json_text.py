@@ -7,7 +7,7 @@ import pytest
 from ticket_archive.json_text import as_utf8, json_within
 
 DOCUMENT = '{"full_name": "José Pérez"}'
-CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "none such", ""]
+CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "undefined", "a\0b", "none such", ""]
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
