@@ -40,11 +40,10 @@ def rollback(
         raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
     for name in first:  # a deployment that changed one function gave the other no version
         context.note(f"{name} has no earlier version and stays as it is.", "yellow")
-    if only is None:
-        for change in _of_earlier_deployments(changes):
-            changes.remove(change)
-            name, deployed = change["function"], change["deployed"]
-            context.note(f"{name} stays as it is: its version is of {deployed}. --only rolls it back.", "yellow")
+    for change in _of_earlier_deployments(changes):
+        changes.remove(change)
+        name, deployed = change["function"], change["deployed"]
+        context.note(f"{name} stays as it is: its version is of {deployed}. --only rolls it back.", "yellow")
     for change in changes:
         if change["state"] == "Inactive":
             context.note(

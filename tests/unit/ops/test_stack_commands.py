@@ -248,6 +248,7 @@ def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
     retrieval: list[str], options: list[str], changed: list[str], cli: CliHarness
 ) -> None:
     functions = Lambda(["2", "9", "10", "11"], retrieval)
+    functions.deployed["RetrievalFunctionName"] = "2026-01-31T09:10:00.000+0000"  # a deployment takes minutes
     cli.stack.clients["lambda"] = functions
     names = [f"{each}FunctionName" for each in changed]
 

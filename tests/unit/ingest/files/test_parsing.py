@@ -394,6 +394,7 @@ def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[s
         b'{"code": "0", "items": []}', b'{"status": "FAILED", "country": {"code": "PA"}, "images": []}',
         b'[{"type": "SELF_PORTRAITS", "url": null}, {"name": "a", "base64": ""}, {"src": null, "size": 0}]',
         b'{"status": 200, "image": "data:image/jpeg;base64,"}', b'{"ticket": "762ebb", "name": "front", "images": []}',
+        b'{"images": [], "version": "v1.2/a"}', b'{"images": [], "selfie": "none"}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("content_type", [JSON, "image/jpeg", ""])
@@ -433,6 +434,7 @@ ERRORS = (
         (b'{"images": [255, 216, 255]}', "no_file"),
         *((json.dumps({"images": [], **unread}).encode(), "no_file") for unread in UNREAD),
         *((json.dumps({"selfie": None, "document": unread}).encode(), "0 files") for unread in UNREAD),
+        *((json.dumps({"document": None, "selfie": unread}).encode(), "no_file") for unread in UNREAD),
         (json.dumps({"template": bare(bytes(300))}).encode(), "no_file"),
         (json.dumps([f"https://a/{each}" for each in range(MAX_FILES)]).encode(), f"{MAX_FILES} files"),
         (json.dumps([f"https://a/{each}" for each in range(MAX_FILES + 1)]).encode(), "too_many"),
