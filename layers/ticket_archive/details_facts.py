@@ -104,7 +104,7 @@ def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
     An envelope may be a JSON string. No other string is parsed: one with text from a person's document, such as a QR
     code, could name an outcome.
     """
-    opened = {name: (name in ENVELOPES and json_in(value)) or value for name, value in document.items()}
+    opened = {name: json_in(value) if name in ENVELOPES else value for name, value in document.items()}
     stack: list[tuple[tuple[str, ...], Any]] = [((), opened)]
     while stack:
         path, node = stack.pop()

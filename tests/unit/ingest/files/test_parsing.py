@@ -394,7 +394,7 @@ def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[s
         b'{"code": "0", "items": []}', b'{"status": "FAILED", "country": {"code": "PA"}, "images": []}',
         b'[{"type": "SELF_PORTRAITS", "url": null}, {"name": "a", "base64": ""}, {"src": null, "size": 0}]',
         b'{"status": 200, "image": "data:image/jpeg;base64,"}', b'{"ticket": "762ebb", "name": "front", "images": []}',
-        b'{"images": [], "version": "v1.2/a"}', b'{"images": [], "selfie": "none"}',
+        b'{"images": [], "version": "v1.2/a"}', b'{"images": [], "selfie": "blurred"}',
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("content_type", [JSON, "image/jpeg", ""])
