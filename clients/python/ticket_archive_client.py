@@ -17,7 +17,7 @@ import requests
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import NoRegionError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 SIGNED_URL_TYPE = "application/vnd.ticket-archive.signed-url+json"
 UNKNOWN_TICKET_PAUSE = 2.0
@@ -54,7 +54,13 @@ class CorruptDownload(Exception):
     """The downloaded bytes do not have the hash that the archive stored."""
 
 
-class Image(BaseModel):
+class Model(BaseModel):
+    """What the archive sends. The text of a ValidationError does not quote it: presigned URLs grant access."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Image(Model):
     """A stored image: position within its type from 0, SHA-256 in hexadecimal, size in bytes."""
 
     type: str
@@ -72,7 +78,7 @@ class SignedImage(Image):
     content_disposition: Literal["attachment", "inline"]
 
 
-class UnrecognizedFile(BaseModel):
+class UnrecognizedFile(Model):
     """A file that is stored but never served."""
 
     type: str
@@ -80,7 +86,7 @@ class UnrecognizedFile(BaseModel):
     bytes: int
 
 
-class Ticket(BaseModel):
+class Ticket(Model):
     """An archived ticket."""
 
     ticket: str
@@ -101,7 +107,7 @@ class Ticket(BaseModel):
     missing: dict[str, str]
 
 
-class CustomerTicket(BaseModel):
+class CustomerTicket(Model):
     """A ticket in a customer's list, in any state but erased."""
 
     ticket: str
@@ -112,7 +118,7 @@ class CustomerTicket(BaseModel):
     archived_at: datetime | None
 
 
-class ManifestDetails(BaseModel):
+class ManifestDetails(Model):
     """The vendor's JSON: its digest and size."""
 
     sha256: str
@@ -125,7 +131,7 @@ class ManifestImage(Image):
     key: str
 
 
-class Manifest(BaseModel):
+class Manifest(Model):
     """One version of a ticket, as docs/manifest.schema.json describes it. Raises ValidationError for another schema."""
 
     schema_: Literal["idv-ticket-archive/manifest/v1"] = Field(alias="schema")
@@ -142,13 +148,13 @@ class Manifest(BaseModel):
     missing: list[str] = []
 
 
-class EventBucket(BaseModel):
+class EventBucket(Model):
     """The archive's bucket."""
 
     name: str
 
 
-class EventObject(BaseModel):
+class EventObject(Model):
     """A manifest's object. Of two events of one key, the greater `sequencer` is the later one."""
 
     key: Annotated[str, Field(pattern=r"^tickets/[A-Za-z0-9][A-Za-z0-9_-]{0,127}/manifests/[0-9a-f]{64}\.json$")]
@@ -157,14 +163,14 @@ class EventObject(BaseModel):
     sequencer: str
 
 
-class EventDetail(BaseModel):
+class EventDetail(Model):
     """What S3 says of the new object."""
 
     bucket: EventBucket
     object: EventObject
 
 
-class ManifestCreated(BaseModel):
+class ManifestCreated(Model):
     """EventBridge's event of a new manifest: this version of the ticket is archived. It may come twice, and late."""
 
     id: str

@@ -80,7 +80,7 @@ Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 class Model(BaseModel):
     """Base of the responses, which are validated from a `TicketItem`."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, hide_input_in_errors=True)
 
 
 class Image(Model):

@@ -13,8 +13,8 @@ from aws_lambda_powertools.event_handler.exceptions import ServiceError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as AwsConnectionError
-from pydantic import BaseModel
 
+from retrieval.models import Model
 from retrieval.presign import SigningPaused
 from ticket_archive.errors import THROTTLED, InvalidRequest, TicketErased
 
@@ -25,7 +25,7 @@ _RETRY_AFTER = 2
 """Seconds: enough for a throttled partition or for renewed credentials, and short for a waiting person."""
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """Problem details (RFC 9457). `code` is stable; `instance` identifies the request in the logs."""
 
     type: Literal["about:blank"] = "about:blank"

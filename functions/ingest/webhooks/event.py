@@ -52,7 +52,7 @@ class TicketEvent:
 class _Event(BaseModel):
     """The documented fields of every generation of events; others are ignored, and values may have any type."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     event: object = None
     status: object = None

@@ -2,6 +2,11 @@
 
 import inspect
 import re
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+from pydantic import BaseModel, ValidationError
 
 from ticket_archive import errors
 from ticket_archive.errors import (
@@ -10,6 +15,9 @@ from ticket_archive.errors import (
     VendorUnavailable,
 )
 
+for module in ("ingest.dependencies", "retrieval.app", "ticket_archive_client"):
+    import_module(module)
+PACKAGES = ("ingest", "retrieval", "ticket_archive", "ticket_archive_client")
 EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ArchiveError)]
 
 
@@ -21,3 +29,17 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
     quick = {kind for kind in EVERY if issubclass(kind, RetryableError) and kind.quick}
     assert quick == {VendorUnavailable}
+
+
+def models(base: type[BaseModel] = BaseModel) -> Iterator[type[BaseModel]]:
+    for kind in base.__subclasses__():
+        yield from models(kind)
+        if kind.__module__.partition(".")[0] in PACKAGES:
+            yield kind
+
+
+@pytest.mark.parametrize("model", sorted(models(), key=str), ids=str)
+def test_a_models_error_does_not_quote_what_was_validated(model: type[BaseModel]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(["canary", "canary"])
+    assert "canary" not in str(caught.value)
