@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.archiving.models import Result
+from ingest.archiving.models import ArchiveRequest, Result
 from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
 from ingest.files.parsing import InlineFile
@@ -292,6 +292,20 @@ class TestEnds:
         assert harness.run(request(recheck=True)) is Result.ARCHIVED
         assert (harness.outcomes(), harness.table[TICKET].complete) == ([None, "ACCEPTED"], True)
         harness.check()
+
+    def test_an_unrecognized_answer_is_a_cause_when_it_is_first_seen(self, harness: ArchiveHarness) -> None:
+        def causes(wanted: ArchiveRequest) -> list[str]:
+            return [*harness.attempt(wanted).causes]
+
+        harness.answers({DOCUMENT: []})
+        assert causes(event()) == []
+        harness.answers({DOCUMENT: PAGE})
+        assert causes(request()) == ["unrecognized_response"], "an empty answer before it is none"
+        assert causes(request()) == []
+        assert harness.deliver(request()).result is Result.ARCHIVED
+        assert causes(request(recheck=True)) == []
+        harness.answers({PORTRAIT: PAGE})
+        assert [causes(request(force=True)) for _ in range(2)] == [["unrecognized_response"], []]
 
     def test_a_recheck_that_finds_other_unrecognized_bytes_changes_nothing(self, harness: ArchiveHarness) -> None:
         pages = itertools.count()
