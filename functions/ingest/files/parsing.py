@@ -167,8 +167,8 @@ def _loads(text: str) -> Any:
 class _Survey:
     """The texts of a JSON value that are files, each with its label, and what else the value holds.
 
-    `more` is the member that says that there are more pages. `unread` has what may be a file in another form, with its
-    label and its key.
+    `more` is the member that says that this is not the whole answer. `unread` has what may be a file in another form,
+    with its label and its key.
     """
 
     def __init__(self, tree: Any) -> None:
@@ -200,8 +200,10 @@ class _Survey:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
                     says_something = not _is_empty(value)
-                    if is_root and says_something:
-                        self.has_error |= reports_error(name, value)
+                    if is_root and says_something and reports_error(name, value):
+                        self.has_error = True
+                        if name == "status" or not isinstance(value, str):  # a code or a message may mean success
+                            self.more = f"{name}: {value}"
                     if says_something and announces_more(key, name, value):
                         self.more = f"{name}: {value}"
                     elif not links_to_document(key, name):

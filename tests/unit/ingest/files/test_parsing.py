@@ -227,6 +227,14 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
         assert rest.format is None
 
 
+def test_files_beside_an_error_are_not_the_whole_answer() -> None:
+    answer = {"images": [bare(JPEG)]}
+    for error in ({"status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
+        assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
+    for word in ({"code": "IMGRTRVD"}, {"errorCode": "000", "errorMessage": "OK"}, {"status": "FAILED"}):
+        assert outcome(json.dumps({**answer, **word}).encode()) == "1 files"
+
+
 @pytest.mark.parametrize(
     ("answer", "files"),
     [
