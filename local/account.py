@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
-from mypy_boto3_lambda import LambdaClient
 
 from ops.stack import isolated_session
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 USER = "local"
 ALIAS = "live"
@@ -72,7 +74,7 @@ def await_versions(account: Account) -> None:
         await_version(functions, each["FunctionName"], ALIAS)
 
 
-def await_version(functions: LambdaClient, name: str, qualifier: str) -> None:
+def await_version(functions: "LambdaClient", name: str, qualifier: str) -> None:
     """Wait until a version of a function is active."""
     soon: Any = {"Delay": 0.2, "MaxAttempts": 300}  # its type wants whole seconds
     functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=qualifier, WaiterConfig=soon)

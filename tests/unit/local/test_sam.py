@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import socket
@@ -247,27 +248,30 @@ def test_a_server_names_its_port_if_it_is_in_use(
             )
 
 
+@pytest.mark.loopback
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_server_is_stopped_with_sigint_when_this_process_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_server_is_stopped_with_sigint_when_this_process_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     """As by `kill`, or by closing the terminal: `sam local` removes its containers on SIGINT alone."""
     stopped = tmp_path / "stopped"
-    server = (
-        "import signal, sys, time, pathlib\n"
-        f"signal.signal(signal.SIGINT, lambda *_: (pathlib.Path({str(stopped)!r}).touch(), sys.exit(0)))\n"
-        "print('ready', flush=True); time.sleep(60)"
-    )
-    program = (
-        "import sys; from pathlib import Path; from unittest import mock\n"
-        "from local import __main__, sam; from tests.unit.local.test_sam import local\n"
-        f"fake = local(Path({str(tmp_path)!r}), {server!r})\n"
-        "sys.argv = ['local', 'sam', 'lambda', '--port', '0']\n"
-        "with mock.patch.object(__main__, '_sam', lambda: fake): __main__.main()"
-    )
-    with subprocess.Popen([PYTHON, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "ready\n"
+    server = f"""
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: (open({str(stopped)!r}, "w"), sys.exit(0)))
+os.kill(os.getppid(), {int(number)})
+time.sleep(60)
+"""
+    fake = local(tmp_path, server)
+    monkeypatch.setattr(__main__, "_sam", lambda: fake)
+    monkeypatch.setattr(sys, "argv", ["local", "sam", "lambda", "--port", "0"])
+    handlers, mask = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}, os.umask(0o077)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+    finally:
+        os.umask(mask)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
 
-        process.send_signal(number)
-
-        assert process.wait(30) == 128 + number
+    assert ended.value.code == 128 + number
     assert stopped.exists()
