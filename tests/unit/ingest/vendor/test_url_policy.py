@@ -3,6 +3,7 @@
 
 import ipaddress
 import string
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +23,14 @@ GOOD = "https://images.preventor.com/t/1.jpg?sig=a%2Fb&x=1"
 
 def check(url: str, vendor: str = VENDOR) -> ImageUrl:
     return check_image_url(url, vendor_origin=vendor, allowed_hosts=HOSTS)
+
+
+def refused(url: str, vendor: str = VENDOR, allowed_hosts: Sequence[str] = HOSTS) -> bool:
+    try:
+        check_image_url(url, vendor_origin=vendor, allowed_hosts=allowed_hosts)
+    except InvalidVendorResponse as error:
+        return error.detail == "image_url"
+    return False
 
 
 ALLOWED = {
@@ -123,16 +132,19 @@ OTHER_FORMS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("url", "fetched"), ALLOWED.items(), ids=range(len(ALLOWED)))
-def test_https_url_of_an_allowed_host_is_public_only(url: str, fetched: str) -> None:
-    assert check(url) == ImageUrl(fetched, public_only=True)
+def test_https_url_of_an_allowed_host_is_public_only() -> None:
+    for url, fetched in ALLOWED.items():
+        assert check(url) == ImageUrl(fetched, public_only=True)
 
 
-@pytest.mark.parametrize("host", LOOPBACK_AND_OTHERS_SPELT, ids=ascii)
 @pytest.mark.parametrize("port", ["", ":443"])
-def test_address_is_refused_in_every_notation_even_if_listed(host: str, port: str) -> None:
-    with pytest.raises(InvalidVendorResponse, match="image_url"):
-        check_image_url(f"https://{host}{port}/", vendor_origin=VENDOR, allowed_hosts=[*HOSTS, host, host.strip("[]")])
+def test_address_is_refused_in_every_notation_even_if_listed(port: str) -> None:
+    allowed = [
+        host
+        for host in LOOPBACK_AND_OTHERS_SPELT
+        if not refused(f"https://{host}{port}/", allowed_hosts=[*HOSTS, host, host.strip("[]")])
+    ]
+    assert allowed == []
 
 
 @pytest.mark.parametrize(
@@ -168,9 +180,8 @@ NOT_THE_VENDOR = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("url", "vendor"),
-    [
+def test_other_scheme_host_port_or_form_is_refused() -> None:
+    others = [
         *((f"https://{host}/a", VENDOR) for host in OTHER_HOSTS),
         *((url, VENDOR) for url in OTHER_FORMS),
         *((url, LOCAL_VENDOR) for url in NOT_THE_VENDOR),
@@ -179,12 +190,8 @@ NOT_THE_VENDOR = (
         ("https://api.preventor.com:8443/i", VENDOR),
         ("https://api.preventor.com./i", VENDOR),
         ("https://api.preventor.com/i", ""),
-    ],
-    ids=lambda text: ascii(text[:60]),
-)
-def test_other_scheme_host_port_or_form_is_refused(url: str, vendor: str) -> None:
-    with pytest.raises(InvalidVendorResponse, match="image_url"):
-        check(url, vendor)
+    ]
+    assert [other for other in others if not refused(*other)] == []
 
 
 def test_error_and_repr_do_not_show_the_url() -> None:
@@ -246,39 +253,33 @@ def test_wildcard_allows_every_name_below_it(labels: str, target: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "0.0.0.0", "0.1.2.3", "10.0.0.5", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1",
-        "127.255.255.254", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.1",
-        "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1",
-        "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "::1", "::2", "::127.0.0.1",
-        "::ffff:127.0.0.1", "::ffff:10.0.0.5", "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:0:127.0.0.1",
-        "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.5", "64:ff9b::224.0.0.1", "64:ff9b:1::8.8.8.8",
-        "64:ff9b:1:ffff::1", "100::1", "100:0:0:1::1", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:2::1",
-        "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2002:808:808::1", "3fff::1",
-        "3fff:fff::1", "4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "febf::1",
-        "fec0::1", "ff02::1", "ff0e::1", "", "localhost", "127.1", "0x7f.0.0.1", "0177.0.0.1", "010.8.8.8",
-        "2130706433", "8.8.8.8 ", "8.8.8", "8.8.8.8/32", "[::1]",
-    ],
+NOT_PUBLIC = (
+    "0.0.0.0", "0.1.2.3", "10.0.0.5", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1",
+    "127.255.255.254", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.1",
+    "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1",
+    "224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255", "::", "::1", "::2", "::127.0.0.1",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.5", "::ffff:169.254.169.254", "::ffff:100.64.0.1", "::ffff:0:127.0.0.1",
+    "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b::10.0.0.5", "64:ff9b::224.0.0.1", "64:ff9b:1::8.8.8.8",
+    "64:ff9b:1:ffff::1", "100::1", "100:0:0:1::1", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:2::1",
+    "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2002:808:808::1", "3fff::1",
+    "3fff:fff::1", "4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "febf::1",
+    "fec0::1", "ff02::1", "ff0e::1", "", "localhost", "127.1", "0x7f.0.0.1", "0177.0.0.1", "010.8.8.8",
+    "2130706433", "8.8.8.8 ", "8.8.8", "8.8.8.8/32", "[::1]",
 )  # fmt: skip
-def test_private_address_is_not_public(address: str) -> None:
-    assert not is_public(address)
+PUBLIC = (
+    "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "52.95.110.1", "93.184.216.34", "100.63.255.255",
+    "100.128.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255",
+    "172.32.0.0", "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",
+    "223.255.255.255", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2001:200::1", "2001:4860:4860::8888",
+    "2606:2800:220:1:248:1893:25c8:1946", "2a05:d018::1",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "52.95.110.1", "93.184.216.34", "100.63.255.255",
-        "100.128.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255",
-        "172.32.0.0", "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",
-        "223.255.255.255", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2001:200::1", "2001:4860:4860::8888",
-        "2606:2800:220:1:248:1893:25c8:1946", "2a05:d018::1",
-    ],
-)  # fmt: skip
-def test_public_address_is_public(address: str) -> None:
-    assert is_public(address)
-    assert is_public(ipaddress.ip_address(address))
+def test_addresses_of_private_and_special_networks_are_not_public() -> None:
+    assert [address for address in NOT_PUBLIC if is_public(address)] == []
+    for address in PUBLIC:
+        assert is_public(address), address
+        assert is_public(ipaddress.ip_address(address)), address
 
 
 @given(st.ip_addresses(v=4))
