@@ -81,6 +81,7 @@ def environment(stack: LocalStack) -> dict[str, str]:
         **stack.at.account.settings(),
         "PATH": f"{AWS}:{SAM.parent}:{os.environ['PATH']}",
         "REQUESTS_CA_BUNDLE": stack.at.ca_bundle,
+        "SAM_CLI_POLL_DELAY": "0.2",
         "SAM_CLI_TELEMETRY": "0",
     }
 
