@@ -31,11 +31,11 @@ def bucket(s3: Stubber) -> Bucket:
     return Bucket(client("s3"), "archive")
 
 
-@pytest.mark.parametrize("known", [None, SHA256])
+@pytest.mark.parametrize(("known", "sent"), [(None, PUT["ChecksumSHA256"]), (b"known", "a25vd24=")])
 def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(
-    known: bytes | None, s3: Stubber, bucket: Bucket
+    known: bytes | None, sent: str, s3: Stubber, bucket: Bucket
 ) -> None:
-    s3.add_response("put_object", {}, {**PUT, "IfNoneMatch": "*"})
+    s3.add_response("put_object", {}, {**PUT, "ChecksumSHA256": sent, "IfNoneMatch": "*"})
     assert bucket.create(KEY, BODY, "image/jpeg", known) is True
 
 
