@@ -8,6 +8,7 @@ import pytest
 
 from ingest.archiving.requeue import Requeued, requeue
 from tests.support.fakes import FakeQueue, FakeTickets
+from tests.support.logs import Lines
 from ticket_archive.clock import iso
 from ticket_archive.models import ImageType
 from ticket_archive.table import Due, IncompleteTicket
@@ -36,11 +37,13 @@ def table() -> FakeTickets:
     return FakeTickets()
 
 
-def test_a_due_ticket_is_claimed_and_then_queued(table: FakeTickets) -> None:
+def test_a_due_ticket_is_claimed_and_then_queued(table: FakeTickets, lines: Lines) -> None:
     counts, messages = queued(table, incomplete())
     assert counts == Requeued(requeued=1, exhausted=0, rechecks=0, late=0)
     assert table.effects.log == ["table.postpone T-1", "queue.send"]
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "schedule"}]
+    [line] = lines.saying("ticket queued again")
+    assert (line["ticket"], line["correlation_id"]) == ("T-1", "message-1")
 
 
 @pytest.mark.parametrize("listed", ["recheck", "yes"])
@@ -54,6 +57,14 @@ def test_a_ticket_that_is_not_due_is_left_alone(table: FakeTickets, due: str, ca
 def test_the_intervals_grow_up_to_a_day(table: FakeTickets, requeues: int, hours: float) -> None:
     queued(table, incomplete(requeues=requeues))
     assert table.items["T-1"]["retry_at"] == iso(NOW + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(("listed", "minutes"), [("yes", 10), ("refetch", 30)])
+def test_an_incomplete_ticket_is_due_again_at_its_age_limit_at_the_latest(
+    table: FakeTickets, listed: str, minutes: float
+) -> None:
+    queued(table, incomplete(received=ago(days=7, minutes=-10)), listed)
+    assert table.items["T-1"]["retry_at"] == iso(NOW + timedelta(minutes=minutes))
 
 
 @pytest.mark.parametrize("listed", ["recheck", "yes"])
