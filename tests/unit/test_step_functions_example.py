@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 from pydantic import ValidationError
 
-from tests.support.stubbing import answering
+from tests.support.stubbing import answering, client
 from ticket_archive_client import ArchiveApiError, TicketArchive
 from verification.app import Question, newest, resume
 from verification.results import Result, Subject, customer_of
@@ -127,8 +127,7 @@ def test_event_resumes_the_execution_that_waits_for_its_ticket_or_its_customer(
 @pytest.mark.parametrize("superseded", [False, True])
 def test_token_is_used_once_and_deleted_unless_another_execution_waits(code: str | None, superseded: bool) -> None:
     """AWS responds with TaskTimedOut or TaskDoesNotExist, the emulator only with the latter."""
-    session = boto3.Session("AKIAEXAMPLE", "example", region_name="eu-central-1")
-    dynamodb, step_functions = session.client("dynamodb"), session.client("stepfunctions")
+    dynamodb, step_functions = client("dynamodb"), client("stepfunctions")
     result = Result(ticket="T", version="v1", outcome="ACCEPTED", complete=True)
     with answering(Stubber(dynamodb)) as table, answering(Stubber(step_functions)) as machine:
         if code:

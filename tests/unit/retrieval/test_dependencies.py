@@ -1,7 +1,9 @@
 """Clients are made on first use only, and their URLs need no redirect."""
 
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
@@ -17,11 +19,18 @@ from ticket_archive.errors import SettingsError
 ENVIRONMENT = {"TABLE_NAME": "tickets", "BUCKET_NAME": "archive-bucket"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _session() -> Iterator[None]:
+    """One session for all tests: it takes a while to load its models."""
+    aws.session.cache_clear()
+    yield
+    aws.session.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
-    aws.session.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,7 @@ def test_missing_credentials_are_an_invalid_setting(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setattr(aws, "session", boto3.Session)
     with pytest.raises(SettingsError):
         _ = Dependencies(ENVIRONMENT).presigner
 

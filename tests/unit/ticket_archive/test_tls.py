@@ -68,7 +68,7 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return read
 
 
-def client(service: str, server: str, authority: Path) -> Any:
+def clients(server: str, authority: Path, *services: str) -> list[Any]:
     environment = {
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "example",
@@ -79,14 +79,13 @@ def client(service: str, server: str, authority: Path) -> Any:
         for name, value in environment.items():
             patch.setenv(name, value)
         aws.session.cache_clear()
-        made = aws.client(service, Config(retries={"total_max_attempts": 1}))
+        made = [aws.client(service, Config(retries={"total_max_attempts": 1})) for service in services]
         aws.session.cache_clear()
     return made
 
 
 def create_objects(server: str, certificate: Certificate) -> None:
-    clients = [client(service, server, certificate.authority) for service in ("s3", "s3", "dynamodb")]
-    for s3 in clients[:2]:
+    for s3 in clients(server, certificate.authority, "s3", "s3", "dynamodb")[:2]:
         for number in range(3):
             assert Bucket(s3, "archive").create(f"tickets/T-{number}", b"image", "image/jpeg")
     assert S3.connections == 6, "the server closes each connection, so that each object has its own"
@@ -109,7 +108,8 @@ def test_botocore_still_reads_the_authorities_for_each_connection(
 
 
 def test_a_server_of_another_authority_is_refused(server: str, tmp_path: Path) -> None:
-    bucket = Bucket(client("s3", server, make(tmp_path / "other").authority), "archive")
+    [s3] = clients(server, make(tmp_path / "other").authority, "s3")
+    bucket = Bucket(s3, "archive")
     for _ in range(2):
         with pytest.raises(SSLError):
             bucket.create("tickets/T-1", b"image", "image/jpeg")
@@ -117,5 +117,7 @@ def test_a_server_of_another_authority_is_refused(server: str, tmp_path: Path) -
 
 def test_a_server_of_another_name_is_refused(tmp_path: Path) -> None:
     certificate = make(tmp_path / "elsewhere", "elsewhere.example")
-    with serving(S3, certificate) as server, pytest.raises(SSLError):
-        Bucket(client("s3", server, certificate.authority), "archive").create("tickets/T-1", b"image", "image/jpeg")
+    with serving(S3, certificate) as server:
+        [s3] = clients(server, certificate.authority, "s3")
+        with pytest.raises(SSLError):
+            Bucket(s3, "archive").create("tickets/T-1", b"image", "image/jpeg")
