@@ -43,7 +43,7 @@ _LONG = 200  # characters; names, ids, dates and addresses are shorter
 _LEAST = 32  # characters of base64; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _PATH = re.compile(r"\s*/[!-~]{1,4095}\s*", re.ASCII)
-_ADDRESS = re.compile(r"\s*\S*[./]\S*[a-z]\S*\s*", re.IGNORECASE)  # or a file's name
+_ADDRESS = re.compile(r"\s*[^\s./]*[./][^\sa-z]*[a-z]\S*\s*", re.IGNORECASE)  # or a file's name
 _DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_LEAST},}}={{0,2}}\s*", re.ASCII)
 _PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}\s*", re.ASCII)

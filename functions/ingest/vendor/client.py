@@ -38,7 +38,7 @@ ATTEMPT_TIMEOUTS = (15.0, 30.0, 30.0)
 """Seconds for each attempt, from the connection to the last byte. A connection that died while the process was frozen
 costs the first; the others wait longer than API Gateway, which gives up after 29 seconds."""
 
-_NEXT_LINK = re.compile(r'<([^>]*)>[^<]*;\s*rel\s*=\s*"?[^"<;]*\bnext\b', re.IGNORECASE)  # RFC 8288
+_NEXT_LINK = re.compile(r'<([^<>]*)>[^<]*;\s*rel\s*=\s*"?[^"<;]*\bnext\b', re.IGNORECASE)  # RFC 8288
 _QUICK_PAUSES = (0.2, 0.6)  # seconds before the second and the third attempt; jitter takes up to half off
 _MIN_SECONDS = 0.5  # no call begins with less time left
 _FORBIDDEN_TOKEN_AGE = 60.0  # seconds at which a token is replaced after 403

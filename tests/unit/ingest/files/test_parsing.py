@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -531,6 +532,12 @@ def test_memory_stays_within_about_three_times_the_body(form: str, number: int) 
 def test_small_parts_need_little_memory() -> None:
     """A tenth of the limit of parts; `_peak` counts the body itself."""
     assert _peak(b"[" + b'{"a":1},' * (MAX_PARTS // 20 - 1) + b"{}]") < 2_500_000
+
+
+def test_texts_that_look_like_addresses_take_little_time() -> None:
+    began = time.thread_time()
+    assert outcome(json.dumps({f"image{number}": "/" * 199 + "é" for number in range(10_000)}).encode()) == "no_file"
+    assert time.thread_time() - began < 4
 
 
 def _peak(body: bytes) -> int:

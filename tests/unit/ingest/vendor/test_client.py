@@ -423,6 +423,12 @@ class TestPages:
         assert [getattr(file, "data", None) for file in files] == [JPEG]
         assert rest == InlineFile(b"/images?page=2", None)
 
+    def test_a_long_link_header_takes_little_time(self, vendor: Vendor) -> None:
+        vendor.http.answers(IMAGES_PATH, answer(200, IMAGES, Link="<" * 30_000))
+        began = time.thread_time()
+        assert len(vendor.files()) == 1
+        assert time.thread_time() - began < 3
+
 
 class TestRedirect:
     def test_of_an_image_type_is_a_file_at_its_target(self, vendor: Vendor) -> None:
