@@ -23,6 +23,7 @@ KEPT = Webhook(body=b"hello", iv="aXY=", content_type="text/plain", received_at=
 def error_for_response(message: object) -> str:
     with pytest.raises(UnreadableWebhook) as caught:
         read_message(message if isinstance(message, str) else json.dumps(message))
+    assert caught.value.__context__ is None, "pydantic's error holds the message"
     return caught.value.detail
 
 
