@@ -184,6 +184,10 @@ class TestEnds:
         harness.has("IN_PROGRESS")
         assert harness.run(request(recheck=True)) is Result.UNCHANGED
         assert harness.table[TICKET].state is TicketState.ARCHIVED
+        # A newer state waits for what failed before.
+        harness.has("REJECTED")
+        harness.answers({DOCUMENT: DOWN})
+        harness.fails(event("e2"))
         harness.check()
 
     def test_a_recheck_archives_what_has_appeared_as_a_new_version(self, harness: ArchiveHarness) -> None:
@@ -291,6 +295,29 @@ class TestEnds:
         harness.clock.pass_by(3700)
         assert harness.run(request(recheck=True)) is Result.ARCHIVED
         assert (harness.outcomes(), harness.table[TICKET].complete) == ([None, "ACCEPTED"], True)
+        harness.check()
+
+    def test_unrecognized_files_are_in_the_order_of_types_whichever_attempt_brought_them(
+        self, harness: ArchiveHarness
+    ) -> None:
+        harness.answers({SELFIES: DOWN, PORTRAIT: PAGE})
+        harness.fails(event())
+        harness.answers({SELFIES: PAGE, PORTRAIT: DOWN})
+        harness.run(request(settle=tuple(ImageType)))
+        assert [file.type for file in harness.table[TICKET].unrecognized] == [SELFIES, PORTRAIT]
+
+    @pytest.mark.parametrize("answer", [[], PAGE])
+    def test_what_settled_once_need_not_settle_again_for_a_newer_state(
+        self, harness: ArchiveHarness, answer: object
+    ) -> None:
+        harness.answers({SELFIES: answer})
+        harness.deliver(event("e1"))
+        harness.has("REJECTED")
+        harness.answers({SELFIES: answer})
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        harness.answers({SELFIES: PAGE if answer == [] else [], DOCUMENT: answer})
+        assert harness.run(event("e3")) is Result.PENDING
+        assert harness.table[TICKET].pending.keys() == {SELFIES, DOCUMENT}, "another answer, and another type"
         harness.check()
 
     def test_an_unrecognized_answer_is_a_cause_when_it_is_first_seen(self, harness: ArchiveHarness) -> None:
