@@ -68,7 +68,7 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
         "ten": lambda: completed(tickets(10)),
     }
     for name, make in events.items():
-        for _ in range(3):  # the last counts: by then the process is warm
+        for _ in range(2):  # the last counts: by then the process is warm
             event, before = make(), log.tell()
             harness.counts()
             app.lambda_handler(event, Context())
