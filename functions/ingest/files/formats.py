@@ -63,6 +63,7 @@ _BRANDS = {  # of ISO base media files, beyond those that filetype knows; https:
     THREE_GP: (b"3gp", b"3g2"),
     MP4: (b"iso", b"mp4", b"mp7", b"avc1", b"dash", b"MSNV", b"M4V ", b"f4v "),
 }
+_MAX_PARTS = 10_000  # segments, boxes or elements that are looked at: millions of them would take many seconds
 _BMP_HEADER_SIZES = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 _TIFF_TYPES = {3: "H", 4: "I", 5: "Q", 8: "h", 9: "i", 10: "q", 11: "f", 12: "d"}
@@ -79,7 +80,7 @@ def identify(data: bytes) -> FileFormat | None:
     """Return the format that the first bytes show, or None for a file that must not be served.
 
     Only the very beginning counts: of a file that is two formats at once, the browser sees the one returned here.
-    An image that declares more than MAX_PIXELS gives None.
+    An image that declares more than MAX_PIXELS gives None, and so does a JPEG of more than _MAX_PARTS segments.
     """
     found = _identify(data[:HEAD_BYTES])
     measure = _SIZE.get(found) if found else None
@@ -88,6 +89,8 @@ def identify(data: bytes) -> FileFormat | None:
             width, height = measure(data)
         except (struct.error, IndexError):
             return found  # cut off before its size
+        except ValueError:
+            return None
         if width * height > MAX_PIXELS:
             return None
     return found
@@ -132,21 +135,23 @@ def _iso_media(head: bytes) -> FileFormat | None:
 
 
 def _scan_jpeg(data: bytes) -> tuple[int, int, bool]:
-    """Return the width, the height, and whether the end marker was reached.
+    """Return the width, the height, and whether the end marker was reached. Raises ValueError for too many segments.
 
     Goes from segment to segment, because a preview in the metadata has an end marker of its own. Bytes between segments
     are skipped, as libjpeg's `next_marker` does.
     """
     width = height = 0
     at = 2
-    while marker := _JPEG_MARKER.search(data, at):
+    for _ in range(_MAX_PARTS):
+        if not (marker := _JPEG_MARKER.search(data, at)):
+            return width, height, False
         code, at = marker[1][0], marker.end()
         if code == _JPEG_END:
             return width, height, width > 0
         if code in _JPEG_FRAMES and not width:
             height, width = struct.unpack_from(">HH", data, at + 3)
         at += max(2, int.from_bytes(data[at : at + 2]))
-    return width, height, False
+    raise ValueError
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -182,7 +187,9 @@ _SIZE: dict[FileFormat, Callable[[bytes], tuple[int, int]]] = {
 def _iso_media_complete(data: bytes) -> bool:
     """Whether the boxes end where the file does, and are the media and a description of it."""
     names, at = set(), 0
-    while at + 8 <= len(data):
+    for _ in range(_MAX_PARTS):
+        if at + 8 > len(data):
+            break
         length, name = struct.unpack_from(">I4s", data, at)
         if length == 1:
             [length] = struct.unpack_from(">Q", data, at + 8)
@@ -194,7 +201,7 @@ def _iso_media_complete(data: bytes) -> bool:
 def _matroska_complete(data: bytes) -> bool:
     """Whether the elements, of which the header is the first, end where the file does."""
     at = elements = 0
-    while at < len(data):
+    while at < len(data) and elements < _MAX_PARTS:
         at += 9 - data[at].bit_length()  # the element's id, whose first byte tells its length, as its size's does
         length = 9 - data[at].bit_length()
         unknown = (1 << 7 * length) - 1

@@ -145,6 +145,15 @@ def test_every_kind_of_frame_tells_a_jpegs_size(marker: int) -> None:
     assert (identify(huge) is None) is (marker not in (0xC4, 0xC8, 0xCC))  # DHT, JPG, DAC
 
 
+@pytest.mark.parametrize("number", [9_000, 10_001])
+def test_a_file_of_very_many_parts_is_not_read_to_its_end(number: int) -> None:
+    for name, part in (("mp4", b"\0\0\0\x08free"), ("webm", b"\xec\x80")):
+        data, found = FILES[name]
+        assert looks_complete(data + part * number, found) is (number < 10_000)
+    segments = JPEG[:2] + b"\xff\xe1\0\x02" * number + JPEG[2:]
+    assert (identify(segments) is None) is (number > 10_000), "its size comes later"
+
+
 @given(
     name=st.sampled_from([*FILES]),
     changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
