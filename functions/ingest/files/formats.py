@@ -186,16 +186,17 @@ _SIZE: dict[FileFormat, Callable[[bytes], tuple[int, int]]] = {
 
 def _iso_media_complete(data: bytes) -> bool:
     """Whether the boxes end where the file does, and are the media and a description of it."""
-    names, at = set(), 0
+    names: set[bytes] = set()
+    at = 0
     for _ in range(_MAX_PARTS):
         if at + 8 > len(data):
-            break
+            return at <= len(data) and b"mdat" in names and not names.isdisjoint({b"moov", b"meta", b"moof"})
         length, name = struct.unpack_from(">I4s", data, at)
         if length == 1:
             [length] = struct.unpack_from(">Q", data, at + 8)
         names.add(name)
         at += length or len(data) - at  # 0: the box ends with the file
-    return at <= len(data) and b"mdat" in names and not names.isdisjoint({b"moov", b"meta", b"moof"})
+    return False
 
 
 def _matroska_complete(data: bytes) -> bool:
