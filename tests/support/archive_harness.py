@@ -94,6 +94,7 @@ class ArchiveHarness:
     retention_days: int = 0
     unknown_after: timedelta = timedelta(hours=1)
     max_age: timedelta = timedelta(days=7)
+    settle_time: timedelta = timedelta(minutes=10)
     pool: Executor = field(default_factory=AtOnce)
     clock: FakeClock = field(default_factory=FakeClock)
     effects: Effects = field(default_factory=Effects)
@@ -136,7 +137,7 @@ class ArchiveHarness:
             clock=self.clock,
             image_types=self.image_types,
             retention_days=self.retention_days,
-            settle_time=timedelta(minutes=10),
+            settle_time=self.settle_time,
             retry_delay=RETRY_DELAY,
             unknown_after=self.unknown_after,
             max_age=self.max_age,
