@@ -98,6 +98,7 @@ def test_an_interrupted_backfill_says_where_to_continue(
         return send(bodies)
 
     monkeypatch.setattr(queue, "send", stop_after_one)
+    monkeypatch.setattr(Pace, "wait", lambda *_: None)
 
     result = cli("backfill", "t1", "t2", "t3", "--rate", "1", "--json")
 

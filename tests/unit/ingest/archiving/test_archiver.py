@@ -26,7 +26,7 @@ from tests.support.archive_harness import (
 )
 from tests.support.fakes import FakeClock, details, picture
 from ticket_archive.clock import iso
-from ticket_archive.details import Details, read_details
+from ticket_archive.details import read_details
 from ticket_archive.errors import (
     RetryableError,
     SettingsError,
@@ -130,15 +130,11 @@ class TestAWholeTicket:
 
 
 class TestDetailsThatTheTableCannotHold:
-    @pytest.fixture
-    def exact(self, harness: ArchiveHarness) -> Details:
+    def test_are_in_the_bucket_before_the_item_points_at_them(
+        self, harness: ArchiveHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         exact = read_details(b'{"flow_status": "ACCEPTED", "score": 0.1234567890123456789012345678901234567890}')
         harness.vendor.details_of[TICKET] = exact
-        return exact
-
-    def test_are_in_the_bucket_before_the_item_points_at_them(
-        self, harness: ArchiveHarness, exact: Details, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
         monkeypatch.setattr("ticket_archive.details.PACKED_LIMIT", 10)
         harness.run(event())
         key = harness.table[TICKET].attributes["details_key"]

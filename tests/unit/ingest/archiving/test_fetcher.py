@@ -278,7 +278,7 @@ class TestThreads:
 
         def hook(when: str, name: str) -> None:
             if when == "before" and "SELF_PORTRAITS" in name:
-                time.sleep(0.2)
+                time.sleep(0.1)
             if broken and when == "before" and broken in name:
                 raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 
@@ -286,5 +286,5 @@ class TestThreads:
         with nullcontext() if broken is None else pytest.raises(ClientError):
             fetch(pool=pool, on_known_ticket=lambda: hook("before", "on_known_ticket"))
         before = len(fetch.bucket)
-        time.sleep(0.3)
+        pool.shutdown()
         assert len(fetch.bucket) == before
