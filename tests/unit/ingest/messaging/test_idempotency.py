@@ -1,6 +1,8 @@
 """Finished events are recognised; only success is remembered; the store decides nothing."""
 
+import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -155,6 +157,11 @@ def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeI
     assert {record["status"] for record in store.records.values()} == {"COMPLETED"}
 
 
-def test_the_events_id_is_not_in_the_store_in_clear(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
+def test_an_event_is_remembered_by_a_hash_for_as_long_as_a_message_stays_in_a_queue(
+    store: FakeIdempotencyTable, once: EventIdempotency
+) -> None:
     once.run("the-event-id", lambda: "archived")
-    assert "the-event-id" not in str(store.records)
+    [record] = store.records.values()
+    assert "the-event-id" not in str(record)
+    assert re.fullmatch("event#[0-9a-f]{64}", record["id"]), "SHA-256"
+    assert int(record["expiration"]) - time.time() == pytest.approx(14 * 86_400, abs=60)
