@@ -1,8 +1,9 @@
 """Read the few facts that the archive needs from a ticket's details.
 
 The vendor documents what the details contain but not where (IDV Tickets, Ticket Details). So each fact is looked for
-under the names that the vendor's webhooks and SDK use, at any depth, the shallowest first. One envelope (`data`, …) and
-an object named `status` do not count as depth; a list does. A fact that is not there stays None: nothing is guessed.
+under the names that the vendor's webhooks and SDK use, on MAX_LEVELS levels, the shallowest first. One envelope
+(`data`, …) and an object named `status` do not count as depth; a list does. A fact that is not there stays None:
+nothing is guessed.
 """
 
 import io
@@ -21,6 +22,9 @@ from ticket_archive.models import TICKET_NAMES, customer_id
 
 MAX_EVENTS = 500_000
 """Parser events of streamed JSON, about half a second. Facts that come later are not read."""
+
+MAX_LEVELS = 50
+"""Deeper facts are not read. Each scalar has its path, and together these could fill the memory."""
 
 ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
@@ -109,7 +113,8 @@ def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
     while stack:
         path, node = stack.pop()
         named = list(node.items()) if isinstance(node, dict) else [("", each) for each in node]
-        stack.extend(((*path, name), each) for name, each in reversed(named) if isinstance(each, dict | list))
+        if len(path) < MAX_LEVELS:
+            stack.extend(((*path, name), each) for name, each in reversed(named) if isinstance(each, dict | list))
         yield from ((path, name, each) for name, each in named if name and not isinstance(each, dict | list))
 
 
@@ -135,7 +140,7 @@ def _stream(body: bytes) -> Iterator[Scalar]:
             path.append(name)
         elif event in ("end_map", "end_array"):
             path.pop()
-        elif _plain(name) in _NAMES:
+        elif len(path) <= MAX_LEVELS + 1 and _plain(name) in _NAMES:
             yield path[1:], name, value
         name = ""
 

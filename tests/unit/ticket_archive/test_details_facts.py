@@ -238,6 +238,15 @@ def test_streaming_finds_the_same_facts_as_parsing(details: dict[str, Any]) -> N
     assert stream_facts(body) == facts_of(json.loads(body, parse_int=Decimal))
 
 
+@pytest.mark.parametrize("deeper", [0, 1])
+def test_facts_below_the_last_level_are_not_read(deeper: int) -> None:
+    details: dict[str, Any] = {"flow_status": "ACCEPTED"}
+    for level in range(module.MAX_LEVELS + deeper):
+        details = {str(level): details}
+    assert stream_facts(json.dumps(details).encode()) == facts_of(details)
+    assert facts_of(details).outcome == (None if deeper else "ACCEPTED")
+
+
 def test_streaming_ends_at_its_limit_or_at_invalid_json(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"flow_status": "ACCEPTED", "list": [%s], "risk_code": "R01"}'
     assert stream_facts(body % b"1").risk_code == "R01"
