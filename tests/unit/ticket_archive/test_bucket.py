@@ -40,9 +40,11 @@ def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
-def test_what_is_there_already_stays(code: str, s3: Stubber, bucket: Bucket) -> None:
+def test_what_is_there_already_stays_and_costs_a_request(code: str, s3: Stubber) -> None:
+    requests: list[str] = []
     s3.add_client_error("put_object", code, http_status_code=412)
-    assert bucket.create(KEY, BODY, "image/jpeg") is False
+    assert Bucket(client("s3"), "archive", lambda: requests.append("PUT")).create(KEY, BODY, "image/jpeg") is False
+    assert requests == ["PUT"]
 
 
 @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "409"])

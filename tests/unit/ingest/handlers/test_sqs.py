@@ -153,7 +153,9 @@ def test_the_archiver_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, value)
     made: dict[str, Any] = {}
     monkeypatch.setattr(dependencies, "Archiver", lambda **given: made.update(given))
-    dependencies.sqs.__wrapped__()
+    monkeypatch.setattr(dependencies, "Bucket", lambda *_, on_put: on_put())
+    dependencies.sqs.__wrapped__().metric_buffer.flush()
+    assert counted() == {"ObjectsPut": 1}
     assert made["settle_time"] == timedelta(minutes=20)
     assert made["unknown_after"] == timedelta(minutes=30)
     assert made["image_types"] == (ImageType.DOCUMENT, ImageType.SELF_PORTRAITS)
