@@ -342,9 +342,9 @@ def test_no_repr_and_no_error_shows_content(body: bytes) -> None:
 
 
 BIG = {
-    "numbers": b"[" + b"1," * 4_900_000 + b"1]",
-    "objects": b"[" + b'{"k":1},' * 1_225_000 + b"{}]",
-    "lists": b"[" + b"[]," * 3_260_000 + b"[]]",
+    "numbers": b"[" + b"1," * 600_000 + b"1]",
+    "objects": b"[" + b'{"k":1},' * 150_000 + b"{}]",
+    "lists": b"[" + b"[]," * 400_000 + b"[]]",
 }
 
 
