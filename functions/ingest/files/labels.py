@@ -129,12 +129,17 @@ def announces_more(around: str, name: str, value: object) -> bool:
     return False
 
 
-def reports_error(name: str, value: object) -> bool:
-    """Return whether a member of a response, which is not empty, says that the request failed or is not done yet."""
+def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
+    """Return whether a member of a response, which is not empty, says that the request failed or is not done yet.
+
+    Below the root, only a status that is in progress does.
+    """
     plain = _plain(name)
+    word = value.strip().upper() if isinstance(value, str) else ""
+    if not is_root:
+        return plain == "status" and word in IN_PROGRESS
     if plain in ("success", "ok"):
         return value is False
-    word = value.strip().upper() if isinstance(value, str) else ""
     if plain == "status":
         return word in ("ERROR", "FAIL", "FAILURE", *IN_PROGRESS)  # FAILED may be the ticket's outcome
     if plain == "code":

@@ -200,7 +200,7 @@ class _Survey:
                     if isinstance(value, str) and describes_file(name):
                         label = label_at(value, label)
                     says_something = not _is_empty(value)
-                    if is_root and says_something and reports_error(name, value):
+                    if says_something and reports_error(name, value, is_root=is_root):
                         self.has_error = True
                         if name == "status" or not isinstance(value, str):  # a code or a message may mean success
                             self.more = f"{name}: {value}"

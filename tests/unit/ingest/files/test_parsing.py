@@ -231,7 +231,15 @@ def test_files_beside_an_error_are_not_the_whole_answer() -> None:
     answer = {"images": [bare(JPEG)]}
     for error in ({"status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
         assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
-    for word in ({"code": "IMGRTRVD"}, {"errorCode": "000", "errorMessage": "OK"}, {"status": "FAILED"}):
+    part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
+    assert outcome(json.dumps(part).encode(), wanted=DOCUMENT) == "2 files"
+    assert outcome(b'{"code": "SUCCESS", "data": {"status": "PROCESSING", "images": []}}') == "no_file"
+    for word in (
+        {"quality": {"status": "FAIL"}},
+        {"code": "IMGRTRVD"},
+        {"errorCode": "000", "errorMessage": "OK"},
+        {"status": "FAILED"},
+    ):
         assert outcome(json.dumps({**answer, **word}).encode()) == "1 files"
 
 
