@@ -18,17 +18,20 @@ SOURCE: Template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
+EXAMPLES = sorted(path.parent.name for path in ROOT.glob("examples/*/template.yaml"))
 GRADUAL = replace_parameters(SOURCE, {"DeploymentPreference": "Canary10Percent5Minutes"})
 
 
 @cache
-def _expanded() -> list[Template]:
-    return expand(SOURCE, GRADUAL)
+def _expanded() -> dict[str, Template]:
+    examples = {name: yaml_parse((ROOT / "examples" / name / "template.yaml").read_text("utf-8")) for name in EXAMPLES}
+    sources = {"archive": SOURCE, "gradual": GRADUAL, **examples}
+    return dict(zip(sources, expand(*sources.values()), strict=True))
 
 
-def expanded(*, gradual: bool = False) -> Template:
-    """Return a copy of the template after SAM's transform, with its defaults or a gradual deployment."""
-    return copy.deepcopy(_expanded()[gradual])
+def expanded(name: str = "archive") -> Template:
+    """Return a copy of a template after SAM's transform: the archive's, also "gradual", or an example's."""
+    return copy.deepcopy(_expanded()[name])
 
 
 def resource_schema(kind: str) -> dict[str, Any]:

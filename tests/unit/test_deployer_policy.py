@@ -53,7 +53,7 @@ def allows(action: str, resource: str | None = None) -> bool:
 
 def kinds_of_resources() -> set[str]:
     """Return the types of the template's resources, those of a gradual deployment included."""
-    return {each["Type"] for each in expanded(gradual=True)["Resources"].values()}
+    return {each["Type"] for each in expanded("gradual")["Resources"].values()}
 
 
 def test_deployer_may_create_update_and_delete_every_resource() -> None:

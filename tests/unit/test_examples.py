@@ -1,6 +1,5 @@
 """The templates in examples/: what they deploy loses no event, and fits what the archive's template allows."""
 
-import copy
 import json
 import re
 import subprocess
@@ -9,23 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from local import ROOT
-from tests.support.template import Template, expanded, nodes, of_type, properties, statements
-from tools.scan import expand
+from tests.support.template import EXAMPLES, expanded, nodes, of_type, properties, statements
 
-NAMES = sorted(path.parent.name for path in ROOT.glob("examples/*/template.yaml"))
-Templates = dict[str, Template]
-
-each_example = pytest.mark.parametrize("name", NAMES)
-
-
-@pytest.fixture(scope="module")
-def templates() -> Templates:
-    """The expanded templates by their folder's name."""
-    files = (ROOT / "examples" / name / "template.yaml" for name in NAMES)
-    return dict(zip(NAMES, expand(*(yaml_parse(file.read_text(encoding="utf-8")) for file in files)), strict=True))
+each_example = pytest.mark.parametrize("name", EXAMPLES)
 
 
 def arn(name: str) -> dict[str, Any]:
@@ -33,9 +20,9 @@ def arn(name: str) -> dict[str, Any]:
 
 
 @each_example
-def test_undelivered_events_go_to_a_queue_that_their_rule_may_use(templates: Templates, name: str) -> None:
+def test_undelivered_events_go_to_a_queue_that_their_rule_may_use(name: str) -> None:
     """Lambda accepts every event that it may be invoked with, and has a queue of its own for those that fail."""
-    template = templates[name]
+    template = expanded(name)
     functions = [arn(each) for each in of_type(template, "Lambda::Function")]
     policies = list(of_type(template, "SQS::QueuePolicy"))
     for rule, found in of_type(template, "Events::Rule").items():
@@ -52,14 +39,14 @@ def test_undelivered_events_go_to_a_queue_that_their_rule_may_use(templates: Tem
 
 
 @each_example
-def test_events_that_a_function_fails_on_go_to_a_queue(templates: Templates, name: str) -> None:
-    template = templates[name]
+def test_events_that_a_function_fails_on_go_to_a_queue(name: str) -> None:
+    template = expanded(name)
     targets = [target["Arn"] for rule in of_type(template, "Events::Rule").values() for target in rule["Targets"]]
     kept = [each["FunctionName"]["Ref"] for each in of_type(template, "Lambda::EventInvokeConfig").values()]
     assert kept == [each for each in of_type(template, "Lambda::Function") if arn(each) in targets]
 
 
-@pytest.mark.parametrize("file", ["template.yaml", *(f"examples/{name}/template.yaml" for name in NAMES)])
+@pytest.mark.parametrize("file", ["template.yaml", *(f"examples/{name}/template.yaml" for name in EXAMPLES)])
 def test_template_names_no_partition(file: str) -> None:
     """In China, ARNs begin with arn:aws-cn and KMS names a calling service s3.REGION.amazonaws.com.cn.
 
@@ -71,9 +58,9 @@ def test_template_names_no_partition(file: str) -> None:
     assert [line for line in hosts if "ConsoleHost" not in line] == [], "use ${AWS::URLSuffix}"
 
 
-def test_state_machine_is_valid_and_its_transitions_lead_somewhere(templates: Templates, tmp_path: Path) -> None:
+def test_state_machine_is_valid_and_its_transitions_lead_somewhere(tmp_path: Path) -> None:
     """cfn-lint knows the Amazon States Language, but does not read what SAM makes of a definition."""
-    template = copy.deepcopy(templates["step-functions"])
+    template = expanded("step-functions")
     machine = properties(template, "Verification")
     [separator, lines] = machine.pop("DefinitionString")["Fn::Join"]
     machine["Definition"] = json.loads(separator.join(lines))
@@ -91,24 +78,22 @@ def test_state_machine_is_valid_and_its_transitions_lead_somewhere(templates: Te
     assert {step[key] for step in steps for key in ("StartAt", "Next", "Default") if key in step} == set(states)
 
 
-def test_every_subscription_has_a_dead_letter_queue(templates: Templates) -> None:
-    subscriptions = of_type(templates["fan-out"], "SNS::Subscription").values()
+def test_every_subscription_has_a_dead_letter_queue() -> None:
+    subscriptions = of_type(expanded("fan-out"), "SNS::Subscription").values()
     assert len(subscriptions) > 1
     for each in subscriptions:
         assert each["RedrivePolicy"] == {"deadLetterTargetArn": arn("Undelivered")}
 
 
 @pytest.mark.parametrize(("granted", "taken"), [("BucketPolicy", "ReadManifests"), ("Key", "DecryptManifests")])
-def test_consumer_asks_for_what_the_archive_allows_its_consumers(
-    templates: Templates, granted: str, taken: str
-) -> None:
+def test_consumer_asks_for_what_the_archive_allows_its_consumers(granted: str, taken: str) -> None:
     """An account's own policy and the resource's must both allow a call from another account."""
     allowed = next(
         each
         for each in statements(expanded(), granted, "HasConsumers", "ConsumersReadManifests").values()
         if each["Principal"] == {"AWS": {"Ref": "ConsumerPrincipals"}}
     )
-    asked = statements(templates["cross-account-consumer"], "Reader")[taken]
+    asked = statements(expanded("cross-account-consumer"), "Reader")[taken]
     assert asked["Action"] == allowed["Action"]
     assert asked.get("Condition") == allowed.get("Condition")
     if granted == "BucketPolicy":

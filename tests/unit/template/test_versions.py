@@ -98,7 +98,7 @@ def test_earlier_versions_are_kept_for_rollback() -> None:
 
 
 def test_gradual_deployment_uses_codedeploy_and_the_default_does_not() -> None:
-    default, canary = expanded(), expanded(gradual=True)
+    default, canary = expanded(), expanded("gradual")
     kinds = {each["Type"] for each in default["Resources"].values()}
     assert not [kind for kind in kinds if kind.startswith("AWS::CodeDeploy")]
     groups = of_type(canary, "CodeDeploy::DeploymentGroup")
