@@ -2,7 +2,6 @@
 
 from ingest.vendor.responses import Call
 from ticket_archive.errors import (
-    InvalidVendorResponse,
     RetryableError,
     TicketNotFound,
     VendorAuthError,
@@ -21,7 +20,6 @@ _DURATIONS = {
 _FAILURES: dict[type[RetryableError], Metric] = {
     TicketNotFound: Metric.VENDOR_CALLS_NOT_FOUND,
     VendorAuthError: Metric.VENDOR_CALLS_DENIED,
-    InvalidVendorResponse: Metric.VENDOR_CALLS_INVALID,
     VendorThrottled: Metric.VENDOR_CALLS_THROTTLED,
     VendorUnavailable: Metric.VENDOR_CALLS_UNAVAILABLE,
 }

@@ -239,6 +239,23 @@ class TestWhatIsCounted:
             "EventsIgnored": 1,
         }
 
+    def test_of_what_comes_again(self, harness: SqsHarness) -> None:
+        def handled(body: str) -> dict[str, float]:
+            metrics.clear_metrics()
+            harness.handle(sqs_record(body))
+            return counted()
+
+        event = webhook({"ticket": "T-0", "event": "ticket.verification.completed"})
+        harness.archive.has("", ticket="T-0")
+        assert handled(event)["ArchivedWithoutOutcome"] == 1
+        assert handled(event) == {"MessagesProcessed": 1, "DuplicatesSuppressed": 1}
+        harness.archive.store.records.clear()
+        assert handled(event) == {"MessagesProcessed": 1, "DuplicatesSuppressed": 1}
+        assert handled(ticket_message("T-0", force=True)) == {"MessagesProcessed": 1, "TicketsUnchanged": 1}
+        assert handled(webhook({"ticket": None})) == {"MessagesProcessed": 1, "WebhooksQuarantined": 1}
+        [(redriven, _)] = harness.queue.quarantined
+        assert handled(redriven) == {"MessagesProcessed": 1, "WebhooksQuarantinedAgain": 1}
+
     @pytest.mark.parametrize(
         ("error", "name"),
         [
