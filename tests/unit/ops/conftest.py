@@ -1,10 +1,20 @@
 """A command line on a stack in memory."""
 
+from functools import cache
+
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from ops import stack
 from tests.unit.ops.cli_harness import SECRET, CliHarness, FakeStack
+
+_command = cache(typer.main.get_command)
+
+
+@pytest.fixture(autouse=True)
+def _command_line_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("typer.testing._get_command", _command)
 
 
 @pytest.fixture
