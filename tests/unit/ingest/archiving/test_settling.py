@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingest.archiving.models import ArchiveRequest, Result
 from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
-from ingest.files.parsing import InlineFile
+from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (
     DOCUMENT,
@@ -36,9 +36,10 @@ from tests.support.template import SOURCE
 from ticket_archive.clock import iso
 from ticket_archive.details import read_stored_details
 from ticket_archive.errors import (
+    ArchiveError,
     InvalidVendorResponse,
     RecentlyFetched,
-    RetryableError,
+    SettingsError,
     TicketIncomplete,
     TicketNotFound,
     UnrecognizedResponse,
@@ -363,15 +364,20 @@ class TestEnds:
             VendorUnavailable("500", b'{"code": 500}'),
             VendorAuthError("403", b"<p>"),
             InvalidVendorResponse("400"),
+            SettingsError("malformed"),
         ],
     )
     @pytest.mark.parametrize("part", ["details", SELFIES])
-    def test_a_failed_recheck_changes_nothing(self, harness: ArchiveHarness, part: str, error: RetryableError) -> None:
+    def test_a_failed_recheck_changes_nothing(self, harness: ArchiveHarness, part: str, error: ArchiveError) -> None:
         """It is asked once, so that its error would be taken without the settle time."""
         harness.has("", images={DOCUMENT: [picture("d")]})
         harness.deliver(event())
         harness.vendor.next(part, error)
         assert harness.run(request(recheck=True)) is Result.UNCHANGED
+        link = LinkedFile("https://images.example.com/1.jpg")
+        harness.answers({SELFIES: [link, picture("s")]})
+        harness.vendor.next(link.url, DOWN)
+        assert harness.run(request(recheck=True)) is Result.UNCHANGED, "one of two files"
 
 
 class TestANewerStateOfAnArchivedTicket:
