@@ -176,6 +176,9 @@ class TestAnIncompleteTicket:
         assert item.types == {SELFIES: STORED, DOCUMENT: FAILED, PORTRAIT: STORED, SIGNATURE: FAILED, GHOST: FAILED}
         assert item.attributes["details"] == harness.vendor.details_of[TICKET].value
         assert harness.bucket.manifests(TICKET) == []
+        harness.vendor.next(DOCUMENT, VendorThrottled("429"))
+        harness.fails(event())
+        assert harness.table[TICKET].missing[DOCUMENT] == "429", "the latest error"
 
     @pytest.mark.parametrize("missing", ["details", *ImageType])
     def test_resumed_by_its_event_fetches_only_what_is_missing(self, harness: ArchiveHarness, missing: str) -> None:
