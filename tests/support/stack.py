@@ -4,6 +4,8 @@
 parameters of the template.
 """
 
+from __future__ import annotations
+
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -11,22 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from boto3.dynamodb.types import TypeSerializer
-from mypy_boto3_cloudformation import CloudFormationClient
-from mypy_boto3_dynamodb import DynamoDBClient
-from mypy_boto3_events import EventBridgeClient
-from mypy_boto3_iam import IAMClient
-from mypy_boto3_kms import KMSClient
-from mypy_boto3_lambda import LambdaClient
-from mypy_boto3_logs import CloudWatchLogsClient
-from mypy_boto3_s3 import S3Client
-from mypy_boto3_secretsmanager import SecretsManagerClient
-from mypy_boto3_sqs import SQSClient
-from mypy_boto3_sts import STSClient
 from typer.testing import CliRunner, Result
 
 from local import stack as local_stack
@@ -37,6 +28,19 @@ from local.terminal import silent
 from ops.cli import app
 from tests.support.api import Api
 from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sts import STSClient
 
 LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
 """The session's stack logs all that it ever would, for tests/faults/test_load.py, and has every alarm."""
@@ -181,7 +185,7 @@ class LocalStack:
         return list(pages.search("events[].message"))
 
     @contextmanager
-    def user(self, name: str, policy: str = "") -> Iterator["LocalStack"]:
+    def user(self, name: str, policy: str = "") -> Iterator[LocalStack]:
         """A user of the account with this policy: the stack's clients and API as this user reaches them."""
         self.iam.create_user(UserName=name)
         if policy:
