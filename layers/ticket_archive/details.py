@@ -174,9 +174,12 @@ def _names(value: dict[str, Any], ticket: str) -> bool:
 
 
 def _is_id(value: object, ticket: str) -> bool:
-    """Return whether a value is the ticket's id, in capitals or not, and a UUID also without hyphens."""
-    found = bare_id(value)
-    return isinstance(found, str) and found.lower().replace("-", "") == ticket.lower().replace("-", "")
+    """Return whether a value is the ticket's id, in capitals or not, with the same hyphens or without any."""
+    found, ticket = bare_id(value), ticket.lower()
+    if not isinstance(found, str):
+        return False
+    found = found.lower()
+    return found in (ticket, ticket.replace("-", "")) or found.replace("-", "") == ticket
 
 
 def _canonical(value: Any) -> str:

@@ -418,6 +418,7 @@ def test_a_byte_order_mark_changes_nothing(body: bytes) -> None:
         (b'{"ticket": " t-1 ", "flow_status": "ACCEPTED"}', None),
         (b'{"id": "T-1"}', None),
         (b'{"ticket": "2026-17", "ticketId": "T-1", "flow_status": "ACCEPTED"}', None),
+        (b'{"ticket": "T1-", "flow_status": "ACCEPTED"}', "other_ticket"),
         (b'{"ticket": "T-2", "ticketId": "2026-17", "flow_status": "ACCEPTED"}', "other_ticket"),
         (b'{"data": "{\\"ticket\\": \\"T-2\\", \\"flow_status\\": \\"ACCEPTED\\"}"}', "other_ticket"),
         (b'{"flow_status": "ACCEPTED"}', None),
