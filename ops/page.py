@@ -8,17 +8,15 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ops.ticket_files import TicketFile, missing_parts
 from ticket_archive.models import INLINE_TYPES, ImageType
 from ticket_archive.table import TicketItem
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 _FOLDER = Path(__file__).with_name("templates")
 _LEVELS = 8
@@ -98,7 +96,7 @@ def index_page(items: Sequence[TicketItem]) -> bytes:
 
 
 def _render(template: str, **values: Any) -> bytes:
-    return _templates().get_template(template).render(values).encode("utf-8", "replace")
+    return _TEMPLATES.get_template(template).render(values).encode("utf-8", "replace")
 
 
 def _clean(value: Any) -> Any:
@@ -107,26 +105,19 @@ def _clean(value: Any) -> Any:
 
 
 _CONTROLS = {code: "\ufffd" for code in range(0x20) if chr(code) not in "\t\n"}
-
-
-@cache
-def _templates() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a tenth of what every command would import
-
-    made = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        finalize=_clean,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["base64"] = lambda body: base64.b64encode(body).decode()
-    made.filters["sha256"] = lambda text: hashlib.sha256(text.encode()).digest()
-    made.globals["style"] = (_FOLDER / "gallery.css").read_text("utf-8")
-    made.globals["script"] = (_FOLDER / "gallery.js").read_text("utf-8")
-    made.globals["shown_types"] = INLINE_TYPES
-    return made
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(_FOLDER),
+    autoescape=True,
+    finalize=_clean,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters["base64"] = lambda body: base64.b64encode(body).decode()
+_TEMPLATES.filters["sha256"] = lambda text: hashlib.sha256(text.encode()).digest()
+_TEMPLATES.globals["style"] = (_FOLDER / "gallery.css").read_text("utf-8")
+_TEMPLATES.globals["script"] = (_FOLDER / "gallery.js").read_text("utf-8")
+_TEMPLATES.globals["shown_types"] = INLINE_TYPES
 
 
 def _find(details: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
