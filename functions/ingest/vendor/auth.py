@@ -66,7 +66,9 @@ class TokenResponse(BaseModel):
     @classmethod
     def _from_envelope(cls, values: Any) -> Any:
         values = unwrapped(values)
-        for inner in [unwrapped(json_in(values.get(name))) for name in ENVELOPES] if isinstance(values, dict) else ():
+        if not isinstance(values, dict):
+            return values
+        for inner in [unwrapped(json_in(each)) for name, each in values.items() if name in ENVELOPES]:
             if isinstance(inner, dict):
                 values = {**values, **inner}
             elif isinstance(inner, str) and (bare := _BARE.fullmatch(inner)):
