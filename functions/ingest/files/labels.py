@@ -96,7 +96,7 @@ def describes_file(name: str) -> bool:
     return _plain(name) in _TYPE_FIELDS
 
 
-def links_to_document(around: str, name: str) -> bool:
+def leads_to_no_file(around: str, name: str) -> bool:
     """Return whether a link leads to no file: `self` within HAL's or JSON:API's `_links` or as `rel`, or a callback."""
     return (around in _LINKS and name in _DOCUMENT_RELATIONS) or bool(_RECEIVER.fullmatch(_plain(name)))
 

@@ -26,7 +26,7 @@ from ingest.files.labels import (
     describes_file,
     holds_address,
     label_at,
-    links_to_document,
+    leads_to_no_file,
     may_hold_files,
     names_image,
     reports_error,
@@ -190,7 +190,7 @@ class _Survey:
                     self.unread.append((label, key, node))
                 stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
-                if any(name == "rel" and links_to_document(key, str(value)) for name, value in node):
+                if any(name == "rel" and leads_to_no_file(key, str(value)) for name, value in node):
                     continue
                 paths = {name for name, value in node if isinstance(value, str) and _is_path(value, name)}
                 if paths and any(isinstance(value, str) and is_file(value, key="") for _, value in node):
@@ -206,7 +206,7 @@ class _Survey:
                             self.more = f"{name}: {value}"
                     if says_something and announces_more(key, name, value):
                         self.more = f"{name}: {value}"
-                    elif not links_to_document(key, name):
+                    elif not leads_to_no_file(key, name):
                         members.append((name, value))
                 stack.extend((label_at(name, label), name, each, False) for name, each in reversed(members))
             elif isinstance(node, str) and is_file(node, key):
