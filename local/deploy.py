@@ -40,17 +40,17 @@ SHOWN_LINES = 25
 def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
     """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed."""
     _build(steps, logs / "build.log")
-    with build_folder() as folder, steps("Deploying template.yaml (sam deploy)"):
-        built = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
-        with NamedTemporaryFile("w", dir=folder / "build", suffix=".json", encoding="utf-8") as resolved:  # beside code
-            template = _supported(replace_parameters(built, parameters))
-            template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = str(folder / LAYER)
-            json.dump(template, resolved)
-            resolved.flush()
-            command: list[str | Path] = ["deploy", "--template-file", resolved.name, "--stack-name", name]
-            command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
-            command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
-            sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
+    with (
+        build_folder() as folder,
+        steps("Deploying template.yaml (sam deploy)"),
+        NamedTemporaryFile("w", dir=folder / "build", suffix=".json", encoding="utf-8") as resolved,  # beside code
+    ):
+        json.dump(_supported(replace_parameters(built_template(folder), parameters)), resolved)
+        resolved.flush()
+        command: list[str | Path] = ["deploy", "--template-file", resolved.name, "--stack-name", name]
+        command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+        command += ["--parameter-overrides", *(f"{key}={json.dumps(value)}" for key, value in parameters.items())]
+        sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
 
 
 def _build(steps: Steps, log: Path) -> None:
@@ -97,6 +97,13 @@ def build_folder(*, to_change: bool = False) -> Iterator[Path]:
     with (FOLDER / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if to_change else fcntl.LOCK_SH)
         yield FOLDER
+
+
+def built_template(folder: Path) -> dict[str, Any]:
+    """Return the template in the folder of a build, with the layer uncompressed. Its paths begin at `folder`/build."""
+    template: dict[str, Any] = yaml_parse((folder / "build" / "template.yaml").read_text(encoding="utf-8"))
+    template["Resources"]["SharedLayer"]["Properties"]["ContentUri"] = str(folder / LAYER)
+    return template
 
 
 def replace_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from local.deploy import LAYER, SAM, build_folder
+from local.deploy import SAM, build_folder, built_template
 from tests.support import runbooks
 from tests.support.documentation import ROOT, Block, blocks, inline
 from tests.support.runbooks import AWS, Shell, run
@@ -221,11 +221,10 @@ def test_deployments_reach_their_change_set(environment: dict[str, str], new_fol
         return None if "arn:aws:cloudformation" in done.stdout else f"{' '.join(command)}\n{done.stderr}"
 
     # One after the other: sam names change sets by the second, and two commands may be for one stack.
-    with build_folder() as cache, NamedTemporaryFile("w", dir=cache / "build", suffix=".yaml") as uncompressed:
-        template = (cache / "build" / "template.yaml").read_text(encoding="utf-8")
-        uncompressed.write(template.replace("ContentUri: SharedLayer\n", f"ContentUri: {cache / LAYER}\n"))
-        uncompressed.flush()
-        built = Path(uncompressed.name)
+    with build_folder() as cache, NamedTemporaryFile("w", dir=cache / "build", suffix=".json") as file:
+        json.dump(built_template(cache), file)
+        file.flush()
+        built = Path(file.name)
         assert [failure for command in sorted(commands) if (failure := deploy(command, built))] == []
 
 
