@@ -2,9 +2,9 @@
 
 An empty answer for an uploaded type, and an answer that is unrecognized, may mean "not ready yet". They are fetched
 again, and taken as they are once the vendor gives one that it gave the settle time before. Another answer in between,
-such as a gateway's page, changes nothing. An answer that changes each time (an HTML page with a time in it) is taken
-after twice the settle time. The vendor cuts derived types out of uploaded ones: while an uploaded type is missing, an
-empty answer for a derived type says nothing.
+such as a gateway's page, changes nothing, however late it comes. An answer that changes each time (an HTML page with a
+time in it) is taken after twice the settle time, once ten different ones have come. The vendor cuts derived types out
+of uploaded ones: while an uploaded type is missing, an empty answer for a derived type says nothing.
 
 Only FAILED (no answer: 5xx, time-out, 429) has no end here. The schedule ends it after `RequeueForDays`.
 """
@@ -19,7 +19,7 @@ from ticket_archive.table import PendingAnswer
 
 EMPTY = "empty"
 _MAX_SEEN = 10
-"""Answers that are remembered for a part: they are in the ticket's item."""
+"""Answers that are remembered for a part, in the ticket's item. With as many, no answer is expected to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,12 @@ def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> Pendin
 def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> bool:
     first = answer.seen.get(answer.answer)
     same = first is not None and datetime.fromisoformat(first) + settle_time <= now
-    return same or answer.first + 2 * settle_time <= now
+    return same or (len(answer.seen) == _MAX_SEEN and answer.first + 2 * settle_time <= now)
 
 
 def _next(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> datetime:
     """Return when the first answer counts if it is given again; soon, if another one was given then."""
-    return min(max(answer.first + settle_time, now + settle_time / 10), answer.first + 2 * settle_time)
+    return max(answer.first + settle_time, now + settle_time / 10)
 
 
 def _is_derived(part: str) -> bool:

@@ -88,6 +88,15 @@ class TestTheRule:
         last = settle({DOCUMENT: ABSENT}, pending, now, MINUTES)
         assert (last.waiting, last.states[DOCUMENT]) == (set(), TypeState.ABSENT)
 
+    def test_another_answer_does_not_settle_however_late_it_comes_if_few_were_different(self) -> None:
+        """Failures may have taken all the time in which the vendor would have been asked again."""
+        now = NOW + 5 * MINUTES
+        pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
+        late = settle({DOCUMENT: HTML}, pending, now, MINUTES)
+        assert (late.waiting, late.settles_at) == ({DOCUMENT}, now + MINUTES / 10)
+        last = settle({DOCUMENT: ABSENT}, late.pending, now + MINUTES / 10, MINUTES)
+        assert (last.waiting, last.states[DOCUMENT]) == (set(), TypeState.ABSENT)
+
     def test_a_failure_in_between_does_not_start_the_wait_again(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
         failed = settle({DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
