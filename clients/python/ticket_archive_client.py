@@ -217,11 +217,11 @@ class TicketArchive:
         return Ticket.model_validate_json(self._get(f"/tickets/{quote(ticket, safe='')}", wait=wait).content)
 
     def details(self, ticket: str, *, wait: float = 0) -> Any:
-        """Return the vendor's details as parsed JSON, numbers with fractions as Decimal."""
+        """Return the vendor's details as parsed JSON. Decimal: numbers with fractions, integers too long for int()."""
         response = self._get(f"/tickets/{quote(ticket, safe='')}/details", wait=wait)
         if response.headers["Content-Type"] == SIGNED_URL_TYPE:
             response = self._download(response.json()["url"])
-        return json.loads(response.content, parse_float=Decimal)
+        return json.loads(response.content, parse_float=Decimal, parse_int=_integer)
 
     def images(
         self,
@@ -313,6 +313,14 @@ class TicketArchive:
         except requests.RequestException as error:
             reason = type(error).__name__
         raise NoResponse(reason)  # outside the handler: a URL grants access, or names a customer, and may be logged
+
+
+def _integer(digits: str) -> int | Decimal:
+    """Return an integer, as Decimal if it is longer than int() takes: by default 4,300 digits."""
+    try:
+        return int(digits)
+    except ValueError:
+        return Decimal(digits)
 
 
 def _signed_already(request: requests.PreparedRequest) -> requests.PreparedRequest:

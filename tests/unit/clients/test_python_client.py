@@ -151,8 +151,10 @@ def test_large_details_are_downloaded(archive: client.TicketArchive, world: Worl
     key = f"tickets/{TICKET}/details/{'d' * 64}.json.gz"
     world.bucket[key] = gzip.compress(b"{}")
     world.tickets.add(item(details=None, details_key=key, details_bytes=RESPONSE_LIMIT + 1))
-    api.objects[f"/{key}"] = b'{"a": 1.10}'
-    assert archive.details(TICKET) == {"a": Decimal("1.10")}
+    api.objects[f"/{key}"] = b'{"a": 1.10, "b": -2, "c": %s}' % (b"9" * 4301)
+    found = archive.details(TICKET)
+    assert found == {"a": Decimal("1.10"), "b": -2, "c": Decimal("9" * 4301)}
+    assert isinstance(found["b"], int)
 
 
 def test_an_image_is_downloaded_without_the_signature_and_its_hash_is_checked(
