@@ -16,7 +16,8 @@ from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from ticket_archive_client import ManifestCreated
 
-COPIES = CACHE / "examples"
+COPIES = CACHE / "examples" / os.environ.get("PYTEST_XDIST_WORKER", "")
+"""A folder for each worker."""
 MANIFEST_EVENT: dict[str, Any] = {
     "version": "0",
     "id": "17793124-05d4-b198-2fde-7ededc63b103",
