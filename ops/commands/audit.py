@@ -25,7 +25,10 @@ def audit(
     ticket: Ticket,
     since: Annotated[str, typer.Option(help="How far back the API's log is read: ISO 8601, or 12h, 90d ago.")] = "90d",
 ) -> None:
-    """Show who read a ticket: API callers and operators, by time; and how to read S3's access log."""
+    """Show who read a ticket by its id: API callers and operators, by time; and how to read S3's access log.
+
+    Not shown: requests that were refused before the ticket was read (400, 403), customers' lists, discarded messages.
+    """
     context = context_of(ctx)
     stack, begin = context.stack, moment(since)
     found: list[Access] = []

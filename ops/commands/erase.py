@@ -5,7 +5,7 @@ The customer's code goes last, after the receipt: an erasure by customer that wa
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -84,7 +84,10 @@ def erase(
         done, actions, records = outcomes.done, stack.actions, stack.table
 
         def end(ticket: str) -> None:
-            actions.write("erase", reason_code=reason_code, **asdict(done[ticket]))
+            if earlier := _earlier(done[ticket], stack):
+                done[ticket] = earlier
+            else:
+                actions.write("erase", reason_code=reason_code, **asdict(done[ticket]))
             if not done[ticket].refused:
                 records.forget_customer(ticket)
 
@@ -143,6 +146,16 @@ def erase_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcome
         )
 
     return in_two_passes(first_pass, second_pass, tickets, drain)
+
+
+def _earlier(receipt: Receipt, stack: Stack) -> Receipt | None:
+    """Return the receipt that is stored of the same erasure, if it was complete and nothing was left to remove."""
+    if receipt.object_versions or receipt.events or receipt.refused:
+        return None
+    for record in stack.actions.of_ticket(receipt.ticket):
+        if record["command"] == "erase" and record["erased_at"] == receipt.erased_at and not record["refused"]:
+            return Receipt(**{each.name: record[each.name] for each in fields(Receipt)})
+    return None
 
 
 def _plans(tickets: Sequence[str], stack: Stack, advance: Advance) -> list[Plan]:

@@ -11,7 +11,7 @@ from ops.arguments import Yes
 from ops.bucket import OperatorBucket
 from ops.parallel import for_each
 from ops.table import OperatorTable
-from ticket_archive.clock import now
+from ticket_archive.clock import iso, now
 from ticket_archive.models import TicketState
 from ticket_archive.retention import end_of, expires, is_over
 from ticket_archive.table import TicketItem
@@ -33,7 +33,7 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
             over = sum(is_over(expires_at, now()) for expires_at in free.values())
             counts.update(tickets=len(free), held=len(items) - len(free), over=over)
             advance(page.scanned)
-    end = f"expire {days} days after they were received, {counts['over']} of them now" if days else "do not expire"
+    end = f"expire {days} days after they were received, {counts['over']} of them now" if days else "never expire"
     text = f"{counts['tickets']} tickets {end if yes else 'would ' + end}; {counts['held']} are under a legal hold."
     context.print_result({"dry_run": not yes, "days": days, **counts}, text)
     if failures:
@@ -70,5 +70,11 @@ def _has_its_own_end(item: TicketItem) -> bool:
 
 
 def expiry_of(item: TicketItem, days: int) -> int | None:
-    """Return when the ticket expires by `RetentionDays`, in epoch seconds; None if it does not."""
+    """Return when the ticket expires by `RetentionDays`, in epoch seconds; None if it does not.
+
+    One that was given up because the vendor does not know it, and of which nothing is stored, expires in a day.
+    """
+    unknown = _has_its_own_end(item) and item.attributes.get("last_error") == "ticket_not_found"
+    if unknown and not (item.details_sha256 or item.images):
+        return end_of(iso(now()), days=1)
     return end_of(item.received_at, days) if item.received_at is not None else None

@@ -162,6 +162,21 @@ def test_the_receipt_is_printed_and_kept_without_personal_data(stack: FakeStack,
     assert "CANARY" not in json.dumps([found, record])
 
 
+def test_an_erasure_that_is_repeated_gives_its_first_receipt_unless_something_came_back(
+    stack: FakeStack, cli: CliHarness
+) -> None:
+    command = ("erase", "t1", "--yes", *NO_DRAIN)
+    first = cli.json(*command)["receipts"]
+
+    assert cli.json(*command)["receipts"] == first
+    assert len(stack.recorded) == 1
+
+    stack.add_ticket("t1")  # as a restore does, with another tombstone to come
+    stack.put("tickets/t1/images/DOCUMENT/restored.jpg", b"x")
+    assert cli.json(*command)["receipts"][0]["object_versions"] > 0
+    assert len(stack.recorded) == 2
+
+
 @pytest.mark.parametrize("command", [["erase", "--yes"], ["hold"], ["release"]])
 def test_an_action_that_cannot_be_recorded_is_printed_and_exits_1(
     command: list[str], stack: FakeStack, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
@@ -306,6 +321,26 @@ def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: 
     assert stack.calls[-1] == "update ticket", "a release that was interrupted before still shows as held"
 
 
+@pytest.mark.parametrize("days", [30, 0])
+@pytest.mark.parametrize(
+    ("last_error", "images"), [("ticket_not_found", False), ("ticket_not_found", True), ("x", False)]
+)
+def test_a_release_ends_a_ticket_that_the_vendor_does_not_know_and_that_has_no_content(
+    last_error: str, images: bool, days: int, stack: FakeStack, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.commands.retention.now", lambda: NOON)
+    stack.parameters = {"RetentionDays": str(days)}
+    stored = [asdict(each) for each in stack.item("t1").images] if images else None
+    stack.add_incomplete_ticket("t2", last_error, retry_at=None, incomplete=None, expires_at=NEVER, images=stored)
+    stack.change("t2", legal_hold=RECEIVED)
+
+    release_tickets(["t2"], cast("Stack", stack), drain(clock)).check()
+
+    in_a_day = last_error == "ticket_not_found" and not images
+    received = str(stack.item("t2").received_at)
+    assert stack.item("t2").expires_at == (end_of(iso(NOON), 1) if in_a_day else end_of(received, days))
+
+
 @pytest.mark.parametrize("command", ["hold", "release"])
 def test_every_ticket_that_fails_is_named_with_its_reason(command: str, stack: FakeStack, cli: CliHarness) -> None:
     for ticket in ("gone", "gone-too"):
@@ -353,6 +388,7 @@ def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
     sums = {"days": days, "tickets": 1, "held": 1, "over": 1 if days else 0}
 
     assert cli.json("retention") == {"dry_run": True, **sums}
+    assert f"1 tickets would {'expire 30 days' if days else 'never expire'}" in cli("retention").stdout
     assert stack.calls == []
 
     assert cli.json("retention", "--yes") == {"dry_run": False, **sums}
