@@ -9,7 +9,6 @@ from typing import Any, TypeGuard
 MAX_PARTS = 100_000
 """Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
 
-_NOT_UTF8 = re.compile("[\udc80-\udcff]+")
 _GUARD = re.compile(rb"\s*(?:\)\]\}',?|while\s*\(1\);|for\s*\(;;\);)\s*(?=[{[])")
 _WINDOWS_1252 = {
     0xDC00 + byte: bytes([byte]).decode("latin-1" if byte in b"\x81\x8d\x8f\x90\x9d" else "cp1252")
@@ -25,7 +24,8 @@ def without_bom(text: bytes) -> bytes:
 
 def decoded(text: bytes) -> str:
     """Return UTF-8 as text, and other bytes as Windows-1252: a name in Latin-1, or cut off in a character."""
-    return _NOT_UTF8.sub(lambda found: found[0].translate(_WINDOWS_1252), text.decode("utf-8", "surrogateescape"))
+    utf8 = _decode(text, "utf-8")
+    return utf8 if utf8 is not None else text.decode("utf-8", "surrogateescape").translate(_WINDOWS_1252)
 
 
 def as_utf8(text: bytes, charset: str | None) -> bytes:
