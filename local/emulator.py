@@ -48,12 +48,13 @@ def environment(port: int, certificate: Certificate, temporary: Path) -> dict[st
 
 
 def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, log: Path) -> None:
-    """Start the emulator on `port`, with its temporary files in `temporary`; return when it responds.
+    """Start the emulator on `port`, with its temporary files in the new folder `temporary`; return when it responds.
 
     Raises StartFailed, also after HEALTH_SECONDS.
     """
     if not PYTHON.exists():
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`.")
+    temporary.mkdir(mode=0o700)
     check_port_is_free(port, 'make up ARGS="--port N"')
     # Hypercorn and not the `ministack` command, which would take port 443 as well.
     application = f"{ROOT / 'local' / 'front' / 'aws_rules.py'}:app"

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local import account, certificate, containers, deploy, emulator, emulator_folder, sam, simulator
+from local import account, certificate, containers, deploy, emulator, sam, simulator
 from local.account import Account
 from local.containers import Engine
 from local.errors import AlreadyUp, LocalStackError
@@ -152,7 +152,7 @@ def _start(
     endpoint = f"https://127.0.0.1:{port}"
     with steps("Starting the emulator"):
         loopback = certificate.make(run / "tls")
-        emulator.run(ledger, port, loopback, emulator_folder.make(run / "scratch"), logs / "emulator.log")
+        emulator.run(ledger, port, loopback, run / "scratch", logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
 
     if vendor is None:
@@ -239,7 +239,6 @@ def _clear(state: Path, ledger: Ledger) -> list[str]:
     for file in ("stack.json", sam.SETTINGS):
         (state / file).unlink(missing_ok=True)
     shutil.rmtree(state / sam.EVENTS, ignore_errors=True)
-    emulator_folder.remove(state / "run" / "scratch")
     shutil.rmtree(state / "run", ignore_errors=True)
     return ended
 

@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from local import ROOT, account, certificate, deploy, emulator, emulator_folder
+from local import ROOT, account, certificate, deploy, emulator
 from local.account import Account
 from local.processes import Ledger, end, free_port
 from tests.support.documentation import blocks
@@ -145,7 +145,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     made = certificate.make(folder / "tls")
     ledger = Ledger(folder / "processes.json")
     try:
-        emulator.run(ledger, port, made, emulator_folder.make(folder / "scratch"), folder / "emulator.log")
+        emulator.run(ledger, port, made, folder / "scratch", folder / "emulator.log")
         root = Account(f"https://127.0.0.1:{port}", str(made.authority), emulator.REGION, *emulator.ROOT_KEY)
         cloud = Cloud(account.make_user(root))
         yield cloud
@@ -153,7 +153,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             client.close()
     finally:
         end(ledger.read())
-        emulator_folder.remove(folder / "scratch")
 
 
 @pytest.fixture(scope="module")
