@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from ops.cli import main
+    from ops.commands import main
 except KeyboardInterrupt:  # importing takes about a second
     sys.exit(130)
 

@@ -30,33 +30,29 @@ def moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _valid_ticket(ticket: str | None) -> str | None:
-    return None if ticket is None else ticket_id(ticket)
+def _customer(text: str) -> str:
+    if (customer := customer_id(text)) is None:
+        raise Failure("not a customer code: use 1 to 256 printable characters", Exit.USAGE)
+    return customer
 
 
-def _valid_customer(customer: str | None) -> str | None:
-    if customer is None or (code := customer_id(customer)) is not None:
-        return customer and code
-    raise Failure("not a customer code: use 1 to 256 printable characters", Exit.USAGE)
-
-
-def _valid_code(code: str | None) -> str | None:
-    if code is None or _CODE.fullmatch(code):
-        return code
-    raise Failure("a case or reason is a code: 1 to 64 of A-Z a-z 0-9 _ . -, no free text", Exit.USAGE)
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        raise Failure("a case or reason is a code: 1 to 64 of A-Z a-z 0-9 _ . -, no free text", Exit.USAGE)
+    return text
 
 
 def ticket_option(text: str) -> typer.models.OptionInfo:
     """Return the option `--ticket` with a help text of its own."""
-    option: typer.models.OptionInfo = typer.Option(help=text, callback=_valid_ticket)
+    option: typer.models.OptionInfo = typer.Option(help=text, parser=ticket_id)
     return option
 
 
-Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False, callback=_valid_ticket)]
+Ticket = Annotated[str, typer.Argument(help="The ticket's id.", show_default=False, parser=ticket_id)]
 Tickets = Annotated[list[str] | None, typer.Argument(help="Ticket ids.", show_default=False)]
 ID_FILE = typer.Option(help="A file with one ticket id per line; - is stdin.", encoding="utf-8-sig", errors="replace")
 IdFile = Annotated[typer.FileText | None, ID_FILE]
-CUSTOMER_CODE = typer.Option(help="All tickets of this customer.", callback=_valid_customer)
+CUSTOMER_CODE = typer.Option(help="All tickets of this customer.", parser=_customer)
 Customer = Annotated[str | None, CUSTOMER_CODE]
 Version = Annotated[
     str | None, typer.Option(help="An older version from the list in `status`; may be abbreviated.", min=1)
@@ -67,9 +63,7 @@ DrainSeconds = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this option nothing is changed.")]
 Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second at most.")]
-Code = Annotated[
-    str | None, typer.Option(help="Your own code, such as a case number. No free text.", callback=_valid_code)
-]
+Code = Annotated[str | None, typer.Option(help="Your own code, such as a case number. No free text.", parser=_code)]
 
 
 @dataclass(frozen=True, slots=True)

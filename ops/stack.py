@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -44,6 +45,13 @@ class Account:
     def client(self, service: Any) -> Any:
         """Return a boto3 client with time-outs and retries."""
         return self.session.client(service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    def http(self) -> requests.Session:
+        """Return a session for the stack's endpoints. The environment's proxies and CAs are not for the emulator."""
+        session = requests.Session()
+        if self.ca_bundle:
+            session.trust_env, session.verify = False, self.ca_bundle
+        return session
 
 
 @dataclass(frozen=True)

@@ -65,25 +65,17 @@ class EventRecord:
     received_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedPage:
-    """One page of a scan: the matching items, how many were read, and whether there are more."""
-
-    items: Sequence[TicketItem]
-    scanned: int
-    more: bool
-
-
 class OperatorTable(TicketTable):
     """Scans, holds and erases tickets, under the same conditions as the functions' own writes."""
 
     def scan(
         self, conditions: Sequence[str] = (), values: Mapping[str, Any] = MappingProxyType({})
-    ) -> Iterator[ScannedPage]:
+    ) -> Iterator[tuple[list[TicketItem], int, bool]]:
         """Return the tickets that match every condition, page by page, with the attributes of `SUMMARY`.
 
-        Conditions are filter expressions; of `values`, those that they name are used. There is no index for them:
-        DynamoDB reads, and charges for, whole items.
+        Each page also has the number of items that were read, and whether there are more pages. Conditions are filter
+        expressions; of `values`, those that they name are used. There is no index for them: DynamoDB reads, and charges
+        for, whole items.
         """
         expression = " AND ".join(["#record = :record", *conditions])
         given = {":record": TICKET_RECORD, **values}
@@ -96,8 +88,7 @@ class OperatorTable(TicketTable):
             **read,
         )
         for page in pages:
-            items = [read_item(item) for item in page["Items"]]
-            yield ScannedPage(items, page["ScannedCount"], "LastEvaluatedKey" in page)
+            yield [read_item(item) for item in page["Items"]], page["ScannedCount"], "LastEvaluatedKey" in page
 
     def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
         """Return the tickets with the attributes of `SUMMARY`, in the order given. Missing ones are left out."""

@@ -1,7 +1,26 @@
-"""One module for each command. Importing this package adds them to the application, in the order of its help."""
+"""`./ticket-archive`: the application with all its commands. Their modules add themselves, in the order of its help."""
 
 # ruff: noqa: F401, I001
+import os
+import signal
+
+from ops.app import app
 from ops.commands import status, listing, fetch, view
 from ops.commands import backfill, settle, redrive
-from ops.commands import export, audit, erase, hold, retention
+from ops.commands import export, audit, erase, retention
 from ops.commands import send_test_webhook, doctor, rollback
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run a command. Files that it writes are readable by this user alone.
+
+    A closed terminal or `kill` ends it like Ctrl-C, so that pages and unfinished exports are removed, and messages that
+    a redrive has received are visible again.
+    """
+    os.umask(0o077)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup sets
+            signal.signal(number, signal.default_int_handler)
+    app(prog_name="ticket-archive")

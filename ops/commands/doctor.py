@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any
 
-import requests
 import typer
 from rich.console import Group
 
@@ -153,11 +152,8 @@ def _round_trip(stack: Stack, ticket: str) -> Finding:
 
 
 def _presigned_url(stack: Stack, ticket: str) -> Finding:
-    http = requests.Session()
-    if stack.account.ca_bundle:  # the local stack; the environment's proxies and REQUESTS_CA_BUNDLE are not for it
-        http.trust_env, http.verify = False, stack.account.ca_bundle
     url = stack.webhook_url.removesuffix("/webhooks/tickets")
-    with TicketArchive(url, stack.account.session, http=http, timeout=_TIMEOUT) as archive:
+    with TicketArchive(url, stack.account.session, http=stack.account.http(), timeout=_TIMEOUT) as archive:
         try:
             images = archive.images(ticket)
             if not images:

@@ -102,11 +102,11 @@ def scan(
     values |= {":archived": TicketState.ARCHIVED, ":erased": TicketState.ERASED}
     found: list[TicketItem] = []
     scanned, more = 0, False
-    for page in tickets.scan(conditions, values):
-        found += page.items
-        scanned += page.scanned
-        more = page.more
-        advance(page.scanned)
+    for items, read, rest in tickets.scan(conditions, values):
+        found += items
+        scanned += read
+        more = rest
+        advance(read)
         if len(found) >= limit or scanned >= scan_limit:
             break
     return found[:limit], more or len(found) > limit, scanned

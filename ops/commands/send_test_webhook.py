@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-import requests
 import typer
 from rich.text import Text
 
@@ -92,15 +91,9 @@ def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
     if (credentials := stack.webhook_credentials()) is not None:
         headers[credentials.header] = credentials.value.get_secret_value()
-    response = requests.post(
-        stack.webhook_url,
-        data=body,
-        headers=headers,
-        timeout=_TIMEOUTS,
-        allow_redirects=False,
-        verify=stack.account.ca_bundle or True,
-        auth=lambda request: request,  # without one, an entry in ~/.netrc would replace HTTP Basic credentials
-    )
+    with stack.account.http() as http:
+        http.auth = lambda request: request  # without it, an entry in ~/.netrc would replace HTTP Basic credentials
+        response = http.post(stack.webhook_url, body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False)
     return response.status_code, response.text[:500]
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from local import ROOT
-from ops.cli import app
+from ops.commands import app
 from ops.errors import Exit
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually

@@ -25,7 +25,7 @@ from local.account import ALIAS, await_version, outputs
 from local.simulator import Simulator
 from local.stack import Stack, Vendor
 from local.terminal import silent
-from ops.cli import app
+from ops.commands import app
 from tests.support.api import Api
 from tests.support.waiting import eventually
 

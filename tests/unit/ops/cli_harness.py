@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
 from ops.bucket import Version
-from ops.cli import app
+from ops.commands import app
 from ops.queues import Depth, Received
-from ops.stack import Stack
+from ops.stack import Account, Stack
 from ops.table import OperatorTable
 from tests.support.fakes import FakeDynamoDB, _attributes, _holds, _plain
 from ticket_archive.clock import iso
@@ -167,6 +167,7 @@ class FakeStack:
     def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
         return self.secrets[arn]
 
+    http = Account.http
     retention_days = Stack.retention_days
     webhook_secrets = Stack.webhook_secrets
     webhook_credentials = Stack.webhook_credentials

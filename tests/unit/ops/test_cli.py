@@ -12,9 +12,9 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from ops import cli as command_line
+from ops import commands as command_line
 from ops.app import hoist_common_options
-from ops.cli import app
+from ops.commands import app
 from ops.errors import Exit
 from tests.unit.ops.cli_harness import CliHarness
 
@@ -120,7 +120,7 @@ def test_ctrl_c_while_modules_are_imported_exits_130(monkeypatch: pytest.MonkeyP
         def main(self) -> object:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "ops.cli", Interrupted("ops.cli"))
+    monkeypatch.setitem(sys.modules, "ops.commands", Interrupted("ops.commands"))
     with pytest.raises((SystemExit, KeyboardInterrupt)) as ended:  # the latter would end pytest itself
         runpy.run_module("ops", run_name="__main__")
     assert ended.value.args == (Exit.INTERRUPTED,)

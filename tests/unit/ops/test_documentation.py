@@ -7,7 +7,7 @@ import pytest
 import typer.main
 
 from ops.app import hoist_common_options
-from ops.cli import app
+from ops.commands import app
 from tests.support.documentation import ROOT, blocks
 
 TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

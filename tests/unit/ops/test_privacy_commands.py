@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from ops.bucket import Version
 from ops.commands.erase import Receipt, erase_tickets
-from ops.commands.hold import hold_tickets, release_tickets
+from ops.commands.retention import hold_tickets, release_tickets
 from ops.errors import Exit
 from ops.parallel import DRAIN_SECONDS, Drain
 from ops.stack import Stack

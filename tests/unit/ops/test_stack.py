@@ -39,11 +39,13 @@ def described(**outputs: str) -> dict[str, Any]:
     return {"Stacks": [{**stack, "CreationTime": "2026-01-01T00:00:00Z"}]}
 
 
-def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_stack_ignores_the_developers_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text("[unreadable")
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.setenv(name, "production")
+    for name in ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "http://production")
     file = tmp_path / "stack.json"
     file.write_text(json.dumps(LOCAL))
 
@@ -55,6 +57,8 @@ def test_a_local_stack_ignores_the_developers_aws_settings(tmp_path: Path, monke
     s3 = found.client("s3")
     assert (s3.meta.endpoint_url, s3.meta.region_name) == ("https://127.0.0.1:4566", "eu-central-1")
     assert s3._endpoint.http_session._verify == "/ca.pem"
+    used = found.http().merge_environment_settings(LOCAL["webhook_url"], {}, None, None, None)
+    assert (used["proxies"], used["verify"]) == ({}, "/ca.pem")
     assert "CANARY" not in repr(found)
 
 

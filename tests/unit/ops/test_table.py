@@ -145,7 +145,7 @@ def test_a_scan_reads_codes_and_times_only(dynamodb: Stubber) -> None:
 
     pages = list(TABLE.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
 
-    found = [([item.ticket for item in page.items], page.scanned, page.more) for page in pages]
+    found = [([item.ticket for item in items], scanned, more) for items, scanned, more in pages]
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
 
 
