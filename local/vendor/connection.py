@@ -5,13 +5,10 @@ import http.client
 import select
 import socket
 import struct
-import threading
 from collections.abc import Callable
 from email.utils import formatdate
 
 from local.vendor.responses import Response
-
-_PEEK_SECONDS = 0.05
 
 
 class Connection:
@@ -21,11 +18,8 @@ class Connection:
     disconnects or the simulator stops. `on_status` is called with each status before it is sent.
     """
 
-    def __init__(self, connection: socket.socket, stopping: threading.Event, pause: float, hold_seconds: float) -> None:
-        self._connection = connection
-        self._stopping = stopping
-        self._pause = pause
-        self._hold_seconds = hold_seconds
+    def __init__(self, connection: socket.socket, pause: float, hold_seconds: float) -> None:
+        self._connection, self._pause, self._hold_seconds = connection, pause, hold_seconds
         self.closed = False
         self.on_status: Callable[[int], None] = lambda _: None
 
@@ -43,19 +37,16 @@ class Connection:
 
     def send(self, data: bytes) -> bool:
         """Send the data; return whether the client is still connected."""
-        if self.closed or self._stopping.is_set():
-            return False
         try:
             self._connection.sendall(data)
-        except OSError:
-            self.close()
-            return False
-        return True
+        except OSError:  # the client, this class or the simulator closed it
+            self.closed = True
+        return not self.closed
 
     def drip(self, data: bytes) -> None:
         """Send byte by byte, with a pause before each."""
-        for at in range(len(data)):
-            if self._wait(self._pause) or not self.send(data[at : at + 1]):
+        for byte in data:
+            if self._wait(self._pause) or not self.send(bytes([byte])):
                 return
 
     def hold(self) -> None:
@@ -77,16 +68,11 @@ class Connection:
             socket.close(self._connection.detach())  # closes it even while file objects refer to it
 
     def _wait(self, seconds: float) -> bool:
-        """Wait; return whether the client disconnected or the simulator stopped meanwhile.
+        """Wait; return whether the connection was closed meanwhile, from either end.
 
         A client that waits for a response sends nothing, so a readable connection is a closed one.
         """
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
-        while seconds > 0:
-            step = min(seconds, _PEEK_SECONDS)
-            if self._stopping.is_set() or poll.poll(step * 1000):
-                self.closed = True
-                return True
-            seconds -= step
-        return False
+        self.closed = bool(poll.poll(seconds * 1000))
+        return self.closed

@@ -6,17 +6,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from local.vendor import webhooks
-from local.vendor.credential import Credential
+from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
 from local.vendor.fault_plan import FaultPlan
-from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType
-from local.vendor.service import Service
+from local.vendor.service import Endpoint, Service
 from local.vendor.tickets import Ticket
 
 ACTIONS = (
-    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "reset", "script",
-    "state", "tickets", "webhook",
+    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "script", "state",
+    "tickets", "webhook",
 )  # fmt: skip
 _KEPT = 500_000  # calls
 
@@ -87,8 +86,7 @@ class Control:
 
     def change_credential(self, **values: str) -> None:
         """Replace the credential; tokens of the old one become invalid."""
-        self.service.credential = Credential(**values)
-        self.service.tokens.revoke()
+        self.service.credential, self.service.tokens = Credential(**values), Tokens()
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
         """Return the recorded calls in order of arrival, of one ticket or endpoint or of all."""
@@ -109,13 +107,6 @@ class Control:
     def forget(self) -> None:
         """Clear the recorded calls."""
         self.records.clear()
-
-    def reset(self) -> None:
-        """Remove faults, latencies, changes of tickets, tokens and recorded calls."""
-        self.fault_plan.clear()
-        self.latencies = {}
-        self.service.clear()
-        self.forget()
 
     def webhook(
         self,

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from local.vendor.faults import FAULTS, Endpoint, Fault
+from local.vendor.faults import FAULTS, Fault
 from local.vendor.seeding import seeded
+from local.vendor.service import Endpoint
 
 Key = tuple[str | None, Endpoint, str | None]
 """Ticket (none for a token), endpoint, and the `type` parameter as sent (images only)."""
@@ -26,14 +27,9 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.clear()
-
-    def clear(self) -> None:
-        """Remove all faults."""
-        with self._lock:
-            self._scripted: list[_ScriptedFault] = []
-            self._calls: Counter[Key] = Counter()
-            self._random_faults: Counter[Key] = Counter()
+        self._scripted: list[_ScriptedFault] = []
+        self._calls: Counter[Key] = Counter()
+        self._random_faults: Counter[Key] = Counter()
         self.rate(0.0)
 
     def script(

@@ -10,32 +10,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, repeat
 
 from local.vendor.connection import Connection
 from local.vendor.pictures import DERIVED, ImageType, Picture
 from local.vendor.responses import HTML_PAGE, SVG, Response, error, gateway_error, json_response, ticket_not_found
-from local.vendor.shapes import UNUSABLE, Unusable
-
-
-class Endpoint(StrEnum):
-    """The vendor's three endpoints, and the image URLs."""
-
-    TOKEN = "token"  # noqa: S105  a name, not a secret
-    DETAILS = "details"
-    IMAGES = "images"
-    PICTURE = "picture"
-
+from local.vendor.service import Endpoint, Request, Service
+from local.vendor.shapes import LINKS, UNUSABLE, Unusable
 
 EVERYWHERE = frozenset(Endpoint)
 API = EVERYWHERE - {Endpoint.PICTURE}
 TICKET = frozenset({Endpoint.DETAILS, Endpoint.IMAGES})
 TOKEN, DETAILS, IMAGES = (frozenset({each}) for each in (Endpoint.TOKEN, Endpoint.DETAILS, Endpoint.IMAGES))
-
-LINKS = "links"
-"""In `deceives`: URLs of files. What such a URL returns each time is the file that the vendor has."""
 
 MEBIBYTE = 2**20
 BOMB_BYTES = 200 * MEBIBYTE
@@ -44,18 +31,18 @@ HUGE_BYTES = 64 * MEBIBYTE
 
 @dataclass(frozen=True)
 class Call:
-    """A call to which a fault is applied.
-
-    `normal` is the correct response; `altered` returns it with other files (images only). `revoke` revokes the call's
-    token, or the one just issued. `elsewhere` is a URL of another host.
-    """
+    """A call to which a fault is applied. `normal` is the correct response, `elsewhere` a URL of another host."""
 
     connection: Connection
-    endpoint: Endpoint
+    request: Request
     normal: Response
-    altered: Callable[[Callable[[list[Picture]], list[Picture]]], Response]
-    revoke: Callable[[], None]
+    service: Service
     elsewhere: str
+
+    def revoke(self) -> None:
+        """Revoke the call's token, or the one just issued."""
+        issued = self.request.endpoint is Endpoint.TOKEN and json.loads(self.normal.body).get("token")
+        self.service.tokens.revoke(issued or self.request.bearer)
 
 
 @dataclass(frozen=True)
@@ -139,7 +126,10 @@ _responds("no_content", Response(204, b""), TICKET, DERIVED)
 _responds("empty_body", Response(200, b""), EVERYWHERE, DERIVED)
 _responds("not_found_as_200", json_response(_NOT_FOUND_AS_200), TICKET, DERIVED)
 _responds(
-    "partial_list", lambda call: call.altered(lambda files: files[: len(files) // 2]), IMAGES, frozenset(ImageType)
+    "partial_list",
+    lambda call: call.service.respond(call.request, lambda files: files[: len(files) // 2]),
+    IMAGES,
+    frozenset(ImageType),
 )
 
 # Not what it claims to be.
@@ -162,10 +152,10 @@ def _alters(name: str, alter: Callable[[Picture], Picture], deceives: frozenset[
     """Define a fault that changes every file of a response."""
 
     def response(call: Call) -> Response:
-        if call.endpoint is Endpoint.PICTURE:
+        if call.request.endpoint is Endpoint.PICTURE:
             altered = alter(Picture(call.normal.body, call.normal.content_type))
             return Response(200, altered.data, altered.content_type)
-        return call.altered(lambda pictures: [alter(each) for each in pictures])
+        return call.service.respond(call.request, lambda pictures: [alter(each) for each in pictures])
 
     _responds(name, response, frozenset({Endpoint.IMAGES, Endpoint.PICTURE}), deceives)
 

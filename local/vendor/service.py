@@ -4,10 +4,13 @@ Source: docs.preventor.com (server/api-reference: security, idv-tickets) and the
 """
 
 import hmac
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from enum import StrEnum
 from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Any
@@ -15,20 +18,27 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
-from local.vendor.faults import Endpoint
 from local.vendor.pictures import ImageType, Picture
 from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
-from local.vendor.shapes import LINKED, UNUSABLE, images_response
+from local.vendor.shapes import LINKED, LINKS, UNUSABLE, images_response
 from local.vendor.tickets import UNCHANGED, State, Ticket, Tickets
 
 ALL = "ALL"
-TEN_MEBIBYTES = 10 * 2**20
+_BODY_LIMIT = 10 * 2**20
 _TOKEN_PATH = "/id/v1/identity/auth/token"  # noqa: S105  a path, not a secret
 _TICKET_PATH = re.compile(r"/id/v1/identity/transactions/([^/]+)(/images)?")
-_PICTURE_PATH = re.compile(r"/pictures/([0-9a-f]{64})")
 _CREDENTIAL_HEADERS = ("x-tenant", "x-env", "x-banknu", "user-agent", "x-interface")
 
 Alteration = Callable[[list[Picture]], list[Picture]]
+
+
+class Endpoint(StrEnum):
+    """The vendor's three endpoints, and the image URLs."""
+
+    TOKEN = "token"  # noqa: S105  a name, not a secret
+    DETAILS = "details"
+    IMAGES = "images"
+    PICTURE = "picture"
 
 
 class Request:
@@ -36,19 +46,18 @@ class Request:
 
     def __init__(self, method: str, target: str, headers: Mapping[str, str]) -> None:
         parts = urlsplit(target)
-        self.method, self.path, self.headers = method, parts.path, headers
-        self.query = parse_qs(parts.query, keep_blank_values=True)
+        self.method, self.target, self.path, self.headers = method, target, parts.path, headers
         self.endpoint: Endpoint | None = None
         self.ticket: str | None = None
         self.types: str | None = None
-        ticket = _TICKET_PATH.fullmatch(self.path)
         if method == "POST" and self.path == _TOKEN_PATH:
             self.endpoint = Endpoint.TOKEN
-        elif method == "GET" and ticket:
+        elif method == "GET" and (ticket := _TICKET_PATH.fullmatch(self.path)):
             self.endpoint = Endpoint.IMAGES if ticket[2] else Endpoint.DETAILS
             self.ticket = unquote(ticket[1])
-            self.types = "&".join(self.query.get("type", [ALL])) if ticket[2] else None
-        elif method == "GET" and _PICTURE_PATH.fullmatch(self.path):
+            if ticket[2]:
+                self.types = "&".join(parse_qs(parts.query, keep_blank_values=True).get("type", [ALL]))
+        elif method == "GET" and self.path.startswith("/pictures/"):
             self.endpoint = Endpoint.PICTURE
 
     @property
@@ -67,26 +76,17 @@ def types_of(value: str) -> tuple[ImageType, ...]:
 
 
 class Service:
-    """The vendor's service. Larger responses than `body_limit` bytes fail, as at API Gateway.
+    """The vendor's service.
 
     Image URLs begin with `base_url`, at the host of the request's Host header: containers know the simulator by another
     address.
     """
 
-    def __init__(
-        self,
-        tickets: Tickets,
-        credential: Credential,
-        body_limit: int = TEN_MEBIBYTES,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.tickets = tickets
-        self.credential = credential
-        self.tokens = Tokens(credential)
+    def __init__(self, tickets: Tickets, credential: Credential, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tickets, self.credential, self.tokens = tickets, credential, Tokens()
         self.base_url = ""
-        self._url_key = credential.secret.encode()  # URLs outlive a rotation of the credential
-        self._body_limit = body_limit
         self._clock = clock
+        self._url_key = os.urandom(32)
         self._states: dict[str, State] = {}
         self._first_requests: dict[str, float] = {}
         self._hosted: dict[str, Picture] = {}
@@ -99,23 +99,17 @@ class Service:
         """Return the ticket in its current state. Raises KeyError for an unknown one."""
         return self.tickets.get(ticket, self._states.get(ticket))
 
-    def has_links(self, ticket: str) -> bool:
-        """Whether a ticket's images response has URLs of the files, not the files."""
-        try:
-            return self.ticket(ticket).shape in LINKED
-        except KeyError:
-            return False
+    def requested(self, request: Request) -> frozenset[str]:
+        """Return the types of an images request, and LINKS if its response has URLs of the files, not the files."""
+        with suppress(KeyError, ValueError):
+            links = (LINKS,) if self.ticket(request.ticket or "").shape in LINKED else ()
+            return frozenset[str]((*types_of(request.types or ""), *links))
+        return frozenset()
 
     def change(self, ticket: str, **changes: Any) -> None:
         """Change a ticket, beside earlier changes. Raises KeyError for an unknown one."""
         self.tickets.index(ticket)
         self._states[ticket] = replace(self._states.get(ticket, UNCHANGED), **changes)
-
-    def clear(self) -> None:
-        """Remove all changes of tickets and all tokens."""
-        self._states.clear()
-        self._first_requests.clear()
-        self.tokens.revoke()
 
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
         """Return `{"sha256", "bytes", "content_type"}` of every file of one type, in the vendor's order."""
@@ -132,7 +126,10 @@ class Service:
         return pictures
 
     def respond(self, request: Request, alter: Alteration | None = None) -> Response:
-        """Return the correct response; `alter` replaces the files of an images response."""
+        """Return the correct response; `alter` replaces the files of an images response.
+
+        Too large a response fails, as at API Gateway.
+        """
         match request.endpoint:
             case Endpoint.TOKEN:
                 response = self._token(request)
@@ -144,7 +141,7 @@ class Service:
                 return self._picture(request)
             case _:
                 return gateway_error(403, "Missing Authentication Token")
-        return response if len(response.body) <= self._body_limit else gateway_error(500, "Internal server error")
+        return response if len(response.body) <= _BODY_LIMIT else gateway_error(500, "Internal server error")
 
     def _token(self, request: Request) -> Response:
         headers, mine = request.headers, self.credential
@@ -205,19 +202,17 @@ class Service:
         if "authorization" in request.headers:
             # As S3 responds to a signed URL that comes with an Authorization header.
             return Response(400, b"<Error><Code>InvalidArgument</Code></Error>", "application/xml")
-        digest = request.path.rpartition("/")[2]
-        if request.query.get("Signature") != [self._signature(digest)] or digest not in self._hosted:
+        picture = self._hosted.get(request.target)
+        if not picture:
             return Response(403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
-        picture = self._hosted[digest]
         return Response(200, picture.data, picture.content_type)
 
     def _host(self, origin: str, picture: Picture) -> str:
         """Return the file's URL, and serve it from now on."""
-        self._hosted[picture.sha256] = picture
-        return f"{origin}/pictures/{picture.sha256}?Expires=300&Signature={self._signature(picture.sha256)}"
-
-    def _signature(self, digest: str) -> str:
-        return hmac.digest(self._url_key, digest.encode(), sha256).hex()
+        signature = hmac.digest(self._url_key, picture.sha256.encode(), sha256).hex()
+        target = f"/pictures/{picture.sha256}?Expires=300&Signature={signature}"
+        self._hosted[target] = picture
+        return origin + target
 
 
 def _unauthorized() -> Response:

@@ -32,6 +32,8 @@ class Shape(StrEnum):
 
 
 LINKED = frozenset({Shape.URLS, Shape.URL_OBJECTS})
+LINKS = "links"
+"""In a fault's `deceives`: URLs of files. What such a URL returns each time is the file that the vendor has."""
 
 
 class Unusable(StrEnum):

@@ -17,8 +17,9 @@ from ingest.files.parsing import LinkedFile
 from ingest.vendor import client as client_module
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient
-from local.vendor.faults import FAULTS, Endpoint
+from local.vendor.faults import FAULTS
 from local.vendor.server import Simulator
+from local.vendor.service import Endpoint
 from local.vendor.shapes import Shape
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType
@@ -157,7 +158,7 @@ def play(case: Case, times: int | None) -> Ending:
         shape = Shape.URLS if endpoint is PICTURE else Shape.DATA_URIS
         vendor.state(ticket, shape=shape, sizes={ImageType.DOCUMENT: [2500, 2500]})
         vendor.script(name, endpoint, times=times)
-        credential = VendorCredential(**asdict(vendor.credential))
+        credential = VendorCredential(**asdict(vendor.service.credential))
         client = Preventor(vendor.url, lambda **_: credential, HttpClient())
         began = time.monotonic()
         try:
