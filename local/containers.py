@@ -18,13 +18,11 @@ from typing import Any, NamedTuple
 
 from local import ROOT
 from local.errors import StartFailed
-from local.processes import LOOPBACK, Started, listen_error, start, wait_until_ready
+from local.processes import LOOPBACK, Ledger, listen_error
 
 NAME = "container forwarder"
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 """AWS's image of the functions' runtime, in which `sam local` runs them."""
-
-READY_SECONDS = 10.0
 
 
 class Engine(NamedTuple):
@@ -106,7 +104,9 @@ def _check_address(name: str, address: str) -> None:
         raise StartFailed(f"{name} has its bridge ({address}) on another machine: {problem}. Run both on one machine.")
 
 
-def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], authority: Path, log: Path) -> Started:
+def forward(
+    ledger: Ledger, engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], authority: Path, log: Path
+) -> None:
     """Start to forward `listen port: loopback port`; `tls` ports are forwarded over TLS. Raises StartFailed."""
     ports = {**plain, **tls}
     for port in ports:
@@ -120,14 +120,12 @@ def forward(engine: Engine, plain: Mapping[int, int], tls: Mapping[int, int], au
         "authority": str(authority),
     }
     command = [sys.executable, "-m", "local.forwarder", json.dumps(given)]
-    process = start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log)
-    for port in ports:
 
-        def probe(address: tuple[str, int] = (engine.listen, port)) -> None:
-            socket.create_connection(address, timeout=1).close()
+    def probe() -> None:
+        for port in ports:
+            socket.create_connection((engine.listen, port), timeout=1).close()
 
-        wait_until_ready(process, probe, READY_SECONDS, log)
-    return process
+    ledger.start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log, probe=probe)
 
 
 def _has_virtual_machine() -> bool:

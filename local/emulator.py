@@ -11,14 +11,13 @@ from pathlib import Path
 from local import ROOT
 from local.certificate import Certificate
 from local.errors import StartFailed
-from local.processes import Ledger, check_port_is_free, start, wait_until_ready
+from local.processes import Ledger, check_port_is_free
 
 REGION = "eu-central-1"
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 ROOT_KEY = ("test", "test")
 """The emulator treats this key as the account's root, whatever the signature. Used once, to create the user `local`."""
 
-HEALTH_SECONDS = 60.0
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
@@ -48,10 +47,7 @@ def environment(port: int, certificate: Certificate, temporary: Path) -> dict[st
 
 
 def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, log: Path) -> None:
-    """Start the emulator on `port`, with its temporary files in the new folder `temporary`; return when it responds.
-
-    Raises StartFailed, also after HEALTH_SECONDS.
-    """
+    """Start the emulator on `port`, with its temporary files in the new folder `temporary`. Raises StartFailed."""
     if not PYTHON.exists():
         raise StartFailed(f"{PYTHON.relative_to(ROOT)} is missing: run `make setup`.")
     temporary.mkdir(mode=0o700)
@@ -61,12 +57,11 @@ def run(ledger: Ledger, port: int, certificate: Certificate, temporary: Path, lo
     command: list[str | Path] = [PYTHON, "-m", "hypercorn", application, "--workers", "0"]
     command += ["--bind", f"127.0.0.1:{port}", "--keep-alive", "75"]
     command += ["--certfile", certificate.certificate, "--keyfile", certificate.key]
-    process = start("emulator", command, environment=environment(port, certificate, temporary), log=log)
-    ledger.add(process)
     trust = ssl.create_default_context(cafile=str(certificate.authority))
     url = f"https://127.0.0.1:{port}/_ministack/ready"
 
     def probe() -> None:  # an OSError means refused, or an HTTP error while it starts
         urllib.request.urlopen(url, timeout=2, context=trust).close()
 
-    wait_until_ready(process, probe, HEALTH_SECONDS, log)
+    settings = environment(port, certificate, temporary)
+    ledger.start("emulator", command, environment=settings, log=log, probe=probe)

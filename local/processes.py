@@ -19,6 +19,7 @@ import psutil
 from local.errors import StartFailed
 
 LOOPBACK = "127.0.0.1"
+READY_SECONDS = 60.0
 TERMINATION_SECONDS = 2.0
 """Time between SIGTERM and SIGKILL. The emulator waits for clients that keep a connection; it has nothing to save."""
 
@@ -56,19 +57,6 @@ def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str,
         return Started(name, process.pid, start_time(psutil.Process(process.pid)))
     except psutil.NoSuchProcess:
         raise StartFailed(f"The {name} stopped at once; see {log}.") from None
-
-
-def wait_until_ready(process: Started, probe: Callable[[], object], seconds: float, log: Path) -> None:
-    """Return when `probe` raises no OSError. Raises StartFailed if the process ends, or after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not process.running:
-            raise StartFailed(f"The {process.name} stopped at once; see {log}.")
-        with suppress(OSError):
-            probe()
-            return
-        time.sleep(0.1)
-    raise StartFailed(f"The {process.name} was not ready within {seconds:.0f} s; see {log}.")
 
 
 def free_port() -> int:
@@ -121,6 +109,31 @@ class Ledger:
         if not self._path.exists():
             return []
         return [Started(**entry) for entry in json.loads(self._path.read_text(encoding="utf-8"))]
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        probe: Callable[[], object],
+    ) -> None:
+        """Start and record a process; return when `probe` raises no OSError.
+
+        Raises StartFailed if the process ends, or after READY_SECONDS.
+        """
+        process = start(name, command, environment=environment, log=log)
+        self.add(process)
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if not process.running:
+                raise StartFailed(f"The {name} stopped at once; see {log}.")
+            with suppress(OSError):
+                probe()
+                return
+            time.sleep(0.1)
+        raise StartFailed(f"The {name} was not ready within {READY_SECONDS:.0f} s; see {log}.")
 
     def add(self, process: Started) -> None:
         """Record a process."""

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -245,14 +244,6 @@ def write_settings(path: Path, account: Account, stack_name: str, addresses: Map
         settings[logical_id] = {**variables, "AWS_ENDPOINT_URL": addresses[account.endpoint_url]}
     path.touch(mode=0o600)
     path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def write_events(folder: Path, secret: str, ticket: str | None = None, customer: str | None = None) -> None:
-    """Write the sample events, encrypted with `secret`, about this ticket and customer, received now."""
-    from local import events  # imports Pillow and the simulator, which other commands do not need
-
-    now = datetime.now(UTC)
-    events.write(folder, events.events(secret, ticket or events.TICKET, customer or events.CUSTOMER, now))
 
 
 def event_file(name: str, folder: Path) -> Path:

@@ -9,9 +9,7 @@ from typing import Any
 import requests
 
 from local import ROOT
-from local.processes import Ledger, start, wait_until_ready
-
-READY_SECONDS = 30.0
+from local.processes import Ledger
 
 
 class Simulator:
@@ -37,17 +35,12 @@ class Simulator:
 
 
 def run(ledger: Ledger, port: int, seed: int, credential: Path, log: Path) -> None:
-    """Start the simulator of `seed`, which accepts the credential in that file; return when it responds.
-
-    Raises StartFailed, also after READY_SECONDS.
-    """
+    """Start the simulator of `seed`, which accepts the credential in that file. Raises StartFailed."""
     command: list[str | Path] = [sys.executable, "-m", "local.vendor", "--port", str(port), "--seed", str(seed)]
     command += ["--credential", credential]
     environment = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    process = start("vendor simulator", command, environment=environment, log=log)
-    ledger.add(process)
     simulator = Simulator(f"http://127.0.0.1:{port}")
-    wait_until_ready(process, lambda: simulator("health"), READY_SECONDS, log)
+    ledger.start("vendor simulator", command, environment=environment, log=log, probe=lambda: simulator("health"))
     simulator.close()
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -197,13 +198,17 @@ def connect(user: Account, name: str, vendor: Vendor) -> Stack:
 
 
 def _write_events(state: Path, stack: Stack) -> None:
-    """Write the sample events, about a ticket that the simulator knows if it is the vendor."""
-    about: dict[str, str] = {}
+    """Write the sample events, received now, about a ticket that the simulator knows if it is the vendor."""
+    from local import events  # imports Pillow and the simulator, which other commands do not need
+
+    about = {}
     if (state / CREDENTIAL).exists():  # written for the simulator alone
         vendor = simulator.Simulator(stack.vendor_url)
-        about = vendor("tickets", count=1)[0]
+        [found] = vendor("tickets", count=1)
+        about = {name: found[name] for name in ("ticket", "customer")}
         vendor.close()
-    sam.write_events(state / sam.EVENTS, stack.webhook_secret, about.get("ticket"), about.get("customer"))
+    made = events.events(stack.webhook_secret, at=datetime.now(UTC), **about)
+    events.write(state / sam.EVENTS, made)
 
 
 def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps, engine: Engine) -> None:
@@ -222,7 +227,7 @@ def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps,
             addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
             plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
         log = state / "logs" / "containers.log"
-        ledger.add(containers.forward(engine, plain, {listen: emulated}, Path(stack.ca_bundle), log))
+        containers.forward(ledger, engine, plain, {listen: emulated}, Path(stack.ca_bundle), log)
         sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
 
 

@@ -12,7 +12,7 @@ from pytest_socket import socket_allow_hosts
 from local import certificate, containers, forwarder
 from local.containers import Engine, find_engine
 from local.errors import StartFailed
-from local.processes import end, free_port
+from local.processes import Ledger, end, free_port
 from tests.support.servers import JsonHandler, serving
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8")
@@ -128,14 +128,15 @@ class Page(JsonHandler):
 @pytest.mark.usefixtures("_bridge_address")
 def test_a_port_is_forwarded_to_the_loopback_until_the_process_ends(tmp_path: Path) -> None:
     port, authority = free_port(), certificate.make(tmp_path / "tls").authority
+    ledger = Ledger(tmp_path / "processes.json")
     with serving(Page) as origin:
-        process = containers.forward(BRIDGE, {port: urlsplit(origin).port or 0}, {}, authority, tmp_path / "log")
+        containers.forward(ledger, BRIDGE, {port: urlsplit(origin).port or 0}, {}, authority, tmp_path / "log")
         try:
             with socket.create_connection((BRIDGE.listen, port), timeout=5) as connection:
                 connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
                 assert connection.makefile("rb").read().endswith(b"\r\n\r\nhello"), "all until it is closed"
         finally:
-            end([process])
+            end(ledger.read())
     with pytest.raises(OSError, match="refused"):
         socket.create_connection((BRIDGE.listen, port), timeout=5)
 
@@ -145,5 +146,6 @@ def test_a_port_is_forwarded_to_the_loopback_until_the_process_ends(tmp_path: Pa
 @pytest.mark.usefixtures("_bridge_address")
 def test_the_port_that_is_in_use_is_named(tmp_path: Path) -> None:
     free, taken = free_port(), free_port()
+    ledger, authority = Ledger(tmp_path / "processes.json"), tmp_path / "authority.pem"
     with socket.create_server((BRIDGE.listen, taken)), pytest.raises(StartFailed, match=f"{BRIDGE.listen}:{taken} "):
-        containers.forward(BRIDGE, {free: free, taken: taken}, {}, tmp_path / "authority.pem", tmp_path / "log")
+        containers.forward(ledger, BRIDGE, {free: free, taken: taken}, {}, authority, tmp_path / "log")

@@ -5,7 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local.processes import Started, end, start
+from local.errors import StartFailed
+from local.processes import Ledger, Started, end, start
 from tests.support.waiting import eventually
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -59,3 +60,15 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     assert end([process]) == [process]
 
     assert not process.running
+
+
+def test_a_process_that_is_not_ready_in_time_is_recorded_so_that_down_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.processes.READY_SECONDS", 0)
+    ledger = Ledger(tmp_path / "processes.json")
+
+    with pytest.raises(StartFailed, match="not ready"):
+        ledger.start("slow", SLEEP, environment={}, log=tmp_path / "log", probe=lambda: None)
+
+    assert [each.name for each in end(ledger.read())] == ["slow"]

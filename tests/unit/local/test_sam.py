@@ -15,11 +15,10 @@ import pytest
 from botocore.exceptions import HTTPClientError
 from typer.testing import CliRunner
 
-from local import ROOT, __main__, sam
+from local import ROOT, __main__, events, sam
 from local.account import Account
 from local.deploy import SAM
 from local.errors import LocalStackError, StartFailed
-from local.events import SECRET
 from local.processes import free_port
 from local.sam import SamLocal
 from tests.support.debugger import Debugger
@@ -82,7 +81,7 @@ def test_the_documented_generate_event_makes_an_event_of_ingest(tmp_path: Path) 
 def test_an_event_is_found_by_its_name_or_as_a_file(tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text("{}")
-    sam.write_events(tmp_path / "events", SECRET)
+    events.write(tmp_path / "events", events.events())
 
     assert sam.event_file("schedule_tick", tmp_path / "events") == tmp_path / "events" / "schedule_tick.json"
     assert sam.event_file(str(other), tmp_path / "events") == other
