@@ -1,6 +1,7 @@
 """The demo: archive a few tickets, compare what comes out with what the vendor has, show a summary and a gallery."""
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -11,12 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local import gallery, stack
+from local import stack
 from local.errors import AlreadyUp
 from local.round_trip import COMPLETIONS, RoundTrip, begin, choose, follow, post
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import Steps
+from ops.page import TicketSection, gallery_page
+from ops.ticket_files import DETAILS_FILE, TicketFile
+from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.table import TicketItem
 
 SAMPLED = 60
 """The number of the simulator's tickets from which the demo chooses."""
@@ -34,7 +39,7 @@ def run(state: Path, console: Console, tickets: int | None = None) -> int:
         console.print("Using the running local stack.")
     try:
         trips = archive_tickets(running, console, tickets)
-        page = gallery.write(state / "demo", trips)
+        page = write_gallery(state / "demo", trips)
     finally:
         if started:
             with Steps(console)("Stopping the local stack"):
@@ -111,3 +116,30 @@ def summary(trips: Sequence[RoundTrip]) -> Table:
 def short(kind: str) -> str:
     """Return a short name of the image type."""
     return kind.removeprefix("DOCUMENT_").lower().replace("_", " ")
+
+
+def write_gallery(folder: Path, trips: Sequence[RoundTrip]) -> Path:
+    """Replace `folder` by one with the downloaded files on the operators' page; return the page's path."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    images = sum(len(trip.images) for trip in trips)
+    lead = f"{len(trips)} tickets, {images} images, each downloaded by its signed URL and compared with the vendor's."
+    page = folder / "index.html"
+    page.write_bytes(gallery_page("IDV ticket archive: demo", lead, [sheet(trip) for trip in trips]))
+    return page
+
+
+def sheet(trip: RoundTrip) -> TicketSection:
+    """Return the gallery's section on a ticket."""
+    about = trip.about
+    facts = [str(about["document"]), f"images as {about['shape']}", f"details {about['details']}"]
+    remarks = [" · ".join([*facts, f"archived after {trip.seconds:.1f} s"])]
+    if not trip.differences:
+        remarks.append("Matches what the vendor sent.")
+    files = [TicketFile(DETAILS_FILE, value=dict(trip.details))] if trip.details is not None else []
+    files += [TicketFile(f"{image.type}-{image.index}", body, image=image) for image, body in trip.images.items()]
+    types = {image.type: TypeState.STORED for image in trip.images}
+    types |= dict.fromkeys(map(ImageType, trip.absent), TypeState.ABSENT)
+    state = TicketState.ARCHIVED if trip.outcome else TicketState.RECEIVED
+    item = TicketItem(trip.ticket, state, outcome=trip.outcome or None, images=tuple(trip.images), types=types)
+    return TicketSection(item, files, remarks, trip.differences)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from local.gallery import sheet
+from local.demo import sheet
 from local.round_trip import RoundTrip
 from local.vendor.details import details
 from local.vendor.tickets import DetailsForm, State, Tickets
