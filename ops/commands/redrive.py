@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
@@ -65,9 +66,6 @@ class MessageInfo:
     outcome: Outcome = Outcome.LISTED
 
 
-Describe = Callable[[Received], MessageInfo]
-
-
 @app.command()
 def redrive(
     ctx: typer.Context,
@@ -101,13 +99,13 @@ def redrive(
     stack = context.stack
     origin = stack.queue("DeadLetterQueueUrl" if dead_letters else "QuarantineQueueUrl")
     depth = origin.depth()
-    describe: Describe = quarantined
+    describe, secrets = quarantined, []
     if dead_letters:
         try:
-            describe = dead_letter(stack.table, stack.webhook_secrets())
+            secrets = stack.webhook_secrets()
         except (ClientError, SettingsError):
             context.note("The webhook secret could not be read: webhooks are listed without their tickets.", "yellow")
-            describe = dead_letter(stack.table)
+        describe = partial(dead_letter, stack.table, secrets)
     if discard is not None and not dry_run:  # recorded before anything is deleted
         filters = {"only_reason": reason, "only_ticket": ticket, "since": since, "until": until}
         stack.actions.write("discard", QUEUES, queue=source, reason=discard, **filters)
@@ -158,32 +156,27 @@ def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -
     return Group(messages, "", table(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))
 
 
-def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes] = ()) -> Describe:
-    """Return a function that describes dead letters.
+def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes], message: Received) -> MessageInfo:
+    """Describe a dead letter.
 
     A webhook names its ticket only when it is decrypted: without a secret its reason is `webhook_not_opened`.
     """
-
-    def describe(message: Received) -> MessageInfo:
-        info = MessageInfo(message.id, "webhook_not_opened", message.sent_at, kind="webhook")
-        try:
-            content = read_message(message.body)
-            if isinstance(content, TicketRequest):
-                about, info = [content.ticket], replace(info, kind=content.kind)
-            elif not webhook_secrets:
-                return info
-            else:
-                about = _tickets_of(content, webhook_secrets)
-        except UnreadableWebhook as error:
-            return replace(info, reason=error.detail, kind=None)
-        if len(about) != 1:
-            return replace(info, reason="several_events" if about else "no_ticket", ticket=" ".join(about) or None)
-        [ticket] = about
-        item = tickets.without_content(ticket)
-        info = replace(info, reason=_reason(item), ticket=ticket)
-        return replace(info, state=item.state.value, attempts=item.attempts) if item else info
-
-    return describe
+    info = MessageInfo(message.id, "webhook_not_opened", message.sent_at, kind="webhook")
+    try:
+        content = read_message(message.body)
+        if isinstance(content, TicketRequest):
+            about, info = [content.ticket], replace(info, kind=content.kind)
+        elif webhook_secrets:
+            about = _tickets_of(content, webhook_secrets)
+        else:
+            return info
+    except UnreadableWebhook as error:
+        return replace(info, reason=error.detail, kind=None)
+    if len(about) != 1:
+        return replace(info, reason="several_events" if about else "no_ticket", ticket=" ".join(about) or None)
+    item = tickets.without_content(about[0])
+    info = replace(info, reason=_reason(item), ticket=about[0])
+    return replace(info, state=item.state.value, attempts=item.attempts) if item else info
 
 
 def _tickets_of(webhook: Webhook, secrets: Sequence[bytes]) -> list[str]:
@@ -203,7 +196,7 @@ def quarantined(message: Received) -> MessageInfo:
 def redrive_messages(
     source: Queue,
     target: Queue,
-    describe: Describe,
+    describe: Callable[[Received], MessageInfo],
     *,
     wanted: Callable[[MessageInfo], bool],
     limit: int | None,
@@ -236,12 +229,9 @@ def redrive_messages(
                     chosen.append((message, info))
                     left = None if left is None else left - 1
             messages = [message for message, _ in chosen]
-            if dry_run or not chosen:
-                outcomes = [Outcome.LISTED] * len(chosen)
-            elif discard:
-                outcomes = _discard(source, messages)
-            else:
-                outcomes = _move(source, target, messages, pace)
+            outcomes = [Outcome.LISTED] * len(chosen)
+            if chosen and not dry_run:
+                outcomes = _process(source, messages, None if discard else target, pace)
             for (message, info), outcome in zip(chosen, outcomes, strict=True):
                 if outcome in (Outcome.MOVED, Outcome.DISCARDED):
                     moved.add(_digest(message))
@@ -266,18 +256,16 @@ def _digest(message: Received) -> bytes:
     return hashlib.sha256(message.body.encode("utf-8", "surrogatepass")).digest()
 
 
-def _discard(source: Queue, messages: Sequence[Received]) -> list[Outcome]:
-    failed = source.delete(messages)
-    return [Outcome.NOT_DELETED if position in failed else Outcome.DISCARDED for position in range(len(messages))]
-
-
-def _move(source: Queue, target: Queue, messages: Sequence[Received], pace: Pace) -> list[Outcome]:
-    pace.wait(len(messages))
-    not_sent = target.send([message.body for message in messages])
-    sent = [position for position in range(len(messages)) if position not in not_sent]
-    outcomes = [Outcome.NOT_SENT if position in not_sent else Outcome.MOVED for position in range(len(messages))]
-    for place in source.delete([messages[position] for position in sent]):
-        outcomes[sent[place]] = Outcome.NOT_DELETED
+def _process(source: Queue, messages: Sequence[Received], target: Queue | None, pace: Pace) -> list[Outcome]:
+    """Send the messages to `target`, if there is one, and delete those that it took."""
+    outcomes = [Outcome.MOVED if target is not None else Outcome.DISCARDED] * len(messages)
+    if target is not None:
+        pace.wait(len(messages))
+        for position in target.send([message.body for message in messages]):
+            outcomes[position] = Outcome.NOT_SENT
+    taken = [position for position, outcome in enumerate(outcomes) if outcome is not Outcome.NOT_SENT]
+    for place in source.delete([messages[position] for position in taken]):
+        outcomes[taken[place]] = Outcome.NOT_DELETED
     return outcomes
 
 

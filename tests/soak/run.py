@@ -15,9 +15,8 @@ from local.stack import SEED
 from local.vendor import webhooks
 from local.vendor.faults import FAULTS
 from local.vendor.tickets import Outcome, State, Tickets
-from ops.commands.redrive import dead_letter, redrive_messages
+from ops.commands.redrive import quarantined, redrive_messages
 from ops.queues import Pace, Queue
-from ops.table import OperatorTable
 from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
 from tests.support.consistency_checks import ConsistencyChecks
@@ -231,7 +230,7 @@ class Soak:
             moved = redrive_messages(
                 queue,
                 Queue(self.stack.sqs, self.stack.at.queue_url),
-                dead_letter(OperatorTable(self.stack.dynamodb, self.stack.at.table)),
+                quarantined,
                 wanted=lambda _: True,
                 limit=None,
                 dry_run=False,

@@ -264,7 +264,7 @@ def test_a_dead_letter_shows_its_ticket_last_error_and_attempts(fake: FakeStack)
     for number in range(3):
         queue.add(ticket_message(f"t{number}", kind="schedule"))
 
-    found = [dead_letter(fake.table)(message) for message in queue.waiting]
+    found = [dead_letter(fake.table, [], message) for message in queue.waiting]
 
     assert [(info.ticket, info.kind, info.reason, info.state, info.attempts) for info in found] == [
         ("t0", "schedule", "ticket_unknown", None, None),
