@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from botocore.config import Config
@@ -16,7 +16,7 @@ from botocore.config import Config
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.processor import MessageProcessor
-from ingest.archiving.publishing import Publisher
+from ingest.archiving.requeue import requeue
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
 from ingest.rotating_secret import RotatingSecret
@@ -52,14 +52,6 @@ _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "stand
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookDependencies:
-    """`credentials` returns those of which a webhook must carry one, None where none are configured."""
-
-    queue: Queue
-    credentials: Callable[[], Iterable[WebhookCredentials] | None]
-
-
-@dataclass(frozen=True, slots=True)
 class SqsDependencies:
     """`calls` runs the calls of all tickets; their threads count in `metric_buffer`."""
 
@@ -69,25 +61,16 @@ class SqsDependencies:
     metric_buffer: MetricBuffer
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleDependencies:
-    """`max_age` is the age up to which an incomplete ticket is queued again."""
-
-    table: TicketTable
-    queue: Queue
-    max_age: timedelta
-
-
 @cache
-def webhook() -> WebhookDependencies:
-    """Return the webhook handler's dependencies."""
+def webhook() -> tuple[Queue, Callable[[], Iterable[WebhookCredentials] | None]]:
+    """Return the queue, and what returns the credentials of which a webhook must carry one; None if there are none."""
     settings = WebhookSettings.read(os.environ)
     queue = Queue(aws.client("sqs", _INTERACTIVE), settings.queue_url)
     if settings.webhook_credentials_secret is None:
-        return WebhookDependencies(queue, lambda: None)
+        return queue, lambda: None
     secrets = aws.client("secretsmanager", _INTERACTIVE)
     credentials = RotatingSecret(secrets, settings.webhook_credentials_secret, WebhookCredentials.read)
-    return WebhookDependencies(queue, credentials.live)
+    return queue, credentials.live
 
 
 @cache
@@ -112,7 +95,7 @@ def sqs() -> SqsDependencies:
     archiver = Archiver(
         fetcher=Fetcher(vendor, bucket, calls),
         table=TicketTable(dynamodb, settings.table_name),
-        publisher=Publisher(bucket),
+        bucket=bucket,
         clock=clock.now,
         image_types=settings.image_types,
         retention_days=settings.retention_days,
@@ -134,14 +117,11 @@ def sqs() -> SqsDependencies:
 
 
 @cache
-def schedule() -> ScheduleDependencies:
-    """Return the schedule handler's dependencies."""
+def schedule() -> Callable[..., dict[str, int]]:
+    """Return `requeue` with all arguments but the time and the deadline."""
     settings = IngestSettings.read(os.environ)
-    return ScheduleDependencies(
-        TicketTable(_client("dynamodb"), settings.table_name),
-        Queue(_client("sqs"), settings.queue_url),
-        _max_age(settings),
-    )
+    table, queue = TicketTable(_client("dynamodb"), settings.table_name), Queue(_client("sqs"), settings.queue_url)
+    return partial(requeue, table, queue, max_age=_max_age(settings))
 
 
 def _max_age(settings: IngestSettings) -> timedelta:

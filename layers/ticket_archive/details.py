@@ -71,15 +71,6 @@ class Details:
             raise UnrecognizedResponse("no_ticket", self.raw)
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where details go: attributes of the item and, beyond its limits, an object in the bucket."""
-
-    attributes: Mapping[str, Any] = field(repr=False)
-    key: str | None = None
-    body: bytes = field(default=b"", repr=False)
-
-
 def read_details(body: bytes) -> Details:
     """Parse the vendor's response: an object, or a list of one. A byte order mark before it is removed.
 
@@ -130,15 +121,14 @@ def read_details(body: bytes) -> Details:
     return Details(found, hashlib.sha256(form).hexdigest(), len(raw), raw, native, read_facts(scalars_of(found)))
 
 
-def place(ticket: str, details: Details) -> Placement:
-    """Choose the first of map, compressed attribute and object that holds these details exactly."""
-    if details.native and details.value is not None:
-        return Placement({"details": details.value})
+def place(ticket: str, details: Details) -> tuple[dict[str, Any], bytes]:
+    """Return the item's attributes that hold these details exactly, and the object's body if that is in the bucket."""
+    if details.native:
+        return {"details": details.value}, b""
     packed = gzip.compress(details.raw, mtime=0)  # without the time, the same details are the same object
     if len(packed) <= PACKED_LIMIT and details.size <= RESPONSE_LIMIT:
-        return Placement({"details_packed": packed})
-    key = details_key(ticket, details.sha256)
-    return Placement({"details_key": key}, key, packed)
+        return {"details_packed": packed}, b""
+    return {"details_key": details_key(ticket, details.sha256)}, packed
 
 
 def to_json(value: Any) -> bytes:

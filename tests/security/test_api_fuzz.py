@@ -6,7 +6,7 @@
 import io
 import os
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -29,8 +29,7 @@ ROUTES = sorted((path, method.upper()) for path, methods in DOCUMENT["paths"].it
 def _world(monkeypatch: pytest.MonkeyPatch) -> None:
     """One archived ticket, and discarded logs."""
     monkeypatch.setattr(app, "dependencies", World())
-    door = dependencies.WebhookDependencies(cast("Any", FakeQueue()), lambda: None)
-    monkeypatch.setattr(dependencies, "webhook", lambda: door)
+    monkeypatch.setattr(dependencies, "webhook", lambda: (FakeQueue(), lambda: None))
     monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
     monkeypatch.setattr(audit._logger.registered_handler, "stream", io.StringIO())
 

@@ -42,8 +42,7 @@ def _say_nothing() -> Iterator[None]:
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
     queue = FakeQueue()
-    made = dependencies.WebhookDependencies(cast("Any", queue), lambda: None)
-    monkeypatch.setattr(dependencies, "webhook", lambda: made)
+    monkeypatch.setattr(dependencies, "webhook", lambda: (queue, lambda: None))
     return queue
 
 

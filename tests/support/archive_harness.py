@@ -15,7 +15,6 @@ from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.models import ArchiveRequest, ArchiveResult, Result
 from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult
-from ingest.archiving.publishing import Publisher
 from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
@@ -133,7 +132,7 @@ class ArchiveHarness:
         return Archiver(
             fetcher=Fetcher(vendor or self.vendor, self.bucket, pool or self.pool),
             table=self.table,
-            publisher=Publisher(self.bucket),
+            bucket=self.bucket,
             clock=self.clock,
             image_types=self.image_types,
             retention_days=self.retention_days,

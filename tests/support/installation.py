@@ -93,8 +93,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Install
         installation = Installation(calls)
         monkeypatch.setattr(sqs_handler, "MAX_CONCURRENT_TICKETS", at_once)
         monkeypatch.setattr(dependencies, "sqs", lambda: installation.sqs)
-        made = dependencies.WebhookDependencies(cast("Any", installation.harness.queue), lambda: None)
-        monkeypatch.setattr(dependencies, "webhook", lambda: made)
+        monkeypatch.setattr(dependencies, "webhook", lambda: (installation.harness.queue, lambda: None))
         logger.clear_state()
         level = logger.log_level
         logger.setLevel("DEBUG")

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from ingest import dependencies
+from ingest.archiving.requeue import requeue
 from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
@@ -99,12 +101,11 @@ def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatc
     installation.post("T-2", secret=b"x" * 32)
     installation.deliver()
     late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
-    due: Any = dependencies.ScheduleDependencies(FakeTickets().due(late), cast("Any", FakeQueue()), timedelta(days=7))
+    due = partial(requeue, FakeTickets().due(late), cast("Any", FakeQueue()), max_age=timedelta(days=7))
     monkeypatch.setattr(dependencies, "schedule", lambda: due)
     schedule_handler.handle(cast("Any", FakeContext()))
     webhook_handler.handle({"body": ""})
-    full: Any = dependencies.WebhookDependencies(cast("Any", FakeQueue(failure=ConnectionError())), lambda: None)
-    monkeypatch.setattr(dependencies, "webhook", lambda: full)
+    monkeypatch.setattr(dependencies, "webhook", lambda: (FakeQueue(failure=ConnectionError()), lambda: None))
     webhook_handler.handle({"body": "x"})
 
 

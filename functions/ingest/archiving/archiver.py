@@ -16,7 +16,7 @@ from typing import Any
 from ingest.archiving.fetcher import Fetched, Fetcher
 from ingest.archiving.models import ArchiveRequest, ArchiveResult, Attempt, Result
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
-from ingest.archiving.publishing import Publisher
+from ingest.archiving.publishing import keep_superseded_details, publish
 from ingest.archiving.settling import Observation, Settlement
 from ingest.messaging.backoff import (
     next_requeue,
@@ -24,7 +24,9 @@ from ingest.messaging.backoff import (
     pause_before_requeue,
     pause_for_unknown_ticket,
 )
+from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
+from ticket_archive.details import place
 from ticket_archive.errors import (
     RecentlyFetched,
     RetryableError,
@@ -55,7 +57,7 @@ class Archiver:
 
     fetcher: Fetcher
     table: TicketTable
-    publisher: Publisher
+    bucket: Bucket
     clock: Callable[[], datetime]
     image_types: Sequence[ImageType]
     retention_days: int
@@ -100,9 +102,10 @@ class Archiver:
                     observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
                 )
         settlement = settlement_of(attempt, fetched, self.image_types, self.settle_time)
-        details = fetched.details
-        placement = self.publisher.place(request.ticket, details, attempt.expires_at) if details else None
-        changes = changes_of(attempt, fetched, settlement, placement)
+        stored, body = place(request.ticket, fetched.details) if fetched.details else ({}, b"")
+        if body:
+            self.bucket.store(stored["details_key"], body, "application/gzip", expiring=expires(attempt.expires_at))
+        changes = changes_of(attempt, fetched, settlement, stored)
         if settlement.waiting:
             return self._mark_incomplete(attempt, fetched, settlement, changes)
         item = attempt.item
@@ -165,7 +168,7 @@ class Archiver:
         return None
 
     def _already(self, item: TicketItem, result: Result) -> ArchiveResult:
-        self.publisher.publish(item)
+        publish(self.bucket, item)
         return ArchiveResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
@@ -215,7 +218,7 @@ class Archiver:
                 self.table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             else:
                 self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
-        self.publisher.publish(item)
+        publish(self.bucket, item)
         return ArchiveResult(Result.UNKNOWN_TICKET)
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
@@ -264,7 +267,7 @@ class Archiver:
             current = self.table.get(request.ticket)
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
                 raise  # an older fetch was archived meanwhile, and what this one saw must be fetched again
-        self.publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
+        publish(self.bucket, item)  # the attempt that wrote this state may have died before its manifest
         if pending:
             force = item.state is TicketState.ARCHIVED
             return ArchiveResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
@@ -286,7 +289,7 @@ class Archiver:
             state = next_state(attempt, item, changes, self.clock())
             result = Result.UNCHANGED if state.version == item.version else Result.ARCHIVED
             if attempt.request.recheck and result is Result.UNCHANGED:
-                self.publisher.publish(item)
+                publish(self.bucket, item)
                 return _described(result, item)
             written = {
                 **changes,
@@ -300,8 +303,8 @@ class Archiver:
                 written["requeues"] = 0
             try:
                 if result is Result.ARCHIVED:
-                    self.publisher.publish(item)  # the attempt that wrote this state may have died before its manifest
-                    self.publisher.keep_superseded_details(item, state)
+                    publish(self.bucket, item)  # the attempt that wrote this state may have died before its manifest
+                    keep_superseded_details(self.bucket, item, state)
                 self.table.archive(item, written, attempt.defaults, recheck_at(attempt, item, state))
             except WriteConflict:
                 current = self.table.get(ticket)
@@ -313,7 +316,7 @@ class Archiver:
                     return self._already(current, Result.SUPERSEDED)
                 item = current
                 continue
-            self.publisher.publish(state)
+            publish(self.bucket, state)
             if result is Result.ARCHIVED and not state.complete:
                 logger.warning("archived incomplete", extra={"ticket": ticket, "missing": dict(state.missing)})
             return _described(result, state)

@@ -10,7 +10,6 @@ from ingest.archiving.models import Attempt
 from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.details import Placement
 from ticket_archive.errors import RetryableError, UnrecognizedResponse
 from ticket_archive.manifest import state_of, version_of
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
@@ -47,11 +46,11 @@ def settlement_of(
 
 
 def changes_of(
-    attempt: Attempt, fetched: Fetched, settlement: Settlement, placement: Placement | None
+    attempt: Attempt, fetched: Fetched, settlement: Settlement, stored_details: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the item's attributes: what the item held before where no answer replaces it, and what was fetched.
 
-    `placement` is where its details go.
+    `stored_details` are the attributes that hold its details.
     """
     resumed, before = attempt.resumed, attempt.before
     asked = {part for part in fetched.observed if not (resumed and _is_as_before(attempt, resumed, fetched, part))}
@@ -85,10 +84,10 @@ def changes_of(
         changes |= {"received_at": iso(attempt.now), "expires_at": attempt.expires_at, "customer": None}
     if resumed is None:  # without its verdict, an earlier event's details are fetched again
         changes |= dict.fromkeys(_VERDICT if before else _DETAILS)
-    if fetched.details is not None and placement is not None:
+    if fetched.details is not None:
         changes |= {name: getattr(fetched.details.facts, name) for name in _FACTS}
         changes |= {"details_sha256": fetched.details.sha256, "details_bytes": fetched.details.size}
-        changes |= placement.attributes
+        changes |= stored_details
     return changes
 
 

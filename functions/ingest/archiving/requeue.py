@@ -6,7 +6,6 @@ A ticket that is older than the age limit is queued to be archived as it is: no 
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ingest.messaging.backoff import next_requeue, pause_before_requeue
@@ -25,22 +24,13 @@ _LATE = timedelta(hours=1)
 _SECOND_RECHECK = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Requeued:
-    """What one run did. `exhausted` tickets were over the age limit; `late` were received over an hour ago."""
-
-    requeued: int
-    exhausted: int
-    rechecks: int
-    late: int
-
-
 def requeue(
     table: TicketTable, queue: Queue, now: datetime, max_age: timedelta, deadline: float = math.inf
-) -> Requeued:
+) -> dict[str, int]:
     """Queue the due tickets, at most _LIMIT of each list and none after `deadline` (monotonic); the next run continues.
 
-    Each is claimed before it is sent: a crash in between costs an interval, no ticket.
+    Each is claimed before it is sent: a crash in between costs an interval, no ticket. Returns counts: `exhausted`
+    tickets were over the age limit; `late` ones were received over an hour ago.
     """
     incomplete = table.listed(Due.INCOMPLETE, _LIMIT)
     sent = exhausted = rechecked = 0
@@ -64,7 +54,7 @@ def requeue(
             _send(queue, ticket_message(ticket.ticket, kind=RECHECK), ticket)
             rechecked += 1
     late = sum(ticket.received_at < iso(now - _LATE) for ticket in incomplete)
-    return Requeued(sent, exhausted, rechecked, late)
+    return {"requeued": sent, "exhausted": exhausted, "rechecks": rechecked, "late": late}
 
 
 def _due(listed: Iterable[IncompleteTicket], now: datetime, deadline: float) -> Iterator[IncompleteTicket]:

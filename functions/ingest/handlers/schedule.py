@@ -1,13 +1,11 @@
 """Schedule handler: queue incomplete tickets again."""
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
-from ingest.archiving.requeue import requeue
 from ticket_archive.clock import now
 from ticket_archive.errors import SettingsError
 from ticket_archive.metrics import Metric, count
@@ -20,15 +18,15 @@ LEFT_FOR_ONE_TICKET = 20.0
 def handle(context: LambdaContext) -> dict[str, Any]:
     """Queue the incomplete tickets that are due, and return the counts. Raises SettingsError, ClientError."""
     try:
-        resources = dependencies.schedule()
+        requeue = dependencies.schedule()
     except SettingsError as error:
         count(Metric.CONFIGURATION_ERRORS)
         logger.error("schedule not run", extra=describe(error))
         raise
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_ONE_TICKET
-    done = requeue(resources.table, resources.queue, now(), resources.max_age, deadline)
-    count(Metric.TICKETS_REQUEUED, done.requeued)
-    count(Metric.REQUEUE_EXHAUSTED, done.exhausted)
-    count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done.late)
-    logger.info("incomplete tickets", extra=asdict(done))
-    return asdict(done)
+    done = requeue(now=now(), deadline=deadline)
+    count(Metric.TICKETS_REQUEUED, done["requeued"])
+    count(Metric.REQUEUE_EXHAUSTED, done["exhausted"])
+    count(Metric.TICKETS_INCOMPLETE_FOR_AN_HOUR, done["late"])
+    logger.info("incomplete tickets", extra=done)
+    return done

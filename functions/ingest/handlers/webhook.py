@@ -19,9 +19,9 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     # Not `requestId`: API Gateway takes that from the header x-amzn-RequestId, which any sender can set.
     request = {"request_id": (event.get("requestContext") or {}).get("extendedRequestId")}
     try:
-        resources = dependencies.webhook()
-        webhook = parse_request(event, resources.credentials(), iso(now()))
-        message_id = resources.queue.send(webhook_message(webhook))
+        queue, credentials = dependencies.webhook()
+        webhook = parse_request(event, credentials(), iso(now()))
+        message_id = queue.send(webhook_message(webhook))
     except Rejected as rejection:
         count(Metric.WEBHOOKS_REJECTED)
         logger.info("webhook rejected", extra={**request, "status": rejection.status.value})

@@ -3,11 +3,13 @@
 import itertools
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from ingest import dependencies
+from ingest.archiving.requeue import requeue
 from ingest.handlers import schedule as schedule_handler
 from tests.support.fakes import FakeContext, FakeQueue, FakeTickets
 from tests.support.logs import counted
@@ -26,7 +28,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
     tickets = FakeTickets().due(*listed).due(IncompleteTicket("T-9", due, due, 0), listed="recheck")
     queue: Any = FakeQueue()
-    made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
+    made = partial(requeue, tickets, queue, max_age=timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
     # WHEN
     answer = schedule_handler.handle(cast("Any", FakeContext()))
@@ -46,7 +48,7 @@ def test_no_ticket_is_claimed_near_the_invocations_end(listed: str, late: int, m
     due = iso(now() - timedelta(hours=2))
     tickets = FakeTickets().due(*(IncompleteTicket(f"T-{number}", due, due, 0) for number in range(9)), listed=listed)
     queue: Any = FakeQueue()
-    made = dependencies.ScheduleDependencies(tickets, queue, timedelta(days=3))
+    made = partial(requeue, tickets, queue, max_age=timedelta(days=3))
     monkeypatch.setattr(dependencies, "schedule", lambda: made)
     real = time.monotonic
     reads = itertools.count(1)
@@ -62,7 +64,8 @@ def test_a_ticket_near_its_expiry_is_not_queued(retention: str, hours: int, monk
     """Fetching an expired ticket would begin its retention again."""
     for variable, value in {**ENVIRONMENT, "REQUEUE_FOR_DAYS": "7", "RETENTION_DAYS": retention}.items():
         monkeypatch.setenv(variable, value)
-    assert dependencies.schedule().max_age == timedelta(hours=hours)
+    made: Any = dependencies.schedule()
+    assert made.keywords == {"max_age": timedelta(hours=hours)}
     assert dependencies.schedule() is dependencies.schedule()
 
 

@@ -54,8 +54,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Handler:
     def given(
         queue: FakeQueue, credentials: Callable[[], Sequence[WebhookCredentials] | None] = lambda: None
     ) -> FakeQueue:
-        made = dependencies.WebhookDependencies(queue, credentials)
-        monkeypatch.setattr(dependencies, "webhook", lambda: made)
+        monkeypatch.setattr(dependencies, "webhook", lambda: (queue, credentials))
         return queue
 
     return given
@@ -102,7 +101,7 @@ def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler
 def test_the_response_is_the_same_for_every_body(text: str) -> None:
     queue = FakeQueue()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dependencies, "webhook", lambda: dependencies.WebhookDependencies(queue, lambda: None))
+        patch.setattr(dependencies, "webhook", lambda: (queue, lambda: None))
         response = handle(request(text))
     if text.encode("utf-8", "surrogatepass").strip():
         assert response == accepted()
@@ -194,7 +193,7 @@ def test_a_fault_in_a_variable_of_another_handler_costs_no_webhook(monkeypatch: 
     for name in ("TABLE_NAME", "VENDOR_URL", "WEBHOOK_CREDENTIALS_SECRET"):
         monkeypatch.setenv(name, "")
     made = dependencies.webhook()
-    assert made.credentials() is None
+    assert made[1]() is None
     assert dependencies.webhook() is made
 
 
