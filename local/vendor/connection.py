@@ -5,7 +5,7 @@ import http.client
 import select
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 
 from local.vendor.responses import Response
@@ -14,7 +14,7 @@ from local.vendor.responses import Response
 class Connection:
     """Sends responses, correct or not.
 
-    `pause` is the seconds between the bytes of `drip`, `hold_seconds` how long `hold` waits; both end when the client
+    `pause` is the seconds between the bytes of `slowly`, `hold_seconds` how long `hold` waits; both end when the client
     disconnects or the simulator stops. `on_status` is called with each status before it is sent.
     """
 
@@ -43,11 +43,9 @@ class Connection:
             self.closed = True
         return not self.closed
 
-    def drip(self, data: bytes) -> None:
-        """Send byte by byte, with a pause before each."""
-        for byte in data:
-            if self._wait(self._pause) or not self.send(bytes([byte])):
-                return
+    def slowly(self, data: bytes) -> Iterator[bytes]:
+        """Yield byte by byte, with a pause before each, while the client is connected."""
+        return (bytes([byte]) for byte in data if not self._wait(self._pause))
 
     def hold(self) -> None:
         """Send nothing for `hold_seconds`, then close."""

@@ -1,16 +1,26 @@
 """A ticket's details: the sections of the vendor's "IDV Tickets" page, with the field names of its SDK."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from local.vendor.seeding import seeded
 from local.vendor.tickets import DetailsForm, Envelope, Outcome, Ticket
 
 FLOW = "WF-01_ID_PROOFING_AND_LIVENESS"
+STEPS = ("verification.id_proofing", "verification.liveness", "verification.screening")
+_BEYOND_LIMITS: Mapping[DetailsForm, Any] = {
+    DetailsForm.PRECISE: {"fingerprint": 10**44 + 7, "epsilon": 1e-140, "exact": 0.1 + 0.2},
+    DetailsForm.DEEP: json.loads('{"next": [' * 40 + '"leaf"' + "]}" * 40),
+    DetailsForm.LARGE: {"frames": [{"at": at, "note": "é" * 40} for at in range(5_000)]},
+}
 
 
 def details(ticket: Ticket) -> dict[str, Any]:
     """Return the whole response body, in the ticket's envelope."""
-    summary, sections = _summary(ticket), {**_sections(ticket), **_extra(ticket.details_form)}
+    summary, sections = _summary(ticket), _sections(ticket)
+    if ticket.details_form in _BEYOND_LIMITS:
+        sections["trace"] = _BEYOND_LIMITS[ticket.details_form]
     match ticket.envelope:
         case Envelope.DATA:
             return {"status": 200, "code": "SUCCESS", "data": {**summary, **sections}}
@@ -107,23 +117,6 @@ def _sections(ticket: Ticket) -> dict[str, Any]:
                 "started": ticket.created + 1_500 * number,
                 "seconds": round(rng.uniform(0.4, 9), 3),
             }
-            for number, step in enumerate(
-                ("verification.id_proofing", "verification.liveness", "verification.screening")
-            )
+            for number, step in enumerate(STEPS)
         ],
     }
-
-
-def _extra(form: DetailsForm) -> dict[str, Any]:
-    match form:
-        case DetailsForm.PRECISE:
-            return {"trace": {"fingerprint": 10**44 + 7, "epsilon": 1e-140, "exact": 0.1 + 0.2}}
-        case DetailsForm.DEEP:
-            nest: Any = "leaf"
-            for _ in range(40):
-                nest = {"next": [nest]}
-            return {"trace": nest}
-        case DetailsForm.LARGE:
-            return {"trace": {"frames": [{"at": at, "note": "é" * 40} for at in range(5_000)]}}
-        case _:
-            return {}

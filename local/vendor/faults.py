@@ -177,14 +177,8 @@ def _details_of_another_ticket(call: Call) -> Response:
     return json_response(document)
 
 
-def _details_without_outcome(call: Call) -> Response:
-    """Return the details with the outcome under a name that nobody documented."""
-    return replace(call.normal, body=call.normal.body.replace(b'"flow_status"', b'"verdict"'))
-
-
-def _token_without_expiracy(call: Call) -> Response:
-    """Return a valid token whose expiry is in the JWT alone."""
-    return json_response({"token": json.loads(call.normal.body).get("token")})
+def _with_body(call: Call, old: bytes, new: bytes) -> Response:
+    return replace(call.normal, body=call.normal.body.replace(old, new))
 
 
 def _token_expired(call: Call) -> Response:
@@ -194,11 +188,13 @@ def _token_expired(call: Call) -> Response:
 
 
 _responds("details_of_another_ticket", _details_of_another_ticket, DETAILS)
-_responds("details_without_outcome", _details_without_outcome, DETAILS, DETAILS)
+_responds(  # under a name that nobody documented
+    "details_without_outcome", lambda call: _with_body(call, b'"flow_status"', b'"verdict"'), DETAILS, DETAILS
+)
 _responds("token_missing", json_response({}), TOKEN)
 _responds("token_without_expiry", json_response({"token": "opaque-and-unknown"}), TOKEN)
 _responds("token_of_another_type", json_response({"token": 17, "expiracy": "tomorrow"}), TOKEN)
-_responds("token_without_expiracy", _token_without_expiracy, TOKEN)
+_responds("token_without_expiracy", lambda call: _with_body(call, b'"expiracy"', b'"_"'), TOKEN)  # but in the JWT
 _responds("token_expired", _token_expired, TOKEN)
 
 # Faults of the transfer: cut off, slow, endless or harmful.
@@ -234,10 +230,11 @@ def _half_sent(call: Call) -> Iterable[bytes]:
     return [_sized(call) + _half(call.normal.body)]
 
 
-def _half_in_a_chunk(call: Call) -> Iterable[bytes]:
-    half = _half(call.normal.body)
-    return [_head(call, ("Transfer-Encoding", "chunked")) + f"{len(half):x}\r\n".encode() + half + b"\r\n"]
+def _chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
+
+_CHUNKED = ("Transfer-Encoding", "chunked")
 
 _sends("reset", lambda _: (), Connection.reset)
 _sends("reset_midway", _half_sent, Connection.reset)
@@ -245,24 +242,12 @@ _sends("hang_up", lambda _: ())
 _sends("cut_off", _half_sent)
 # Without a length, HTTP cannot tell that the body is cut off.
 _sends("cut_off_unsized", lambda call: [_head(call, ("Connection", "close")) + _half(call.normal.body)])
-_sends("cut_off_chunked", _half_in_a_chunk)
-
-
-def _drip_body(call: Call) -> None:
-    """Send the correct body byte by byte, so that no single read times out."""
-    if call.connection.send(_sized(call)):
-        call.connection.drip(call.normal.body)
-
-
-def _drip_headers(call: Call) -> None:
-    call.connection.drip(_sized(call))
-    call.connection.send(call.normal.body)
-
-
-FAULTS["drip_body"] = Fault("drip_body", EVERYWHERE, frozenset(), _drip_body)
-FAULTS["drip_headers"] = Fault("drip_headers", EVERYWHERE, frozenset(), _drip_headers)
+_sends("cut_off_chunked", lambda call: [_head(call, _CHUNKED) + _chunk(_half(call.normal.body))])
 _sends("stall", lambda _: (), Connection.hold)
 _sends("stall_body", _half_sent, Connection.hold)
+# Byte by byte, so that no single read times out.
+_sends("drip_body", lambda call: chain([_sized(call)], call.connection.slowly(call.normal.body)))
+_sends("drip_headers", lambda call: chain(call.connection.slowly(_sized(call)), [call.normal.body]))
 
 
 def _zipped(normal: Response, body: bytes) -> Response:
@@ -276,22 +261,20 @@ def _bomb() -> bytes:
     return b"".join(press.compress(b" " * MEBIBYTE) for _ in range(BOMB_BYTES // MEBIBYTE)) + press.flush()
 
 
-def _huge_body(call: Call) -> Iterable[bytes]:
-    head = call.connection.head(replace(call.normal, status=200), ("Content-Length", str(HUGE_BYTES)))
-    return chain([head], repeat(b" " * MEBIBYTE, HUGE_BYTES // MEBIBYTE))
+def _ok(call: Call, header: tuple[str, str]) -> Iterable[bytes]:
+    return [call.connection.head(replace(call.normal, status=200), header)]
 
 
-def _endless_body(call: Call) -> Iterable[bytes]:
-    head = call.connection.head(replace(call.normal, status=200), ("Transfer-Encoding", "chunked"))
-    return chain([head], repeat(b"10000\r\n" + b" " * 0x10000 + b"\r\n"))
-
+_HUGE = ("Content-Length", str(HUGE_BYTES))
 
 _responds("gzip_bomb", lambda _: _zipped(Response(200, b""), _bomb()))
 _responds("bad_gzip", lambda call: _zipped(call.normal, call.normal.body))
 # Complete for HTTP, cut off for gzip.
 _responds("cut_off_gzip", lambda call: _zipped(call.normal, _half(gzip.compress(call.normal.body))))
-_sends("huge_body", _huge_body, lambda _: None)
-_sends("endless_body", _endless_body)  # until the client disconnects
+_sends("huge_body", lambda call: chain(_ok(call, _HUGE), repeat(b" " * MEBIBYTE, HUGE_BYTES // MEBIBYTE)))
+_sends(
+    "endless_body", lambda call: chain(_ok(call, _CHUNKED), repeat(_chunk(b" " * 0x10000)))
+)  # until the client closes
 _sends("huge_header", lambda call: [_head(call, ("X-Padding", "x" * 2**17))])
 _sends("bad_length", lambda call: [_head(call, ("Content-Length", "many")) + call.normal.body])
 _sends("garbage", lambda _: [b"\x15\x03\x01\x00\x02\x02(\r\n\r\n"])

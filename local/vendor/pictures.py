@@ -71,6 +71,8 @@ _SKIN = ("#f6d7bd", "#e8b894", "#c98f62", "#a06a42", "#6f4429")
 _HAIR = ("#1c1714", "#3b2416", "#7a4a21", "#b98a3e", "#8d8d8d")
 _WALL = ("#c9d6df", "#d8cfc0", "#b7c4b1", "#cfc3d6", "#dde3ea")
 _CARD = ("#dbe7f3", "#e8f0dc", "#f4e6da", "#e6e0f1")
+_INK = "#1d2a36"
+_font = lru_cache(ImageFont.load_default)
 
 
 @dataclass(frozen=True)
@@ -99,86 +101,68 @@ def picture(sitter: Sitter, kind: ImageType, number: int, take: str, form: FileF
     rng = seeded(sitter.name, kind, take)
     match kind:
         case ImageType.SELF_PORTRAITS:
-            drawing = _selfie(sitter, rng)
+            wall = seeded(sitter.name, "wall").choice(_WALL)
+            drawing = _face(sitter, (480, 600), wall, (rng.randint(-30, 30), rng.randint(-25, 25)), 1.08)
         case ImageType.DOCUMENT:
             drawing = _document_page(sitter, SIDES[number % 2], rng)
         case ImageType.DOCUMENT_SIGNATURE:
             drawing = Image.new("RGB", (420, 140), "#fdfdfb")
-            _scribble(ImageDraw.Draw(drawing), sitter, (30, 70), 350)
+            _sign(drawing, sitter, (30, 70))
         case _:
-            drawing = _portrait(sitter)
+            drawing = _face(sitter)
     if kind is ImageType.DOCUMENT_GHOST_PORTRAIT:
         drawing = Image.blend(drawing.convert("L").convert("RGB"), Image.new("RGB", drawing.size, "#dbe7f3"), 0.6)
     return Picture(_encoded(drawing, rng, form, size), form)
 
 
-def _selfie(sitter: Sitter, rng: random.Random) -> Image.Image:
-    """Draw a face in front of a wall."""
-    scene = Image.new("RGB", (480, 600), seeded(sitter.name, "wall").choice(_WALL))
-    _face(scene, sitter, (240 + rng.randint(-30, 30), 300 + rng.randint(-25, 25)), 1.0 + rng.random() * 0.15)
-    return scene
-
-
 def _document_page(sitter: Sitter, side: str, rng: random.Random) -> Image.Image:
-    """Draw a card with a portrait and text (`FRONT`), or text and a machine-readable zone (`BACK`)."""
+    """Draw a card with a portrait, text and a signature (`FRONT`), or text and a machine-readable zone (`BACK`)."""
     card = Image.new("RGB", (760, 480), seeded(sitter.name, "card").choice(_CARD))
     pen = ImageDraw.Draw(card)
     pen.rectangle((0, 0, 760, 62), fill="#34506b")
     pen.text((24, 16), f"SPECIMEN · {sitter.lines[0]}", font=_font(28), fill="white")
-    if side == "FRONT":
-        card.paste(_portrait(sitter), (28, 96))
-        _scribble(pen, sitter, (300, 400), 260)
-    for row, line in enumerate(sitter.lines[1:]):
-        pen.text((300 if side == "FRONT" else 40, 100 + 40 * row), line, font=_font(24), fill="#1d2a36")
-    if side == "BACK":
-        for row in range(2):
-            zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=36))
-            pen.text((40, 380 + 40 * row), zone, font=_font(26), fill="#1d2a36")
+    front = side == "FRONT"
+    pen.multiline_text((300 if front else 40, 100), "\n".join(sitter.lines[1:]), _INK, _font(24), spacing=16)
+    if front:
+        card.paste(_face(sitter), (28, 96))
+        _sign(card, sitter, (300, 400))
+    else:
+        zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=72))
+        pen.multiline_text((40, 380), f"{zone[:36]}\n{zone[36:]}", _INK, _font(26), spacing=14)
     return card
 
 
-def _portrait(sitter: Sitter) -> Image.Image:
-    """Draw the portrait of the document."""
-    photo = Image.new("RGB", (240, 300), "#eef2f5")
-    _face(photo, sitter, (120, 150), 0.55)
-    return photo
-
-
-def _face(scene: Image.Image, sitter: Sitter, centre: tuple[int, int], scale: float) -> None:
+def _face(
+    sitter: Sitter,
+    size: tuple[int, int] = (240, 300),
+    background: str = "#eef2f5",
+    shift: tuple[int, int] = (0, 0),
+    scale: float = 0.55,
+) -> Image.Image:
+    """Draw the person; without more arguments, the document's portrait."""
     look = seeded(sitter.name, "face")
     skin, hair, shirt = look.choice(_SKIN), look.choice(_HAIR), f"hsl({look.randint(0, 359)},45%,45%)"
-    wide, long = look.uniform(0.9, 1.1), look.choice((170, 230))
-    x, y = centre
+    scene = Image.new("RGB", size, background)
     pen = ImageDraw.Draw(scene)
-
-    def box(dx: float, dy: float, rx: float, ry: float) -> tuple[float, float, float, float]:
-        return x + (dx - rx) * scale, y + (dy - ry) * scale, x + (dx + rx) * scale, y + (dy + ry) * scale
-
-    pen.ellipse(box(0, long - 200, 140 * wide, long), fill=hair)
-    pen.ellipse(box(0, 330, 215, 150), fill=shirt)
-    pen.ellipse(box(0, 170, 52, 70), fill=skin)
-    pen.ellipse(box(0, 0, 118 * wide, 150), fill=skin)
-    pen.ellipse(box(0, -150, 112 * wide, 52), fill=hair)
-    for side in (-46, 46):
-        pen.ellipse(box(side, -22, 21, 13), fill="white")
-        pen.ellipse(box(side, -22, 9, 9), fill="#2a1d14")
-    pen.arc(box(0, 20, 14, 24), 30, 150, fill="#5d3b2a", width=max(1, round(4 * scale)))
-    pen.arc(box(0, 74, 42, 24), 20, 160, fill="#8c3b33", width=max(2, round(7 * scale)))
+    for dx, dy, rx, ry, colour in (
+        (0, 0, 132, look.choice((170, 230)), hair),
+        (0, 330, 215, 150, shirt),
+        (0, 170, 52, 70, skin),
+        (0, 0, 112, 150, skin),
+        (0, -150, 108, 52, hair),
+        *((side, -22, rx, ry, colour) for side in (-46, 46) for rx, ry, colour in ((21, 13, "white"), (9, 9, "black"))),
+        (0, 74, 42, 8, "#8c3b33"),
+    ):
+        x, y = size[0] / 2 + shift[0] + dx * scale, size[1] / 2 + shift[1] + dy * scale
+        pen.ellipse((x - rx * scale, y - ry * scale, x + rx * scale, y + ry * scale), fill=colour)
+    return scene
 
 
-def _scribble(pen: ImageDraw.ImageDraw, sitter: Sitter, start: tuple[int, int], length: int) -> None:
+def _sign(scene: Image.Image, sitter: Sitter, start: tuple[int, int]) -> None:
     rng = seeded(sitter.name, "signature")
     first, second, lift = rng.uniform(0.05, 0.12), rng.uniform(0.15, 0.3), rng.uniform(18, 34)
-    points = [
-        (start[0] + step, start[1] + lift * sin(step * first) * (1 - step / length / 2) + 9 * sin(step * second))
-        for step in range(0, length, 3)
-    ]
-    pen.line(points, fill="#22336b", width=4, joint="curve")
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+    points = [(start[0] + x, start[1] + lift * sin(x * first) + 9 * sin(x * second)) for x in range(0, 300, 3)]
+    ImageDraw.Draw(scene).line(points, fill="#22336b", width=4, joint="curve")
 
 
 def _encoded(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> bytes:

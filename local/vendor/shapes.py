@@ -62,20 +62,24 @@ class Absence(StrEnum):
     NULL = "NULL"
 
 
+ABSENT = {
+    # An invented code: the vendor documents only that of an unknown ticket.
+    Absence.NOT_FOUND: error(404, "IMGNTFND", "Image not found"),
+    Absence.EMPTY: json_response({"images": []}),
+    Absence.NULL: json_response(None),
+}
+
+
 def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable[[Picture], str]) -> Response:
     """Return the response in this shape; `url_of` returns a file's URL."""
-    if not any(held.values()):
-        return _absent(absence)
-    write = {
-        Shape.BASE64: base64,
-        Shape.OBJECTS: base64,
-        Shape.URLS: url_of,
-        Shape.URL_OBJECTS: url_of,
-    }.get(shape, data_uri)
     [pictures, *others] = held.values()
+    if not any(held.values()):
+        return ABSENT[absence]
     if shape is Shape.BINARY and len(pictures) == 1 and not others:
         return Response(200, pictures[0].data, pictures[0].content_type)
-    return json_response(_document(shape, absence, held, write))
+    write = url_of if shape in LINKED else base64 if shape in (Shape.BASE64, Shape.OBJECTS) else data_uri
+    written = {kind: [write(picture) for picture in pictures] for kind, pictures in held.items()}
+    return json_response(_document(shape, absence, held, written))
 
 
 def data_uri(picture: Picture) -> str:
@@ -88,18 +92,25 @@ def base64(picture: Picture) -> str:
     return b64encode(picture.data).decode()
 
 
-def _document(shape: Shape, absence: Absence, held: Held, write: Callable[[Picture], str]) -> Any:
+def _document(shape: Shape, absence: Absence, held: Held, written: Mapping[ImageType, list[str]]) -> Any:
+    many = len(written) > 1
     match shape:
-        case Shape.OBJECTS | Shape.URL_OBJECTS:
-            return {"images": [each for kind in held for each in _objects(shape, kind, held[kind], write)]}
+        case Shape.OBJECTS:
+            return {"images": [each for kind in held for each in _objects(kind, held[kind], written[kind])]}
+        case Shape.URL_OBJECTS:
+            return {"images": [{"type": kind, "url": url} for kind, urls in written.items() for url in urls]}
         case Shape.NESTED:
-            return _nested({kind: pictures for kind, pictures in held.items() if pictures}, write)
+            groups = {
+                kind.lower(): {"items": [{"position": at, "file": {"content": each}} for at, each in enumerate(files)]}
+                for kind, files in written.items()
+                if files
+            }
+            return {"status": 200, "data": {"transaction": {"images": groups}}}
         case Shape.SIDES:
-            return _labelled(held, write)
-    written = {kind: [write(picture) for picture in pictures] for kind, pictures in held.items()}
-    if len(held) > 1 and shape is Shape.LIST:
-        return [{"type": kind, "image": each} for kind in held for each in written[kind]]
-    if len(held) > 1 or shape is Shape.BY_TYPE:
+            return _labelled(written)
+        case Shape.LIST if many:
+            return [{"type": kind, "image": each} for kind, files in written.items() for each in files]
+    if many or shape is Shape.BY_TYPE:
         nothing: Any = [] if absence is Absence.EMPTY else None
         return {kind: each or nothing for kind, each in written.items() if each or absence is not Absence.NOT_FOUND}
     [images] = written.values()
@@ -108,60 +119,30 @@ def _document(shape: Shape, absence: Absence, held: Held, write: Callable[[Pictu
     return images if shape is Shape.LIST else {"images": images}
 
 
-_LABELS = {
-    ImageType.SELF_PORTRAITS: "selfPortrait",
-    ImageType.DOCUMENT_PORTRAIT: "documentPortrait",
-    ImageType.DOCUMENT_SIGNATURE: "documentSignature",
-    ImageType.DOCUMENT_GHOST_PORTRAIT: "documentGhostPortrait",
-}
-
-
-def _labelled(held: Held, write: Callable[[Picture], str]) -> Any:
-    """Name each side of the document, the back first, and every other type in the singular."""
-    labelled: dict[str, Any] = {}
-    for kind, pictures in held.items():
-        written = [write(picture) for picture in pictures]
-        if kind is ImageType.DOCUMENT and len(written) <= len(SIDES):
-            sides = dict(zip(("documentFront", "documentBack"), written, strict=False))
-            labelled |= dict(reversed(sides.items()))
-        elif kind is ImageType.DOCUMENT:
-            labelled["documents"] = written
-        elif written:
-            labelled[_LABELS[kind]] = written[0] if len(written) == 1 else written
-    return labelled
-
-
-def _objects(shape: Shape, kind: ImageType, pictures: Sequence[Picture], write: Callable[[Picture], str]) -> list[Any]:
-    if shape is Shape.URL_OBJECTS:
-        return [{"type": kind, "url": write(picture)} for picture in pictures]
+def _objects(kind: ImageType, pictures: Sequence[Picture], written: list[str]) -> list[Any]:
     return [
         {
             "type": kind,
             "side": SIDES[number % 2] if kind is ImageType.DOCUMENT else None,
             "content_type": picture.content_type,
             "size": len(picture.data),
-            "image": write(picture),
+            "image": image,
         }
-        for number, picture in enumerate(pictures)
+        for number, (picture, image) in enumerate(zip(pictures, written, strict=True))
     ]
 
 
-def _nested(held: Held, write: Callable[[Picture], str]) -> Any:
-    groups = {
-        kind.lower(): {
-            "items": [{"position": at, "file": {"content": write(each)}} for at, each in enumerate(pictures)]
-        }
-        for kind, pictures in held.items()
-    }
-    return {"status": 200, "data": {"transaction": {"images": groups}}}
-
-
-def _absent(absence: Absence) -> Response:
-    match absence:
-        case Absence.EMPTY:
-            return json_response({"images": []})
-        case Absence.NULL:
-            return json_response(None)
-        case Absence.NOT_FOUND:
-            # An invented code: the vendor documents only that of an unknown ticket.
-            return error(404, "IMGNTFND", "Image not found")
+def _labelled(written: Mapping[ImageType, list[str]]) -> Any:
+    """Name each side of the document, the back first, and every other type in the singular."""
+    labelled: dict[str, Any] = {}
+    for kind, files in written.items():
+        first, *words = kind.removesuffix("S").split("_")
+        label = first.lower() + "".join(map(str.capitalize, words))  # documentGhostPortrait
+        if kind is ImageType.DOCUMENT and len(files) <= len(SIDES):
+            sides = [(label + side.capitalize(), each) for side, each in zip(SIDES, files, strict=False)]
+            labelled |= dict(reversed(sides))
+        elif kind is ImageType.DOCUMENT:
+            labelled["documents"] = files
+        elif files:
+            labelled[label] = files[0] if len(files) == 1 else files
+    return labelled

@@ -47,50 +47,45 @@ class Webhook:
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
     """Return the event's JSON, before encryption."""
     accepted = ticket.outcome is Outcome.ACCEPTED
-    match form:
-        case Form.COMPLETED:
-            return {
-                "ticket": ticket.id,
-                "event": "ticket.verification.completed",
-                "flow_status": ticket.outcome,
-                "disposition": ticket.disposition,
-                "remaining_attempts": 0,
-                "data": {"cifcode": ticket.customer, **scores(ticket)},
-            }
-        case Form.IN_PROGRESS:
-            return {
-                "ticket": ticket.id,
-                "event": "ticket.verification.in_progress",
-                "sub_event": "verification.liveness",
-                "flow_status": "IN_PROGRESS",
-                "disposition": "RETRY",
-                "remaining_attempts": 3,
-                "data": {},
-            }
-        case Form.INVITATION:
-            return {
-                "id": f"inv-{ticket.seed}-{ticket.index}",
-                "invitation_state": "COMPLETED",
-                "cifcod": ticket.customer,
-                "full_name": ticket.person.native["fullname"],
-                "ticket": ticket.id,
-                "transaction_status": ticket.outcome,
-                "attempts": 1,
-            }
-        case Form.EXPIRED:
-            return {"ticket": ticket.id, "event": "ticket.verification.expired"}
-        case Form.RENAMED:
-            return {"ticket": ticket.id, "event": "identity.check.completed", "flow_status": ticket.outcome}
-        case Form.ENVELOPE:
-            return {"data": event(Form.COMPLETED, ticket)}
-        case Form.NO_TICKET:
-            return {"event": "ticket.verification.completed", "flow_status": ticket.outcome}
-        case Form.VERIFICATION:
-            kind, status = "verification.completed", "VERIFIED" if accepted else "FAILED"
-        case Form.ONBOARDING:
-            kind, status = "onboarding.completed", "SUCCESSFUL" if accepted else "AWAITING"
-    times = {"created": ticket.created, "processed": ticket.processed}
-    return {"ticket": ticket.id, **times, "event": kind, "status": status}
+    times = {"ticket": ticket.id, "created": ticket.created, "processed": ticket.processed}
+    completed = {
+        "ticket": ticket.id,
+        "event": "ticket.verification.completed",
+        "flow_status": ticket.outcome,
+        "disposition": ticket.disposition,
+        "remaining_attempts": 0,
+        "data": {"cifcode": ticket.customer, **scores(ticket)},
+    }
+    in_progress = {
+        "ticket": ticket.id,
+        "event": "ticket.verification.in_progress",
+        "sub_event": "verification.liveness",
+        "flow_status": "IN_PROGRESS",
+        "disposition": "RETRY",
+        "remaining_attempts": 3,
+        "data": {},
+    }
+    invitation = {
+        "id": f"inv-{ticket.seed}-{ticket.index}",
+        "invitation_state": "COMPLETED",
+        "cifcod": ticket.customer,
+        "full_name": ticket.person.native["fullname"],
+        "ticket": ticket.id,
+        "transaction_status": ticket.outcome,
+        "attempts": 1,
+    }
+    events: dict[Form, dict[str, Any]] = {
+        Form.COMPLETED: completed,
+        Form.IN_PROGRESS: in_progress,
+        Form.INVITATION: invitation,
+        Form.VERIFICATION: {**times, "event": "verification.completed", "status": "VERIFIED" if accepted else "FAILED"},
+        Form.ONBOARDING: {**times, "event": "onboarding.completed", "status": "SUCCESSFUL" if accepted else "AWAITING"},
+        Form.EXPIRED: {"ticket": ticket.id, "event": "ticket.verification.expired"},
+        Form.RENAMED: {"ticket": ticket.id, "event": "identity.check.completed", "flow_status": ticket.outcome},
+        Form.ENVELOPE: {"data": completed},
+        Form.NO_TICKET: {"event": "ticket.verification.completed", "flow_status": ticket.outcome},
+    }
+    return events[form]
 
 
 def plaintext(content: dict[str, Any]) -> Webhook:
