@@ -14,7 +14,7 @@ from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER
 from ticket_archive.table import TICKET_RECORD, TicketItem, TicketTable, projection, read_item
 
-SUMMARY = (
+STATUS = (
     "ticket",
     "record",
     "state",
@@ -28,10 +28,6 @@ SUMMARY = (
     "missing",
     "last_error",
     "legal_hold",
-)
-"""The attributes that a list reads: ids, states, times and codes, no content."""
-STATUS = (
-    *SUMMARY,
     "version",
     "previous",
     "fetched_at",
@@ -71,7 +67,7 @@ class OperatorTable(TicketTable):
     def scan(
         self, conditions: Sequence[str] = (), values: Mapping[str, Any] = MappingProxyType({})
     ) -> Iterator[tuple[list[TicketItem], int, bool]]:
-        """Return the tickets that match every condition, page by page, with the attributes of `SUMMARY`.
+        """Return the tickets that match every condition, page by page, with the attributes of `STATUS`.
 
         Each page also has the number of items that were read, and whether there are more pages. Conditions are filter
         expressions; of `values`, those that they name are used. There is no index for them: DynamoDB reads, and charges
@@ -79,7 +75,7 @@ class OperatorTable(TicketTable):
         """
         expression = " AND ".join(["#record = :record", *conditions])
         given = {":record": TICKET_RECORD, **values}
-        read = projection(SUMMARY)
+        read = projection(STATUS)
         read["ExpressionAttributeNames"] |= {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._name,
@@ -91,12 +87,12 @@ class OperatorTable(TicketTable):
             yield [read_item(item) for item in page["Items"]], page["ScannedCount"], "LastEvaluatedKey" in page
 
     def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
-        """Return the tickets with the attributes of `SUMMARY`, in the order given. Missing ones are left out."""
+        """Return the tickets with the attributes of `STATUS`, in the order given. Missing ones are left out."""
         found: dict[str, TicketItem] = {}
         waiting = [_key(ticket) for ticket in tickets]
         while waiting:
             keys: Any = waiting[:_BATCH]
-            request: Any = {self._name: {"Keys": keys, **projection(SUMMARY)}}
+            request: Any = {self._name: {"Keys": keys, **projection(STATUS)}}
             answer: Any = self._client.batch_get_item(RequestItems=request)
             for item in answer["Responses"].get(self._name, ()):
                 found[item["ticket"]["S"]] = read_item(item)

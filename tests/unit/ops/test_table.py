@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from ops.table import STATUS, SUMMARY, EventRecord, OperatorTable
+from ops.table import STATUS, EventRecord, OperatorTable
 from tests.support.stubbing import answering, client
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.errors import InvalidRequest, TicketErased
@@ -132,12 +132,12 @@ def test_a_ticket_is_read_without_content(dynamodb: Stubber) -> None:
     assert TABLE.without_content("t1") is None
 
 
-def test_a_scan_reads_codes_and_times_only(dynamodb: Stubber) -> None:
+def test_a_scan_reads_no_content(dynamodb: Stubber) -> None:
     asked = {
         "TableName": "Tickets",
         "FilterExpression": "#record = :record AND #state = :state",
         "ExpressionAttributeValues": {":record": {"S": "ticket"}, ":state": {"S": "received"}},
-        **projection(SUMMARY),
+        **projection(STATUS),
     }
     answer = {"Items": [RECEIVED], "ScannedCount": 7}
     dynamodb.add_response("scan", {**answer, "LastEvaluatedKey": key("t1")}, asked)
@@ -153,7 +153,7 @@ def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(dyn
     tickets = [f"t{number}" for number in range(101)]
 
     def asked(*tickets: str) -> dict[str, Any]:
-        return {"RequestItems": {"Tickets": {"Keys": list(map(key, tickets)), **projection(SUMMARY)}}}
+        return {"RequestItems": {"Tickets": {"Keys": list(map(key, tickets)), **projection(STATUS)}}}
 
     def found(*tickets: str) -> dict[str, Any]:
         return {"Responses": {"Tickets": [{**key(each), "state": {"S": "received"}} for each in tickets]}}
