@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -66,12 +65,11 @@ Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per seco
 Code = Annotated[str | None, typer.Option(help="Your own code, such as a case number. No free text.", parser=_code)]
 
 
-@dataclass(frozen=True, slots=True)
-class GivenIds:
+class GivenIds(NamedTuple):
     """Valid ids, each once and in order. `invalid` holds places, not texts: a text may be anything, a name too."""
 
-    tickets: tuple[str, ...]
-    invalid: tuple[str, ...]
+    tickets: list[str]
+    invalid: list[str]
     repeated: int
 
 
@@ -87,7 +85,7 @@ def read_ids(arguments: Iterable[str], lines: Iterable[str]) -> GivenIds:
             tickets[ticket_id(text)] = None
         except InvalidRequest:
             invalid.append(place)
-    return GivenIds(tuple(tickets), tuple(invalid), len(given) - len(invalid) - len(tickets))
+    return GivenIds(list(tickets), invalid, len(given) - len(invalid) - len(tickets))
 
 
 def selected(
@@ -108,4 +106,4 @@ def selected(
         raise Failure(f"not a ticket id: {', '.join(ids.invalid)}; nothing was done", Exit.USAGE)
     if not ids.tickets:
         raise Failure("no ticket ids were given", Exit.USAGE)
-    return list(ids.tickets)
+    return ids.tickets

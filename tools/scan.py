@@ -68,14 +68,8 @@ def cfn_lint(template: Path) -> str:
 def checkov(template: Path) -> str:
     """Run checkov on the expanded template."""
     with _expanded(template) as expanded:
-        command: list[str | Path] = [
-            SCANNERS / "checkov",
-            "--config-file",
-            ROOT / ".checkov.yaml",
-            "--compact",
-            "--quiet",
-        ]
-        return _run(*command, "--file", expanded, report="Passed checks:")
+        options = ("--config-file", ROOT / ".checkov.yaml", "--compact", "--quiet", "--file", expanded)
+        return _run(SCANNERS / "checkov", *options, report="Passed checks:")
 
 
 def policies(template: Path, *examples: Path) -> str:

@@ -52,7 +52,7 @@ def backfill(
         "rest": len(rest),
         "next": rest[0] if rest else None,
         "repeated": ids.repeated,
-        "invalid": list(ids.invalid),
+        "invalid": ids.invalid,
     }
     text = f"{sent} of {len(ids.tickets)} tickets were sent" + (" (dry run)." if dry_run else ".")
     text += f" Repeated ids: {ids.repeated}." if ids.repeated else ""

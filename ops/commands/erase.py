@@ -4,7 +4,7 @@ The customer's code goes last, after the receipt: an erasure by customer that wa
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -19,18 +19,6 @@ from ops.errors import Failure
 from ops.parallel import DRAIN_SECONDS, Advance, Drain, Outcomes, for_each, in_two_passes
 from ops.stack import Stack
 from ticket_archive.clock import iso
-from ticket_archive.models import TicketState
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an erasure would remove. `state` is None if the table has no item."""
-
-    ticket: str
-    state: TicketState | None
-    legal_hold: str | None
-    object_versions: int
-    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +56,19 @@ def erase(
     stack = context.stack
     with context.progress("Tickets", len(chosen)) as advance:
         plans = _plans(chosen, stack, advance)
-    missing = [plan.ticket for plan in plans if not (plan.state or plan.object_versions or plan.events)]
-    held = [plan.ticket for plan in plans if plan.legal_hold is not None]
-    erasable = [plan for plan in plans if plan.ticket not in {*missing, *held}]
+    missing = [plan["ticket"] for plan in plans if not (plan["state"] or plan["object_versions"] or plan["events"])]
+    held = [plan["ticket"] for plan in plans if plan["legal_hold"] is not None]
+    erasable = [plan for plan in plans if plan["ticket"] not in {*missing, *held}]
     result: dict[str, Any] = {"dry_run": not yes, "unknown": missing, "held": held}
     if not erasable:
         context.print_result({**result, "receipts" if yes else "tickets": []}, "Nothing to erase.")
     elif not yes:
-        result |= {"tickets": [asdict(plan) for plan in erasable], **_sums(erasable, "object_versions", "events")}
+        result |= {"tickets": erasable, **_sums(erasable, "object_versions", "events")}
         counts = f"{result['object_versions']} object versions and {result['events']} event records"
         context.print_result(result, f"Would erase {len(erasable)} tickets, {counts}. Add --yes to do it.")
     else:
         with context.drain(drain_seconds, len(erasable)) as drain:
-            outcomes = erase_tickets([plan.ticket for plan in erasable], stack, drain)
+            outcomes = erase_tickets([plan["ticket"] for plan in erasable], stack, drain)
         done, actions, records = outcomes.done, stack.actions, stack.table
 
         def end(ticket: str) -> None:
@@ -92,11 +80,11 @@ def erase(
                 records.forget_customer(ticket)
 
         recorded = for_each(end, done)
-        receipts = list(done.values())
-        result |= {"reason_code": reason_code, "receipts": [asdict(each) for each in receipts]}
-        result["failed"] = outcomes.reasons
+        receipts = [asdict(each) for each in done.values()]
+        result |= {"reason_code": reason_code, "receipts": receipts, "failed": outcomes.reasons}
         result |= _sums(receipts, "object_versions", "events", "refused")
-        rows = [[each.ticket, each.erased_at, each.object_versions, each.events, each.sha256] for each in receipts]
+        columns = ("ticket", "erased_at", "object_versions", "events", "sha256")
+        rows = [[each[name] for name in columns] for each in receipts]
         context.print_result(result, table(["ticket", "erased", "versions", "events", "sha256 of the versions"], rows))
         outcomes.check()
         recorded.check()
@@ -158,17 +146,18 @@ def _earlier(receipt: Receipt, stack: Stack) -> Receipt | None:
     return None
 
 
-def _plans(tickets: Sequence[str], stack: Stack, advance: Advance) -> list[Plan]:
+def _plans(tickets: Sequence[str], stack: Stack, advance: Advance) -> list[dict[str, Any]]:
+    """Return what an erasure would remove. `state` is None if the table has no item."""
     records, bucket = stack.table, stack.bucket
 
-    def plan(ticket: str) -> Plan:
+    def plan(ticket: str) -> dict[str, Any]:
         item = records.without_content(ticket)
-        hold = item.attributes.get("legal_hold") if item else None
-        versions, events = len(list(bucket.versions(ticket))), len(list(records.events(ticket)))
-        return Plan(ticket, item.state if item else None, hold, versions, events)
+        found = {"state": item and item.state, "legal_hold": item and item.attributes.get("legal_hold")}
+        counts = {"object_versions": len(list(bucket.versions(ticket))), "events": len(list(records.events(ticket)))}
+        return {"ticket": ticket, **found, **counts}
 
     return for_each(plan, tickets, advance).check()
 
 
-def _sums(results: Sequence[Plan | Receipt], *names: str) -> dict[str, int]:
-    return {name: sum(getattr(each, name) for each in results) for name in names}
+def _sums(results: Sequence[Mapping[str, int]], *names: str) -> dict[str, int]:
+    return {name: sum(each[name] for each in results) for name in names}

@@ -94,14 +94,12 @@ def _render(found: dict[str, Any]) -> Table:
                     shown.add_row(kind, _type(kind, state, found))
             case "details" if value is not None:
                 shown.add_row(name, f"{value['bytes']:,} bytes, stored in the {value['stored_in']}")
-            case "events":
-                for number, each in enumerate(value):
-                    shown.add_row("" if number else name, Text(f"{each['received_at']}  {each['event']}"))
-            case "versions":
-                for number, each in enumerate(value):
-                    text = f"{each['version'][:12]}  {each['archived_at']}  {each['outcome']}"
-                    shown.add_row("" if number else name, Text(text))
-            case "images" | "missing" | "unrecognized" | "version":
+            case "events" if value:
+                shown.add_row(name, Text("\n".join(f"{each['received_at']}  {each['event']}" for each in value)))
+            case "versions" if value:
+                lines = (f"{each['version'][:12]}  {each['archived_at']}  {each['outcome']}" for each in value)
+                shown.add_row(name, Text("\n".join(lines)))
+            case "images" | "events" | "versions" | "missing" | "unrecognized" | "version":
                 pass
             case _ if value is not None:
                 shown.add_row(name, Text(str(value)))
