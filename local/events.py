@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,38 +67,43 @@ class _Samples:
     customer: str
     at: datetime
 
+    @property
+    def milliseconds(self) -> int:
+        """When they were received, since the epoch."""
+        return int(self.at.timestamp() * 1000)
+
     def _event(self, form: Form, outcome: Outcome = Outcome.ACCEPTED) -> Event:
         """Return the vendor's event about the ticket."""
         ticket = Ticket(seed=1, index=0, ticket=self.ticket, state=State(outcome=outcome), scale=1.0)
         ticket.customer = self.customer
         return webhooks.event(form, ticket)
 
+    def _encrypted(self, name: str, event: Event, secret: str | None = None) -> webhooks.Webhook:
+        return webhooks.encrypted(event, secret or self.secret, hashlib.sha256(name.encode()).digest()[:16])
+
     # POST /webhooks/tickets: a REST API's proxy integration.
 
     def webhooks(self) -> dict[str, Event]:
         """Return requests to the webhook endpoint."""
         done = self._event(Form.COMPLETED)
-
-        def encrypted(name: str, event: Event, secret: str = self.secret) -> Event:
-            sent = webhooks.encrypted(event, secret, _iv(f"webhook_{name}.json"))
-            return self._post(sent.body, sent.headers)
-
-        binary, plain = webhooks.encrypted(done, self.secret, _iv("webhook_binary.json")), webhooks.plaintext(done)
+        encrypted = {
+            "completed_encrypted": done,
+            "in_progress_encrypted": self._event(Form.IN_PROGRESS),
+            "invitation_encrypted": self._event(Form.INVITATION),
+            "older_generation": self._event(Form.VERIFICATION),
+            "onboarding_awaiting": self._event(Form.ONBOARDING, Outcome.REJECTED),
+            "unrecognized_event": self._event(Form.EXPIRED),
+            "envelope": self._event(Form.ENVELOPE),
+            "no_ticket": self._event(Form.NO_TICKET),
+            "malformed_ticket": {**done, "ticket": "../../another"},
+        }
+        sent = {name: self._encrypted(f"webhook_{name}.json", event) for name, event in encrypted.items()}
+        sent["wrong_key"] = self._encrypted("webhook_wrong_key.json", done, _WRONG_SECRET)
+        sent["completed_plaintext"] = webhooks.plaintext(done)
+        binary = self._encrypted("webhook_binary.json", done)
         body, text, iv = binary.body, {"Content-Type": "text/plain"}, {IV_HEADER: binary.headers[IV_HEADER]}
-        odd = {"Content-Type": "application/json; charset=utf-8"}
-        cases = {
-            "completed_encrypted": encrypted("completed_encrypted", done),
-            "completed_plaintext": self._post(plain.body, plain.headers),
-            "in_progress_encrypted": encrypted("in_progress_encrypted", self._event(Form.IN_PROGRESS)),
-            "invitation_encrypted": encrypted("invitation_encrypted", self._event(Form.INVITATION)),
-            "older_generation": encrypted("older_generation", self._event(Form.VERIFICATION)),
-            "onboarding_awaiting": encrypted("onboarding_awaiting", self._event(Form.ONBOARDING, Outcome.REJECTED)),
-            "unrecognized_event": encrypted("unrecognized_event", self._event(Form.EXPIRED)),
-            "envelope": encrypted("envelope", self._event(Form.ENVELOPE)),
-            "no_ticket": encrypted("no_ticket", self._event(Form.NO_TICKET)),
-            "malformed_ticket": encrypted("malformed_ticket", {**done, "ticket": "../../another"}),
-            "wrong_key": encrypted("wrong_key", done, _WRONG_SECRET),
-            "odd_content_type": self._post(body, odd | iv),
+        cases = {name: self._post(each.body, each.headers) for name, each in sent.items()} | {
+            "odd_content_type": self._post(body, {"Content-Type": "application/json; charset=utf-8"} | iv),
             "missing_iv": self._post(body, text),
             "malformed_iv": self._post(body, text | {IV_HEADER: "not base64!"}),
             "repeated_iv": self._post(body, text | iv, repeated=IV_HEADER),
@@ -125,8 +131,8 @@ class _Samples:
         received_at = f"{self.at:%Y-%m-%dT%H:%M:%S.%fZ}"
         done = self._event(Form.COMPLETED)
 
-        def message(name: str, event: Event, secret: str = self.secret) -> str:
-            sent = webhooks.encrypted(event, secret, _iv(name))
+        def message(name: str, event: Event, secret: str | None = None) -> str:
+            sent = self._encrypted(name, event, secret)
             iv, content_type = sent.headers[IV_HEADER], sent.headers["Content-Type"]
             return webhook_message(Webhook(body=sent.body, iv=iv, content_type=content_type, received_at=received_at))
 
@@ -143,43 +149,38 @@ class _Samples:
         }
 
     def _batch(self, *bodies: str) -> Event:
-        return {"Records": [self._record(number, body) for number, body in enumerate(bodies, start=1)]}
-
-    def _record(self, number: int, body: str) -> Event:
-        sent_at = _epoch_milliseconds(self.at)
-        times = {"SentTimestamp": str(sent_at), "ApproximateFirstReceiveTimestamp": str(sent_at + 5)}
-        return TEMPLATES["record"] | {
-            "messageId": f"00000000-0000-4000-8000-{number:012}",
-            "receiptHandle": f"receipt-{number}",
-            "body": body,
-            "attributes": TEMPLATES["record"]["attributes"] | times,
-            "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
-        }
+        sent, received = str(self.milliseconds), str(self.milliseconds + 5)
+        times = {"SentTimestamp": sent, "ApproximateFirstReceiveTimestamp": received}
+        template = TEMPLATES["record"] | {"attributes": TEMPLATES["record"]["attributes"] | times}
+        records = [
+            template
+            | {
+                "messageId": f"00000000-0000-4000-8000-{number:012}",
+                "receiptHandle": f"receipt-{number}",
+                "body": body,
+                "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
+            }
+            for number, body in enumerate(bodies, start=1)
+        ]
+        return {"Records": records}
 
     # GET: a REST API's proxy integration with AWS_IAM.
 
     def retrieval(self) -> dict[str, Event]:
         """Return requests to the retrieval API."""
-
-        def get(resource: str, path: Mapping[str, str] | None = None, **query: str) -> Event:
-            return self._request("GET", resource, path={"ticket": self.ticket} | dict(path or {}), query=query)
-
+        get = partial(self._request, "GET")
         images, customers = "/tickets/{ticket}/images", "/customers/{customer}/tickets"
-
-        def by_customer(**query: str) -> Event:
-            return self._request("GET", customers, path={"customer": self.customer}, query=query)
-
         cases = {
             "ticket": get("/tickets/{ticket}"),
-            "malformed_ticket": get("/tickets/{ticket}", {"ticket": "-not-a-ticket"}),
+            "malformed_ticket": get("/tickets/{ticket}", ticket="-not-a-ticket"),
             "details": get("/tickets/{ticket}/details"),
             "images": get(images),
-            "images_by_type": get(images, type="SELF_PORTRAITS,DOCUMENT", expires_in="120"),
-            "bad_type": get(images, type="PASSPORT"),
-            "bad_expiry": get(images, expires_in="86400"),
-            "image_by_sha256": get("/tickets/{ticket}/images/{sha256}", {"sha256": _SHA256}),
-            "customer_tickets": by_customer(limit="20"),
-            "bad_cursor": by_customer(cursor="not-a-cursor"),
+            "images_by_type": get(images, query={"type": "SELF_PORTRAITS,DOCUMENT", "expires_in": "120"}),
+            "bad_type": get(images, query={"type": "PASSPORT"}),
+            "bad_expiry": get(images, query={"expires_in": "86400"}),
+            "image_by_sha256": get("/tickets/{ticket}/images/{sha256}"),
+            "customer_tickets": get(customers, query={"limit": "20"}),
+            "bad_cursor": get(customers, query={"cursor": "not-a-cursor"}),
         }
         return {f"retrieval_{name}.json": event for name, event in cases.items()}
 
@@ -188,7 +189,7 @@ class _Samples:
         method: str,
         resource: str,
         *,
-        path: Mapping[str, str] | None = None,
+        ticket: str = "",
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         user_agent: str = "Boto3/1.40",
@@ -196,7 +197,8 @@ class _Samples:
     ) -> Event:
         """Return the input of a Lambda proxy integration, signed by a role's session or not signed."""
         template, context = TEMPLATES["request"], TEMPLATES["request"]["requestContext"]
-        target = resource.format(**path or {})
+        known = {"ticket": ticket or self.ticket, "customer": self.customer, "sha256": _SHA256}
+        target = resource.format(**known)
         sent = template["headers"] | {"User-Agent": user_agent} | dict(headers or {})
         identity = context["identity"] | (TEMPLATES["caller"] if signed else {}) | {"userAgent": user_agent}
         return template | {
@@ -204,32 +206,20 @@ class _Samples:
             "path": target,
             "httpMethod": method,
             "headers": sent,
-            "multiValueHeaders": _in_lists(sent),
-            "queryStringParameters": dict(query) if query else None,
-            "multiValueQueryStringParameters": _in_lists(query) if query else None,
-            "pathParameters": dict(path) if path else None,
+            "multiValueHeaders": {name: [text] for name, text in sent.items()},
+            "queryStringParameters": query,
+            "multiValueQueryStringParameters": {name: [text] for name, text in query.items()} if query else None,
+            "pathParameters": {name: text for name, text in known.items() if f"{{{name}}}" in resource} or None,
             "requestContext": context
             | {
                 "resourcePath": resource,
                 "httpMethod": method,
                 "path": f"/v1{target}",
                 "requestTime": f"{self.at:%d/%b/%Y:%H:%M:%S} +0000",
-                "requestTimeEpoch": _epoch_milliseconds(self.at),
+                "requestTimeEpoch": self.milliseconds,
                 "identity": identity,
             },
         }
-
-
-def _iv(name: str) -> bytes:
-    return hashlib.sha256(name.encode()).digest()[:16]
-
-
-def _epoch_milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
-def _in_lists(values: Mapping[str, str]) -> dict[str, list[str]]:
-    return {name: [value] for name, value in values.items()}
 
 
 if __name__ == "__main__":
