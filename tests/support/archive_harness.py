@@ -13,8 +13,8 @@ import pytest
 
 from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
-from ingest.archiving.models import ArchiveRequest, ArchiveResult, Result
-from ingest.archiving.processor import Message, MessageProcessor, ProcessingResult
+from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
+from ingest.archiving.processor import Message, MessageProcessor
 from ingest.dependencies import SqsDependencies
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
@@ -169,7 +169,7 @@ class ArchiveHarness:
     ) -> SqsDependencies:
         return SqsDependencies(processor or self.processor(calls), calls, MAX_RECEIVES, metric_buffer or MetricBuffer())
 
-    def attempt(self, wanted: ArchiveRequest) -> ArchiveResult:
+    def attempt(self, wanted: ArchiveRequest) -> ProcessingResult:
         """Process a request once, as it is."""
         return self.archive().archive(wanted, time.monotonic() + 5)
 
@@ -191,7 +191,7 @@ class ArchiveHarness:
             self.run(wanted)
         return raised.value
 
-    def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ArchiveResult:
+    def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ProcessingResult:
         """Deliver a message as the queue does, in simulated time, until it and its follow-ups are done.
 
         Raises the last error if a message is received `receives` times.

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from ingest.archiving.fetcher import Fetched, Fetcher
-from ingest.archiving.models import ArchiveRequest, ArchiveResult, Attempt, Result
+from ingest.archiving.models import ArchiveRequest, Attempt, ProcessingResult, Result
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import keep_superseded_details, publish
 from ingest.archiving.settling import Observation, Settlement
@@ -66,7 +66,7 @@ class Archiver:
     retry_delay: float
     max_age: timedelta
 
-    def archive(self, request: ArchiveRequest, deadline: float) -> ArchiveResult:
+    def archive(self, request: ArchiveRequest, deadline: float) -> ProcessingResult:
         """Fetch what is missing of a ticket and archive it. `deadline` (monotonic seconds) bounds the vendor calls.
 
         Raises TicketErased, TicketIncomplete (with the code of what is missing first as its detail), TicketNotFound,
@@ -76,7 +76,7 @@ class Archiver:
         now = self.clock()
         item = self.table.get(request.ticket)
         if item is None and request.recheck:  # deleted since
-            return ArchiveResult(Result.UNCHANGED)
+            return ProcessingResult(Result.UNCHANGED)
         if item is not None:
             if done := self._without_fetch(request, item, now):
                 return done
@@ -134,7 +134,7 @@ class Archiver:
     def _parts(self) -> tuple[str, ...]:
         return (DETAILS, *self.image_types)
 
-    def _without_fetch(self, request: ArchiveRequest, item: TicketItem, now: datetime) -> ArchiveResult | None:
+    def _without_fetch(self, request: ArchiveRequest, item: TicketItem, now: datetime) -> ProcessingResult | None:
         """Return the result of a request that needs no call to the vendor, or None.
 
         An event that was received before the ticket's last fetch changes nothing, unless that fetch was its own and
@@ -145,7 +145,7 @@ class Archiver:
             raise TicketErased
         over = is_over(item.expires_at, now)
         if (request.follow_up and over) or (request.recheck and item.state is not TicketState.ARCHIVED):
-            return ArchiveResult(Result.UNCHANGED)
+            return ProcessingResult(Result.UNCHANGED)
         if over or request.force:
             return None
         if request.event_id is None:
@@ -157,7 +157,7 @@ class Archiver:
             if item.state is TicketState.ARCHIVED:
                 return self._already(item, Result.SUPERSEDED)
             if item.resume != request.event_id:
-                return ArchiveResult(Result.SUPERSEDED)
+                return ProcessingResult(Result.SUPERSEDED)
             # Copies of the event come sooner than the queue delivers its message again.
             pause = min(pause, timedelta(seconds=pause_before_delivery(1, self.retry_delay, None, 0.0)))
         attempted_at = item.attributes.get("attempted_at")
@@ -167,9 +167,9 @@ class Archiver:
                 raise RecentlyFetched(retry_after=wait.total_seconds())
         return None
 
-    def _already(self, item: TicketItem, result: Result) -> ArchiveResult:
+    def _already(self, item: TicketItem, result: Result) -> ProcessingResult:
         publish(self.bucket, item)
-        return ArchiveResult(result)
+        return ProcessingResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
         return self.fetcher.fetch(
@@ -189,7 +189,7 @@ class Archiver:
                 request.ticket, request.event_id, request.received_at, request.event, attempt.expires_at
             )
 
-    def _unknown(self, attempt: Attempt, fetched: Fetched) -> ArchiveResult | None:
+    def _unknown(self, attempt: Attempt, fetched: Fetched) -> ProcessingResult | None:
         """Retry an unknown ticket for `unknown_after`, then stop without creating an item.
 
         For a ticket with an item, the time begins with the first 404 in a row. Returns None before its end, for an
@@ -207,7 +207,7 @@ class Archiver:
             if left > timedelta(0):
                 pause = min(pauses[-1], left)
                 raise TicketNotFound(fetched.errors[DETAILS].detail, retry_after=pause.total_seconds())
-            return ArchiveResult(Result.UNKNOWN_TICKET)
+            return ProcessingResult(Result.UNKNOWN_TICKET)
         since = attempt.unknown_since
         if attempt.has_content or request.recheck or since is None:
             return None
@@ -219,7 +219,7 @@ class Archiver:
             else:
                 self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
         publish(self.bucket, item)
-        return ArchiveResult(Result.UNKNOWN_TICKET)
+        return ProcessingResult(Result.UNKNOWN_TICKET)
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
         """Return the attempt as one that resumes the item, with nothing fetched."""
@@ -232,7 +232,7 @@ class Archiver:
 
     def _mark_incomplete(
         self, attempt: Attempt, fetched: Fetched, settlement: Settlement, changes: dict[str, Any]
-    ) -> ArchiveResult:
+    ) -> ProcessingResult:
         """Keep what came. Return PENDING if waiting is enough, or raise TicketIncomplete.
 
         An archived ticket stays as it is until everything new is there.
@@ -240,15 +240,15 @@ class Archiver:
         request, item = attempt.request, attempt.item
         for part, error in fetched.errors.items():
             logger.info("part missing", extra={"part": str(part), **describe(error)})
-        pending = settlement.only_pending
         refetch = {} if item.attributes.get(INCOMPLETE_KEY) == Due.REFETCH else {"requeues": 0}
         requeues = 0 if item.state is TicketState.ARCHIVED and refetch else item.requeues
         unknown = isinstance(fetched.errors.get(DETAILS), TicketNotFound)
         unknown_since = attempt.unknown_since or iso(attempt.now) if unknown else None
         delay = self._delay(settlement, attempt.now)
-        retry_in = (
-            delay + _SCHEDULE_MARGIN if pending else max(request.queue_retry_seconds, pause_before_requeue(requeues))
-        )
+        if delay is None:
+            retry_in = max(request.queue_retry_seconds, pause_before_requeue(requeues))
+        else:
+            retry_in = delay + _SCHEDULE_MARGIN
         failed = [error for part, error in fetched.errors.items() if part in settlement.failed]
         code = failed[0].code if failed else "pending"
         causes = causes_of(item, fetched)
@@ -268,21 +268,21 @@ class Archiver:
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
                 raise  # an older fetch was archived meanwhile, and what this one saw must be fetched again
         publish(self.bucket, item)  # the attempt that wrote this state may have died before its manifest
-        if pending:
+        if delay is not None:
             force = item.state is TicketState.ARCHIVED
-            return ArchiveResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
+            return ProcessingResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
         pauses = [error.retry_after for error in failed if isinstance(error, RetryableError) and error.retry_after]
         raise TicketIncomplete(code, retry_after=max(pauses, default=None), causes=causes)
 
-    def _delay(self, settlement: Settlement, now: datetime) -> float:
+    def _delay(self, settlement: Settlement, now: datetime) -> float | None:
         """Return the seconds until pending answers are fetched again: doubled each time, exact at the settle time."""
         if settlement.settles_at is None:
-            return self.retry_delay
+            return None
         since = min(each.first for each in settlement.pending.values())
         left = (settlement.settles_at - now).total_seconds()
         return min(max(self.retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
 
-    def _commit(self, attempt: Attempt, changes: Mapping[str, Any]) -> ArchiveResult:
+    def _commit(self, attempt: Attempt, changes: Mapping[str, Any]) -> ProcessingResult:
         """Write the item, then the manifest. After a lost race, look again: only a newer fetch ends the attempt."""
         item, ticket = attempt.item, attempt.request.ticket
         for _ in range(_ROUNDS):
@@ -323,5 +323,6 @@ class Archiver:
         raise WriteConflict("ticket")
 
 
-def _described(result: Result, item: TicketItem) -> ArchiveResult:
-    return ArchiveResult(result, complete=item.complete, has_outcome=item.outcome is not None)
+def _described(result: Result, item: TicketItem) -> ProcessingResult:
+    new = result is Result.ARCHIVED
+    return ProcessingResult(result, incomplete=new and not item.complete, without_outcome=new and item.outcome is None)

@@ -1,7 +1,7 @@
 """The types of archiving: a request, its result, and the attempt between them. Pure: no I/O."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -57,23 +57,33 @@ class ArchiveRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveResult:
-    """What became of a request. `complete` and `has_outcome` describe the archived ticket.
+class ProcessingResult:
+    """What became of a message. `kind` is the event's name, or who requested the ticket.
 
-    `causes` are the codes of the parts that could not be used; an unrecognized response counts when it is first seen.
-    `received_at` is that of the ticket, if this is the first version that its event led to.
+    `incomplete` and `without_outcome` describe a new version. `causes` are the codes of the parts that could not be
+    used; an unrecognized response counts when it is first seen. `received_at` is when the webhook arrived that led to
+    the ticket's first version, or that is in the message.
 
     For PENDING, a new message must request the ticket again in `retry_in` seconds, with `force` as given: the processed
     message is done, so that waiting uses up none of its receives.
     """
 
     result: Result
-    complete: bool = True
-    has_outcome: bool = True
-    causes: Collection[str] = frozenset()
+    ticket: str | None = None
+    event_id: str | None = None
+    kind: str | None = None
+    reason: str | None = None
     received_at: str | None = None
+    unrecognized: bool = False
+    incomplete: bool = False
+    without_outcome: bool = False
+    causes: tuple[str, ...] = ()
     retry_in: int | None = None
     force: bool = False
+
+    def codes(self) -> dict[str, Any]:
+        """Return the fields that are set, for a log line: codes and identifiers only."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True, slots=True)

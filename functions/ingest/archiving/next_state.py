@@ -127,15 +127,16 @@ def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | N
     return iso(attempt.now + _FIRST_RECHECK)
 
 
-def causes_of(item: TicketItem, fetched: Fetched) -> frozenset[str]:
+def causes_of(item: TicketItem, fetched: Fetched) -> tuple[str, ...]:
     """Return the error codes of the parts that could not be used, except those already known to be unrecognized."""
     known = {part for part, pending in item.pending.items() if pending.answer != EMPTY}
     known |= {file.type for file in item.unrecognized}
-    return frozenset(
+    causes = {
         error.code
         for part, error in fetched.errors.items()
         if not (isinstance(error, UnrecognizedResponse) and part in known)
-    )
+    }
+    return tuple(sorted(causes))
 
 
 def _failed(fetched: Fetched, part: str) -> bool:

@@ -1,12 +1,12 @@
 """Process a queue message: open it, and archive the ticket that it is about."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from ingest.archiving.archiver import Archiver
-from ingest.archiving.models import ArchiveRequest, Result
+from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
 from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
@@ -28,30 +28,6 @@ class Message:
     sent_at: str
     receives: int = 1
     final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessingResult:
-    """What became of a message. `result` is a code that may be counted; `received_at` is when its webhook arrived.
-
-    `kind` is the event's name, or who requested the ticket. `incomplete` and `without_outcome` describe a new version.
-    `causes` are the codes of the parts that could not be used.
-    """
-
-    result: Result
-    ticket: str | None = None
-    event_id: str | None = None
-    kind: str | None = None
-    reason: str | None = None
-    received_at: str | None = None
-    unrecognized: bool = False
-    incomplete: bool = False
-    without_outcome: bool = False
-    causes: tuple[str, ...] = ()
-
-    def codes(self) -> dict[str, Any]:
-        """Return the fields that are set, for a log line: codes and identifiers only."""
-        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,9 +77,9 @@ class MessageProcessor:
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:
         logger.thread_safe_append_keys(event_id=event.event_id, ticket=event.ticket)
-        result_of = partial(ProcessingResult, ticket=event.ticket, event_id=event.event_id, kind=event.name)
+        about: dict[str, Any] = {"ticket": event.ticket, "event_id": event.event_id, "kind": event.name}
         if event.kind is EventKind.IN_PROGRESS:
-            return result_of(Result.IN_PROGRESS)
+            return ProcessingResult(Result.IN_PROGRESS, **about)
         hint = event.kind is EventKind.UNRECOGNIZED
         request = ArchiveRequest(
             event.ticket,
@@ -117,12 +93,12 @@ class MessageProcessor:
             hint=hint,
             receives=message.receives,
         )
-        result_of = partial(result_of, received_at=event.received_at, unrecognized=hint)
-        archive = partial(self._archived, result_of, request, message, deadline)
+        about |= {"received_at": event.received_at, "unrecognized": hint}
+        archive = partial(self._archived, about, request, message, deadline)
         result = self.idempotency.run(event.event_id, archive)
         if result is None and not self.archiver.is_repeated(event.ticket, event.event_id, event.received_at):
             result = archive()  # a change, or a return to an earlier state, may be announced in the same words
-        return result or result_of(Result.DUPLICATE)
+        return result or ProcessingResult(Result.DUPLICATE, **about)
 
     def _process_request(self, request: TicketRequest, message: Message, deadline: float) -> ProcessingResult:
         logger.thread_safe_append_keys(ticket=request.ticket)
@@ -137,40 +113,34 @@ class MessageProcessor:
             follow_up=request.kind in (SCHEDULE, RECHECK, SETTLE),
             receives=message.receives,
         )
-        result_of = partial(ProcessingResult, ticket=request.ticket, kind=request.kind)
-        return self._archived(result_of, wanted, message, deadline)
+        about: dict[str, Any] = {"ticket": request.ticket, "kind": request.kind}
+        if not wanted.follow_up:  # which is for a webhook whose own message is done
+            about["received_at"] = None
+        return self._archived(about, wanted, message, deadline)
 
     def _archived(
-        self, result_of: Callable[..., ProcessingResult], request: ArchiveRequest, message: Message, deadline: float
+        self, about: dict[str, Any], request: ArchiveRequest, message: Message, deadline: float
     ) -> ProcessingResult:
         """Archive the ticket. A hint about a ticket in progress is not retried, nor is a follow-up's final delivery.
 
         A pending ticket gets a message of its own, so that waiting for the vendor uses up none of this one's receives.
-        `result_of` builds the result from its code and the fields that are known only now.
+        `about` are fields of the result.
         """
         try:
             archived = self.archiver.archive(request, deadline)
         except TicketErased:
-            return result_of(Result.ERASED)
+            return ProcessingResult(Result.ERASED, **about)
         except TicketIncomplete as error:
             if request.hint and TicketInProgress.code in error.causes:
-                return result_of(Result.IN_PROGRESS)
+                return ProcessingResult(Result.IN_PROGRESS, **about)
             if request.follow_up and message.final:  # the schedule asks again: no dead letter is needed
-                return result_of(Result.INCOMPLETE, causes=tuple(sorted(error.causes)))
+                return ProcessingResult(Result.INCOMPLETE, causes=tuple(sorted(error.causes)), **about)
             raise
         if archived.retry_in is not None:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
             message_id = self.queue.send(body, archived.retry_in)
             logger.info("settle scheduled", extra={"correlation_id": message_id, "delay": archived.retry_in})
-        new = archived.result is Result.ARCHIVED
-        result = result_of(
-            archived.result,
-            causes=tuple(sorted(archived.causes)),
-            incomplete=new and not archived.complete,
-            without_outcome=new and not archived.has_outcome,
-        )
-        # A follow-up is for a webhook whose own message is done.
-        return replace(result, received_at=archived.received_at) if request.follow_up else result
+        return replace(archived, retry_in=None, force=False, **about)
 
     def _queue_retry_seconds(self, message: Message) -> float:
         """Return an upper bound for the seconds until the queue's next delivery is processed; 0 if there is none."""

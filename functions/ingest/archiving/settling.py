@@ -18,6 +18,7 @@ from ticket_archive.models import DETAILS, ImageType, TypeState
 from ticket_archive.table import PendingAnswer
 
 EMPTY = "empty"
+_DERIVED: frozenset[str] = frozenset(kind for kind in ImageType if not kind.uploaded)
 _MAX_SEEN = 10
 """Answers that are remembered for a part, in the ticket's item. With as many, no answer is expected to come again."""
 
@@ -37,7 +38,7 @@ class Settlement:
     `waiting` are the parts that are not final: nothing is archived while there is one. Their state here is FAILED.
     `failed` are those of them that the vendor gave no answer for. Time does not settle these: a call must succeed.
     `pending` are answers that may still change, by part. The next attempt compares its own with them, also for a part
-    that has settled while another one is waiting. `settles_at` is when the next of them settles, None if none will.
+    that has settled while another one is waiting. `settles_at` is when the next of them settles, None if a part failed.
     """
 
     states: Mapping[str, TypeState]
@@ -45,11 +46,6 @@ class Settlement:
     failed: Collection[str] = ()
     pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
     settles_at: datetime | None = None
-
-    @property
-    def only_pending(self) -> bool:
-        """Whether everything that is missing will settle by itself: no part has failed."""
-        return self.settles_at is not None and not self.failed
 
 
 def settle(
@@ -73,26 +69,22 @@ def settle(
         if part in at_once:
             continue
         if observation.state is TypeState.FAILED:
-            waiting.add(part)
             failed.add(part)
             if before:
                 pending[part] = before
         elif observation.state is TypeState.UNRECOGNIZED or (
-            observation.state is TypeState.ABSENT and not _is_derived(part)
+            observation.state is TypeState.ABSENT and part not in _DERIVED
         ):
             answer = _pending(observation.answer, before, now)
             pending[part] = answer  # kept once it has settled too: another part may make the ticket wait longer
             if not _counts(answer, now, settle_time):
                 waiting.add(part)
                 ends.append(_next(answer, now, settle_time))
-    if any(part in waiting for part in observed if part != DETAILS and not _is_derived(part)):
-        waiting |= {
-            part
-            for part, state in states.items()
-            if state is TypeState.ABSENT and _is_derived(part) and part not in at_once
-        }
+    waiting |= failed
+    if waiting - _DERIVED - {DETAILS}:
+        waiting |= {part for part in _DERIVED - {*at_once} if states.get(part) is TypeState.ABSENT}
     states |= dict.fromkeys(waiting, TypeState.FAILED)
-    return Settlement(states, waiting, failed, pending, min(ends, default=None))
+    return Settlement(states, waiting, failed, pending, None if failed else min(ends, default=None))
 
 
 def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> PendingAnswer:
@@ -111,7 +103,3 @@ def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> boo
 def _next(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> datetime:
     """Return when the first answer counts if it is given again; soon, if another one was given then."""
     return max(answer.first + settle_time, now + settle_time / 10)
-
-
-def _is_derived(part: str) -> bool:
-    return part != DETAILS and not ImageType(part).uploaded

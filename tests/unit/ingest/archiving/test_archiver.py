@@ -200,7 +200,7 @@ class TestAnIncompleteTicket:
 
         settled = harness.attempt(request(settle=tuple(ImageType)))
 
-        assert (settled.result, settled.complete) == (Result.ARCHIVED, False)
+        assert (settled.result, settled.incomplete) == (Result.ARCHIVED, True)
         [manifest] = harness.bucket.manifests(TICKET)
         assert [harness.bucket[image["key"]] for image in manifest["images"] if image["type"] == DOCUMENT] == [
             picture("back").data
@@ -259,7 +259,7 @@ class TestAnIncompleteTicket:
     ) -> None:
         between_events.answers({"details": FAULT, SELFIES: FAULT})
         settled = between_events.attempt(request(settle=tuple(ImageType)))
-        assert (settled.result, settled.complete, settled.has_outcome) == (Result.ARCHIVED, False, False)
+        assert (settled.result, settled.incomplete, settled.without_outcome) == (Result.ARCHIVED, True, True)
         [manifest] = between_events.bucket.manifests(TICKET)
         assert manifest["details"] is not None
         assert [image["type"] for image in manifest["images"]].count("SELF_PORTRAITS") == 2
@@ -272,7 +272,7 @@ class TestAnIncompleteTicket:
         harness.fails(event("e2"))
         harness.answers({"details": FAULT})
         settled = harness.attempt(request(settle=tuple(ImageType)))
-        assert (settled.result, settled.complete) == (Result.ARCHIVED, False)
+        assert (settled.result, settled.incomplete) == (Result.ARCHIVED, True)
 
     @pytest.mark.parametrize(
         ("errors", "detail", "causes", "pause"),
@@ -375,7 +375,7 @@ class TestATicketInProgress:
         harness.has("IN_PROGRESS")
         harness.fails(event("e1"))
         settled = harness.attempt(request(settle=tuple(ImageType)))
-        assert (settled.result, settled.complete, settled.has_outcome) == (Result.ARCHIVED, False, False)
+        assert (settled.result, settled.incomplete, settled.without_outcome) == (Result.ARCHIVED, True, True)
         item = harness.table[TICKET]
         assert item.attributes["details"]["flow_status"] == "IN_PROGRESS"
         assert [image.type for image in item.images] == [SELFIES, SELFIES, DOCUMENT, DOCUMENT, PORTRAIT]

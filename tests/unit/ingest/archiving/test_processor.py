@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ingest.archiving.models import Result
-from ingest.archiving.processor import Message, ProcessingResult
+from ingest.archiving.models import ProcessingResult, Result
+from ingest.archiving.processor import Message
 from tests.support.archive_harness import (
     COMPLETED,
     MAX_RECEIVES,

@@ -46,7 +46,7 @@ from ticket_archive.errors import (
     VendorAuthError,
     VendorUnavailable,
 )
-from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
 from ticket_archive.table import Due
 
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -61,7 +61,7 @@ class TestTheRule:
     @pytest.mark.parametrize("observation", [ABSENT, HTML])
     def test_the_same_answer_settles_after_the_settle_time(self, observation: Observation) -> None:
         first = settle({DOCUMENT: observation}, {}, NOW, MINUTES)
-        assert (first.waiting, first.settles_at, first.only_pending) == ({DOCUMENT}, NOW + MINUTES, True)
+        assert (first.waiting, first.settles_at) == ({DOCUMENT}, NOW + MINUTES)
         almost = settle({DOCUMENT: observation}, first.pending, NOW + MINUTES - timedelta(seconds=1), MINUTES)
         assert almost.waiting
         last = settle({DOCUMENT: observation}, almost.pending, NOW + MINUTES, MINUTES)
@@ -100,16 +100,32 @@ class TestTheRule:
     def test_a_failure_in_between_does_not_start_the_wait_again(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
         failed = settle({DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
-        assert (failed.waiting, failed.only_pending) == ({DOCUMENT}, False)
+        assert (failed.waiting, failed.settles_at) == ({DOCUMENT}, None)
         assert not settle({DOCUMENT: ABSENT}, failed.pending, NOW + MINUTES, MINUTES).waiting
 
     @pytest.mark.parametrize(
-        ("uploaded", "state"), [(STORED, TypeState.ABSENT), (FAILED, TypeState.FAILED), (ABSENT, TypeState.FAILED)]
+        ("others", "observation", "waits"),
+        [
+            ({DOCUMENT: STORED}, ABSENT, False),
+            ({DOCUMENT: FAILED}, ABSENT, True),
+            ({DOCUMENT: ABSENT}, ABSENT, True),
+            ({DOCUMENT: FAILED}, STORED, False),
+            ({DETAILS: FAILED}, ABSENT, False),
+            ({SIGNATURE: HTML}, ABSENT, False),
+        ],
     )
-    def test_an_empty_derived_type_is_absent_once_the_uploaded_ones_are_settled(
-        self, uploaded: Observation, state: TypeState
+    def test_an_empty_derived_type_waits_for_the_uploaded_ones(
+        self, others: dict[str, Observation], observation: Observation, waits: bool
     ) -> None:
-        assert settle({DOCUMENT: uploaded, PORTRAIT: ABSENT}, {}, NOW, MINUTES).states[PORTRAIT] is state
+        observed = {**others, PORTRAIT: observation}
+        settled = settle(observed, {}, NOW, MINUTES)
+        assert (settled.states[PORTRAIT] is TypeState.FAILED) is (PORTRAIT in settled.waiting) is waits
+        assert PORTRAIT not in settle(observed, {}, NOW, MINUTES, at_once=[PORTRAIT]).waiting
+
+    def test_an_uploaded_type_that_has_settled_does_not_wait_for_another(self) -> None:
+        pending = settle({SELFIES: ABSENT}, {}, NOW, MINUTES).pending
+        settled = settle({SELFIES: ABSENT, DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
+        assert (settled.waiting, settled.states[SELFIES]) == ({DOCUMENT}, TypeState.ABSENT)
 
     @pytest.mark.parametrize("observation", [ABSENT, HTML, FAILED])
     def test_a_part_may_be_settled_at_once(self, observation: Observation) -> None:
@@ -159,7 +175,7 @@ class TestEnds:
         harness.answers({PORTRAIT: PAGE})
         with log_lines() as lines:
             result = harness.deliver(event())
-        assert (result.result, result.complete) == (Result.ARCHIVED, False)
+        assert (result.result, result.incomplete) == (Result.ARCHIVED, True)
         item = harness.table[TICKET]
         assert (item.types[PORTRAIT], item.missing) == (TypeState.UNRECOGNIZED, {PORTRAIT: "html"})
         assert [file.type for file in item.unrecognized] == [PORTRAIT]
@@ -187,7 +203,7 @@ class TestEnds:
         harness.answers({"details": DOWN, DOCUMENT: DOWN})
         harness.fails(event())
         result = harness.attempt(request(settle=tuple(ImageType)))
-        assert (result.result, result.complete, result.has_outcome) == (Result.ARCHIVED, False, False)
+        assert (result.result, result.incomplete, result.without_outcome) == (Result.ARCHIVED, True, True)
         [manifest] = harness.bucket.manifests(TICKET)
         assert (manifest["details"], manifest["complete"]) == (None, False)
         # A recheck while the ticket is in progress changes nothing.
@@ -298,7 +314,7 @@ class TestEnds:
         error = b'{"status": 500, "code": "INTRNL"}'
         harness.answers({"details": VendorUnavailable("500", error)})
         began = harness.clock()
-        assert harness.deliver(event()).complete is False
+        assert harness.deliver(event()).incomplete
         assert harness.clock() - began < MINUTES + timedelta(minutes=1)
         item = harness.table[TICKET]
         assert (item.missing, harness.bucket[item.unrecognized[0].key]) == ({"DETAILS": "500"}, error)
