@@ -1,7 +1,6 @@
 """Run `sam local` against the local stack: settings, sample events, and the responses that the events should have."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -83,38 +82,43 @@ class SamLocal:
             variables["SAM_SKIP_PULL_IMAGE"] = "true"
         return variables
 
-    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
-        """Start `sam local`. Stop it with SIGINT, the one signal on which it removes its containers.
+    @contextmanager
+    def running(self, *arguments: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run `sam local` during the block, then stop it with SIGINT, on which alone it removes its containers.
 
-        It ignores SIGHUP, because a closed terminal would end it without that, and does not ignore SIGINT, as the
-        children of a script's background job do.
+        It has a session of its own: Ctrl-C and a closed terminal end this process, which stops it. It does not ignore
+        SIGINT, as the children of a script's background job do.
         """
-        previous = {
-            signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-            signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-        }
+        environment = tool_environment(self.variables())
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            environment = tool_environment(self.variables())
-            return subprocess.Popen(self.command(*arguments), cwd=ROOT, env=environment, **options)
+            process = subprocess.Popen(
+                self.command(*arguments), cwd=ROOT, env=environment, start_new_session=True, **options
+            )
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            signal.signal(signal.SIGINT, previous)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
 
     def serve(self, command: str, port: int, *more: str) -> int:
-        """Serve on 127.0.0.1:`port` until Ctrl-C, which stops the containers too; return the exit status.
-
-        Raises StartFailed if the port is in use.
-        """
+        """Serve on 127.0.0.1:`port` until Ctrl-C; return the exit status. Raises StartFailed if the port is in use."""
         check_port_is_free(port, 'ARGS="--port N"')
-        process = self.start(command, "--port", str(port), *WARM, *more)
-        with _stopped_at_the_end(process):
-            return process.wait()
+        with self.running(command, "--port", str(port), *WARM, *more) as process, suppress(KeyboardInterrupt):
+            process.wait()
+        return process.returncode
 
     def invoke(self, event: Path, *more: str) -> int:
         """Pass the event to its function and print the response. Return 1 if the function raised an error."""
         function = function_for(event)
-        process = self.start("invoke", function, "--event", str(event), *more, stdout=subprocess.PIPE)
-        with _stopped_at_the_end(process):
+        with self.running("invoke", function, "--event", str(event), *more, stdout=subprocess.PIPE) as process:
             printed = process.communicate()[0].decode().rstrip("\n")
         print(printed, flush=True)
         with suppress(ValueError):  # no response: SAM has said why, and its exit status is not 0
@@ -127,13 +131,9 @@ class SamLocal:
     def serving(self, command: str, log: Path, *more: str) -> Iterator[str]:
         """Serve in the background, with output to `log`; yield the origin. Raises StartFailed if it does not start."""
         port = free_port()
-        with log.open("wb") as file:
-            process = self.start(
-                command, "--port", str(port), *WARM, *more,
-                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        with _stopped_at_the_end(process):
-            origin, deadline = f"http://127.0.0.1:{port}", time.monotonic() + READY_SECONDS
+        origin, deadline = f"http://127.0.0.1:{port}", time.monotonic() + READY_SECONDS
+        arguments = (command, "--port", str(port), *WARM, *more)
+        with log.open("wb") as file, self.running(*arguments, stdout=file, stderr=subprocess.STDOUT) as process:
             while f"Running on {origin}" not in log.read_text(encoding="utf-8", errors="replace"):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StartFailed(f"`sam local {command}` did not start; see {log}.")
@@ -156,25 +156,6 @@ class SamLocal:
         listen = f"-X frozen_modules=off {DEBUGGER_MOUNT}/debugpy --listen 0.0.0.0:{port} --wait-for-client"
         options = ["--debug-port", str(port), "--debugger-path", str(debugger), "--debug-args", listen]
         return self.invoke(event, *options, *more)
-
-
-@contextmanager
-def _stopped_at_the_end(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Leave Ctrl-C to a `sam local` of this terminal, which receives it too; stop it if this process ends first."""
-    previous = signal.getsignal(signal.SIGINT)
-    if process.poll() is None and os.getpgid(process.pid) == os.getpgrp():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        signal.signal(signal.SIGINT, previous)
 
 
 def install_debugger(folder: Path) -> None:
