@@ -1,6 +1,6 @@
 """`rollback`: point the functions' alias at the version before, which undoes a bad deployment within seconds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -40,15 +40,16 @@ def rollback(
         raise Failure(f"no version before the current one: {', '.join(first)}; deploy the earlier code instead")
     for name in first:  # a deployment that changed one function gave the other no version
         context.note(f"{name} has no earlier version and stays as it is.", "yellow")
-    for change in _of_earlier_deployments(changes):
-        changes.remove(change)
+    last = max(datetime.fromisoformat(change["deployed"]) for change in changes)
+    for change in list(changes):
         name, deployed = change["function"], change["deployed"]
-        context.note(f"{name} stays as it is: its version is of {deployed}. --only rolls it back.", "yellow")
-    for change in changes:
-        if change["state"] == "Inactive":
+        if last - datetime.fromisoformat(deployed) > _TOGETHER:  # the last deployment did not change it
+            changes.remove(change)
+            context.note(f"{name} stays as it is: its version is of {deployed}. --only rolls it back.", "yellow")
+        elif change["state"] == "Inactive":
             context.note(
                 f"Version {change['previous']} was not invoked for 14 days: it fails until it has a snapshot again. "
-                f"Invoke it first: aws lambda invoke --function-name {change['function']} "
+                f"Invoke it first: aws lambda invoke --function-name {name} "
                 f"--qualifier {change['previous']} /dev/null",
                 "yellow",
             )
@@ -85,17 +86,11 @@ def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any
                 "`aws deploy list-deployments --include-only-statuses InProgress` has the id"
             )
         pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
-        modified = {each["Version"]: each.get("LastModified") for page in pages for each in page["Versions"]}
+        modified = {each["Version"]: each["LastModified"] for page in pages for each in page["Versions"]}
         earlier = [int(each) for each in modified if each.isdigit() and int(each) < int(current)]
         if earlier:
             previous = str(max(earlier))
             state = client.get_function_configuration(FunctionName=function, Qualifier=previous).get("State")
             versions = {"current": current, "previous": previous, "revision": alias["RevisionId"]}
-            times = {"deployed": modified.get(current), "modified": modified[previous]}
+            times = {"deployed": modified[current], "modified": modified[previous]}
             yield {"function": function, **versions, **times, "state": state, "done": False}
-
-
-def _of_earlier_deployments(changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the changes of functions that the last deployment did not change."""
-    times = {each["function"]: datetime.fromisoformat(each["deployed"]) for each in changes if each["deployed"]}
-    return [each for each in changes if each["deployed"] and max(times.values()) - times[each["function"]] > _TOGETHER]
