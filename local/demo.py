@@ -20,8 +20,7 @@ from local.stack import Stack
 from local.terminal import Steps
 from ops.page import TicketSection, gallery_page
 from ops.ticket_files import DETAILS_FILE, TicketFile
-from ticket_archive.models import ImageType, TicketState, TypeState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import ImageType, TicketItem, TicketState, TypeState
 
 SAMPLED = 60
 """The number of the simulator's tickets from which the demo chooses."""

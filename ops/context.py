@@ -20,8 +20,7 @@ from ops.errors import Failure
 from ops.parallel import Drain
 from ops.stack import Stack
 from ticket_archive.errors import TicketErased
-from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import TicketItem, TicketState
 
 _PIPE_WIDTH = 1000
 """Columns when the output is no terminal: wide enough that a row is a line, as grep wants it."""

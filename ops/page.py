@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ops.ticket_files import TicketFile, missing_parts
-from ticket_archive.models import INLINE_TYPES, ImageType
-from ticket_archive.table import TicketItem
+from ticket_archive.models import INLINE_TYPES, ImageType, TicketItem
 
 _FOLDER = Path(__file__).with_name("templates")
 _LEVELS = 8

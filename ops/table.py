@@ -10,9 +10,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
-from ticket_archive.models import TicketState
+from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.retention import NEVER
-from ticket_archive.table import TICKET_RECORD, TicketItem, TicketTable, projection, read_item
+from ticket_archive.table import TICKET_RECORD, TicketTable, projection, read_item
 
 STATUS = (
     "ticket",
@@ -104,11 +104,11 @@ class OperatorTable(TicketTable):
         seen: set[str] = set()
         cursor = None
         while True:
-            page = self.by_customer(customer, _BATCH, cursor)
-            found = [item.ticket for item in page.items if item.ticket not in seen]
+            items, cursor = self.by_customer(customer, _BATCH, cursor)
+            found = [item.ticket for item in items if item.ticket not in seen]
             yield from found
             seen.update(found)
-            if (cursor := page.cursor) is None:
+            if cursor is None:
                 return
 
     def without_content(self, ticket: str) -> TicketItem | None:

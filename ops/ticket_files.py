@@ -19,8 +19,7 @@ from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details, read_stored_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import details_key, manifest_key, unrecognized_key
-from ticket_archive.models import ImageType, StoredImage, TypeState, UnrecognizedFile
-from ticket_archive.table import TicketItem
+from ticket_archive.models import ImageType, StoredImage, TicketItem, TypeState, UnrecognizedFile
 
 DETAILS_FILE = "details.json"
 MANIFEST_FILE = "manifest.json"

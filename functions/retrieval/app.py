@@ -39,9 +39,8 @@ from ticket_archive.details import RESPONSE_LIMIT, read_stored_details
 from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
-from ticket_archive.models import TicketState
+from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.retention import is_over
-from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import describe, logger, metrics
 
 RETRY_MIN, RETRY_MAX = 5, 30
@@ -135,12 +134,12 @@ def get_image(
 @app.get("/customers/<customer>/tickets", responses=openapi.COMMON, operation_id="get_customer_tickets")
 def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Cursor = None) -> CustomerTickets:
     """Return a customer's tickets, newest first."""
-    page = dependencies.tickets.by_customer(customer, limit, cursor)
+    items, next_cursor = dependencies.tickets.by_customer(customer, limit, cursor)
     # The index is eventually consistent: it may still list a ticket that was just erased.
-    tickets = [CustomerTicket.model_validate(item) for item in page.items if item.state is not TicketState.ERASED]
+    tickets = [CustomerTicket.model_validate(item) for item in items if item.state is not TicketState.ERASED]
     audit.note(tickets=len(tickets))
     count(Metric.CUSTOMERS_LISTED)
-    return CustomerTickets(customer=customer, tickets=tickets, cursor=page.cursor)
+    return CustomerTickets(customer=customer, tickets=tickets, cursor=next_cursor)
 
 
 def refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:

@@ -11,8 +11,16 @@ from pydantic_core import PydanticCustomError
 from retrieval.gateway import PercentDecoded
 from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
-from ticket_archive.models import TICKET_PATTERN, ImageType, Sha256, StoredImage, TicketState, TypeState, customer_id
-from ticket_archive.table import TicketItem
+from ticket_archive.models import (
+    TICKET_PATTERN,
+    ImageType,
+    Sha256,
+    StoredImage,
+    TicketItem,
+    TicketState,
+    TypeState,
+    customer_id,
+)
 
 _TYPE = "|".join(["ALL", *ImageType])
 

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, Sha256
-from ticket_archive.table import TicketItem
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, Sha256, TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
 

@@ -1,9 +1,12 @@
-"""Types that every part shares: ticket and customer ids, states, stored images and unrecognized files."""
+"""Types that every part shares: ticket and customer ids, states, a ticket's item and the files in it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -78,6 +81,67 @@ class UnrecognizedFile:
     key: str
     sha256: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """The latest of the answers that may still change, and when each was given first, as long as none counts."""
+
+    answer: str
+    seen: Mapping[str, str]
+
+    @property
+    def first(self) -> datetime:
+        """When the first of them was given."""
+        return min(map(datetime.fromisoformat, self.seen.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class TicketItem:
+    """A ticket's item. Times are ISO 8601 in UTC; `attributes` is the whole item, details included.
+
+    `complete` is whether details and every type are stored or absent and nothing is unrecognized. `missing` has a short
+    code for each part (an image type or DETAILS) that is not there. `expires_at` is in epoch seconds.
+    """
+
+    ticket: str
+    state: TicketState
+    version: str | None = None
+    previous: str | None = None
+    outcome: str | None = None
+    disposition: str | None = None
+    confidence_score: Decimal | None = None
+    risk_code: str | None = None
+    received_at: str | None = None
+    fetched_at: str | None = None
+    archived_at: str | None = None
+    details_sha256: str | None = None
+    details_bytes: int = 0
+    images: tuple[StoredImage, ...] = ()
+    types: Mapping[ImageType, TypeState] = field(default_factory=dict)
+    complete: bool = False
+    unrecognized: tuple[UnrecognizedFile, ...] = ()
+    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    resume: str | None = None
+    attempts: int = 0
+    requeues: int = 0
+    expires_at: int | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def absent(self) -> list[ImageType]:
+        """The types of which the vendor has no image."""
+        return [kind for kind in ImageType if self.types.get(kind) is TypeState.ABSENT]
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The parts of an archived ticket that are neither stored nor absent nor kept as unrecognized."""
+        there = {kind for kind, state in self.types.items() if state in (TypeState.STORED, TypeState.ABSENT)}
+        kept = {file.type for file in self.unrecognized}
+        types = [kind for kind in ImageType if kind in self.types and kind not in there]
+        parts = [*([] if self.details_sha256 else [DETAILS]), *types]
+        return [str(part) for part in parts if part not in kept]
 
 
 def ticket_id(text: object) -> str:

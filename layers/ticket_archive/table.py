@@ -13,9 +13,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -26,7 +24,7 @@ from pydantic import TypeAdapter
 
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
-from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
+from ticket_archive.models import TicketItem, TicketState
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -41,9 +39,7 @@ _NEWEST_FETCH = "(attribute_not_exists(#fetched_at) OR #fetched_at < :fetched_at
 _NOT_ERASED = "(attribute_not_exists(#state) OR #state <> :erased)"
 _NOT_HELD = "attribute_not_exists(#legal_hold)"
 _NAME = re.compile(r"#(\w+)")
-_INCOMPLETE_ONLY_ATTRIBUTES = frozenset(
-    {INCOMPLETE_KEY, "retry_at", "resume", "last_error", "pending", "unknown_since"}
-)
+_INCOMPLETE_ONLY = (INCOMPLETE_KEY, "retry_at", "resume", "last_error", "pending", "unknown_since")
 _CURSOR = re.compile(r'\["(?P<ticket>[A-Za-z0-9_-]{1,128})","(?P<archived_at>[0-9TZ:.+-]{1,40})"\]')
 
 _to_attribute = TypeSerializer().serialize
@@ -59,67 +55,6 @@ class Due(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PendingAnswer:
-    """The latest of the answers that may still change, and when each was given first, as long as none counts."""
-
-    answer: str
-    seen: Mapping[str, str]
-
-    @property
-    def first(self) -> datetime:
-        """When the first of them was given."""
-        return min(map(datetime.fromisoformat, self.seen.values()))
-
-
-@dataclass(frozen=True, slots=True)
-class TicketItem:
-    """A ticket's item. Times are ISO 8601 in UTC; `attributes` is the whole item, details included.
-
-    `complete` is whether details and every type are stored or absent and nothing is unrecognized. `missing` has a short
-    code for each part (an image type or DETAILS) that is not there. `expires_at` is in epoch seconds.
-    """
-
-    ticket: str
-    state: TicketState
-    version: str | None = None
-    previous: str | None = None
-    outcome: str | None = None
-    disposition: str | None = None
-    confidence_score: Decimal | None = None
-    risk_code: str | None = None
-    received_at: str | None = None
-    fetched_at: str | None = None
-    archived_at: str | None = None
-    details_sha256: str | None = None
-    details_bytes: int = 0
-    images: tuple[StoredImage, ...] = ()
-    types: Mapping[ImageType, TypeState] = field(default_factory=dict)
-    complete: bool = False
-    unrecognized: tuple[UnrecognizedFile, ...] = ()
-    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    resume: str | None = None
-    attempts: int = 0
-    requeues: int = 0
-    expires_at: int | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def absent(self) -> list[ImageType]:
-        """The types of which the vendor has no image."""
-        return [kind for kind in ImageType if self.types.get(kind) is TypeState.ABSENT]
-
-    @property
-    def unanswered(self) -> list[str]:
-        """The parts of an archived ticket that are neither stored nor absent nor kept as unrecognized."""
-        there = {kind for kind, state in self.types.items() if state in (TypeState.STORED, TypeState.ABSENT)}
-        kept = {file.type for file in self.unrecognized}
-        types = [kind for kind in ImageType if kind in self.types and kind not in there]
-        parts = [*([] if self.details_sha256 else [DETAILS]), *types]
-        return [str(part) for part in parts if part not in kept]
-
-
-@dataclass(frozen=True, slots=True)
 class IncompleteTicket:
     """An entry of the index `incomplete`."""
 
@@ -127,14 +62,6 @@ class IncompleteTicket:
     retry_at: str
     received_at: str
     requeues: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a customer's tickets, and the cursor of the next one."""
-
-    items: Sequence[TicketItem]
-    cursor: str | None
 
 
 _ITEM = TypeAdapter(TicketItem)
@@ -191,9 +118,8 @@ class TicketTable:
             "event_id": event_id,
             "event": name,
             "received_at": received_at,
+            **({"expires_at": expires_at} if expires_at is not None else {}),
         }
-        if expires_at is not None:
-            record["expires_at"] = expires_at  # type: ignore[assignment]  # the one number among strings
         self._client.put_item(TableName=self._name, Item=_values(record))
 
     def archive(
@@ -214,7 +140,7 @@ class TicketTable:
         self._update(
             item.ticket,
             {
-                **dict.fromkeys(_INCOMPLETE_ONLY_ATTRIBUTES),
+                **dict.fromkeys(_INCOMPLETE_ONLY),
                 **_replaced_details(changes),
                 **recheck,
                 "state": TicketState.ARCHIVED.value,
@@ -276,15 +202,17 @@ class TicketTable:
         Returns False if it was claimed, archived or erased since it was read.
         """
         changes = {"requeues": due.requeues + 1, "retry_at": retry_at, **({} if retry_at else {INCOMPLETE_KEY: None})}
-        try:
+        with suppress(WriteConflict, TicketErased):
             self._update(due.ticket, changes, "#retry_at = :was", {":was": due.retry_at})
-        except (WriteConflict, TicketErased):
-            return False
-        return True
+            return True
+        return False
 
-    def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
-        """Return a customer's tickets in any state, newest first. Raises InvalidRequest for an invalid cursor."""
-        start = {"ExclusiveStartKey": _read_cursor(cursor, customer)} if cursor else {}
+    def by_customer(self, customer: str, limit: int, cursor: str | None) -> tuple[list[TicketItem], str | None]:
+        """Return a page of a customer's tickets in any state, newest first, and the next page's cursor.
+
+        Raises InvalidRequest for an invalid cursor.
+        """
+        start: Any = {"ExclusiveStartKey": _read_cursor(cursor, customer)} if cursor else {}
         answer = self._client.query(
             TableName=self._name,
             IndexName=BY_CUSTOMER,
@@ -292,10 +220,10 @@ class TicketTable:
             ExpressionAttributeValues={":customer": {"S": customer}},
             ScanIndexForward=False,
             Limit=limit,
-            **start,  # type: ignore[arg-type]  # the stubs cannot see that the key is optional
+            **start,
         )
         last = answer.get("LastEvaluatedKey")
-        return Page([read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None)
+        return [read_item(item) for item in answer["Items"]], _write_cursor(last) if last else None
 
     def listed(self, partition: Due, limit: int) -> Sequence[IncompleteTicket]:
         """Return at most `limit` tickets of a partition of the index, earliest due first."""

@@ -18,8 +18,7 @@ from ops.errors import Failure
 from ops.page import index_page, ticket_page
 from ops.ticket_files import MANIFEST_FILE, faults_of, from_manifest, history, read_files
 from ticket_archive.bucket import Bucket
-from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import TicketItem, TicketState
 
 Write = Callable[[str, bytes], None]
 """Writes a file under a relative name."""

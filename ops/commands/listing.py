@@ -13,8 +13,8 @@ from ops.context import table
 from ops.errors import Exit, Failure
 from ops.table import OperatorTable
 from ops.ticket_files import missing_parts
-from ticket_archive.models import TicketState
-from ticket_archive.table import Due, TicketItem
+from ticket_archive.models import TicketItem, TicketState
+from ticket_archive.table import Due
 
 ListState = Literal[
     "received", "incomplete", "archived", "erased", "not-complete", "no-outcome", "no-customer", "held", "outdated"

@@ -27,8 +27,7 @@ from ops.queues import Pace, Queue, Received
 from ops.table import OperatorTable
 from ticket_archive.errors import SettingsError, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message
-from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.webhook_encryption import decrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 

@@ -16,9 +16,8 @@ from ops.parallel import DRAIN_SECONDS, Drain, Outcomes, for_each, in_two_passes
 from ops.stack import Stack
 from ops.table import OperatorTable
 from ticket_archive.clock import iso, now
-from ticket_archive.models import TicketState
+from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.retention import end_of, expires, is_over
-from ticket_archive.table import TicketItem
 
 
 @app.command()

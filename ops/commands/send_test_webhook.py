@@ -13,8 +13,8 @@ from ops.app import app, context_of
 from ops.arguments import ticket_option
 from ops.errors import Exit, Failure
 from ops.stack import Stack
-from ticket_archive.models import TicketState
-from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.models import TicketItem, TicketState
+from ticket_archive.table import TicketTable
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 _TIMEOUTS = (5, 30)  # seconds to connect and to read

@@ -13,9 +13,8 @@ from ops.context import pairs, unknown
 from ops.stack import Stack
 from ops.ticket_files import history, missing_parts
 from ticket_archive.keys import manifest_key
-from ticket_archive.models import StoredImage, UnrecognizedFile
+from ticket_archive.models import StoredImage, TicketItem, UnrecognizedFile
 from ticket_archive.retention import expires
-from ticket_archive.table import TicketItem
 
 _ATTRIBUTES = (
     "complete",

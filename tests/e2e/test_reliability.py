@@ -18,8 +18,7 @@ from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.event_source import SCHEDULE_SOURCE
-from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import ImageType, TicketItem, TicketState
 
 pytestmark = pytest.mark.stack
 

@@ -16,7 +16,8 @@ from local.vendor.pictures import ImageType
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import read_stored_details
-from ticket_archive.table import TicketItem, TicketTable
+from ticket_archive.models import TicketItem
+from ticket_archive.table import TicketTable
 
 
 class ConsistencyChecks:

@@ -29,8 +29,8 @@ from ingest.vendor.client import Preventor
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, TicketNotFound
-from ticket_archive.models import ImageType, TicketState
-from ticket_archive.table import IncompleteTicket, TicketItem, TicketTable, read_item
+from ticket_archive.models import ImageType, TicketItem, TicketState
+from ticket_archive.table import IncompleteTicket, TicketTable, read_item
 
 When = Literal["before", "after"]
 

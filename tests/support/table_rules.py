@@ -12,8 +12,16 @@ from typing import Any
 import pytest
 
 from ticket_archive.errors import TicketErased, WriteConflict
-from ticket_archive.models import ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
-from ticket_archive.table import Due, IncompleteTicket, PendingAnswer, TicketItem, TicketTable
+from ticket_archive.models import (
+    ImageType,
+    PendingAnswer,
+    StoredImage,
+    TicketItem,
+    TicketState,
+    TypeState,
+    UnrecognizedFile,
+)
+from ticket_archive.table import Due, IncompleteTicket, TicketTable
 
 DEFAULTS = {"received_at": "2026-01-15T09:30:00.000000Z", "expires_at": None, "attempts": 1, "attempted_at": "now"}
 
@@ -158,7 +166,7 @@ class TableRules:
         archived = _archived(table, customer=customer)
         item = _incomplete(table, T2, customer=customer)
         for _ in range(50):
-            if len(found := table.by_customer(customer, 10, None).items) == 2:
+            if len(found := table.by_customer(customer, 10, None)[0]) == 2:
                 break
             time.sleep(0.1)
         assert [(each.ticket, each.archived_at) for each in found] == [(item.ticket, None), (archived.ticket, T1)]

@@ -36,9 +36,9 @@ from ticket_archive.errors import (
     TicketNotFound,
     WriteConflict,
 )
-from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
+from ticket_archive.models import DETAILS, ImageType, TicketItem, TicketState, TypeState
 from ticket_archive.retention import expires, is_over
-from ticket_archive.table import INCOMPLETE_KEY, Due, TicketItem, TicketTable
+from ticket_archive.table import INCOMPLETE_KEY, Due, TicketTable
 from ticket_archive.telemetry import describe, logger
 
 _ROUNDS = 3

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any, Self
 
 from ticket_archive.clock import iso
-from ticket_archive.models import ImageType, TicketState, TypeState
+from ticket_archive.models import ImageType, TicketItem, TicketState, TypeState
 from ticket_archive.retention import end_of, expires, is_over
-from ticket_archive.table import INCOMPLETE_KEY, TicketItem
+from ticket_archive.table import INCOMPLETE_KEY
 
 
 class Result(StrEnum):

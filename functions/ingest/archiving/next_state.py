@@ -12,8 +12,7 @@ from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.errors import RetryableError, UnrecognizedResponse
 from ticket_archive.manifest import state_of, version_of
-from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
-from ticket_archive.table import TicketItem
+from ticket_archive.models import DETAILS, ImageType, TicketItem, TicketState, TypeState
 
 _FIRST_RECHECK = timedelta(hours=1)
 

@@ -6,8 +6,8 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.details import to_json
 from ticket_archive.keys import details_key, manifest_key
 from ticket_archive.manifest import write_manifest
+from ticket_archive.models import TicketItem
 from ticket_archive.retention import expires
-from ticket_archive.table import TicketItem
 from ticket_archive.telemetry import logger
 
 

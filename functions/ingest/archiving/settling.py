@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ticket_archive.clock import iso
-from ticket_archive.models import DETAILS, ImageType, TypeState
-from ticket_archive.table import PendingAnswer
+from ticket_archive.models import DETAILS, ImageType, PendingAnswer, TypeState
 
 EMPTY = "empty"
 _DERIVED: frozenset[str] = frozenset(kind for kind in ImageType if not kind.uploaded)

@@ -22,8 +22,7 @@ from ticket_archive.clock import iso
 from ticket_archive.details import read_details
 from ticket_archive.keys import details_key, image_key, manifest_key
 from ticket_archive.manifest import write_manifest
-from ticket_archive.models import ImageType, StoredImage
-from ticket_archive.table import TicketItem
+from ticket_archive.models import ImageType, StoredImage, TicketItem
 
 SECRET = "0123456789abcdef0123456789abcdef"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

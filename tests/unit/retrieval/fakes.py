@@ -15,8 +15,8 @@ from botocore.credentials import Credentials
 from retrieval.dependencies import s3_config
 from retrieval.presign import Presigner
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
-from ticket_archive.models import ImageType, StoredImage
-from ticket_archive.table import Page, TicketItem, read_item
+from ticket_archive.models import ImageType, StoredImage, TicketItem
+from ticket_archive.table import read_item
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
 CUSTOMER = "C-1001"
@@ -114,11 +114,11 @@ class FakeTickets:
         kept = {name: value for name, value in item.attributes.items() if name not in DETAILS_ATTRIBUTES}
         return replace(item, attributes=kept)
 
-    def by_customer(self, customer: str, limit: int, cursor: str | None) -> Page:
+    def by_customer(self, customer: str, limit: int, cursor: str | None) -> tuple[list[TicketItem], str | None]:
         self._read()
         self.asked = (customer, limit, cursor)
         found = [item for item in self._items.values() if item.attributes.get("customer") == customer]
-        return Page(found[:limit], self.next_cursor)
+        return found[:limit], self.next_cursor
 
     def _read(self) -> None:
         self.reads += 1

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from ticket_archive.keys import details_key, image_key, manifest_key, unrecognized_key
 from ticket_archive.manifest import Manifest, version_of, write_manifest
-from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketState, TypeState, UnrecognizedFile
-from ticket_archive.table import TicketItem
+from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketItem, TicketState, TypeState, UnrecognizedFile
 
 DOCUMENTED = Path(__file__).parents[3] / "docs" / "manifest.schema.json"
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"

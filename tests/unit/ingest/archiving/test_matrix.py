@@ -35,9 +35,8 @@ from tests.support.sample_files import FILES
 from tests.support.strategies import json_values
 from ticket_archive.clock import iso
 from ticket_archive.details import read_stored_details
-from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
+from ticket_archive.models import DETAILS, ImageType, TicketItem, TicketState, TypeState
 from ticket_archive.secrets import VendorCredential
-from ticket_archive.table import TicketItem
 
 ORIGIN = "https://api.preventor.com"
 SETTLE_TIME = timedelta(minutes=2)

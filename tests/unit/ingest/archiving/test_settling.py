@@ -194,7 +194,7 @@ class TestEnds:
             EMPTY,
             TypeState.FAILED,
         )
-        [listed] = harness.table.by_customer("C-1", 10, None).items
+        [listed], _ = harness.table.by_customer("C-1", 10, None)
         assert (listed.ticket, listed.state, listed.archived_at) == (TICKET, TicketState.INCOMPLETE, None)
         assert harness.run(request(settle=parts)) is Result.ARCHIVED
         assert harness.table[TICKET].types[DOCUMENT] is TypeState.ABSENT
