@@ -1,6 +1,7 @@
 """Entry point and routes of the retrieval API. API Gateway has checked signature and permission (AWS_IAM) before."""
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +32,6 @@ from retrieval.models import (
     TicketId,
     image_types,
 )
-from retrieval.presign import PresignedUrl
 from ticket_archive import snapshot
 from ticket_archive.clock import now
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
@@ -87,15 +87,11 @@ def get_details(ticket: TicketId) -> Response[str]:
         return Response(
             200, content_types.APPLICATION_JSON, read_stored_details(item.attributes, dependencies.bucket).decode()
         )
-    signed = dependencies.presigner.details(item.attributes["details_key"])
-    _issued([signed])
+    url, expires_at = dependencies.presigner.details(item.attributes["details_key"])
     body = SignedDetails(
-        ticket=ticket,
-        sha256=item.details_sha256,
-        bytes=item.details_bytes,
-        url=signed.url,
-        expires_at=signed.expires_at,
+        ticket=ticket, sha256=item.details_sha256, bytes=item.details_bytes, url=url, expires_at=expires_at
     )
+    _issued([body])
     return Response(200, openapi.SIGNED_URL_TYPE, body.model_dump_json())
 
 
@@ -113,8 +109,7 @@ def get_images(
     audit.note(types=sorted(wanted), sha256=[image.sha256 for image in images])
     signed = dependencies.presigner.images(images, expires_in, disposition) if images else []
     _issued(signed)
-    found = [SignedImage.signed(*pair) for pair in zip(images, signed, strict=True)]
-    return SignedImages(ticket=ticket, version=item.version, images=found)
+    return SignedImages(ticket=ticket, version=item.version, images=signed)
 
 
 @app.get("/tickets/<ticket>/images/<sha256>", responses=openapi.TICKET, operation_id="get_image")
@@ -127,7 +122,7 @@ def get_image(
             audit.note(types=[image.type], sha256=[sha256])
             (signed,) = dependencies.presigner.images([image], expires_in, disposition)
             _issued([signed])
-            return SignedImage.signed(image, signed)
+            return signed
     raise ServiceError(404, "unknown_image")
 
 
@@ -229,10 +224,10 @@ def _archived(ticket: str, *, details: bool = False) -> TicketItem:
     return item
 
 
-def _issued(urls: list[PresignedUrl]) -> None:
-    if urls:
-        audit.note(urls=len(urls), until=urls[0].expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        count(Metric.URLS_ISSUED, len(urls))
+def _issued(signed: Sequence[SignedImage | SignedDetails]) -> None:
+    if signed:
+        audit.note(urls=len(signed), until=signed[0].expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        count(Metric.URLS_ISSUED, len(signed))
 
 
 def _retry_after(item: TicketItem, moment: datetime) -> int:

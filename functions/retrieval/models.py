@@ -1,26 +1,26 @@
 """The API's parameters and responses. Powertools validates them and generates docs/openapi.json from them."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from retrieval.gateway import PercentDecoded
-from retrieval.presign import Disposition, PresignedUrl
 from retrieval.settings import LIFE_MAX, LIFE_MIN
 from ticket_archive.models import (
     TICKET_PATTERN,
     ImageType,
     Sha256,
-    StoredImage,
     TicketItem,
     TicketState,
     TypeState,
     customer_id,
 )
+
+Disposition = Literal["attachment", "inline"]
 
 _TYPE = "|".join(["ALL", *ImageType])
 
@@ -82,7 +82,8 @@ def image_types(text: str) -> list[ImageType]:
 # ─── Responses ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+Url = Annotated[str, Field(json_schema_extra={"format": "uri"}, repr=False)]
+"""It grants access: never log it."""
 
 
 class Model(BaseModel):
@@ -107,13 +108,6 @@ class SignedImage(Image):
     url: Url
     expires_at: datetime
     content_disposition: Disposition
-
-    @classmethod
-    def signed(cls, image: StoredImage, url: PresignedUrl) -> Self:
-        """Combine an image and its URL."""
-        return cls.model_validate(
-            {**asdict(image), "url": url.url, "expires_at": url.expires_at, "content_disposition": url.disposition}
-        )
 
 
 class SignedImages(Model):

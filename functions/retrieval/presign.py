@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
+from retrieval.models import Disposition, SignedImage
 from retrieval.settings import LIFE_MIN
 from ticket_archive.clock import now
 from ticket_archive.errors import ArchiveError
@@ -16,8 +17,6 @@ from ticket_archive.models import INLINE_TYPES, StoredImage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-
-Disposition = Literal["attachment", "inline"]
 
 _PASSIVE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]+|video/[a-z0-9.+-]+|application/pdf")
 """Other content types that a download may carry; anything else is served as application/octet-stream."""
@@ -27,15 +26,6 @@ class SigningPaused(ArchiveError):
     """The signing credentials expire before a URL of the shortest life would."""
 
     code = "signing_paused"
-
-
-@dataclass(frozen=True, slots=True)
-class PresignedUrl:
-    """A URL that downloads one object until `expires_at` (UTC). It grants access: never log it."""
-
-    url: str = field(repr=False)
-    expires_at: datetime
-    disposition: Disposition = "attachment"
 
 
 @dataclass
@@ -56,29 +46,31 @@ class Presigner:
         images: Sequence[StoredImage],
         expires_in: int | None = None,
         disposition: Disposition = "attachment",
-    ) -> list[PresignedUrl]:
-        """Return one URL per image, all with the same expiry. Raises SigningPaused.
+    ) -> list[SignedImage]:
+        """Return each image with its URL, all with the same expiry. Raises SigningPaused.
 
         `inline` applies to INLINE_TYPES; files of other types remain attachments.
         """
         start, life = self._life(expires_in)
         return [self._image(image, start, life, disposition) for image in images]
 
-    def details(self, key: str) -> PresignedUrl:
-        """Return a URL of gzip-compressed details, which HTTP clients decompress. Raises SigningPaused."""
+    def details(self, key: str) -> tuple[str, datetime]:
+        """Return a URL of gzip-compressed details, which HTTP clients decompress, and its end. Raises SigningPaused."""
         start, life = self._life(None)
         headers = {"ResponseContentType": "application/json", "ResponseContentEncoding": "gzip"}
-        return PresignedUrl(self._sign(key, life, headers), start + timedelta(seconds=life))
+        return self._sign(key, life, headers), start + timedelta(seconds=life)
 
-    def _image(self, image: StoredImage, start: datetime, life: int, asked: Disposition) -> PresignedUrl:
+    def _image(self, image: StoredImage, start: datetime, life: int, asked: Disposition) -> SignedImage:
         passive = _PASSIVE_TYPE.fullmatch(image.content_type)
-        disposition: Disposition = asked if image.content_type in INLINE_TYPES else "attachment"
+        disposition = asked if image.content_type in INLINE_TYPES else "attachment"
         name = f"{image.type.value}-{image.index}.{image.key.rpartition('.')[2] if passive else 'bin'}"
         headers = {
             "ResponseContentType": image.content_type if passive else "application/octet-stream",
             "ResponseContentDisposition": f'{disposition}; filename="{name}"',
         }
-        return PresignedUrl(self._sign(image.key, life, headers), start + timedelta(seconds=life), disposition)
+        url = self._sign(image.key, life, headers)
+        signed = {"url": url, "expires_at": start + timedelta(seconds=life), "content_disposition": disposition}
+        return SignedImage.model_validate({**asdict(image), **signed})
 
     def _sign(self, key: str, life: int, headers: dict[str, str]) -> str:
         params = {"Bucket": self.bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}

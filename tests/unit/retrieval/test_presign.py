@@ -13,7 +13,8 @@ from botocore.exceptions import CredentialRetrievalError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.presign import Disposition, PresignedUrl, SigningPaused
+from retrieval.models import Disposition, SignedImage
+from retrieval.presign import SigningPaused
 from tests.unit.retrieval.fakes import BUCKET, PICTURE, presigner
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, 700_000, tzinfo=UTC)
@@ -36,7 +37,7 @@ def renewal(seconds: float) -> Callable[[], dict[str, Any]]:
     return lambda: {"access_key": "ASIARENEWED", "secret_key": "example", "token": "new", "expiry_time": end}
 
 
-def signed(link: PresignedUrl) -> dict[str, str]:
+def signed(link: SignedImage) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(link.url).query).items()}
 
 
@@ -110,7 +111,7 @@ def test_only_types_that_run_nothing_are_named_and_only_safe_ones_are_inline(
     extension = "bin" if sent_type == ANY else "jpg"
     assert signed(link)["response-content-type"] == sent_type
     assert signed(link)["response-content-disposition"] == f'{sent_disposition}; filename="DOCUMENT-0.{extension}"'
-    assert link.disposition == sent_disposition
+    assert link.content_disposition == sent_disposition
 
 
 def test_the_url_is_not_in_the_repr() -> None:
