@@ -112,14 +112,9 @@ def forward(
     for port in ports:
         if problem := listen_error(engine.listen, port):
             raise StartFailed(f"Cannot open {engine.listen}:{port} to containers: {problem}.")
-    given = {
-        "listen": engine.listen,
-        "network": engine.network,
-        "plain": plain,
-        "tls": tls,
-        "authority": str(authority),
-    }
-    command = [sys.executable, "-m", "local.forwarder", json.dumps(given)]
+    where = {"listen": engine.listen, "network": engine.network}
+    given = json.dumps({**where, "plain": plain, "tls": tls, "authority": str(authority)})
+    command = [sys.executable, "-m", "local.forwarder", given]
 
     def probe() -> None:
         for port in ports:

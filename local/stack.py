@@ -55,12 +55,8 @@ class Stack:
     def variables(self) -> dict[str, str]:
         """Environment variables for programs that call the stack. Each library has its own for the CA."""
         authority = dict.fromkeys(("CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"), self.ca_bundle)
-        addresses = {
-            "API_URL": self.api_url,
-            "BUCKET": self.bucket,
-            "QUEUE_URL": self.queue_url,
-            "VENDOR_URL": self.vendor_url,
-        }
+        names = ("api_url", "bucket", "queue_url", "vendor_url")
+        addresses = {name.upper(): getattr(self, name) for name in names}
         return {**self.account.settings(), **authority, **addresses}
 
     @classmethod

@@ -66,17 +66,16 @@ def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]
     )
     for page in pages:
         for event in page["events"]:
-            record = _record(event["message"])
-            audit = record.get("audit")
-            if isinstance(audit, dict) and audit.get("ticket") == ticket:
-                urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
-                yield {
-                    "at": iso(datetime.fromtimestamp(event["timestamp"] / 1000, UTC)),
-                    "source": "API",
-                    "by": str(audit.get("caller")),
-                    "what": str(audit.get("route")),
-                    "result": f"{audit.get('status')}{urls}",
-                }
+            match _parsed(event["message"]):
+                case {"audit": {"ticket": found} as audit} if found == ticket:
+                    urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
+                    yield {
+                        "at": iso(datetime.fromtimestamp(event["timestamp"] / 1000, UTC)),
+                        "source": "API",
+                        "by": str(audit.get("caller")),
+                        "what": str(audit.get("route")),
+                        "result": f"{audit.get('status')}{urls}",
+                    }
 
 
 def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
@@ -88,9 +87,8 @@ def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
         yield {"at": record["at"], "source": "operator", "by": record["by"], **what}
 
 
-def _record(message: str) -> dict[str, Any]:
+def _parsed(message: str) -> Any:
     try:
-        found = json.loads(message)
+        return json.loads(message)
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None

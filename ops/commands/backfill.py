@@ -46,19 +46,12 @@ def backfill(
                 rest = rest[len(batch) :]
                 advance(len(batch))
     sent = len(ids.tickets) - len(rest) - len(failed)
-    result = {
-        "dry_run": dry_run,
-        "sent": sent,
-        "failed": failed,
-        "rest": len(rest),
-        "next": rest[0] if rest else None,
-        "repeated": ids.repeated,
-        "invalid": ids.invalid,
-    }
+    left = {"rest": len(rest), "next": rest[0] if rest else None}
+    given = {"repeated": ids.repeated, "invalid": ids.invalid}
     text = f"{sent} of {len(ids.tickets)} tickets were sent" + (" (dry run)." if dry_run else ".")
     text += f" Repeated ids: {ids.repeated}." if ids.repeated else ""
     text += f" Continue with {rest[0]}; sending it twice is harmless." if failures and rest else ""
-    context.print_result(result, text)
+    context.print_result({"dry_run": dry_run, "sent": sent, "failed": failed, **left, **given}, text)
     if failures:
         raise failures[0]
     if failed:

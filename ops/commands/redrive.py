@@ -109,15 +109,9 @@ def redrive(
         filters = {"only_reason": reason, "only_ticket": ticket, "since": since, "until": until}
         stack.actions.write("discard", QUEUES, queue=source, reason=discard, **filters)
     found: list[MessageInfo] = []
+    target, pace = stack.queue("QueueUrl"), Pace(rate)
     moving = redrive_messages(
-        origin,
-        stack.queue("QueueUrl"),
-        describe,
-        wanted=wanted,
-        limit=limit,
-        dry_run=dry_run,
-        discard=discard is not None,
-        pace=Pace(rate),
+        origin, target, describe, wanted=wanted, limit=limit, dry_run=dry_run, discard=bool(discard), pace=pace
     )
     with partial_results() as failures, context.progress("Messages", depth.visible) as advance, closing(moving):
         for message in moving:
