@@ -93,22 +93,22 @@ def label_at(name: str, outer: Label) -> Label:
 
 def describes_file(name: str) -> bool:
     """Return whether a field of this name describes the file next to it."""
-    return _plain(name) in _TYPE_FIELDS
+    return plain_name(name) in _TYPE_FIELDS
 
 
 def leads_to_no_file(around: str, name: str) -> bool:
     """Return whether a link leads to no file: `self` within HAL's or JSON:API's `_links` or as `rel`, or a callback."""
-    return (around in _LINKS and name in _DOCUMENT_RELATIONS) or bool(_RECEIVER.fullmatch(_plain(name)))
+    return (around in _LINKS and name in _DOCUMENT_RELATIONS) or bool(_RECEIVER.fullmatch(plain_name(name)))
 
 
 def names_image(name: str) -> bool:
     """Return whether a key names an image, a side of the document, or a URL."""
-    return bool(_PLACE.search(_plain(name))) or label_of(name) is not UNLABELLED or holds_address(name)
+    return bool(_PLACE.search(plain_name(name))) or label_of(name) is not UNLABELLED or holds_address(name)
 
 
 def holds_address(name: str) -> bool:
     """Return whether a path under this name (`imageUrl`, `src`) is a file's. `href` often leads to a document."""
-    return _plain(name).endswith(("url", "uri", "src"))
+    return plain_name(name).endswith(("url", "uri", "src"))
 
 
 def announces_more(around: str, name: str, value: object) -> bool:
@@ -116,9 +116,9 @@ def announces_more(around: str, name: str, value: object) -> bool:
 
     `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file, not an address.
     """
-    plain = _plain(name)
+    plain = plain_name(name)
     if isinstance(value, str):
-        leads_on = _NEXT.fullmatch(plain) or (plain in _ADDRESSES and _NEXT.fullmatch(_plain(around)))
+        leads_on = _NEXT.fullmatch(plain) or (plain in _ADDRESSES and _NEXT.fullmatch(plain_name(around)))
         return len(value) < _LONGEST_ADDRESS and (bool(leads_on) or (plain == "rel" and value.lower() == "next"))
     if isinstance(value, int):
         return (
@@ -134,7 +134,7 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
 
     Below the root, only a status that is in progress does.
     """
-    plain = _plain(name)
+    plain = plain_name(name)
     word = value.strip().upper() if isinstance(value, str) else ""
     if not is_root:
         return plain == "status" and word in IN_PROGRESS
@@ -149,9 +149,10 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
 
 def may_hold_files(name: str) -> bool:
     """Return whether files stand under a key of this name, so that an empty value means that there are none."""
-    plain = _plain(name)
+    plain = plain_name(name)
     return plain in _PLACES or bool(_PLACE.search(plain)) or label_of(name) is not UNLABELLED
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name in lower case, without separators."""
     return re.sub(r"[\W_]", "", name[:64]).lower()

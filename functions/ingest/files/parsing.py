@@ -29,6 +29,7 @@ from ingest.files.labels import (
     leads_to_no_file,
     may_hold_files,
     names_image,
+    plain_name,
     reports_error,
 )
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
@@ -53,7 +54,7 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\f\v"
 _LINE_ENDS = b"\t\r\n\f\v"
 _NO_FORM = re.compile(rb"[+_-]")
-_NOTHING = frozenset({"null", "none", "undefined", "n/a"})
+_NOTHING = frozenset({"", "null", "none", "undefined", "n/a"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,9 @@ class _Survey:
                     says_something = not _is_empty(value)
                     if says_something and reports_error(name, value, is_root=is_root):
                         self.has_error = True
-                        if name == "status" or not isinstance(value, str):  # a code or a message may mean success
+                        if plain_name(name) == "status" or not isinstance(
+                            value, str
+                        ):  # a code or a message may mean success
                             self.more = f"{name}: {value}"
                     if says_something and announces_more(key, name, value):
                         self.more = f"{name}: {value}"
@@ -217,10 +220,10 @@ class _Survey:
                 parts += count_parts(node)  # here, as an escape in the body hides them from the first count
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")
-                if (inner := _json_in(node)) is None:
+                try:  # as a server that serializes twice
+                    stack.append((label, key, _loads(node), True))
+                except (ValueError, RecursionError):
                     self._see_content(label, key, node)
-                else:
-                    stack.append((label, key, inner, True))
             else:
                 self._see_content(label, key, node)
 
@@ -266,26 +269,10 @@ def _select(survey: _Survey, wanted: ImageType) -> list[str]:
 
 
 def _is_empty(node: Any) -> bool:
-    return (
-        node is None
-        or node in ([], ())
-        or (isinstance(node, str) and (not node or node.isspace() or _is_word_for_nothing(node) or _is_empty_uri(node)))
-    )
-
-
-def _is_word_for_nothing(text: str) -> bool:
-    return len(text) < _LONG and text.strip().lower() in _NOTHING
-
-
-def _is_empty_uri(text: str) -> bool:
-    return len(text) < _LONG and (uri := _DATA_URI.match(text)) is not None and uri.end() == len(text)
-
-
-def _json_in(text: str) -> Any:
-    """Return the JSON value in a text that a server serialized twice, and None for any other text."""
-    with suppress(ValueError, RecursionError):
-        return _loads(text)
-    return None
+    """Return whether a value says that there is nothing: a word for it and a data URI without data do, too."""
+    if not isinstance(node, str) or len(node) >= _LONG:
+        return node in (None, [], ()) or (isinstance(node, str) and node.isspace())
+    return node.strip().lower() in _NOTHING or _DATA_URI.fullmatch(node) is not None
 
 
 def _joined(parts: list[Any]) -> list[Any]:

@@ -229,7 +229,7 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
 
 def test_files_beside_an_error_are_not_the_whole_answer() -> None:
     answer = {"images": [bare(JPEG)]}
-    for error in ({"status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
+    for error in ({"Status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
         assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
     assert outcome(json.dumps(part).encode(), wanted=DOCUMENT) == "2 files"
