@@ -98,7 +98,7 @@ def open_webhook(webhook: Webhook, *, secrets: Iterable[bytes], allow_plaintext:
     else:
         document = parse_event(webhook.body)
     if not webhook.split and (events := split_events(document)):
-        return [_json(each).encode() for each in events]
+        return [json.dumps(each).encode() for each in events]
     event, ticket = find_event(document)
     if ticket is None:
         raise UnreadableWebhook(Reason.NO_TICKET)
@@ -126,13 +126,5 @@ def _is_json(body: bytes) -> bool:
 
 
 def _event_id(event: dict[str, Any]) -> str:
-    canonical = _json(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _json(event: dict[str, Any], **options: Any) -> str:
-    try:  # the serializer may refuse a depth that the parser accepts
-        return json.dumps(event, **options)
-    except RecursionError:
-        pass
-    raise UnreadableWebhook(Reason.TOO_DEEP)  # outside the handler: the error's traceback holds the event
