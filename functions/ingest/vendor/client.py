@@ -119,10 +119,10 @@ class Preventor:
 
     def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
         """Return the file behind a URL, which must be allowed (`url_policy`). It is fetched without credentials."""
-        target = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
+        url, public_only = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
 
         def attempt(until: float) -> InlineFile:
-            return inline_file(self._send(Call.LINK, target.url, until, public_only=target.public_only).body)
+            return inline_file(self._send(Call.LINK, url, until, public_only=public_only).body)
 
         return self._retry(attempt, deadline)
 

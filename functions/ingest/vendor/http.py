@@ -103,13 +103,7 @@ class HttpClient:
     file, by default certifi's.
     """
 
-    def __init__(
-        self,
-        *,
-        connect_timeout: float = 3.05,
-        pool_size: int = 32,
-        ca_bundle: str = "",
-    ) -> None:
+    def __init__(self, *, connect_timeout: float = 3.05, pool_size: int = 32, ca_bundle: str = "") -> None:
         self._timeout = (connect_timeout, None)  # connections bound each read themselves
         ca_bundle = ca_bundle or certifi.where()
         self._session = _session(LimitedAdapter(ca_bundle, pool_size), "https://", "http://")

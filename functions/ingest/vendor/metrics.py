@@ -1,13 +1,7 @@
 """A metric, a duration and a log line for every call to the vendor. Ids and codes only."""
 
 from ingest.vendor.responses import Call
-from ticket_archive.errors import (
-    RetryableError,
-    TicketNotFound,
-    VendorAuthError,
-    VendorThrottled,
-    VendorUnavailable,
-)
+from ticket_archive.errors import RetryableError, TicketNotFound, VendorAuthError, VendorThrottled, VendorUnavailable
 from ticket_archive.metrics import Metric, MetricBuffer
 from ticket_archive.telemetry import describe, logger
 

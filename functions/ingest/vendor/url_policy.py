@@ -8,7 +8,6 @@ because a name can resolve differently each time.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from ticket_archive.errors import InvalidVendorResponse
@@ -44,16 +43,10 @@ _NOT_PUBLIC_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageUrl:
-    """A URL that may be fetched; with `public_only`, only from addresses that pass `is_public`."""
+def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[str]) -> tuple[str, bool]:
+    """Return the URL to fetch, and whether only from addresses that pass `is_public`.
 
-    url: str = field(repr=False)
-    public_only: bool
-
-
-def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[str]) -> ImageUrl:
-    """Return the URL to fetch, with a lower-case host and without a fragment.
+    It has a lower-case host and no fragment.
 
     Allowed are https URLs on port 443 at a host of `allowed_hosts` ("images.example.com", or "*.example.com" for every
     name below example.com), and every URL of the origin (scheme, host, port) `vendor_origin`. A path (`/a.jpg`) is one
@@ -71,9 +64,9 @@ def check_image_url(url: str, *, vendor_origin: str, allowed_hosts: Collection[s
     vendor = _split(vendor_origin)
     if vendor is not None and vendor[:3] == (scheme, host, port):
         authority = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
-        return ImageUrl(f"{scheme}://{authority}{target}", public_only=False)
+        return f"{scheme}://{authority}{target}", False
     if (scheme, port) == ("https", 443) and _is_listed(host, allowed_hosts):
-        return ImageUrl(f"https://{host}{target}", public_only=True)
+        return f"https://{host}{target}", True
     raise InvalidVendorResponse("image_url")
 
 
