@@ -17,11 +17,7 @@ from ticket_archive.errors import SettingsError
 from ticket_archive.table import TicketTable
 
 # Three attempts fit into the function's timeout even if all time out.
-_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=3,
-    retries={"mode": "standard", "total_max_attempts": 3},
-)
+_CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 

@@ -10,15 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from retrieval.gateway import PercentDecoded
 from retrieval.settings import LIFE_MAX, LIFE_MIN
-from ticket_archive.models import (
-    TICKET_PATTERN,
-    ImageType,
-    Sha256,
-    TicketItem,
-    TicketState,
-    TypeState,
-    customer_id,
-)
+from ticket_archive.models import TICKET_PATTERN, ImageType, Sha256, TicketItem, TicketState, TypeState, customer_id
 
 Disposition = Literal["attachment", "inline"]
 

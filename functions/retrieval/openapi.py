@@ -45,5 +45,5 @@ DETAILS: dict[int, Any] = TICKET | {
             "application/json": {"schema": {"type": ["object", "array"]}},
             SIGNED_URL_TYPE: {"model": SignedDetails},
         },
-    },
+    }
 }

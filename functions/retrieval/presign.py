@@ -42,10 +42,7 @@ class Presigner:
     max_life: int
 
     def images(
-        self,
-        images: Sequence[StoredImage],
-        expires_in: int | None = None,
-        disposition: Disposition = "attachment",
+        self, images: Sequence[StoredImage], expires_in: int | None = None, disposition: Disposition = "attachment"
     ) -> list[SignedImage]:
         """Return each image with its URL, all with the same expiry. Raises SigningPaused.
 

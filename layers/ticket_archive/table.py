@@ -190,10 +190,7 @@ class TicketTable:
             item.ticket,
             {"expires_at": expires_at, INCOMPLETE_KEY: None, "retry_at": None},
             f"#state = :was_incomplete AND #attempted_at = :was_attempted_at AND {_NOT_HELD}",
-            {
-                ":was_incomplete": TicketState.INCOMPLETE.value,
-                ":was_attempted_at": item.attributes.get("attempted_at"),
-            },
+            {":was_incomplete": TicketState.INCOMPLETE.value, ":was_attempted_at": item.attributes.get("attempted_at")},
         )
 
     def postpone(self, due: IncompleteTicket, retry_at: str | None) -> bool:

@@ -18,12 +18,7 @@ from ingest.archiving.models import ArchiveRequest, Attempt, ProcessingResult, R
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import keep_superseded_details, publish
 from ingest.archiving.settling import Observation, Settlement
-from ingest.messaging.backoff import (
-    next_requeue,
-    pause_before_delivery,
-    pause_before_requeue,
-    pause_for_unknown_ticket,
-)
+from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue, pause_for_unknown_ticket
 from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
 from ticket_archive.details import place

@@ -6,11 +6,7 @@ It only saves work: the ticket table's conditions hold without it, so a failing 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
 from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyAlreadyInProgressError,
     IdempotencyInconsistentStateError,
@@ -52,10 +48,7 @@ class EventIdempotency:
         failures: list[Exception] = []
 
         @idempotent_function(  # type: ignore[untyped-decorator]
-            data_keyword_argument="event_id",
-            persistence_store=self._store,
-            config=self._config,
-            key_prefix=_KEY_PREFIX,
+            data_keyword_argument="event_id", persistence_store=self._store, config=self._config, key_prefix=_KEY_PREFIX
         )
         def process_once(*, event_id: str) -> None:  # noqa: ARG001 - Powertools takes the key from it
             try:
