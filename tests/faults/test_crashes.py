@@ -18,7 +18,8 @@ from ingest.files.parsing import LinkedFile
 from ingest.handlers import sqs as sqs_handler
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, pictures, webhook
-from tests.support.fakes import FakeContext, When, picture, sqs_record
+from tests.support.effects import When
+from tests.support.fakes import FakeContext, picture, sqs_record
 from ticket_archive.clock import iso
 from ticket_archive.details import read_details
 from ticket_archive.errors import DeadlineExceeded, UnrecognizedResponse, VendorUnavailable

@@ -21,9 +21,9 @@ from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
+from tests.support.effects import Effects
 from tests.support.fakes import (
     AtOnce,
-    Effects,
     FakeBucket,
     FakeClock,
     FakeContext,

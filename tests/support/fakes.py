@@ -6,91 +6,28 @@ Every call passes through `Effects` under a name, where a test can watch it, cou
 import hashlib
 import itertools
 import json
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from types import CodeType
-from typing import Any, Literal, Self, TypeVar, cast
-
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
+from typing import Any, Self, TypeVar, cast
 
 from ingest.files.formats import JPEG
 from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.queue import Queue
 from ingest.vendor.client import Preventor
+from tests.support.dynamodb import FakeDynamoDB, attributes
+from tests.support.effects import Effects, again
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
-from ticket_archive.errors import ArchiveError, InvalidVendorResponse, TicketNotFound
+from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
 from ticket_archive.models import ImageType, TicketItem, TicketState
 from ticket_archive.table import IncompleteTicket, TicketTable, read_item
 
-When = Literal["before", "after"]
-
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-
-
-class _Serializer(TypeSerializer):
-    """boto3's, which tries each type in turn, with a short way for text."""
-
-    def serialize(self, value: Any) -> Any:
-        return {"S": value} if type(value) is str else super().serialize(value)
-
-
-class _Deserializer(TypeDeserializer):
-    def deserialize(self, value: Any) -> Any:
-        return value["S"] if "S" in value else super().deserialize(value)
-
-
-_serialise = _Serializer().serialize
-_deserialise = _Deserializer().deserialize
-
-
-class Effects:
-    """Calls in order: `log` has the names of those that took effect. `hook` is called before and after each."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.hook: Callable[[When, str], None] = lambda _when, _name: None
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def around(self, name: str) -> Iterator[None]:
-        self.hook("before", name)
-        yield
-        with self._lock:
-            self.log.append(name)
-        self.hook("after", name)
-
-    def before(self, part: str, do: Callable[[], object]) -> None:
-        """Call `do` before each call whose name contains `part`, and no other hook."""
-
-        def hook(when: When, name: str) -> None:
-            if when == "before" and part in name:
-                do()
-
-        self.hook = hook
-
-    def fail(self, part: str, error: BaseException) -> None:
-        """Raise an error in place of each call whose name contains `part`."""
-
-        def fail() -> None:
-            raise _again(error)
-
-        self.before(part, fail)
-
-    def undisturbed(self) -> None:
-        self.hook = lambda _when, _name: None
-
-    def named(self, prefix: str) -> list[str]:
-        return [name for name in self.log if name.startswith(prefix)]
 
 
 class FakeClock:
@@ -180,132 +117,6 @@ class FakeBucket(Bucket):
         return [json.loads(self.objects[key]) for key in self.keys("manifests") if key.startswith(f"tickets/{ticket}/")]
 
 
-class FakeDynamoDB:
-    """The part of DynamoDB's client that the ingest function uses, in memory: it evaluates the given expressions.
-
-    `records` holds plain values by the values of the key.
-    """
-
-    def __init__(self, *key: str) -> None:
-        self.records: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._key = key
-        self._lock = threading.Lock()
-
-    def get_item(self, **call: Any) -> dict[str, Any]:
-        record = self.records.get(self._key_of(call["Key"]))
-        if record and "ProjectionExpression" in call:
-            names = [call["ExpressionAttributeNames"][name] for name in call["ProjectionExpression"].split(", ")]
-            record = {name: value for name, value in record.items() if name in names}
-        return {"Item": _attributes(record)} if record else {}
-
-    def put_item(self, **call: Any) -> dict[str, Any]:
-        with self._lock:
-            self._check(call, "PutItem")
-            self.records[self._key_of(call["Item"])] = _plain(call["Item"])
-        return {}
-
-    def update_item(self, **call: Any) -> dict[str, Any]:
-        names, values = call.get("ExpressionAttributeNames", {}), _plain(call["ExpressionAttributeValues"])
-        with self._lock:
-            new = {**_plain(call["Key"]), **self._check(call, "UpdateItem")}
-            for verb, clause in re.findall(r"(SET|REMOVE|ADD) (.*?)(?= REMOVE | ADD |$)", call["UpdateExpression"]):
-                for action in re.split(r", (?![^(]*\))", clause):
-                    _act(verb, action, new, names, values)
-            self.records[self._key_of(call["Key"])] = new
-            return {"Attributes": _attributes(new)}
-
-    def delete_item(self, **call: Any) -> dict[str, Any]:
-        with self._lock:
-            self.records.pop(self._key_of(call["Key"]), None)
-        return {}
-
-    def query(self, **call: Any) -> dict[str, Any]:
-        [(name, wanted)] = _plain(call["ExpressionAttributeValues"]).items()
-        partition, sort = {"incomplete": ("incomplete", "retry_at"), "by-customer": ("customer", "archived_at")}[
-            call["IndexName"]
-        ]
-        assert call["KeyConditionExpression"] == f"{partition} = {name}"
-        with self._lock:
-            found = [each for each in self.records.values() if each.get(partition) == wanted and sort in each]
-        found.sort(key=lambda record: str(record[sort]), reverse=not call.get("ScanIndexForward", True))
-        return {"Items": [_attributes(record) for record in found[: call["Limit"]]]}
-
-    def _key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(values[name]["S"] for name in self._key)
-
-    def _check(self, call: Mapping[str, Any], operation: str) -> dict[str, Any]:
-        """Return the record that is there. Raises ClientError if the call's condition does not hold."""
-        old = self.records.get(self._key_of(call.get("Key", call.get("Item", {}))), {})
-        condition = call.get("ConditionExpression")
-        names, values = (call.get(f"ExpressionAttribute{kind}", {}) for kind in ("Names", "Values"))
-        if condition and not _holds(condition, old, names, _plain(values)):
-            error: Any = {"Error": {"Code": "ConditionalCheckFailedException"}}
-            if old:
-                error["Item"] = _attributes(old)
-            raise ClientError(error, operation)
-        return old
-
-
-class _Missing:
-    """An attribute that is not there: every comparison with it is false."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, _: object) -> bool:
-        return False
-
-    __ne__ = __lt__ = __gt__ = __le__ = __ge__ = __eq__
-
-
-_MISSING = _Missing()
-_OPERATORS = {"AND": "and", "OR": "or", "<>": "!=", "=": "==", "IN": "in"}
-
-
-@cache
-def _compiled(python: str) -> CodeType:
-    return compile(python, "<condition>", "eval")
-
-
-def _holds(condition: str, item: Mapping[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
-    def translate(token: re.Match[str]) -> str:
-        text = token[0]
-        if text.startswith("#"):
-            return f"item({names[text]!r})"
-        return f"values[{text!r}]" if text.startswith(":") else _OPERATORS[text]
-
-    python = _compiled(re.sub(r"#\w+|:\w+|\bAND\b|\bOR\b|\bIN\b|<>|=", translate, condition))
-    scope = {
-        "item": lambda name: item.get(name, _MISSING),
-        "values": values,
-        "attribute_exists": lambda value: value is not _MISSING,
-        "attribute_not_exists": lambda value: value is _MISSING,
-        "begins_with": lambda value, prefix: isinstance(value, str) and value.startswith(prefix),
-    }
-    return bool(eval(python, {"__builtins__": {}}, scope))
-
-
-def _act(verb: str, action: str, item: dict[str, Any], names: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    name, _, value = (part.strip() for part in action.partition("=" if verb == "SET" else " "))
-    name = names.get(name, name)
-    if verb == "REMOVE":
-        item.pop(name, None)
-    elif verb == "ADD":
-        item[name] = item.get(name, 0) + values[value]
-    elif found := re.fullmatch(r"if_not_exists\(#\w+, (:\w+)\)", value):
-        item.setdefault(name, values[found[1]])
-    else:
-        item[name] = values[value]
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {name: _deserialise(value) for name, value in values.items()}
-    return {name: cast("Any", value).value if isinstance(value, Binary) else value for name, value in plain.items()}
-
-
-def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _serialise(value) for name, value in values.items()}
-
-
 def _watched(method: _Method, name: str) -> _Method:
     """Let a method of the table, whose first argument is or has a ticket, pass through `Effects`."""
 
@@ -329,7 +140,7 @@ class FakeTickets(TicketTable):
         return (ticket, "ticket") in self.dynamodb.records
 
     def __getitem__(self, ticket: str) -> TicketItem:
-        return read_item(_attributes(self.items[ticket]))
+        return read_item(attributes(self.items[ticket]))
 
     @property
     def items(self) -> dict[str, dict[str, Any]]:
@@ -418,15 +229,8 @@ class FakeVendor(Preventor):
         if callable(answer):
             answer = answer()
         if isinstance(answer, BaseException):
-            raise _again(answer)
+            raise again(answer)
         return answer
-
-
-def _again(error: BaseException) -> BaseException:
-    """Return an error that may be raised more than once: a body that is stored is removed from its error."""
-    if isinstance(error, ArchiveError) and error.body is not None:
-        return type(error)(error.detail, error.body)
-    return error
 
 
 def picture(text: str) -> InlineFile:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from tests.support.fakes import Effects, When
+from tests.support.effects import Effects, When
 
 NEVER = "no call begins with this"
 

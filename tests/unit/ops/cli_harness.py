@@ -17,7 +17,7 @@ from ops.commands import app
 from ops.queues import Depth, Received
 from ops.stack import Account, Stack
 from ops.table import OperatorTable
-from tests.support.fakes import FakeDynamoDB, _attributes, _holds, _plain
+from tests.support.dynamodb import FakeDynamoDB, attributes, holds, plain
 from ticket_archive.clock import iso
 from ticket_archive.details import read_details
 from ticket_archive.keys import details_key, image_key, manifest_key
@@ -79,15 +79,15 @@ class OperatorDynamoDB(FakeDynamoDB):
         ticket = call["ExpressionAttributeValues"][":ticket"]["S"]
         with self._lock:
             keys = sorted(key for key in self.records if key[0] == ticket and key[1].startswith("event#"))
-        yield {"Items": [_attributes(self.records[key]) for key in keys]}
+        yield {"Items": [attributes(self.records[key]) for key in keys]}
 
     def _scan(self, **call: Any) -> Iterator[dict[str, Any]]:
         """Yield one ticket a page, to show that limits hold."""
         found = [record for key, record in self.records.items() if key[1] == "ticket"]
         for number, record in enumerate(found, 1):
-            names, values = call["ExpressionAttributeNames"], _plain(call["ExpressionAttributeValues"])
-            matches = _holds(call["FilterExpression"], record, names, values)
-            page = {"Items": [_attributes(record)] if matches else [], "ScannedCount": 1}
+            names, values = call["ExpressionAttributeNames"], plain(call["ExpressionAttributeValues"])
+            matches = holds(call["FilterExpression"], record, names, values)
+            page = {"Items": [attributes(record)] if matches else [], "ScannedCount": 1}
             yield {**page, **({"LastEvaluatedKey": {}} if number < len(found) else {})}
 
 
