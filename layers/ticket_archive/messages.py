@@ -44,7 +44,7 @@ class Webhook(_Model):
     quarantined: bool = False
     split: bool = False
 
-    @field_serializer("body", when_used="json")
+    @field_serializer("body")
     def _to_base64(self, body: bytes) -> str:
         return b64encode(body).decode()  # SQS refuses control characters, and a body may hold any byte
 

@@ -110,7 +110,7 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
         missing=missing,
         expires_at=attempt.expires_at,
     )
-    if item.version is not None and item.archived_at is not None and state_of(item) == state_of(state):
+    if item.archived_at is not None and state_of(item) == state_of(state):
         return state
     previous = item.version if item.archived_at is not None else None
     version = version_of(state, item.version)

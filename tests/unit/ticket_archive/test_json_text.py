@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from ticket_archive.json_text import as_utf8, json_within
+from ticket_archive.json_text import MAX_PARTS, as_utf8, json_in, json_within
 
 DOCUMENT = '{"full_name": "José Pérez"}'
 CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "undefined", "a\0b", "none such", ""]
@@ -74,3 +74,9 @@ def test_what_stands_before_json_against_its_use_as_a_script_is_removed(guard: b
 )
 def test_any_other_text_stays_as_it_is(body: bytes) -> None:
     assert json_within(body) == body
+
+
+def test_a_text_of_too_many_parts_is_not_parsed() -> None:
+    assert json_in("[" + "0," * (MAX_PARTS - 1) + "0]") == [0] * MAX_PARTS
+    text = "[" + "0," * MAX_PARTS + "0]"
+    assert json_in(text) is text

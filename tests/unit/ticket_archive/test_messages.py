@@ -160,11 +160,17 @@ def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, conte
     ticket=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", fullmatch=True),
     kind=st.none() | st.from_regex(r"[a-z_]{1,32}", fullmatch=True),
     force=st.booleans(),
+    settle=st.lists(st.sampled_from(ImageType)).map(tuple),
 )
-def test_every_request_is_read_as_it_was(ticket: str, kind: str | None, force: bool) -> None:
-    assert read_message(ticket_message(ticket, kind=kind, force=force)) == TicketRequest(
-        ticket=ticket, kind=kind, force=force
-    )
+def test_every_request_is_read_as_it_was(ticket: str, **given: Any) -> None:
+    text = ticket_message(ticket, **given)
+    assert read_message(text) == TicketRequest(ticket=ticket, **given)
+    assert documented(text)
+
+
+def test_no_repr_shows_a_request() -> None:
+    assert "hello" not in repr(KEPT)
+    assert "aXY=" not in repr(KEPT)
 
 
 @pytest.mark.parametrize(("ticket", "kind"), [("../..", None), ("T-1", "Back fill"), ("T-1", ""), ("T-1", "a\n")])

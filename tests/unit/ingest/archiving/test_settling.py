@@ -347,6 +347,25 @@ class TestEnds:
         assert harness.table[TICKET].pending.keys() == {SELFIES, DOCUMENT}, "another answer, and another type"
         harness.check()
 
+    def test_what_settled_for_an_incomplete_ticket_must_settle_again(self, harness: ArchiveHarness) -> None:
+        harness.answers({"DOCUMENT": PAGE, "SELF_PORTRAITS": DOWN})
+        harness.fails(event())
+        harness.clock.pass_by(601)
+        harness.fails(request())
+        assert harness.table[TICKET].types[DOCUMENT] is TypeState.UNRECOGNIZED
+        harness.answers({"DOCUMENT": UnrecognizedResponse("html", b"<b>")})
+        harness.fails(request())
+        assert harness.table[TICKET].types[DOCUMENT] is TypeState.FAILED
+
+    def test_a_ticket_whose_retention_is_over_is_a_new_version_even_without_content(
+        self, harness: ArchiveHarness
+    ) -> None:
+        harness.retention_days = 1
+        harness.answers({"details": DOWN, **dict.fromkeys(ImageType, DOWN)})
+        for _ in range(2):
+            assert harness.run(request(settle=tuple(ImageType))) is Result.ARCHIVED
+            harness.clock.pass_by(2 * DAY)
+
     def test_an_unrecognized_answer_is_a_cause_when_it_is_first_seen(self, harness: ArchiveHarness) -> None:
         def causes(wanted: ArchiveRequest) -> list[str]:
             return [*harness.attempt(wanted).causes]

@@ -143,6 +143,11 @@ def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotency
     assert set(results) <= {"archived", "retried", None}
 
 
+def test_the_store_is_configured_before_threads_share_it(once: EventIdempotency) -> None:
+    """Powertools marks it as configured first, so another thread would use it without the hash and the expiry."""
+    assert once._store.configured
+
+
 def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeIdempotencyTable) -> None:
     once, together = begun(store), threading.Barrier(8, timeout=5)
 
