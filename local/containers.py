@@ -79,7 +79,11 @@ def _engine(name: str, docker_host: str, host: str | None, rootless: bool, comma
             f"{name} runs rootless: its containers cannot reach 127.0.0.1 of this machine. Use a rootful Docker engine."
         )
     address, network = _bridge(command)
-    _check_address(name, address)
+    parsed = ipaddress.ip_address(address)
+    if not parsed.is_private or parsed.is_unspecified:
+        raise StartFailed(f"{name}'s bridge has the address {address}; only a private address is opened.")
+    if problem := listen_error(address, 0):
+        raise StartFailed(f"{name} has its bridge ({address}) on another machine: {problem}. Run both on one machine.")
     return Engine(name, docker_host, address, address, network, has_base_image)
 
 
@@ -94,14 +98,6 @@ def _bridge(command: str) -> tuple[str, str]:
                 gateway = pool.get("Gateway") or pool.get("gateway") or next(subnet.hosts())
                 return str(gateway), str(subnet)
     raise StartFailed(f"{command}'s default network has no IPv4 address: see `{command} network inspect`.")
-
-
-def _check_address(name: str, address: str) -> None:
-    parsed = ipaddress.ip_address(address)
-    if not parsed.is_private or parsed.is_unspecified:
-        raise StartFailed(f"{name}'s bridge has the address {address}; only a private address is opened.")
-    if problem := listen_error(address, 0):
-        raise StartFailed(f"{name} has its bridge ({address}) on another machine: {problem}. Run both on one machine.")
 
 
 def forward(

@@ -159,24 +159,22 @@ def sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path, c
 
 
 def tool_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for the SAM CLI: `settings`, without the developer's AWS and SAM settings."""
+    """Return the environment for the SAM CLI: `settings`, without the developer's AWS and SAM settings.
+
+    Telemetry and the version check are off.
+    """
+    folder = CACHE / "sam"
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}
+    (folder / "metadata.json").write_text(json.dumps(known), encoding="utf-8")
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "MAKE", "MFLAGS"))
     }
     own = {
-        "__SAM_CLI_APP_DIR": str(_sam_folder()),
+        "__SAM_CLI_APP_DIR": str(folder),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "SAM_CLI_TELEMETRY": "0",
     }
     return {**kept, **own, **settings}
-
-
-def _sam_folder() -> Path:
-    """Return a settings folder for the SAM CLI, in which telemetry and the version check are off."""
-    folder = CACHE / "sam"
-    folder.mkdir(parents=True, exist_ok=True)
-    known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}
-    (folder / "metadata.json").write_text(json.dumps(known), encoding="utf-8")
-    return folder

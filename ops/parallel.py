@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from ops.errors import Exit, Failure, explain
+from ops.errors import Failure, explain
 from ticket_archive import clock
 
 WORKERS = 16
@@ -37,7 +37,7 @@ class Outcomes(Generic[Result]):
             (ticket, failure), *others = self.failed.items()
             text = str(failure) if ticket in str(failure) else f"{ticket}: {failure}"
             more = f" (failed too: {', '.join(other for other, _ in others)})" if others else ""
-            raise Failure(text + more, Exit(failure.exit_code))
+            raise Failure(text + more, failure.exit_code)
         return list(self.done.values())
 
 

@@ -49,7 +49,6 @@ EVENT = ("record", "event", "received_at")
 """The attributes of an event that are read."""
 _BATCH = 100  # the limit of BatchGetItem
 _serialize = TypeSerializer().serialize
-_HOLD = ("legal_hold", "legal_hold_case", "legal_hold_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,7 @@ class OperatorTable(TicketTable):
 
         A ticket that is not held keeps its expiry. Raises TicketErased.
         """
-        changes = {"expires_at": expires_at, **dict.fromkeys(_HOLD)}
+        changes = {"expires_at": expires_at, **dict.fromkeys(("legal_hold", "legal_hold_case", "legal_hold_by"))}
         try:
             self._update(ticket, changes, "attribute_exists(#legal_hold)", {})
         except WriteConflict:

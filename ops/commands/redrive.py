@@ -240,9 +240,8 @@ def _came_back(message: Received, began: datetime, moved: Collection[bytes]) -> 
     SQS's clock has whole seconds. A message of the same second was probably there before; it came back only if it is
     one that was moved.
     """
-    if message.sent_at >= began + timedelta(seconds=1):
-        return True
-    return message.sent_at >= began and _digest(message) in moved
+    later = message.sent_at >= began + timedelta(seconds=1)
+    return later or (message.sent_at >= began and _digest(message) in moved)
 
 
 def _digest(message: Received) -> bytes:
