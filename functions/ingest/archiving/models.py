@@ -135,7 +135,7 @@ class Attempt:
     @property
     def event_id(self) -> str | None:
         """The event that leads to this state: the request's, or that of the attempt which is resumed."""
-        if self.request.event_id is not None or self.resumed is None:
+        if self.resumed is None:
             return self.request.event_id
         return self.resumed.resume or self.resumed.attributes.get("event_id")
 
@@ -186,6 +186,4 @@ def _continues(item: TicketItem, request: ArchiveRequest) -> bool:
     """
     if item.state is TicketState.ARCHIVED:
         return request.recheck
-    if item.state is not TicketState.INCOMPLETE or request.force:
-        return False
-    return request.event_id is None or request.received_at <= (item.fetched_at or "")
+    return not request.force and (request.event_id is None or request.received_at <= (item.fetched_at or ""))

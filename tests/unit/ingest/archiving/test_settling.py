@@ -47,6 +47,7 @@ from ticket_archive.errors import (
     VendorUnavailable,
 )
 from ticket_archive.models import DETAILS, ImageType, TicketState, TypeState
+from ticket_archive.retention import NEVER
 from ticket_archive.table import Due
 
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
@@ -401,6 +402,7 @@ class TestEnds:
             harness.answers({PORTRAIT: [picture(found), InlineFile(b"<svg>", None)], SELFIES: [picture(found)]})
             harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
         assert harness.table.listed(Due.RECHECK, 10) == []
+        assert harness.table[TICKET].attributes["event_id"] == "e1", "whose copies are still duplicates"
 
     @pytest.mark.parametrize(
         "error",
@@ -524,6 +526,13 @@ class TestUnknownTickets:
         assert left == (pytest.approx(days * DAY, abs=300) if days else None)
         assert bool(harness.bucket.expiring) is bool(days)
         harness.check()
+
+    def test_that_are_held_and_known_again_stay_held(self, harness: ArchiveHarness) -> None:
+        self._end(harness)
+        harness.table.items[TICKET].update(legal_hold=iso(NOW), expires_at=NEVER)
+        harness.has()
+        assert harness.run(event("e2")) is Result.ARCHIVED
+        assert harness.table[TICKET].expires_at == NEVER
 
     def test_have_the_whole_time_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
         self._wait(harness)

@@ -494,6 +494,7 @@ def test_json_that_ends_early_is_asked_for_again() -> None:
     body = json.dumps(answer).encode()
     assert {outcome(body[:length]) for length in range(1, len(body))} == {"later: truncated"}
     assert outcome(b'{"images": [\r\n  ') == "later: truncated"
+    assert outcome(b'{"images": undefined') == "not_json"
 
 
 # ─── Any input ──────────────────────────────────────────────────────────────────────────────────────────────────────
