@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
-from typing import Any
 
 from botocore.config import Config
 
@@ -47,6 +46,7 @@ _BATCH = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=_CALL_THREADS + MAX_CONCURRENT_TICKETS,
 )
+_client = partial(aws.client, config=_BATCH)
 _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 """API Gateway gives up after 29 seconds."""
 
@@ -130,7 +130,3 @@ def _max_age(settings: IngestSettings) -> timedelta:
     if settings.retention_days:
         max_age = min(max_age, timedelta(days=settings.retention_days) - _DELIVERY_SPAN)
     return max_age
-
-
-def _client(service: str) -> Any:
-    return aws.client(service, _BATCH)

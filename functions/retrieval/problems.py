@@ -54,7 +54,9 @@ def _classify(error: Exception) -> tuple[HTTPStatus, str, str | None]:
     """Return status, code and detail."""
     match error:
         case RequestValidationError():
-            return HTTPStatus.BAD_REQUEST, "invalid_request", "; ".join(map(_rule, error.errors()))
+            # pydantic's message, unlike its `input` and `ctx`, does not quote the value
+            rules = (f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+            return HTTPStatus.BAD_REQUEST, "invalid_request", "; ".join(rules)
         case InvalidRequest():
             return HTTPStatus.BAD_REQUEST, error.code, f"{error.detail}: Value should be one that this API returned"
         case ServiceError():
@@ -66,11 +68,6 @@ def _classify(error: Exception) -> tuple[HTTPStatus, str, str | None]:
     if _is_unavailable(error):
         return HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", None
     return HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", None
-
-
-def _rule(error: dict[str, Any]) -> str:
-    """Return parameter and rule; pydantic's message, unlike its `input` and `ctx`, does not quote the value."""
-    return f"{error['loc'][-1]}: {error['msg']}"
 
 
 def _is_unavailable(error: Exception) -> bool:

@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import decoded, ends_early, has_too_many_parts, unwrapped, without_bom
+from ticket_archive.json_text import MAX_PARTS, count_parts, decoded, ends_early, unwrapped, without_bom
 from ticket_archive.keys import details_key
 from ticket_archive.models import bare_id
 
@@ -67,7 +67,9 @@ class Details:
         """
         if self.facts.tickets and not any(all(_is_id(each, ticket) for each in ids) for ids in self.facts.tickets):
             raise UnrecognizedResponse("other_ticket", self.raw)
-        if not self.facts.recognized and self.value is not None and not _names(self.value, ticket):
+        if self.facts.recognized or self.value is None:
+            return
+        if not any(_is_id(each, ticket) for *_, each in scalars_of(self.value)):
             raise UnrecognizedResponse("no_ticket", self.raw)
 
 
@@ -83,7 +85,7 @@ def read_details(body: bytes) -> Details:
     body = without_bom(body)
     text = decoded(body)
     raw = text.encode()
-    if has_too_many_parts(body):
+    if count_parts(body) > MAX_PARTS:
         return _read_unparsed(raw)
     inexact: list[str] = []  # parts of the text that Python's values do not represent exactly
 
@@ -156,11 +158,6 @@ def _read_unparsed(body: bytes) -> Details:
             raise VendorUnavailable("truncated", body)
         raise UnrecognizedResponse("details_not_an_object" if ends == b"[]" else "details_not_json", body)
     return Details(None, hashlib.sha256(body).hexdigest(), len(body), body, False, stream_facts(body))
-
-
-def _names(value: dict[str, Any], ticket: str) -> bool:
-    """Return whether a member of any object is the ticket's id."""
-    return any(_is_id(each, ticket) for *_, each in scalars_of(value))
 
 
 def _is_id(value: object, ticket: str) -> bool:

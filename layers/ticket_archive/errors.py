@@ -7,18 +7,10 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import ClassVar
 
-THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
+THROTTLED = frozenset({
+    "LimitExceededException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled",
+    "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException",
+})  # fmt: skip
 """AWS's codes for "too many requests", which come with status 400, 429 or 503 (boto3's guide, "Retries")."""
 
 

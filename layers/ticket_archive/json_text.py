@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any, TypeGuard
 
 MAX_PARTS = 100_000
-"""Opening brackets and commas. Each part may take some 250 bytes as Python objects, many times its size as text."""
+"""Opening brackets and commas of JSON that is parsed as a whole. Each may take some 250 bytes as Python objects, many
+times its size as text."""
 
 _GUARD = re.compile(rb"\s*(?:\)\]\}',?|while\s*\(1\);|for\s*\(;;\);)\s*(?=[{[])")
 _WINDOWS_1252 = {
@@ -82,13 +83,8 @@ def unwrapped(value: Any) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def has_too_many_parts(body: bytes) -> bool:
-    """Return whether JSON must not be parsed as a whole. Brackets and commas inside its strings count too."""
-    return count_parts(body) > MAX_PARTS
-
-
 def count_parts(text: bytes | str) -> int:
-    """Return how many parts JSON has at the most: see MAX_PARTS."""
+    """Return how many parts JSON has at the most: brackets and commas inside its strings count too."""
     if isinstance(text, str):
         return text.count("{") + text.count("[") + text.count(",")
     return text.count(b"{") + text.count(b"[") + text.count(b",")

@@ -78,7 +78,8 @@ def settle(
             pending[part] = answer  # kept once it has settled too: another part may make the ticket wait longer
             if not _counts(answer, now, settle_time):
                 waiting.add(part)
-                ends.append(_next(answer, now, settle_time))
+                # when the first answer counts if it is given again; soon, if another one was given then
+                ends.append(max(answer.first + settle_time, now + settle_time / 10))
     waiting |= failed
     if waiting - _DERIVED - {DETAILS}:
         waiting |= {part for part in _DERIVED - {*at_once} if states.get(part) is TypeState.ABSENT}
@@ -97,8 +98,3 @@ def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> boo
     first = answer.seen.get(answer.answer)
     same = first is not None and datetime.fromisoformat(first) + settle_time <= now
     return same or (len(answer.seen) == _MAX_SEEN and answer.first + 2 * settle_time <= now)
-
-
-def _next(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> datetime:
-    """Return when the first answer counts if it is given again; soon, if another one was given then."""
-    return max(answer.first + settle_time, now + settle_time / 10)

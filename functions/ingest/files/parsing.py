@@ -17,23 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from ingest.files import labels
 from ingest.files.formats import FileFormat, identify, looks_complete
-from ingest.files.labels import (
-    UNLABELLED,
-    Label,
-    Side,
-    announces_more,
-    describes_file,
-    holds_address,
-    label_at,
-    leads_to_no_file,
-    may_hold_files,
-    names_image,
-    plain_name,
-    reports_error,
-)
+from ingest.files.labels import UNLABELLED, Label, Side
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import MAX_PARTS, count_parts, ends_early, has_too_many_parts, without_bom
+from ticket_archive.json_text import MAX_PARTS, count_parts, ends_early, without_bom
 from ticket_archive.models import ImageType
 
 MAX_FILES = 50
@@ -140,7 +128,7 @@ def _parse(body: bytes) -> Any:
     It is read as Latin-1, with one byte per character: decoded as UTF-8, one emoji in a name would make the text four
     times as large.
     """
-    if has_too_many_parts(body):
+    if count_parts(body) > MAX_PARTS:
         raise UnrecognizedResponse("too_complex", b"")
     text = without_bom(body).decode("latin-1")
     try:
@@ -185,33 +173,32 @@ class _Survey:
             label, key, node, is_root = stack.pop()
             if _is_empty(node):
                 self.types.add(label.type)
-                self.has_empty_place |= may_hold_files(key)
+                self.has_empty_place |= labels.may_hold_files(key)
             elif isinstance(node, list):
                 if len(node) > _LONG:  # bytes, one by one
                     self.unread.append((label, key, node))
                 stack.extend((label, key, each, False) for each in reversed(_joined(node)))
             elif isinstance(node, tuple):
-                if any(name == "rel" and leads_to_no_file(key, str(value)) for name, value in node):
+                if any(name == "rel" and labels.leads_to_no_file(key, str(value)) for name, value in node):
                     continue
                 paths = {name for name, value in node if isinstance(value, str) and _is_path(value, name)}
                 if paths and any(isinstance(value, str) and is_file(value, key="") for _, value in node):
                     node = tuple(member for member in node if member[0] not in paths)  # where the same file is
                 members = []
                 for name, value in node:
-                    if isinstance(value, str) and describes_file(name):
-                        label = label_at(value, label)
+                    if isinstance(value, str) and labels.describes_file(name):
+                        label = labels.label_at(value, label)
                     says_something = not _is_empty(value)
-                    if says_something and reports_error(name, value, is_root=is_root):
+                    if says_something and labels.reports_error(name, value, is_root=is_root):
                         self.has_error = True
-                        if plain_name(name) == "status" or not isinstance(
-                            value, str
-                        ):  # a code or a message may mean success
+                        # a code or a message may mean success
+                        if labels.plain_name(name) == "status" or not isinstance(value, str):
                             self.more = f"{name}: {value}"
-                    if says_something and announces_more(key, name, value):
+                    if says_something and labels.announces_more(key, name, value):
                         self.more = f"{name}: {value}"
-                    elif not leads_to_no_file(key, name):
+                    elif not labels.leads_to_no_file(key, name):
                         members.append((name, value))
-                stack.extend((label_at(name, label), name, each, False) for name, each in reversed(members))
+                stack.extend((labels.label_at(name, label), name, each, False) for name, each in reversed(members))
             elif isinstance(node, str) and is_file(node, key):
                 self.types.add(label.type)
                 self.keys.add(key)
@@ -229,7 +216,7 @@ class _Survey:
 
     def _see_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
-        if isinstance(node, str) and (len(node) > _LONG or (names_image(key) and _ADDRESS.fullmatch(node))):
+        if isinstance(node, str) and (len(node) > _LONG or (labels.names_image(key) and _ADDRESS.fullmatch(node))):
             self.unread.append((label, key, node))
 
     def lost(self, wanted: ImageType, *, is_found: bool) -> str:
@@ -295,7 +282,7 @@ def is_file(text: str, key: str) -> bool:
     head = text[:_HEAD]
     if _URL.fullmatch(head) or _DATA_URI.match(head):
         return True
-    place = may_hold_files(key) and key != ""
+    place = labels.may_hold_files(key) and key != ""
     if digits := _BASE64.match(head):
         plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
         data = b""
@@ -308,7 +295,7 @@ def is_file(text: str, key: str) -> bool:
 
 def _is_path(text: str, key: str) -> bool:
     """Return whether a text under the name of a URL is a path. The base64 of a JPEG begins with `/`, too."""
-    return bool(_PATH.fullmatch(text)) and holds_address(key) and not is_file(text, key="image")
+    return bool(_PATH.fullmatch(text)) and labels.holds_address(key) and not is_file(text, key="image")
 
 
 def _read(text: str) -> InlineFile | LinkedFile:

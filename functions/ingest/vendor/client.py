@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -52,6 +53,7 @@ _random = random.SystemRandom()  # instances restored from one snapshot share al
 T = TypeVar("T")
 
 
+@dataclass(repr=False, eq=False)
 class Preventor:
     """The vendor's API for one customer. Safe to use from many threads.
 
@@ -62,25 +64,17 @@ class Preventor:
     wait, and its error (`ingest.vendor.metrics.VendorCalls`).
     """
 
-    def __init__(
-        self,
-        origin: str,
-        credential: Callable[..., VendorCredential],
-        http: HttpClient,
-        image_hosts: Sequence[str] = (),
-        user_agent: str = "Mozilla/5.0",
-        max_calls: int = 16,
-        observe: Callable[[Call, float, RetryableError | None], None] = lambda *_: None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._origin = origin
-        self._credential = credential
-        self._http = http
-        self._image_hosts = frozenset(image_hosts)
-        self._user_agent = user_agent
-        self._turns = threading.BoundedSemaphore(max_calls)
-        self._observe = observe
-        self._sleep = sleep
+    origin: str
+    credential: Callable[..., VendorCredential]
+    http: HttpClient
+    image_hosts: Sequence[str] = ()
+    user_agent: str = "Mozilla/5.0"
+    max_calls: int = 16
+    observe: Callable[[Call, float, RetryableError | None], None] = lambda *_: None
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._turns = threading.BoundedSemaphore(self.max_calls)
         self._tokens = TokenSource(self._fetch_token)
 
     def details(self, ticket: str, deadline: float) -> Details:
@@ -119,7 +113,7 @@ class Preventor:
 
     def linked_file(self, link: LinkedFile, deadline: float) -> InlineFile:
         """Return the file behind a URL, which must be allowed (`url_policy`). It is fetched without credentials."""
-        url, public_only = check_image_url(link.url, vendor_origin=self._origin, allowed_hosts=self._image_hosts)
+        url, public_only = check_image_url(link.url, vendor_origin=self.origin, allowed_hosts=self.image_hosts)
 
         def attempt(until: float) -> InlineFile:
             return inline_file(self._send(Call.LINK, url, until, public_only=public_only).body)
@@ -139,7 +133,7 @@ class Preventor:
                 no_time_left = time.monotonic() + wait + _MIN_SECONDS > deadline
                 if pause is None or not error.quick or asked_to_wait or no_time_left:
                     raise
-            self._sleep(wait)
+            self.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
     def _get(self, call: Call, url: str, deadline: float) -> Response:
@@ -166,17 +160,17 @@ class Preventor:
 
     def _fetch_token(self, deadline: float) -> Token:
         """Fetch a token. If the credential is refused, read its secret again: it may have been rotated."""
-        credential = self._credential()
+        credential = self.credential()
         try:
             return self._fetch_token_with(credential, deadline)
         except VendorAuthError:
-            renewed = self._credential(fresh=True)
+            renewed = self.credential(fresh=True)
             if renewed == credential:
                 raise
             return self._fetch_token_with(renewed, deadline)
 
     def _fetch_token_with(self, credential: VendorCredential, deadline: float) -> Token:
-        url = f"{self._origin}/id/v1/identity/auth/token"
+        url = f"{self.origin}/id/v1/identity/auth/token"
         try:
             return read_token(self._send(Call.TOKEN, url, deadline, credential=credential).body, time.time())
         except InvalidVendorResponse as error:
@@ -199,29 +193,29 @@ class Preventor:
             raise VendorUnavailable("deadline")  # not observed: the vendor has not failed
         began = time.monotonic()
         try:
-            response = self._http.send(
+            response = self.http.send(
                 method, url, headers=headers, deadline=deadline, max_bytes=max_bytes, public_only=public_only
             )
         except RetryableError as error:
-            self._observe(call, time.monotonic() - began, error)
+            self.observe(call, time.monotonic() - began, error)
             if call is Call.TOKEN:
                 error.body = None  # which would be kept as the ticket's
             raise
         finally:
             self._turns.release()
         failure = error_for_response(call, response, now())
-        self._observe(call, time.monotonic() - began, failure)
+        self.observe(call, time.monotonic() - began, failure)
         if failure is not None:
             raise failure
         return response
 
     def _headers(self, token: str, credential: VendorCredential | None) -> dict[str, str]:
         """Return the headers of a token call (`credential` given), a ticket call (`token`) or a link's (neither)."""
-        common = {"Accept": "application/json, */*", "User-Agent": self._user_agent}
+        common = {"Accept": "application/json, */*", "User-Agent": self.user_agent}
         if token:
             return common | {
                 "Authorization": f"Bearer {token}",
-                "x-api-key": self._credential().api_key.get_secret_value(),
+                "x-api-key": self.credential().api_key.get_secret_value(),
             }
         if credential is None:
             return common
@@ -236,4 +230,4 @@ class Preventor:
 
     def _ticket_url(self, ticket: str) -> str:
         """Return the ticket's URL. The id is checked again here, where it becomes a path segment."""
-        return self._origin + _TRANSACTIONS + quote(ticket_id(ticket), safe="")
+        return self.origin + _TRANSACTIONS + quote(ticket_id(ticket), safe="")
