@@ -1,7 +1,6 @@
 """The emulated account: its credentials, and the settings around a deployment."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +57,6 @@ def outputs(account: Account, stack: str) -> dict[str, str]:
     cloudformation = account.session().client("cloudformation", endpoint_url=account.endpoint_url)
     [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
-
-
-def set_secrets(account: Account, secrets: Mapping[str, Mapping[str, str]]) -> None:
-    """Set the value of each secret, by its id."""
-    manager = account.session().client("secretsmanager", endpoint_url=account.endpoint_url)
-    for name, value in secrets.items():
-        manager.put_secret_value(SecretId=name, SecretString=json.dumps(value))
 
 
 def await_versions(account: Account) -> None:

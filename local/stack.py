@@ -171,8 +171,10 @@ def connect(user: Account, name: str, vendor: Vendor) -> Stack:
     """Set the secrets of a stack that has been deployed, and return where it is."""
     outputs = account.outputs(user, name)
     webhook_secret = secrets.token_hex(16)
-    credential, webhooks = outputs["VendorCredentialArn"], outputs["WebhookSecretArn"]
-    account.set_secrets(user, {credential: asdict(vendor.credential), webhooks: {"secret": webhook_secret}})
+    manager = user.session().client("secretsmanager", endpoint_url=user.endpoint_url)
+    values = {"VendorCredentialArn": asdict(vendor.credential), "WebhookSecretArn": {"secret": webhook_secret}}
+    for output, value in values.items():
+        manager.put_secret_value(SecretId=outputs[output], SecretString=json.dumps(value))
     account.await_versions(user)
     return Stack(
         webhook_url=_reachable(outputs["WebhookUrl"], user.endpoint_url),
