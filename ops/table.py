@@ -12,7 +12,7 @@ from boto3.dynamodb.types import TypeSerializer
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
 from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.retention import NEVER
-from ticket_archive.table import TICKET_RECORD, TicketTable, projection, read_item
+from ticket_archive.table import TICKET_RECORD, TicketTable, item_key, projection, read_item
 
 STATUS = (
     "ticket",
@@ -88,7 +88,7 @@ class OperatorTable(TicketTable):
     def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
         """Return the tickets with the attributes of `STATUS`, in the order given. Missing ones are left out."""
         found: dict[str, TicketItem] = {}
-        waiting = [_key(ticket) for ticket in tickets]
+        waiting = [item_key(ticket) for ticket in tickets]
         while waiting:
             keys: Any = waiting[:_BATCH]
             request: Any = {self._name: {"Keys": keys, **projection(STATUS)}}
@@ -113,7 +113,7 @@ class OperatorTable(TicketTable):
     def without_content(self, ticket: str) -> TicketItem | None:
         """Return the ticket with the attributes of `STATUS`, or None if it is unknown."""
         answer = self._client.get_item(
-            TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection(STATUS)
+            TableName=self._name, Key=item_key(ticket), ConsistentRead=True, **projection(STATUS)
         )
         return read_item(answer["Item"]) if "Item" in answer else None
 
@@ -132,7 +132,7 @@ class OperatorTable(TicketTable):
 
     def delete_event(self, ticket: str, record: str) -> None:
         """Delete an event's record. A missing record is no error."""
-        self._client.delete_item(TableName=self._name, Key={**_key(ticket), "record": {"S": record}})
+        self._client.delete_item(TableName=self._name, Key=item_key(ticket, record))
 
     def erase(self, ticket: str, now: str) -> str:
         """Replace the ticket's item by a tombstone; return when it was erased, which may be before `now`.
@@ -142,11 +142,11 @@ class OperatorTable(TicketTable):
         Raises InvalidRequest("legal_hold").
         """
         answer = self._client.get_item(
-            TableName=self._name, Key=_key(ticket), ConsistentRead=True, **projection(["customer"])
+            TableName=self._name, Key=item_key(ticket), ConsistentRead=True, **projection(["customer"])
         )
         customer: Any = answer.get("Item")
         listed = {**customer, "archived_at": {"S": now}} if customer else {}
-        tombstone = {**_key(ticket), "state": {"S": TicketState.ERASED.value}, "erased_at": {"S": now}}
+        tombstone = {**item_key(ticket), "state": {"S": TicketState.ERASED.value}, "erased_at": {"S": now}}
         try:
             self._client.put_item(
                 TableName=self._name,
@@ -213,7 +213,3 @@ class OperatorTable(TicketTable):
         """Set when an event's record expires, unless it is gone."""
         with suppress(WriteConflict):
             self._update(ticket, {"expires_at": expires_at}, "attribute_exists(#event_id)", {}, record=record)
-
-
-def _key(ticket: str) -> dict[str, dict[str, str]]:
-    return {"ticket": {"S": ticket}, "record": {"S": TICKET_RECORD}}

@@ -91,7 +91,7 @@ class TicketTable:
         The read is strongly consistent: a consumer that received a manifest's event finds that state.
         """
         only = {} if details else _WITHOUT_DETAILS
-        answer = self._client.get_item(TableName=self._name, Key=_key(ticket), ConsistentRead=True, **only)
+        answer = self._client.get_item(TableName=self._name, Key=item_key(ticket), ConsistentRead=True, **only)
         return read_item(answer["Item"]) if "Item" in answer else None
 
     def begin(self, ticket: str, now: str) -> TicketItem | None:
@@ -99,7 +99,7 @@ class TicketTable:
         with suppress(WriteConflict), _failed_condition_as_error():
             answer = self._client.update_item(
                 TableName=self._name,
-                Key=_key(ticket),
+                Key=item_key(ticket),
                 UpdateExpression="SET attempted_at = :now ADD attempts :one",
                 ConditionExpression="attribute_exists(#state) AND #state <> :erased",
                 ExpressionAttributeNames={"#state": "state"},
@@ -277,7 +277,7 @@ class TicketTable:
         with _failed_condition_as_error():
             self._client.update_item(
                 TableName=self._name,
-                Key={**_key(ticket), "record": {"S": record}},
+                Key=item_key(ticket, record),
                 UpdateExpression=expression,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={f"#{name}": name for name in _NAME.findall(f"{expression} {condition}")},
@@ -309,8 +309,9 @@ def _replaced_details(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {**(dict.fromkeys(DETAILS_ATTRIBUTES) if replaces else {}), **changes}
 
 
-def _key(ticket: str) -> dict[str, dict[str, str]]:
-    return {"ticket": {"S": ticket}, "record": {"S": TICKET_RECORD}}
+def item_key(ticket: str, record: str = TICKET_RECORD) -> dict[str, dict[str, str]]:
+    """Return the primary key of a ticket's item, or of another record of the ticket."""
+    return {"ticket": {"S": ticket}, "record": {"S": record}}
 
 
 @contextmanager
@@ -342,4 +343,4 @@ def _read_cursor(cursor: str, customer: str) -> dict[str, dict[str, str]]:
     found = _CURSOR.fullmatch(text)
     if found is None:
         raise InvalidRequest("cursor")
-    return {**_key(found["ticket"]), "customer": {"S": customer}, "archived_at": {"S": found["archived_at"]}}
+    return {**item_key(found["ticket"]), "customer": {"S": customer}, "archived_at": {"S": found["archived_at"]}}
