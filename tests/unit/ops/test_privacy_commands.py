@@ -21,7 +21,7 @@ from ops.commands.retention import hold_tickets, release_tickets
 from ops.errors import Exit
 from ops.parallel import DRAIN_SECONDS, Drain
 from ops.stack import Stack
-from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack, paginated
+from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack
 from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
 from ticket_archive.retention import NEVER, end_of
@@ -519,11 +519,18 @@ def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli:
         event("t10", before, route="GET /tickets/{ticket}"),
         {"timestamp": 0, "message": "START RequestId: t1"},
     ]
-    stack.clients["logs"] = paginated({"events": events})
+    asked: list[int] = []
+
+    def paginate(**given: Any) -> list[dict[str, Any]]:
+        asked.append(given["startTime"])
+        return [{"events": events}]
+
+    stack.clients["logs"] = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=paginate))
     cli("fetch", "t1", "-o", str(tmp_path / "t1"))
 
-    found = cli.json("audit", "t1")
+    found = cli.json("audit", "t1", "--since", "1900-01-01")
 
+    assert asked == [0], "CloudWatch takes no negative time"
     assert [(each["source"], each["what"]) for each in found["accesses"]] == [
         ("API", "GET /tickets/{ticket}/details"),
         ("operator", "fetch"),
@@ -547,19 +554,3 @@ def test_an_audit_without_the_apis_log_shows_the_operators_and_exits_1(
     assert result.exit_code == Exit.FAILED
     assert [each["what"] for each in json.loads(result.stdout)["accesses"]] == ["fetch"]
     assert "FilterLogEvents failed: ResourceNotFoundException" in result.stderr
-
-
-def test_an_audit_reads_logs_from_any_time(stack: FakeStack, cli: CliHarness) -> None:
-    asked: list[int] = []
-    function = {"LoggingConfig": {"LogGroup": "/aws/lambda/stack-retrieval"}}
-    stack.clients["lambda"] = SimpleNamespace(get_function_configuration=lambda **_: function)
-
-    def paginate(**given: Any) -> list[dict[str, Any]]:
-        asked.append(given["startTime"])
-        return []
-
-    stack.clients["logs"] = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=paginate))
-
-    cli.json("audit", "t1", "--since", "1900-01-01")
-
-    assert asked == [0], "CloudWatch takes no negative time"
