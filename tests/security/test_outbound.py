@@ -16,8 +16,7 @@ import pytest
 from local import ROOT
 
 
-@pytest.fixture(scope="module")
-def seen() -> dict[str, Any]:
+def test_no_url_in_any_form_reaches_a_sentinel_that_an_ordinary_client_reaches() -> None:
     paths = [str(ROOT / folder) for folder in ("layers", "functions", "")]
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.security.outbound"],
@@ -31,18 +30,8 @@ def seen() -> dict[str, Any]:
     if "PermissionError" in done.stderr or not sys.platform.startswith("linux"):
         pytest.skip("no process may have a network of its own here; tests/faults tries the same on the loopback")
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def test_ordinary_client_reaches_the_sentinels(seen: dict[str, Any]) -> None:
+    seen: dict[str, Any] = json.loads(done.stdout)
     assert seen["an ordinary client"] == 3
-
-
-def test_no_sentinel_is_reached(seen: dict[str, Any]) -> None:
     assert seen["sentinels reached"] == []
-
-
-def test_every_url_in_another_form_is_refused(seen: dict[str, Any]) -> None:
     assert len(seen["urls"]) >= 150
     assert {url: how for url, how in seen["urls"].items() if how != "invalid_vendor_response: image_url"} == {}

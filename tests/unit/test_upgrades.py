@@ -66,19 +66,6 @@ def test_nothing_that_holds_data_is_replaced_or_taken_away() -> None:
     assert not new, f"new, and to be recorded from its first release on: {json.dumps(new)}"
 
 
-def test_aws_own_schemas_name_what_replaces() -> None:
-    assert "BucketName" in replacing("AWS::S3::Bucket")
-    assert {"QueueName", "FifoQueue"} <= set(replacing("AWS::SQS::Queue"))
-    assert {"TableName", "KeySchema"} <= set(replacing("AWS::DynamoDB::Table"))
-
-
-@pytest.mark.parametrize("name", RECORD)
-def test_a_resource_of_another_name_is_noticed(name: str) -> None:
-    renamed = copy.deepcopy(SOURCE)
-    renamed["Resources"][f"{name}2"] = renamed["Resources"].pop(name)
-    assert stateful(renamed) != RECORD
-
-
 @pytest.mark.parametrize(
     ("name", "key", "new"),
     [

@@ -97,12 +97,15 @@ def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler
     assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "message-1", len(BODY))
 
 
-@given(st.text(st.characters(exclude_categories=()), min_size=1))
-def test_the_response_is_the_same_for_every_body(text: str) -> None:
+@given(
+    st.text(st.characters(exclude_categories=()), min_size=1),
+    st.sampled_from(["", "!", IV, base64.b64encode(bytes(16)).decode()]),
+)
+def test_the_response_is_the_same_for_every_body_and_iv(text: str, iv: Any) -> None:
     queue = FakeQueue()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dependencies, "webhook", lambda: (queue, lambda: None))
-        response = handle(request(text))
+        response = handle(request(text, **{IV_HEADER: iv}))
     if text.encode("utf-8", "surrogatepass").strip():
         assert response == accepted()
         assert queue.bodies[0].isascii(), "SQS accepts every character"
