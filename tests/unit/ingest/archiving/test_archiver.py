@@ -57,7 +57,7 @@ def vendor_calls(harness: ArchiveHarness) -> list[str]:
 
 
 class TestAWholeTicket:
-    def test_is_archived_with_everything_the_vendor_has(self, harness: ArchiveHarness) -> None:
+    def test_is_archived_with_everything_the_vendor_has_and_noted_with_its_event(self, harness: ArchiveHarness) -> None:
         harness.has("ACCEPTED", disposition="PASSED", confidence_score=98.5, risk_code="R1", cifcode="C-1001")
         assert harness.run(event()) is Result.ARCHIVED
         item = harness.table[TICKET]
@@ -70,6 +70,10 @@ class TestAWholeTicket:
         ]
         assert item.expires_at is None
         assert harness.bucket.expiring == set()
+        [(key, record)] = harness.table.events.items()
+        assert key == (TICKET, f"event#{harness.arrivals['e1']}#e1")
+        noted = {"event_id": "e1", "event": "ticket.verification.completed", "received_at": harness.arrivals["e1"]}
+        assert record == {**noted, "ticket": TICKET, "record": key[1]}
         harness.check()
 
     def test_is_announced_by_a_manifest_that_says_what_the_item_says(self, harness: ArchiveHarness) -> None:
@@ -98,18 +102,6 @@ class TestAWholeTicket:
         stored = [name.split("/")[2] if "/" in name else name for name in log if not name.startswith("vendor.")]
         assert stored == ["table.get", *["images"] * 5, "table.event", "table.archive", "manifests"]
 
-    def test_is_noted_with_its_event(self, harness: ArchiveHarness) -> None:
-        harness.run(event("e7"))
-        [(key, record)] = harness.table.events.items()
-        assert key == (TICKET, f"event#{harness.arrivals['e7']}#e7")
-        assert record == {
-            "event_id": "e7",
-            "event": "ticket.verification.completed",
-            "received_at": harness.arrivals["e7"],
-            "ticket": TICKET,
-            "record": key[1],
-        }
-
     @pytest.mark.parametrize("answer", [TicketNotFound("404"), details("IN_PROGRESS")], ids=["unknown", "in progress"])
     def test_is_noted_with_an_event_while_it_is_not_final(self, harness: ArchiveHarness, answer: object) -> None:
         harness.run(event("e1"))
@@ -122,11 +114,6 @@ class TestAWholeTicket:
         harness.run(event())
         assert vendor_calls(harness) == ["details", "files DOCUMENT"]
         assert harness.table[TICKET].types == {DOCUMENT: STORED}
-
-    def test_without_an_outcome_is_archived_without_one(self, harness: ArchiveHarness) -> None:
-        harness.vendor.details_of[TICKET] = read_details(b'{"anything": "else"}')
-        harness.run(event())
-        assert harness.outcomes() == [None]
 
 
 class TestDetailsThatTheTableCannotHold:
@@ -265,15 +252,6 @@ class TestAnIncompleteTicket:
         assert [image["type"] for image in manifest["images"]].count("SELF_PORTRAITS") == 2
         between_events.check()
 
-    def test_is_not_complete_with_an_earlier_events_details_alone(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next(DOCUMENT, FAULT)
-        harness.fails(event("e1"))
-        harness.vendor.next("details", FAULT)
-        harness.fails(event("e2"))
-        harness.answers({"details": FAULT})
-        settled = harness.attempt(request(settle=tuple(ImageType)))
-        assert (settled.result, settled.incomplete) == (Result.ARCHIVED, True)
-
     @pytest.mark.parametrize(
         ("errors", "detail", "causes", "pause"),
         [
@@ -322,14 +300,6 @@ class TestAnIncompleteTicket:
         error = harness.fails(event())
         seen = [str(error), repr(error), repr(error.__cause__), sorted(error.causes), repr(vars(error))]
         assert "Jane" not in json.dumps(seen)
-
-    def test_counts_its_attempts(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next(DOCUMENT, FAULT, FAULT)
-        harness.fails(event())
-        harness.fails(event())
-        harness.run(event())
-        assert harness.table[TICKET].attempts == 3
-        assert len(harness.table.events) == 1
 
     @pytest.mark.parametrize("types", [(DOCUMENT, PORTRAIT), (PORTRAIT, DOCUMENT)], ids=["reduced", "reordered"])
     def test_keeps_the_images_of_types_that_are_no_longer_configured(

@@ -225,13 +225,6 @@ class TestUnrecognized:
         [file] = fetch(DOCUMENT).unrecognized
         assert fetch.bucket[file.key] == b"https://10.0.0.1/x"
 
-    def test_a_link_without_an_answer_leaves_the_other_files_of_its_type(self, fetch: Fetch) -> None:
-        fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK, WHOLE]
-        fetch.vendor.next(LINK.url, VendorUnavailable("503"))
-        fetched = fetch(DOCUMENT)
-        assert [fetch.bucket[image.key] for image in fetched.images] == [WHOLE.data]
-        assert (state_of(fetched, DOCUMENT), fetched.errors[DOCUMENT].detail) == (TypeState.FAILED, "503")
-
 
 class TestCutOffFiles:
     @pytest.mark.parametrize("linked", [True, False])
@@ -265,11 +258,6 @@ class TestThreads:
     def test_all_parts_are_asked_for_at_the_same_time(self, fetch: Fetch, pool: ThreadPoolExecutor) -> None:
         fetch.vendor.effects.before("vendor.", threading.Barrier(6, timeout=5).wait)
         assert len(fetch(pool=pool).images) == 5
-
-    def test_a_store_is_not_begun_when_its_time_is_over(self, fetch: Fetch) -> None:
-        fetched = fetch(PORTRAIT, with_details=False, seconds=-STORE_SECONDS - 1)
-        assert isinstance(fetched.errors[PORTRAIT], DeadlineExceeded)
-        assert len(fetch.bucket) == 0
 
     @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "on_known_ticket", None])
     def test_no_store_outlives_the_fetch(self, fetch: Fetch, pool: ThreadPoolExecutor, broken: str | None) -> None:

@@ -266,13 +266,6 @@ def test_an_erased_ticket_is_done(harness: ProcessorHarness, body: str) -> None:
     assert harness.effects.named("vendor") == []
 
 
-@pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET)])
-def test_what_storage_raises_passes_through(harness: ProcessorHarness, body: str) -> None:
-    harness.effects.fail("table.archive", ConnectionError())
-    with pytest.raises(ConnectionError):
-        harness.do(body)
-
-
 def test_what_is_logged_of_a_result_is_codes_and_identifiers() -> None:
     expected = {"result": "archived", "ticket": TICKET, "event_id": "e1", "kind": "other"}
     assert ProcessingResult(Result.ARCHIVED, TICKET, "e1", "other").codes() == expected

@@ -613,12 +613,6 @@ class TestUnknownTickets:
             harness.clock.pass_by(pauses[-1])
         assert pauses == [15, 30, 129.6]
 
-    def test_are_tried_for_an_hour_if_they_are_first_processed_late(self, harness: ArchiveHarness) -> None:
-        arrived = event(received_at=iso(harness.clock() - timedelta(hours=3)))
-        began = harness.clock()
-        assert harness.deliver(arrived).result is Result.UNKNOWN_TICKET
-        assert timedelta(hours=1) <= harness.clock() - began < timedelta(minutes=70)
-
 
 class TestCostsOfStrangers:
     def test_replayed_events_cost_one_fetch_a_minute_and_a_newer_state_arrives(self, harness: ArchiveHarness) -> None:

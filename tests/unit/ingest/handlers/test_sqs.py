@@ -85,6 +85,7 @@ class TestABatch:
         assert harness.handle(*EVERY) == ["m-T-2", "m-T-5", "m-T-9"]
         assert harness.archive.table.items.keys() == {*TICKETS} - {*broken}
         assert harness.queue.pauses.keys() == {f"receipt-m-{ticket}" for ticket in broken}
+        assert (counted()["MessagesRetried"], counted()["StorageErrors"]) == (3, 2)
 
     @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
     def test_with_a_poison_message_loses_no_neighbour_nor_sees_it_again(self, harness: SqsHarness, body: str) -> None:
@@ -109,11 +110,6 @@ class TestABatch:
         assert harness.archive.effects.named("table") == []
         assert harness.archive.effects.named("vendor") == []
         assert set(harness.queue.pauses.values()) == {SHORT_RETRY_DELAY}
-
-    def test_that_fails_as_a_whole_is_an_answer_and_no_error(self, harness: SqsHarness) -> None:
-        harness.archive.effects.fail("table.get", ConnectionError("x"))
-        assert harness.handle(ONE) == ["m-T-0"]
-        assert counted() == {"MessagesRetried": 1, "StorageErrors": 1}
 
     def test_with_a_malformed_variable_goes_back_whole_with_one_line_and_a_metric(
         self, harness: SqsHarness, monkeypatch: pytest.MonkeyPatch, lines: Lines
@@ -311,11 +307,6 @@ class TestWhatIsCounted:
         harness.handle(sqs_record(webhook(event), receives=6))
         assert counted() == {"MessagesProcessed": 1, "UnknownTickets": 1}
 
-    def test_is_no_alarm_for_what_passes(self, harness: SqsHarness) -> None:
-        harness.archive.effects.fail("table.get", VendorUnavailable("503"))
-        harness.handle(ONE)
-        assert counted() == {"MessagesRetried": 1}
-
 
 class TestTheLog:
     """At DEBUG, and that of every library, holds identifiers and codes only."""
@@ -328,15 +319,14 @@ class TestTheLog:
             yield lambda: lines.getvalue() + caplog.text + "".join(str(vars(record)) for record in caplog.records)
         logger.setLevel(level)
 
-    def test_holds_nothing_of_a_tickets_details_images_or_customer(self, harness: SqsHarness, everything: Any) -> None:
+    def test_holds_nothing_of_a_tickets_details_images_or_customer_or_of_an_unreadable_message(
+        self, harness: SqsHarness, everything: Any
+    ) -> None:
         harness.archive.has(full_name=CANARY, cifcode=CANARY, risk_code=CANARY, ticket="T-0")
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "verification.completed", "name": CANARY})))
         assert harness.archive.table["T-0"].attributes["customer"] == CANARY
-        assert "CANARY" not in everything()
-
-    @pytest.mark.parametrize("body", [CANARY, json.dumps({"ticket": CANARY + "/"}), json.dumps({"name": CANARY})])
-    def test_holds_nothing_of_an_unreadable_message(self, harness: SqsHarness, everything: Any, body: str) -> None:
-        harness.handle(sqs_record(body))
+        for body in (CANARY, json.dumps({"ticket": CANARY + "/"}), json.dumps({"name": CANARY})):
+            harness.handle(sqs_record(body))
         assert "CANARY" not in everything()
 
     @pytest.mark.parametrize(

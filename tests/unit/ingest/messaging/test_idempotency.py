@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -87,37 +88,23 @@ def test_a_crashed_attempt_counts_as_in_flight_until_its_invocation_must_have_en
 
 
 class TestAStoreOutOfReach:
-    def test_is_no_reason_to_stop(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
-        store.offline = True
-        work = MessageProcessor()
-        assert once.run("e1", work) == "archived"
-        assert work.times == 1
-
-    def test_after_the_work_does_not_repeat_it(self, store: FakeIdempotencyTable, once: EventIdempotency) -> None:
-        work = MessageProcessor()
-
-        def then_the_store_fails() -> str:
-            store.offline = True
-            return work()
-
-        assert once.run("e1", then_the_store_fails) == "archived"
-        assert work.times == 1
-
     @pytest.mark.parametrize("when", ["before", "while"])
-    def test_does_not_hide_the_works_own_failure_or_repeat_it(
+    def test_neither_stops_nor_repeats_the_work_nor_hides_its_failure(
         self, store: FakeIdempotencyTable, once: EventIdempotency, when: str
     ) -> None:
-        store.offline = when == "before"
-        work = MessageProcessor(TicketIncomplete("images_not_ready", retry_after=7.0))
-
-        def then_the_store_fails() -> str:
+        def then_the_store_fails(work: MessageProcessor) -> str:
             store.offline = True
             return work()
 
+        store.offline = when == "before"
+        work = MessageProcessor()
+        assert once.run("e1", partial(then_the_store_fails, work)) == "archived"
+        store.offline = when == "before"
+        failing = MessageProcessor(TicketIncomplete("images_not_ready", retry_after=7.0))
         with pytest.raises(TicketIncomplete) as raised:
-            once.run("e1", then_the_store_fails)
-        assert raised.value is work.error
-        assert work.times == 1
+            once.run("e2", partial(then_the_store_fails, failing))
+        assert raised.value is failing.error
+        assert (work.times, failing.times) == (1, 1)
 
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency, lines: Lines) -> None:
         store.offline = True

@@ -255,15 +255,6 @@ def test_rejecting_a_replaced_token_has_no_effect(vendor: Vendor, source: TokenS
     assert vendor.calls == 2
 
 
-def test_failure_is_not_cached(vendor: Vendor, source: TokenSource) -> None:
-    vendor.failure = VendorUnavailable("503")
-    with pytest.raises(VendorUnavailable):
-        source.get(FAR)
-    vendor.failure = None
-    vendor.time += 0.001
-    assert source.get(FAR) == "t2"
-
-
 @pytest.mark.parametrize("failure", [None, VendorUnavailable("503", retry_after=7.0)])
 def test_many_threads_share_one_call_and_its_result(failure: RetryableError | None) -> None:
     # GIVEN a vendor that answers when eight threads have asked for a token

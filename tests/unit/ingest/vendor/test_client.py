@@ -225,15 +225,12 @@ class TestCalls:
         sent = [call.headers[f"x-{name}"] for name in ("api-key", "tenant", "env", "banknu")]
         assert sent == ["key", "tenant", "SANDBOX", "B1"]
 
-    def test_every_call_has_the_configured_user_agent(self, vendor: Vendor) -> None:
+    def test_every_call_has_the_configured_user_agent_and_no_empty_values(self, vendor: Vendor) -> None:
+        vendor.credentials.current = VendorCredential(api_key="key", secret="secret")
         vendor.details()
         vendor.files()
         vendor.linked()
         assert [call.headers["User-Agent"] for call in vendor.http.calls] == ["Mozilla/5.0 (test)"] * 4
-
-    def test_token_call_omits_empty_values(self, vendor: Vendor) -> None:
-        vendor.credentials.current = VendorCredential(api_key="key", secret="secret")
-        vendor.details()
         assert not {"x-tenant", "x-env", "x-banknu"} & vendor.http.to(TOKEN_PATH)[0].headers.keys()
 
     def test_attempt_ends_at_the_deadline_or_after_its_timeout(self, vendor: Vendor) -> None:
