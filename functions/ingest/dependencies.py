@@ -23,7 +23,7 @@ from ingest.settings import IngestSettings, WebhookSettings
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient
-from ingest.vendor.metrics import VendorCalls
+from ingest.vendor.metrics import record_call
 from ticket_archive import aws, clock
 from ticket_archive.bucket import Bucket
 from ticket_archive.metrics import Metric, MetricBuffer
@@ -90,7 +90,7 @@ def sqs() -> SqsDependencies:
         settings.image_hosts,
         settings.vendor_user_agent,
         max_calls=MAX_CONCURRENT_CALLS,
-        observe=VendorCalls(metric_buffer),
+        observe=partial(record_call, metric_buffer),
     )
     archiver = Archiver(
         fetcher=Fetcher(vendor, bucket, calls),

@@ -116,21 +116,6 @@ def state_of(item: TicketItem) -> list[Any]:
 def write_manifest(item: TicketItem) -> bytes:
     """Return the manifest of an archived item as JSON: the same bytes for the same state, however often written."""
     details = {"sha256": item.details_sha256, "bytes": item.details_bytes} if item.details_sha256 else None
-    manifest = Manifest.model_validate(
-        {
-            "schema": SCHEMA,
-            "ticket": item.ticket,
-            "version": item.version,
-            "outcome": item.outcome,
-            "archived_at": item.archived_at,
-            "complete": item.complete,
-            "details": details,
-            "images": item.images,
-            "absent": item.absent,
-            "unrecognized": item.unrecognized,
-            "missing": item.unanswered,
-            "previous": item.previous,
-        },
-        from_attributes=True,
-    )
-    return manifest.model_dump_json().encode()
+    names = ("ticket", "version", "outcome", "archived_at", "complete", "images", "absent", "unrecognized", "previous")
+    values = {"details": details, "missing": item.unanswered} | {name: getattr(item, name) for name in names}
+    return Manifest.model_validate(values, from_attributes=True).model_dump_json().encode()

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from ingest.handlers import webhook as webhook_handler
 from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
-from ingest.vendor.metrics import VendorCalls
+from ingest.vendor.metrics import record_call
 from tests.support.archive_harness import SECRET, ArchiveHarness
 from tests.support.fakes import FakeContext, sqs_record
 from ticket_archive.metrics import MetricBuffer
@@ -64,7 +65,7 @@ class Installation:
             "https://api.preventor.com",
             lambda *, fresh=False: CREDENTIAL,
             cast("Any", self.line),
-            observe=VendorCalls(buffer),
+            observe=partial(record_call, buffer),
         )
         self.sqs = self.harness.sqs_dependencies(calls, self.harness.processor(calls, vendor), buffer)
 

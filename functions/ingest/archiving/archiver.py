@@ -286,14 +286,8 @@ class Archiver:
             if attempt.request.recheck and result is Result.UNCHANGED:
                 publish(self.bucket, item)
                 return _described(result, item)
-            written = {
-                **changes,
-                "version": state.version,
-                "previous": state.previous,
-                "archived_at": state.archived_at,
-                "complete": state.complete,
-                "pending": None,
-            }
+            decided = {name: getattr(state, name) for name in ("version", "previous", "archived_at", "complete")}
+            written = {**changes, **decided, "pending": None}
             if result is Result.ARCHIVED and not attempt.request.recheck:
                 written["requeues"] = 0
             try:

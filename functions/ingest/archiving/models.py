@@ -115,7 +115,7 @@ class Attempt:
             # that an unknown ticket had left must not become an archived ticket's retention.
             # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
             pending = item.pending if item.state is TicketState.ARCHIVED else {}
-            item = replace(item, outcome=None, details_sha256=None, images=(), archived_at=None, pending=pending)
+            item = replace(item, details_sha256=None, images=(), archived_at=None, pending=pending)
             return cls(request, now, item, None, None, True, expires_at)
         resumed = item if _continues(item, request) else None
         before = item if item.state is TicketState.INCOMPLETE else resumed

@@ -61,7 +61,7 @@ class Preventor:
     (`ingest.rotating_secret`). Every method takes a deadline (monotonic seconds), retries twice within it where that
     makes sense, and raises RetryableError or UnrecognizedResponse. At most `max_calls` are in flight; others wait for
     their turn until their deadline. `observe` is called after each attempt with its kind, its seconds without that
-    wait, and its error (`ingest.vendor.metrics.VendorCalls`).
+    wait, and its error (`ingest.vendor.metrics.record_call`).
     """
 
     origin: str

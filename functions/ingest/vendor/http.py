@@ -197,7 +197,7 @@ def _read_whole(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
                 if body.tell() + len(part) > max_bytes:
                     raise InvalidVendorResponse("too_large")
                 body.write(part)
-        if decoder and not decoder.is_complete:
+        if decoder and not decoder.member.eof:
             broken = "truncated"
     except zlib.error:
         broken = "encoding"
@@ -219,20 +219,16 @@ class _Decoder:
     """
 
     def __init__(self) -> None:
-        self._member = zlib.decompressobj(32 + zlib.MAX_WBITS)
-
-    @property
-    def is_complete(self) -> bool:
-        return self._member.eof
+        self.member = zlib.decompressobj(32 + zlib.MAX_WBITS)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while True:
-            piece = self._member.decompress(data, PIECE)
+            piece = self.member.decompress(data, PIECE)
             yield piece
-            data = self._member.unconsumed_tail
-            if self._member.eof and self._member.unused_data:
-                data = self._member.unused_data
-                self._member = zlib.decompressobj(32 + zlib.MAX_WBITS)
+            data = self.member.unconsumed_tail
+            if self.member.eof and self.member.unused_data:
+                data = self.member.unused_data
+                self.member = zlib.decompressobj(32 + zlib.MAX_WBITS)
             elif len(piece) < PIECE:  # after a full piece there may be more inside
                 return
 

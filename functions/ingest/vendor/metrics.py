@@ -17,8 +17,6 @@ _FAILURES: dict[type[RetryableError], Metric] = {
     VendorThrottled: Metric.VENDOR_CALLS_THROTTLED,
     VendorUnavailable: Metric.VENDOR_CALLS_UNAVAILABLE,
 }
-
-
 _HINTS = {
     "401": "The vendor refused the credential or a new token. Check the vendor credential secret.",
     "403": (
@@ -28,24 +26,18 @@ _HINTS = {
 }
 
 
-class VendorCalls:
-    """Records each call when it has ended. Safe to use from many threads."""
-
-    def __init__(self, metric_buffer: MetricBuffer) -> None:
-        self._metric_buffer = metric_buffer
-
-    def __call__(self, call: Call, seconds: float, error: RetryableError | None) -> None:
-        """Record one call. `error` is None if it succeeded."""
-        milliseconds = round(seconds * 1000)
-        self._metric_buffer.add(Metric.VENDOR_CALLS)
-        self._metric_buffer.add(_DURATIONS[call], milliseconds)
-        keys = {"call": call.value, "milliseconds": milliseconds}
-        if error is not None:
-            self._metric_buffer.add(_FAILURES.get(type(error), Metric.VENDOR_CALLS_INVALID))
-            keys |= describe(error)
-        if isinstance(error, VendorAuthError):
-            logger.warning("vendor call", extra={**keys, "hint": _HINTS.get(error.detail, "")})
-        elif error is None or isinstance(error, TicketNotFound):  # which is normal for a derived image
-            logger.debug("vendor call", extra=keys)
-        else:
-            logger.info("vendor call", extra=keys)
+def record_call(metric_buffer: MetricBuffer, call: Call, seconds: float, error: RetryableError | None) -> None:
+    """Record a call that has ended; `error` is None if it succeeded. Safe to use from many threads."""
+    milliseconds = round(seconds * 1000)
+    metric_buffer.add(Metric.VENDOR_CALLS)
+    metric_buffer.add(_DURATIONS[call], milliseconds)
+    keys = {"call": call.value, "milliseconds": milliseconds}
+    if error is not None:
+        metric_buffer.add(_FAILURES.get(type(error), Metric.VENDOR_CALLS_INVALID))
+        keys |= describe(error)
+    if isinstance(error, VendorAuthError):
+        logger.warning("vendor call", extra={**keys, "hint": _HINTS.get(error.detail, "")})
+    elif error is None or isinstance(error, TicketNotFound):  # which is normal for a derived image
+        logger.debug("vendor call", extra=keys)
+    else:
+        logger.info("vendor call", extra=keys)

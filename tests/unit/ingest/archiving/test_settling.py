@@ -367,6 +367,13 @@ class TestEnds:
             assert harness.run(request(settle=tuple(ImageType))) is Result.ARCHIVED
             harness.clock.pass_by(2 * DAY)
 
+    def test_an_empty_answer_does_not_count_once_the_retention_is_over(self, harness: ArchiveHarness) -> None:
+        harness.retention_days = 1
+        harness.has(images={DOCUMENT: [picture("d")]})
+        assert harness.run(event("e1")) is Result.PENDING
+        harness.clock.pass_by(2 * DAY)
+        assert harness.run(event("e2")) is Result.PENDING
+
     def test_an_unrecognized_answer_is_a_cause_when_it_is_first_seen(self, harness: ArchiveHarness) -> None:
         def causes(wanted: ArchiveRequest) -> list[str]:
             return [*harness.attempt(wanted).causes]

@@ -23,7 +23,7 @@ def decode(wire: bytes, step: int) -> tuple[bytes, bool]:
     decoder = _Decoder()
     pieces = [piece for at in range(0, len(wire), step) for piece in decoder.feed(wire[at : at + step])]
     assert all(len(piece) <= PIECE for piece in pieces)
-    return b"".join(pieces), decoder.is_complete
+    return b"".join(pieces), decoder.member.eof
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.integers(1, 50), st.integers(1, 2000))

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ingest.vendor.metrics import VendorCalls
+from ingest.vendor.metrics import record_call
 from ingest.vendor.responses import Call
 from tests.support.logs import counted
 from ticket_archive.errors import (
@@ -41,7 +41,7 @@ def test_call_is_counted_and_logged_with_its_code_and_what_to_try(
     monkeypatch.setattr("ingest.vendor.metrics.logger", logging.getLogger("vendor_calls"))
     caplog.set_level(logging.DEBUG, "vendor_calls")
     metric_buffer = MetricBuffer()
-    VendorCalls(metric_buffer)(Call.LINK, 0.0123, error)
+    record_call(metric_buffer, Call.LINK, 0.0123, error)
     metric_buffer.flush()
     assert counted() == {"VendorCalls": 1, "VendorLinkTime": 12, metric: 1}
     [record] = caplog.records
