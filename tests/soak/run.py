@@ -2,14 +2,13 @@
 
 import json
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+
+from rich.progress import Progress
 
 from local.stack import SEED
 from local.vendor import webhooks
@@ -47,80 +46,42 @@ class OutOfMinutes(Exception):
     """The run took longer than it was given."""
 
 
-@dataclass(frozen=True)
-class Options:
-    tickets: int
-    minutes: float
-    receives: int
-    seed: int
-
-
-@dataclass
-class Result:
-    """What the table shows. `problems` are what must not be: with any of them the soak has failed."""
-
-    sent: int = 0
-    tickets: int = 0
-    junk: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    in_storm: int = 0
-    archived_before: int = 0
-    archived: int = 0
-    dead: Counter[str] = field(default_factory=Counter)
-    dead_in_outage: Counter[str] = field(default_factory=Counter)
-    redriven: int = 0
-    quarantined: Counter[str] = field(default_factory=Counter)
-    results: Counter[str] = field(default_factory=Counter)
-    retried: Counter[str] = field(default_factory=Counter)
-    manifests: int = 0
-    events: int = 0
-    second_states: int = 0
-    counts: dict[str, Any] = field(default_factory=dict)
-    storm_calls: int = 0
-    killed: int = 0
-    interrupted: int = 0
-    """Batches that ended with their worker."""
-    withheld: int = 0
-    memory: tuple[float, float] = (0.0, 0.0)
-    seconds: dict[str, float] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-
-Tell = Callable[[str, int, int], None]
-"""Hears what goes on: phase, done, of how many."""
-
-
 class Soak:
-    """One soak on a stack that nobody else uses."""
+    """One soak on a stack that nobody else uses.
 
-    def __init__(self, stack: LocalStack, options: Options, tell: Tell) -> None:
-        self.stack, self.options, self.tell = stack, options, tell
-        self.result = Result()
-        self.log, self.checks = LogReader(stack), ConsistencyChecks(stack)
-        self.workers = Workers(stack.state, options.seed)
+    `rows` are those of the table. `problems` are what must not be: with any of them the soak has failed.
+    """
+
+    def __init__(
+        self, stack: LocalStack, progress: Progress, *, tickets: int, minutes: float, receives: int, seed: int
+    ) -> None:
+        self.stack, self.progress, self.count, self.receives, self.seed = stack, progress, tickets, receives, seed
+        self.rows: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack)
+        self.workers = Workers(stack.state, seed)
         self.permissions = Permissions(stack, WITHHELD)
-        self.sender = Sender(stack)
-        self._ends_at = time.monotonic() + options.minutes * 60
+        self._task = progress.add_task("starting", total=None)
+        self._ends_at = time.monotonic() + minutes * 60
+        self._sent = self._redriven = 0
+        self._seconds: dict[str, float] = {}
         self._tickets_of: dict[bytes, str] = {}
         self._reasons: dict[bytes, str] = {}
         self._states: Counter[str] = Counter()
 
-    def run(self) -> Result:
-        """All phases. What goes wrong is in the result; raises OutOfMinutes."""
-        result, count = self.result, self.options.tickets
+    def run(self) -> None:
+        """All phases. What goes wrong is in `problems`; raises OutOfMinutes."""
         self._scale()
         with downstream(self.stack) as consumer:
             with self._phase("prepared"):
-                many = count + max(10, round(count * IN_OUTAGE))
-                known = tickets(self.stack, many, 0)
+                known = tickets(self.stack, self.count + max(10, round(self.count * IN_OUTAGE)), 0)
                 self.stack.vendor("forget")
-            first, late = known[:count], known[count:]
-            result.in_storm = count
+            first, late = known[: self.count], known[self.count :]
             with self._phase("storm"):
                 self._storm(first)
-            result.storm_calls = sum(self.stack.vendor("counts")["endpoints"].values())
-            result.archived_before = self._archived(first)
-            self._count_dead(result.dead)
+            calls = sum(self.stack.vendor("counts")["endpoints"].values()) / self.count
+            before = f"{self._archived(first)} archived before any redrive, {calls:.1f} vendor calls per ticket"
+            self.rows["storm"] = f"{before}; dead letters {self._dead()}"
             with self._phase("redrive"):
                 self._redrive()
             with self._phase("second states"):
@@ -129,17 +90,16 @@ class Soak:
                 self._outage(late)
             with self._phase("checks"):
                 self._check(known, consumer)
-        return result
 
     def _scale(self) -> None:
         """Makes crashes and backoff quick enough to be waited for; the template stays as it is."""
         stack = self.stack
         function = stack.resources["IngestFunction"]
         given = stack.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        variables = {**given, "MAX_RECEIVES": str(self.options.receives)}
+        variables = {**given, "MAX_RECEIVES": str(self.receives)}
         stack.overwrite(function, Timeout=TIMEOUT, Environment={"Variables": variables})
         found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
-        policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.options.receives}
+        policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.receives}
         stack.sqs.set_queue_attributes(
             QueueUrl=stack.at.queue_url,
             Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": str(VISIBILITY)},
@@ -147,7 +107,7 @@ class Soak:
 
     def _storm(self, wanted: Sequence[str]) -> None:
         """Everything at once: faults, doubles, junk, killed workers, refused AWS calls."""
-        stack, seed = self.stack, self.options.seed
+        stack, seed = self.stack, self.seed
         rng = random.Random(seed)
         for ticket in rng.sample(wanted, max(4, round(len(wanted) * SLOW_ONES))):
             stack.vendor("script", fault=rng.choice(sorted(SLOW)), endpoint="images", ticket=ticket, type="DOCUMENT")
@@ -161,7 +121,7 @@ class Soak:
 
     def _second_states(self, wanted: Sequence[str]) -> None:
         """Some outcomes change: a second manifest each, and no more."""
-        changed = random.Random(self.options.seed).sample(wanted, max(2, round(len(wanted) * SECOND_STATES)))
+        changed = random.Random(self.seed).sample(wanted, max(2, round(len(wanted) * SECOND_STATES)))
         load = []
         for ticket in changed:
             was = Tickets(SEED).get(ticket).outcome
@@ -170,40 +130,34 @@ class Soak:
             event = webhooks.event(webhooks.Form.COMPLETED, Tickets(SEED).get(ticket, State(outcome=outcome)))
             load.append(WebhookRequest(webhooks.encrypted(event, self.stack.at.webhook_secret), ticket))
             self._states[ticket] = 2
-        self.result.second_states = len(changed)
         self._post(load)
 
     def _outage(self, wanted: Sequence[str]) -> None:
         """The vendor is down until the queue has given every ticket up. When it is back, a redrive is all it takes."""
         self.stack.vendor("rate", share=1.0, faults=OUTAGE)
-        self._post(
-            webhook_requests(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.options.seed)
-        )
+        self._post(webhook_requests(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.seed))
         if archived := self._archived(wanted):
-            self.result.problems.append(f"{archived} tickets were archived while the vendor was down")
-        self._count_dead(self.result.dead_in_outage)
+            self.problems.append(f"{archived} tickets were archived while the vendor was down")
+        self.rows["outage"] = f"dead letters {self._dead()}"
         self.stack.vendor("rate", share=0.0)
         self._redrive()
 
     def _post(self, load: Sequence[WebhookRequest], *, storm: bool = False) -> None:
         """Posts, and waits until the queue is empty."""
+        self._sent += len(load)
         self._tickets_of |= {request.webhook.body: request.ticket for request in load if request.ticket}
-        self.result.sent += len(load)
         self._reasons |= {request.webhook.body: request.reason for request in load if request.reason}
-        self.result.junk = len(self._reasons)
-        refused: list[WebhookRequest] = []
-        posting = threading.Thread(target=lambda: refused.extend(self.sender.post(load)), name="post")
-        posting.start()
-        try:
-            self._drain(posting, storm=storm, of=len(load))
-        finally:
-            if posting.is_alive():
-                self.sender.stop()
-            posting.join()
-        if refused:
-            self.result.problems.append(f"{len(refused)} webhooks were never accepted")
+        with ThreadPoolExecutor(1) as pool:
+            posting = pool.submit(self.sender.post, load)
+            try:
+                self._drain(posting.done, storm=storm, of=len(load))
+            finally:
+                if not posting.done():
+                    self.sender.stop()
+        if refused := posting.result():
+            self.problems.append(f"{len(refused)} webhooks were never accepted")
 
-    def _drain(self, posting: threading.Thread | None = None, *, storm: bool = False, of: int = 0) -> None:
+    def _drain(self, posted: Callable[[], bool] = lambda: True, *, storm: bool = False, of: int = 0) -> None:
         idle, kills, begun = 0, 0, sum(self.log.look().done.values())
         while idle < 3:
             if time.monotonic() > self._ends_at:
@@ -213,11 +167,11 @@ class Soak:
             self.workers.measure()
             if storm:
                 self.permissions.tick()
-                if done * KILLS >= kills + 1 and (posting is None or posting.is_alive() or done < of):
+                if done * KILLS >= kills + 1 and (done < of or not posted()):
                     kills += 1
                     self.workers.kill()
-            self.tell("", min(done, of), of)
-            idle = 0 if self._waiting() or (posting is not None and posting.is_alive()) else idle + 1
+            self.progress.update(self._task, completed=min(done, of), total=of or None)
+            idle = idle + 1 if posted() and not self._waiting() else 0
 
     def _waiting(self) -> int:
         answer = self.stack.sqs.get_queue_attributes(QueueUrl=self.stack.at.queue_url, AttributeNames=["All"])
@@ -237,17 +191,20 @@ class Soak:
                 pace=Pace(200),
             )
             count = len(list(moved))
-            self.result.redriven += count
+            self._redriven += count
             if not count:
                 return
             self._drain()
-        self.result.problems.append("dead letters come back however often they are redriven")
+        self.problems.append("dead letters come back however often they are redriven")
 
-    def _count_dead(self, into: Counter[str]) -> None:
+    def _dead(self) -> str:
+        """The dead letters, by their tickets' last error."""
+        dead: Counter[str] = Counter()
         for message in messages(self.stack, self.stack.at.dead_letter_queue_url):
             ticket = self._tickets_of.get(body_of(message))
             item = self.checks.table.get(ticket) if ticket else None
-            into[str(item.attributes.get("last_error", item.state.value)) if item else "unknown"] += 1
+            dead[str(item.attributes.get("last_error", item.state.value)) if item else "unknown"] += 1
+        return _counts(dead)
 
     def _archived(self, wanted: Sequence[str]) -> int:
         with ThreadPoolExecutor(4) as pool:
@@ -256,36 +213,48 @@ class Soak:
 
     def _check(self, wanted: Sequence[str], consumer: Downstream) -> None:
         """Ticket by ticket and byte by byte."""
-        result, stack = self.result, self.stack
+        stack, problems, archived = self.stack, self.problems, 0
         stack.vendor("rate", share=0.0)
         with ThreadPoolExecutor(4) as pool:
             found = pool.map(lambda ticket: self.checks.differences(ticket, self._states[ticket] or 1), wanted)
             for at, (ticket, differences) in enumerate(zip(wanted, found, strict=True), 1):
-                self.tell("", at, len(wanted))
-                result.archived += not differences
-                result.problems += [f"{ticket}: {each}" for each in differences]
+                self.progress.update(self._task, completed=at, total=len(wanted))
+                archived += not differences
+                problems += [f"{ticket}: {each}" for each in differences]
                 if differences:
-                    result.problems.append(f"{ticket}: {self._calls(ticket)}")
+                    problems.append(f"{ticket}: {self._calls(ticket)}")
             manifests = [key for keys in pool.map(self.checks.manifests, wanted) for key in keys]
         events = Counter(key for (key, _), count in consumer.look().items() for _ in range(count))
-        result.tickets, result.manifests, result.events = len(wanted), len(manifests), events.total()
         if events != Counter(manifests):
-            result.problems.append(f"{len(manifests)} manifests, but {events.total()} events of {len(events)}")
+            problems.append(f"{len(manifests)} manifests, but {events.total()} events of {len(events)}")
         quarantined = messages(stack, stack.at.quarantine_queue_url)
-        result.quarantined = Counter(message.reason or "none" for message in quarantined)
         if {body_of(message): message.reason for message in quarantined} != self._reasons:
-            result.problems.append(f"{result.junk} unreadable requests; quarantined, or why, are others")
+            problems.append(f"{len(self._reasons)} unreadable requests; quarantined, or why, are others")
         if left := messages(stack, stack.at.dead_letter_queue_url):
-            result.problems.append(f"{len(left)} dead letters are left")
+            problems.append(f"{len(left)} dead letters are left")
         self._look_for_personal_data(wanted[:50], b"\n".join(map(body_of, quarantined)).decode("utf-8", "replace"))
-        self.log.look()
-        result.results, result.retried = self.log.results, self.log.retried
-        result.statuses, result.counts = self.sender.statuses, stack.vendor("counts")
-        result.killed, result.withheld = self.workers.killed, self.permissions.moments
-        result.interrupted = self.log.text.count("failed processing SQS batch")
-        result.memory = self.workers.quarters()
-        if result.memory[1] > result.memory[0] * MEMORY_GROWTH:
-            result.problems.append("the workers' memory grew")
+        first, last = self.workers.quarters()
+        if last > first * MEMORY_GROWTH:
+            problems.append("the workers' memory grew")
+        results, counts = self.log.look().results, stack.vendor("counts")
+        calls, faults = sum(counts["endpoints"].values()), Counter[str](counts["faults"])
+        interrupted = self.log.text.count("failed processing SQS batch")
+        self.rows |= {
+            "tickets": f"{len(wanted)}, of which {len(self._states)} had a second state",
+            "webhooks sent": f"{self._sent}, of which {len(self._reasons)} unreadable; "
+            f"answers {_counts(self.sender.statuses)}",
+            "archived": str(archived),
+            "redriven": str(self._redriven),
+            "quarantined": _counts(Counter(message.reason or "none" for message in quarantined)),
+            "duplicates suppressed": str(results["duplicate"] + results["unchanged"] + results["superseded"]),
+            "manifests, events": f"{len(manifests)}, {events.total()}",
+            "retries": _counts(self.log.retried),
+            "vendor calls": f"{calls}, {faults.total()} of them faulty",
+            "faults": _counts(faults),
+            "workers killed": f"{self.workers.killed}, {interrupted} batches ended with one",
+            "permissions withheld": f"{self.permissions.moments} times",
+            "worker memory": f"{first:.0f} MB in the first quarter, {last:.0f} MB in the last",
+        }
 
     def _calls(self, ticket: str) -> str:
         """Return what the vendor did with each call for the ticket, with the seconds since the first."""
@@ -300,13 +269,19 @@ class Soak:
         for ticket in some:
             marks = personal_data(self.stack.vendor("expected", ticket=ticket))
             if any(form in text for mark in marks for form in spellings(mark)):
-                self.result.problems.append(f"{ticket}: personal data in the log or a queue")
+                self.problems.append(f"{ticket}: personal data in the log or a queue")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        self.tell(name, 0, 1)
+        self.progress.console.print(name)
+        self.progress.update(self._task, description=name, completed=0, total=1)
         began = time.monotonic()
         try:
             yield
         finally:
-            self.result.seconds[name] = time.monotonic() - began
+            self._seconds[name] = time.monotonic() - began
+            self.rows["seconds"] = ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in self._seconds.items())
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common()) or "none"

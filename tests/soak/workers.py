@@ -1,7 +1,7 @@
 """The processes in which the emulator runs the functions: found, measured, and killed in the middle of their work."""
 
 import random
-from collections import defaultdict
+from collections import Counter
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -22,8 +22,8 @@ class Workers:
         [emulator] = [each.pid for each in Ledger(state / "run" / "processes.json").read() if each.name == "emulator"]
         self._emulator = psutil.Process(emulator)
         self._random = random.Random(seed)
-        self._seconds: dict[int, float] = {}
-        self._memory: dict[int, list[int]] = defaultdict(list)
+        self._known: dict[psutil.Process, psutil.Process] = {}
+        self._looks: Counter[psutil.Process] = Counter()
         self._samples: list[list[int]] = []
         self.killed = 0
 
@@ -33,17 +33,17 @@ class Workers:
         for worker in self._workers():
             with suppress(psutil.Error):
                 size = worker.memory_info().rss
-                self._memory[worker.pid].append(size)
-                if len(self._memory[worker.pid]) > _WARM:
+                self._looks[worker] += 1
+                if self._looks[worker] > _WARM:
                     sample.append(size)
         if sample:
             self._samples.append(sample)
 
     def kill(self) -> None:
         """Ends the worker that has worked most since the last time, or another busy one, as a crash would."""
-        busy = sorted(self._workers(), key=self._worked)[-2:]
-        if busy:
-            with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
+            busy = sorted(self._workers(), key=lambda worker: worker.cpu_percent())[-2:]
+            if busy:
                 self._random.choice(busy).kill()
                 self.killed += 1
 
@@ -53,19 +53,11 @@ class Workers:
         first, last = (list(chain.from_iterable(part)) for part in (self._samples[:quarter], self._samples[-quarter:]))
         return (median(first) / 1e6, median(last) / 1e6) if first and last else (0.0, 0.0)
 
-    def _worked(self, worker: psutil.Process) -> float:
-        """Processor time of a worker since the last look, in seconds."""
-        with suppress(psutil.Error):
-            times = worker.cpu_times()
-            before, self._seconds[worker.pid] = self._seconds.get(worker.pid, 0.0), times.user + times.system
-            return self._seconds[worker.pid] - before
-        return 0.0
-
     def _workers(self) -> list[psutil.Process]:
-        """The emulator's children that run the ingest function."""
+        """The emulator's children that run the ingest function; the same objects each time, for `cpu_percent`."""
         found = []
         for child in self._emulator.children():
             with suppress(psutil.Error):
                 if any("IngestFunction" in word for word in child.cmdline()):
-                    found.append(child)
+                    found.append(self._known.setdefault(child, child))
         return found
