@@ -58,7 +58,7 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
     """Return the calls and the logged bytes of a warm function's invocations."""
     log = sys.stdout = io.StringIO()  # before the logger takes it
 
-    from bench.events import Context, completed, request, tickets
+    from bench.events import completed, context, request, tickets
     from ingest import app
 
     harness, found = Harness(url), {}
@@ -71,7 +71,7 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
         for _ in range(2):  # the last counts: by then the process is warm
             event, before = make(), log.tell()
             harness.counts()
-            app.lambda_handler(event, Context())
+            app.lambda_handler(event, context())
             found[name] = {**harness.counts(), "logged": log.tell() - before}
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from statistics import median
 
-from bench.events import Context, completed, requested, tickets
+from bench.events import completed, context, requested, tickets
 from bench.harness import ASYNCIO_PYTHON, PYTHON, Harness
 
 BASELINES = {
@@ -25,7 +25,7 @@ def prepare(target: str, ids: Sequence[str]) -> Callable[[], None]:
     event = completed(ids) if target == "product" else requested(ids)
 
     def invoke() -> None:
-        if handler(event, Context())["batchItemFailures"]:
+        if handler(event, context())["batchItemFailures"]:
             raise RuntimeError(f"{target} did not archive every ticket")
 
     return invoke

@@ -5,11 +5,9 @@ out, and hashes and decodes on the event loop.
 """
 
 import asyncio
-import os
 from typing import Any
 
 import aiohttp
-import boto3
 import requests  # noqa: F401  # the same four packages as everyone
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -22,8 +20,7 @@ from bench.baselines.models import Credential, Images, Message
 CALLS, TICKETS = 16, 10
 
 logger = Logger()
-secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["VENDOR_CREDENTIAL_SECRET"])
-credential = Credential.model_validate_json(secret["SecretString"])
+credential = Credential.read()
 loop = asyncio.new_event_loop()
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+import boto3
 from pydantic import BaseModel
 
 TYPES = ("SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT", "DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT")
@@ -29,6 +30,12 @@ class Credential(BaseModel):
     tenant: str
     env: str
     banknu: str
+
+    @classmethod
+    def read(cls) -> "Credential":
+        """Read the credential from its secret."""
+        secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["VENDOR_CREDENTIAL_SECRET"])
+        return cls.model_validate_json(secret["SecretString"])
 
     def token_headers(self) -> dict[str, str]:
         own = {"x-api-key": self.api_key, "x-tenant": self.tenant, "x-env": self.env, "x-banknu": self.banknu}
@@ -80,3 +87,26 @@ def manifest(ticket: str, images: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the arguments of the last `put_object`."""
     body = json.dumps({"ticket": ticket, "images": [image["M"]["key"]["S"] for image in images]})
     return {"Bucket": BUCKET, "Key": f"baseline/{ticket}/manifest.json", "Body": body.encode()}
+
+
+def new_headers(http: Any, credential: Credential) -> dict[str, str]:
+    """Fetch a token with `requests` or a session of it, and return the headers of the calls that follow."""
+    auth = (credential.api_key, credential.secret)
+    answer = http.post(TOKEN_URL, auth=auth, headers=credential.token_headers(), timeout=TIMEOUT)
+    answer.raise_for_status()
+    return credential.headers(answer.content)
+
+
+def store_images(http: Any, s3: Any, headers: dict[str, str], ticket: str, image_type: str) -> list[dict[str, Any]]:
+    """Fetch a type's images with `requests` or a session of it, store them one by one, and return their entries."""
+    params = {"type": image_type}
+    answer = http.get(f"{ticket_url(ticket)}/images", params=params, headers=headers, timeout=TIMEOUT)
+    if answer.status_code == 404:
+        return []
+    answer.raise_for_status()
+    stored = []
+    for number, data in enumerate(Images.model_validate_json(answer.content).files()):
+        image = image_object(ticket, image_type, number, data)
+        s3.put_object(**image)
+        stored.append(stored_image(image["Key"], data))
+    return stored

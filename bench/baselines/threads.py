@@ -5,7 +5,6 @@ Ten tickets at a time, and sixteen calls. The token is cached for as long as the
 files, tickets that are not ready yet, and metrics.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -18,7 +17,7 @@ from botocore.config import Config
 from requests.adapters import HTTPAdapter
 
 from bench.baselines import models
-from bench.baselines.models import Credential, Images, Message
+from bench.baselines.models import Credential, Message
 
 CALLS, TICKETS = 16, 10
 
@@ -26,8 +25,7 @@ logger = Logger()
 config = Config(max_pool_connections=CALLS + TICKETS)
 s3 = boto3.client("s3", config=config)
 dynamodb = boto3.client("dynamodb", config=config)
-secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["VENDOR_CREDENTIAL_SECRET"])
-credential = Credential.model_validate_json(secret["SecretString"])
+credential = Credential.read()
 http = requests.Session()
 for scheme in ("http://", "https://"):
     http.mount(scheme, HTTPAdapter(pool_maxsize=CALLS))
@@ -44,16 +42,12 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> Any:
 
 @cache
 def headers() -> dict[str, str]:
-    auth = (credential.api_key, credential.secret)
-    answer = http.post(models.TOKEN_URL, auth=auth, headers=credential.token_headers(), timeout=models.TIMEOUT)
-    answer.raise_for_status()
-    return credential.headers(answer.content)
+    return models.new_headers(http, credential)
 
 
 def archive(ticket: str) -> dict[str, str] | None:
-    url = models.ticket_url(ticket)
-    details = calls.submit(http.get, url, headers=headers(), timeout=models.TIMEOUT)
-    images = [calls.submit(store_images, ticket, url, image_type) for image_type in models.TYPES]
+    details = calls.submit(http.get, models.ticket_url(ticket), headers=headers(), timeout=models.TIMEOUT)
+    images = [calls.submit(models.store_images, http, s3, headers(), ticket, each) for each in models.TYPES]
     try:
         details.result().raise_for_status()
         stored = [image for each in images for image in each.result()]
@@ -64,17 +58,3 @@ def archive(ticket: str) -> dict[str, str] | None:
         return {"itemIdentifier": ticket}
     logger.info("ticket archived", extra={"ticket": ticket})
     return None
-
-
-def store_images(ticket: str, url: str, image_type: str) -> list[dict[str, Any]]:
-    params = {"type": image_type}
-    answer = http.get(f"{url}/images", params=params, headers=headers(), timeout=models.TIMEOUT)
-    if answer.status_code == 404:
-        return []
-    answer.raise_for_status()
-    stored = []
-    for number, data in enumerate(Images.model_validate_json(answer.content).files()):
-        image = models.image_object(ticket, image_type, number, data)
-        s3.put_object(**image)
-        stored.append(models.stored_image(image["Key"], data))
-    return stored

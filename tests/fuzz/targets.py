@@ -78,18 +78,9 @@ _IMAGES = (
 )
 SEEDS: dict[str, Sequence[bytes]] = {"webhook": _EVENTS, "image": _IMAGES}
 _WORDS = (
-    b"\x00",
-    b"\xff",
-    b"\xff\xd8",
-    b"\xff\xd9",
-    b"[" * 2000,
-    b"9" * 5000,
-    b"NaN",
-    b"1e400",
-    b'"',
-    b"\\u0000",
+    b"\x00", b"\xff", b"\xff\xd8", b"\xff\xd9", b"[" * 2000, b"9" * 5000, b"NaN", b"1e400", b'"', b"\\u0000",
     b"\xef\xbb\xbf",
-)
+)  # fmt: skip
 
 
 def mutated(seed: bytes, rng: random.Random) -> bytes:

@@ -118,24 +118,23 @@ class Sender:
         self._at_once = at_once
         self._stop = threading.Event()
 
-    def post(self, load: Iterable[WebhookRequest], posted: Callable[[], None] = lambda: None) -> list[WebhookRequest]:
+    def post(self, load: Iterable[WebhookRequest]) -> list[WebhookRequest]:
         """Posts all, several at once; returns what was never accepted."""
         with ThreadPoolExecutor(self._at_once) as pool:
-            work = [(request, pool.submit(self._post, request, posted)) for request in load]
+            work = [(request, pool.submit(self._post, request)) for request in load]
             return [request for request, accepted in work if not accepted.result()]
 
     def stop(self) -> None:
         """Posts no more."""
         self._stop.set()
 
-    def _post(self, request: WebhookRequest, posted: Callable[[], None]) -> bool:
+    def _post(self, request: WebhookRequest) -> bool:
         for _ in range(_TRIES):
             if self._stop.is_set():
                 return False
             status = self._once(request.webhook)
             self.statuses[status] += 1
             if status == "202":
-                posted()
                 return True
             self._stop.wait(_PAUSE)
         return False
