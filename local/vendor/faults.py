@@ -15,7 +15,16 @@ from itertools import chain, repeat
 
 from local.vendor.connection import Connection
 from local.vendor.pictures import DERIVED, ImageType, Picture
-from local.vendor.responses import HTML_PAGE, SVG, Response, error, gateway_error, json_response, ticket_not_found
+from local.vendor.responses import (
+    HTML_PAGE,
+    NOT_FOUND,
+    SVG,
+    UNAUTHORIZED,
+    Response,
+    error,
+    gateway_error,
+    json_response,
+)
 from local.vendor.service import Endpoint, Request, Service
 from local.vendor.shapes import LINKS, UNUSABLE, Unusable
 
@@ -99,7 +108,7 @@ _responds("throttled_malformed", _throttled("soon"))
 
 def _unauthorized(call: Call) -> Response:
     call.revoke()
-    return error(401, "UNTHRZD", "Unauthorized")
+    return UNAUTHORIZED
 
 
 _responds("server_error", error(500, "INTRNL", "Internal error"))
@@ -117,14 +126,14 @@ _responds("redirect", lambda call: Response(302, b"", headers=(("Location", call
 
 # Not ready yet, or never: an absent derived image has the same response.
 
-_NOT_FOUND_AS_200 = {"status": 200, "code": "TCKTNTFND", "message": ["Ticket not found"], "ticket": "T"}
+_AS_200 = {"status": 200, "code": "TCKTNTFND", "message": ["Ticket not found"], "ticket": "T"}
 
-_responds("not_ready", ticket_not_found(), TICKET, DERIVED)
+_responds("not_ready", NOT_FOUND, TICKET, DERIVED)
 _responds("empty_list", json_response({"images": []}), IMAGES, DERIVED)
 _responds("null", json_response(None), IMAGES | DETAILS, DERIVED)
 _responds("no_content", Response(204, b""), TICKET, DERIVED)
 _responds("empty_body", Response(200, b""), EVERYWHERE, DERIVED)
-_responds("not_found_as_200", json_response(_NOT_FOUND_AS_200), TICKET, DERIVED)
+_responds("not_found_as_200", json_response(_AS_200), TICKET, DERIVED)
 _responds(
     "partial_list",
     lambda call: call.service.respond(call.request, lambda files: files[: len(files) // 2]),

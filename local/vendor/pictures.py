@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache, partial
@@ -88,44 +88,40 @@ class Picture:
         return hashlib.sha256(self.data).hexdigest()
 
 
-@dataclass(frozen=True)
-class Sitter:
-    """The person in a ticket's pictures; `name` identifies the person, `lines` are the document's text."""
+def picture(
+    person: str, lines: Sequence[str], kind: ImageType, number: int, take: str, form: FileFormat, size: int
+) -> Picture:
+    """Draw a type's file at position `number`; `take` changes it. `size` is in bytes, met within a third.
 
-    name: str
-    lines: tuple[str, ...]
-
-
-def picture(sitter: Sitter, kind: ImageType, number: int, take: str, form: FileFormat, size: int) -> Picture:
-    """Draw a type's file at position `number`; `take` changes it. `size` is in bytes, met within a third."""
-    rng = seeded(sitter.name, kind, take)
+    `person` names who is in the picture, `lines` are the document's text.
+    """
+    rng = seeded(person, kind, take)
     match kind:
         case ImageType.SELF_PORTRAITS:
-            wall = seeded(sitter.name, "wall").choice(_WALL)
-            drawing = _face(sitter, (480, 600), wall, (rng.randint(-30, 30), rng.randint(-25, 25)), 1.08)
+            wall = seeded(person, "wall").choice(_WALL)
+            drawing = _face(person, (480, 600), wall, (rng.randint(-30, 30), rng.randint(-25, 25)), 1.08)
         case ImageType.DOCUMENT:
-            drawing = _document_page(sitter, SIDES[number % 2], rng)
+            drawing = _document_page(person, lines, SIDES[number % 2], rng)
         case ImageType.DOCUMENT_SIGNATURE:
             drawing = Image.new("RGB", (420, 140), "#fdfdfb")
-            _sign(drawing, sitter, (30, 70))
+            _sign(drawing, person, (30, 70))
         case _:
-            drawing = _face(sitter)
+            drawing = _face(person)
     if kind is ImageType.DOCUMENT_GHOST_PORTRAIT:
         drawing = Image.blend(drawing.convert("L").convert("RGB"), Image.new("RGB", drawing.size, "#dbe7f3"), 0.6)
     return Picture(_encoded(drawing, rng, form, size), form)
 
 
-def _document_page(sitter: Sitter, side: str, rng: random.Random) -> Image.Image:
+def _document_page(person: str, lines: Sequence[str], side: str, rng: random.Random) -> Image.Image:
     """Draw a card with a portrait, text and a signature (`FRONT`), or text and a machine-readable zone (`BACK`)."""
-    card = Image.new("RGB", (760, 480), seeded(sitter.name, "card").choice(_CARD))
-    pen = ImageDraw.Draw(card)
+    card = Image.new("RGB", (760, 480), seeded(person, "card").choice(_CARD))
+    pen, front = ImageDraw.Draw(card), side == "FRONT"
     pen.rectangle((0, 0, 760, 62), fill="#34506b")
-    pen.text((24, 16), f"SPECIMEN · {sitter.lines[0]}", font=_font(28), fill="white")
-    front = side == "FRONT"
-    pen.multiline_text((300 if front else 40, 100), "\n".join(sitter.lines[1:]), _INK, _font(24), spacing=16)
+    pen.text((24, 16), f"SPECIMEN · {lines[0]}", font=_font(28), fill="white")
+    pen.multiline_text((300 if front else 40, 100), "\n".join(lines[1:]), _INK, _font(24), spacing=16)
     if front:
-        card.paste(_face(sitter), (28, 96))
-        _sign(card, sitter, (300, 400))
+        card.paste(_face(person), (28, 96))
+        _sign(card, person, (300, 400))
     else:
         zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=72))
         pen.multiline_text((40, 380), f"{zone[:36]}\n{zone[36:]}", _INK, _font(26), spacing=14)
@@ -133,14 +129,14 @@ def _document_page(sitter: Sitter, side: str, rng: random.Random) -> Image.Image
 
 
 def _face(
-    sitter: Sitter,
+    person: str,
     size: tuple[int, int] = (240, 300),
     background: str = "#eef2f5",
     shift: tuple[int, int] = (0, 0),
     scale: float = 0.55,
 ) -> Image.Image:
     """Draw the person; without more arguments, the document's portrait."""
-    look = seeded(sitter.name, "face")
+    look = seeded(person, "face")
     skin, hair, shirt = look.choice(_SKIN), look.choice(_HAIR), f"hsl({look.randint(0, 359)},45%,45%)"
     scene = Image.new("RGB", size, background)
     pen = ImageDraw.Draw(scene)
@@ -158,8 +154,8 @@ def _face(
     return scene
 
 
-def _sign(scene: Image.Image, sitter: Sitter, start: tuple[int, int]) -> None:
-    rng = seeded(sitter.name, "signature")
+def _sign(scene: Image.Image, person: str, start: tuple[int, int]) -> None:
+    rng = seeded(person, "signature")
     first, second, lift = rng.uniform(0.05, 0.12), rng.uniform(0.15, 0.3), rng.uniform(18, 34)
     points = [(start[0] + x, start[1] + lift * sin(x * first) + 9 * sin(x * second)) for x in range(0, 300, 3)]
     ImageDraw.Draw(scene).line(points, fill="#22336b", width=4, joint="curve")

@@ -34,6 +34,5 @@ def gateway_error(status: int, message: str, *headers: tuple[str, str]) -> Respo
     return json_response({"message": message}, status, *headers)
 
 
-def ticket_not_found() -> Response:
-    """Return the response for an unknown ticket."""
-    return error(404, "TCKTNTFND", "Ticket not found")
+NOT_FOUND = error(404, "TCKTNTFND", "Ticket not found")
+UNAUTHORIZED = error(401, "UNTHRZD", "Unauthorized")

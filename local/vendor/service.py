@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
 from local.vendor.pictures import ImageType, Picture
-from local.vendor.responses import Response, error, gateway_error, json_response, ticket_not_found
+from local.vendor.responses import NOT_FOUND, UNAUTHORIZED, Response, error, gateway_error, json_response
 from local.vendor.shapes import LINKED, LINKS, UNUSABLE, images_response
 from local.vendor.tickets import UNCHANGED, State, Ticket, Tickets
 
@@ -152,7 +152,7 @@ class Service:
             return error(400, "BDRQST", missing)
         theirs = (headers.get("authorization", ""), headers["x-tenant"], headers["x-env"], headers["x-banknu"])
         if not all(map(_same, theirs, (mine.basic, mine.tenant, mine.env, mine.banknu))):
-            return _unauthorized()
+            return UNAUTHORIZED
         return json_response(self.tokens.issue())
 
     def _details(self, request: Request) -> Response:
@@ -192,11 +192,11 @@ class Service:
         if not request.headers.get("user-agent"):
             return error(400, "BDRQST", ["user-agent must not be empty"])
         if not self.tokens.is_valid(request.bearer):
-            return _unauthorized()
+            return UNAUTHORIZED
         try:
             return self.ticket(request.ticket or "")
         except KeyError:
-            return ticket_not_found()
+            return NOT_FOUND
 
     def _picture(self, request: Request) -> Response:
         if "authorization" in request.headers:
@@ -213,10 +213,6 @@ class Service:
         target = f"/pictures/{picture.sha256}?Expires=300&Signature={signature}"
         self._hosted[target] = picture
         return origin + target
-
-
-def _unauthorized() -> Response:
-    return error(401, "UNTHRZD", "Unauthorized")
 
 
 def _same(received: str, expected: str) -> bool:

@@ -6,17 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
-from typing import TypeVar
 
 import pydantic
 
 from local.vendor.people import document, person
-from local.vendor.pictures import DERIVED, FileFormat, ImageType, Picture, Sitter, picture
+from local.vendor.pictures import DERIVED, FileFormat, ImageType, Picture, picture
 from local.vendor.seeding import seeded
 from local.vendor.shapes import Absence, Shape, Unusable
-
-_Choice = TypeVar("_Choice")
 
 _DAY_ZERO_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 
@@ -154,7 +150,8 @@ class Ticket:
         self.person = person(seeded(self.customer, "person"))
         rng = seeded(seed, index, "document")
         self.document = document(rng.choice(sorted(_DOCUMENTS)), rng)
-        self.outcome = state.outcome or self._choose("outcome", [Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
+        drawn = seeded(seed, index, "outcome").choice([Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
+        self.outcome = state.outcome or drawn
         self.disposition = "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
         self.shape = state.shape or list(Shape)[index % len(Shape)]  # a dozen consecutive tickets have every shape
         self.absence = state.absence or list(Absence)[index % len(Absence)]
@@ -184,16 +181,10 @@ class Ticket:
 
     def pictures(self, kind: ImageType) -> tuple[Picture, ...]:
         """Return the files of one type in the vendor's order: selfies as taken, the document's front first."""
+        take = f"{self.index}:{self.state.take}"
         return tuple(
-            picture(
-                self._sitter,
-                kind,
-                number,
-                f"{self.index}:{self.state.take}:{number}",
-                self._form(kind, size, number),
-                size,
-            )
-            for number, size in enumerate(self.sizes[kind])
+            picture(self.customer, self._lines(), kind, at, f"{take}:{at}", self._form(kind, size, at), size)
+            for at, size in enumerate(self.sizes[kind])
         )
 
     def _form(self, kind: ImageType, size: int, number: int) -> FileFormat:
@@ -202,12 +193,13 @@ class Ticket:
             return chosen[kind]
         photo = [FileFormat.JPEG, FileFormat.JPEG, FileFormat.PNG]
         forms = [FileFormat.PNG] if kind is ImageType.DOCUMENT_SIGNATURE else photo
-        return self._choose(f"{kind}:{number}:form", forms if size > 400_000 else [*forms, FileFormat.WEBP])
+        rng = seeded(self.seed, self.index, f"{kind}:{number}:form")
+        return rng.choice(forms if size > 400_000 else [*forms, FileFormat.WEBP])
 
-    @cached_property
-    def _sitter(self) -> Sitter:
+    def _lines(self) -> list[str]:
+        """Return the document's text."""
         who, paper = self.person.latin, self.document
-        lines = (
+        return [
             f"{self.person.country} {paper.type.replace('_', ' ')}",
             who["surnames"],
             who["given_names"],
@@ -215,8 +207,4 @@ class Ticket:
             paper.number,
             f"{paper.expires:%d %b %Y}".upper(),
             who["city"],
-        )
-        return Sitter(self.customer, lines)
-
-    def _choose(self, what: str, choices: list[_Choice]) -> _Choice:
-        return seeded(self.seed, self.index, what).choice(choices)
+        ]
