@@ -12,19 +12,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
 from itertools import chain, repeat
+from typing import Any
 
 from local.vendor.connection import Connection
 from local.vendor.pictures import DERIVED, ImageType, Picture
-from local.vendor.responses import (
-    HTML_PAGE,
-    NOT_FOUND,
-    SVG,
-    UNAUTHORIZED,
-    Response,
-    error,
-    gateway_error,
-    json_response,
-)
+from local.vendor.responses import HTML_PAGE, NOT_FOUND, UNAUTHORIZED, Response, error, gateway_error, json_response
 from local.vendor.service import Endpoint, Request, Service
 from local.vendor.shapes import LINKS, UNUSABLE, Unusable
 
@@ -34,8 +26,7 @@ TICKET = frozenset({Endpoint.DETAILS, Endpoint.IMAGES})
 TOKEN, DETAILS, IMAGES = (frozenset({each}) for each in (Endpoint.TOKEN, Endpoint.DETAILS, Endpoint.IMAGES))
 
 MEBIBYTE = 2**20
-BOMB_BYTES = 200 * MEBIBYTE
-HUGE_BYTES = 64 * MEBIBYTE
+BOMB_MEBIBYTES, HUGE_MEBIBYTES = 200, 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,10 @@ class Call:
     normal: Response
     service: Service
     elsewhere: str
+
+    def head(self, *headers: tuple[str, str], **changed: Any) -> bytes:
+        """Return the status line and the headers of the correct response with these changes."""
+        return self.connection.head(replace(self.normal, **changed), *headers)
 
     def revoke(self) -> None:
         """Revoke the call's token, or the one just issued."""
@@ -171,7 +166,7 @@ def _alters(name: str, alter: Callable[[Picture], Picture], deceives: frozenset[
 
 _alters("truncated_image", lambda picture: replace(picture, data=_half(picture.data)), frozenset({LINKS}))
 _alters("html_as_image", lambda picture: replace(picture, data=HTML_PAGE))
-_alters("svg_as_image", lambda _: Picture(SVG, "image/svg+xml"))
+_alters("svg_as_image", lambda _: Picture(UNUSABLE[Unusable.SVG].body, "image/svg+xml"))
 _alters("empty_image", lambda picture: replace(picture, data=b""), DERIVED)  # an empty string also means no image
 _responds("bad_base64", json_response({"images": ["data:image/jpeg;base64,/9j/4AA*", "!!!!QUJD$$$"]}), IMAGES)
 _responds("private_url", UNUSABLE[Unusable.PRIVATE_URL], IMAGES)
@@ -223,12 +218,8 @@ def _sends(
     FAULTS[name] = Fault(name, EVERYWHERE, frozenset(), act)
 
 
-def _head(call: Call, *headers: tuple[str, str]) -> bytes:
-    return call.connection.head(call.normal, *headers)
-
-
 def _sized(call: Call) -> bytes:
-    return _head(call, ("Content-Length", str(len(call.normal.body))))
+    return call.head(("Content-Length", str(len(call.normal.body))))
 
 
 def _half(body: bytes) -> bytes:
@@ -250,8 +241,8 @@ _sends("reset_midway", _half_sent, Connection.reset)
 _sends("hang_up", lambda _: ())
 _sends("cut_off", _half_sent)
 # Without a length, HTTP cannot tell that the body is cut off.
-_sends("cut_off_unsized", lambda call: [_head(call, ("Connection", "close")) + _half(call.normal.body)])
-_sends("cut_off_chunked", lambda call: [_head(call, _CHUNKED) + _chunk(_half(call.normal.body))])
+_sends("cut_off_unsized", lambda call: [call.head(("Connection", "close")) + _half(call.normal.body)])
+_sends("cut_off_chunked", lambda call: [call.head(_CHUNKED) + _chunk(_half(call.normal.body))])
 _sends("stall", lambda _: (), Connection.hold)
 _sends("stall_body", _half_sent, Connection.hold)
 # Byte by byte, so that no single read times out.
@@ -267,23 +258,18 @@ def _zipped(normal: Response, body: bytes) -> Response:
 def _bomb() -> bytes:
     """Return 200 MiB of spaces in about 200 KB of gzip."""
     press = zlib.compressobj(9, wbits=31)
-    return b"".join(press.compress(b" " * MEBIBYTE) for _ in range(BOMB_BYTES // MEBIBYTE)) + press.flush()
+    return b"".join(press.compress(b" " * MEBIBYTE) for _ in range(BOMB_MEBIBYTES)) + press.flush()
 
 
-def _ok(call: Call, header: tuple[str, str]) -> Iterable[bytes]:
-    return [call.connection.head(replace(call.normal, status=200), header)]
-
-
-_HUGE = ("Content-Length", str(HUGE_BYTES))
+_HUGE = ("Content-Length", str(HUGE_MEBIBYTES * MEBIBYTE))
 
 _responds("gzip_bomb", lambda _: _zipped(Response(200, b""), _bomb()))
 _responds("bad_gzip", lambda call: _zipped(call.normal, call.normal.body))
 # Complete for HTTP, cut off for gzip.
 _responds("cut_off_gzip", lambda call: _zipped(call.normal, _half(gzip.compress(call.normal.body))))
-_sends("huge_body", lambda call: chain(_ok(call, _HUGE), repeat(b" " * MEBIBYTE, HUGE_BYTES // MEBIBYTE)))
-_sends(
-    "endless_body", lambda call: chain(_ok(call, _CHUNKED), repeat(_chunk(b" " * 0x10000)))
-)  # until the client closes
-_sends("huge_header", lambda call: [_head(call, ("X-Padding", "x" * 2**17))])
-_sends("bad_length", lambda call: [_head(call, ("Content-Length", "many")) + call.normal.body])
+_sends("huge_body", lambda call: chain([call.head(_HUGE, status=200)], repeat(b" " * MEBIBYTE, HUGE_MEBIBYTES)))
+# Until the client disconnects.
+_sends("endless_body", lambda call: chain([call.head(_CHUNKED, status=200)], repeat(_chunk(b" " * 0x10000))))
+_sends("huge_header", lambda call: [call.head(("X-Padding", "x" * 2**17))])
+_sends("bad_length", lambda call: [call.head(("Content-Length", "many")) + call.normal.body])
 _sends("garbage", lambda _: [b"\x15\x03\x01\x00\x02\x02(\r\n\r\n"])
