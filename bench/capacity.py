@@ -99,10 +99,6 @@ class Model:
     counted: Counted
     settings: Mapping[str, Any]
 
-    def having(self, **changed: object) -> "Model":
-        """Return the model with other settings."""
-        return replace(self, settings={**self.settings, **changed})
-
     def number(self, setting: str) -> float:
         """Return a setting that is a number."""
         return float(self.settings[setting])
@@ -278,7 +274,7 @@ def _savings(model: Model) -> list[Row]:
     batched = model.gb_seconds(1) - model.gb_seconds(3)
 
     def costs(**changed: object) -> float:
-        return sum(model.having(**changed).cost(SCALES[1]).values())
+        return sum(replace(model, settings={**model.settings, **changed}).cost(SCALES[1]).values())
 
     dollars = {
         "tracing off": costs(Tracing="Active") - costs(),

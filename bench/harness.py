@@ -1,15 +1,14 @@
 """Run a measurement in a fresh interpreter, against a stand-in for AWS and the vendor in another process."""
 
+import contextlib
 import importlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
@@ -89,7 +88,7 @@ class Harness:
     url: str
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def start(cls, *, latencies: bool = False) -> Iterator["Harness"]:
         """Start the stand-in, with the assumed response times or with none, for ordinary tickets."""
         command = [str(PYTHON), "-m", "bench.stand_in"]
@@ -113,12 +112,9 @@ class Harness:
         self, function: str, *, python: Path = PYTHON, variables: Mapping[str, str] | None = None, **given: Any
     ) -> Any:
         """Return what `module.name` of this package returns, called in a fresh interpreter. Its log is discarded."""
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "result.json"
-            command = [str(python), "-m", "bench.harness", function, json.dumps(given), str(out)]
-            settings = {**environment(self.url), **(variables or {})}
-            subprocess.run(command, env=settings, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-            return json.loads(out.read_text())
+        command = [str(python), "-m", "bench.harness", function, json.dumps(given)]
+        settings = {**environment(self.url), **(variables or {})}
+        return json.loads(subprocess.run(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 
     def _post(self, path: str, body: object) -> Any:
         with urlopen(self.url + path, data=json.dumps(body).encode()) as response:
@@ -132,10 +128,11 @@ def environment(url: str = "") -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": folders, "PYTHONWARNINGS": "ignore", **given}
 
 
-def _measure(function: str, given: str, out: str) -> None:
+def _measure(function: str, given: str) -> None:
     module, _, name = function.rpartition(".")
-    result = getattr(importlib.import_module(f"bench.{module}"), name)(**json.loads(given))
-    Path(out).write_text(json.dumps(result))
+    with Path(os.devnull).open("w") as discarded, contextlib.redirect_stdout(discarded):
+        result = getattr(importlib.import_module(f"bench.{module}"), name)(**json.loads(given))
+    print(json.dumps(result), flush=True)
     os._exit(0)  # open connections and waiting threads end with the process
 
 
