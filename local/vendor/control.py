@@ -123,11 +123,5 @@ class Control:
 
 
 def _facts(ticket: Ticket) -> dict[str, Any]:
-    return {
-        "ticket": ticket.id,
-        "outcome": ticket.outcome,
-        "customer": ticket.customer,
-        "shape": ticket.shape,
-        "absence": ticket.absence,
-        "flow": ticket.flow,
-    }
+    names = ("outcome", "customer", "shape", "absence", "flow")
+    return {"ticket": ticket.id, **{name: getattr(ticket, name) for name in names}}
