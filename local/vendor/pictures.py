@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache, partial
 from io import BytesIO
-from math import sin, sqrt
+from math import sqrt
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -71,7 +71,7 @@ _SKIN = ("#f6d7bd", "#e8b894", "#c98f62", "#a06a42", "#6f4429")
 _HAIR = ("#1c1714", "#3b2416", "#7a4a21", "#b98a3e", "#8d8d8d")
 _WALL = ("#c9d6df", "#d8cfc0", "#b7c4b1", "#cfc3d6", "#dde3ea")
 _CARD = ("#dbe7f3", "#e8f0dc", "#f4e6da", "#e6e0f1")
-_INK = "#1d2a36"
+_INK, _PEN = "#1d2a36", "#22336b"
 _font = lru_cache(ImageFont.load_default)
 
 
@@ -104,7 +104,7 @@ def picture(
             drawing = _document_page(person, lines, SIDES[number % 2], rng)
         case ImageType.DOCUMENT_SIGNATURE:
             drawing = Image.new("RGB", (420, 140), "#fdfdfb")
-            _sign(drawing, person, (30, 70))
+            ImageDraw.Draw(drawing).text((30, 45), lines[1].title(), _PEN, _font(44))
         case _:
             drawing = _face(person)
     if kind is ImageType.DOCUMENT_GHOST_PORTRAIT:
@@ -121,7 +121,7 @@ def _document_page(person: str, lines: Sequence[str], side: str, rng: random.Ran
     pen.multiline_text((300 if front else 40, 100), "\n".join(lines[1:]), _INK, _font(24), spacing=16)
     if front:
         card.paste(_face(person), (28, 96))
-        _sign(card, person, (300, 400))
+        pen.text((300, 390), lines[1].title(), _PEN, _font(44))
     else:
         zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=72))
         pen.multiline_text((40, 380), f"{zone[:36]}\n{zone[36:]}", _INK, _font(26), spacing=14)
@@ -152,13 +152,6 @@ def _face(
         x, y = size[0] / 2 + shift[0] + dx * scale, size[1] / 2 + shift[1] + dy * scale
         pen.ellipse((x - rx * scale, y - ry * scale, x + rx * scale, y + ry * scale), fill=colour)
     return scene
-
-
-def _sign(scene: Image.Image, person: str, start: tuple[int, int]) -> None:
-    rng = seeded(person, "signature")
-    first, second, lift = rng.uniform(0.05, 0.12), rng.uniform(0.15, 0.3), rng.uniform(18, 34)
-    points = [(start[0] + x, start[1] + lift * sin(x * first) + 9 * sin(x * second)) for x in range(0, 300, 3)]
-    ImageDraw.Draw(scene).line(points, fill="#22336b", width=4, joint="curve")
 
 
 def _encoded(drawing: Image.Image, rng: random.Random, form: FileFormat, size: int) -> bytes:
