@@ -1,14 +1,16 @@
 """How CPU per ticket grows with the number of images and with their size, and a picture of both."""
 
+import os
 from collections.abc import Sequence
+from itertools import groupby
+from statistics import median
 from typing import Any
 
+from bench import targets
 from bench.harness import USUAL, Figure, Harness
-from bench.targets import per_ticket
 
-NUMBERS = (1, 5, 20)
-SIZES = (100_000, 1_000_000, 6_700_000)
-"""Bytes of each of five images; the largest makes a response of 9 MB."""
+POINTS = [(1, 200_000), (5, 200_000), (20, 200_000), (5, 100_000), (5, 1_000_000), (5, 6_700_000)]
+"""Images and bytes of each: three numbers of images, then three sizes; the largest makes a response of 9 MB."""
 _WIDTH, _HEIGHT, _MARGIN = 360, 240, 56
 _COLOURS = {"product": "#1565c0", "tutorial": "#c62828"}
 
@@ -19,22 +21,34 @@ def figures(rounds: int = 7) -> list[Figure]:
     The tutorial handler is only drawn, and measured in fewer rounds.
     """
     with Harness.start() as harness:
-        by_number = [_point(harness, number, 200_000, rounds) for number in NUMBERS]
-        by_size = [_point(harness, 5, size, rounds) for size in SIZES]
+        product, tutorial = _seconds(harness, "product", rounds), _seconds(harness, "tutorial", 3)
+    points = [
+        {"images": images, "bytes": size, "product": ours, "tutorial": theirs}
+        for (images, size), ours, theirs in zip(POINTS, product, tutorial, strict=True)
+    ]
     return [
-        Figure("CPU by number of images: last slope over first", _bend(by_number), 1.1, raw={"points": by_number}),
-        Figure("CPU by size of images: last slope over first", _bend(by_size), 1.1, raw={"points": by_size}),
+        Figure(f"CPU by {name} of images: last slope over first", _bend(found), 1.1, raw={"points": found})
+        for name, found in (("number", points[:3]), ("size", points[3:]))
     ]
 
 
-def _point(harness: Harness, images: int, size: int, rounds: int) -> dict[str, Any]:
-    types = list(USUAL)
-    sizes = {kind: [size] * len(range(place, images, len(types))) for place, kind in enumerate(types)}
-    harness.configure(sizes=sizes)
-    asked = {"IMAGE_TYPES": ",".join(kind for kind in types if sizes[kind])}
-    counts = {"product": rounds, "tutorial": 3}
-    seconds = {target: per_ticket(harness, target, count, 1, asked)["cpu"] for target, count in counts.items()}
-    return {"images": images, "bytes": size, **seconds}
+def _seconds(harness: Harness, target: str, rounds: int) -> list[float]:
+    """Return the CPU seconds of a ticket at each point; a process measures all that have the same types of images."""
+    found: list[float] = []
+    for types, points in groupby(POINTS, key=lambda point: [*USUAL][: point[0]]):
+        asked = {"IMAGE_TYPES": ",".join(types)}
+        found += harness.run("growth.measure", variables=asked, target=target, rounds=rounds, points=[*points])
+    return found
+
+
+def measure(target: str, rounds: int, points: list[tuple[int, int]]) -> list[float]:
+    """Return the median CPU seconds of a ticket at each of these points."""
+    harness, found = Harness(os.environ["VENDOR_URL"]), []
+    for images, size in points:
+        numbers = {kind: len(range(place, images, len(USUAL))) for place, kind in enumerate(USUAL)}
+        harness.configure(sizes={kind: [size] * number for kind, number in numbers.items()})
+        found.append(median(targets.measure(target, rounds, 1)["cpu"]))
+    return found
 
 
 def _bend(points: Sequence[dict[str, Any]]) -> float:

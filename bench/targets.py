@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from statistics import median
 
@@ -46,11 +46,8 @@ def measure(target: str, batches: int, size: int) -> dict[str, list[float]]:
     return found
 
 
-def per_ticket(
-    harness: Harness, target: str, batches: int, size: int, variables: Mapping[str, str] | None = None
-) -> dict[str, float]:
+def per_ticket(harness: Harness, target: str, batches: int, size: int) -> dict[str, float]:
     """Return the median seconds and CPU seconds per ticket, measured in a fresh interpreter."""
     python = ASYNCIO_PYTHON if target == "asyncio" else PYTHON
-    given = {"target": target, "batches": batches, "size": size}
-    found = harness.run("targets.measure", python=python, variables=variables, **given)
+    found = harness.run("targets.measure", python=python, target=target, batches=batches, size=size)
     return {name: median(values) / size for name, values in found.items()}
