@@ -62,16 +62,10 @@ def retrieval(requests: int = 60) -> list[Figure]:
     """Return the retrieval function's requests per second over a bare Powertools resolver's, by number of images."""
     with Harness.start() as harness:
         measured = harness.run("in_turn.measure_retrieval", requests=requests)
+    name = "retrieval of {} images, requests per second over a bare resolver"
     return [
-        ratio(
-            f"retrieval of {images} images, requests per second over a bare resolver",
-            found["bare"],
-            found["product"],
-            0.9,
-            at_least=True,
-            raw=_milliseconds(found),
-        )
-        for images, found in measured
+        ratio(name.format(images), each["bare"], each["product"], 0.9, at_least=True, raw=_milliseconds(each))
+        for images, each in measured
     ]
 
 

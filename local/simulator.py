@@ -21,7 +21,7 @@ class Simulator:
         self._http.trust_env = False
 
     def __call__(self, action: str, **given: Any) -> Any:
-        """Return the result of `action` (local/vendor/control.py), numbers with fractions as Decimal.
+        """Return the result of `action` (local/vendor/server.py), numbers with fractions as Decimal.
 
         Raises requests.HTTPError for a bad argument.
         """

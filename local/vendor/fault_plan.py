@@ -3,23 +3,13 @@
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from local.vendor.faults import FAULTS, Fault
 from local.vendor.seeding import seeded
 from local.vendor.service import Endpoint
 
 Key = tuple[str | None, Endpoint, str | None]
-"""Ticket (none for a token), endpoint, and the `type` parameter as sent (images only)."""
-
-
-class _ScriptedFault(NamedTuple):
-    """A fault for the calls of a key, in which None stands for any ticket or type."""
-
-    fault: Fault
-    key: Key
-    times: int | None
-    injected: Counter[Key]
+"""Ticket (not of a token), endpoint, and an images call's `type` as sent. In a scripted fault None stands for any."""
 
 
 class FaultPlan:
@@ -27,7 +17,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._scripted: list[_ScriptedFault] = []
+        self._scripted: list[tuple[Fault, Key, int | None, Counter[Key]]] = []
         self._calls: Counter[Key] = Counter()
         self._random_faults: Counter[Key] = Counter()
         self.rate(0.0)
@@ -49,7 +39,7 @@ class FaultPlan:
         if place not in found.endpoints:
             raise ValueError(f"{fault} does not apply to {endpoint}")
         with self._lock:
-            self._scripted.append(_ScriptedFault(found, (ticket, place, type), times, Counter()))
+            self._scripted.append((found, (ticket, place, type), times, Counter()))
 
     def rate(self, share: float, seed: int = 1, faults: Sequence[str] = (), most: int | None = None) -> None:
         """Inject a random fault into a share of all calls, at most `most` per (ticket, endpoint, type).
@@ -65,11 +55,11 @@ class FaultPlan:
         """Return the call's fault, if any. Random faults never look correct for a type in `requested`."""
         with self._lock:
             self._calls[key] += 1
-            for scripted in self._scripted:
-                fits = all(wanted in (None, given) for wanted, given in zip(scripted.key, key, strict=True))
-                if fits and (scripted.times is None or scripted.injected[key] < scripted.times):
-                    scripted.injected[key] += 1
-                    return scripted.fault
+            for fault, wanted, times, injected in self._scripted:
+                fits = all(each in (None, given) for each, given in zip(wanted, key, strict=True))
+                if fits and (times is None or injected[key] < times):
+                    injected[key] += 1
+                    return fault
             if self._most is not None and self._random_faults[key] >= self._most:
                 return None
             rng, endpoint = seeded(self._seed, *key, self._calls[key]), key[1]

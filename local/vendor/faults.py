@@ -1,6 +1,6 @@
 """Faults: what happens to a call instead of its correct response, at which endpoints, and where nobody could tell.
 
-Each is a row of the tables below. Names are those of `Control.script` and `Control.rate`.
+Each is a row of the tables below. Names are those of `FaultPlan.script` and `FaultPlan.rate`.
 """
 
 import gzip

@@ -12,10 +12,9 @@ import requests
 import time_machine
 
 from local import ROOT
-from local.vendor.control import ACTIONS
 from local.vendor.details import details
 from local.vendor.pictures import FileFormat, ImageType
-from local.vendor.server import Simulator
+from local.vendor.server import ACTIONS, Simulator
 from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, State, Tickets
 
