@@ -98,8 +98,7 @@ def picture(
     rng = seeded(person, kind, take)
     match kind:
         case ImageType.SELF_PORTRAITS:
-            wall = seeded(person, "wall").choice(_WALL)
-            drawing = _face(person, (480, 600), wall, (rng.randint(-30, 30), rng.randint(-25, 25)), 1.08)
+            drawing = _face(person, seeded(person, "wall").choice(_WALL), rng.randint(-30, 30), rng.randint(-25, 25))
         case ImageType.DOCUMENT:
             drawing = _document_page(person, lines, SIDES[number % 2], rng)
         case ImageType.DOCUMENT_SIGNATURE:
@@ -120,7 +119,7 @@ def _document_page(person: str, lines: Sequence[str], side: str, rng: random.Ran
     pen.text((24, 16), f"SPECIMEN · {lines[0]}", font=_font(28), fill="white")
     pen.multiline_text((300 if front else 40, 100), "\n".join(lines[1:]), _INK, _font(24), spacing=16)
     if front:
-        card.paste(_face(person), (28, 96))
+        card.paste(_face(person).resize((240, 300)), (28, 96))
         pen.text((300, 390), lines[1].title(), _PEN, _font(44))
     else:
         zone = "".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789<<<", k=72))
@@ -128,17 +127,11 @@ def _document_page(person: str, lines: Sequence[str], side: str, rng: random.Ran
     return card
 
 
-def _face(
-    person: str,
-    size: tuple[int, int] = (240, 300),
-    background: str = "#eef2f5",
-    shift: tuple[int, int] = (0, 0),
-    scale: float = 0.55,
-) -> Image.Image:
-    """Draw the person; without more arguments, the document's portrait."""
+def _face(person: str, wall: str = "#eef2f5", right: int = 0, down: int = 0) -> Image.Image:
+    """Draw the person in front of a wall, so far from the centre."""
     look = seeded(person, "face")
     skin, hair, shirt = look.choice(_SKIN), look.choice(_HAIR), f"hsl({look.randint(0, 359)},45%,45%)"
-    scene = Image.new("RGB", size, background)
+    scene = Image.new("RGB", (480, 600), wall)
     pen = ImageDraw.Draw(scene)
     for dx, dy, rx, ry, colour in (
         (0, 0, 132, look.choice((170, 230)), hair),
@@ -149,8 +142,8 @@ def _face(
         *((side, -22, rx, ry, colour) for side in (-46, 46) for rx, ry, colour in ((21, 13, "white"), (9, 9, "black"))),
         (0, 74, 42, 8, "#8c3b33"),
     ):
-        x, y = size[0] / 2 + shift[0] + dx * scale, size[1] / 2 + shift[1] + dy * scale
-        pen.ellipse((x - rx * scale, y - ry * scale, x + rx * scale, y + ry * scale), fill=colour)
+        x, y = 240 + right + dx, 300 + down + dy
+        pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=colour)
     return scene
 
 
