@@ -58,7 +58,7 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
     """Return the calls and the logged bytes of a warm function's invocations."""
     log = sys.stdout = io.StringIO()  # before the logger takes it
 
-    from bench.events import completed, context, request, tickets
+    from bench.targets import completed, context, request, tickets
     from ingest import app
 
     harness, found = Harness(url), {}

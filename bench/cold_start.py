@@ -25,8 +25,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from bench.events import first_events
 from bench.harness import PYTHON, ROOT, Figure, Harness, environment, ratio
+from bench.targets import first_events
 from local.processes import free_port
 
 _TOOK = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)(?:.|\n)*?duration: ([\d.]+)(ms|s)\b")
@@ -68,15 +68,12 @@ def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str
     event, plain_event = first_events(kind)
     given = environment(harness.url)
     asked = {**given, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}
-    paths = [folder / package, layer]
-    pairs = [
-        (
-            _start(f"{package}.app.lambda_handler", paths, given, event),
-            _start("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
-        )
-        for _ in range(rounds + 1)
-    ]
-    return {"function": [function for function, _ in pairs[1:]], "baseline": [baseline for _, baseline in pairs[1:]]}
+    handlers = {
+        "function": (f"{package}.app.lambda_handler", [folder / package, layer], given, event),
+        "baseline": ("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
+    }
+    pairs = [{name: _start(*each) for name, each in handlers.items()} for _ in range(rounds + 1)]
+    return {name: [pair[name] for pair in pairs[1:]] for name in handlers}
 
 
 def _start(

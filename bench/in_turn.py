@@ -9,9 +9,8 @@ from statistics import median
 
 import boto3
 
-from bench.events import context, images_request, request, tickets
 from bench.harness import Figure, Harness, alternate, ratio
-from bench.targets import prepare
+from bench.targets import context, images_request, prepare, request, tickets
 
 IMAGES = (1, 8, 40)
 

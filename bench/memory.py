@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.events import tickets
 from bench.harness import USUAL, Figure, Harness
-from bench.targets import prepare
+from bench.targets import prepare, tickets
 
 RESPONSES = (1_000_000, 4_000_000, 9_000_000)
 BATCH_MB = 384
