@@ -1,5 +1,6 @@
 """The phases of a soak: storm, redrive, second states, outage; and then the consistency checks."""
 
+import itertools
 import json
 import random
 import time
@@ -16,7 +17,6 @@ from local.vendor.faults import FAULTS
 from local.vendor.tickets import Outcome, State, Tickets
 from ops.commands.redrive import quarantined, redrive_messages
 from ops.queues import Pace, Queue
-from tests.soak.withheld import Permissions
 from tests.soak.workers import Workers
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import Downstream, downstream
@@ -28,8 +28,11 @@ from tests.support.stack import LocalStack
 DOUBLED, FAULTY, JUNK = 0.25, 0.3, 0.05
 KILLS = 0.02
 """Of the tickets: a worker is killed for every fifty of them that were done."""
-WITHHELD = 0.02
-"""Of the time."""
+ACTIONS = (
+    "dynamodb:UpdateItem", "s3:PutObject", "dynamodb:PutItem", "sqs:ChangeMessageVisibility", "sqs:SendMessage",
+)  # fmt: skip
+WITHHELD, MOMENT = 0.02, 0.5
+"""Of the time, one of these actions is withheld from the ingest function, for a moment (seconds) each."""
 SECOND_STATES, IN_OUTAGE = 0.02, 0.05
 SLOW_ONES = 0.005
 OUTAGE = ("unavailable", "gateway_timeout", "server_error", "reset", "hang_up")
@@ -60,7 +63,7 @@ class Soak:
         self.problems: list[str] = []
         self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack)
         self.workers = Workers(stack.state, seed)
-        self.permissions = Permissions(stack, WITHHELD)
+        self._actions, self._withheld, self._next_withheld = itertools.cycle(ACTIONS), 0, time.monotonic()
         self._task = progress.add_task("starting", total=None)
         self._ends_at = time.monotonic() + minutes * 60
         self._sent = self._redriven = 0
@@ -113,10 +116,7 @@ class Soak:
             stack.vendor("script", fault=rng.choice(sorted(SLOW)), endpoint="images", ticket=ticket, type="DOCUMENT")
         stack.vendor("rate", share=FAULTY, seed=seed, faults=sorted(FAULTS.keys() - SLOW - LATER), most=3)
         load = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=seed)
-        try:
-            self._post(load, storm=True)
-        finally:
-            self.permissions.restore()
+        self._post(load, storm=True)
         stack.vendor("rate", share=0.0)
 
     def _second_states(self, wanted: Sequence[str]) -> None:
@@ -166,12 +166,27 @@ class Soak:
             done = sum(self.log.look().done.values()) - begun
             self.workers.measure()
             if storm:
-                self.permissions.tick()
+                self._withhold()
                 if done * KILLS >= kills + 1 and (done < of or not posted()):
                     kills += 1
                     self.workers.kill()
             self.progress.update(self._task, completed=min(done, of), total=of or None)
             idle = idle + 1 if posted() and not self._waiting() else 0
+
+    def _withhold(self) -> None:
+        """Denies the next action for a moment, when it is time. The emulator enforces IAM, so the call itself fails."""
+        if time.monotonic() < self._next_withheld:
+            return
+        policy = {"RoleName": self.stack.resources["IngestRole"], "PolicyName": "withheld"}
+        statement = {"Effect": "Deny", "Action": next(self._actions), "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.stack.iam.put_role_policy(**policy, PolicyDocument=document)
+        try:
+            time.sleep(MOMENT)
+        finally:
+            self.stack.iam.delete_role_policy(**policy)
+        self._withheld += 1
+        self._next_withheld = time.monotonic() + MOMENT / WITHHELD
 
     def _waiting(self) -> int:
         answer = self.stack.sqs.get_queue_attributes(QueueUrl=self.stack.at.queue_url, AttributeNames=["All"])
@@ -252,7 +267,7 @@ class Soak:
             "vendor calls": f"{calls}, {faults.total()} of them faulty",
             "faults": _counts(faults),
             "workers killed": f"{self.workers.killed}, {interrupted} batches ended with one",
-            "permissions withheld": f"{self.permissions.moments} times",
+            "permissions withheld": f"{self._withheld} times",
             "worker memory": f"{first:.0f} MB in the first quarter, {last:.0f} MB in the last",
         }
 
