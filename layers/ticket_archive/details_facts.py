@@ -8,12 +8,12 @@ nothing is guessed.
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import ijson
 
@@ -49,6 +49,7 @@ _KNOWN = frozenset((*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOM
 _NAMES = _KNOWN.union(TICKET_NAMES, (_STATUS,))
 _TEXT_MAX = 64
 
+T = TypeVar("T")
 Scalar = tuple[Sequence[str], str, Any]
 """The keys above a scalar (empty for an element of a list), its own key, and its value."""
 
@@ -86,17 +87,18 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         if plain in TICKET_NAMES and isinstance(value, str) and _depth([key for key in path if key]) == 0:
             tickets.setdefault((plain, len(path)), []).append(value)
 
-    def values_of(names: Sequence[str]) -> list[Any]:
-        return [value for name in names for _, value in found.get(name, ())]
+    def first(names: Sequence[str], read: Callable[[Any], T | None]) -> T | None:
+        facts = (read(value) for name in names for _, value in found.get(name, ()))
+        return next((fact for fact in facts if fact is not None), None)
 
     word = _flow_word(found)
     return TicketFacts(
         outcome=None if word in IN_PROGRESS else word,
         in_progress=word in IN_PROGRESS,
-        disposition=next(filter(None, map(_text, values_of(_DISPOSITION))), None),
-        confidence_score=next((n for v in values_of(_CONFIDENCE) if (n := _number(v)) is not None), None),
-        risk_code=next(filter(None, map(_text, values_of(_RISK))), None),
-        customer=next(filter(None, (customer_id(_integer(value)) for value in values_of(_CUSTOMER))), None),
+        disposition=first(_DISPOSITION, _text),
+        confidence_score=first(_CONFIDENCE, _number),
+        risk_code=first(_RISK, _text),
+        customer=first(_CUSTOMER, lambda value: customer_id(_integer(value))),
         tickets=tuple(map(tuple, tickets.values())),
         recognized=not _KNOWN.isdisjoint(found) or word in OUTCOMES | IN_PROGRESS,
     )

@@ -106,13 +106,8 @@ def read_token(body: bytes, now: float) -> Token:
     if not _TOKEN.fullmatch(value):
         raise InvalidVendorResponse("token_missing")
     claims = _claims(value)
-    lifetimes = (
-        _between(now, response.expiracy),
-        response.expires_in,
-        _between(claims.iat or now, claims.exp),
-        _DEFAULT_LIFETIME,
-    )
-    return Token(value, max(next(lifetime for lifetime in lifetimes if lifetime is not None), _MIN_LIFETIME))
+    stated = _between(now, response.expiracy) or response.expires_in or _between(claims.iat or now, claims.exp)
+    return Token(value, max(stated or _DEFAULT_LIFETIME, _MIN_LIFETIME))
 
 
 class TokenSource:

@@ -534,6 +534,10 @@ class TestUnknownTickets:
         assert bool(harness.bucket.expiring) is bool(days)
         harness.check()
 
+    def test_have_the_whole_time_again_once_their_item_is_about_to_be_deleted(self, harness: ArchiveHarness) -> None:
+        self._end(harness)
+        assert harness.fails(request()).code == "ticket_incomplete"
+
     def test_that_are_held_and_known_again_stay_held(self, harness: ArchiveHarness) -> None:
         self._end(harness)
         harness.table.items[TICKET].update(legal_hold=iso(NOW), expires_at=NEVER)
