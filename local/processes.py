@@ -121,19 +121,23 @@ class Ledger:
     ) -> None:
         """Start and record a process; return when `probe` raises no OSError.
 
-        Raises StartFailed if the process ends, or after READY_SECONDS.
+        Raises StartFailed if the process ends, or after READY_SECONDS. It is not left running then.
         """
         process = start(name, command, environment=environment, log=log)
         self.add(process)
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            if not process.running:
-                raise StartFailed(f"The {name} stopped at once; see {log}.")
-            with suppress(OSError):
-                probe()
-                return
-            time.sleep(0.1)
-        raise StartFailed(f"The {name} was not ready within {READY_SECONDS:.0f} s; see {log}.")
+        try:
+            while time.monotonic() < deadline:
+                if not process.running:
+                    raise StartFailed(f"The {name} stopped at once; see {log}.")
+                with suppress(OSError):
+                    probe()
+                    return
+                time.sleep(0.1)
+            raise StartFailed(f"The {name} was not ready within {READY_SECONDS:.0f} s; see {log}.")
+        except BaseException:
+            end([process])
+            raise
 
     def add(self, process: Started) -> None:
         """Record a process."""

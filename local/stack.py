@@ -210,7 +210,7 @@ def _write_events(state: Path, stack: Stack) -> None:
 
 
 def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps, engine: Engine) -> None:
-    """Start the forwarder, and write sam-env.json with the addresses that containers use.
+    """Write sam-env.json with the addresses that containers use, and start the forwarder.
 
     On a bridge address the stack's own ports are free. Where containers reach the loopback itself, only the emulator
     needs a forwarder, on another port, because its certificate does not have the engine's name for this machine.
@@ -224,9 +224,9 @@ def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps,
         if vendor.hostname == LOOPBACK and vendor.port:
             addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
             plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
-        log = state / "logs" / "containers.log"
-        containers.forward(ledger, engine, plain, {listen: emulated}, Path(stack.ca_bundle), log)
         sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
+        log = state / "logs" / "containers.log"  # started last: while the forwarder runs, nothing is written again
+        containers.forward(ledger, engine, plain, {listen: emulated}, Path(stack.ca_bundle), log)
 
 
 def _reachable(url: str, endpoint: str) -> str:

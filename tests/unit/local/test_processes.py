@@ -62,13 +62,18 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     assert not process.running
 
 
-def test_a_process_that_is_not_ready_in_time_is_recorded_so_that_down_stops_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_process_that_does_not_become_ready_is_recorded_and_stopped(
+    seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local.processes.READY_SECONDS", 0)
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("local.processes.READY_SECONDS", seconds)
     ledger = Ledger(tmp_path / "processes.json")
 
-    with pytest.raises(StartFailed, match="not ready"):
-        ledger.start("slow", SLEEP, environment={}, log=tmp_path / "log", probe=lambda: None)
+    with pytest.raises(KeyboardInterrupt if seconds else StartFailed):
+        ledger.start("slow", SLEEP, environment={}, log=tmp_path / "log", probe=interrupted)
 
-    assert [each.name for each in end(ledger.read())] == ["slow"]
+    [recorded] = ledger.read()
+    assert (recorded.name, recorded.running) == ("slow", None)
