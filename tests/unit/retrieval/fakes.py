@@ -9,11 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from boto3 import Session
-from boto3.dynamodb.types import TypeSerializer
 from botocore.credentials import Credentials
 
 from retrieval.dependencies import s3_config
 from retrieval.presign import Presigner
+from tests.support.dynamodb import attributes
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.models import ImageType, StoredImage, TicketItem
 from ticket_archive.table import read_item
@@ -25,8 +25,6 @@ CALLER = "arn:aws:sts::123456789012:assumed-role/reviewer/session"
 REQUEST_ID = "11111111-2222-4333-8444-555555555555"
 EXTENDED_REQUEST_ID = "XKvXwHlYFiAEbdA="
 DETAILS = {"id": TICKET, "score": Decimal("98.70"), "user": {"full_name": "Jón Þór", "ids": [Decimal(1), None, True]}}
-
-_to_attribute = TypeSerializer().serialize
 
 
 def sha256_of(kind: ImageType, index: int = 0) -> str:
@@ -51,7 +49,7 @@ PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT
 
 def item(**changes: Any) -> TicketItem:
     """An archived ticket; a change of None takes the attribute away."""
-    attributes = {
+    values = {
         "ticket": TICKET,
         "record": "ticket",
         "state": "archived",
@@ -81,7 +79,7 @@ def item(**changes: Any) -> TicketItem:
         },
         **changes,
     }
-    return read_item({name: _to_attribute(value) for name, value in attributes.items() if value is not None})
+    return read_item(attributes({name: value for name, value in values.items() if value is not None}))
 
 
 def incomplete(**changes: Any) -> TicketItem:

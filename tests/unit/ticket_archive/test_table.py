@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.dynamodb import attributes
 from tests.support.fakes import FakeTickets
 from tests.support.table_rules import TableRules
 from ticket_archive.errors import InvalidRequest
@@ -17,12 +17,6 @@ from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.table import Due, IncompleteTicket, TicketTable, read_item
 
 TICKET, NOW, THEN = "T-1", "2026-01-15T09:30:00.000000Z", "2026-01-15T09:00:00.000000Z"
-
-serialise = TypeSerializer().serialize
-
-
-def wire(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: serialise(value) for name, value in values.items()}
 
 
 class DynamoDB:
@@ -90,13 +84,13 @@ def test_a_ticket_is_read_consistently(dynamodb: DynamoDB, table: TicketTable) -
 
 
 def test_binary_attributes_are_bytes() -> None:
-    item = read_item(wire({"ticket": TICKET, "state": "archived", "details_packed": b"\x1f\x8b"}))
+    item = read_item(attributes({"ticket": TICKET, "state": "archived", "details_packed": b"\x1f\x8b"}))
     assert type(item.attributes["details_packed"]) is bytes
 
 
 def test_an_items_repr_shows_no_details() -> None:
     item = read_item(
-        wire({"ticket": TICKET, "state": "received", "details": {"fullname": "Canary"}, "customer": "Canary"})
+        attributes({"ticket": TICKET, "state": "received", "details": {"fullname": "Canary"}, "customer": "Canary"})
     )
     assert "Canary" not in repr(item)
 
@@ -105,16 +99,16 @@ def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: Dyna
     """DynamoDB returns at most 1 MB at once, whatever the limit."""
     entry = {"record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
     first, second = ({"ticket": ticket, **entry} for ticket in ("T-1", "T-2"))
-    last = wire({name: first[name] for name in ("ticket", "record", "incomplete", "retry_at")})
-    dynamodb.answers({"Items": [wire(first)], "LastEvaluatedKey": last})
-    dynamodb.answers({"Items": [wire(second)], "LastEvaluatedKey": last})
+    last = attributes({name: first[name] for name in ("ticket", "record", "incomplete", "retry_at")})
+    dynamodb.answers({"Items": [attributes(first)], "LastEvaluatedKey": last})
+    dynamodb.answers({"Items": [attributes(second)], "LastEvaluatedKey": last})
 
     assert [each.ticket for each in table.listed(Due.INCOMPLETE, 2)] == ["T-1", "T-2"]
     assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in dynamodb.asked] == [(2, None), (1, last)]
 
 
 def index_key(ticket: str, archived_at: str, customer: str = "C-1") -> dict[str, Any]:
-    return wire({"ticket": ticket, "record": "ticket", "customer": customer, "archived_at": archived_at})
+    return attributes({"ticket": ticket, "record": "ticket", "customer": customer, "archived_at": archived_at})
 
 
 def test_a_cursor_leads_to_where_the_page_ended(dynamodb: DynamoDB, table: TicketTable) -> None:
