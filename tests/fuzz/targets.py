@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from ingest.files.parsing import inline_file, parse_files
 from ingest.webhooks.event import open_webhook
-from tests.support.fakes import picture
+from tests.support.sample_files import FILES, SVG
 from ticket_archive.errors import UnreadableWebhook, UnrecognizedResponse, VendorUnavailable
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.models import ImageType
@@ -66,17 +66,7 @@ _EVENTS = (
     b'{"v": 1, "webhook": {"body": "e30=", "iv": null, "content_type": "text/plain", '
     b'"received_at": "2026-01-15T09:00:00Z"}}',
 )
-_IMAGES = (
-    picture("a").data,
-    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
-    b"\x00\x00\x00\x0cIDATx\x9cc\xf8\xff\xff?\x00\x05\xfe\x02\xfe\xdc\xccY\xe7\x00\x00\x00\x00IEND\xaeB`\x82",
-    b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-    b"\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00\xff\xda\x00\x08\x01\x01\x00\x00?\x00\x7f\xff\xd9",
-    b"RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00/\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00",
-    b"GIF89a\x01\x00\x01\x00\x00\x00\x00;",
-    b'<svg xmlns="http://www.w3.org/2000/svg"/>',
-)
-SEEDS: dict[str, Sequence[bytes]] = {"webhook": _EVENTS, "image": _IMAGES}
+SEEDS: dict[str, Sequence[bytes]] = {"webhook": _EVENTS, "image": [SVG, *(data for data, _ in FILES.values())]}
 _WORDS = (
     b"\x00", b"\xff", b"\xff\xd8", b"\xff\xd9", b"[" * 2000, b"9" * 5000, b"NaN", b"1e400", b'"', b"\\u0000",
     b"\xef\xbb\xbf",

@@ -4,8 +4,6 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ingest.files import formats
 from ingest.files.formats import MAX_PIXELS, identify, looks_complete
@@ -145,17 +143,3 @@ def test_a_file_of_very_many_parts_is_not_read_to_its_end(number: int) -> None:
         assert looks_complete(data + part * number, found) is (number < 10_000)
     segments = JPEG[:2] + b"\xff\xe1\0\x02" * number + JPEG[2:]
     assert (identify(segments) is None) is (number > 10_000), "its size comes later"
-
-
-@given(
-    name=st.sampled_from([*FILES]),
-    changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
-    cut=st.integers(0, 1 << 16),
-)
-def test_no_bytes_raise_an_error(name: str, changes: list[tuple[int, int]], cut: int) -> None:
-    data = bytearray(FILES[name][0])
-    for at, value in changes:
-        data[at % (min(64, len(data)) if at % 2 else len(data))] = value
-    spoiled = bytes(data[: len(data) - cut % len(data)])
-    if found := identify(spoiled):
-        looks_complete(spoiled, found)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.webhooks.event import EventKind, TicketEvent, open_webhook, request_for
 from tests.support.strategies import json_values
-from ticket_archive.errors import Reason, UnreadableWebhook
+from ticket_archive.errors import UnreadableWebhook
 from ticket_archive.messages import Webhook
 from ticket_archive.webhook_encryption import encrypt_event
 
@@ -361,22 +361,10 @@ FIELDS = st.dictionaries(
 
 
 @given(event=FIELDS)
-def test_any_json_object_with_a_ticket_has_a_kind(event: dict[str, Any]) -> None:
+def test_any_json_object_has_a_kind_or_no_ticket(event: dict[str, Any]) -> None:
     assert outcome(encrypted({**event, "ticket": TICKET})) in set(EventKind)
-
-
-@given(event=FIELDS)
-def test_any_json_object_is_opened_or_has_a_reason(event: dict[str, Any]) -> None:
     assert outcome(encrypted(event)) in {*EventKind, "no_ticket"}
     assert outcome(plaintext(event)) in {*EventKind, "no_ticket"}
-
-
-@given(
-    body=st.binary(max_size=200) | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
-    iv=st.none() | st.just(encrypted().iv) | st.text(max_size=30),
-)
-def test_any_request_is_opened_or_has_a_reason(body: bytes, iv: str | None) -> None:
-    assert outcome(Webhook(body=body, iv=iv, received_at=RECEIVED_AT)) in {*EventKind, *Reason}
 
 
 # ─── The event's id ─────────────────────────────────────────────────────────────────────────────────────────────────
