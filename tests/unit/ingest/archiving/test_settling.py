@@ -100,8 +100,8 @@ class TestTheRule:
 
     def test_a_failure_in_between_does_not_start_the_wait_again(self) -> None:
         pending = settle({DOCUMENT: ABSENT}, {}, NOW, MINUTES).pending
-        failed = settle({DOCUMENT: FAILED}, pending, NOW + MINUTES, MINUTES)
-        assert (failed.waiting, failed.settles_at) == ({DOCUMENT}, None)
+        failed = settle({DOCUMENT: FAILED, SELFIES: ABSENT}, pending, NOW + MINUTES, MINUTES)
+        assert (failed.waiting, failed.settles_at) == ({DOCUMENT, SELFIES}, None)
         assert not settle({DOCUMENT: ABSENT}, failed.pending, NOW + MINUTES, MINUTES).waiting
 
     @pytest.mark.parametrize(
