@@ -75,6 +75,7 @@ class Simulator:
         hold_seconds: float = 60,
     ) -> None:
         self.service = Service(Tickets(seed, scale), credential or Credential.generate(seed))
+        self.ids = self.service.tickets.ids
         self.port, self.pause, self.hold_seconds = port, pause, hold_seconds
         self.records: deque[Record] = deque(maxlen=_KEPT)
         self.fault_plan = FaultPlan()
@@ -85,10 +86,6 @@ class Simulator:
     def elsewhere(self) -> str:
         """Return a URL of another host name, whose calls are recorded as the endpoint `elsewhere`."""
         return self.url.replace(HOST, "localhost") + _ELSEWHERE
-
-    def ids(self, count: int, start: int = 0) -> list[str]:
-        """Return the ids of `count` tickets."""
-        return list(self.service.tickets.ids(count, start))
 
     def __enter__(self) -> Self:
         """Start to serve, in a thread."""
@@ -111,7 +108,7 @@ class Simulator:
 
     def tickets(self, count: int = 10, start: int = 0) -> list[dict[str, Any]]:
         """Describe `count` tickets."""
-        listed = (self.service.ticket(each) for each in self.service.tickets.ids(int(count), int(start)))
+        listed = map(self.service.ticket, self.ids(int(count), int(start)))
         return [
             {
                 **_facts(ticket),

@@ -133,10 +133,9 @@ class Service:
         match request.endpoint:
             case Endpoint.TOKEN:
                 response = self._token(request)
-            case Endpoint.DETAILS:
-                response = self._details(request)
-            case Endpoint.IMAGES:
-                response = self._images(request, alter)
+            case Endpoint.DETAILS | Endpoint.IMAGES:
+                found = self._authorized(request)
+                response = found if isinstance(found, Response) else self._about(found, request, alter)
             case Endpoint.PICTURE:
                 return self._picture(request)
             case _:
@@ -155,14 +154,10 @@ class Service:
             return UNAUTHORIZED
         return json_response(self.tokens.issue())
 
-    def _details(self, request: Request) -> Response:
-        found = self._authorized(request)
-        return found if isinstance(found, Response) else json_response(details(found))
-
-    def _images(self, request: Request, alter: Alteration | None) -> Response:
-        found = self._authorized(request)
-        if isinstance(found, Response):
-            return found
+    def _about(self, found: Ticket, request: Request, alter: Alteration | None) -> Response:
+        """Return the ticket's details or its images."""
+        if request.endpoint is Endpoint.DETAILS:
+            return json_response(details(found))
         try:
             kinds = types_of(request.types or "")
         except ValueError:

@@ -77,19 +77,15 @@ def images_response(shape: Shape, absence: Absence, held: Held, url_of: Callable
         return ABSENT[absence]
     if shape is Shape.BINARY and len(pictures) == 1 and not others:
         return Response(200, pictures[0].data, pictures[0].content_type)
-    write = url_of if shape in LINKED else base64 if shape in (Shape.BASE64, Shape.OBJECTS) else data_uri
+
+    def write(picture: Picture) -> str:
+        if shape in LINKED:
+            return url_of(picture)
+        text = b64encode(picture.data).decode()
+        return text if shape in (Shape.BASE64, Shape.OBJECTS) else f"data:{picture.content_type};base64,{text}"
+
     written = {kind: [write(picture) for picture in pictures] for kind, pictures in held.items()}
     return json_response(_document(shape, absence, held, written))
-
-
-def data_uri(picture: Picture) -> str:
-    """Return a data URI (RFC 2397), as in the vendor's SDK."""
-    return f"data:{picture.content_type};base64,{base64(picture)}"
-
-
-def base64(picture: Picture) -> str:
-    """Return the file in standard base64, padded, on one line."""
-    return b64encode(picture.data).decode()
 
 
 def _document(shape: Shape, absence: Absence, held: Held, written: Mapping[ImageType, list[str]]) -> Any:

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -128,9 +128,9 @@ class Tickets:
                 return index
         raise KeyError(ticket)
 
-    def ids(self, count: int, start: int = 0) -> Iterator[str]:
+    def ids(self, count: int, start: int = 0) -> list[str]:
         """Return the ids of `count` tickets."""
-        return (self.id(index) for index in range(start, start + count))
+        return [self.id(index) for index in range(start, start + count)]
 
     def get(self, ticket: str, state: State | None = None) -> "Ticket":
         """Return the ticket of an id. Raises KeyError for an id of another seed."""
