@@ -202,11 +202,7 @@ def tables(model: Model) -> list[Table]:
     scales = [f"{tickets:,} a day" for tickets in SCALES]
     return [
         ("One ticket, counted", ["call", "times"], _calls(model.counted)),
-        (
-            "The busiest second: share of each limit",
-            ["limit", "value", *scales, "reached at", "then"],
-            _limits(model),
-        ),
+        ("The busiest second: share of each limit", ["limit", "value", *scales, "reached at", "then"], _limits(model)),
         ("An hour without the vendor, at the peak", ["", *scales], _outage(model)),
         ("Dollars per 1,000 tickets", ["service", *scales], _dollars(model)),
         ("Savings at 100,000 tickets a day", ["what", "dollars per 1,000", "state"], _savings(model)),
@@ -255,8 +251,8 @@ def _outage(model: Model) -> list[Row]:
 
     return [
         ["messages waiting at its end", *(f"{rate * HOUR:,.0f}" for rate in rates)],
-        ["first dead letter, minutes after its first attempt", *(f"{first[-1] / 60:.0f}" for _ in rates)],
-        ["last dead letter, minutes after its first attempt", *(f"{last[-1] / 60:.0f}" for _ in rates)],
+        ["first dead letter, minutes after its first attempt", *[f"{first[-1] / 60:.0f}"] * len(rates)],
+        ["last dead letter, minutes after its first attempt", *[f"{last[-1] / 60:.0f}"] * len(rates)],
         ["drained at the latest, minutes after its end", *map(drained, rates)],
     ]
 
