@@ -307,7 +307,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="PARAMETER=VALUE")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/capacity.md and README.md")
     options = parser.parse_args()
-    found = tables(Model(count(), settings(**dict(each.split("=", 1) for each in options.set))))
+    try:
+        chosen = settings(**dict(each.split("=", 1) for each in options.set))
+    except (KeyError, ValueError) as problem:
+        parser.error(f"--set PARAMETER=VALUE: {problem.args[0]}")
+    found = tables(Model(count(), chosen))
     text = "\n\n".join(markdown(*table) for table in found)
     if not options.write:
         print(text)

@@ -60,3 +60,11 @@ def test_outage_of_an_hour_makes_no_dead_letter(model: Model) -> None:
 
 def test_cost_at_100_000_a_day_stays_below_seven_cents(model: Model) -> None:
     assert sum(model.cost(100_000).values()) < 0.07
+
+
+@pytest.mark.parametrize("given", ["VendorMaxConcurency=40", "VendorMaxConcurrency"])
+def test_parameter_that_cannot_be_set_is_a_usage_error(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["capacity", "--set", given])
+    monkeypatch.delattr(capacity, "count")
+    with pytest.raises(SystemExit, match="2"):
+        capacity.main()
