@@ -3,6 +3,7 @@
 import base64
 import re
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,39 +20,15 @@ from ticket_archive.table import Due, IncompleteTicket, TicketTable, read_item
 TICKET, NOW, THEN = "T-1", "2026-01-15T09:30:00.000000Z", "2026-01-15T09:00:00.000000Z"
 
 
-class DynamoDB:
-    """A client that records calls and returns scripted answers; a ClientError is raised."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
-        self.scripted: list[Any] = []
-
-    def answers(self, *answers: Any) -> None:
-        self.scripted += answers
-
-    def call(self, **call: Any) -> Any:
-        self.asked.append(call)
-        answer = self.scripted.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    update_item = put_item = get_item = query = call
-
-    @property
-    def only(self) -> dict[str, Any]:
-        [asked] = self.asked
-        return asked
+@pytest.fixture
+def dynamodb() -> MagicMock:
+    """A client that records calls."""
+    return MagicMock()
 
 
 @pytest.fixture
-def dynamodb() -> DynamoDB:
-    return DynamoDB()
-
-
-@pytest.fixture
-def table(dynamodb: DynamoDB) -> TicketTable:
-    return TicketTable(dynamodb, "Tickets")  # type: ignore[arg-type]
+def table(dynamodb: MagicMock) -> TicketTable:
+    return TicketTable(dynamodb, "Tickets")
 
 
 class TestRules(TableRules):
@@ -61,9 +38,9 @@ class TestRules(TableRules):
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ProvisionedThroughputExceededException"])
-def test_other_errors_of_dynamodb_pass_through(dynamodb: DynamoDB, table: TicketTable, code: str) -> None:
+def test_other_errors_of_dynamodb_pass_through(dynamodb: MagicMock, table: TicketTable, code: str) -> None:
     error: Any = ClientError({"Error": {"Code": code, "Message": ""}}, "UpdateItem")
-    dynamodb.answers(*[error] * 5)
+    dynamodb.update_item.side_effect = error
     item = TicketItem(TICKET, TicketState.RECEIVED)
     changes = {"fetched_at": NOW, "version": "v1"}
     for write in (
@@ -77,10 +54,10 @@ def test_other_errors_of_dynamodb_pass_through(dynamodb: DynamoDB, table: Ticket
             write()
 
 
-def test_a_ticket_is_read_consistently(dynamodb: DynamoDB, table: TicketTable) -> None:
-    dynamodb.answers({})
+def test_a_ticket_is_read_consistently(dynamodb: MagicMock, table: TicketTable) -> None:
+    dynamodb.get_item.return_value = {}
     assert table.get(TICKET) is None
-    assert dynamodb.only["ConsistentRead"] is True
+    assert dynamodb.get_item.call_args.kwargs["ConsistentRead"] is True
 
 
 def test_binary_attributes_are_bytes() -> None:
@@ -95,43 +72,41 @@ def test_an_items_repr_shows_no_details() -> None:
     assert "Canary" not in repr(item)
 
 
-def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: DynamoDB, table: TicketTable) -> None:
+def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: MagicMock, table: TicketTable) -> None:
     """DynamoDB returns at most 1 MB at once, whatever the limit."""
     entry = {"record": "ticket", "incomplete": "yes", "retry_at": NOW, "received_at": THEN}
     first, second = ({"ticket": ticket, **entry} for ticket in ("T-1", "T-2"))
     last = attributes({name: first[name] for name in ("ticket", "record", "incomplete", "retry_at")})
-    dynamodb.answers({"Items": [attributes(first)], "LastEvaluatedKey": last})
-    dynamodb.answers({"Items": [attributes(second)], "LastEvaluatedKey": last})
+    dynamodb.query.side_effect = [{"Items": [attributes(each)], "LastEvaluatedKey": last} for each in (first, second)]
 
     assert [each.ticket for each in table.listed(Due.INCOMPLETE, 2)] == ["T-1", "T-2"]
-    assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in dynamodb.asked] == [(2, None), (1, last)]
+    asked = [call.kwargs for call in dynamodb.query.call_args_list]
+    assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in asked] == [(2, None), (1, last)]
 
 
 def index_key(ticket: str, archived_at: str, customer: str = "C-1") -> dict[str, Any]:
     return attributes({"ticket": ticket, "record": "ticket", "customer": customer, "archived_at": archived_at})
 
 
-def test_a_cursor_leads_to_where_the_page_ended(dynamodb: DynamoDB, table: TicketTable) -> None:
+def test_a_cursor_leads_to_where_the_page_ended(dynamodb: MagicMock, table: TicketTable) -> None:
     # GIVEN a page that is not the last, the longest id included
     ticket = "a" * 128
-    dynamodb.answers({"Items": [], "LastEvaluatedKey": index_key(ticket, NOW)})
-    dynamodb.answers({"Items": []})
+    dynamodb.query.side_effect = [{"Items": [], "LastEvaluatedKey": index_key(ticket, NOW)}, {"Items": []}]
     # WHEN its cursor is handed back
     _, cursor = table.by_customer("C-1", 1, None)
     assert cursor is not None
     table.by_customer("C-1", 1, cursor)
     # THEN the next page begins there; the cursor fits a URL
-    assert dynamodb.asked[1]["ExclusiveStartKey"] == index_key(ticket, NOW)
+    assert dynamodb.query.call_args.kwargs["ExclusiveStartKey"] == index_key(ticket, NOW)
     assert re.fullmatch("[A-Za-z0-9_-]+", cursor)
 
 
-def test_a_cursor_cannot_reach_another_customer(dynamodb: DynamoDB, table: TicketTable) -> None:
-    dynamodb.answers({"Items": [], "LastEvaluatedKey": index_key("T-1", NOW, "C-1")})
-    dynamodb.answers({"Items": []})
+def test_a_cursor_cannot_reach_another_customer(dynamodb: MagicMock, table: TicketTable) -> None:
+    dynamodb.query.side_effect = [{"Items": [], "LastEvaluatedKey": index_key("T-1", NOW, "C-1")}, {"Items": []}]
     _, cursor = table.by_customer("C-1", 1, None)
     table.by_customer("C-2", 1, cursor)
-    assert dynamodb.asked[1]["ExclusiveStartKey"] == index_key("T-1", NOW, "C-2")
-    assert dynamodb.asked[1]["ExpressionAttributeValues"] == {":customer": {"S": "C-2"}}
+    assert dynamodb.query.call_args.kwargs["ExclusiveStartKey"] == index_key("T-1", NOW, "C-2")
+    assert dynamodb.query.call_args.kwargs["ExpressionAttributeValues"] == {":customer": {"S": "C-2"}}
 
 
 def cursor_of(text: str) -> str:
@@ -149,11 +124,11 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("cursor", FOREIGN)
-def test_a_cursor_that_is_not_ours_is_the_callers_mistake(dynamodb: DynamoDB, table: TicketTable, cursor: str) -> None:
+def test_a_cursor_that_is_not_ours_is_the_callers_mistake(dynamodb: MagicMock, table: TicketTable, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         table.by_customer("C-1", 1, cursor)
     assert refusal.value.detail == "cursor"
-    assert dynamodb.asked == []
+    dynamodb.query.assert_not_called()
 
 
 @given(st.one_of(st.text(), st.text().map(cursor_of), st.binary().map(lambda raw: base64.b64encode(raw).decode())))
