@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +18,7 @@ from tests.support.installation import Installation, installed
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
 from tests.support.template import SOURCE, of_type
+from tests.unit.retrieval.conftest import CONTEXT
 from tests.unit.retrieval.fakes import TICKET, World, request
 from ticket_archive import errors
 from ticket_archive.clock import iso, now
@@ -83,12 +83,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
         ingest_everything(installation, monkeypatch)
         world = World()
         monkeypatch.setattr(app, "dependencies", world)
-        context = SimpleNamespace(
-            function_name="retrieval", memory_limit_in_mb=1, invoked_function_arn="arn", aws_request_id="r"
-        )
-        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
+        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), CONTEXT)
         world.tickets.broken = ConnectionError()
-        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), cast("Any", context))
+        app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), CONTEXT)
         return log.records
 
 

@@ -2,18 +2,18 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ingest import app
 from ingest.handlers import schedule, sqs, webhook
+from tests.support.fakes import FakeContext
 from ticket_archive.event_source import UnsupportedEvent
 from ticket_archive.telemetry import metrics
 
 ROOT = Path(__file__).parents[3]
-CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="ingest", get_remaining_time_in_millis=lambda: 60_000)
+CONTEXT: Any = FakeContext()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,16 +10,12 @@ from jsonschema import Draft202012Validator
 
 from local.openapi import PATH
 from retrieval import app, audit
+from tests.support.fakes import FakeContext
 from tests.unit.retrieval.fakes import Answer, World, request
 from ticket_archive.telemetry import logger
 
 DOCUMENT = json.loads(PATH.read_text(encoding="utf-8"))
-CONTEXT: Any = SimpleNamespace(
-    function_name="retrieval",
-    memory_limit_in_mb=1024,
-    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:retrieval",
-    aws_request_id="22222222-2222-4333-8444-555555555555",
-)
+CONTEXT: Any = FakeContext(function_name="retrieval")
 
 Call = Callable[..., Answer]
 
