@@ -63,9 +63,7 @@ def test_the_webhook_handler_reveals_no_byte(key: bytes, queue: FakeQueue) -> No
     # GIVEN a webhook that somebody recorded
     iv = random.Random(key).randbytes(BLOCK)
     ciphertext = sealed(key, iv)
-    # WHEN
     recovered = attack(ciphertext, iv, at_the_webhook_handler)
-    # THEN
     assert recovered == b""
     assert len(queue.bodies) == 256 * len(ciphertext) // BLOCK, "every guess was answered, and kept"
 

@@ -33,8 +33,6 @@ def commands(text: str) -> list[str]:
     return [line or inline for line, inline in _COMMAND.findall(text)]
 
 
-# ─── Queries ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
 QUERIES = {
     name: re.search(r"```logs-insights\n(.+?)```", section, re.DOTALL)[1]  # type: ignore[index]
     for name, section in sections(chapter("Logs")).items()
@@ -62,9 +60,6 @@ def finds(query: str, lines: Sequence[Line], **given: Sequence[str]) -> Sequence
             field, wanted = re.fullmatch(r'([\w.]+) = "(.+)"', condition).groups()  # type: ignore[union-attr]
             lines = [line for line in lines if value(line, field) in given.get(wanted, (wanted,))]
     return lines
-
-
-# ─── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -36,9 +36,6 @@ def received(event: dict[str, Any]) -> str:
         return str(rejection.status.value)
 
 
-# ─── The files ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -> None:
     events.write(tmp_path, events.events())
 
@@ -46,8 +43,6 @@ def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -
         path.name: path.read_bytes() for path in events.FOLDER.iterdir()
     }, "run: make events"
 
-
-# ─── Webhook handler ────────────────────────────────────────────────────────────────────────────────────────────────
 
 COMPLETED = "completed ticket.verification.completed"
 WEBHOOKS = {
@@ -78,8 +73,6 @@ def test_each_webhook_opens_as_its_name_says() -> None:
     assert {name: received(event) for name, event in FILES.items() if name.startswith("webhook_")} == WEBHOOKS
 
 
-# ─── API Gateway's form ─────────────────────────────────────────────────────────────────────────────────────────────
-
 REQUESTS = {name: event for name, event in FILES.items() if name.startswith(("webhook_", "retrieval_"))}
 
 
@@ -93,9 +86,6 @@ def test_a_request_agrees_with_itself(name: str) -> None:
     assert event["headers"] == {header: values[-1] for header, values in event["multiValueHeaders"].items()}
     query = event["multiValueQueryStringParameters"]
     assert event["queryStringParameters"] == (query and {key: values[-1] for key, values in query.items()})
-
-
-# ─── SQS handler and schedule handler ───────────────────────────────────────────────────────────────────────────────
 
 
 def read(body: str) -> str:

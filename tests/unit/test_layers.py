@@ -44,9 +44,6 @@ def test_layer_has_what_the_functions_need_and_no_development_tool() -> None:
     assert not pinned & {"pytest", "mypy", "boto3-stubs", "pillow", "rich", "typer"}
 
 
-# ─── Compiled modules ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def compiled(folder: Path, version: str) -> tuple[list[Path], str]:
     """Run the script on a folder with one module; return the compiled files and stderr."""
     (folder / "module.py").write_text("answer = 42\n")
@@ -73,8 +70,6 @@ def test_build_says_so_when_it_cannot_compile(tmp_path: Path) -> None:
     assert "No Python 3.99 found" in said
     assert "2.5 times" in said
 
-
-# ─── The Makefiles ────────────────────────────────────────────────────────────────────────────────────────────────
 
 FAKE_PYTHON = """#!/bin/sh
 [ "$1" = -c ] && exec "$REAL" "$@"

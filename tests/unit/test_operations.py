@@ -35,14 +35,8 @@ def first_column(table: str) -> set[str]:
     return {code for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)}
 
 
-# ─── Alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_every_alarm_has_a_runbook_and_every_runbook_an_alarm() -> None:
     assert set(sections(chapter("Alarms"))) == set(of_type(SOURCE, "CloudWatch::Alarm"))
-
-
-# ─── Words ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_reason_for_quarantine_is_explained() -> None:
@@ -68,8 +62,6 @@ def test_every_metric_that_is_named_is_written() -> None:
     assert named - others - set(Metric) == set()
     assert named & set(Metric)
 
-
-# ─── Queries ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FUNCTIONS = {"count", "count_distinct", "latest", "max", "pct", "bin", "ispresent"}
 WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}

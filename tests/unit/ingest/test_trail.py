@@ -22,9 +22,7 @@ def test_every_line_from_webhook_to_manifest_has_its_tickets_ids(installation: I
     # GIVEN several tickets at once
     for ticket in TICKETS:
         installation.post(ticket)
-    # WHEN
     installation.deliver()
-    # THEN
     assert [line for line in lines.records if "correlation_id" not in line] == []
     for place, ticket in enumerate(TICKETS, 1):
         trail = [line for line in lines.records if line["correlation_id"] == f"message-{place}"]

@@ -187,8 +187,6 @@ def test_silence_raises_an_alarm_if_wanted(template: Template) -> None:
         assert (alarm["Period"], alarm["EvaluationPeriods"]) == (3600, {"Ref": "SilenceAlarmHours"})
 
 
-# ─── Dashboard ────────────────────────────────────────────────────────────────────────────────────────────────────
-
 WIDGETS: list[dict[str, Any]] = json.loads(SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])[
     "widgets"
 ]

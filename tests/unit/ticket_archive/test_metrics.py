@@ -24,13 +24,10 @@ def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:
 
 
 def test_what_many_threads_note_is_counted_once_and_by_one(capsys: pytest.CaptureFixture[str]) -> None:
-    # GIVEN
     metric_buffer = MetricBuffer()
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: metric_buffer.add(Metric.VENDOR_CALLS), range(60)))
     assert metrics.metric_set == {}, "no thread touches what is Powertools'"
-    # WHEN
     metric_buffer.flush()
     metric_buffer.flush()
-    # THEN
     assert sum(metrics.metric_set["VendorCalls"]["Value"]) == 60

@@ -63,8 +63,6 @@ def test_what_nodes_crypto_encrypts_is_decrypted() -> None:
     assert decrypt_event(sent["body"].encode(), sent["iv"], [SECRET]) == json.loads(event)
 
 
-# ─── Dialects of base64 that Node's decoder accepts ─────────────────────────────────────────────────────────────────
-
 ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "standard": b64encode,
     "unpadded": lambda data: b64encode(data).rstrip(b"="),
@@ -104,9 +102,6 @@ def test_a_ciphertext_is_whole_blocks(ciphertext: bytes) -> None:
     assert reason_for(b64encode(ciphertext)) == "body_not_blocks"
 
 
-# ─── Secrets ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_wrong_secret_or_none_decrypts_nothing() -> None:
     assert reason_for(BODY, GOOD_IV, OTHER) == "undecipherable"
     with pytest.raises(UnreadableWebhook, match="undecipherable"):
@@ -137,9 +132,6 @@ def test_a_secret_of_another_length_is_refused_and_not_shown(text: str) -> None:
         check_secret(text)
     assert str(caught.value) == "settings: webhook secret: not 32 bytes"
     assert caught.value.__context__ is None
-
-
-# ─── No padding oracle ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,21 @@ from ticket_archive.table import IncompleteTicket
 ENVIRONMENT = {**REQUIRED, "REQUEUE_FOR_DAYS": "3"}
 
 
+def scheduled(tickets: FakeTickets, monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
+    """Let the schedule read from a table; return the queue that it sends to."""
+    queue = FakeQueue()
+    monkeypatch.setattr(dependencies, "schedule", lambda: partial(requeue, tickets, queue, max_age=timedelta(days=3)))
+    return queue
+
+
 def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a due ticket, a due and late one, one over the age limit, and an archived one to ask for again
     due = iso(now() - timedelta(minutes=1))
     ages = (timedelta(minutes=20), timedelta(hours=2), timedelta(days=4))
     listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
     tickets = FakeTickets().due(*listed).due(IncompleteTicket("T-9", due, due, 0), listed="recheck")
-    queue: Any = FakeQueue()
-    made = partial(requeue, tickets, queue, max_age=timedelta(days=3))
-    monkeypatch.setattr(dependencies, "schedule", lambda: made)
-    # WHEN
+    queue = scheduled(tickets, monkeypatch)
     answer = schedule_handler.handle(cast("Any", FakeContext()))
-    # THEN
     assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
     assert len(queue.bodies) == 4
     assert counted() == {
@@ -47,9 +50,7 @@ def test_no_ticket_is_claimed_near_the_invocations_end(listed: str, late: int, m
     """A run of thousands of tickets would be cut off, and its metrics lost. The next run goes on."""
     due = iso(now() - timedelta(hours=2))
     tickets = FakeTickets().due(*(IncompleteTicket(f"T-{number}", due, due, 0) for number in range(9)), listed=listed)
-    queue: Any = FakeQueue()
-    made = partial(requeue, tickets, queue, max_age=timedelta(days=3))
-    monkeypatch.setattr(dependencies, "schedule", lambda: made)
+    queue = scheduled(tickets, monkeypatch)
     real = time.monotonic
     reads = itertools.count(1)
     monkeypatch.setattr(time, "monotonic", lambda: real() + 41 * (next(reads) > 6))  # two before the tickets

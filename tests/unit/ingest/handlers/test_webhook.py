@@ -177,9 +177,6 @@ def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
     assert base64.b64encode(b"canary").decode()[:7] not in shown
 
 
-# ─── With the dependencies that the settings make ───────────────────────────────────────────────────────────────────
-
-
 def test_the_document_has_the_statuses_of_these_tests_and_takes_every_body_without_a_signature() -> None:
     assert OPERATION["responses"].keys() == {"202", "400", "401", "413", "503"}
     assert OPERATION["requestBody"]["content"].keys() == {"*/*"}

@@ -272,7 +272,6 @@ def test_many_threads_share_one_call_and_its_result(failure: RetryableError | No
         return vendor(deadline)
 
     source = TokenSource(fetch, clock)
-    # WHEN
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(source.get, time.monotonic() + 10) for _ in range(8)]
     results = [call.exception() or call.result() for call in calls]
