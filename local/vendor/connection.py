@@ -15,7 +15,7 @@ class Connection:
     """Sends responses, correct or not.
 
     `pause` is the seconds between the bytes of `slowly`, `hold_seconds` how long `hold` waits; both end when the client
-    disconnects or the simulator stops. `on_status` is called with each status before it is sent.
+    disconnects. `on_status` is called with each status before it is sent.
     """
 
     def __init__(self, connection: socket.socket, pause: float, hold_seconds: float) -> None:
@@ -39,7 +39,7 @@ class Connection:
         """Send the data; return whether the client is still connected."""
         try:
             self._connection.sendall(data)
-        except OSError:  # the client, this class or the simulator closed it
+        except OSError:  # the client or this class closed it
             self.closed = True
         return not self.closed
 
@@ -66,7 +66,7 @@ class Connection:
             socket.close(self._connection.detach())  # closes it even while file objects refer to it
 
     def _wait(self, seconds: float) -> bool:
-        """Wait; return whether the connection was closed meanwhile, from either end.
+        """Wait; return whether the client disconnected meanwhile.
 
         A client that waits for a response sends nothing, so a readable connection is a closed one.
         """

@@ -4,9 +4,7 @@ The server keeps connections alive and has a thread for each. Every action of th
 `POST /_sim/<action>` with its arguments as JSON.
 """
 
-import contextlib
 import json
-import socket
 import threading
 import time
 from collections import Counter, deque
@@ -95,12 +93,9 @@ class Simulator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close all connections and free the port."""
+        """Free the port. A connection ends when the client closes it."""
         self._server.shutdown()
         self._server.server_close()
-        for connection in list(self._server.open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
     def health(self) -> dict[str, Any]:
         """Return the URL and the seed, as soon as the simulator serves."""
@@ -178,19 +173,6 @@ class Simulator:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
-
-    def server_activate(self) -> None:
-        self.open: set[socket.socket] = set()
-        super().server_activate()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        self.open.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self.open.discard(request)
-        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print nothing when a client disconnects."""
