@@ -144,13 +144,13 @@ class Service:
 
     def _token(self, request: Request) -> Response:
         headers, mine = request.headers, self.credential
-        if not _same(headers.get("x-api-key", ""), mine.api_key):
+        if headers.get("x-api-key") != mine.api_key:
             return gateway_error(403, "Forbidden")
         missing = [f"{name} must not be empty" for name in _CREDENTIAL_HEADERS if not headers.get(name)]
         if missing:
             return error(400, "BDRQST", missing)
-        theirs = (headers.get("authorization", ""), headers["x-tenant"], headers["x-env"], headers["x-banknu"])
-        if not all(map(_same, theirs, (mine.basic, mine.tenant, mine.env, mine.banknu))):
+        theirs = (headers.get("authorization"), headers["x-tenant"], headers["x-env"], headers["x-banknu"])
+        if theirs != (mine.basic, mine.tenant, mine.env, mine.banknu):
             return UNAUTHORIZED
         return json_response(self.tokens.issue())
 
@@ -182,7 +182,7 @@ class Service:
         return now - self._first_requests.setdefault(ticket.id, now) >= ticket.state.ready_after
 
     def _authorized(self, request: Request) -> Ticket | Response:
-        if not _same(request.headers.get("x-api-key", ""), self.credential.api_key):
+        if request.headers.get("x-api-key") != self.credential.api_key:
             return gateway_error(403, "Forbidden")
         if not request.headers.get("user-agent"):
             return error(400, "BDRQST", ["user-agent must not be empty"])
@@ -208,7 +208,3 @@ class Service:
         target = f"/pictures/{picture.sha256}?Expires=300&Signature={signature}"
         self._hosted[target] = picture
         return origin + target
-
-
-def _same(received: str, expected: str) -> bool:
-    return hmac.compare_digest(received.encode(), expected.encode())
