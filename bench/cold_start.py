@@ -115,14 +115,9 @@ def _start(
 def _built() -> Iterator[Path]:
     """Build the layer, the baseline in it, and both functions as `sam build` does, for the benchmark's Python."""
     version = "import sys; print('%d.%d' % sys.version_info[:2])"
-    found = subprocess.run([PYTHON, "-c", version], capture_output=True, text=True, check=True)
-    settings = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "PYTHON": str(PYTHON),
-        "LAYER_ARCHITECTURE": "native",
-        "LAYER_PYTHON_VERSION": found.stdout.strip(),
-    }
+    found = subprocess.run([PYTHON, "-c", version], capture_output=True, text=True, check=True).stdout.strip()
+    settings = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "PYTHON": str(PYTHON)}
+    settings |= {"LAYER_ARCHITECTURE": "native", "LAYER_PYTHON_VERSION": found}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for out, source, target in (

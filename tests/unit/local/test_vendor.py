@@ -41,15 +41,8 @@ def images_path(ticket: str, types: str = "ALL") -> str:
 
 def token_headers(vendor: Simulator) -> dict[str, str]:
     mine = vendor.service.credential
-    return {
-        "Authorization": mine.basic,
-        "x-api-key": mine.api_key,
-        "x-tenant": mine.tenant,
-        "x-env": mine.env,
-        "x-banknu": mine.banknu,
-        "user-agent": "tests",
-        "x-interface": "API",
-    }
+    own = {"x-tenant": mine.tenant, "x-env": mine.env, "x-banknu": mine.banknu, "x-interface": "API"}
+    return {"Authorization": mine.basic, "x-api-key": mine.api_key, "user-agent": "tests", **own}
 
 
 def headers(vendor: Simulator, bearer: str = "") -> dict[str, str]:
