@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticket_archive.errors import Reason, SettingsError, UnreadableWebhook
+from ticket_archive.errors import SettingsError, UnreadableWebhook
 from ticket_archive.webhook_encryption import check_secret, decrypt_event, encrypt_event
 
 SECRET = b"the-unit-tests-own-secret-of-32b"
@@ -132,24 +132,3 @@ def test_a_secret_of_another_length_is_refused_and_not_shown(text: str) -> None:
         check_secret(text)
     assert str(caught.value) == "settings: webhook secret: not 32 bytes"
     assert caught.value.__context__ is None
-
-
-@pytest.mark.parametrize(
-    "text", [b"", b"junk", b"\xff\xfe", b"[]", b"[{}, {}]", pytest.param(b"[" * 100_000, id="nested")]
-)
-def test_bad_padding_and_bad_content_have_one_reason(text: bytes) -> None:
-    encrypted, iv = encrypt_event(text, SECRET, IV)
-    altered = bytearray(b64decode(BODY))
-    altered[-17] ^= 0x55  # changes the padding in the last block
-    assert reason_for(encrypted, iv) == reason_for(b64encode(altered)) == "undecipherable"
-
-
-@given(position=st.integers(0, 47), change=st.integers(1, 255))
-def test_every_altered_byte_has_that_reason_or_decrypts(position: int, change: int) -> None:
-    body, header = encrypt_event(b'{"event": "x", "more": "two blocks"}', SECRET, IV)
-    altered = bytearray(b64decode(header) + b64decode(body))
-    altered[position] ^= change
-    try:
-        decrypt_event(b64encode(altered[16:]), b64encode(altered[:16]).decode(), [SECRET])
-    except UnreadableWebhook as error:
-        assert error.detail == Reason.UNDECIPHERABLE  # noqa: PT017

@@ -418,13 +418,6 @@ class TestACrashBetweenItemAndManifest:
         assert torn.outcomes() == ["ACCEPTED", "REJECTED"]
         torn.check()
 
-    def test_is_repaired_by_an_attempt_that_comes_too_late(self, torn: ArchiveHarness) -> None:
-        newer = torn.table[TICKET]
-        torn.table.items[TICKET] |= {"fetched_at": iso(torn.clock() + timedelta(hours=1))}
-        assert torn.run(event("e0")) is Result.SUPERSEDED
-        assert torn.table[TICKET].version == newer.version
-        torn.check()
-
 
 class TestAttemptsAtTheSameTime:
     """One attempt runs within another: at the moment that the test names. test_orders.py tries every order."""
