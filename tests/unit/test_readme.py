@@ -1,4 +1,4 @@
-"""Documents name and link to what exists, and docs/deploying.md lists the template's parameters."""
+"""Documents name and link to what exists: modules, tests, parameters, policies, and headings of other documents."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ from tests.support.template import SOURCE
 
 PARAMETERS: dict[str, Any] = SOURCE["Parameters"]
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 TABLE = DEPLOYING.partition("\n## Parameters\n")[2].partition("\n## ")[0]
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", TABLE, re.MULTILINE))
 PROJECT_PAGES = [*PAGES, *(Path(name) for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]
@@ -39,10 +40,22 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "docs/decisions.md", "docs/security.md", "CONTRIBUTING.md"])
 def test_named_modules_exist(page: str) -> None:
-    named = re.findall(r"`([\w-]+/[\w./-]+\.\w+)`", (ROOT / page).read_text(encoding="utf-8"))
+    named = re.findall(r"`([\w-]+/[\w./-]+\.\w+|tests/[\w/.]+)`", (ROOT / page).read_text(encoding="utf-8"))
     roots = [ROOT, ROOT / "layers", ROOT / "examples" / "policies"]
     assert named
     assert [path for path in named if not any((root / path).exists() for root in roots)] == []
+
+
+def test_every_section_of_controls_names_tests() -> None:
+    controls = SECURITY.partition("\n## Controls\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    assert len(controls) > 2
+    assert [section.splitlines()[0] for section in controls if "`tests/" not in section] == []
+
+
+def test_every_example_policy_is_described() -> None:
+    folder = ROOT / "examples" / "policies"
+    policies = {str(path.relative_to(folder)) for path in folder.rglob("*.json")}
+    assert set(re.findall(r"^\| `([\w/-]+\.json)`", SECURITY, re.MULTILINE)) == policies
 
 
 def _anchors(file: Path) -> set[str]:
