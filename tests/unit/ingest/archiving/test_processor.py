@@ -26,6 +26,7 @@ from ticket_archive.errors import (
     TicketIncomplete,
     UnreadableWebhook,
     VendorAuthError,
+    VendorUnavailable,
 )
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
@@ -125,7 +126,8 @@ class TestACompletion:
     def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
         harness.vendor.next("DOCUMENT", ())
         with log_lines() as lines:
-            assert harness.do(webhook()).result == "pending"
+            done = harness.do(webhook())
+        assert (done.result, done.codes().keys() & {"retry_in", "force"}) == ("pending", set())
         [line] = lines.saying("settle scheduled")
         assert (line["correlation_id"], line["ticket"]) == ("message-1", TICKET)
         [(body, delay)] = harness.queue.sent
@@ -196,6 +198,17 @@ def test_the_archives_own_message_of_a_ticket_that_stays_incomplete_becomes_no_d
         assert ends == "done"
         assert (done.result, done.causes) == ("incomplete", ("vendor_auth_error",)), "which the alarm counts"
     assert [each.ticket for each in harness.table.listed(Due.INCOMPLETE, 9)] == [TICKET], "the schedule asks again"
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("schedule", True), ("backfill", False), (None, False)])
+def test_only_the_archives_own_messages_count_the_time_since_the_webhook(
+    harness: ProcessorHarness, kind: str | None, counts: bool
+) -> None:
+    harness.vendor.next("details", VendorUnavailable("503"))
+    with pytest.raises(TicketIncomplete):
+        harness.do(webhook())
+    done = harness.do(ticket_message(TICKET, kind=kind))
+    assert (done.result, done.received_at is not None) == ("archived", counts)
 
 
 class TestWhatCannotBeRead:
