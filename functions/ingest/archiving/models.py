@@ -162,12 +162,12 @@ class Attempt:
     @property
     def never_seen(self) -> bool:
         """Whether no attempt has written anything of the ticket."""
-        return self.item.fetched_at is None and self.item.attempts == 0
+        return self.item.fetched_at is None
 
     @property
     def wants_details(self) -> bool:
         """Whether to fetch the details. Those without an outcome may have been too early."""
-        return self.resumed is None or self.resumed.details_sha256 is None or self.resumed.outcome is None
+        return self.resumed is None or self.resumed.outcome is None
 
     def wanted(self, types: Iterable[ImageType]) -> list[ImageType]:
         """Return which of these types to fetch."""

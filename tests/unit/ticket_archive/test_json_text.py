@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from ticket_archive.json_text import MAX_PARTS, as_utf8, json_in, json_within
+from ticket_archive.json_text import MAX_PARTS, as_utf8, count_parts, json_in, json_within
 
 DOCUMENT = '{"full_name": "José Pérez"}'
 CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "undefined", "a\0b", "none such", ""]
@@ -80,3 +80,4 @@ def test_a_text_of_too_many_parts_is_not_parsed() -> None:
     assert json_in("[" + "0," * (MAX_PARTS - 1) + "0]") == [0] * MAX_PARTS
     text = "[" + "0," * MAX_PARTS + "0]"
     assert json_in(text) is text
+    assert count_parts("{[,") == count_parts(b"{[,") == 3

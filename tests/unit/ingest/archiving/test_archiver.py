@@ -619,6 +619,7 @@ class TestRetention:
         assert harness.run(event("e2")) is (Result.ARCHIVED if whole else Result.PENDING)
         assert before not in harness.bucket.keys("manifests")
         assert len(harness.bucket.keys("manifests")) == whole
+        assert harness.bucket.keys("details") == [], "those of the expired state are not stored again"
 
     def test_an_expired_state_does_not_keep_the_new_one_from_settling(self, harness: ArchiveHarness) -> None:
         harness.clock.pass_by(31 * 86_400)

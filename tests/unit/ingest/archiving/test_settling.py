@@ -483,6 +483,12 @@ class TestANewerStateOfAnArchivedTicket:
         assert harness.table.listed(Due.REFETCH, 10) == []
         harness.check()
 
+    def test_is_given_up_after_an_hour_of_404_whatever_events_come(self, harness: ArchiveHarness) -> None:
+        harness.answers({"details": TicketNotFound("404")})
+        harness.fails(event("e3"))
+        harness.clock.pass_by(3700)
+        assert harness.run(event("e4")) is Result.UNKNOWN_TICKET
+
     def test_is_given_up_after_an_hour_of_404(self, harness: ArchiveHarness) -> None:
         harness.answers({"details": TicketNotFound("404")})
         harness.fails(request(force=True))
@@ -574,9 +580,11 @@ class TestUnknownTickets:
         assert harness.run(event()) is Result.UNKNOWN_TICKET
         harness.clock.pass_by(3600)
 
-    def test_lose_nothing_that_is_stored_of_them(self, harness: ArchiveHarness) -> None:
+    @pytest.mark.parametrize("missing", [[DOCUMENT], ["details"], [*ImageType]], ids=str)
+    def test_lose_nothing_that_is_stored_of_them(self, harness: ArchiveHarness, missing: list[str]) -> None:
         harness.has()
-        harness.vendor.next(DOCUMENT, DOWN)
+        for part in missing:
+            harness.vendor.next(part, DOWN)
         harness.fails(event("e1"))
         stored = harness.table[TICKET]
         for _ in range(3):
@@ -650,6 +658,17 @@ class TestCostsOfStrangers:
             with pytest.raises(RecentlyFetched):
                 harness.attempt(event("e1"))
         assert harness.effects.named("vendor.") == []
+
+
+def test_a_message_fetches_only_what_is_missing_however_late_it_comes() -> None:
+    harness = ArchiveHarness()
+    harness.has()
+    harness.vendor.next(DOCUMENT, DOWN)
+    harness.fails(event())
+    harness.clock.pass_by(3700)
+    harness.effects.log.clear()
+    assert harness.run(replace(request(), received_at=iso(harness.clock()))) is Result.ARCHIVED
+    assert not {f"vendor.details {TICKET}", f"vendor.files {TICKET} {SELFIES}"} & {*harness.effects.log}
 
 
 def test_details_without_an_outcome_are_fetched_again_on_resume(harness: ArchiveHarness) -> None:
