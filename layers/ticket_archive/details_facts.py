@@ -186,13 +186,8 @@ def _word(value: Any) -> str:
 
 def _integer(value: Any) -> Any:
     """Return a whole number of up to 18 digits as an int, anything else unchanged. 1e9999999 must not become one."""
-    if (
-        isinstance(value, Decimal)
-        and value.is_finite()
-        and value.adjusted() < 18
-        and value == value.to_integral_value()
-    ):
-        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 18:
+        return int(value) if value == value.to_integral_value() else value
     return value
 
 
