@@ -6,7 +6,7 @@ import signal
 
 from ops.app import app
 from ops.commands import status, listing, fetch, view
-from ops.commands import backfill, redrive
+from ops.commands import backfill, settle, redrive
 from ops.commands import export, audit, erase, retention
 from ops.commands import send_test_webhook, doctor, rollback
 

@@ -1,15 +1,14 @@
-"""`backfill` and `settle`: queue tickets that are to be fetched again, or whose webhooks never arrived."""
+"""`backfill`: queue tickets whose webhooks never arrived, or that are to be archived again."""
 
 from typing import Annotated
 
 import typer
 
 from ops.app import app, context_of, partial_results
-from ops.arguments import DryRun, IdFile, Rate, Ticket, Tickets, read_ids
+from ops.arguments import DryRun, IdFile, Rate, Tickets, read_ids
 from ops.errors import Exit, Failure
 from ops.queues import Pace
 from ticket_archive.messages import ticket_message
-from ticket_archive.models import ImageType, TicketState
 
 
 @app.command()
@@ -56,27 +55,3 @@ def backfill(
         raise failures[0]
     if failed:
         raise Failure(f"SQS did not take {len(failed)} tickets: {', '.join(failed)}")
-
-
-@app.command()
-def settle(
-    ctx: typer.Context,
-    ticket: Ticket,
-    without: Annotated[
-        list[ImageType] | None, typer.Option(help="Archive without this image type. May be repeated.")
-    ] = None,
-) -> None:
-    """Archive an incomplete ticket now: the vendor's next answer is final, and the manifest lists what is missing."""
-    context = context_of(ctx)
-    item = context.existing_ticket(ticket, content=False)
-    if item.state is TicketState.ARCHIVED:
-        raise Failure(f"ticket {ticket} is archived already; `status {ticket}` shows what it has")
-    types = without or list(ImageType)
-    names = [kind.value for kind in types]
-    context.stack.actions.write("settle", ticket, types=names)
-    if context.stack.queue("QueueUrl").send([ticket_message(ticket, kind="settle", settle=types)]):
-        raise Failure("SQS did not take the message; try again")
-    context.print_result(
-        {"ticket": ticket, "settle": names},
-        f"Queued. The vendor is asked again; its answer for {', '.join(names)} is final.",
-    )
