@@ -30,8 +30,8 @@ HOST = "127.0.0.1"
 CONTROL = "/_sim/"
 _ELSEWHERE = "/_elsewhere"
 ACTIONS = (
-    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "script", "state",
-    "tickets", "webhook",
+    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "reset", "script",
+    "state", "tickets", "webhook",
 )  # fmt: skip
 _KEPT = 500_000  # calls
 
@@ -76,9 +76,7 @@ class Simulator:
         self.ids = self.service.tickets.ids
         self.port, self.pause, self.hold_seconds = port, pause, hold_seconds
         self.records: deque[Record] = deque(maxlen=_KEPT)
-        self.fault_plan = FaultPlan()
-        self.script, self.rate = self.fault_plan.script, self.fault_plan.rate
-        self.latencies: dict[Endpoint, float] = {}
+        self.reset()
 
     @property
     def elsewhere(self) -> str:
@@ -131,6 +129,12 @@ class Simulator:
     def latency(self, **milliseconds: float) -> None:
         """Set the minimum time to the first byte, per endpoint: `latency(token=80, images=250)`."""
         self.latencies |= {Endpoint(name): value / 1000 for name, value in milliseconds.items()}
+
+    def reset(self) -> None:
+        """Remove all faults and latencies."""
+        self.fault_plan = FaultPlan()
+        self.script, self.rate = self.fault_plan.script, self.fault_plan.rate
+        self.latencies: dict[Endpoint, float] = {}
 
     def change_credential(self, **values: str) -> None:
         """Replace the credential; tokens of the old one become invalid."""

@@ -148,10 +148,20 @@ def test_an_action_that_would_do_nothing_is_400(vendor: Simulator, action: str, 
     assert requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=5).status_code == 400
 
 
-def test_documented_actions_exist() -> None:
-    documented = set(re.findall(r"/_sim/(\w+)", (ROOT / "local" / "README.md").read_text(encoding="utf-8")))
-    assert documented
-    assert documented <= set(ACTIONS)
+def test_a_reset_ends_a_lasting_fault_and_a_latency(vendor: Simulator) -> None:
+    path = details_path(vendor.ids(1)[0])
+    vendor.script("unavailable", "details", times=None)
+    vendor.latency(details=2000)
+    vendor.reset()
+    answer = get(vendor, path)
+    assert (answer.status_code, answer.elapsed.total_seconds() < 2) == (200, True)
+
+
+def test_actions_that_the_documentation_and_tests_name_exist() -> None:
+    files = [ROOT / "local" / "README.md", *(ROOT / "tests").rglob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    named = set(re.findall(r'/_sim/(\w+)|\bvendor\(\s*"(\w+)"', text))
+    assert {"tickets", "reset"} <= {name for pair in named for name in pair if name} <= set(ACTIONS)
 
 
 # ─── Varied ───────────────────────────────────────────────────────────────────────────────────────────────────────
