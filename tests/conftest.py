@@ -17,11 +17,10 @@ UNIT = Path(__file__).parent / "unit"
 LONGEST = (
     "tests/operations/test_day.py",
     "tests/operations/test_runbooks.py",
-    "tests/e2e/test_another_vendor.py",
     "tests/security/test_scan.py",
+    "tests/e2e/test_two_stacks.py",
     "tests/e2e/test_archive_path.py",
     "tests/e2e/test_documented_commands.py",
-    "tests/e2e/test_ops.py",
     "tests/faults/test_load.py",
     "tests/e2e/test_erasure.py",
     "tests/e2e/test_reliability.py",

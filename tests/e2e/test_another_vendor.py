@@ -1,19 +1,23 @@
-"""Another server than the simulator, with which it shares nothing: `--vendor-url` takes any that speaks the API."""
+"""Another server than the simulator, with which it shares nothing: the archive takes any that speaks the API.
+
+tests/unit/local/test_stack.py: `make up` with its `--vendor-url`.
+"""
 
 import base64
 import hashlib
-from pathlib import Path
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
 
-from local.stack import Vendor
 from local.vendor import webhooks
 from local.vendor.credential import Credential
 from tests.support.sample_files import saved
 from tests.support.servers import JsonHandler, serving
-from tests.support.stack import running
+from tests.support.stack import LocalStack
 
 pytestmark = pytest.mark.stack
 
@@ -56,16 +60,28 @@ class OtherVendor(JsonHandler):
         return self.answer(404, {"status": 404, "code": "TCKTNTFND", "message": "unknown"})
 
 
-def test_another_server_that_speaks_the_vendors_api_does_as_well(tmp_path: Path) -> None:
+@pytest.fixture
+def other_vendor(stack: LocalStack) -> Iterator[None]:
+    """Let the deployed function call the other server with its credential."""
+    function, secret = stack.resources["IngestFunction"], stack.outputs["VendorCredentialArn"]
+    before = stack.secrets.get_secret_value(SecretId=secret)["SecretString"]
+    with serving(OtherVendor) as url:
+        stack.secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(asdict(CREDENTIAL)))
+        with stack.environment(function, VENDOR_URL=url):
+            yield
+            stack.secrets.put_secret_value(SecretId=secret, SecretString=before)
+
+
+@pytest.mark.usefixtures("other_vendor")
+def test_another_server_that_speaks_the_vendors_api_does_as_well(stack: LocalStack) -> None:
     completed = {"ticket": TICKET, "event": "ticket.verification.completed"}
-    with serving(OtherVendor) as url, running(tmp_path, vendor=Vendor(url, CREDENTIAL)) as stack:
-        sent = webhooks.encrypted(completed, stack.at.webhook_secret)
-        assert webhooks.post(stack.at.webhook_url, sent, stack.at.ca_bundle) == 202
-        state = stack.archived(TICKET)
-        facts = [state[name] for name in ("outcome", "disposition", "confidence_score")]
-        assert facts == ["REJECTED", "FAILED", 12.5]
-        assert stack.api.get(f"/tickets/{TICKET}/details").json() == DETAILS
-        served = stack.api.get(f"/tickets/{TICKET}/images").json()["images"]
-        got = [(image["type"], stack.api.fetch(image["url"]).content) for image in served]
-        assert got == [(kind, image) for kind, images in IMAGES.items() for image in images]
-        assert [image["sha256"] for image in served] == [hashlib.sha256(data).hexdigest() for _, data in got]
+    sent = webhooks.encrypted(completed, stack.at.webhook_secret)
+    assert webhooks.post(stack.at.webhook_url, sent, stack.at.ca_bundle) == 202
+    state = stack.archived(TICKET)
+    facts = [state[name] for name in ("outcome", "disposition", "confidence_score")]
+    assert facts == ["REJECTED", "FAILED", 12.5]
+    assert stack.api.get(f"/tickets/{TICKET}/details").json() == DETAILS
+    served = stack.api.get(f"/tickets/{TICKET}/images").json()["images"]
+    got = [(image["type"], stack.api.fetch(image["url"]).content) for image in served]
+    assert got == [(kind, image) for kind, images in IMAGES.items() for image in images]
+    assert [image["sha256"] for image in served] == [hashlib.sha256(data).hexdigest() for _, data in got]

@@ -1,6 +1,7 @@
 """Both stacks of samconfig.toml in one account: the second has every organization parameter, and is updated under load.
 
-The session's stack is production; what happens to the other leaves it alone.
+The session's stack is production; what happens to the other leaves it alone. The emulator runs neither DynamoDB's time
+to live nor S3's lifecycle rules: tests of retention check what these look at.
 """
 
 import json
@@ -22,7 +23,9 @@ from local.vendor.credential import Credential
 from ops.queues import Queue
 from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
 from tests.unit.test_upgrades import RECORD
+from ticket_archive.retention import NEVER, end_of
 
 pytestmark = pytest.mark.stack
 
@@ -30,13 +33,17 @@ CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
 SANDBOX, PRODUCTION = (CONFIG[name]["global"]["parameters"]["stack_name"] for name in ("default", "production"))
 CONSUMER = ORGANIZATION["ConsumerPrincipals"].rpartition("/")[2]
 BOUNDARY = ORGANIZATION["PermissionsBoundaryArn"].rpartition("/")[2]
+DAYS = 30
+PARAMETERS = {**local_stack.PARAMETERS, **ORGANIZATION, "RetentionDays": str(DAYS)}
+ENDS = [{"Key": "retention", "Value": "limited"}]
 NO_IAM = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
 WAITING = 4
+FIRST = 606  # of the simulator's tickets: those whose retention is tested
 
 
 def update(stack: LocalStack, **changed: str) -> None:
     """Deploy the second stack, or update it."""
-    given = {"VendorUrl": stack.at.vendor_url, **local_stack.PARAMETERS, **ORGANIZATION, **changed}
+    given = {"VendorUrl": stack.at.vendor_url, **PARAMETERS, **changed}
     deploy.deploy(SANDBOX, given, stack.at.account, silent(), stack.state / "logs")
     account.await_versions(stack.at.account)
 
@@ -54,7 +61,7 @@ def published(stack: LocalStack, name: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def sandbox(stack: LocalStack) -> Iterator[LocalStack]:
+def sandbox(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """The second stack: same vendor, another webhook secret, and roles under a permissions boundary."""
     boundary: Any = {**EVERYTHING, "Statement": [EVERYTHING["Statement"][0], NO_IAM]}
     stack.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=json.dumps(boundary))
@@ -66,11 +73,11 @@ def sandbox(stack: LocalStack) -> Iterator[LocalStack]:
         stack.iam.put_role_permissions_boundary(
             RoleName=name, PermissionsBoundary=ORGANIZATION["PermissionsBoundaryArn"]
         )
-    second = LocalStack(at, stack.state)
+    second = LocalStack(at, tmp_path_factory.mktemp("sandbox"))
+    at.save(second.state)  # for the operators' commands
     yield second
     second.close()
-    stack.cloudformation.delete_stack(StackName=SANDBOX)  # other tests list the account's functions
-    stack.cloudformation.get_waiter("stack_delete_complete").wait(StackName=SANDBOX, WaiterConfig={"Delay": 1})
+    stack.delete(SANDBOX)  # other tests list the account's functions
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +133,100 @@ def life(stack: LocalStack, ticket: str) -> float:
     return (datetime.fromisoformat(link["expires_at"]) - datetime.now(UTC)).total_seconds()
 
 
+def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
+    """Return when the ticket's item and events expire, and when they should, by the time it was first received."""
+    found = stack.records(ticket)
+    [item] = [each for each in found if each["record"]["S"] == "ticket"]
+    given = {int(each["expires_at"]["N"]) if "expires_at" in each else None for each in found}
+    return given, end_of(item["received_at"]["S"], DAYS)
+
+
+def tags(stack: LocalStack, ticket: str) -> dict[str, list[Any]]:
+    """Return the tags of a ticket's objects by key and version."""
+    return {
+        f"{each['Key']} {each['VersionId']}": list(
+            stack.s3.get_object_tagging(Bucket=stack.at.bucket, Key=each["Key"], VersionId=each["VersionId"])["TagSet"]
+        )
+        for each in stack.versions(ticket)
+    }
+
+
+def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(sandbox: LocalStack) -> None:
+    ticket = sandbox.archive(FIRST)
+
+    given, end = ends(sandbox, ticket)
+    assert given == {end}
+    assert all(tag == ENDS for tag in tags(sandbox, ticket).values())
+
+    # WHEN it is archived again THEN the expiry stays, and objects get a new version
+    before = len(tags(sandbox, ticket))
+    sandbox.ops("backfill", ticket, "--force")
+    eventually(lambda: len(tags(sandbox, ticket)) > before or None, "the second archive")
+    assert ends(sandbox, ticket) == ({end}, end)
+
+    # WHEN it is held, and changes THEN nothing of it expires, nor what is stored from then on
+    held = sandbox.ops("hold", ticket, "--case", "CASE-1", "--drain-seconds", "3")
+    assert held["tickets"][0]["object_versions"] == len(tags(sandbox, ticket))
+    sandbox.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
+    sandbox.ops("backfill", ticket, "--force")
+    eventually(lambda: len(sandbox.keys(ticket, "manifests/")) == 2 or None, "the new state")
+    assert all(tag == [] for tag in tags(sandbox, ticket).values())
+    assert ends(sandbox, ticket)[0] == {NEVER, None}
+    assert sandbox.ops("retention", "--yes")["held"] == 1
+    assert all(tag == [] for tag in tags(sandbox, ticket).values())
+
+    # WHEN it is released THEN all of it expires again
+    assert sandbox.ops("release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
+    assert ends(sandbox, ticket) == ({end}, end)
+    assert all(tag == ENDS for tag in tags(sandbox, ticket).values())
+
+
+def test_changed_retention_applies_to_existing_tickets(sandbox: LocalStack) -> None:
+    """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
+    ticket = sandbox.archive(FIRST + 1)
+    _, end = ends(sandbox, ticket)
+    for record in sandbox.records(ticket):
+        sandbox.dynamodb.update_item(
+            TableName=sandbox.at.table,
+            Key={name: record[name] for name in ("ticket", "record")},
+            UpdateExpression="REMOVE expires_at",
+        )
+    for name in tags(sandbox, ticket):
+        key, version = name.split(" ")
+        sandbox.s3.delete_object_tagging(Bucket=sandbox.at.bucket, Key=key, VersionId=version)
+
+    assert sandbox.ops("retention")["dry_run"] is True
+    assert ends(sandbox, ticket)[0] == {None}
+
+    assert sandbox.ops("retention", "--yes")["days"] == DAYS
+    assert ends(sandbox, ticket) == ({end}, end)
+    assert all(tag == ENDS for tag in tags(sandbox, ticket).values())
+
+
+def test_expired_ticket_is_unknown_and_can_be_archived_again(sandbox: LocalStack) -> None:
+    """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
+    ticket = sandbox.archive(FIRST + 2)
+    sandbox.change_item(ticket, expires_at=1_700_000_000, received_at="2023-10-15T22:13:20.000000Z")
+    assert sandbox.api.get(f"/tickets/{ticket}").status_code == 404
+    assert sandbox.api.get(f"/tickets/{ticket}/images").status_code == 404
+
+    sandbox.ops("backfill", ticket)
+    sandbox.archived(ticket)
+
+    received = str(sandbox.api.get(f"/tickets/{ticket}").json()["received_at"])
+    assert datetime.fromisoformat(received).year > 2023
+    for image in sandbox.api.get(f"/tickets/{ticket}/images").json()["images"]:
+        assert sandbox.api.fetch(image["url"]).status_code == 200
+
+
+def post_unreadable(stack: LocalStack, credentials: tuple[str, str] | None) -> int:
+    """Post a webhook with these credentials; return the status."""
+    with requests.Session() as http:
+        http.trust_env = False
+        url, authority = stack.at.webhook_url, stack.at.ca_bundle
+        return http.post(url, data="unreadable", auth=credentials, verify=authority, timeout=60).status_code
+
+
 def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     stack: LocalStack, sandbox: LocalStack, tickets: list[str], first: str
 ) -> None:
@@ -138,13 +239,17 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
         assert sandbox.post(ticket) == 202
 
     # WHEN the stack is updated meanwhile
-    update(stack, UrlLifeSeconds="120", LogLevel="DEBUG")
+    content = json.dumps({"username": "vendor", "password": "right"})
+    arn = sandbox.secrets.create_secret(Name="webhook-credentials", SecretString=content)["ARN"]
+    update(stack, UrlLifeSeconds="120", WebhookCredentialsSecretArn=arn)
 
-    # THEN nothing was replaced, archived tickets are unchanged, and the new setting applies
+    # THEN nothing was replaced, archived tickets are unchanged, and the new settings apply
     updated = physical(stack, SANDBOX)
     assert {name: updated.get(name) for name in RECORD} == {name: names[name] for name in RECORD}
     assert sandbox.archived(first) == before
     assert 60 < life(sandbox, first) <= 120
+    given = (None, ("vendor", "wrong"), ("vendor", "right"))
+    assert [post_unreadable(sandbox, credentials) for credentials in given] == [401, 401, 202]
 
     # AND every queued ticket is archived, with the same credential and secret; the other stack is as it was
     stack.vendor("latency", details=0)
@@ -158,19 +263,3 @@ def test_update_under_load_replaces_no_resource_and_loses_no_ticket(
     for name, version in versions.items():
         stack.functions.update_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
     assert life(sandbox, first) > 120
-
-
-def test_webhooks_must_carry_the_credentials_that_the_stack_is_given(sandbox: LocalStack) -> None:
-    content = json.dumps({"username": "vendor", "password": "right"})
-    arn = sandbox.secrets.create_secret(Name="webhook-credentials", SecretString=content)["ARN"]
-    update(sandbox, WebhookCredentialsSecretArn=arn)
-
-    def post(credentials: tuple[str, str] | None) -> int:
-        with requests.Session() as http:
-            http.trust_env = False
-            sent = http.post(
-                sandbox.at.webhook_url, data="unreadable", auth=credentials, verify=sandbox.at.ca_bundle, timeout=60
-            )
-            return sent.status_code
-
-    assert [post(each) for each in (None, ("vendor", "wrong"), ("vendor", "right"))] == [401, 401, 202]

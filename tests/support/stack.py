@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 from local import stack as local_stack
 from local.account import ALIAS, await_version, outputs
 from local.simulator import Simulator
-from local.stack import Stack, Vendor
+from local.stack import Stack
 from local.terminal import silent
 from ops.commands import app
 from tests.support.api import Api
@@ -211,6 +211,20 @@ class LocalStack:
         await_version(self.functions, function, version)
         self.functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
 
+    @contextmanager
+    def environment(self, function: str, **variables: str) -> Iterator[Callable[[], None]]:
+        """Deploy a function with other variables. Yields what undoes it."""
+        good = self.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        self.overwrite(function, Environment={"Variables": {**good, **variables}})
+        with ExitStack() as stack:
+            stack.callback(self.overwrite, function, Environment={"Variables": good})
+            yield stack.close
+
+    def delete(self, name: str) -> None:
+        """Delete a stack of the account."""
+        self.cloudformation.delete_stack(StackName=name)
+        self.cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
     def ops(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         """Run an operator's command in this process, which is faster than in one of its own; return its JSON."""
         done = self.ops_result("--json", *arguments, stdin=stdin)
@@ -219,7 +233,8 @@ class LocalStack:
         return found
 
     def ops_result(self, *arguments: str, stdin: str = "") -> Result:
-        return CliRunner().invoke(app, ["--stack-file", str(self.state / "stack.json"), *arguments], input=stdin)
+        at = ["--stack-file", str(self.state / "stack.json"), "--stack-name", self.at.stack_name]
+        return CliRunner().invoke(app, [*at, *arguments], input=stdin)
 
     def close(self) -> None:
         self.api.close()
@@ -229,11 +244,9 @@ class LocalStack:
 
 
 @contextmanager
-def running(
-    state: Path, parameters: Mapping[str, str] | None = None, vendor: Vendor | None = None
-) -> Iterator[LocalStack]:
+def running(state: Path, parameters: Mapping[str, str]) -> Iterator[LocalStack]:
     """A stack of its own in the folder `state`, with these parameters of the template beside the usual ones."""
-    up = LocalStack(local_stack.up(state, silent(), vendor=vendor, parameters=parameters), state)
+    up = LocalStack(local_stack.up(state, silent(), parameters=parameters), state)
     try:
         yield up
     finally:

@@ -2,7 +2,9 @@ import fcntl
 import json
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -10,8 +12,9 @@ from typer.testing import CliRunner
 from local import __main__, stack
 from local.errors import AlreadyUp, LocalStackError, StartFailed
 from local.processes import Ledger, Started, end, start
-from local.stack import Stack, down, up
+from local.stack import Stack, Vendor, down, up
 from local.terminal import silent
+from local.vendor.credential import Credential
 
 # The contract of stack.json.
 KEYS = {
@@ -93,6 +96,22 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
     assert not started[0].running
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "stack.json").exists()
+
+
+def test_another_vendor_is_called_instead_of_the_simulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: dict[str, Any] = {}
+    monkeypatch.setattr("local.emulator.run", lambda *_: None)
+    monkeypatch.setattr("local.account.make_user", lambda root: root)
+    monkeypatch.setattr("local.simulator.run", lambda *_: pytest.fail("the simulator was started"))
+    monkeypatch.setattr("local.deploy.deploy", lambda _, parameters, *__: called.update(url=parameters["VendorUrl"]))
+    made = replace(A_STACK, webhook_secret="x" * 32)
+    monkeypatch.setattr(stack, "connect", lambda _, __, vendor: (called.update(vendor=vendor), made)[1])
+    vendor = Vendor("https://vendor.test", Credential.generate(1))
+
+    assert up(tmp_path, silent(), vendor=vendor, port=4566) == made
+
+    assert called == {"url": "https://vendor.test", "vendor": vendor}
+    assert list((tmp_path / "events").iterdir())
 
 
 def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
