@@ -44,7 +44,7 @@ NOT_RUNNABLE = {
     RESTORE: "restores what was deleted; tests/e2e/test_restore.py does it",
     "--table-name restored": "the same",
     "./ticket-archive [options]": "shows how commands are built",
-    " doctor": "reports other tests' dead letters; tests/e2e/test_ops.py runs it",
+    " doctor": "reports other tests' dead letters; tests/operations runs it",
     "./ticket-archive rollback": "the stack has one version; tests/unit/ops runs it",
     "./ticket-archive settle": "needs an incomplete ticket; tests/unit/ops runs it",
     "--customer": "other tests have tickets of the customer; tests/operations/test_day.py runs it",

@@ -179,6 +179,19 @@ def test_role_cannot_get_around_its_commands(operators: dict[str, LocalStack], i
     assert may == allowed
 
 
+def test_doctor_follows_a_ticket_to_its_image_and_an_audit_names_its_readers(
+    stack: LocalStack, it: dict[str, str], tmp_path: Path
+) -> None:
+    done = stack.ops_result("--json", "doctor", "--ticket", it["ARCHIVED"])
+    failed = {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
+    # Other tests leave dead letters, junk and alarms; the local stack has no topic.
+    assert failed.keys() <= {"dead letters", "quarantine", "alarms", "alarm topic"}, failed
+
+    stack.ops("fetch", it["ARCHIVED"], "-o", str(tmp_path / "t"))
+    accesses = [(each["source"], each["what"]) for each in stack.ops("audit", it["ARCHIVED"])["accesses"]]
+    assert {("API", "GET /tickets/{ticket}/images"), ("operator", "fetch")} <= set(accesses)
+
+
 def test_every_command_is_tried() -> None:
     known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     tried = {line.split()[0] for line in COMMANDS}
