@@ -113,6 +113,7 @@ PROPERTIES: dict[str, Any] = {
         "ForAnyValue:StringEquals": {"dynamodb:Attributes": ["legal_hold", "state"]}
     },
     "IngestFunction/Environment/Variables/RETENTION_DAYS": ref("RetentionDays"),
+    "IngestFunction/Environment/Variables/VENDOR_USER_AGENT": ref("VendorUserAgent"),
     "RetrievalFunction/Environment/Variables/ALLOWED_ORIGINS": ref("AllowedOrigins"),
     "Bucket/CorsConfiguration/CorsRules/0/AllowedOrigins": {"Fn::Split": [",", ref("AllowedOrigins")]},
     "Bucket/CorsConfiguration/CorsRules/0/AllowedMethods": ["GET", "HEAD"],

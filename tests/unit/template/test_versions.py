@@ -27,6 +27,8 @@ RENEWED = {
     "VendorUrl": ("https://api.preventor.com", INGEST),
     "VendorUserAgent": ("x", INGEST),
     "RequeueEveryMinutes": ("7", NONE),  # Lambda refuses to publish a version of an unchanged function
+    "RetentionDays": ("30", INGEST),
+    "PermissionsBoundaryArn": ("arn:aws:iam::111122223333:policy/boundary", NONE),
     "LogRetentionDays": ("30", NONE),
     "SilenceAlarmHours": ("4", NONE),
 }
