@@ -61,7 +61,7 @@ class Soak:
         self.stack, self.progress, self.count, self.receives, self.seed = stack, progress, tickets, receives, seed
         self.rows: dict[str, str] = {}
         self.problems: list[str] = []
-        self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack)
+        self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack, at_once=4)
         self.workers = Workers(stack.state, seed)
         self._actions, self._withheld, self._next_withheld = itertools.cycle(ACTIONS), 0, time.monotonic()
         self._task = progress.add_task("starting", total=None)

@@ -112,7 +112,7 @@ def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequ
 class Sender:
     """Posts requests as a vendor that tries again until they are accepted. `statuses` counts every answer."""
 
-    def __init__(self, stack: LocalStack, at_once: int = 4) -> None:
+    def __init__(self, stack: LocalStack, at_once: int = 2) -> None:
         self.statuses: Counter[str] = Counter()
         self._stack = stack
         self._at_once = at_once
