@@ -37,17 +37,9 @@ def test_a_declared_encoding_counts_for_what_is_not_utf8(charset: str, encoding:
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"\0",
-        b"\xff\xd8\xff\xe0\0\x10JFIF\0",
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
-        b"\0\0\0\x18ftypmp42",
-        b"II*\0\x08\0\0\0",
-        b"RIFF\xff\0\0\0WEBP",
-        "José".encode("latin-1"),
-        "text".encode("utf-16"),
-        DOCUMENT.encode("utf-16")[:-1],
-        b"\xef\xbb\xbf{}",
+        *(b"", b"\0", b"\xff\xd8\xff\xe0\0\x10JFIF\0", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\0\0\0\x18ftypmp42"),
+        *(b"II*\0\x08\0\0\0", b"RIFF\xff\0\0\0WEBP", "José".encode("latin-1"), "text".encode("utf-16")),
+        *(DOCUMENT.encode("utf-16")[:-1], b"\xef\xbb\xbf{}"),
     ],
 )
 def test_what_is_no_json_is_unchanged(body: bytes) -> None:
