@@ -131,10 +131,12 @@ class Simulator:
         self.latencies |= {Endpoint(name): value / 1000 for name, value in milliseconds.items()}
 
     def reset(self) -> None:
-        """Remove all faults and latencies."""
+        """Remove faults, latencies, changes of tickets, tokens and recorded calls."""
         self.fault_plan = FaultPlan()
         self.script, self.rate = self.fault_plan.script, self.fault_plan.rate
         self.latencies: dict[Endpoint, float] = {}
+        self.service.clear()
+        self.forget()
 
     def change_credential(self, **values: str) -> None:
         """Replace the credential; tokens of the old one become invalid."""

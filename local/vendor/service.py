@@ -111,6 +111,12 @@ class Service:
         self.tickets.index(ticket)
         self._states[ticket] = replace(self._states.get(ticket, UNCHANGED), **changes)
 
+    def clear(self) -> None:
+        """Remove all changes of tickets and all tokens."""
+        self._states.clear()
+        self._first_requests.clear()
+        self.tokens = Tokens()
+
     def digests(self, ticket: Ticket, kind: ImageType) -> list[dict[str, Any]]:
         """Return `{"sha256", "bytes", "content_type"}` of every file of one type, in the vendor's order."""
         if (ticket.id, ticket.state, kind) not in self._digests:

@@ -148,12 +148,17 @@ def test_an_action_that_would_do_nothing_is_400(vendor: Simulator, action: str, 
     assert requests.post(f"{vendor.url}/_sim/{action}", json=given, timeout=5).status_code == 400
 
 
-def test_a_reset_ends_a_lasting_fault_and_a_latency(vendor: Simulator) -> None:
-    path = details_path(vendor.ids(1)[0])
+def test_a_reset_ends_faults_latencies_changes_tokens_and_records(vendor: Simulator) -> None:
+    [ticket] = vendor.ids(1)
+    before, bearer = vendor.expected(ticket), vendor.service.tokens.issue()["token"]
     vendor.script("unavailable", "details", times=None)
     vendor.latency(details=2000)
+    vendor.state(ticket, sizes={}, envelope="STATUS")
+    assert get(vendor, details_path(ticket)).status_code == 503
     vendor.reset()
-    answer = get(vendor, path)
+    assert (vendor.calls(), vendor.expected(ticket)) == ([], before)
+    assert get(vendor, details_path(ticket), bearer).status_code == 401
+    answer = get(vendor, details_path(ticket))
     assert (answer.status_code, answer.elapsed.total_seconds() < 2) == (200, True)
 
 
