@@ -9,7 +9,8 @@ import json
 import os
 import random
 from base64 import b64encode
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -26,7 +27,7 @@ from tests.support.fakes import FakeContext, FakeQueue, sqs_record
 from tests.support.logs import log_lines
 from ticket_archive.messages import Webhook, webhook_message
 from ticket_archive.telemetry import metrics
-from ticket_archive.webhook_encryption import IV_HEADER
+from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
 KEYS = [random.Random(seed).randbytes(32) for seed in range(20 if os.environ.get("ALL_ORACLE_KEYS") else 3)]
 EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.completed"}).encode()
@@ -128,6 +129,33 @@ class SqsOracle:
                 seen.append((answer, reason))
         metrics.clear_metrics()
         return seen
+
+
+def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
+    """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
+    rng, key = random.Random(8), KEYS[0]
+    block = partial(rng.randbytes, BLOCK)
+
+    def junk(*, blocks: bool = False) -> bytes:
+        return b64encode(rng.randbytes(BLOCK * rng.randrange(1, 9) if blocks else rng.randrange(1, 200)))
+
+    def iv() -> str:
+        return b64encode(block()).decode()
+
+    bad: list[Callable[[], tuple[bytes, str | None]]] = [
+        lambda: (junk(blocks=True), iv()),  # wrong padding, nearly always
+        lambda: encrypt_event(junk(), key, block()),  # right padding, wrong content
+        lambda: encrypt_event(EVENT, KEYS[1], block()),  # sealed with another key
+        lambda: (b64encode(rng.randbytes(BLOCK * rng.randrange(1, 9) + 1)), iv()),  # not blocks
+        lambda: (b"!" + junk(), iv()),  # not base64
+        lambda: (junk(blocks=True), junk().decode()),  # no such IV
+        lambda: (junk(blocks=True), None),  # no IV at all
+        lambda: encrypt_event(b'{"event":"x","n":%d}' % rng.randrange(10**9), key, block()),  # without a ticket
+        lambda: (EVENT, None),  # in clear
+    ]
+    answers = {post(*bad[number % 9]()) for number in range(10_000)}
+    assert len(answers) == 1
+    assert len(queue.bodies) == 10_000
 
 
 def sealed(key: bytes, iv: bytes) -> bytes:
