@@ -21,6 +21,11 @@ Kind = Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")]
 _UTC = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 
 
+def _existing(time: str) -> str:
+    datetime.fromisoformat(time)  # there is no 13th month
+    return time
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, val_json_bytes="base64", hide_input_in_errors=True)
 
@@ -35,9 +40,7 @@ class Webhook(_Model):
     body: bytes = Field(repr=False)
     iv: str | None = Field(default=None, repr=False)
     content_type: str | None = None
-    received_at: Annotated[  # becomes part of a sort key; there is no 13th month
-        str, Field(pattern=_UTC), AfterValidator(lambda time: datetime.fromisoformat(time) and time)
-    ]
+    received_at: Annotated[str, Field(pattern=_UTC), AfterValidator(_existing)]  # becomes part of a sort key
     quarantined: bool = False
     split: bool = False
 
