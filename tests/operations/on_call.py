@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.account import ALIAS
 from local.stack import SEED
 from local.vendor import webhooks
@@ -23,6 +25,11 @@ from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from ticket_archive.event_source import SCHEDULE_SOURCE
 
+ON_THE_STACK = [
+    pytest.mark.stack,
+    # The command line leaves its connections to the end of its process, which is this one.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 FIRST = 610_000  # of the simulator's tickets: those of these tests
 AT_ONCE = 3
 
@@ -142,17 +149,6 @@ class OnCall:
                 for _ in ("AWSCURRENT", "AWSPREVIOUS"):
                     self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
             self.stack.vendor("change_credential", **json.loads(before[self.stack.outputs["VendorCredentialArn"]]))
-            self.new_processes()
-
-    @contextmanager
-    def environment(self, **variables: str) -> Iterator[Callable[[], None]]:
-        """Deploy the ingest function with other variables. Yields what undoes it."""
-        name = self.stack.resources["IngestFunction"]
-        good = self.stack.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        self.stack.overwrite(name, Environment={"Variables": {**good, **variables}})
-        with ExitStack() as stack:
-            stack.callback(self.stack.overwrite, name, Environment={"Variables": good})
-            yield stack.close
 
     @contextmanager
     def throttled(self, *functions: str) -> Iterator[Callable[[], None]]:
