@@ -77,7 +77,7 @@ def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[s
     try:
         yield account.outputs(stack.at.account, _name(copy))
     finally:
-        sam(["delete", "--stack-name", _name(copy), "--no-prompts"], settings, copy / "sam.log", copy)
+        stack.delete(_name(copy))
 
 
 def manifest_event(stack: LocalStack, key: str) -> dict[str, Any]:
