@@ -24,6 +24,7 @@ pytestmark = pytest.mark.stack
 FIRST = 500_000
 ATTEMPTS = 3
 """Of one delivery, for a call that fails in a way that may pass."""
+ONCE_EACH = Counter(kind.value for kind in ImageType)
 
 
 def new_ticket(stack: LocalStack, start: int) -> str:
@@ -40,8 +41,14 @@ def event(stack: LocalStack, ticket: str, **changes: Any) -> webhooks.Webhook:
     return webhooks.encrypted(content, stack.at.webhook_secret)
 
 
+def calls(stack: LocalStack, ticket: str) -> Counter[str]:
+    """Return the vendor calls for a ticket by image type or endpoint, without those with an expired token."""
+    found = stack.vendor("calls", ticket=ticket)
+    return Counter(call["type"] or call["endpoint"] for call in found if call["status"] != 401)
+
+
 def post(stack: LocalStack, *sent: webhooks.Webhook) -> None:
-    assert Sender(stack, at_once=4).post([WebhookRequest(webhook) for webhook in sent]) == []
+    assert Sender(stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
 
 
 def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack: LocalStack) -> None:
@@ -70,10 +77,21 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack
     assert requeued() == 0
     # THEN it is archived, from what was kept of it
     stack.archived(ticket)
-    calls = [call for call in stack.vendor("calls", ticket=ticket) if call["status"] != 401]  # an expired token
-    once_each = Counter(kind.value for kind in ImageType)
-    assert Counter(call["type"] or call["endpoint"] for call in calls) == once_each + Counter(details=ATTEMPTS + 1)
+    assert calls(stack, ticket) == ONCE_EACH + Counter(details=ATTEMPTS + 1)
     assert checks.differences(ticket) == []
+
+
+def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> None:
+    ticket, log, checks = new_ticket(stack, FIRST + 100), LogReader(stack), ConsistencyChecks(stack)
+    one, other = event(stack, ticket), event(stack, ticket)
+    with downstream(stack) as consumer:
+        post(stack, *[one, other] * 8)
+        eventually(lambda: log.look().done[ticket] >= 16 or None, "sixteen messages done")
+        assert calls(stack, ticket) == ONCE_EACH + Counter(details=1)
+        assert checks.differences(ticket) == []
+        assert consumer.keys(ticket) == checks.manifests(ticket)
+    assert log.results.keys() == {"archived", "duplicate"}
+    assert (log.results["archived"], log.results["duplicate"] >= 15) == (1, True)  # more if a request was repeated
 
 
 def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> None:

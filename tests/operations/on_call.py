@@ -149,6 +149,7 @@ class OnCall:
                 for _ in ("AWSCURRENT", "AWSPREVIOUS"):
                     self.stack.secrets.put_secret_value(SecretId=arn, SecretString=text)
             self.stack.vendor("change_credential", **json.loads(before[self.stack.outputs["VendorCredentialArn"]]))
+            self.new_processes()
 
     @contextmanager
     def throttled(self, *functions: str) -> Iterator[Callable[[], None]]:
