@@ -8,9 +8,7 @@ NUMBERS, KEYS = st.integers() | st.floats(), st.text()
 
 
 def json_values(
-    *more: st.SearchStrategy[Any],
-    numbers: st.SearchStrategy[Any] = NUMBERS,
-    keys: st.SearchStrategy[str] = KEYS,
+    *more: st.SearchStrategy[Any], numbers: st.SearchStrategy[Any] = NUMBERS, keys: st.SearchStrategy[str] = KEYS
 ) -> st.SearchStrategy[Any]:
     """Return JSON values; `more` are further leaves. Floats may be NaN or infinite."""
     return st.recursive(

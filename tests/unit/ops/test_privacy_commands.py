@@ -455,12 +455,7 @@ def test_an_export_has_every_ticket_with_its_history_and_an_index(
 @pytest.mark.parametrize("name", ["out", "out.zip", "[/out]"])
 @pytest.mark.parametrize("ending", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 def test_an_export_that_does_not_end_leaves_nothing_and_can_be_repeated(
-    ending: BaseException,
-    name: str,
-    stack: FakeStack,
-    cli: CliHarness,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    ending: BaseException, name: str, stack: FakeStack, cli: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.add_ticket("t2", customer="CANARY")
     command = ("export", "--customer", "CANARY", "-o", str(tmp_path / name))

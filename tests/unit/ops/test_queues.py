@@ -100,10 +100,7 @@ def test_a_received_message_has_its_time_and_its_reason(stub: Stub) -> None:
 
 @pytest.mark.parametrize(
     ("method", "operation", "more"),
-    [
-        ("delete", "delete_message_batch", {}),
-        ("release", "change_message_visibility_batch", {"VisibilityTimeout": 0}),
-    ],
+    [("delete", "delete_message_batch", {}), ("release", "change_message_visibility_batch", {"VisibilityTimeout": 0})],
 )
 def test_messages_are_deleted_or_made_visible_in_batches_and_failures_are_returned_by_position(
     method: str, operation: str, more: dict[str, int], stub: Stub

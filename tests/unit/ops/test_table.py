@@ -71,12 +71,7 @@ def test_an_expiry_is_set_on_existing_items_that_are_not_held(fake: FakeStack) -
         fake.table.set_event_expiry(ticket, "event#1#x", 8)
 
     found = {key: record.get("expires_at") for key, record in fake.dynamodb.records.items()}
-    assert found == {
-        ("t1", "ticket"): 7,
-        ("t1", "event#1#x"): 8,
-        ("held", "ticket"): None,
-        ("held", "event#1#x"): 8,
-    }
+    assert found == {("t1", "ticket"): 7, ("t1", "event#1#x"): 8, ("held", "ticket"): None, ("held", "event#1#x"): 8}
 
 
 # ─── Requests ─────────────────────────────────────────────────────────────────────────────────────────────────────

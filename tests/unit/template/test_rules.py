@@ -279,10 +279,7 @@ def test_ingest_neither_reads_nor_deletes_objects(template: Template) -> None:
 @BROKEN.by(f"{INGEST_STATEMENT}/9/Condition")
 def test_roles_use_the_key_through_services_only(template: Template) -> None:
     """https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service"""
-    via = {
-        "IngestRole": {"dynamodb", "s3", "secretsmanager", "sqs"},
-        "RetrievalRole": {"dynamodb", "s3"},
-    }
+    via = {"IngestRole": {"dynamodb", "s3", "secretsmanager", "sqs"}, "RetrievalRole": {"dynamodb", "s3"}}
     for role, services in via.items():
         for each in statements(template, role, "HasWebhookCredentialsKey").values():
             if any(action.startswith("kms:") for action in actions(each)):

@@ -9,11 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ticket_archive import errors
-from ticket_archive.errors import (
-    ArchiveError,
-    RetryableError,
-    VendorUnavailable,
-)
+from ticket_archive.errors import ArchiveError, RetryableError, VendorUnavailable
 
 for module in ("ingest.dependencies", "retrieval.app", "ticket_archive_client"):
     import_module(module)

@@ -463,13 +463,7 @@ class TestAttemptsAtTheSameTime:
         ],
     )
     def test_what_builds_on_an_earlier_attempt_gives_way_to_a_whole_fetch(
-        self,
-        harness: ArchiveHarness,
-        inner: str,
-        moment: str,
-        outer: str,
-        results: list[Result],
-        outcomes: list[str],
+        self, harness: ArchiveHarness, inner: str, moment: str, outer: str, results: list[Result], outcomes: list[str]
     ) -> None:
         """GIVEN details that were kept when the ticket was accepted, and a document that was missing, WHEN the vendor
         rejects it, and that event's attempt (e2) runs within the first event's next one, or around it.

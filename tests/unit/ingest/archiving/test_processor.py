@@ -21,13 +21,7 @@ from tests.support.archive_harness import (
 )
 from tests.support.logs import log_lines
 from ticket_archive.clock import iso
-from ticket_archive.errors import (
-    SettingsError,
-    TicketIncomplete,
-    UnreadableWebhook,
-    VendorAuthError,
-    VendorUnavailable,
-)
+from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorAuthError, VendorUnavailable
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import TicketState
 from ticket_archive.table import Due

@@ -38,11 +38,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     answer = schedule_handler.handle(cast("Any", FakeContext()))
     assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
     assert len(queue.bodies) == 4
-    assert counted() == {
-        "TicketsRequeued": 2,
-        "RequeueExhausted": 1,
-        "TicketsIncompleteForAnHour": 2,
-    }
+    assert counted() == {"TicketsRequeued": 2, "RequeueExhausted": 1, "TicketsIncompleteForAnHour": 2}
 
 
 @pytest.mark.parametrize(("listed", "late"), [("yes", 9), ("recheck", 0)])
