@@ -19,16 +19,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import batch, cold_start, growth, in_turn, memory, throughput
+from bench import batch, cold_start, growth, latency, memory, retrieval, throughput, webhook
 from bench.harness import PYTHON, ROOT, Figure
 
 RESULTS, PLOT = (Path(__file__).with_name(name) for name in ("results.json", "growth.svg"))
 PARTS: Mapping[str, Callable[[], list[Figure]]] = {
-    "latency": in_turn.latency,
+    "latency": latency.figures,
     "batch": batch.figures,
     "memory": memory.figures,
-    "webhook": in_turn.webhook,
-    "retrieval": in_turn.retrieval,
+    "webhook": webhook.figures,
+    "retrieval": retrieval.figures,
     "cold": cold_start.figures,
     "growth": growth.figures,
     "throughput": throughput.figures,

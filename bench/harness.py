@@ -67,6 +67,11 @@ def ratio(name: str, above: Sequence[float], below: Sequence[float], goal: float
     return Figure(name, median(samples), goal, samples=samples, **more)
 
 
+def milliseconds(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the median of each work's seconds in milliseconds, as `raw` holds it."""
+    return {f"{name}_ms": 1000 * median(each) for name, each in seconds.items()}
+
+
 def alternate(
     works: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, clock: Callable[[], float] = time.process_time
 ) -> dict[str, list[float]]:
