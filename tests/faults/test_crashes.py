@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from ingest import dependencies
-from ingest.files.parsing import LinkedFile
+from ingest.files.decoding import LinkedFile
 from ingest.handlers import sqs as sqs_handler
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, pictures, webhook

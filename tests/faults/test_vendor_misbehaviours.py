@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ingest.files.parsing import LinkedFile
+from ingest.files.decoding import LinkedFile
 from ingest.vendor import client as client_module
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient

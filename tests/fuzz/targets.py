@@ -5,7 +5,8 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ingest.files.parsing import inline_file, parse_files
+from ingest.files.decoding import inline_file
+from ingest.files.parsing import parse_files
 from ingest.webhooks.event import open_webhook
 from tests.support.sample_files import FILES, SVG
 from ticket_archive.errors import UnreadableWebhook, UnrecognizedResponse, VendorUnavailable

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from ingest.files.parsing import LinkedFile
+from ingest.files.decoding import LinkedFile
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient
 from tests.security.enclosure import PORTS, PRIVATE, Listener, enter

@@ -16,7 +16,7 @@ from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
 from ingest.archiving.processor import Message, MessageProcessor
 from ingest.dependencies import SqsDependencies
-from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool

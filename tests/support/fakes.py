@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar, cast
 
+from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.files.formats import JPEG
-from ingest.files.parsing import InlineFile, LinkedFile
 from ingest.messaging.queue import Queue
 from ingest.vendor.client import Preventor
 from tests.support.dynamodb import FakeDynamoDB, attributes

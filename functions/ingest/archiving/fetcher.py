@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from ingest.archiving.settling import EMPTY, Observation
-from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.files.decoding import File, InlineFile, LinkedFile
 from ingest.vendor.client import Preventor
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details
@@ -27,7 +27,7 @@ from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TypeState, UnrecognizedFile
 
 T = TypeVar("T")
-F = TypeVar("F", InlineFile, InlineFile | LinkedFile)
+F = TypeVar("F", InlineFile, File)
 StoredFile = StoredImage | UnrecognizedFile
 
 MAX_UNANSWERED = 4
@@ -159,7 +159,7 @@ class _TicketCalls:
         except DeadlineExceeded as late:
             return _Failure(late.with_traceback(None))
 
-    def _store(self, kind: ImageType, index: int, file: InlineFile | LinkedFile) -> StoredFile:
+    def _store(self, kind: ImageType, index: int, file: File) -> StoredFile:
         if isinstance(file, LinkedFile):
             link = file
             try:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
-from ingest.files.parsing import InlineFile, LinkedFile, inline_file, parse_files
+from ingest.files.decoding import File, InlineFile, LinkedFile, inline_file
+from ingest.files.parsing import parse_files
 from ingest.vendor.auth import Token, TokenSource, read_token
 from ingest.vendor.http import HttpClient, Response
 from ingest.vendor.responses import Call, error_for_response
@@ -88,14 +89,14 @@ class Preventor:
 
         return self._retry(attempt, deadline)
 
-    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
+    def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[File]:
         """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none.
 
         A redirect is a file at a URL: it is not followed, because the request's token would go with it.
         """
         url = f"{self._ticket_url(ticket)}/images?type={image_type.value}"
 
-        def attempt(until: float) -> list[InlineFile | LinkedFile]:
+        def attempt(until: float) -> list[File]:
             response = self._get(Call.IMAGES, url, until)
             with _parsing:
                 files = parse_files(response.body, response.content_type, image_type)

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from ingest.files.decoding import is_file
 from ingest.files.labels import reports_error
-from ingest.files.parsing import is_file
 from ingest.vendor.auth import TokenResponse
 from ingest.vendor.http import Response
 from ticket_archive.details_facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ingest.archiving.models import ArchiveRequest, Result
-from ingest.files.parsing import LinkedFile
+from ingest.files.decoding import LinkedFile
 from tests.support.archive_harness import (
     DOCUMENT,
     GHOST,

@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from ingest.archiving.fetcher import STORE_SECONDS, Fetched, Fetcher
 from ingest.archiving.settling import Observation
+from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.files.formats import JPEG
-from ingest.files.parsing import InlineFile, LinkedFile
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, pictures
 from tests.support.fakes import AtOnce, FakeBucket, FakeVendor, details, picture
 from ticket_archive.errors import (

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from ingest.archiving.models import ArchiveRequest
-from ingest.files.parsing import InlineFile
+from ingest.files.decoding import InlineFile
 from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, Pictures, event, request
 from tests.support.fakes import picture
 from tests.support.steps import Attempt, Killed, Steps

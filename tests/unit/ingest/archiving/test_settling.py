@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ingest.archiving.models import ArchiveRequest, Result
 from ingest.archiving.requeue import requeue
 from ingest.archiving.settling import EMPTY, Observation, settle
-from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.messaging.backoff import pause_before_delivery
 from tests.support.archive_harness import (
     DOCUMENT,

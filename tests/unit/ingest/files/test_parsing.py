@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.files.decoding import InlineFile, LinkedFile, inline_file
 from ingest.files.formats import JPEG as JPEG_FORMAT
 from ingest.files.labels import Label, Side, label_of
-from ingest.files.parsing import MAX_FILES, InlineFile, LinkedFile, inline_file, parse_files
+from ingest.files.parsing import MAX_FILES, parse_files
 from tests.support.installation import JPEG as TINY
 from tests.support.memory import peak_of_memory
 from tests.support.sample_files import FILES, HTML, SVG, drawn

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ingest.files.parsing import InlineFile, LinkedFile
+from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.vendor import client
 from ingest.vendor.client import ATTEMPT_TIMEOUTS, MAX_BYTES, TOKEN_MAX_BYTES, Preventor
 from ingest.vendor.http import HttpClient, Response
