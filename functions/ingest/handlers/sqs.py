@@ -25,6 +25,8 @@ from ticket_archive.errors import (
     RetryableError,
     SettingsError,
     TicketIncomplete,
+    UnrecognizedResponse,
+    VendorAuthError,
     WriteConflict,
 )
 from ticket_archive.metrics import Metric, count
@@ -40,6 +42,8 @@ SHORT_RETRY_DELAY = 2
 It doubles each time, so that the message's deliveries are not used up while the other attempt runs.
 """
 
+_STORAGE = "storage"
+"""The code of an exception that is not an ArchiveError: it is the AWS SDK's."""
 _random = random.SystemRandom()  # copies of a snapshot share the state of every other generator
 
 
@@ -133,7 +137,7 @@ _METRICS = {
 def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Message, error: Exception) -> None:
     """Set the visibility timeout; 0 after the final receive, so that SQS moves the message to the dead-letter queue."""
     resources.metric_buffer.add(Metric.MESSAGES_RETRIED)
-    codes = {error.code} if isinstance(error, ArchiveError) else {"storage"}  # an error that is not ours is AWS's
+    codes = {error.code if isinstance(error, ArchiveError) else _STORAGE}
     if isinstance(error, TicketIncomplete):
         codes |= error.causes
     _count_alarming(resources, codes)
@@ -152,10 +156,10 @@ def _count_alarming(resources: SqsDependencies, codes: Collection[str]) -> None:
 
 
 _ALARMING = {
-    "vendor_auth_error": Metric.VENDOR_AUTH_ERRORS,
-    "unrecognized_response": Metric.UNRECOGNIZED_RESPONSES,
-    "settings": Metric.CONFIGURATION_ERRORS,
-    "storage": Metric.STORAGE_ERRORS,
+    VendorAuthError.code: Metric.VENDOR_AUTH_ERRORS,
+    UnrecognizedResponse.code: Metric.UNRECOGNIZED_RESPONSES,
+    SettingsError.code: Metric.CONFIGURATION_ERRORS,
+    _STORAGE: Metric.STORAGE_ERRORS,
 }
 
 
