@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ingest.archiving.fetcher import Fetched, Fetcher
-from ingest.archiving.models import ArchiveRequest, Attempt, ProcessingResult, Result
+from ingest.archiving.fetcher import Fetcher
+from ingest.archiving.models import ArchiveRequest, Attempt, Fetched, ProcessingResult, Result
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
 from ingest.archiving.publishing import keep_superseded_details, publish
 from ingest.archiving.settling import Observation, Settlement

@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from ingest.archiving.models import Fetched
 from ingest.archiving.settling import EMPTY, Observation
 from ingest.files.decoding import File, InlineFile, LinkedFile
 from ingest.vendor.client import Preventor
@@ -37,20 +38,6 @@ UNANSWERED_SECONDS = 1.0
 """After which a ticket no longer waits for others, whose details may never come."""
 STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
-
-
-@dataclass(slots=True)
-class Fetched:
-    """What one attempt fetched. `observed` and `errors` are by part: an image type or DETAILS (first, if fetched).
-
-    Details of a ticket in progress are there too, with that error.
-    """
-
-    details: Details | None = None
-    images: list[StoredImage] = field(default_factory=list)
-    unrecognized: list[UnrecognizedFile] = field(default_factory=list)
-    observed: dict[str, Observation] = field(default_factory=dict)
-    errors: dict[str, ArchiveError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

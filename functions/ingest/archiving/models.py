@@ -1,13 +1,16 @@
-"""The types of archiving: a request, its result, and the attempt between them. Pure: no I/O."""
+"""The types of archiving: a request, the attempt, what it fetched, and the result. Pure: no I/O."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+from ingest.archiving.settling import Observation
 from ticket_archive.clock import iso
-from ticket_archive.models import ImageType, TicketItem, TicketState, TypeState
+from ticket_archive.details import Details
+from ticket_archive.errors import ArchiveError
+from ticket_archive.models import ImageType, StoredImage, TicketItem, TicketState, TypeState, UnrecognizedFile
 from ticket_archive.retention import end_of, expires, is_over
 from ticket_archive.table import INCOMPLETE_KEY
 
@@ -84,6 +87,20 @@ class ProcessingResult:
     def codes(self) -> dict[str, Any]:
         """Return the fields that are set, for a log line: codes and identifiers only."""
         return {name: value for name, value in asdict(self).items() if value}
+
+
+@dataclass(slots=True)
+class Fetched:
+    """What an attempt fetched. `observed` and `errors` are by part (an image type or DETAILS), the details' error first.
+
+    Details of a ticket in progress are included, with TicketInProgress as their error.
+    """
+
+    details: Details | None = None
+    images: list[StoredImage] = field(default_factory=list)
+    unrecognized: list[UnrecognizedFile] = field(default_factory=list)
+    observed: dict[str, Observation] = field(default_factory=dict)
+    errors: dict[str, ArchiveError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.archiving.fetcher import Fetched
-from ingest.archiving.models import Attempt
+from ingest.archiving.models import Attempt, Fetched
 from ingest.archiving.settling import EMPTY, Observation, Settlement, settle
 from ticket_archive.clock import iso
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ingest.archiving.fetcher import STORE_SECONDS, Fetched, Fetcher
+from ingest.archiving.fetcher import STORE_SECONDS, Fetcher
+from ingest.archiving.models import Fetched
 from ingest.archiving.settling import Observation
 from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.files.formats import JPEG
