@@ -21,7 +21,7 @@ ASSUMED: Mapping[str, float] = INPUTS["capacity"]
 DOCUMENT, README = ROOT / "docs" / "capacity.md", ROOT / "README.md"
 BEGIN, END = "<!-- begin: make capacity ARGS=--write -->", "<!-- end -->"
 SCALES = (1_000, 100_000, 10_000_000)
-DAY, HOUR, LONGEST_PAUSE = 86_400, 3_600, 5400.0
+DAY, HOUR, MAX_PAUSE = 86_400, 3_600, 5400.0
 PEAK = ASSUMED["peak"]
 
 Row = Sequence[str]
@@ -189,7 +189,7 @@ class Model:
     def attempts(self, spread: float) -> list[float]:
         """Return when a failing message's attempts begin, in seconds; `spread` is 0.75 to 1.25 of each pause."""
         delays = (self.number("RetryDelaySeconds") * 2**n for n in range(int(self.settings["maxReceiveCount"]) - 1))
-        return list(accumulate((spread * min(delay, LONGEST_PAUSE) for delay in delays), initial=0.0))
+        return list(accumulate((spread * min(delay, MAX_PAUSE) for delay in delays), initial=0.0))
 
 
 def _price(name: str) -> float:

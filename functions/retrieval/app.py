@@ -43,7 +43,7 @@ from ticket_archive.models import TicketItem, TicketState
 from ticket_archive.retention import is_over
 from ticket_archive.telemetry import describe, logger, metrics
 
-RETRY_MIN, RETRY_MAX = 5, 30
+MIN_RETRY_AFTER, MAX_RETRY_AFTER = 5, 30
 """Bounds of Retry-After, in seconds, for a ticket that is not archived yet."""
 
 snapshot.reseed_after_restore()
@@ -237,4 +237,4 @@ def _retry_after(item: TicketItem, moment: datetime) -> int:
     """
     retry_at = item.attributes.get("retry_at")
     left = (datetime.fromisoformat(retry_at) - moment).total_seconds() if retry_at else 0
-    return max(RETRY_MIN, min(RETRY_MAX, int(left) + 1))
+    return max(MIN_RETRY_AFTER, min(MAX_RETRY_AFTER, int(left) + 1))

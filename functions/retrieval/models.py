@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from retrieval.gateway import PercentDecoded
-from retrieval.settings import LIFE_MAX, LIFE_MIN
+from retrieval.settings import MAX_LIFETIME, MIN_LIFETIME
 from ticket_archive.models import TICKET_PATTERN, ImageType, Sha256, TicketItem, TicketState, TypeState, customer_id
 
 Disposition = Literal["attachment", "inline"]
@@ -51,7 +51,7 @@ ImageTypes = Annotated[
     ),
 ]
 ExpiresIn = Annotated[
-    Annotated[int, Field(ge=LIFE_MIN, le=LIFE_MAX), BeforeValidator(_digits)] | None,
+    Annotated[int, Field(ge=MIN_LIFETIME, le=MAX_LIFETIME), BeforeValidator(_digits)] | None,
     Query(description="Lifetime of the URLs in seconds; `expires_at` is when they expire."),
 ]
 AskedDisposition = Annotated[

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from retrieval.models import Disposition, SignedImage
-from retrieval.settings import LIFE_MIN
+from retrieval.settings import MIN_LIFETIME
 from ticket_archive.clock import now
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import INLINE_TYPES, StoredImage
@@ -83,7 +83,7 @@ class Presigner:
         life = min(asked or self.default_life, self.max_life)
         if end is not None:
             life = min(life, int((end - start).total_seconds()))
-        if life < LIFE_MIN:
+        if life < MIN_LIFETIME:
             raise SigningPaused
         return start, life
 

@@ -6,11 +6,11 @@ from pydantic import BeforeValidator, Field
 
 from ticket_archive.settings import Settings
 
-LIFE_MIN, LIFE_MAX = 60, 900
+MIN_LIFETIME, MAX_LIFETIME = 60, 900
 """Bounds of a presigned URL's life in seconds, both for callers (`expires_in`) and for the template's parameter."""
 
 # CloudFormation accepts a fraction for a number.
-UrlLife = Annotated[int, BeforeValidator(lambda text: text.partition(".")[0]), Field(ge=LIFE_MIN, le=LIFE_MAX)]
+UrlLife = Annotated[int, BeforeValidator(lambda text: text.partition(".")[0]), Field(ge=MIN_LIFETIME, le=MAX_LIFETIME)]
 
 
 class RetrievalSettings(Settings):
@@ -19,4 +19,4 @@ class RetrievalSettings(Settings):
     table_name: str
     bucket_name: str
     url_life_seconds: UrlLife = 300
-    url_life_max_seconds: UrlLife = LIFE_MAX
+    url_life_max_seconds: UrlLife = MAX_LIFETIME

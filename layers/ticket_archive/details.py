@@ -38,7 +38,7 @@ Larger details are a separate object, which a presigned URL can serve."""
 ATTRIBUTES = ("details", "details_packed", "details_key")
 """The item's attributes that hold details. Exactly one of them is present."""
 
-_LEVELS = 30  # of DynamoDB's 32; the item and the attribute take the others
+_MAX_LEVELS = 30  # of DynamoDB's 32; the item and the attribute take the others
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
@@ -198,7 +198,7 @@ def _is_storable(value: Any, level: int) -> bool:
         return True
     inner = value.values() if isinstance(value, dict) else value
     return (
-        level <= _LEVELS
+        level <= _MAX_LEVELS
         and not (isinstance(value, dict) and "" in value)
         and all(_is_storable(each, level + 1) for each in inner)
     )

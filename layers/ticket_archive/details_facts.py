@@ -47,7 +47,7 @@ _PERSON = (
 )  # fmt: skip
 _KNOWN = frozenset((*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER, *_PERSON))
 _NAMES = _KNOWN.union(TICKET_NAMES, (_STATUS,))
-_TEXT_MAX = 64
+_MAX_TEXT = 64
 
 T = TypeVar("T")
 Scalar = tuple[Sequence[str], str, Any]
@@ -194,7 +194,7 @@ def _integer(value: Any) -> Any:
 def _text(value: Any) -> str | None:
     value = _integer(value)
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return text if 0 < len(text) <= _TEXT_MAX and text.isprintable() else None
+    return text if 0 < len(text) <= _MAX_TEXT and text.isprintable() else None
 
 
 def _number(value: Any) -> Decimal | None:

@@ -25,7 +25,7 @@ INLINE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image
 _TICKET = re.compile(TICKET_PATTERN, re.ASCII)
 _DIGITS = "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _UUID = re.compile(rf"(?:urn:uuid:)?{_DIGITS}|\{{{_DIGITS}\}}", re.ASCII | re.IGNORECASE)
-_CUSTOMER_MAX = 256
+_MAX_CUSTOMER = 256
 
 
 class ImageType(StrEnum):
@@ -176,4 +176,4 @@ def customer_id(text: object) -> str | None:
     if not isinstance(text, str):
         return None
     text = text.strip()
-    return text if text.isprintable() and 0 < len(text) <= _CUSTOMER_MAX else None
+    return text if text.isprintable() and 0 < len(text) <= _MAX_CUSTOMER else None

@@ -204,7 +204,7 @@ def endings() -> tuple[Endings, Endings]:
     for_ever: dict[Case, Ending] = {}
     once: dict[Case, Ending] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client_module, "MAX_BYTES", CAP)
+        patch.setattr(client_module, "MAX_RESPONSE_BYTES", CAP)
         for limits in (PATIENT, SHORT):
             patch.setattr(client_module, "ATTEMPT_TIMEOUTS", (limits.attempt,) * 3)
             with ThreadPoolExecutor(limits.at_once) as pool:

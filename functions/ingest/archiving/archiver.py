@@ -36,7 +36,7 @@ from ticket_archive.retention import expires, is_over
 from ticket_archive.table import INCOMPLETE_KEY, Due, TicketTable
 from ticket_archive.telemetry import describe, logger
 
-_ROUNDS = 3
+_MAX_WRITES = 3
 """How often a lost race is tried again before the message goes back to the queue."""
 
 _REFETCH = timedelta(minutes=1)
@@ -280,7 +280,7 @@ class Archiver:
     def _commit(self, attempt: Attempt, changes: Mapping[str, Any]) -> ProcessingResult:
         """Write the item, then the manifest. After a lost race, look again: only a newer fetch ends the attempt."""
         item, ticket = attempt.item, attempt.request.ticket
-        for _ in range(_ROUNDS):
+        for _ in range(_MAX_WRITES):
             state = next_state(attempt, item, changes, self.clock())
             result = Result.UNCHANGED if state.version == item.version else Result.ARCHIVED
             if attempt.request.recheck and result is Result.UNCHANGED:

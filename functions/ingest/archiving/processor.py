@@ -11,7 +11,7 @@ from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue
-from ingest.webhooks.event import EVENT_MAX, EventKind, TicketEvent, open_webhook, request_for
+from ingest.webhooks.event import MAX_EVENT_BYTES, EventKind, TicketEvent, open_webhook, request_for
 from ticket_archive.errors import Reason, TicketErased, TicketIncomplete, TicketInProgress, UnreadableWebhook
 from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket_message, webhook_message
 from ticket_archive.telemetry import logger
@@ -65,9 +65,9 @@ class MessageProcessor:
     def _split(self, events: list[bytes], webhook: Webhook) -> ProcessingResult:
         """Send each event as a message. They are sent again if this one is delivered again, and processed once."""
         for each in events:
-            if len(each) <= EVENT_MAX:
+            if len(each) <= MAX_EVENT_BYTES:
                 self.queue.send(webhook_message(request_for(each, webhook, self.webhook_secrets())))
-        if max(map(len, events)) > EVENT_MAX:
+        if max(map(len, events)) > MAX_EVENT_BYTES:
             raise UnreadableWebhook(Reason.TOO_LARGE)
         return ProcessingResult(Result.SPLIT)
 

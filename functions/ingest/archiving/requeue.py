@@ -19,7 +19,7 @@ from ticket_archive.telemetry import logger
 SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
 """The `kind` of the messages for an incomplete ticket, an archived one that is rechecked, and a pending one."""
 
-_LIMIT = 1000
+_MAX_TICKETS = 1000
 _LATE = timedelta(hours=1)
 _SECOND_RECHECK = timedelta(days=1)
 
@@ -27,14 +27,14 @@ _SECOND_RECHECK = timedelta(days=1)
 def requeue(
     table: TicketTable, queue: Queue, now: datetime, max_age: timedelta, deadline: float = math.inf
 ) -> dict[str, int]:
-    """Queue the due tickets, at most _LIMIT of each list and none after `deadline` (monotonic); the next run continues.
+    """Queue at most _MAX_TICKETS due tickets of each list, none after `deadline` (monotonic seconds).
 
-    Each is claimed before it is sent: a crash in between costs an interval, no ticket. Returns counts: `exhausted`
-    tickets were over the age limit; `late` ones were received over an hour ago.
+    The next run continues. Each ticket is claimed before it is sent: a crash in between costs an interval, no ticket.
+    Returns counts: `exhausted` tickets were over the age limit; `late` ones were received over an hour ago.
     """
-    incomplete = table.listed(Due.INCOMPLETE, _LIMIT)
+    incomplete = table.listed(Due.INCOMPLETE, _MAX_TICKETS)
     sent = exhausted = rechecked = 0
-    refetches = table.listed(Due.REFETCH, _LIMIT)
+    refetches = table.listed(Due.REFETCH, _MAX_TICKETS)
     for ticket in _due([*incomplete, *refetches], now, deadline):
         force = ticket in refetches
         over = _waited(ticket) > max_age if force else ticket.received_at < iso(now - max_age)
@@ -49,7 +49,7 @@ def requeue(
             logger.warning("requeue exhausted", extra={"ticket": ticket.ticket})
         else:
             sent += 1
-    for ticket in _due(table.listed(Due.RECHECK, _LIMIT), now, deadline):
+    for ticket in _due(table.listed(Due.RECHECK, _MAX_TICKETS), now, deadline):
         if table.postpone(ticket, iso(now + _SECOND_RECHECK) if ticket.requeues == 0 else None):
             _send(queue, ticket_message(ticket.ticket, kind=RECHECK), ticket)
             rechecked += 1

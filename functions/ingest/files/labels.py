@@ -67,7 +67,7 @@ _DOCUMENT_RELATIONS = frozenset(
 _RECEIVER = re.compile("(callback|postback|webhook|redirect|return)ur[il]")
 _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
-_LONGEST_ADDRESS = 2048
+_MAX_ADDRESS = 2048
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage"})
 _PLACE = re.compile("image|picture|photo|video|portrait|selfie")
 
@@ -119,7 +119,7 @@ def announces_more(around: str, name: str, value: object) -> bool:
     plain = plain_name(name)
     if isinstance(value, str):
         leads_on = _NEXT.fullmatch(plain) or (plain in _ADDRESSES and _NEXT.fullmatch(plain_name(around)))
-        return len(value) < _LONGEST_ADDRESS and (bool(leads_on) or (plain == "rel" and value.lower() == "next"))
+        return len(value) < _MAX_ADDRESS and (bool(leads_on) or (plain == "rel" and value.lower() == "next"))
     if isinstance(value, int):
         return (
             (plain in _MORE and value is True)

@@ -11,7 +11,7 @@ from ticket_archive.errors import SettingsError
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import describe, logger
 
-LEFT_FOR_ONE_TICKET = 20.0
+RESERVED_FOR_ONE_TICKET = 20.0
 """Seconds before the end of the invocation after which no ticket is claimed: its two calls may take that long."""
 
 
@@ -23,7 +23,7 @@ def handle(context: LambdaContext) -> dict[str, Any]:
         count(Metric.CONFIGURATION_ERRORS)
         logger.error("schedule not run", extra=describe(error))
         raise
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_ONE_TICKET
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_ONE_TICKET
     done = requeue(now=now(), deadline=deadline)
     count(Metric.TICKETS_REQUEUED, done["requeued"])
     count(Metric.REQUEUE_EXHAUSTED, done["exhausted"])

@@ -32,9 +32,9 @@ from ticket_archive.errors import (
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import describe, logger
 
-LEFT_FOR_STORING = 10.0
+RESERVED_FOR_STORING = 10.0
 """Seconds before the end of the invocation at which calls to the vendor end, so that what they returned is stored."""
-LEAST_FOR_A_TICKET = 4.0
+MIN_TICKET_SECONDS = 4.0
 """Seconds for vendor calls; with less time left, a message is not processed."""
 SHORT_RETRY_DELAY = 2
 """Base in seconds of the pause after an attempt that only lacked time or met a concurrent one.
@@ -60,7 +60,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.error("batch not processed", extra=describe(error))
         return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
     resources.processor.idempotency.begin_invocation(context)
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_STORING
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVED_FOR_STORING
     with ContextThreadPool(MAX_CONCURRENT_TICKETS, thread_name_prefix="ticket") as tickets:
         in_flight: dict[str, Future[bool]] = {
             record["messageId"]: tickets.submit(_process, resources, SQSRecord(record), deadline)
@@ -88,7 +88,7 @@ def _process(resources: SqsDependencies, record: SQSRecord, deadline: float) -> 
     message = Message(record.body, _sent_at(record), receives, final=receives >= resources.max_receives)
     logger.thread_safe_append_keys(correlation_id=record.message_id)
     try:
-        if time.monotonic() + LEAST_FOR_A_TICKET > deadline:
+        if time.monotonic() + MIN_TICKET_SECONDS > deadline:
             raise DeadlineExceeded("not_begun")
         result = resources.processor.process(message, deadline)
     except Exception as error:  # noqa: BLE001 - a failure of one record is that record's alone

@@ -3,7 +3,7 @@
 import math
 from datetime import datetime, timedelta
 
-LONGEST_PAUSE = 5400.0
+MAX_PAUSE = 5400.0
 """Seconds between two deliveries of a message, plus or minus a quarter; SQS allows twelve hours."""
 
 _FIRST_REQUEUE = 900.0
@@ -16,7 +16,7 @@ def pause_before_delivery(receives: int, base: float, retry_after: float | None,
     `base` doubles with each delivery. `draw` (0 to 1) changes the delay by up to a quarter, so that messages which
     failed together do not return together. The vendor's Retry-After is the minimum.
     """
-    delay = min(base * 2.0 ** min(receives - 1, 20), LONGEST_PAUSE) * (0.75 + draw / 2)
+    delay = min(base * 2.0 ** min(receives - 1, 20), MAX_PAUSE) * (0.75 + draw / 2)
     return max(1, math.ceil(max(delay, retry_after or 0.0)))
 
 

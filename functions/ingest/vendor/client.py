@@ -33,9 +33,9 @@ from ticket_archive.errors import (
 from ticket_archive.models import ImageType, ticket_id
 from ticket_archive.secrets import VendorCredential
 
-MAX_BYTES = 12_000_000
+MAX_RESPONSE_BYTES = 12_000_000
 """Of one response, decompressed. The vendor's API is behind API Gateway, which allows 10 MB."""
-TOKEN_MAX_BYTES = 64_000
+MAX_TOKEN_BYTES = 64_000
 ATTEMPT_TIMEOUTS = (15.0, 30.0, 30.0)
 """Seconds for each attempt, from the connection to the last byte. A connection that died while the process was frozen
 costs the first; the others wait longer than API Gateway, which gives up after 29 seconds."""
@@ -188,7 +188,7 @@ class Preventor:
         public_only: bool = False,
     ) -> Response:
         """Send one request in its turn, report it to the observer, and raise the error that its response means."""
-        method, max_bytes = ("POST", TOKEN_MAX_BYTES) if call is Call.TOKEN else ("GET", MAX_BYTES)
+        method, max_bytes = ("POST", MAX_TOKEN_BYTES) if call is Call.TOKEN else ("GET", MAX_RESPONSE_BYTES)
         headers = self._headers(token, credential)
         if not self._turns.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise VendorUnavailable("deadline")  # not observed: the vendor has not failed

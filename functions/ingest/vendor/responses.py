@@ -24,11 +24,11 @@ from ticket_archive.errors import (
 )
 from ticket_archive.json_text import unwrapped, without_bom
 
-RETRY_AFTER_MAX = 900.0
+MAX_RETRY_AFTER = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
 
 _COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
-_ENVELOPE_MAX_BYTES = 10_000
+_MAX_ENVELOPE_BYTES = 10_000
 _NOT_FOUND_ENDINGS = ("NTFND", "NOT_FOUND", "NOTFOUND")
 
 
@@ -97,7 +97,7 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for, at most RETRY_AFTER_MAX.
+    """Return the seconds that a Retry-After header asks for, at most MAX_RETRY_AFTER.
 
     It is a number of seconds or a date (RFC 9110, 10.2.3). None if it is missing, malformed, negative or past.
     """
@@ -114,7 +114,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
-    return min(seconds, RETRY_AFTER_MAX) if seconds > 0 else None
+    return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else None
 
 
 def _envelope(body: bytes) -> Envelope | None:
@@ -123,7 +123,7 @@ def _envelope(body: bytes) -> Envelope | None:
     Errors are small; details and images need not be.
     """
     body = without_bom(body)
-    if body.lstrip()[:1] not in (b"{", b"[") or len(body) > _ENVELOPE_MAX_BYTES:
+    if body.lstrip()[:1] not in (b"{", b"[") or len(body) > _MAX_ENVELOPE_BYTES:
         return None
     try:
         return Envelope.model_validate_json(body)

@@ -21,7 +21,7 @@ from ticket_archive.messages import Webhook
 from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 
-EVENT_MAX = 512 * 1024
+MAX_EVENT_BYTES = 512 * 1024
 """Bytes of one of several events in a request. Encrypted again, and in base64 twice, it still fits into a message."""
 
 

@@ -16,7 +16,7 @@ from ticket_archive.messages import Webhook
 from ticket_archive.secrets import WebhookCredentials
 from ticket_archive.webhook_encryption import IV_HEADER
 
-BODY_MAX = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 """Bytes of a webhook's body."""
 RETRY_AFTER = 30
 """Seconds that a caller is asked to wait when the queue cannot be reached."""
@@ -44,7 +44,7 @@ def parse_request(
     body = _body(event)
     if not body.strip():
         raise Rejected(HTTPStatus.BAD_REQUEST)
-    if len(body) > BODY_MAX:
+    if len(body) > MAX_BODY_BYTES:
         raise Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     iv, content_type = (_text(headers.get(name)) for name in (IV_HEADER, "content-type"))
     return Webhook(body=body, iv=iv, content_type=content_type, received_at=received_at)

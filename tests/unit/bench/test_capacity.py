@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from bench import capacity
-from bench.capacity import LONGEST_PAUSE, Counted, Model
+from bench.capacity import MAX_PAUSE, Counted, Model
 from ingest.messaging import backoff
 
 pytestmark = pytest.mark.loopback
@@ -51,7 +51,7 @@ def test_attempts_follow_the_products_backoff(model: Model) -> None:
     base = model.number("RetryDelaySeconds")
     for receives, (before, after) in enumerate(pairwise(model.attempts(1.0)), 1):
         assert after - before == pytest.approx(backoff.pause_before_delivery(receives, base, None, 0.5), abs=1)
-    assert LONGEST_PAUSE == backoff.LONGEST_PAUSE
+    assert MAX_PAUSE == backoff.MAX_PAUSE
 
 
 def test_outage_of_an_hour_makes_no_dead_letter(model: Model) -> None:

@@ -12,7 +12,7 @@ from bench import memory
 from ingest.dependencies import MAX_CONCURRENT_CALLS
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.settings import IngestSettings
-from retrieval.settings import LIFE_MAX, LIFE_MIN, RetrievalSettings
+from retrieval.settings import MAX_LIFETIME, MIN_LIFETIME, RetrievalSettings
 from tests.support.template import SOURCE, expanded, look, of_type, properties, statements
 from tests.unit.ingest.test_settings import REQUIRED
 from ticket_archive.errors import SettingsError
@@ -71,7 +71,7 @@ def test_every_setting_has_a_variable_and_every_variable_a_setting(function: str
     ("name", "function", "variable", "least", "most"),
     [
         ("RetryDelaySeconds", "IngestFunction", "RETRY_DELAY_SECONDS", 1, 900),
-        ("UrlLifeSeconds", "RetrievalFunction", "URL_LIFE_SECONDS", LIFE_MIN, LIFE_MAX),
+        ("UrlLifeSeconds", "RetrievalFunction", "URL_LIFE_SECONDS", MIN_LIFETIME, MAX_LIFETIME),
     ],
 )
 def test_parameter_has_its_settings_bounds(name: str, function: str, variable: str, least: int, most: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ingest.dependencies import MAX_CONCURRENT_TICKETS
-from retrieval.settings import LIFE_MAX
+from retrieval.settings import MAX_LIFETIME
 from tests.support.template import SOURCE, expanded, look, of_type
 from ticket_archive.retention import TAG_KEY, TAG_VALUE
 
@@ -91,7 +91,7 @@ PROPERTIES: dict[str, Any] = {
     "Key/AllowCloudWatchLogs/Principal": {"Service": sub("logs.${AWS::Region}.${AWS::URLSuffix}")},
     "BucketPolicy/DenyInsecureTransport/Condition": {"Bool": {"aws:SecureTransport": "false"}},
     "BucketPolicy/DenyOldTls/Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
-    "BucketPolicy/DenyOldSignatures/Condition": {"NumericGreaterThan": {"s3:signatureAge": LIFE_MAX * 1000}},
+    "BucketPolicy/DenyOldSignatures/Condition": {"NumericGreaterThan": {"s3:signatureAge": MAX_LIFETIME * 1000}},
     # Requests without the header get the bucket's default.
     "BucketPolicy/DenyOtherEncryption/Condition/Null": {"s3:x-amz-server-side-encryption": "false"},
     "BucketPolicy/DenyOtherKeys/Condition/Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest.messaging.backoff import LONGEST_PAUSE
+from ingest.messaging.backoff import MAX_PAUSE
 from local import ROOT
 from tests.support.template import (
     NO_VALUE,
@@ -53,7 +53,7 @@ def test_message_outlives_its_retries(template: Template) -> None:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     """
     queue = properties(template, "TicketQueue")
-    retries = queue["RedrivePolicy"]["maxReceiveCount"] * (LONGEST_PAUSE * 1.25 + queue["VisibilityTimeout"])
+    retries = queue["RedrivePolicy"]["maxReceiveCount"] * (MAX_PAUSE * 1.25 + queue["VisibilityTimeout"])
     assert retries < queue["MessageRetentionPeriod"] / 2
 
 

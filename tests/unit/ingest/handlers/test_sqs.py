@@ -99,13 +99,13 @@ class TestABatch:
         release = threading.Event()
         harness.archive.effects.before("vendor.files T-0", lambda: release.wait(10))
         threading.Timer(1.0, release.set).start()
-        monkeypatch.setattr(sqs_handler, "LEAST_FOR_A_TICKET", 0.0)
+        monkeypatch.setattr(sqs_handler, "MIN_TICKET_SECONDS", 0.0)
         monkeypatch.setattr("ingest.archiving.fetcher.STORE_SECONDS", 0.0)
-        assert harness.handle(*EVERY, seconds=sqs_handler.LEFT_FOR_STORING + 0.5) == ["m-T-0"]
+        assert harness.handle(*EVERY, seconds=sqs_handler.RESERVED_FOR_STORING + 0.5) == ["m-T-0"]
         assert {harness.archive.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
 
     def test_that_is_begun_too_late_goes_back_untouched(self, harness: SqsHarness) -> None:
-        seconds = sqs_handler.LEFT_FOR_STORING + sqs_handler.LEAST_FOR_A_TICKET - 0.1
+        seconds = sqs_handler.RESERVED_FOR_STORING + sqs_handler.MIN_TICKET_SECONDS - 0.1
         assert harness.handle(*EVERY, seconds=seconds) == [record["messageId"] for record in EVERY]
         assert harness.archive.effects.named("table") == []
         assert harness.archive.effects.named("vendor") == []
@@ -141,7 +141,7 @@ def test_the_last_store_ends_before_the_invocation_does() -> None:
     attempts = config.retries["total_max_attempts"]
     pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's standard mode, with the most jitter
     longest = attempts * (config.connect_timeout + config.read_timeout) + pauses
-    assert STORE_SECONDS + longest <= sqs_handler.LEFT_FOR_STORING
+    assert STORE_SECONDS + longest <= sqs_handler.RESERVED_FOR_STORING
 
 
 def test_the_archiver_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

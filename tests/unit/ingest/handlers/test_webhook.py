@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
-from ingest.webhooks.request import BODY_MAX, RETRY_AFTER, accepted
+from ingest.webhooks.request import MAX_BODY_BYTES, RETRY_AFTER, accepted
 from local.openapi import PATH
 from tests.support.fakes import FakeQueue
 from tests.support.logs import Lines, counted, log_lines
@@ -114,7 +114,7 @@ def test_the_response_is_the_same_for_every_body_and_iv(text: str, iv: Any) -> N
 
 def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
     queue = handler(FakeQueue())
-    assert handle(request("x" * BODY_MAX))["statusCode"] == 202
+    assert handle(request("x" * MAX_BODY_BYTES))["statusCode"] == 202
     assert len(queue.bodies[0]) < 1_048_576
 
 
@@ -141,7 +141,7 @@ def test_a_malformed_variable_is_named_in_one_line_and_counted(log: Lines) -> No
     ("body", "headers", "status"),
     [
         (" ", {"X-Hook-Key": "canary-credential"}, 400),
-        ("x" * (BODY_MAX + 1), {"X-Hook-Key": "canary-credential"}, 413),
+        ("x" * (MAX_BODY_BYTES + 1), {"X-Hook-Key": "canary-credential"}, 413),
         (BODY, {}, 401),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.messaging.backoff import LONGEST_PAUSE, pause_before_delivery
+from ingest.messaging.backoff import MAX_PAUSE, pause_before_delivery
 
 SQS_LONGEST = 43_200
 RECEIVES = st.integers(1, 1000)
@@ -17,7 +17,7 @@ ASKED = st.none() | st.floats(0, 900)
 def test_a_pause_has_bounds(receives: int, base: int, asked: float | None, draw: float) -> None:
     pause = pause_before_delivery(receives, base, asked, draw)
     assert type(pause) is int
-    assert 1 <= pause <= LONGEST_PAUSE * 1.25 < SQS_LONGEST
+    assert 1 <= pause <= MAX_PAUSE * 1.25 < SQS_LONGEST
 
 
 @given(RECEIVES, BASES, ASKED, DRAWS)

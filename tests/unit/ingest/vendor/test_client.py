@@ -15,7 +15,7 @@ import pytest
 
 from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.vendor import client
-from ingest.vendor.client import ATTEMPT_TIMEOUTS, MAX_BYTES, TOKEN_MAX_BYTES, Preventor
+from ingest.vendor.client import ATTEMPT_TIMEOUTS, MAX_RESPONSE_BYTES, MAX_TOKEN_BYTES, Preventor
 from ingest.vendor.http import HttpClient, Response
 from tests.support.installation import IMAGES, JPEG, answer
 from ticket_archive.errors import (
@@ -208,7 +208,7 @@ class TestCalls:
         assert [parse_qs(urlsplit(call.url).query) for call in images] == [{"type": [kind]} for kind in ImageType]
         for call in (details, *images):
             assert (call.headers["Authorization"], call.headers["x-api-key"]) == ("Bearer token-1", "key")
-            assert (call.max_bytes, call.public_only) == (MAX_BYTES, False)
+            assert (call.max_bytes, call.public_only) == (MAX_RESPONSE_BYTES, False)
 
     def test_details_without_facts_of_a_ticket_are_unrecognized(self, vendor: Vendor) -> None:
         for body in ({}, {"status": 200, "code": "SUCCESS", "message": "ok"}):
@@ -220,7 +220,7 @@ class TestCalls:
     def test_token_call_sends_the_whole_credential(self, vendor: Vendor) -> None:
         vendor.details()
         [call] = vendor.http.to(TOKEN_PATH)
-        assert (call.method, call.max_bytes) == ("POST", TOKEN_MAX_BYTES)
+        assert (call.method, call.max_bytes) == ("POST", MAX_TOKEN_BYTES)
         assert call.headers["Authorization"] == "Basic " + base64.b64encode(b"key:secret").decode()
         sent = [call.headers[f"x-{name}"] for name in ("api-key", "tenant", "env", "banknu")]
         assert sent == ["key", "tenant", "SANDBOX", "B1"]
@@ -450,7 +450,7 @@ class TestLinkedFile:
         vendor.details()
         vendor.linked(url)
         call = vendor.http.calls[-1]
-        assert (call.url, call.max_bytes) == (url, MAX_BYTES)
+        assert (call.url, call.max_bytes) == (url, MAX_RESPONSE_BYTES)
         assert {name.lower() for name in call.headers} == {"accept", "user-agent"}
         assert call.public_only is not url.startswith(ORIGIN)
 
@@ -488,4 +488,4 @@ def test_one_response_at_a_time_is_parsed(vendor: Vendor, monkeypatch: pytest.Mo
 
 
 def test_limit_is_above_that_of_api_gateway() -> None:
-    assert client.MAX_BYTES >= 10 * 1024 * 1024
+    assert client.MAX_RESPONSE_BYTES >= 10 * 1024 * 1024

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.vendor.http import Response
-from ingest.vendor.responses import RETRY_AFTER_MAX, Call, error_for_response, retry_after
+from ingest.vendor.responses import MAX_RETRY_AFTER, Call, error_for_response, retry_after
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -133,7 +133,7 @@ date_like = st.builds(
 @example("Mon, 1 Jan 1 00:00:00 +2359", datetime.max.replace(tzinfo=UTC))
 def test_retry_after_is_none_or_at_most_the_maximum(value: str, now: datetime) -> None:
     pause = retry_after(value, now)
-    assert pause is None or 0 < pause <= RETRY_AFTER_MAX
+    assert pause is None or 0 < pause <= MAX_RETRY_AFTER
 
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.webhooks.request import BODY_MAX, Rejected, accepted, parse_request, rejected
+from ingest.webhooks.request import MAX_BODY_BYTES, Rejected, accepted, parse_request, rejected
 from ticket_archive.messages import Webhook, read_message, webhook_message
 from ticket_archive.secrets import WebhookCredentials
 
@@ -85,13 +85,13 @@ def test_a_text_body_is_kept_whatever_it_holds(text: str) -> None:
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("character", ["x", "é"])
 def test_a_body_has_at_most_256_kib(binary: bool, character: str) -> None:
-    assert BODY_MAX == 262_144
-    largest = (character * BODY_MAX).encode()[:BODY_MAX].decode()
+    assert MAX_BODY_BYTES == 262_144
+    largest = (character * MAX_BODY_BYTES).encode()[:MAX_BODY_BYTES].decode()
 
     def event(text: str) -> dict[str, Any]:
         return request(base64.b64encode(text.encode()).decode() if binary else text, binary=binary)
 
-    assert len(parsed(event(largest)).body) == BODY_MAX
+    assert len(parsed(event(largest)).body) == MAX_BODY_BYTES
     assert status_of(event(largest + "x")) == 413
 
 
@@ -131,7 +131,9 @@ def test_missing_or_repeated_credentials_are_rejected(credentials: WebhookCreden
     assert status_of(event, credentials) == 401
 
 
-@pytest.mark.parametrize("event", [{}, request(""), request("x" * (BODY_MAX + 1)), request("not base64!", binary=True)])
+@pytest.mark.parametrize(
+    "event", [{}, request(""), request("x" * (MAX_BODY_BYTES + 1)), request("not base64!", binary=True)]
+)
 def test_credentials_are_checked_before_anything_else(event: dict[str, Any]) -> None:
     assert status_of(event, BASIC) == 401
 
