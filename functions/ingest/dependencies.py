@@ -53,7 +53,7 @@ _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "stand
 
 @dataclass(frozen=True, slots=True)
 class SqsDependencies:
-    """`calls` runs the calls of all tickets; their threads count in `metric_buffer`."""
+    """The SQS handler's dependencies. `calls` is the pool for vendor calls; its threads add to `metric_buffer`."""
 
     processor: MessageProcessor
     calls: ContextThreadPool
@@ -63,7 +63,7 @@ class SqsDependencies:
 
 @cache
 def webhook() -> tuple[Queue, Callable[[], Iterable[WebhookCredentials] | None]]:
-    """Return the queue, and what returns the credentials of which a webhook must carry one; None if there are none."""
+    """Return the queue, and a function that returns the accepted webhook credentials: None if none are required."""
     settings = WebhookSettings.read(os.environ)
     queue = Queue(aws.client("sqs", _INTERACTIVE), settings.queue_url)
     if settings.webhook_credentials_secret is None:
@@ -118,7 +118,7 @@ def sqs() -> SqsDependencies:
 
 @cache
 def schedule() -> Callable[..., dict[str, int]]:
-    """Return `requeue` with all arguments but the time and the deadline."""
+    """Return `requeue` with all arguments but `now` and `deadline`."""
     settings = IngestSettings.read(os.environ)
     table, queue = TicketTable(_client("dynamodb"), settings.table_name), Queue(_client("sqs"), settings.queue_url)
     return partial(requeue, table, queue, max_age=_max_age(settings))

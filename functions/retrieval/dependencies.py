@@ -50,8 +50,8 @@ class Dependencies:
         if credentials is None:
             raise SettingsError("AWS credentials")
         settings = self._settings
-        lives = settings.url_life_seconds, settings.url_life_max_seconds
-        return Presigner(self._s3, settings.bucket_name, credentials, *lives)
+        lifetimes = settings.url_life_seconds, settings.url_life_max_seconds
+        return Presigner(self._s3, settings.bucket_name, credentials, *lifetimes)
 
     @cached_property
     def _s3(self) -> Any:

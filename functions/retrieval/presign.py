@@ -23,7 +23,7 @@ _PASSIVE_TYPE = re.compile(r"image/(?!svg)[a-z0-9.+-]+|video/[a-z0-9.+-]+|applic
 
 
 class SigningPaused(ArchiveError):
-    """The signing credentials expire before a URL of the shortest life would."""
+    """The signing credentials expire sooner than the shortest lifetime of a URL."""
 
     code = "signing_paused"
 
@@ -32,14 +32,14 @@ class SigningPaused(ArchiveError):
 class Presigner:
     """Presigns GET requests for the bucket's objects. Sends nothing.
 
-    `credentials` are those of `client`. Lives are in seconds.
+    `credentials` are those of `client`. Lifetimes are in seconds.
     """
 
     client: "S3Client"
     bucket: str
     credentials: Credentials
-    default_life: int
-    max_life: int
+    default_lifetime: int
+    max_lifetime: int
 
     def images(
         self, images: Sequence[StoredImage], expires_in: int | None = None, disposition: Disposition = "attachment"
@@ -48,16 +48,16 @@ class Presigner:
 
         `inline` applies to INLINE_TYPES; files of other types remain attachments.
         """
-        start, life = self._life(expires_in)
-        return [self._image(image, start, life, disposition) for image in images]
+        start, lifetime = self._lifetime(expires_in)
+        return [self._image(image, start, lifetime, disposition) for image in images]
 
     def details(self, key: str) -> tuple[str, datetime]:
         """Return a URL of gzip-compressed details, which HTTP clients decompress, and its end. Raises SigningPaused."""
-        start, life = self._life(None)
+        start, lifetime = self._lifetime(None)
         headers = {"ResponseContentType": "application/json", "ResponseContentEncoding": "gzip"}
-        return self._sign(key, life, headers), start + timedelta(seconds=life)
+        return self._sign(key, lifetime, headers), start + timedelta(seconds=lifetime)
 
-    def _image(self, image: StoredImage, start: datetime, life: int, asked: Disposition) -> SignedImage:
+    def _image(self, image: StoredImage, start: datetime, lifetime: int, asked: Disposition) -> SignedImage:
         passive = _PASSIVE_TYPE.fullmatch(image.content_type)
         disposition = asked if image.content_type in INLINE_TYPES else "attachment"
         name = f"{image.type.value}-{image.index}.{image.key.rpartition('.')[2] if passive else 'bin'}"
@@ -65,27 +65,27 @@ class Presigner:
             "ResponseContentType": image.content_type if passive else "application/octet-stream",
             "ResponseContentDisposition": f'{disposition}; filename="{name}"',
         }
-        url = self._sign(image.key, life, headers)
-        signed = {"url": url, "expires_at": start + timedelta(seconds=life), "content_disposition": disposition}
+        url = self._sign(image.key, lifetime, headers)
+        signed = {"url": url, "expires_at": start + timedelta(seconds=lifetime), "content_disposition": disposition}
         return SignedImage.model_validate({**asdict(image), **signed})
 
-    def _sign(self, key: str, life: int, headers: dict[str, str]) -> str:
+    def _sign(self, key: str, lifetime: int, headers: dict[str, str]) -> str:
         params = {"Bucket": self.bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}
-        return self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=life)
+        return self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime)
 
-    def _life(self, asked: int | None) -> tuple[datetime, int]:
-        """Return the start and the seconds of a URL's life: min(asked, policy, what is left of the credentials).
+    def _lifetime(self, asked: int | None) -> tuple[datetime, int]:
+        """Return the start and the lifetime in seconds: the shortest of what is asked, the policy's, the credentials'.
 
-        The start is read before the signature's own time, so no URL expires before it says.
+        The start is read before the signature's own time, so no URL expires earlier than the response says.
         """
         end = self._credentials_end()
         start = now().replace(microsecond=0)  # signatures have whole seconds
-        life = min(asked or self.default_life, self.max_life)
+        lifetime = min(asked or self.default_lifetime, self.max_lifetime)
         if end is not None:
-            life = min(life, int((end - start).total_seconds()))
-        if life < MIN_LIFETIME:
+            lifetime = min(lifetime, int((end - start).total_seconds()))
+        if lifetime < MIN_LIFETIME:
             raise SigningPaused
-        return start, life
+        return start, lifetime
 
     def _credentials_end(self) -> datetime | None:
         """Return when the signing credentials expire, after giving botocore the chance to renew them; None if unknown.

@@ -123,7 +123,7 @@ def read_details(body: bytes) -> Details:
     return Details(found, hashlib.sha256(form).hexdigest(), len(raw), raw, native, read_facts(scalars_of(found)))
 
 
-def place(ticket: str, details: Details) -> tuple[dict[str, Any], bytes]:
+def stored_form(ticket: str, details: Details) -> tuple[dict[str, Any], bytes]:
     """Return the item's attributes that hold these details exactly, and the object's body if that is in the bucket."""
     if details.native:
         return {"details": details.value}, b""
@@ -136,6 +136,13 @@ def place(ticket: str, details: Details) -> tuple[dict[str, Any], bytes]:
 def to_json(value: Any) -> bytes:
     """Return canonical JSON: UTF-8, sorted keys, exact numbers. Raises UnicodeEncodeError on lone surrogates."""
     return _canonical(value).encode()
+
+
+def compressed(attributes: Mapping[str, Any]) -> bytes | None:
+    """Return the details of an item as an object's body; None if it has none, or they are an object already."""
+    if "details" in attributes:
+        return gzip.compress(to_json(attributes["details"]), mtime=0)
+    return attributes.get("details_packed")
 
 
 def read_stored_details(attributes: Mapping[str, Any], bucket: "Bucket") -> bytes:

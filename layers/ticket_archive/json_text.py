@@ -84,7 +84,7 @@ def unwrapped(value: Any) -> Any:
 
 
 def count_parts(text: bytes | str) -> int:
-    """Return how many parts JSON has at the most: brackets and commas inside its strings count too."""
+    """Return an upper bound for the parts of JSON: brackets and commas in its strings count too."""
     if isinstance(text, str):
         return text.count("{") + text.count("[") + text.count(",")
     return text.count(b"{") + text.count(b"[") + text.count(b",")

@@ -3,8 +3,7 @@
 urllib3 reads the whole file of certificate authorities for each new connection, which takes 20 ms of CPU with OpenSSL 3
 (https://github.com/urllib3/urllib3/issues/3623). botocore accepts no context from outside
 (https://github.com/boto/botocore/issues/1822), so its factory is replaced. Ten first connections take 65 ms of CPU
-instead of 360, measured with the first edition's benchmark. This module is no longer needed when
-`test_botocore_still_reads_the_authorities_for_each_connection` fails.
+instead of 360. Remove this module when `test_botocore_still_reads_the_authorities_for_each_connection` fails.
 """
 
 import ssl

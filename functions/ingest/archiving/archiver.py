@@ -1,8 +1,7 @@
 """Archive a ticket: fetch what is missing, store it, and announce each new state exactly once.
 
-The order keeps it safe against crashes: files, then the item (conditional), then the manifest. Each step may be
-repeated: a manifest is the same bytes under the same key each time, and any attempt that finds a state in the item may
-write its manifest.
+Files are stored first, then the item (conditional), then the manifest, so that a crash loses nothing: each step may be
+repeated. A manifest is the same bytes under the same key each time, and any attempt may write that of the item's state.
 """
 
 import math
@@ -21,7 +20,7 @@ from ingest.archiving.settling import Observation, Settlement
 from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue, pause_for_unknown_ticket
 from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
-from ticket_archive.details import place
+from ticket_archive.details import stored_form
 from ticket_archive.errors import (
     RecentlyFetched,
     RetryableError,
@@ -37,7 +36,7 @@ from ticket_archive.table import INCOMPLETE_KEY, Due, TicketTable
 from ticket_archive.telemetry import describe, logger
 
 _MAX_WRITES = 3
-"""How often a lost race is tried again before the message goes back to the queue."""
+"""Attempts to write the item, of which concurrent writes may fail some, before the message goes back to the queue."""
 
 _REFETCH = timedelta(minutes=1)
 _REPEATED = timedelta(hours=1)
@@ -90,14 +89,14 @@ class Archiver:
                 return self._already(attempt.item, Result.UNCHANGED if request.recheck else Result.IN_PROGRESS)
             self._record_event(attempt)
             if not (attempt.before and set(request.settle) >= set(self.image_types)):
-                # A ticket that is not final keeps nothing, not even what was stored before: images may be taken again.
+                # Keep nothing of a ticket that is not final, not even earlier content: images may be taken again.
                 attempt = replace(attempt, resumed=None, before=None)
                 fetched = Fetched(
                     errors=dict.fromkeys(self._parts, error),
                     observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
                 )
         settlement = settlement_of(attempt, fetched, self.image_types, self.settle_time)
-        stored, body = place(request.ticket, fetched.details) if fetched.details else ({}, b"")
+        stored, body = stored_form(request.ticket, fetched.details) if fetched.details else ({}, b"")
         if body:
             self.bucket.store(stored["details_key"], body, "application/gzip", expiring=expires(attempt.expires_at))
         changes = changes_of(attempt, fetched, settlement, stored)
@@ -228,9 +227,9 @@ class Archiver:
     def _mark_incomplete(
         self, attempt: Attempt, fetched: Fetched, settlement: Settlement, changes: dict[str, Any]
     ) -> ProcessingResult:
-        """Keep what came. Return PENDING if waiting is enough, or raise TicketIncomplete.
+        """Keep what was fetched. Return PENDING if waiting is enough, or raise TicketIncomplete.
 
-        An archived ticket stays as it is until everything new is there.
+        An archived ticket does not change until its new state is complete.
         """
         request, item = attempt.request, attempt.item
         for part, error in fetched.errors.items():
@@ -278,7 +277,7 @@ class Archiver:
         return min(max(self.retry_delay, (now - since).total_seconds()), left, _MAX_DELAY)
 
     def _commit(self, attempt: Attempt, changes: Mapping[str, Any]) -> ProcessingResult:
-        """Write the item, then the manifest. After a lost race, look again: only a newer fetch ends the attempt."""
+        """Write the item, then the manifest. After a conflict, try again unless a newer fetch was archived."""
         item, ticket = attempt.item, attempt.request.ticket
         for _ in range(_MAX_WRITES):
             state = next_state(attempt, item, changes, self.clock())

@@ -35,7 +35,7 @@ MAX_UNANSWERED = 4
 """Tickets that may wait for their details at the same time. Their calls reach the limit of concurrent calls; if all ten
 tickets queued for it, they would end together, and nothing would be stored while the vendor works (`make bench`)."""
 UNANSWERED_SECONDS = 1.0
-"""After which a ticket no longer waits for others, whose details may never come."""
+"""How long a ticket waits for others, whose details may never come."""
 STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
@@ -78,7 +78,7 @@ class Fetcher:
         """
         calls = _TicketCalls(self._vendor, self._bucket, self._pool, ticket, deadline, expiring)
         fetched = Fetched()
-        details = self._begin(calls) if with_details else None
+        details = self._begin_details(calls) if with_details else None
         if details and details_first:
             _read_details(details, fetched)
             if isinstance(fetched.errors.get(DETAILS), TicketNotFound | TicketInProgress):
@@ -96,7 +96,7 @@ class Fetcher:
             _read_files(kind, [store.result() for store in answer.result()], fetched)
         return fetched
 
-    def _begin(self, calls: "_TicketCalls") -> Future[Details | _Failure]:
+    def _begin_details(self, calls: "_TicketCalls") -> Future[Details | _Failure]:
         in_turn = self._unanswered.acquire(timeout=UNANSWERED_SECONDS)
         details = self._pool.submit(calls.details)
         if in_turn:
@@ -175,11 +175,11 @@ class _TicketCalls:
 def _read_details(answer: Future[Details | _Failure], fetched: Fetched) -> None:
     details = answer.result()
     if isinstance(details, _Failure):
-        _note(DETAILS, details, fetched)
+        _record_failure(DETAILS, details, fetched)
         return
     fetched.details = details
     if details.facts.in_progress:
-        _note(DETAILS, _Failure(TicketInProgress()), fetched)
+        _record_failure(DETAILS, _Failure(TicketInProgress()), fetched)
     else:
         fetched.observed[DETAILS] = Observation(TypeState.STORED)
 
@@ -193,7 +193,7 @@ def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetche
     fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
     fetched.unrecognized += unrecognized
     if failures:
-        _note(kind, failures[0], fetched)
+        _record_failure(kind, failures[0], fetched)
     elif unrecognized:
         fetched.errors[kind] = UnrecognizedResponse("file", b"")
         digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
@@ -204,7 +204,7 @@ def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetche
         fetched.observed[kind] = Observation(TypeState.ABSENT, EMPTY)
 
 
-def _note(part: str, failure: _Failure, fetched: Fetched) -> None:
+def _record_failure(part: str, failure: _Failure, fetched: Fetched) -> None:
     """Record a part's error. A body that is not recognized, or that came with an error, is listed."""
     error, file = failure.error, failure.file
     fetched.errors[part] = error
@@ -218,9 +218,9 @@ def _note(part: str, failure: _Failure, fetched: Fetched) -> None:
 
 
 def _fetch_complete(fetch: Callable[[], list[F]]) -> list[F]:
-    """Return files; fetch them again if one looks cut off, and take what stays the same as what the vendor has.
+    """Return the files; fetch them again if one looks truncated.
 
-    A file that is truncated at another place each time cannot be used: it loses its format.
+    A truncated file that is the same both times is what the vendor has. Another one loses its format: it is unusable.
     """
     files = fetch()
     if all(isinstance(file, LinkedFile) or file.complete for file in files):

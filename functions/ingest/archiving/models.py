@@ -91,7 +91,7 @@ class ProcessingResult:
 
 @dataclass(slots=True)
 class Fetched:
-    """What an attempt fetched. `observed` and `errors` are by part, an image type or DETAILS; its error is the first.
+    """What an attempt fetched. `observed` and `errors` are by part (an image type or DETAILS), details first.
 
     Details of a ticket in progress are included, with TicketInProgress as their error.
     """

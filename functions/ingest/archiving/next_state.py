@@ -46,9 +46,9 @@ def settlement_of(
 def changes_of(
     attempt: Attempt, fetched: Fetched, settlement: Settlement, stored_details: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the item's attributes: what the item held before where no answer replaces it, and what was fetched.
+    """Return the item's new attributes: what was fetched, and the earlier content of parts that got no answer.
 
-    `stored_details` are the attributes that hold its details.
+    `stored_details` are the attributes that hold the fetched details.
     """
     resumed, before = attempt.resumed, attempt.before
     asked = {part for part in fetched.observed if not (resumed and _is_as_before(attempt, resumed, fetched, part))}

@@ -1,9 +1,7 @@
-"""What an attempt writes to the bucket besides files: the same bytes under their key, however often."""
-
-import gzip
+"""Write manifests and superseded details. Both writes may be repeated: the same bytes go to the same key."""
 
 from ticket_archive.bucket import Bucket
-from ticket_archive.details import to_json
+from ticket_archive.details import compressed
 from ticket_archive.keys import details_key, manifest_key
 from ticket_archive.manifest import write_manifest
 from ticket_archive.models import TicketItem
@@ -15,14 +13,9 @@ def keep_superseded_details(bucket: Bucket, item: TicketItem, state: TicketItem)
     """Store the details of the version that is about to be replaced, so that every version stays readable."""
     if item.version is None or not item.details_sha256 or item.details_sha256 == state.details_sha256:
         return
-    if "details" in item.attributes:
-        body = gzip.compress(to_json(item.attributes["details"]), mtime=0)
-    elif "details_packed" in item.attributes:
-        body = item.attributes["details_packed"]
-    else:
-        return
-    key = details_key(item.ticket, item.details_sha256)
-    bucket.store(key, body, "application/gzip", expiring=expires(item.expires_at))
+    if (body := compressed(item.attributes)) is not None:
+        key = details_key(item.ticket, item.details_sha256)
+        bucket.store(key, body, "application/gzip", expiring=expires(item.expires_at))
 
 
 def publish(bucket: Bucket, item: TicketItem) -> None:

@@ -1,7 +1,7 @@
-"""Read what a JSON key or label says about a file: its image type, or its side of the document.
+"""What the names in a response say: a file's image type or side, an error, a further page, a link.
 
-Nobody outside the vendor knows its names, so case, separators, plurals, numbers and words such as "image" do not
-matter: `documentFront`, `DOCUMENT_FRONT` and `document-front-image-1` are one name.
+The vendor does not document its names, so case, separators, plurals, numbers and words such as "image" do not matter:
+`documentFront`, `DOCUMENT_FRONT` and `document-front-image-1` are one name.
 """
 
 import re
@@ -55,7 +55,7 @@ _TYPE_FIELDS = frozenset({
     "documentside",
 })  # fmt: skip
 _ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exception", "fault"})
-_PLACES = frozenset({
+_FILE_KEYS = frozenset({
     "", "data", "item", "items", "file", "files", "result", "results", "content", "contents", "value", "values",
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
     "payload", "response", "body", "base64", "b64", "url", "uri", "src",
@@ -69,7 +69,7 @@ _NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _MAX_ADDRESS = 2048
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage"})
-_PLACE = re.compile("image|picture|photo|video|portrait|selfie")
+_IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
 
 def label_of(name: str) -> Label:
@@ -103,7 +103,7 @@ def leads_to_no_file(around: str, name: str) -> bool:
 
 def names_image(name: str) -> bool:
     """Return whether a key names an image, a side of the document, or a URL."""
-    return bool(_PLACE.search(plain_name(name))) or label_of(name) is not UNLABELLED or holds_address(name)
+    return bool(_IMAGE_WORD.search(plain_name(name))) or label_of(name) is not UNLABELLED or holds_address(name)
 
 
 def holds_address(name: str) -> bool:
@@ -112,7 +112,7 @@ def holds_address(name: str) -> bool:
 
 
 def announces_more(around: str, name: str, value: object) -> bool:
-    """Return whether a member that is not empty says that the response is one page of several, not the whole answer.
+    """Return whether a member that is not empty says that the response is one page of several.
 
     `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file, not an address.
     """
@@ -148,9 +148,9 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
 
 
 def may_hold_files(name: str) -> bool:
-    """Return whether files stand under a key of this name, so that an empty value means that there are none."""
+    """Return whether a key of this name holds files, so that an empty value means that there are none."""
     plain = plain_name(name)
-    return plain in _PLACES or bool(_PLACE.search(plain)) or label_of(name) is not UNLABELLED
+    return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) is not UNLABELLED
 
 
 def plain_name(name: str) -> str:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ops.errors import Exit
 from tests.unit.ops.cli_harness import DETAILS, JPEG, CliHarness, FakeStack
-from ticket_archive.details import place, read_details
+from ticket_archive.details import read_details, stored_form
 from ticket_archive.keys import unrecognized_key
 from ticket_archive.models import ImageType
 
@@ -254,7 +254,7 @@ def test_access_denied_does_not_mean_missing(cli: CliHarness, tmp_path: Path, mo
 @pytest.mark.parametrize("raw", [b'{"n":-0}', b'{"n":1,"n":2}', b'{"n":' + b"7" * 60 + b"}"])
 def test_details_that_no_map_can_hold_come_back_byte_by_byte(raw: bytes, cli: CliHarness, tmp_path: Path) -> None:
     details = read_details(raw)
-    stored = {"details": None, "version": None, "details_sha256": details.sha256, **place("t1", details)[0]}
+    stored = {"details": None, "version": None, "details_sha256": details.sha256, **stored_form("t1", details)[0]}
     cli.stack.add_ticket("t1")
     cli.stack.change("t1", **stored)
 

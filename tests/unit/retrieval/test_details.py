@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import TICKET, World, item
-from ticket_archive.details import RESPONSE_LIMIT, place, read_details
+from ticket_archive.details import RESPONSE_LIMIT, read_details, stored_form
 
 DETAILS = "/tickets/{ticket}/details"
 KEY = f"tickets/{TICKET}/details/{'d' * 64}.json.gz"
@@ -19,7 +19,7 @@ RAW = '{"b": 1e400, "a": 0.12345678901234567890123456789012345678901234567890, "
 
 def test_details_stored_as_a_map_are_the_same_json(call: Call, world: World) -> None:
     sent = b'{"z": 98.70, "a": {"n": 12345678901234567890123456789012345678, "t": "\\u00e9\\n"}, "l": [true, null]}'
-    world.tickets.add(item(**place(TICKET, read_details(sent))[0]))
+    world.tickets.add(item(**stored_form(TICKET, read_details(sent))[0]))
     answer = call(DETAILS, {"ticket": TICKET})
     assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
     assert answer.audit["details_sha256"] == "d" * 64

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ticket_archive import details as module
-from ticket_archive.details import ATTRIBUTES, RESPONSE_LIMIT, Details, place, read_details, to_json
+from ticket_archive.details import ATTRIBUTES, RESPONSE_LIMIT, Details, read_details, stored_form, to_json
 from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
 
 TICKET = "762ebbda-0edb-4e48-86bc-11a280273601"
@@ -101,7 +101,7 @@ def test_details_come_back_equal(document: str) -> None:
     body = document.encode()
     # WHEN it is read, placed, and goes through DynamoDB's notation
     details = read_details(body)
-    item = {name: through_dynamodb(value) for name, value in place(TICKET, details)[0].items()}
+    item = {name: through_dynamodb(value) for name, value in stored_form(TICKET, details)[0].items()}
     # THEN exactly one attribute holds it, as the same value or as the same bytes
     assert len(item) == 1
     if details.native:
@@ -123,7 +123,7 @@ def test_details_come_back_equal(document: str) -> None:
 def test_json_that_a_map_cannot_hold_is_kept_as_bytes(body: bytes) -> None:
     details = read_details(body)
     assert not details.native
-    assert gzip.decompress(place(TICKET, details)[0]["details_packed"]) == body
+    assert gzip.decompress(stored_form(TICKET, details)[0]["details_packed"]) == body
 
 
 @given(any_object)
@@ -131,7 +131,7 @@ def test_a_list_of_one_object_has_its_facts_and_is_kept_as_it_came(document: str
     details, alone = read_details(f"[{document}]".encode()), read_details(document.encode())
     assert details.facts == alone.facts
     assert details.sha256 != alone.sha256
-    assert gzip.decompress(place(TICKET, details)[0]["details_packed"]) == f"[{document}]".encode()
+    assert gzip.decompress(stored_form(TICKET, details)[0]["details_packed"]) == f"[{document}]".encode()
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"a": "\\u0000", "b": "", "c": [], "d": {}, "e": null, "f": [true, 0.0]}'])
@@ -139,7 +139,7 @@ def test_ordinary_json_is_a_native_map(body: bytes) -> None:
     details = read_details(body)
     assert details.native
     assert details.size == len(body)
-    assert place(TICKET, details)[0] == {"details": exactly(body)}
+    assert stored_form(TICKET, details)[0] == {"details": exactly(body)}
 
 
 @pytest.mark.parametrize("depth", range(29, 41))
@@ -196,9 +196,9 @@ def test_a_map_takes_no_more_than_its_share(fill: Callable[[int], Any], monkeypa
 @pytest.mark.parametrize(("spare", "attribute"), [(0, "details_packed"), (-1, "details_key")])
 def test_large_packed_details_go_to_the_bucket(spare: int, attribute: str, monkeypatch: pytest.MonkeyPatch) -> None:
     details = read_details(b'{"n": 1e400}')
-    packed = len(place(TICKET, details)[0]["details_packed"])
+    packed = len(stored_form(TICKET, details)[0]["details_packed"])
     monkeypatch.setattr(module, "PACKED_LIMIT", packed + spare)
-    assert list(place(TICKET, details)[0]) == [attribute]
+    assert list(stored_form(TICKET, details)[0]) == [attribute]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_large_packed_details_go_to_the_bucket(spare: int, attribute: str, monke
 def test_details_that_no_response_can_hold_go_to_the_bucket(size: int, attribute: str) -> None:
     body = b'{"a": "%s"}' % (b"x" * (size - 9))
     assert len(body) == size
-    assert list(place(TICKET, read_details(body))[0]) == [attribute]
+    assert list(stored_form(TICKET, read_details(body))[0]) == [attribute]
 
 
 def test_incompressible_details_are_one_object_with_the_vendors_bytes() -> None:
@@ -215,7 +215,7 @@ def test_incompressible_details_are_one_object_with_the_vendors_bytes() -> None:
     noise = random.Random(1).randbytes(350_000).hex()
     details = read_details(json.dumps({"noise": noise}).encode())
     # WHEN they are placed
-    attributes, body = place(TICKET, details)
+    attributes, body = stored_form(TICKET, details)
     # THEN the item points to the object, which is named by the digest
     assert attributes == {"details_key": f"tickets/{TICKET}/details/{details.sha256}.json.gz"}
     assert gzip.decompress(body) == details.raw
@@ -224,14 +224,14 @@ def test_incompressible_details_are_one_object_with_the_vendors_bytes() -> None:
 def test_packing_twice_gives_the_same_bytes() -> None:
     details = read_details(b'{"n": 1e400}')
     with time_machine.travel(0):
-        first = place(TICKET, details)
-    assert place(TICKET, details) == first
+        first = stored_form(TICKET, details)
+    assert stored_form(TICKET, details) == first
 
 
 def test_attributes_lists_every_attribute_that_holds_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    placements = [place(TICKET, read_details(body))[0] for body in (b"{}", b'{"n": -0}')]
+    placements = [stored_form(TICKET, read_details(body))[0] for body in (b"{}", b'{"n": -0}')]
     monkeypatch.setattr(module, "PACKED_LIMIT", 0)
-    placements.append(place(TICKET, read_details(b'{"n": -0}'))[0])
+    placements.append(stored_form(TICKET, read_details(b'{"n": -0}'))[0])
     assert {name for placement in placements for name in placement} == set(ATTRIBUTES)
 
 
@@ -348,7 +348,7 @@ BIG = {
 def test_details_of_too_many_parts_are_kept_packed_with_their_first_facts(form: str) -> None:
     body = b'{"data": {"ticket": "T-1", "flow_status": "ACCEPTED", "list": %s}}' % BIG[form]
     details = read_details(body)
-    _, packed = place("T-1", details)
+    _, packed = stored_form("T-1", details)
     assert (details.value, details.native, details.facts.outcome) == (None, False, "ACCEPTED")
     assert gzip.decompress(packed) == body
     details.check_ticket("T-1")
@@ -378,11 +378,11 @@ def test_three_details_of_small_parts_at_once_need_little_memory_and_time() -> N
     code = """
 import re, time
 from concurrent.futures import ThreadPoolExecutor
-from ticket_archive.details import place, read_details
+from ticket_archive.details import read_details, stored_form
 def keep(number):
     body = b'{"flow_status": "ACCEPTED", "list": [' + (b'{"k":1},' * 1_220_000) + b'{}], "n": %d}' % number
     details = read_details(body)
-    return details, place("T-1", details)
+    return details, stored_form("T-1", details)
 with ThreadPoolExecutor(3) as pool:
     kept = list(pool.map(keep, range(3)))
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024, time.process_time())
@@ -401,7 +401,7 @@ def test_a_byte_order_mark_changes_nothing(body: bytes) -> None:
     read: list[Any] = []
     for each in (body, b"\xef\xbb\xbf" + body):
         try:
-            read.append(place("T-1", read_details(each)))
+            read.append(stored_form("T-1", read_details(each)))
         except VendorUnavailable as error:
             read.append(error.detail)
     assert read[0] == read[1]
