@@ -50,8 +50,7 @@ class Dependencies:
         if credentials is None:
             raise SettingsError("AWS credentials")
         settings = self._settings
-        lifetimes = settings.url_life_seconds, settings.url_life_max_seconds
-        return Presigner(self._s3, settings.bucket_name, credentials, *lifetimes)
+        return Presigner(self._s3, settings.bucket_name, credentials, settings.url_life_seconds)
 
     @cached_property
     def _s3(self) -> Any:

@@ -32,14 +32,13 @@ class SigningPaused(ArchiveError):
 class Presigner:
     """Presigns GET requests for the bucket's objects. Sends nothing.
 
-    `credentials` are those of `client`. Lifetimes are in seconds.
+    `credentials` are those of `client`. `default_lifetime` is in seconds.
     """
 
     client: "S3Client"
     bucket: str
     credentials: Credentials
     default_lifetime: int
-    max_lifetime: int
 
     def images(
         self, images: Sequence[StoredImage], expires_in: int | None = None, disposition: Disposition = "attachment"
@@ -74,13 +73,13 @@ class Presigner:
         return self.client.generate_presigned_url("get_object", Params=params, ExpiresIn=lifetime)
 
     def _lifetime(self, asked: int | None) -> tuple[datetime, int]:
-        """Return the start and the lifetime in seconds: the shortest of what is asked, the policy's, the credentials'.
+        """Return the start and the seconds of a URL's lifetime, which ends with the credentials at the latest.
 
         The start is read before the signature's own time, so no URL expires earlier than the response says.
         """
         end = self._credentials_end()
         start = now().replace(microsecond=0)  # signatures have whole seconds
-        lifetime = min(asked or self.default_lifetime, self.max_lifetime)
+        lifetime = asked or self.default_lifetime
         if end is not None:
             lifetime = min(lifetime, int((end - start).total_seconds()))
         if lifetime < MIN_LIFETIME:

@@ -137,11 +137,11 @@ def _s3() -> Any:
     return session.client("s3", config=s3_config("virtual"))
 
 
-def presigner(credentials: Credentials | None = None, *, max_life: int = 900) -> Presigner:
+def presigner(credentials: Credentials | None = None) -> Presigner:
     """A presigner on a client as `retrieval.dependencies` makes it, with these credentials."""
     signing = credentials or Credentials("AKIAEXAMPLE", "example")
     _s3()._request_signer._credentials = signing  # a client takes a while to make
-    return Presigner(_s3(), BUCKET, signing, 300, max_life)
+    return Presigner(_s3(), BUCKET, signing, 300)
 
 
 @dataclass

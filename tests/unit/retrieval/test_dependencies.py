@@ -57,11 +57,9 @@ def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pyt
 
 
 def test_the_environment_sets_the_life_of_urls() -> None:
-    dependencies = Dependencies({**ENVIRONMENT, "URL_LIFE_SECONDS": "600.5", "URL_LIFE_MAX_SECONDS": "700"})
+    dependencies = Dependencies({**ENVIRONMENT, "URL_LIFE_SECONDS": "600.5"})
     (default,) = dependencies.presigner.images([PICTURE])
-    (longest,) = dependencies.presigner.images([PICTURE], 900)
     assert "X-Amz-Expires=600&" in default.url
-    assert "X-Amz-Expires=700&" in longest.url
 
 
 @pytest.mark.parametrize(
@@ -69,7 +67,6 @@ def test_the_environment_sets_the_life_of_urls() -> None:
     [
         *((name, "") for name in ENVIRONMENT),
         *(("URL_LIFE_SECONDS", life) for life in ("59.9", "901", "x")),
-        *(("URL_LIFE_MAX_SECONDS", life) for life in ("59.9", "901", "x")),
     ],
 )
 def test_a_missing_or_invalid_setting_is_named(name: str, value: str) -> None:
