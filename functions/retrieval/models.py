@@ -34,7 +34,7 @@ def _digits(value: object) -> object:
 # ─── Parameters ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TicketId = Annotated[str, Field(pattern=TICKET_PATTERN), PercentDecoded, Path()]
-ImageHash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the image in hexadecimal.")]
+ImageHash = Annotated[Sha256, Path(description="SHA-256 of the image in hexadecimal.")]
 CustomerCode = Annotated[
     str,
     Field(min_length=1, max_length=256),

@@ -198,7 +198,7 @@ def _is_native(value: dict[str, Any]) -> bool:
 
 
 def _is_storable(value: Any, level: int) -> bool:
-    """No level too many, no empty key, and no -0, which would come back as 0."""
+    """Return whether a value has no empty key, no -0 (DynamoDB returns 0) and not too many levels."""
     if isinstance(value, Decimal):
         return bool(value) or not value.is_signed()
     if not isinstance(value, dict | list):

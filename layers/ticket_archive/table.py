@@ -304,7 +304,7 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replaced_details(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Details are in one attribute only: new ones replace the old ones, in any of them."""
+    """Return changes that also remove the earlier details: these may be in another attribute."""
     replaces = any(name in changes for name in DETAILS_ATTRIBUTES)
     return {**(dict.fromkeys(DETAILS_ATTRIBUTES) if replaces else {}), **changes}
 

@@ -34,7 +34,7 @@ def test_on_call_and_auditor_name_the_attributes_that_they_read(name: str) -> No
 def test_on_call_may_run_the_runbooks_commands() -> None:
     """Those of the AWS command line that read, or stop and start deliveries. Secrets are for others to write."""
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    alarms = page.partition("\n## Alarms\n")[2].partition("\n## How fast")[0]
+    alarms = page.partition("\n## Alarms\n")[2].partition("\n## Rate of vendor calls\n")[0]
     commands = set(re.findall(r"^ +aws ([a-z]+) ([a-z-]+)", alarms, re.MULTILINE))
     actions = {f"{service}:{name.title().replace('-', '')}" for service, name in commands}
 

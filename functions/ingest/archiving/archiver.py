@@ -38,8 +38,8 @@ from ticket_archive.telemetry import describe, logger
 _MAX_WRITES = 3
 """Attempts to write the item, of which concurrent writes may fail some, before the message goes back to the queue."""
 
-_REFETCH = timedelta(minutes=1)
-_REPEATED = timedelta(hours=1)
+_REFETCH_INTERVAL = timedelta(minutes=1)
+_REPEAT_WINDOW = timedelta(hours=1)
 _MAX_DELAY = 900.0  # seconds; the longest DelaySeconds of SQS
 _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message before it queues the ticket itself
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
@@ -122,7 +122,7 @@ class Archiver:
         item = self.table.get(ticket)
         if item is None or item.fetched_at is None or item.attributes.get("event_id") != event_id:
             return False
-        return datetime.fromisoformat(received_at) < datetime.fromisoformat(item.fetched_at) + _REPEATED
+        return datetime.fromisoformat(received_at) < datetime.fromisoformat(item.fetched_at) + _REPEAT_WINDOW
 
     @property
     def _parts(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class Archiver:
             if item.state is not TicketState.ARCHIVED or request.recheck:
                 return None
             return self._already(item, Result.ALREADY_ARCHIVED)
-        pause = min(_REFETCH, self.settle_time / 10)
+        pause = min(_REFETCH_INTERVAL, self.settle_time / 10)
         if request.received_at <= (item.fetched_at or ""):
             if item.state is TicketState.ARCHIVED:
                 return self._already(item, Result.SUPERSEDED)

@@ -123,7 +123,7 @@ def _identify(head: bytes) -> FileFormat | None:
 
 
 def _iso_media(head: bytes) -> FileFormat | None:
-    """By the major brand, then by the compatible ones: but any HEIF, an AVIF too, may call itself `mif1`."""
+    """Return the format of the major brand, or of a compatible one; of `mif1` last, which an AVIF may have too."""
     length = min(int.from_bytes(head[:4]), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
     brands.sort(key=lambda brand: brand.startswith(_BRANDS[HEIF]))
@@ -165,7 +165,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _avif_size(data: bytes) -> tuple[int, int]:
-    """The largest of the images' spatial extents (`ispe`), of which a thumbnail or an alpha plane has its own."""
+    """Return the largest spatial extent (`ispe`): a thumbnail and an alpha plane have their own."""
     extents = [struct.unpack_from(">II", data, box.end() + 4) for box in re.finditer(b"ispe", data[:HEAD_BYTES])]
     width, height = max(extents, key=math.prod, default=(0, 0))
     return width, height
@@ -185,7 +185,7 @@ _SIZE: dict[FileFormat, Callable[[bytes], tuple[int, int]]] = {
 
 
 def _iso_media_complete(data: bytes) -> bool:
-    """Whether the boxes end where the file does, and are the media and a description of it."""
+    """Return whether the boxes end where the file does, and include the media and its description."""
     names: set[bytes] = set()
     at = 0
     for _ in range(_MAX_PARTS):
@@ -200,7 +200,7 @@ def _iso_media_complete(data: bytes) -> bool:
 
 
 def _matroska_complete(data: bytes) -> bool:
-    """Whether the elements, of which the header is the first, end where the file does."""
+    """Return whether the elements after the header end where the file does."""
     at = elements = 0
     while at < len(data) and elements < _MAX_PARTS:
         at += 9 - data[at].bit_length()  # the element's id, whose first byte tells its length, as its size's does
@@ -215,7 +215,7 @@ def _matroska_complete(data: bytes) -> bool:
 
 
 def _tiff_complete(data: bytes) -> bool:
-    """Whether the first image's fields, and its last strip or tile, end within the file (TIFF 6.0, 2, 3 and 15)."""
+    """Return whether the first image's fields and its last strip or tile end within the file (TIFF 6.0, 2, 3, 15)."""
     order = "<" if data[:2] == b"II" else ">"
     [directory] = struct.unpack_from(f"{order}I", data, 4)
     [fields] = struct.unpack_from(f"{order}H", data, directory)

@@ -121,7 +121,7 @@ def request_for(event: bytes, webhook: Webhook, secrets: Iterable[bytes]) -> Web
 
 
 def _is_json(body: bytes) -> bool:
-    """Tell plaintext JSON, also in a JSON string, from base64 by its first character."""
+    """Return whether a body is plaintext JSON, also in a JSON string, and not base64: by its first character."""
     return without_bom(body.strip()).lstrip().removeprefix(b'"')[:1] in (b"{", b"[")
 
 

@@ -101,6 +101,6 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _carries(headers: Mapping[str, str], credentials: WebhookCredentials) -> bool:
-    """Compare in constant time."""
+    """Return whether a request has these credentials; the comparison takes constant time."""
     given, expected = headers.get(credentials.header, ""), credentials.value.get_secret_value()
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode("utf-8", "surrogatepass"))
