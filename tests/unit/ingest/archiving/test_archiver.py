@@ -420,7 +420,7 @@ class TestACrashBetweenItemAndManifest:
 
 
 class TestAttemptsAtTheSameTime:
-    """One attempt runs within another: at the moment that the test names. test_orders.py tries every order."""
+    """One attempt runs within another: at the moment that the test names. test_event_orders.py tries every order."""
 
     def within(
         self, harness: ArchiveHarness, moment: str, other: ArchiveRequest, *, fault: str | None = None
