@@ -83,7 +83,7 @@ def explain(error: BaseException) -> Failure:
         case TicketErased():
             return Failure("the ticket is erased; only the tombstone is left")
         case SettingsError():
-            return Failure(f"invalid configuration: {error.detail}")
+            return Failure(f"invalid configuration: {error.detail}; correct this setting or secret")
         case WriteConflict():
             return Failure("another process wrote the same object at that moment: run the command again")
         case ArchiveError():

@@ -96,7 +96,9 @@ def at_version(item: TicketItem, bucket: Bucket, version: str | None) -> TicketI
     older = (from_manifest(item, each) for each in history(item, bucket) if each["version"] != item.version)
     found = [each for each in (item, *older) if each.version is not None and each.version.startswith(version)]
     if len(found) != 1:
-        raise Failure(f"{'no' if not found else 'more than one'} version of {item.ticket} begins with {version[:64]}")
+        which = "no" if not found else "more than one"
+        text = f"{which} version of {item.ticket} begins with {version[:64]}; `status {item.ticket}` lists them"
+        raise Failure(text)
     return found[0]
 
 

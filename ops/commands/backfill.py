@@ -54,4 +54,4 @@ def backfill(
     if failures:
         raise failures[0]
     if failed:
-        raise Failure(f"SQS did not take {len(failed)} tickets: {', '.join(failed)}")
+        raise Failure(f"SQS did not take {len(failed)} tickets: {', '.join(failed)}; send them again")

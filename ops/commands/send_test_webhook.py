@@ -60,7 +60,7 @@ def send_test_webhook(
     context.note("Not tested: whether the vendor has this secret and this URL. Compare the secret at the vendor.")
     context.print_result(result, Text(text))
     if code != 202:
-        raise Failure(f"the webhook was not accepted: {code}")
+        raise Failure(f"webhook not accepted ({code}); see Webhook4xxAlarm and Webhook5xxAlarm in docs/operations.md")
     if wait and archived is None:
         raise Failure(f"not archived within {timeout:g} s; see `status {about}` and `redrive quarantine --dry-run`")
 
