@@ -108,7 +108,7 @@ def sqs() -> SqsDependencies:
         archiver=archiver,
         idempotency=EventIdempotency(dynamodb, settings.idempotency_table_name),
         queue=Queue(queues, settings.queue_url),
-        quarantine=Queue(queues, settings.quarantine_queue_url),
+        quarantine_queue=Queue(queues, settings.quarantine_queue_url),
         webhook_secrets=webhook_secrets.live,
         allow_plaintext=settings.allow_plaintext_webhooks,
         retry_delay=settings.retry_delay_seconds,

@@ -40,7 +40,7 @@ from ticket_archive.errors import SettingsError, TicketErased
 from ticket_archive.event_source import REST_API, UnsupportedEvent, event_source
 from ticket_archive.metrics import Metric, count
 from ticket_archive.models import TicketItem, TicketState
-from ticket_archive.retention import is_over
+from ticket_archive.retention import is_expired
 from ticket_archive.telemetry import describe, logger, metrics
 
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 5, 30
@@ -214,7 +214,7 @@ def _archived(ticket: str, *, details: bool = False) -> TicketItem:
     audit.note(ticket=ticket)
     logger.append_keys(ticket=ticket)
     item = dependencies.tickets.get(ticket, details=details)
-    if item is None or is_over(item.expires_at, now()):
+    if item is None or is_expired(item.expires_at, now()):
         raise ServiceError(404, "unknown_ticket")
     if item.state is TicketState.ERASED:
         raise TicketErased

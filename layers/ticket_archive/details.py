@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.details_facts import TicketFacts, read_facts, scalars_of, stream_facts
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
-from ticket_archive.json_text import MAX_PARTS, count_parts, decoded, ends_early, unwrapped, without_bom
+from ticket_archive.json_text import MAX_PARTS, count_parts, decode_text, ends_early, unwrapped, without_bom
 from ticket_archive.keys import details_key
 from ticket_archive.models import bare_id
 
@@ -83,7 +83,7 @@ def read_details(body: bytes) -> Details:
     `details_not_an_object`.
     """
     body = without_bom(body)
-    text = decoded(body)
+    text = decode_text(body)
     raw = text.encode()
     if count_parts(body) > MAX_PARTS:
         return _read_unparsed(raw)

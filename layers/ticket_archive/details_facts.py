@@ -20,13 +20,13 @@ import ijson
 from ticket_archive.json_text import json_in
 from ticket_archive.models import TICKET_NAMES, customer_id
 
-MAX_EVENTS = 500_000
+MAX_PARSER_EVENTS = 500_000
 """Parser events of streamed JSON, about half a second. Facts that come later are not read."""
 
 MAX_LEVELS = 50
 """Deeper facts are not read. Each scalar has its path, and together these could fill the memory."""
 
-ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
+RESPONSE_ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
@@ -110,7 +110,7 @@ def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
     An envelope may be a JSON string. No other string is parsed: one with text from a person's document, such as a QR
     code, could name an outcome.
     """
-    opened = {name: json_in(value) if name in ENVELOPES else value for name, value in document.items()}
+    opened = {name: json_in(value) if name in RESPONSE_ENVELOPES else value for name, value in document.items()}
     stack: list[tuple[tuple[str, ...], Any]] = [((), opened)]
     while stack:
         path, node = stack.pop()
@@ -121,7 +121,7 @@ def scalars_of(document: dict[str, Any]) -> Iterator[Scalar]:
 
 
 def stream_facts(body: bytes) -> TicketFacts:
-    """Return the facts of JSON text without building it: those found before MAX_EVENTS, or before it is invalid."""
+    """Return the facts of JSON without building it: those before MAX_PARSER_EVENTS, or before it is invalid."""
     scalars: list[Scalar] = []
     with suppress(ijson.JSONError):
         scalars.extend(_stream(body))
@@ -134,7 +134,7 @@ def _stream(body: bytes) -> Iterator[Scalar]:
     """
     path: list[str] = []
     name = ""
-    for event, value in islice(ijson.basic_parse(io.BytesIO(body), use_float=True), MAX_EVENTS):
+    for event, value in islice(ijson.basic_parse(io.BytesIO(body), use_float=True), MAX_PARSER_EVENTS):
         if event == "map_key":
             name = value
             continue
@@ -153,7 +153,7 @@ def _plain(name: str) -> str:
 
 def _depth(path: Sequence[str]) -> int:
     names = [name.lower() for name in path]
-    if names and names[0] in ENVELOPES:
+    if names and names[0] in RESPONSE_ENVELOPES:
         del names[0]
     return len(names) - names.count(_STATUS)
 

@@ -23,7 +23,7 @@ def without_bom(text: bytes) -> bytes:
     return text.removeprefix(codecs.BOM_UTF8)
 
 
-def decoded(text: bytes) -> str:
+def decode_text(text: bytes) -> str:
     """Return UTF-8 as text, and other bytes as Windows-1252: a name in Latin-1, or cut off in a character."""
     utf8 = _decode(text, "utf-8")
     return utf8 if utf8 is not None else text.decode("utf-8", "surrogateescape").translate(_WINDOWS_1252)

@@ -10,7 +10,7 @@ NEVER = 253_402_300_799
 """Epoch seconds: the end of the year 9999. A held item needs a value, or the next attempt would set one."""
 
 
-def end_of(received_at: str, days: int) -> int | None:
+def expiry(received_at: str, days: int) -> int | None:
     """Return the expiry of a ticket that was first received at this time, in epoch seconds; None if `days` is 0."""
     return int((datetime.fromisoformat(received_at) + timedelta(days=days)).timestamp()) if days else None
 
@@ -20,7 +20,7 @@ def expires(expires_at: int | None) -> bool:
     return expires_at is not None and expires_at < NEVER
 
 
-def is_over(expires_at: int | None, now: datetime) -> bool:
+def is_expired(expires_at: int | None, now: datetime) -> bool:
     """Return whether the expiry has passed. DynamoDB deletes expired items within days; until then they are ignored.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html

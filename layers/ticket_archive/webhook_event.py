@@ -9,8 +9,8 @@ from ticket_archive.errors import InvalidRequest, Reason, UnreadableWebhook
 from ticket_archive.json_text import as_utf8, json_in, unwrapped
 from ticket_archive.models import TICKET_NAMES, bare_id, ticket_id
 
-ENVELOPES = ("data", "payload", "event", "events", "detail", "Message")
-"""The last two are those of EventBridge and SNS. See `_decoded` for those of CloudEvents and Pub/Sub."""
+EVENT_ENVELOPES = ("data", "payload", "event", "events", "detail", "Message")
+"""The last two are those of EventBridge and SNS. See `_with_decoded_data` for those of CloudEvents and Pub/Sub."""
 
 MAX_EVENTS = 100
 """In one request. Each becomes a message, and anyone may post in plaintext where that is allowed."""
@@ -63,12 +63,12 @@ def split_events(document: dict[str, Any]) -> list[dict[str, Any]]:
     Each has the scalars around its list. A ticket outside the lists is the first event; elements that name the same
     ticket, or none, are part of it. Raises UnreadableWebhook for more than MAX_EVENTS.
     """
-    document = _decoded(document)
+    document = _with_decoded_data(document)
     holders = [document, *_envelopes_in(document)]
     rest = _without_lists({name: _without_lists(value) for name, value in document.items()})
     own = find_event(rest)[1]
     events: list[dict[str, Any]] = [] if own is None else [rest]
-    for holder, name in ((holder, name) for holder in holders for name in ENVELOPES):
+    for holder, name in ((holder, name) for holder in holders for name in EVENT_ENVELOPES):
         if not _lists_events(holder.get(name)):
             continue
         around = {
@@ -103,11 +103,11 @@ def _without_lists(value: Any) -> Any:
 
 
 def _envelopes_in(document: dict[str, Any]) -> list[dict[str, Any]]:
-    document = _decoded(document)
-    return [event for name in ENVELOPES if (event := _object_in(document.get(name))) is not None]
+    document = _with_decoded_data(document)
+    return [event for name in EVENT_ENVELOPES if (event := _object_in(document.get(name))) is not None]
 
 
-def _decoded(document: dict[str, Any]) -> dict[str, Any]:
+def _with_decoded_data(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document with what CloudEvents (`data_base64`) or Pub/Sub (`message.data`) encode as its `data`."""
     match document:
         case {"data_base64": str(text), **rest} | {"message": {"data": str(text)}, **rest}:

@@ -17,7 +17,7 @@ from ops.stack import Stack
 from ops.table import OperatorTable
 from ticket_archive.clock import iso, now
 from ticket_archive.models import TicketItem, TicketState
-from ticket_archive.retention import end_of, expires, is_over
+from ticket_archive.retention import expires, expiry, is_expired
 
 
 @app.command()
@@ -76,7 +76,7 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
             free = {item.ticket: expiry_of(item, days) for item in items if "legal_hold" not in item.attributes}
             if yes:
                 for_each(partial(apply, free, records, bucket), free).check()
-            over = sum(is_over(expires_at, now()) for expires_at in free.values())
+            over = sum(is_expired(expires_at, now()) for expires_at in free.values())
             counts.update(tickets=len(free), held=len(items) - len(free), over=over)
             advance(scanned)
     end = f"expire {days} days after they were received, {counts['over']} of them now" if days else "never expire"
@@ -178,5 +178,5 @@ def expiry_of(item: TicketItem, days: int) -> int | None:
     """
     unknown = _has_its_own_end(item) and item.attributes.get("last_error") == "ticket_not_found"
     if unknown and not (item.details_sha256 or item.images):
-        return end_of(iso(now()), days=1)
-    return end_of(item.received_at, days) if item.received_at is not None else None
+        return expiry(iso(now()), days=1)
+    return expiry(item.received_at, days) if item.received_at is not None else None

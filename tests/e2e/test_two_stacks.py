@@ -25,7 +25,7 @@ from tests.integration.test_deployments import ORGANIZATION, ORIGIN
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
 from tests.unit.test_upgrades import RECORD
-from ticket_archive.retention import NEVER, end_of
+from ticket_archive.retention import NEVER, expiry
 
 pytestmark = pytest.mark.stack
 
@@ -138,7 +138,7 @@ def ends(stack: LocalStack, ticket: str) -> tuple[set[int | None], int | None]:
     found = stack.records(ticket)
     [item] = [each for each in found if each["record"]["S"] == "ticket"]
     given = {int(each["expires_at"]["N"]) if "expires_at" in each else None for each in found}
-    return given, end_of(item["received_at"]["S"], DAYS)
+    return given, expiry(item["received_at"]["S"], DAYS)
 
 
 def tags(stack: LocalStack, ticket: str) -> dict[str, list[Any]]:

@@ -155,7 +155,7 @@ class ArchiveHarness:
             archiver=self.archive(pool, vendor),
             idempotency=self.idempotency,
             queue=self.queue,
-            quarantine=self.queue,
+            quarantine_queue=self.queue,
             webhook_secrets=secrets,
             allow_plaintext=allow_plaintext,
             retry_delay=RETRY_DELAY,

@@ -31,7 +31,7 @@ from ticket_archive.errors import (
     WriteConflict,
 )
 from ticket_archive.models import DETAILS, ImageType, TicketItem, TicketState, TypeState
-from ticket_archive.retention import expires, is_over
+from ticket_archive.retention import expires, is_expired
 from ticket_archive.table import INCOMPLETE_KEY, Due, TicketTable
 from ticket_archive.telemetry import describe, logger
 
@@ -137,7 +137,7 @@ class Archiver:
         """
         if item.state is TicketState.ERASED:
             raise TicketErased
-        over = is_over(item.expires_at, now)
+        over = is_expired(item.expires_at, now)
         if (request.follow_up and over) or (request.recheck and item.state is not TicketState.ARCHIVED):
             return ProcessingResult(Result.UNCHANGED)
         if over or request.force:

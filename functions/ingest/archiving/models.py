@@ -11,7 +11,7 @@ from ticket_archive.clock import iso
 from ticket_archive.details import Details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.models import ImageType, StoredImage, TicketItem, TicketState, TypeState, UnrecognizedFile
-from ticket_archive.retention import end_of, expires, is_over
+from ticket_archive.retention import expires, expiry, is_expired
 from ticket_archive.table import INCOMPLETE_KEY
 
 
@@ -123,10 +123,10 @@ class Attempt:
     @classmethod
     def of(cls, request: ArchiveRequest, item: TicketItem | None, now: datetime, retention_days: int) -> Self:
         """Return the attempt on a ticket that was read as `item`, None if it is unknown."""
-        expires_at = end_of(iso(now), retention_days)
+        expires_at = expiry(iso(now), retention_days)
         if item is None:
             return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, None, False, expires_at)
-        if is_over(item.expires_at, now) or _is_unlisted(item):
+        if is_expired(item.expires_at, now) or _is_unlisted(item):
             # DynamoDB and S3 are about to delete the content: everything is fetched and stored as if they had. The
             # version stays, because the condition on the item needs it; the new manifest has a key of its own. The day
             # that an unknown ticket had left must not become an archived ticket's retention.

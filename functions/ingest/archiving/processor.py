@@ -37,7 +37,7 @@ class MessageProcessor:
     archiver: Archiver
     idempotency: EventIdempotency
     queue: Queue
-    quarantine: Queue
+    quarantine_queue: Queue
     webhook_secrets: Callable[[], Iterable[bytes]]
     allow_plaintext: bool
     retry_delay: float
@@ -72,7 +72,7 @@ class MessageProcessor:
         return ProcessingResult(Result.SPLIT)
 
     def _to_quarantine(self, body: str, reason: str, *, again: bool = False) -> ProcessingResult:
-        self.quarantine.quarantine(body, reason)
+        self.quarantine_queue.quarantine(body, reason)
         return ProcessingResult(Result.QUARANTINED_AGAIN if again else Result.QUARANTINED, reason=reason)
 
     def _process_event(self, event: TicketEvent, message: Message, deadline: float) -> ProcessingResult:

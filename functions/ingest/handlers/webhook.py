@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ingest import dependencies
-from ingest.webhooks.request import Rejected, accepted, parse_request, rejected
+from ingest.webhooks.request import Rejected, accepted_response, parse_request, rejected_response
 from ticket_archive.clock import iso, now
 from ticket_archive.errors import SettingsError
 from ticket_archive.messages import webhook_message
@@ -25,13 +25,13 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     except Rejected as rejection:
         count(Metric.WEBHOOKS_REJECTED)
         logger.info("webhook rejected", extra={**request, "status": rejection.status.value})
-        return rejected(rejection.status)
+        return rejected_response(rejection.status)
     except Exception as error:  # noqa: BLE001 - see above
         count(Metric.WEBHOOKS_ENQUEUE_FAILED)
         if isinstance(error, SettingsError):
             count(Metric.CONFIGURATION_ERRORS)
         logger.error("webhook enqueue failed", extra={**request, **describe(error)})
-        return rejected(HTTPStatus.SERVICE_UNAVAILABLE)
+        return rejected_response(HTTPStatus.SERVICE_UNAVAILABLE)
     count(Metric.WEBHOOKS_ACCEPTED)
     logger.info("webhook accepted", extra={**request, "correlation_id": message_id, "bytes": len(webhook.body)})
-    return accepted()
+    return accepted_response()

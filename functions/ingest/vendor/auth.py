@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from ticket_archive.details_facts import ENVELOPES
+from ticket_archive.details_facts import RESPONSE_ENVELOPES
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
 from ticket_archive.json_text import json_in, unwrapped, without_bom
 
@@ -68,7 +68,7 @@ class TokenResponse(BaseModel):
         values = unwrapped(values)
         if not isinstance(values, dict):
             return values
-        for inner in [unwrapped(json_in(each)) for name, each in values.items() if name in ENVELOPES]:
+        for inner in [unwrapped(json_in(each)) for name, each in values.items() if name in RESPONSE_ENVELOPES]:
             if isinstance(inner, dict):
                 values = {**values, **inner}
             elif isinstance(inner, str) and (bare := _BARE.fullmatch(inner)):

@@ -50,12 +50,12 @@ def parse_request(
     return Webhook(body=body, iv=iv, content_type=content_type, received_at=received_at)
 
 
-def accepted() -> dict[str, Any]:
+def accepted_response() -> dict[str, Any]:
     """Return the one response for every request that is enqueued."""
     return _response(HTTPStatus.ACCEPTED, "application/json", {"status": "accepted"})
 
 
-def rejected(status: HTTPStatus) -> dict[str, Any]:
+def rejected_response(status: HTTPStatus) -> dict[str, Any]:
     """Return the response for a request that is not enqueued, as RFC 9457 problem details."""
     problem = {"type": "about:blank", "title": status.phrase, "status": status.value}
     response = _response(status, "application/problem+json", problem)

@@ -24,7 +24,7 @@ from ops.stack import Stack
 from tests.unit.ops.cli_harness import NOON, CliHarness, FakeStack
 from ticket_archive.clock import iso
 from ticket_archive.models import TicketState
-from ticket_archive.retention import NEVER, end_of
+from ticket_archive.retention import NEVER, expiry
 
 RECEIVED = "2026-01-31T11:59:00.000000Z"
 NO_DRAIN = ("--drain-seconds", "0")
@@ -287,7 +287,7 @@ def test_a_hold_waits_for_a_recent_attempt_only(
     def late() -> None:
         stack.put("tickets/t1/images/DOCUMENT/late.jpg", b"late")
         stack.expiring |= {each for each in stack.versions("t1") if "late" in each.key}
-        stack.change("t1", expires_at=end_of(RECEIVED, 30))
+        stack.change("t1", expires_at=expiry(RECEIVED, 30))
 
     clock.meanwhile = late
 
@@ -317,7 +317,7 @@ def test_a_release_sets_every_expiry_again_and_the_items_last(days: int, stack: 
     release_tickets(["t1"], cast("Stack", stack), drain(clock)).check()
 
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
-    assert stack.item("t1").expires_at == stack.event_expiry("t1") == end_of(RECEIVED, days)
+    assert stack.item("t1").expires_at == stack.event_expiry("t1") == expiry(RECEIVED, days)
     assert stack.calls[-1] == "update ticket", "a release that was interrupted before still shows as held"
 
 
@@ -338,7 +338,7 @@ def test_a_release_ends_a_ticket_that_the_vendor_does_not_know_and_that_has_no_c
 
     in_a_day = last_error == "ticket_not_found" and not images
     received = str(stack.item("t2").received_at)
-    assert stack.item("t2").expires_at == (end_of(iso(NOON), 1) if in_a_day else end_of(received, days))
+    assert stack.item("t2").expires_at == (expiry(iso(NOON), 1) if in_a_day else expiry(received, days))
 
 
 @pytest.mark.parametrize("command", ["hold", "release"])
@@ -392,7 +392,7 @@ def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
     assert stack.calls == []
 
     assert cli.json("retention", "--yes") == {"dry_run": False, **sums}
-    assert (stack.item("t1").expires_at, stack.item("t2").expires_at) == (end_of(RECEIVED, days), None)
+    assert (stack.item("t1").expires_at, stack.item("t2").expires_at) == (expiry(RECEIVED, days), None)
     assert stack.item("given-up").expires_at == 7
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
 

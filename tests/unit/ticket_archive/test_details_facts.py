@@ -250,7 +250,7 @@ def test_facts_below_the_last_level_are_not_read(deeper: int) -> None:
 def test_streaming_ends_at_its_limit_or_at_invalid_json(monkeypatch: pytest.MonkeyPatch) -> None:
     body = b'{"flow_status": "ACCEPTED", "list": [%s], "risk_code": "R01"}'
     assert stream_facts(body % b"1").risk_code == "R01"
-    monkeypatch.setattr(module, "MAX_EVENTS", 20)
+    monkeypatch.setattr(module, "MAX_PARSER_EVENTS", 20)
     for rest in (b",".join([b"1"] * 30), b"NaN", b"9" * 5000, b"1e400", b'"\xff"'):
         found = stream_facts(body % rest)
         assert (found.outcome, found.risk_code) == ("ACCEPTED", None)

@@ -42,7 +42,7 @@ from ticket_archive.errors import (
 from ticket_archive.keys import manifest_key
 from ticket_archive.manifest import SCHEMA
 from ticket_archive.models import ImageType, TicketState, TypeState
-from ticket_archive.retention import NEVER, end_of
+from ticket_archive.retention import NEVER, expiry
 
 FAULT = VendorUnavailable("503")
 STORED, FAILED, ABSENT = TypeState.STORED, TypeState.FAILED, TypeState.ABSENT
@@ -589,7 +589,7 @@ class TestRetention:
         assert item.previous is None, "the previous manifest is about to be removed too"
         assert item.received_at is not None
         assert item.received_at == item.fetched_at
-        assert item.expires_at == end_of(item.received_at, 30)
+        assert item.expires_at == expiry(item.received_at, 30)
         assert harness.bucket.renewed == images, "none of them is left to the end of the one before"
 
     def test_what_is_archived_under_a_legal_hold_does_not_end(self, harness: ArchiveHarness) -> None:

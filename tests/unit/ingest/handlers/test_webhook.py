@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from ingest import dependencies
 from ingest.handlers import webhook as webhook_handler
-from ingest.webhooks.request import MAX_BODY_BYTES, RETRY_AFTER, accepted
+from ingest.webhooks.request import MAX_BODY_BYTES, RETRY_AFTER, accepted_response
 from local.openapi import PATH
 from tests.support.fakes import FakeQueue
 from tests.support.logs import Lines, counted, log_lines
@@ -88,7 +88,7 @@ def validate(value: object, schema: dict[str, Any]) -> None:
 
 def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: Lines) -> None:
     queue = handler(FakeQueue())
-    assert handle(request()) == accepted()
+    assert handle(request()) == accepted_response()
     kept = read_message(queue.bodies[0])
     assert isinstance(kept, Webhook)
     assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
@@ -107,7 +107,7 @@ def test_the_response_is_the_same_for_every_body_and_iv(text: str, iv: Any) -> N
         patch.setattr(dependencies, "webhook", lambda: (queue, lambda: None))
         response = handle(request(text, **{IV_HEADER: iv}))
     if text.encode("utf-8", "surrogatepass").strip():
-        assert response == accepted()
+        assert response == accepted_response()
         assert queue.bodies[0].isascii(), "SQS accepts every character"
         assert queue.bodies[0].isprintable()
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.webhooks.request import MAX_BODY_BYTES, Rejected, accepted, parse_request, rejected
+from ingest.webhooks.request import MAX_BODY_BYTES, Rejected, accepted_response, parse_request, rejected_response
 from ticket_archive.messages import Webhook, read_message, webhook_message
 from ticket_archive.secrets import WebhookCredentials
 
@@ -158,7 +158,7 @@ def test_either_form_of_the_headers_is_read(missing: str) -> None:
 
 
 def test_every_accepted_request_has_the_same_response() -> None:
-    assert accepted() == {
+    assert accepted_response() == {
         "statusCode": 202,
         "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
         "body": '{"status": "accepted"}',
@@ -168,5 +168,5 @@ def test_every_accepted_request_has_the_same_response() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 413, 503])
 def test_a_rejection_is_a_problem_of_rfc_9457(status: int) -> None:
-    problem = json.loads(rejected(HTTPStatus(status))["body"])
+    problem = json.loads(rejected_response(HTTPStatus(status))["body"])
     assert problem == {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
