@@ -59,8 +59,8 @@ class TicketFacts:
     """The facts that the ticket item has. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
     `tickets` are the ids that the details have for their ticket, at the top or in one envelope, also in a list there:
-    each tuple has those of one name on one level. `recognized` is False where nothing but an id names a ticket, as in
-    an error that comes as a 200.
+    each tuple has those of one name on one level. `recognized` is whether anything but an id is a ticket's: an error
+    with status 200 may have its id.
     """
 
     outcome: str | None = None

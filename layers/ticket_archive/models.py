@@ -85,7 +85,7 @@ class UnrecognizedFile:
 
 @dataclass(frozen=True, slots=True)
 class PendingAnswer:
-    """The latest of the answers that may still change, and when each was given first, as long as none counts."""
+    """The latest answer of a part that is not final, and when each different answer was first given."""
 
     answer: str
     seen: Mapping[str, str]

@@ -13,7 +13,7 @@ EVENT_ENVELOPES = ("data", "payload", "event", "events", "detail", "Message")
 """The last two are those of EventBridge and SNS. See `_with_decoded_data` for those of CloudEvents and Pub/Sub."""
 
 MAX_EVENTS = 100
-"""In one request. Each becomes a message, and anyone may post in plaintext where that is allowed."""
+"""Limit per request: each event becomes a message, and anyone may post plaintext ones where they are allowed."""
 
 
 def parse_event(text: bytes) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class ArchiveRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingResult:
-    """What became of a message. `kind` is the event's name, or who requested the ticket.
+    """The result of processing a message. `kind` is the event's name, or who requested the ticket.
 
     `incomplete` and `without_outcome` describe a new version. `causes` are the codes of the parts that could not be
     used; an unrecognized response counts when it is first seen. `received_at` is when the webhook arrived that led to

@@ -19,7 +19,7 @@ from ticket_archive.models import DETAILS, ImageType, PendingAnswer, TypeState
 EMPTY = "empty"
 _DERIVED: frozenset[str] = frozenset(kind for kind in ImageType if not kind.uploaded)
 _MAX_SEEN = 10
-"""Answers that are remembered for a part, in the ticket's item. With as many, no answer is expected to come again."""
+"""Answers of a part that the item remembers. After as many different ones, none is expected to come again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ def pause_before_delivery(receives: int, base: float, retry_after: float | None,
 
 
 def pause_for_unknown_ticket(receives: int, base: float, limit: timedelta) -> timedelta:
-    """Return the pause after so many deliveries of a message about a ticket that the vendor does not know.
+    """Return the pause after `receives` deliveries of a message about a ticket that the vendor does not know.
 
-    It is at least the queue's own with this `base`, and grows faster, so that `limit` ends before the last delivery.
+    It is at least that of `pause_before_delivery`, and grows faster: `limit` is over before the last delivery.
     """
     usual = pause_before_delivery(receives, base, None, 0.0)
     return max(limit / 1000 * 6.0 ** min(receives - 1, 8), timedelta(seconds=usual))

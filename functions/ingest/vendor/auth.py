@@ -158,7 +158,7 @@ class TokenSource:
             self._lock.release()
 
     def reject(self, token: str, min_age: float = 0.0) -> None:
-        """Drop `token`, which the vendor refused, unless it was replaced, is younger, or a back-off lasts."""
+        """Drop a refused token, unless it was replaced, is younger than `min_age` (seconds), or a back-off lasts."""
         with self._lock:
             is_current = self._token is not None and self._token.value == token
             if is_current and self._clock() >= max(self._backoff_until, self._fetched_at + min_age):
@@ -177,7 +177,7 @@ class TokenSource:
         self._refusals = 0
 
     def _failure_since(self, asked_at: float) -> RetryableError | None:
-        """Return a failure that came while the caller waited, or a refusal that is backed off from."""
+        """Return the failure of a fetch since `asked_at`, or the refusal that caused the current back-off."""
         if self._failure is None:
             return None
         failed_at, error = self._failure

@@ -34,7 +34,7 @@ from ticket_archive.models import ImageType, ticket_id
 from ticket_archive.secrets import VendorCredential
 
 MAX_RESPONSE_BYTES = 12_000_000
-"""Of one response, decompressed. The vendor's API is behind API Gateway, which allows 10 MB."""
+"""Limit of a decompressed response. The vendor's API is behind API Gateway, which allows 10 MB."""
 MAX_TOKEN_BYTES = 64_000
 ATTEMPT_TIMEOUTS = (15.0, 30.0, 30.0)
 """Seconds for each attempt, from the connection to the last byte. A connection that died while the process was frozen

@@ -161,7 +161,7 @@ def _session(adapter: HTTPAdapter, *prefixes: str) -> requests.Session:
 
 
 def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Return the body as `_read_whole` does, or b"" for an error's that cannot be read: its status says enough."""
+    """Return the body, or b"" if that of an error response cannot be read: its status is enough."""
     try:
         return _read_whole(raw, max_bytes)
     except (*_FAILURES, VendorUnavailable):

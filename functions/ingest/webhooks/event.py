@@ -22,11 +22,11 @@ from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 
 MAX_EVENT_BYTES = 512 * 1024
-"""Bytes of one of several events in a request. Encrypted again, and in base64 twice, it still fits into a message."""
+"""Limit of one of several events in a request. Encrypted again, and in base64 twice, it still fits into a message."""
 
 
 class EventKind(StrEnum):
-    """What an event says of its ticket."""
+    """What an event says about its ticket."""
 
     COMPLETED = "completed"
     IN_PROGRESS = "in_progress"
