@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ingest.archiving.requeue import SETTLE
+from ingest.archiving.models import SETTLE
 from tests.support.stack import LocalStack
 
 

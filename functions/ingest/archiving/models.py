@@ -14,6 +14,9 @@ from ticket_archive.models import ImageType, StoredImage, TicketItem, TicketStat
 from ticket_archive.retention import expires, expiry, is_expired
 from ticket_archive.table import INCOMPLETE_KEY
 
+SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
+"""The `kind` of the archive's own messages: about an incomplete ticket, a ticket to recheck, and a pending ticket."""
+
 
 class Result(StrEnum):
     """The result of a message or an attempt that did not fail."""

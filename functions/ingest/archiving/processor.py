@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from ingest.archiving.archiver import Archiver
-from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
-from ingest.archiving.requeue import RECHECK, SCHEDULE, SETTLE
+from ingest.archiving.models import RECHECK, SCHEDULE, SETTLE, ArchiveRequest, ProcessingResult, Result
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.messaging.queue import Queue

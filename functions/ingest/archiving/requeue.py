@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from ingest.archiving.models import RECHECK, SCHEDULE
 from ingest.messaging.backoff import next_requeue, pause_before_requeue
 from ingest.messaging.queue import Queue
 from ticket_archive.clock import iso
@@ -15,9 +16,6 @@ from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType
 from ticket_archive.table import Due, IncompleteTicket, TicketTable
 from ticket_archive.telemetry import logger
-
-SCHEDULE, RECHECK, SETTLE = "schedule", "recheck", "settle"
-"""The `kind` of the messages for an incomplete ticket, an archived one that is rechecked, and a pending one."""
 
 _MAX_TICKETS = 1000
 _LATE = timedelta(hours=1)

@@ -12,9 +12,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ingest import dependencies
-from ingest.archiving.models import ProcessingResult, Result
+from ingest.archiving.models import SCHEDULE, ProcessingResult, Result
 from ingest.archiving.processor import Message
-from ingest.archiving.requeue import SCHEDULE
 from ingest.dependencies import MAX_CONCURRENT_TICKETS, SqsDependencies
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.threads import ContextThreadPool
