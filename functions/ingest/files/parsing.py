@@ -13,20 +13,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ingest.files import labels
-from ingest.files.decoding import (
-    HEAD_CHARACTERS,
-    LONG_TEXT,
-    File,
-    InlineFile,
-    decode_file,
-    inline_file,
-    is_empty,
-    is_file,
-    is_markup,
-    is_path,
-    joined_pieces,
-)
+from ingest.files import decoding, labels
+from ingest.files.decoding import File, InlineFile
 from ingest.files.formats import identify
 from ingest.files.labels import UNLABELLED, Label, Side
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
@@ -76,14 +64,14 @@ def _distinct(files: Iterable[File]) -> list[File]:
 def _files(body: bytes, wanted: ImageType) -> Iterator[File]:
     if not body or body.isspace():
         return
-    head = body[:HEAD_CHARACTERS]
+    head = body[: decoding.HEAD_CHARACTERS]
     if identify(body):
-        yield inline_file(body)
+        yield decoding.inline_file(body)
         return
-    if is_file(head.decode("latin-1")):
-        yield decode_file(body.decode("latin-1"))
+    if decoding.is_file(head.decode("latin-1")):
+        yield decoding.decode_file(body.decode("latin-1"))
         return
-    if is_markup(head.decode("latin-1")):
+    if decoding.is_markup(head.decode("latin-1")):
         raise UnrecognizedResponse("html" if _HTML.search(head) else "xml", b"")
     contents = _Contents(_parse(body))
     texts = _select(contents, wanted)
@@ -93,7 +81,7 @@ def _files(body: bytes, wanted: ImageType) -> Iterator[File]:
     del contents  # it holds the texts, each of which is freed once it is decoded
     texts.reverse()
     while texts:
-        yield decode_file(texts.pop())
+        yield decoding.decode_file(texts.pop())
     if more:
         yield InlineFile(more.encode("utf-8", "surrogatepass"), None)
 
@@ -146,20 +134,20 @@ class _Contents:
         stack: list[_Node] = [(UNLABELLED, "", tree, True)]
         while stack:
             label, key, node, is_root = stack.pop()
-            if is_empty(node):
+            if decoding.is_empty(node):
                 self.types.add(label.type)
                 self.has_empty_value |= labels.may_hold_files(key)
             elif isinstance(node, list):
-                if len(node) > LONG_TEXT:  # bytes, one by one
+                if len(node) > decoding.LONG_TEXT:  # bytes, one by one
                     self.unread.append((label, key, node))
-                stack.extend((label, key, each, False) for each in reversed(joined_pieces(node)))
+                stack.extend((label, key, each, False) for each in reversed(decoding.joined_pieces(node)))
             elif isinstance(node, tuple):
                 stack.extend(reversed(self._members(label, key, node, is_root=is_root)))
-            elif isinstance(node, str) and is_file(node, key):
+            elif isinstance(node, str) and decoding.is_file(node, key):
                 self.types.add(label.type)
                 self.keys.add(key)
                 self.files.append((label, node))
-            elif isinstance(node, str) and node[:LONG_TEXT].lstrip()[:1] in ("{", "["):
+            elif isinstance(node, str) and node[: decoding.LONG_TEXT].lstrip()[:1] in ("{", "["):
                 parts += count_parts(node)  # here, as an escape in the body hides them from the first count
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")
@@ -174,19 +162,19 @@ class _Contents:
         """Return an object's members that may hold files; record an error, and what says that there is more."""
         if any(name == "rel" and labels.leads_to_no_file(key, str(value)) for name, value in node):
             return []
-        paths = {name for name, value in node if isinstance(value, str) and is_path(value, name)}
-        if paths and any(isinstance(value, str) and is_file(value) for _, value in node):
+        paths = {name for name, value in node if isinstance(value, str) and decoding.is_path(value, name)}
+        if paths and any(isinstance(value, str) and decoding.is_file(value) for _, value in node):
             node = tuple(member for member in node if member[0] not in paths)  # they lead to the same file
         members = []
         for name, value in node:
             if isinstance(value, str) and labels.describes_file(name):
                 label = labels.label_at(value, label)
-            if not is_empty(value) and labels.reports_error(name, value, is_root=is_root):
+            if not decoding.is_empty(value) and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
                 if labels.plain_name(name) == "status" or not isinstance(value, str):
                     self.unfinished = f"{name}: {value}"
-            if not is_empty(value) and labels.announces_more(key, name, value):
+            if not decoding.is_empty(value) and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"
             elif not labels.leads_to_no_file(key, name):
                 members.append((name, value))
@@ -195,7 +183,7 @@ class _Contents:
     def _add_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
         is_name = isinstance(node, str) and labels.names_image(key) and _FILE_NAME.fullmatch(node)
-        if is_name or (isinstance(node, str) and len(node) > LONG_TEXT):
+        if is_name or (isinstance(node, str) and len(node) > decoding.LONG_TEXT):
             self.unread.append((label, key, node))
 
     def unread_file(self, wanted: ImageType, *, is_found: bool) -> str:

@@ -214,20 +214,15 @@ class Preventor:
         """Return the headers of a token call (`credential` given), a ticket call (`token`) or a link's (neither)."""
         common = {"Accept": "application/json, */*", "User-Agent": self.user_agent}
         if token:
-            return common | {
-                "Authorization": f"Bearer {token}",
-                "x-api-key": self.credential().api_key.get_secret_value(),
-            }
+            api_key = self.credential().api_key.get_secret_value()
+            return common | {"Authorization": f"Bearer {token}", "x-api-key": api_key}
         if credential is None:
             return common
         values = {name: secret.get_secret_value() for name, secret in credential if secret}
-        pair = f"{values.pop('api_key')}:{values.pop('secret')}"
-        return common | {
-            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
-            "x-api-key": credential.api_key.get_secret_value(),
-            "x-interface": "API",
-            **{f"x-{name}": value for name, value in values.items()},  # tenant, env and banknu, if there are any
-        }
+        api_key = values.pop("api_key")
+        pair = base64.b64encode(f"{api_key}:{values.pop('secret')}".encode()).decode()
+        given = {f"x-{name}": value for name, value in values.items()}  # tenant, env and banknu, if there are any
+        return common | {"Authorization": f"Basic {pair}", "x-api-key": api_key, "x-interface": "API", **given}
 
     def _ticket_url(self, ticket: str) -> str:
         """Return the ticket's URL. The id is checked again here, where it becomes a path segment."""
