@@ -1,11 +1,12 @@
 """Read one text as a file: a data URI, base64, a URL, a path on the vendor's host, or markup."""
 
 import re
-from binascii import a2b_base64
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from pybase64 import b64decode
 
 from ingest.files import labels
 from ingest.files.formats import FileFormat, identify, looks_complete
@@ -67,7 +68,7 @@ def is_file(text: str, key: str = "") -> bool:
         plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
         data = b""
         with suppress(ValueError):  # padding within the text
-            data = a2b_base64(plain[: len(plain) // 4 * 4])
+            data = b64decode(plain[: len(plain) // 4 * 4], validate=True)
         is_long = digits.end() == len(head) > LONG_TEXT
         if identify(data) or data.startswith(b"data:") or (data and names_files and is_long):
             return True
@@ -104,7 +105,7 @@ def decode_file(text: str) -> File:
     elif is_markup(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
     try:
-        data = a2b_base64(text, strict_mode=True)  # reads the text in place; `base64` would copy it first
+        data = b64decode(text, validate=True)  # reads the text in place; Python's `base64` would copy it first
     except ValueError:
         digits = text.encode("latin-1", "replace")
         del text
@@ -149,7 +150,7 @@ def _decode_with_spaces(digits: bytes) -> File:
 def _decode_base64(digits: bytes) -> File:
     missing = b"" if digits.endswith(b"=") else b"=" * (-len(digits) % 4)
     try:  # one remaining digit is no byte: the text was truncated
-        return _inline(a2b_base64(digits[:-1] if missing == b"===" else digits + missing, strict_mode=True))
+        return _inline(b64decode(digits[:-1] if missing == b"===" else digits + missing, validate=True))
     except ValueError:
         return InlineFile(digits, None, complete=False)
 
