@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeGuard
 
@@ -84,10 +85,15 @@ def unwrapped(value: Any) -> Any:
 
 
 def count_parts(text: bytes | str) -> int:
-    """Return an upper bound for the parts of JSON: brackets and commas in its strings count too."""
-    if isinstance(text, str):
-        return text.count("{") + text.count("[") + text.count(",")
-    return text.count(b"{") + text.count(b"[") + text.count(b",")
+    """Return an upper bound for the parts of JSON, MAX_PARTS + 1 at most: brackets and commas in its strings count."""
+    found = 0
+    marks: Sequence[Any] = (b"{", b"[", b",") if isinstance(text, bytes) else "{[,"
+    for mark in marks:
+        at = text.find(mark)  # many times as fast as `count`, and there are few in a megabyte of base64
+        while at >= 0 and found <= MAX_PARTS:
+            found += 1
+            at = text.find(mark, at + 1)
+    return found
 
 
 def ends_early(text: str, error: json.JSONDecodeError) -> bool:

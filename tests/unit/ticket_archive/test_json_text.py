@@ -73,3 +73,4 @@ def test_a_text_of_too_many_parts_is_not_parsed() -> None:
     text = "[" + "0," * MAX_PARTS + "0]"
     assert json_in(text) is text
     assert count_parts("{[,") == count_parts(b"{[,") == 3
+    assert count_parts("," * 2 * MAX_PARTS) == MAX_PARTS + 1
