@@ -144,7 +144,11 @@ def test_a_scan_reads_no_content(dynamodb: Stubber) -> None:
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
 
 
-def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(dynamodb: Stubber) -> None:
+def test_summaries_are_read_in_batches_of_a_hundred_and_after_growing_pauses_if_unprocessed(
+    dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
     tickets = [f"t{number}" for number in range(101)]
 
     def asked(*tickets: str) -> dict[str, Any]:
@@ -155,6 +159,8 @@ def test_summaries_are_read_in_batches_of_a_hundred_and_again_if_unprocessed(dyn
 
     unprocessed = {"UnprocessedKeys": {"Tickets": {"Keys": [key("t0")]}}}
     dynamodb.add_response("batch_get_item", {**found(*tickets[1:100]), **unprocessed}, asked(*tickets[:100]))
-    dynamodb.add_response("batch_get_item", found("t0"), asked("t0", "t100"))
+    dynamodb.add_response("batch_get_item", {**found(), **unprocessed}, asked("t0", "t100"))
+    dynamodb.add_response("batch_get_item", found("t0"), asked("t0"))
 
     assert [item.ticket for item in TABLE.summaries(tickets)] == tickets[:100]
+    assert pauses == [0.05, 0.1]
