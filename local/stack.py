@@ -100,7 +100,8 @@ def up(
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(state):
         ledger = Ledger(state / "run" / "processes.json")
-        if (state / "stack.json").exists() and all(started.running for started in ledger.read()):
+        started = ledger.read()
+        if (state / "stack.json").exists() and started and all(each.running for each in started):
             raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
         _clear(state, ledger)  # left by a start that was killed, or by a reboot

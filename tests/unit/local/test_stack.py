@@ -127,9 +127,13 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
     assert not process.running
 
 
-def test_a_stack_whose_processes_died_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN the state of a stack whose process is gone
-    end([emulator(tmp_path, "pass")])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_stack_whose_processes_died_is_started_again(
+    recorded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN the state of a stack whose process is gone, with or without its record
+    if recorded:
+        end([emulator(tmp_path, "pass")])
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: A_STACK)
 
