@@ -19,6 +19,7 @@ from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details, read_stored_details
 from ticket_archive.errors import ArchiveError
 from ticket_archive.keys import details_key, manifest_key, unrecognized_key
+from ticket_archive.manifest import Manifest
 from ticket_archive.models import ImageType, StoredImage, TicketItem, TypeState, UnrecognizedFile
 
 DETAILS_FILE = "details.json"
@@ -76,15 +77,21 @@ def faults_of(files: Iterable[TicketFile]) -> list[dict[str, str | None]]:
 
 
 def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
-    """Return the ticket's manifests, newest first. Ends at one that is missing."""
+    """Return the ticket's manifests, newest first. Ends at one that is missing. Raises Failure at a damaged one."""
     version = item.version
     while version is not None:
+        key = manifest_key(item.ticket, version)
         try:
-            manifest: dict[str, Any] = json.loads(bucket.read(manifest_key(item.ticket, version)))
+            body = bucket.read(key)
+            Manifest.model_validate_json(body)
         except ClientError as error:
             if error_code(error) not in MISSING:
                 raise
             return
+        except ValueError:
+            text = "is damaged: restore its earlier version (docs/operations.md, Restore what was deleted by mistake)"
+            raise Failure(f"{key} {text}") from None
+        manifest: dict[str, Any] = json.loads(body)
         yield manifest
         version = manifest.get("previous")
 
@@ -167,13 +174,13 @@ def _read_details(item: TicketItem, file: TicketFile, bucket: Bucket) -> TicketF
 def _read_manifest(item: TicketItem, version: str, file: TicketFile, bucket: Bucket) -> TicketFile:
     body = bucket.read(manifest_key(item.ticket, version))
     try:
-        manifest = json.loads(body)
-        same = (
-            manifest["ticket"] == item.ticket
-            and manifest["version"] == version
-            and (manifest["details"] or {}).get("sha256") == item.details_sha256
-            and manifest["images"] == [asdict(image) for image in item.images]
-        )
-    except (ValueError, KeyError, TypeError):
-        same = False
+        manifest = Manifest.model_validate_json(body)
+    except ValueError:
+        return replace(file, fault="is no manifest")
+    same = (
+        manifest.ticket == item.ticket
+        and manifest.version == version
+        and (manifest.details and manifest.details.sha256) == item.details_sha256
+        and [image.model_dump() for image in manifest.images] == [asdict(image) for image in item.images]
+    )
     return replace(file, body=body) if same else replace(file, fault="describes another state than the table")

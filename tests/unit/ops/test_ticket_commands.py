@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from ops.errors import Exit
 from tests.unit.ops.cli_harness import DETAILS, JPEG, CliHarness, FakeStack
 from ticket_archive.details import read_details, stored_form
-from ticket_archive.keys import unrecognized_key
+from ticket_archive.keys import manifest_key, unrecognized_key
 from ticket_archive.models import ImageType
 
 NAMES = ["details.json", "SELF_PORTRAITS-0.jpg", "DOCUMENT-0.jpg", "manifest.json"]
@@ -70,6 +70,19 @@ def test_status_shows_a_missing_manifest(cli: CliHarness) -> None:
 
     assert cli.json("status", "t1")["manifest"] is False
     assert "missing" in cli("status", "t1").stdout
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"{", b"[]", b"{}"])
+def test_a_damaged_manifest_is_named(body: bytes, cli: CliHarness) -> None:
+    cli.stack.add_ticket("t1")
+    cli.stack.add_version("t1", b'{"flow_status":"REJECTED"}', "REJECTED")
+    key = manifest_key("t1", "a" * 64)
+    cli.stack.put(key, body)
+
+    for command in (["status", "t1"], ["view", "t1", "--no-open"]):
+        result = cli(*command)
+        assert result.exit_code == Exit.FAILED
+        assert f"{key} is damaged" in result.stderr
 
 
 # ─── list ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,6 +239,7 @@ def image_key_of(stack: FakeStack) -> str:
         (lambda stack: stack.change("t1", details=None, details_key="x"), "details.json", "missing in the bucket"),
         (lambda stack: stack.change("t1", details=None, details_packed=b"no gzip"), "details.json", "unreadable"),
         (lambda stack: stack.change("t1", images=[]), "manifest.json", "describes another state than the table"),
+        (lambda stack: stack.put(manifest_key("t1", "a" * 64), b"[]"), "manifest.json", "is no manifest"),
     ],
 )
 def test_a_damaged_file_is_reported_and_not_written(
