@@ -77,7 +77,10 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
 
 
 def settings(**changed: str) -> dict[str, Any]:
-    """Return template.yaml's parameters and three of its properties by name. Raises KeyError for an unknown one."""
+    """Return template.yaml's parameters and three of its properties by name.
+
+    Raises ValueError for an unknown one, and for a value that is not allowed, no number, or below the minimum.
+    """
     from samtranslator.yaml_helper import yaml_parse
 
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -88,7 +91,13 @@ def settings(**changed: str) -> dict[str, Any]:
     found |= {"MemorySize": ingest["MemorySize"], "BatchSize": source["BatchSize"]}
     found |= {"maxReceiveCount": properties["TicketQueue"]["RedrivePolicy"]["maxReceiveCount"]}
     if unknown := changed.keys() - found.keys():
-        raise KeyError(f"template.yaml has no parameter {', '.join(unknown)}")
+        raise ValueError(f"template.yaml has no parameter {', '.join(unknown)}")
+    for name, value in changed.items():
+        rule = template["Parameters"].get(name, {"Type": "Number", "MinValue": 1})
+        if value not in map(str, rule.get("AllowedValues", [value])):
+            raise ValueError(f"{name} is one of {', '.join(map(str, rule['AllowedValues']))}")
+        if rule["Type"] == "Number" and not (value.isdecimal() and rule.get("MinValue", 0) <= int(value)):
+            raise ValueError(f"{name} is a whole number of at least {rule.get('MinValue', 0)}")
     return found | changed
 
 
@@ -243,7 +252,7 @@ def _outage(model: Model) -> list[Row]:
     """
     rates = [tickets / DAY * PEAK for tickets in SCALES]
     first, last = model.attempts(0.75), model.attempts(1.25)
-    pause = max(after - before for before, after in pairwise(last) if before < HOUR)
+    pause = max((after - before for before, after in pairwise(last) if before < HOUR), default=0.0)
 
     def drained(rate: float) -> str:
         room = model.capacity - rate
@@ -308,9 +317,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the tables into docs/capacity.md and README.md")
     options = parser.parse_args()
     try:
-        chosen = settings(**dict(each.split("=", 1) for each in options.set))
-    except (KeyError, ValueError) as problem:
-        parser.error(f"--set PARAMETER=VALUE: {problem.args[0]}")
+        chosen = settings(**dict(each.partition("=")[::2] for each in options.set))
+    except ValueError as problem:
+        parser.error(f"--set PARAMETER=VALUE: {problem}")
     found = tables(Model(count(), chosen))
     text = "\n\n".join(markdown(*table) for table in found)
     if not options.write:

@@ -62,9 +62,21 @@ def test_cost_at_100_000_a_day_stays_below_seven_cents(model: Model) -> None:
     assert sum(model.cost(100_000).values()) < 0.07
 
 
-@pytest.mark.parametrize("given", ["VendorMaxConcurency=40", "VendorMaxConcurrency"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "VendorMaxConcurency=40",
+        "VendorMaxConcurrency",
+        *("VendorMaxConcurrency=many", "VendorMaxConcurrency=0", "VendorMaxConcurrency=nan", "VendorMaxConcurrency="),
+        *("MemorySize=-1", "BatchSize=0", "maxReceiveCount=1.5", "Architecture=riscv"),
+    ],
+)
 def test_parameter_that_cannot_be_set_is_a_usage_error(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["capacity", "--set", given])
     monkeypatch.delattr(capacity, "count")
     with pytest.raises(SystemExit, match="2"):
         capacity.main()
+
+
+def test_a_single_delivery_can_be_calculated(counted: Counted) -> None:
+    assert capacity.tables(Model(counted, capacity.settings(maxReceiveCount="1")))
