@@ -26,8 +26,8 @@ from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
 
 DOUBLED, FAULTY, JUNK = 0.25, 0.3, 0.05
-KILLS = 0.02
-"""Of the tickets: a worker is killed for every fifty of them that were done."""
+KILL_EVERY = 50
+"""A worker is killed for every fifty messages that were done, or for every quarter of a smaller storm."""
 ACTIONS = (
     "dynamodb:UpdateItem", "s3:PutObject", "dynamodb:PutItem", "sqs:ChangeMessageVisibility", "sqs:SendMessage",
 )  # fmt: skip
@@ -158,6 +158,7 @@ class Soak:
             self.problems.append(f"{len(refused)} webhooks were never accepted")
 
     def _drain(self, posted: Callable[[], bool] = lambda: True, *, storm: bool = False, of: int = 0) -> None:
+        every = min(KILL_EVERY, max(1, of // 4))
         idle, kills, begun = 0, 0, sum(self.log.look().done.values())
         while idle < 3:
             if time.monotonic() > self._ends_at:
@@ -167,7 +168,7 @@ class Soak:
             self.workers.measure()
             if storm:
                 self._withhold()
-                if done * KILLS >= kills + 1 and (done < of or not posted()):
+                if done >= every * (kills + 1) and (done < of or not posted()):
                     kills += 1
                     self.workers.kill()
             self.progress.update(self._task, completed=min(done, of), total=of or None)
