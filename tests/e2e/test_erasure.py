@@ -33,7 +33,7 @@ def test_every_version_is_erased_and_nothing_late_brings_the_ticket_back(stack: 
     dead = webhook({**COMPLETED, "ticket": ticket}, stack.at.webhook_secret.encode())
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
     stack.ops("backfill", ticket, "--force")
-    eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2 or None, "two manifests")
+    eventually(lambda: sum("/manifests/" in key for key in versions(stack, ticket)) == 2, "two manifests")
     again, hidden, *_ = (key for key in versions(stack, ticket) if "/images/" in key)
     stack.s3.put_object(Bucket=stack.at.bucket, Key=again, Body=b"another version")
     stack.s3.delete_object(Bucket=stack.at.bucket, Key=hidden)
@@ -56,7 +56,7 @@ def test_every_version_is_erased_and_nothing_late_brings_the_ticket_back(stack: 
     stack.invoke(stack.resources["IngestFunction"], {"source": SCHEDULE_SOURCE})
 
     # The first is known as finished, and not even looked at.
-    eventually(lambda: stack.processed(ticket, "erased") >= 4 or None, "every late message worked on")
+    eventually(lambda: stack.processed(ticket, "erased") >= 4, "every late message worked on")
     assert stack.vendor("calls", ticket=ticket) == [], "nobody even asks the vendor"
     is_gone(stack, ticket)
 
@@ -71,12 +71,12 @@ def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
     stack.vendor("latency", details=5000, images=5000)
     try:
         stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket, force=True))
-        eventually(lambda: stack.vendor("calls", ticket=ticket) or None, "the attempt in flight")
+        eventually(lambda: stack.vendor("calls", ticket=ticket), "the attempt in flight")
 
         receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "25")
     finally:
         stack.vendor("latency", details=0, images=0)
 
     assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
-    eventually(lambda: stack.processed(ticket, "erased") >= 1 or None, "the archive ended")
+    eventually(lambda: stack.processed(ticket, "erased") >= 1, "the archive ended")
     is_gone(stack, ticket)

@@ -58,11 +58,8 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack
     sent = event(stack, ticket)
     with dead_letters_after(stack, 1):
         post(stack, sent)
-
-        def dead() -> bool | None:
-            return sent.body in map(body_of, messages(stack, stack.at.dead_letter_queue_url)) or None
-
-        eventually(dead, "the dead letter")
+        dead_letters = stack.at.dead_letter_queue_url
+        eventually(lambda: sent.body in map(body_of, messages(stack, dead_letters)), "the dead letter")
 
     def requeued() -> int:
         return int(stack.invoke(stack.resources["IngestFunction"], {"source": SCHEDULE_SOURCE})["requeued"])
@@ -86,7 +83,7 @@ def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> Non
     one, other = event(stack, ticket), event(stack, ticket)
     with downstream(stack) as consumer:
         post(stack, *[one, other] * 8)
-        eventually(lambda: log.look().done[ticket] >= 16 or None, "sixteen messages done")
+        eventually(lambda: log.look().done[ticket] >= 16, "sixteen messages done")
         assert calls(stack, ticket) == ONCE_EACH + Counter(details=1)
         assert checks.differences(ticket) == []
         assert consumer.keys(ticket) == checks.manifests(ticket)
@@ -98,6 +95,6 @@ def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> N
     ticket, log, checks = new_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
     with downstream(stack) as consumer:
         post(stack, *(event(stack, ticket, remaining_attempts=number) for number in range(8)))
-        eventually(lambda: log.look().done[ticket] >= 8 or None, "eight messages done")
+        eventually(lambda: log.look().done[ticket] >= 8, "eight messages done")
         assert checks.differences(ticket) == []
         assert consumer.keys(ticket) == checks.manifests(ticket)

@@ -85,7 +85,7 @@ def opened(engine: containers.Engine, stack: LocalStack) -> LocalStack:
 def local(opened: LocalStack, built: Path) -> Iterator[SamLocal]:
     before = all_containers()
     yield SamLocal(opened.state / sam.SETTINGS, opened.at.account, template=built)
-    eventually(lambda: True if not all_containers() - before else None, "every container removed", 30)
+    eventually(lambda: not all_containers() - before, "every container removed", 30)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> N
 
 
 def test_the_keyboard_reaches_every_image(browser: Browser) -> None:
-    eventually(lambda: True if browser.js("document.querySelectorAll('figure button').length") == 2 else None, "faults")
+    eventually(lambda: browser.js("document.querySelectorAll('figure button').length") == 2, "faults")
     first, last = (str(browser.js(f"[...document.querySelectorAll('figure img')].at({at}).alt")) for at in (0, -1))
     assert first != last
 
@@ -103,7 +103,7 @@ def test_the_keyboard_reaches_every_image(browser: Browser) -> None:
 
     browser.press("Escape")
     assert browser.js(ENLARGED) is None
-    eventually(lambda: True if browser.js(FOCUSED) == first else None, "the focus where the reader was", 5)
+    eventually(lambda: browser.js(FOCUSED) == first, "the focus where the reader was", 5)
 
 
 def test_nothing_is_loaded_from_anywhere(browser: Browser) -> None:

@@ -5,7 +5,6 @@ The seed draws flows, formats, envelopes and types that are never usable. Some t
 `make soak` is the same with any number of tickets, and with crashes, outages and redrives.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from tests.support.load import LATER, SLOW, Sender, WebhookRequest, personal_dat
 from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, messages
 from tests.support.stack import LocalStack
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -58,14 +58,19 @@ def load(stack: LocalStack) -> Load:
     stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
     sent = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
     log, checks = LogReader(stack), ConsistencyChecks(stack)
+
+    def wait(done: Callable[[], bool]) -> None:
+        """Wait for lines of the functions' log: a queue shared with other tests is never empty."""
+        eventually(done, lambda: f"pending: {log.pending}; retried: {log.retried}", SECONDS)
+
     with downstream(stack) as consumer:
         try:
             refused = Sender(stack).post(sent)
             due = Counter(request.ticket or "" for request in sent)
-            _wait(log, lambda: not due - log.done)
+            wait(lambda: not due - log.look().done)
         finally:
             stack.vendor("rate", share=0.0)
-        _wait(log, lambda: not log.pending & due.keys())  # those that settle
+        wait(lambda: not log.look().pending & due.keys())  # those that settle
         with ThreadPoolExecutor(4) as pool:
             differences = dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
         junk, counts = {request.webhook.body for request in sent if request.reason}, stack.vendor("counts")
@@ -115,11 +120,3 @@ def test_no_personal_data_is_in_the_log_and_the_quarantine(load: Load) -> None:
     text = load.log.text + b"\n".join(map(body_of, load.quarantined)).decode("utf-8", "replace")
     assert len(load.personal) > 100
     assert [mark for mark in load.personal for form in spellings(mark) if form in text] == []
-
-
-def _wait(log: LogReader, done: Callable[[], bool]) -> None:
-    """Wait until the functions' log says so: a queue shared with other tests is never empty."""
-    ends_at = time.monotonic() + SECONDS
-    while log.look() and not done():
-        assert time.monotonic() < ends_at, f"pending: {log.pending}; retried: {log.retried}"
-        time.sleep(0.5)

@@ -23,6 +23,7 @@ import ingest.vendor.connections
 from ingest.vendor.http import HttpClient, Response
 from local import certificate
 from tests.support.memory import peak_of_memory
+from tests.support.waiting import eventually
 from ticket_archive.errors import ArchiveError, InvalidVendorResponse, VendorUnavailable
 
 MB = 1024 * 1024
@@ -392,10 +393,7 @@ def test_resolver_that_hangs_costs_no_more_than_the_deadline_and_leaves_no_threa
     before = threading.active_count()
     assert failure(client, "http://canary.test/", within=DEADLINE) == "vendor_unavailable: deadline"
     answered.set()
-    until = time.monotonic() + 2
-    while threading.active_count() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert threading.active_count() == before
+    eventually(lambda: threading.active_count() == before, "the end of the thread", 2)
 
 
 # Truncated and broken responses (threat 27)

@@ -109,9 +109,7 @@ class OnCall:
                 if not each.items() <= items[ticket].items()
             ]
 
-        with suppress(AssertionError):
-            eventually(lambda: None if others() else True, "the tickets")
-        assert (left := others()) == [], left
+        eventually(lambda: not others(), others)
 
     def archived(self, *tickets: str, **attributes: object) -> None:
         self.until({ticket: {"state": "archived", **attributes} for ticket in tickets})
@@ -255,9 +253,7 @@ class OnCall:
             self.publish()
             return [name for name in names if max(self.values(name), default=0.0) < self.alarm(name)["Threshold"]]
 
-        with suppress(AssertionError):
-            eventually(lambda: None if quiet() else True, "the metrics")
-        assert (left := quiet()) == [], left
+        eventually(lambda: not quiet(), quiet)
         datum: Any = {"MetricName": "Any", "Value": 1}  # the emulator evaluates alarms when a metric is put
         self.cloudwatch.put_metric_data(Namespace="Tests", MetricData=[datum])
         shown = re.sub(r"\s", "", self.type("./ticket-archive doctor", exit_codes=(1,)))

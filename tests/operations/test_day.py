@@ -66,8 +66,8 @@ def test_an_operator_restores_every_customer_of_a_bad_day(on_call: OnCall) -> No
             on_call.post(*rotated, secret=NEW_SECRET)
             on_call.post(*hinted, form=Form.EXPIRED)
             count = len(missing) + len(down) + len(unknown)
-            eventually(lambda: on_call.depth("TicketDeadLetterQueue") >= count or None, "all dead letters")
-            eventually(lambda: on_call.depth("WebhookQuarantineQueue") >= len(rotated + poison) or None, "quarantine")
+            eventually(lambda: on_call.depth("TicketDeadLetterQueue") >= count, "all dead letters")
+            eventually(lambda: on_call.depth("WebhookQuarantineQueue") >= len(rotated + poison), "quarantine")
 
         # WHEN the operator works
         shown = type_all(
@@ -204,7 +204,7 @@ def test_both_secrets_are_rotated_under_load(on_call: OnCall) -> None:
 
     with on_call.secrets_restored(), ThreadPoolExecutor(1) as pool:
         loading = pool.submit(load)
-        eventually(lambda: len(posted) >= 10 or None, "the load")
+        eventually(lambda: len(posted) >= 10, "the load")
         type_all(on_call, ROTATE_WEBHOOK_SECRET, WRITE_CREDENTIAL)
         stack.vendor("change_credential", **new)  # the old one ends
         on_call.new_processes()  # instead of six minutes

@@ -86,7 +86,7 @@ def rights_removed(on_call: OnCall) -> None:
         assert stack.api.get(f"/tickets/{kept}").status_code >= 500
         for url, ticket in ((stack.at.queue_url, dead), (stack.at.dead_letter_queue_url, kept)):
             stack.sqs.send_message(QueueUrl=url, MessageBody=ticket_message(ticket))
-        eventually(lambda: {dead, kept} <= on_call.dead_letters() or None, "both dead")
+        eventually(lambda: {dead, kept} <= on_call.dead_letters(), "both dead")
         waiting = on_call.depth("TicketDeadLetterQueue")
         on_call.fires("WebhookEnqueueFailedAlarm", "StorageErrorsAlarm", DeadLettersAlarm=waiting, Api5xxAlarm=1)
         repair_ingest()  # an operator's own rights are not those of the function; `discard` is typed before `redrive`
@@ -117,7 +117,7 @@ def secrets_at_fault(on_call: OnCall) -> None:
             stack.secrets.put_secret_value(SecretId=stack.outputs["VendorCredentialArn"], SecretString=text)
             on_call.new_processes()
             stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket))
-            eventually(lambda: ticket in on_call.dead_letters() or None, f"{ticket} dead")  # noqa: B023
+            eventually(lambda: ticket in on_call.dead_letters(), f"{ticket} dead")  # noqa: B023
         on_call.post(*quarantined, secret=NEW_SECRET)
         on_call.post(foreign, secret=uuid4().hex)
         stack.sqs.send_message(  # junk that comes where plaintext is allowed, which this stack does not
@@ -138,7 +138,7 @@ def secrets_at_fault(on_call: OnCall) -> None:
         on_call.archived(denied, malformed, late, *quarantined)
     assert "vendor credential: malformed" in shown["ConfigurationErrorsAlarm"]
     assert "undecipherable" in shown["QuarantineAlarm"]
-    eventually(lambda: on_call.depth("WebhookQuarantineQueue") == before + 1 or None, "only the foreign one back")
+    eventually(lambda: on_call.depth("WebhookQuarantineQueue") == before + 1, "only the foreign one back")
 
 
 @scene(

@@ -50,7 +50,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         self.call("Page.navigate", url=file.as_uri())
-        eventually(lambda: True if self.js("document.readyState") == "complete" else None, "the page loaded")
+        eventually(lambda: self.js("document.readyState") == "complete", "the page loaded")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._calls += 1

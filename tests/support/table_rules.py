@@ -4,13 +4,13 @@ Each test makes tickets of its own, so that one table serves them all.
 """
 
 import secrets
-import time
 from dataclasses import asdict, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tests.support.waiting import eventually
 from ticket_archive.errors import TicketErased, WriteConflict
 from ticket_archive.models import (
     ImageType,
@@ -85,14 +85,12 @@ def _erase(table: TicketTable, ticket: str) -> None:
 
 
 def _listed(table: TicketTable, ticket: str, expected: IncompleteTicket | None) -> bool:
-    """Return whether a list comes to say so: an index follows its table a little later."""
-    for _ in range(50):
-        listed = (waiting for partition in Due for waiting in table.listed(partition, 1000))
-        found = next((waiting for waiting in listed if waiting.ticket == ticket), None)
-        if found == expected:
-            return True
-        time.sleep(0.1)
-    return False
+    """Wait until the lists have this entry of the ticket, or none: an index follows its table a little later."""
+
+    def found() -> list[IncompleteTicket]:
+        return [each for partition in Due for each in table.listed(partition, 1000) if each.ticket == ticket]
+
+    return eventually(lambda: found() == ([expected] if expected else []), found, 10)
 
 
 class TableRules:
@@ -160,10 +158,8 @@ class TableRules:
         customer = _new()
         archived = _archived(table, customer=customer)
         item = _incomplete(table, T2, customer=customer)
-        for _ in range(50):
-            if len(found := table.by_customer(customer, 10, None)[0]) == 2:
-                break
-            time.sleep(0.1)
+        eventually(lambda: len(table.by_customer(customer, 10, None)[0]) == 2, "both tickets", 10)
+        found, _ = table.by_customer(customer, 10, None)
         assert [(each.ticket, each.archived_at) for each in found] == [(item.ticket, None), (archived.ticket, T1)]
 
     def test_a_ticket_that_the_vendor_does_not_know_ends(self, table: TicketTable) -> None:

@@ -1,4 +1,4 @@
-"""Wait for what happens on its own time, with evidence when it does not."""
+"""Wait for a condition; fail with its description after a time limit."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T | None], what: str, seconds: float = 240.0) -> T:
-    """What `look` finds, as soon as it finds something; fails with what was waited for.
-
-    `seconds` is what a busy machine may need, many times what a quiet one does.
+def eventually(look: Callable[[], T | None], what: object, seconds: float = 240.0) -> T:
+    """Return the first true value of `look`. Raises AssertionError with `what`, called if it is a function, after
+    `seconds`: many times what a quiet machine needs.
     """
     deadline = time.monotonic() + seconds
     pause = 0.05
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:.0f} s: {what() if callable(what) else what}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.5)
     return found

@@ -31,7 +31,7 @@ def sleeper(tmp_path: Path) -> Iterator[Started]:
 
 
 def printed(log: Path) -> str:
-    return eventually(lambda: log.read_text().strip() or None, "what it prints", 10)
+    return eventually(lambda: log.read_text().strip(), "what it prints", 10)
 
 
 def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> None:
@@ -49,7 +49,7 @@ def test_a_processs_children_are_stopped_with_it(tmp_path: Path) -> None:
     end([process])
 
     zombie = psutil.STATUS_ZOMBIE
-    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == zombie or None, "its end", 2)
+    eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == zombie, "its end", 2)
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
