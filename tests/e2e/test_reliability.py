@@ -48,7 +48,7 @@ def calls(stack: LocalStack, ticket: str) -> Counter[str]:
 
 
 def post(stack: LocalStack, *sent: webhooks.Webhook) -> None:
-    assert Sender(stack, at_once=8).post([WebhookRequest(webhook) for webhook in sent]) == []
+    assert Sender(stack, concurrency=8).post([WebhookRequest(webhook) for webhook in sent]) == []
 
 
 def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack: LocalStack) -> None:
@@ -83,7 +83,7 @@ def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> Non
     one, other = event(stack, ticket), event(stack, ticket)
     with downstream(stack) as consumer:
         post(stack, *[one, other] * 8)
-        eventually(lambda: log.look().done[ticket] >= 16, "sixteen messages done")
+        eventually(lambda: log.read().done[ticket] >= 16, "sixteen messages done")
         assert calls(stack, ticket) == ONCE_EACH + Counter(details=1)
         assert checks.differences(ticket) == []
         assert consumer.keys(ticket) == checks.manifests(ticket)
@@ -95,6 +95,6 @@ def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> N
     ticket, log, checks = new_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
     with downstream(stack) as consumer:
         post(stack, *(event(stack, ticket, remaining_attempts=number) for number in range(8)))
-        eventually(lambda: log.look().done[ticket] >= 8, "eight messages done")
+        eventually(lambda: log.read().done[ticket] >= 8, "eight messages done")
         assert checks.differences(ticket) == []
         assert consumer.keys(ticket) == checks.manifests(ticket)

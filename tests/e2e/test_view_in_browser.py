@@ -59,7 +59,7 @@ def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
         "Broken: missing in the bucket",
     ]
     assert browser.js(loaded) == 2
-    assert browser.complaints == [], "the page's own policy lets the page work, and nothing else was tried"
+    assert browser.console_errors == [], "the page's own policy lets the page work, and nothing else was tried"
 
 
 def test_a_name_from_right_to_left_stays_beside_its_label(browser: Browser) -> None:
@@ -112,7 +112,7 @@ def test_nothing_is_loaded_from_anywhere(browser: Browser) -> None:
     result = browser.call("Runtime.evaluate", expression=tried, awaitPromise=True, returnByValue=True)
 
     assert result["result"]["value"] == "refused"
-    assert any("Content Security Policy" in complaint for complaint in browser.complaints)
+    assert any("Content Security Policy" in error for error in browser.console_errors)
 
 
 def test_a_printed_page_has_the_images_and_no_hints(browser: Browser) -> None:

@@ -67,10 +67,10 @@ def load(stack: LocalStack) -> Load:
         try:
             refused = Sender(stack).post(sent)
             due = Counter(request.ticket or "" for request in sent)
-            wait(lambda: not due - log.look().done)
+            wait(lambda: not due - log.read().done)
         finally:
             stack.vendor("rate", share=0.0)
-        wait(lambda: not log.look().pending & due.keys())  # those that settle
+        wait(lambda: not log.read().pending & due.keys())  # those that settle
         with ThreadPoolExecutor(4) as pool:
             differences = dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
         junk, counts = {request.webhook.body for request in sent if request.reason}, stack.vendor("counts")
@@ -80,7 +80,7 @@ def load(stack: LocalStack) -> Load:
             refused=refused,
             differences=differences,
             quarantined=quarantined,
-            events=consumer.look(),
+            events=consumer.receive(),
             manifests={ticket: checks.manifests(ticket) for ticket in wanted},
             faults=Counter(counts["faults"]),
             calls=sum(counts["endpoints"].values()),

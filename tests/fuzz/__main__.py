@@ -1,6 +1,6 @@
-"""`make fuzz`: a million mutations of each target (side by side on the cores there are), then coverage-guided ones.
+"""`python -m tests.fuzz [--count N] [--seed N]`: pass mutated inputs to each target, on every core.
 
-`python -m tests.fuzz [--count N] [--seed N]`. Atheris (Linux) takes part where it is installed.
+With Atheris (Linux) installed, coverage-guided inputs follow.
 """
 
 import argparse
@@ -23,7 +23,7 @@ atheris.Fuzz()
 
 
 def main() -> None:
-    """Exits with 1 at the first exception that a target does not document."""
+    """Run the targets. Raises the first undocumented exception; exits with Atheris's code if that finds one."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--count", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
@@ -35,7 +35,7 @@ def main() -> None:
             began = time.monotonic()
             pool.starmap(targets.run, [(name, share, asked.seed + core) for core in range(cores)])
             seconds = time.monotonic() - began
-            print(f"{name}: {share * cores:,} bodies from seed {asked.seed} in {seconds:.0f} s: nothing untyped")  # noqa: T201
+            print(f"{name}: {share * cores:,} bodies from seed {asked.seed} in {seconds:.0f} s: documented errors only")  # noqa: T201
     if importlib.util.find_spec("atheris"):
         for name in targets.TARGETS:
             done = subprocess.run([sys.executable, "-c", ATHERIS, name, f"-runs={asked.count}"], check=False)

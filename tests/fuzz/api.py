@@ -1,4 +1,4 @@
-"""Both functions behind a WSGI door, as API Gateway would call them: for tools that speak HTTP."""
+"""Both functions as a WSGI application that calls them as API Gateway does, for tools that send HTTP requests."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ROUTES = {
 
 
 def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """A WSGI application. What is no route, API Gateway answers itself: 403."""
+    """Serve a request (WSGI). Without a route the response is 403, as API Gateway's is."""
     if environ["PATH_INFO"] == "/openapi.json":
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(DOCUMENT).encode()]

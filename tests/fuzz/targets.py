@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes, and raises only what it documents."""
+"""The fuzzing targets: each parses bytes, and raises no error that the parser does not document."""
 
 import random
 from base64 import b64encode
@@ -20,7 +20,7 @@ RECEIVED_AT = "2026-01-15T09:00:00.000000Z"
 
 
 def webhook(data: bytes) -> None:
-    """As a body in clear, as what an encrypted one holds, as ciphertext, as base64, as an IV, as a message."""
+    """Open the data as a plaintext body, an encrypted event, ciphertext, base64, an IV, and a queue message."""
     sealed, iv = encrypt_event(data, SECRET, IV)
     aligned = data[: len(data) // 16 * 16]
     for body, vector, content_type in (
@@ -37,14 +37,14 @@ def webhook(data: bytes) -> None:
                 allow_plaintext=True,
             )
         except UnreadableWebhook as error:
-            if error.__context__ is not None:  # it would bring the body along into whatever prints it
-                raise AssertionError("a foreign error stays attached") from None
+            if error.__context__ is not None:  # a traceback would print the body
+                raise AssertionError("the error has a context") from None
     with suppress(UnreadableWebhook):
         read_message(data.decode("utf-8", "surrogateescape"))
 
 
 def image(data: bytes) -> None:
-    """As a file, and as a response in each of the forms that hold files."""
+    """Parse the data as a file, and as responses that contain it."""
     inline_file(data)  # raises nothing
     encoded = b64encode(data)
     for body, content_type in (
@@ -75,7 +75,7 @@ _WORDS = (
 
 
 def mutated(seed: bytes, rng: random.Random) -> bytes:
-    """A seed with one to eight changes: bytes flipped, cut out, doubled, put in, cut off."""
+    """Return the seed with one to eight random changes, sometimes truncated."""
     data = bytearray(seed)
     for _ in range(rng.randint(1, 8)):
         at = rng.randrange(len(data) + 1)
@@ -96,7 +96,7 @@ def mutated(seed: bytes, rng: random.Random) -> bytes:
 
 
 def run(name: str, count: int, seed: int) -> None:
-    """So many mutations of a target's seeds. Raises what the target raises, with the input in a note."""
+    """Pass `count` mutations of its seeds to a target. Raises the target's error, with the input in a note."""
     rng = random.Random(f"{name} {seed}")
     for number in range(count):
         data = mutated(rng.choice(SEEDS[name]), rng)

@@ -1,4 +1,4 @@
-"""An operator on call for the local stack: alarms fire, and the commands of their runbooks are typed."""
+"""An operator on call for the local stack, who types the commands of the runbooks when an alarm fires."""
 
 import json
 import re
@@ -39,7 +39,7 @@ LINKED = {
     "#lost-webhooks": runbooks.sections(runbooks.chapter("When an alarm fires"))["Lost webhooks"],
     "#an-outage-of-the-vendor": OUTAGE,
 }
-"""Places that runbooks send to for more commands."""
+"""Sections with further commands, by the link in a runbook."""
 
 LOOKS = re.compile(
     r"aws (logs|scheduler|lambda (get|list))|\./ticket-archive (doctor|list|status|view|fetch)|--dry-run|--no-enabled"
@@ -54,7 +54,7 @@ NEW_SECRET = "NEW-SECRET-OF-32-CHARACTERS-HERE"
 
 
 class OnCall:
-    """Makes conditions, publishes metrics, and types commands."""
+    """Creates conditions, publishes metrics, and types commands."""
 
     def __init__(self, stack: LocalStack, folder: Path) -> None:
         self.stack = stack
@@ -73,7 +73,7 @@ class OnCall:
     # ─── The stack ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def tickets(self, count: int) -> list[str]:
-        """Return tickets of the vendor that no test used, with a small picture of every type: they settle at once."""
+        """Return unused tickets with a small image of every type, so that they settle at once."""
         found: list[str] = []
         while len(found) < count:
             [ticket] = self.stack.vendor("tickets", count=1, start=self._next)
@@ -85,7 +85,7 @@ class OnCall:
         return found
 
     def post(self, *tickets: str, form: Form = Form.COMPLETED, secret: str | None = None) -> None:
-        """Post the tickets' events as a vendor does that tries again until they are accepted."""
+        """Post the tickets' events until each is accepted."""
         secret, known = secret or self.stack.at.webhook_secret, Tickets(SEED)
         events = (webhooks.event(form, known.get(ticket)) for ticket in tickets)
         sent = [load.WebhookRequest(webhooks.encrypted(event, secret)) for event in events]
@@ -127,17 +127,17 @@ class OnCall:
         self.invoke("IngestFunction", source=SCHEDULE_SOURCE)
 
     def invoke(self, function: str, version: str = ALIAS, **event: str) -> None:
-        """Invoke a function itself: the emulator publishes no metrics of invocations by its API Gateway."""
+        """Invoke a function directly: the emulator publishes no metrics of invocations by its API Gateway."""
         with suppress(self.stack.functions.exceptions.TooManyRequestsException):
             self.stack.invoke(self.stack.resources[function], event, version)
 
     def new_processes(self) -> None:
-        """Replace the ingest function's processes: those that come have not cached any secret for five minutes."""
+        """Replace the ingest function's processes; the new ones have no cached secret."""
         self.stack.overwrite(self.stack.resources["IngestFunction"])
 
     @contextmanager
     def secrets_restored(self) -> Iterator[None]:
-        """Both secrets are in the end what they were, and so is the vendor's side of them."""
+        """Restore both secrets at the end of the block, also at the vendor."""
         arns = [self.stack.outputs[name] for name in ("WebhookSecretArn", "VendorCredentialArn")]
         before = {arn: self.stack.secrets.get_secret_value(SecretId=arn)["SecretString"] for arn in arns}
         try:
@@ -151,7 +151,7 @@ class OnCall:
 
     @contextmanager
     def throttled(self, *functions: str) -> Iterator[Callable[[], None]]:
-        """Leave the functions no concurrency; the emulator throttles $LATEST alone. Yields what undoes it."""
+        """Set the functions' concurrency to 0 (the emulator throttles only $LATEST); yield an undo function."""
         with ExitStack() as stack:
             for name in (self.stack.resources[each] for each in functions):
                 self.stack.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
@@ -160,7 +160,7 @@ class OnCall:
 
     @contextmanager
     def bad_version(self, function: str) -> Iterator[None]:
-        """Deploy a version that fails at import; delete it in the end, when the alias no longer names it."""
+        """Deploy a version that fails at import. The block must point the alias back; the version is then deleted."""
         functions, name = self.stack.functions, self.stack.resources[function]
         handler = functions.get_function_configuration(FunctionName=name)["Handler"]
         names = [self.stack.resources[each] for each in ("IngestFunction", "RetrievalFunction")]
@@ -178,7 +178,7 @@ class OnCall:
 
     @contextmanager
     def denied(self, role: str, *actions: str) -> Iterator[Callable[[], None]]:
-        """Take rights away from a function. Yields what gives them back."""
+        """Deny a role these actions; yield a function that undoes it."""
         given = {"RoleName": self.stack.resources[role], "PolicyName": "somebodys-change"}
         statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -203,7 +203,7 @@ class OnCall:
         return new
 
     def publish(self) -> None:
-        """Put the metrics that are in the log, as CloudWatch itself does with the embedded metric format on AWS."""
+        """Put the metrics in new log lines, as CloudWatch does on AWS (embedded metric format)."""
         for line in self.read_log():
             for directive in line.get("_aws", {}).get("CloudWatchMetrics", ()):
                 [names] = directive["Dimensions"]
@@ -240,10 +240,10 @@ class OnCall:
         return [point[alarm["Statistic"]] for point in found["Datapoints"]]
 
     def fires(self, *names: str, **by_hand: float) -> None:
-        """Wait until one period of each alarm's metric is over its threshold; `doctor` then names the alarms.
+        """Wait until each alarm's metric reaches the threshold in one period; check that `doctor` names the alarms.
 
-        Where an alarm needs several periods, each would be as this one. `by_hand` has the values of metrics that the
-        emulator does not publish.
+        Alarms that need several periods would fire if each were like this one. `by_hand` has the values of metrics that
+        the emulator does not publish.
         """
         for name, value in by_hand.items():
             self.put_by_hand(name, value)
@@ -261,7 +261,7 @@ class OnCall:
         self.fired |= {*names}
 
     def silent(self, *names: str) -> None:
-        """See that an hour without the metric would fire: yesterday's had none, and missing data is breaching."""
+        """Check that an hour without the metric would fire: yesterday had none, and missing data is breaching."""
         for name in names:
             assert self.alarm(name)["TreatMissingData"] == "breaching"
             assert self.values(name, ago=timedelta(days=1)) == []
@@ -288,9 +288,8 @@ class OnCall:
     ) -> dict[str, str]:
         """Type the commands of these alarms' runbooks, each with its ticket; return what they showed, by alarm.
 
-        First those that look; then, after the repair, those that change something, in the document's order,
-        what several runbooks name once. `lost` are tickets whose webhooks were lost; `leave`
-        is left out.
+        Commands that only read come first; after the repair the others, in the document's order, each once even if
+        several runbooks have it. `lost` are tickets whose webhooks were lost; commands in `leave` are left out.
         """
         (self.shell.folder / "tickets.txt").write_text("\n".join(lost))
         wanted = {name: _with_links(RUNBOOKS[name]) for name in tickets}

@@ -1,4 +1,4 @@
-"""A vendor whose every word is marked: names, numbers, tokens, texts of errors, addresses of images."""
+"""A vendor whose responses consist of marked values: names, numbers, tokens, error texts and image URLs."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from tests.support.servers import JsonHandler
 
 WHOLE, BROKEN, HTML = "canary-run-whole", "canary-run-broken", "canary-run-html"
 FAILING, MISSING, LINKED = "canary-run-failing", "canary-run-missing", "canary-run-linked"
-"""Tickets: one is as it should be, of each other one something is not."""
+"""Ticket ids: the first has correct responses, each other one a fault."""
 
 
 def mark(number: int, text: str = "") -> str:
@@ -63,7 +63,7 @@ DETAILS = {
 
 
 def picture() -> bytes:
-    """A JPEG with a marked text behind its end, as cameras leave them."""
+    """Return a JPEG with a marked text after its end, where some cameras write metadata."""
     return saved(Image.new("RGB", (16, 16), "teal"), "JPEG") + IMAGE_TEXT.encode()
 
 

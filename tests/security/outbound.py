@@ -9,7 +9,7 @@ import requests
 from ingest.files.decoding import LinkedFile
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import HttpClient
-from tests.security.enclosure import PORTS, PRIVATE, Listener, enter
+from tests.security.network_namespace import PORTS, PRIVATE, Listener, enter
 from tests.unit.ingest.vendor.test_url_policy import LOOPBACK_AND_OTHERS_SPELT, OTHER_FORMS, OTHER_HOSTS
 from ticket_archive.errors import ArchiveError
 from ticket_archive.secrets import VendorCredential

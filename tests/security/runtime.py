@@ -1,4 +1,4 @@
-"""A function's process, as Lambda runs it, with every logger at DEBUG. All that it prints goes to its log.
+"""Run a function's handler as Lambda does, with every logger at DEBUG.
 
 `python -m tests.security.runtime`: each line of stdin is {"function": "ingest", "event": {…}}, and each line written to
 the file descriptor 3 is what the handler gave, or {"raised": "its type"}.

@@ -1,7 +1,7 @@
-"""Fifty marked values pass through everything; none is in a log, an error, a metric, a queue or a manifest.
+"""Fifty marked values pass through the functions; none is in a log, an error, a metric, a queue or a manifest.
 
-The real handlers, as processes of their own with every logger at DEBUG (botocore's and urllib3's too), against the
-stack's table, bucket and secrets, queues of their own, and a vendor whose every word is marked.
+The handlers run in processes of their own with every logger at DEBUG (botocore's and urllib3's too), against the
+stack's table, bucket and secrets, separate queues, and a vendor whose responses consist of marked values.
 """
 
 import json
@@ -36,7 +36,7 @@ TICKETS = (marked.WHOLE, marked.BROKEN, marked.HTML, marked.FAILING, marked.MISS
 
 
 class Runtime:
-    """A function's process; `log` is what it prints, on both of its streams."""
+    """A function's process; `log` receives its stdout and stderr."""
 
     def __init__(self, function: str, environment: dict[str, str], log: Path) -> None:
         self._function = function
@@ -255,7 +255,7 @@ def ask_for_everything(journey: Journey, ticket: str) -> list[str]:
         journey.get("/customers/{customer}/tickets", {"customer": marked.CUSTOMER}, {"cursor": marked.CURSOR}),
     ]
     assert [answer["statusCode"] for answer in bad] == [400, 400, 400]
-    assert MARK.search(json.dumps(bad)) is None, "nor does a refusal repeat what it refuses"
+    assert MARK.search(json.dumps(bad)) is None, "an error response repeats no input"
     urls = [image["url"] for image in images]
     urls.append(json.loads(one["body"])["url"])
     return [*urls, *(url.rpartition("Signature=")[2] for url in urls)]

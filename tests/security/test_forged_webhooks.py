@@ -1,6 +1,6 @@
-"""A webhook is only a hint where to look: what it says is not stored, and an altered one changes nothing.
+"""Nothing that a webhook claims is stored, and an altered webhook archives nothing.
 
-CBC has no MAC: anybody who sees one can flip any bit of the first block through the IV, without the key.
+CBC has no MAC: anyone who records a webhook can flip any bit of the first block through the IV, without the key.
 """
 
 import json
@@ -33,7 +33,7 @@ def sealed(iv: bytes = IV, **event: Any) -> tuple[bytes, str]:
     )
 
 
-def test_what_an_event_says_is_not_stored() -> None:
+def test_claims_of_an_event_are_not_stored() -> None:
     """An event calls a rejected ticket accepted, and another's; only the vendor's response is stored."""
     harness = ArchiveHarness()
     harness.has("REJECTED")

@@ -1,7 +1,6 @@
-"""No response helps to decrypt a webhook: the whole attack against the real handlers, for 3 keys, or 20 with
-ALL_ORACLE_KEYS=1.
+"""No response helps to decrypt a webhook: a padding-oracle attack on the handlers with 3 keys (ALL_ORACLE_KEYS=1: 20).
 
-CBC without a MAC is open to it wherever the response or its time differs for right and wrong padding. The webhook
+CBC without a MAC is open to the attack if the response or its time differs for valid and invalid padding. The webhook
 handler decrypts nothing, so its time does not differ either.
 """
 
@@ -47,7 +46,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> FakeQueue:
 
 
 def post(body: bytes, iv: str | None) -> Hashable:
-    """All that a caller sees of the webhook handler: status, headers, body."""
+    """Return what a caller sees of the webhook handler: status, headers and body."""
     headers = {"Content-Type": "text/plain"} | ({IV_HEADER: iv} if iv is not None else {})
     event = {"body": body.decode("latin-1"), "isBase64Encoded": False, "headers": headers}
     answer = webhook_handler.handle(event)
@@ -66,7 +65,7 @@ def test_the_webhook_handler_reveals_no_byte(key: bytes, queue: FakeQueue) -> No
     ciphertext = sealed(key, iv)
     recovered = attack(ciphertext, iv, at_the_webhook_handler)
     assert recovered == b""
-    assert len(queue.bodies) == 256 * len(ciphertext) // BLOCK, "every guess was answered, and kept"
+    assert len(queue.bodies) == 256 * len(ciphertext) // BLOCK, "every guess was accepted"
 
 
 def test_the_attack_works_on_a_vulnerable_handler() -> None:
@@ -81,7 +80,7 @@ def test_the_attack_works_on_a_vulnerable_handler() -> None:
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
 def test_the_sqs_handler_treats_bad_padding_and_bad_content_alike(key: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GIVEN somebody who sends to the queue, and sees its answers, its quarantine and the calls that follow."""
+    """GIVEN an attacker who can send to the queue, and observes the batch response and the quarantine."""
     iv = random.Random(key).randbytes(BLOCK)
     with ContextThreadPool(1, "call") as calls:
         oracle = SqsOracle(key, calls)
@@ -103,7 +102,7 @@ class SqsOracle:
         self.sqs = harness.sqs_dependencies(calls, harness.processor(secrets=lambda: [key]))
 
     def ask(self, asked: Sequence[tuple[bytes, bytes]]) -> list[Hashable]:
-        """Message by message what is answered and quarantined; in batches, as Lambda brings them."""
+        """Return the batch response and the quarantine reason of each message, sent in batches of ten."""
         seen: list[Hashable] = []
         for begin in range(0, len(asked), 10):
             before = len(self.queue.quarantined)
@@ -132,7 +131,7 @@ class SqsOracle:
 
 
 def test_ten_thousand_bad_bodies_have_one_response(queue: FakeQueue) -> None:
-    """GIVEN bodies that are bad in every way that a body of the right form can be, THEN one answer for them all."""
+    """GIVEN bodies with each fault that can be found only by decoding them, THEN all have the same response."""
     rng, key = random.Random(8), KEYS[0]
     block = partial(rng.randbytes, BLOCK)
 

@@ -1,4 +1,4 @@
-"""Test suites that others wrote, fetched when the test runs and skipped where the network does not have them.
+"""Published test suites, fetched from GitHub; skipped without network.
 
 JSONTestSuite (https://github.com/nst/JSONTestSuite): texts that a JSON parser must accept (`y_`) or refuse (`n_`).
 Wycheproof (https://github.com/C2SP/wycheproof): vectors of AES-CBC with PKCS#5 padding, valid and invalid.

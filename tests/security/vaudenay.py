@@ -1,4 +1,4 @@
-"""Vaudenay's attack on CBC: anyone who learns of any ciphertext whether its padding was right learns the plaintext.
+"""Vaudenay's attack on CBC: an oracle that tells whether a ciphertext's padding is valid reveals the plaintext.
 
 Source: S. Vaudenay, Security Flaws Induced by CBC Padding, EUROCRYPT 2002.
 """
@@ -14,20 +14,22 @@ Oracle = Callable[[Sequence[tuple[bytes, bytes]]], Sequence[Hashable]]
 
 
 def attack(ciphertext: bytes, iv: bytes, oracle: Oracle) -> bytes:
-    """The bytes of plaintext that the oracle gives away: each block from its end, as far as that goes."""
+    """Return the bytes of plaintext that the oracle reveals, of each block from its end."""
     blocks = [iv, *(ciphertext[at : at + BLOCK] for at in range(0, len(ciphertext), BLOCK))]
     return b"".join(_block(before, block, oracle) for before, block in pairwise(blocks))
 
 
 def _block(before: bytes, block: bytes, oracle: Oracle) -> bytes:
-    """The end of one block's plaintext. What decides is only that one guess is answered differently from the others."""
+    """Return the revealed end of one block's plaintext. The right guess is the one whose response differs."""
     decrypted = b""  # the block's end after the cipher, before the exclusive-or
     while len(decrypted) < BLOCK:
         padding = len(decrypted) + 1
         tail = bytes(byte ^ padding for byte in decrypted)
         heads = [bytes(BLOCK - padding) + bytes([guess]) + tail for guess in range(256)]
         right = _different(heads, oracle([(head, block) for head in heads]))
-        if padding == 1 and len(right) == 2:  # a longer padding came about by chance: another byte before it spoils it
+        if (
+            padding == 1 and len(right) == 2
+        ):  # a longer padding is valid by chance; changing the byte before it breaks that
             shaken = [head[:-2] + bytes([head[-2] ^ 1]) + head[-1:] for head in right]
             answers = oracle([(head, block) for head in (*heads, *shaken)])
             usual = Counter(answers).most_common(1)[0][0]

@@ -1,1 +1,1 @@
-"""The soak: thousands of tickets through the local stack while the vendor, AWS and our own processes fail."""
+"""The soak test: archive thousands of tickets on the local stack while vendor, AWS and workers fail."""

@@ -1,4 +1,4 @@
-"""`python -m tests.soak --tickets 10000`: a table at the end, and 1 as exit code when anything is unaccounted for."""
+"""`python -m tests.soak --tickets 10000`: print a table; exit with 1 if a check failed."""
 
 import argparse
 import sys
@@ -9,20 +9,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.soak.run import OutOfMinutes, Soak
+from tests.soak.run import Soak, TimeLimitExceeded
 from tests.support.stack import running
 
 MOST_SHOWN = 20
 SETTINGS = {"SettleMinutes": "5"}
-"""Longer than the pause between two attempts: a fault that happens to repeat must not settle as the vendor's answer."""
+"""Longer than the pause between two attempts: a fault that repeats by chance must not settle as the vendor's answer."""
 
 
 def main() -> int:
-    """Brings up a stack of its own, soaks it, and takes it down."""
+    """Start a stack, run the soak test on it, and stop it; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--tickets", type=int, default=10_000)
-    parser.add_argument("--minutes", type=float, default=240, help="give up after so long")
-    parser.add_argument("--receives", type=int, default=9, help="deliveries until a message is a dead letter")
+    parser.add_argument("--minutes", type=float, default=240, help="stop after this time")
+    parser.add_argument("--receives", type=int, default=9, help="receives until a message is a dead letter")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     columns = (TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -34,14 +34,14 @@ def main() -> int:
         soak = Soak(stack, progress, **vars(options))
         try:
             soak.run()
-        except OutOfMinutes:
+        except TimeLimitExceeded:
             soak.problems.append(f"not finished within {options.minutes:g} minutes")
     show(progress.console, soak)
     return 1 if soak.problems else 0
 
 
 def show(console: Console, soak: Soak) -> None:
-    """The table, and what was found wrong."""
+    """Print the table and the problems."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for row in soak.rows.items():
         table.add_row(*row)

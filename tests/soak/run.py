@@ -1,4 +1,4 @@
-"""The phases of a soak: storm, redrive, second states, outage; and then the consistency checks."""
+"""The phases of the soak test: storm, redrive, second states, outage, and consistency checks."""
 
 import itertools
 import json
@@ -22,17 +22,17 @@ from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import Downstream, downstream
 from tests.support.load import LATER, SLOW, Sender, WebhookRequest, personal_data, spellings, tickets, webhook_requests
 from tests.support.log_reader import LogReader
-from tests.support.queues import body_of, messages
+from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 
 DOUBLED, FAULTY, JUNK = 0.25, 0.3, 0.05
 KILL_EVERY = 50
-"""A worker is killed for every fifty messages that were done, or for every quarter of a smaller storm."""
+"""A worker is killed after every fiftieth processed message, or after each quarter of a smaller storm."""
 ACTIONS = (
     "dynamodb:UpdateItem", "s3:PutObject", "dynamodb:PutItem", "sqs:ChangeMessageVisibility", "sqs:SendMessage",
 )  # fmt: skip
 WITHHELD, MOMENT = 0.02, 0.5
-"""Of the time, one of these actions is withheld from the ingest function, for a moment (seconds) each."""
+"""The share of the time in which one of ACTIONS is denied to the ingest function, and the seconds of each denial."""
 SECOND_STATES, IN_OUTAGE = 0.02, 0.05
 SLOW_ONES = 0.005
 OUTAGE = ("unavailable", "gateway_timeout", "server_error", "reset", "hang_up")
@@ -41,19 +41,16 @@ MEMORY_GROWTH = 1.25
 
 TIMEOUT = 30
 VISIBILITY = 45
-"""Seconds, in place of 60 and 360: after a crash a batch comes back in less than a minute. A message that is still
-being worked on never does, as in production."""
+"""Seconds, in place of 60 and 360: after a crash a batch is received again within a minute. As in production, the
+visibility timeout is longer than an invocation."""
 
 
-class OutOfMinutes(Exception):
-    """The run took longer than it was given."""
+class TimeLimitExceeded(Exception):
+    """The run took longer than `--minutes`."""
 
 
 class Soak:
-    """One soak on a stack that nobody else uses.
-
-    `rows` are those of the table. `problems` are what must not be: with any of them the soak has failed.
-    """
+    """One run on a stack of its own. `rows` are those of the table; with any entry in `problems` it has failed."""
 
     def __init__(
         self, stack: LocalStack, progress: Progress, *, tickets: int, minutes: float, receives: int, seed: int
@@ -61,7 +58,7 @@ class Soak:
         self.stack, self.progress, self.count, self.receives, self.seed = stack, progress, tickets, receives, seed
         self.rows: dict[str, str] = {}
         self.problems: list[str] = []
-        self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack, at_once=4)
+        self.log, self.checks, self.sender = LogReader(stack), ConsistencyChecks(stack), Sender(stack, concurrency=4)
         self.workers = Workers(stack.state, seed)
         self._actions, self._withheld, self._next_withheld = itertools.cycle(ACTIONS), 0, time.monotonic()
         self._task = progress.add_task("starting", total=None)
@@ -73,9 +70,9 @@ class Soak:
         self._states: Counter[str] = Counter()
 
     def run(self) -> None:
-        """All phases. What goes wrong is in `problems`; raises OutOfMinutes."""
+        """Run all phases and fill `rows` and `problems`. Raises TimeLimitExceeded."""
         self._scale()
-        with downstream(self.stack) as consumer:
+        with dead_letters_after(self.stack, self.receives), downstream(self.stack) as consumer:
             with self._phase("prepared"):
                 known = tickets(self.stack, self.count + max(10, round(self.count * IN_OUTAGE)), 0)
                 self.stack.vendor("forget")
@@ -95,21 +92,16 @@ class Soak:
                 self._check(known, consumer)
 
     def _scale(self) -> None:
-        """Makes crashes and backoff quick enough to be waited for; the template stays as it is."""
+        """Shorten time-outs and retries on the deployed stack."""
         stack = self.stack
         function = stack.resources["IngestFunction"]
         given = stack.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         variables = {**given, "MAX_RECEIVES": str(self.receives)}
         stack.overwrite(function, Timeout=TIMEOUT, Environment={"Variables": variables})
-        found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
-        policy = {**json.loads(found["Attributes"]["RedrivePolicy"]), "maxReceiveCount": self.receives}
-        stack.sqs.set_queue_attributes(
-            QueueUrl=stack.at.queue_url,
-            Attributes={"RedrivePolicy": json.dumps(policy), "VisibilityTimeout": str(VISIBILITY)},
-        )
+        stack.sqs.set_queue_attributes(QueueUrl=stack.at.queue_url, Attributes={"VisibilityTimeout": str(VISIBILITY)})
 
     def _storm(self, wanted: Sequence[str]) -> None:
-        """Everything at once: faults, doubles, junk, killed workers, refused AWS calls."""
+        """Post webhooks with duplicates and unreadable ones, while calls fail, workers die and AWS denies actions."""
         stack, seed = self.stack, self.seed
         rng = random.Random(seed)
         for ticket in rng.sample(wanted, max(4, round(len(wanted) * SLOW_ONES))):
@@ -120,7 +112,7 @@ class Soak:
         stack.vendor("rate", share=0.0)
 
     def _second_states(self, wanted: Sequence[str]) -> None:
-        """Some outcomes change: a second manifest each, and no more."""
+        """Change some outcomes, which makes one more manifest each."""
         changed = random.Random(self.seed).sample(wanted, max(2, round(len(wanted) * SECOND_STATES)))
         load = []
         for ticket in changed:
@@ -133,7 +125,7 @@ class Soak:
         self._post(load)
 
     def _outage(self, wanted: Sequence[str]) -> None:
-        """The vendor is down until the queue has given every ticket up. When it is back, a redrive is all it takes."""
+        """Fail every vendor call until all messages are dead letters; then redrive them."""
         self.stack.vendor("rate", share=1.0, faults=OUTAGE)
         self._post(webhook_requests(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.seed))
         if archived := self._archived(wanted):
@@ -143,7 +135,7 @@ class Soak:
         self._redrive()
 
     def _post(self, load: Sequence[WebhookRequest], *, storm: bool = False) -> None:
-        """Posts, and waits until the queue is empty."""
+        """Post, and wait until the queue is empty."""
         self._sent += len(load)
         self._tickets_of |= {request.webhook.body: request.ticket for request in load if request.ticket}
         self._reasons |= {request.webhook.body: request.reason for request in load if request.reason}
@@ -159,12 +151,12 @@ class Soak:
 
     def _drain(self, posted: Callable[[], bool] = lambda: True, *, storm: bool = False, of: int = 0) -> None:
         every = min(KILL_EVERY, max(1, of // 4))
-        idle, kills, begun = 0, 0, sum(self.log.look().done.values())
+        idle, kills, begun = 0, 0, sum(self.log.read().done.values())
         while idle < 3:
             if time.monotonic() > self._ends_at:
-                raise OutOfMinutes
+                raise TimeLimitExceeded
             time.sleep(0.5)
-            done = sum(self.log.look().done.values()) - begun
+            done = sum(self.log.read().done.values()) - begun
             self.workers.measure()
             if storm:
                 self._withhold()
@@ -175,7 +167,7 @@ class Soak:
             idle = idle + 1 if posted() and not self._waiting() else 0
 
     def _withhold(self) -> None:
-        """Denies the next action for a moment, when it is time. The emulator enforces IAM, so the call itself fails."""
+        """Deny the next action for MOMENT seconds, if it is time. The emulator enforces IAM, so calls fail."""
         if time.monotonic() < self._next_withheld:
             return
         policy = {"RoleName": self.stack.resources["IngestRole"], "PolicyName": "withheld"}
@@ -194,7 +186,7 @@ class Soak:
         return sum(int(value) for name, value in answer["Attributes"].items() if name.startswith("ApproximateNumber"))
 
     def _redrive(self) -> None:
-        """As an operator does it, until there is nothing left to bring back."""
+        """Redrive dead letters with the operators' code until none is left."""
         queue = Queue(self.stack.sqs, self.stack.at.dead_letter_queue_url)
         for _ in range(REDRIVES):
             moved = redrive_messages(
@@ -214,7 +206,7 @@ class Soak:
         self.problems.append("dead letters come back however often they are redriven")
 
     def _dead(self) -> str:
-        """The dead letters, by their tickets' last error."""
+        """Return the number of dead letters by their tickets' last error."""
         dead: Counter[str] = Counter()
         for message in messages(self.stack, self.stack.at.dead_letter_queue_url):
             ticket = self._tickets_of.get(body_of(message))
@@ -228,7 +220,7 @@ class Soak:
             return sum(item is not None and item.state == "archived" for item in items)
 
     def _check(self, wanted: Sequence[str], consumer: Downstream) -> None:
-        """Ticket by ticket and byte by byte."""
+        """Compare every ticket with the vendor's, and all counts with each other; fill `rows` and `problems`."""
         stack, problems, archived = self.stack, self.problems, 0
         stack.vendor("rate", share=0.0)
         with ThreadPoolExecutor(4) as pool:
@@ -240,7 +232,7 @@ class Soak:
                 if differences:
                     problems.append(f"{ticket}: {self._calls(ticket)}")
             manifests = [key for keys in pool.map(self.checks.manifests, wanted) for key in keys]
-        events = Counter(key for (key, _), count in consumer.look().items() for _ in range(count))
+        events = Counter(key for (key, _), count in consumer.receive().items() for _ in range(count))
         if events != Counter(manifests):
             problems.append(f"{len(manifests)} manifests, but {events.total()} events of {len(events)}")
         quarantined = messages(stack, stack.at.quarantine_queue_url)
@@ -252,7 +244,7 @@ class Soak:
         first, last = self.workers.quarters()
         if last > first * MEMORY_GROWTH:
             problems.append("the workers' memory grew")
-        results, counts = self.log.look().results, stack.vendor("counts")
+        results, counts = self.log.read().results, stack.vendor("counts")
         calls, faults = sum(counts["endpoints"].values()), Counter[str](counts["faults"])
         interrupted = self.log.text.count("failed processing SQS batch")
         self.rows |= {

@@ -1,4 +1,4 @@
-"""The processes in which the emulator runs the functions: found, measured, and killed in the middle of their work."""
+"""Find, measure and kill the processes in which the emulator runs the ingest function."""
 
 import random
 from collections import Counter
@@ -12,35 +12,35 @@ import psutil
 from local.processes import Ledger
 
 _WARM = 3
-"""Samples after which a worker has loaded what it needs."""
+"""The number of samples after which a worker counts as warm."""
 
 
 class Workers:
-    """The ingest function's workers of the stack in the folder `state`, and nobody else's."""
+    """The workers of the stack in the folder `state`."""
 
     def __init__(self, state: Path, seed: int) -> None:
         [emulator] = [each.pid for each in Ledger(state / "run" / "processes.json").read() if each.name == "emulator"]
         self._emulator = psutil.Process(emulator)
         self._random = random.Random(seed)
         self._known: dict[psutil.Process, psutil.Process] = {}
-        self._looks: Counter[psutil.Process] = Counter()
+        self._measured: Counter[psutil.Process] = Counter()
         self._samples: list[list[int]] = []
         self.killed = 0
 
     def measure(self) -> None:
-        """Takes a sample of every worker's memory (RSS)."""
+        """Record the memory (RSS) of every warm worker."""
         sample = []
         for worker in self._workers():
             with suppress(psutil.Error):
                 size = worker.memory_info().rss
-                self._looks[worker] += 1
-                if self._looks[worker] > _WARM:
+                self._measured[worker] += 1
+                if self._measured[worker] > _WARM:
                     sample.append(size)
         if sample:
             self._samples.append(sample)
 
     def kill(self) -> None:
-        """Ends the worker that has worked most since the last time, or another busy one, as a crash would."""
+        """Kill one of the two workers that used the most CPU since the last call, as a crash would."""
         with suppress(psutil.Error):
             busy = sorted(self._workers(), key=lambda worker: worker.cpu_percent())[-2:]
             if busy:
@@ -48,13 +48,13 @@ class Workers:
                 self.killed += 1
 
     def quarters(self) -> tuple[float, float]:
-        """The median of a warm worker's memory in the first and in the last quarter of the run, in MB."""
+        """Return the median memory of a warm worker in the first and in the last quarter of the run, in MB."""
         quarter = max(1, len(self._samples) // 4)
         first, last = (list(chain.from_iterable(part)) for part in (self._samples[:quarter], self._samples[-quarter:]))
         return (median(first) / 1e6, median(last) / 1e6) if first and last else (0.0, 0.0)
 
     def _workers(self) -> list[psutil.Process]:
-        """The emulator's children that run the ingest function; the same objects each time, for `cpu_percent`."""
+        """Return the ingest function's processes; the same objects each time, which `cpu_percent` needs."""
         found = []
         for child in self._emulator.children():
             with suppress(psutil.Error):

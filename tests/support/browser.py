@@ -1,4 +1,4 @@
-"""Chromium without a window, steered through its debugging pipe."""
+"""Headless Chromium, controlled through its debugging pipe."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Browser:
         self._rest = b""
         self._calls = 0
         self._session: str | None = None
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
 
     def open(self, file: Path) -> None:
         """Loads the page, which every call is about from then on."""
@@ -65,7 +65,7 @@ class Browser:
                 result: dict[str, Any] = answer["result"]
                 return result
             if answer.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown"):
-                self.complaints.append(json.dumps(answer["params"]))
+                self.console_errors.append(json.dumps(answer["params"]))
 
     def js(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
@@ -78,7 +78,7 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **given)
 
     def close(self) -> None:
-        """Lets Chromium end by itself: its helpers write into the profile until then."""
+        """Let Chromium end by itself: its child processes write into the profile until then."""
         self._session = None
         try:
             self.call("Browser.close")

@@ -1,4 +1,4 @@
-"""A consumer of the archive's events: a rule on manifests, as a downstream system has one, and a queue behind it."""
+"""A consumer of the archive's events: an EventBridge rule on manifests, with a queue as its target."""
 
 import json
 from collections import Counter
@@ -11,15 +11,15 @@ from tests.support.stack import LocalStack
 
 
 class Downstream:
-    """`events` counts what came, by the manifest's key and the version of that object."""
+    """`events` counts the received events by the manifest's key and version id."""
 
     def __init__(self, stack: LocalStack, queue_url: str) -> None:
         self._stack = stack
         self._queue_url = queue_url
         self.events: Counter[tuple[str, str]] = Counter()
 
-    def look(self) -> Counter[tuple[str, str]]:
-        """All events so far."""
+    def receive(self) -> Counter[tuple[str, str]]:
+        """Receive the waiting events; return all events so far."""
         sqs = self._stack.sqs
         while received := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in received:
@@ -30,8 +30,8 @@ class Downstream:
         return self.events
 
     def keys(self, ticket: str) -> list[str]:
-        """The manifests of a ticket, one for each event, as often as it came."""
-        return sorted(key for key, _ in self.look().elements() if key.startswith(f"tickets/{ticket}/"))
+        """Return the keys of a ticket's manifests, once for each event, sorted."""
+        return sorted(key for key, _ in self.receive().elements() if key.startswith(f"tickets/{ticket}/"))
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def queue_of_events(stack: LocalStack, pattern: Mapping[str, Any]) -> Iterator[s
 
 @contextmanager
 def downstream(stack: LocalStack) -> Iterator[Downstream]:
-    """Receives every manifest from now on."""
+    """Yield a consumer that receives the events of all manifests from now on."""
     created = {"bucket": {"name": [stack.at.bucket]}, "object": {"key": [{"wildcard": "tickets/*/manifests/*"}]}}
     pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": created}
     with queue_of_events(stack, pattern) as queue_url:

@@ -1,4 +1,4 @@
-"""Calls of fakes under names, where a test can watch them, count them, or make them fail."""
+"""Named calls of the fakes, which a test can record, count, or make fail."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ When = Literal["before", "after"]
 
 
 class Effects:
-    """Calls in order: `log` has the names of those that took effect. `hook` is called before and after each."""
+    """`log` has the names of the completed calls in order. `hook` is called before and after each call."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -39,19 +39,19 @@ class Effects:
         """Raise an error in place of each call whose name contains `part`."""
 
         def fail() -> None:
-            raise again(error)
+            raise reraisable(error)
 
         self.before(part, fail)
 
-    def undisturbed(self) -> None:
+    def clear_hook(self) -> None:
         self.hook = lambda _when, _name: None
 
     def named(self, prefix: str) -> list[str]:
         return [name for name in self.log if name.startswith(prefix)]
 
 
-def again(error: BaseException) -> BaseException:
-    """Return an error that may be raised more than once: a body that is stored is removed from its error."""
+def reraisable(error: BaseException) -> BaseException:
+    """Return an error that can be raised more than once: storing an error's body removes it from the error."""
     if isinstance(error, ArchiveError) and error.body is not None:
         return type(error)(error.detail, error.body)
     return error

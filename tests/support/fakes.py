@@ -20,7 +20,7 @@ from ingest.files.formats import JPEG
 from ingest.messaging.queue import Queue
 from ingest.vendor.client import Preventor
 from tests.support.dynamodb import FakeDynamoDB, attributes
-from tests.support.effects import Effects, again
+from tests.support.effects import Effects, reraisable
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import InvalidVendorResponse, TicketNotFound
@@ -229,7 +229,7 @@ class FakeVendor(Preventor):
         if callable(answer):
             answer = answer()
         if isinstance(answer, BaseException):
-            raise again(answer)
+            raise reraisable(answer)
         return answer
 
 

@@ -1,4 +1,4 @@
-"""A load of webhooks as the vendor would post them: every form of completion, doubled, shuffled and mixed with junk."""
+"""Generate and post webhooks: every form of completion, with duplicates and unreadable requests, in random order."""
 
 import json
 import random
@@ -18,24 +18,24 @@ from local.vendor.webhooks import IV_HEADER, Form, Webhook
 from tests.support.stack import LocalStack
 
 PICTURE_BYTES = 2_500
-"""A load is about the number of tickets: their pictures are as small as pictures can be drawn."""
+"""The size of each file; about the smallest that the simulator draws."""
 
 SLOW = frozenset({"drip_body", "drip_headers", "stall", "stall_body"})
-"""Each of these costs a vendor's call all the time it has: a load takes a few, not a share of all calls."""
+"""Faults that only a time-out ends. They are injected into a few calls, not at a rate."""
 LATER = frozenset({"throttled_absurd"})
-"""Asks for a pause of eleven days, and gets fifteen minutes."""
+"""Faults that delay a ticket by 15 minutes."""
 
 _EVENTS = (
     *[Form.COMPLETED] * 4, Form.INVITATION, Form.VERIFICATION, Form.RENAMED, Form.ENVELOPE, Form.EXPIRED,
 )  # fmt: skip
-"""Those that lead to an archived ticket, one of an unknown name among them."""
-_TRIES = 40
+"""Events that lead to an archived ticket; EXPIRED has a name that the vendor does not document."""
+_ATTEMPTS = 40
 _PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """One request. `ticket` is whose completion it tells, `reason` why it cannot be read: one of both is None."""
+    """One request: about `ticket`, or unreadable and then quarantined with `reason`."""
 
     webhook: Webhook = field(repr=False)
     ticket: str | None = None
@@ -43,7 +43,7 @@ class WebhookRequest:
 
 
 def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
-    """So many of the vendor's tickets, every one of them with small pictures."""
+    """Return the ids of `count` tickets of the simulator, which now have small files."""
     about: list[Mapping[str, Any]] = stack.vendor("tickets", count=count, start=start)
     for each in about:
         sizes = {kind: [PICTURE_BYTES] * number for kind, number in each["images"].items()}
@@ -54,8 +54,10 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
 def webhook_requests(
     wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int
 ) -> list[WebhookRequest]:
-    """An event of every ticket, in any form and encoding; of the share `doubled` a second one, the very same bytes or
-    encrypted again; and for the share `junk` of them a request that nobody can read. In an order that the seed draws.
+    """Return an event of each ticket, in any form and encoding, shuffled by the seed.
+
+    For the share `doubled` of the tickets it is there twice, as the same bytes or encrypted again; for the share `junk`
+    there is an unreadable request beside it.
     """
     rng = random.Random(seed)
     known = Tickets(SEED)
@@ -110,26 +112,26 @@ def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequ
 
 
 class Sender:
-    """Posts requests as a vendor that tries again until they are accepted. `statuses` counts every answer."""
+    """Posts requests again until they are accepted. `statuses` counts every response."""
 
-    def __init__(self, stack: LocalStack, at_once: int = 2) -> None:
+    def __init__(self, stack: LocalStack, concurrency: int = 2) -> None:
         self.statuses: Counter[str] = Counter()
         self._stack = stack
-        self._at_once = at_once
+        self._concurrency = concurrency
         self._stop = threading.Event()
 
     def post(self, load: Iterable[WebhookRequest]) -> list[WebhookRequest]:
-        """Posts all, several at once; returns what was never accepted."""
-        with ThreadPoolExecutor(self._at_once) as pool:
+        """Post all requests, `concurrency` at a time; return those that were never accepted."""
+        with ThreadPoolExecutor(self._concurrency) as pool:
             work = [(request, pool.submit(self._post, request)) for request in load]
             return [request for request, accepted in work if not accepted.result()]
 
     def stop(self) -> None:
-        """Posts no more."""
+        """Post nothing more."""
         self._stop.set()
 
     def _post(self, request: WebhookRequest) -> bool:
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             if self._stop.is_set():
                 return False
             status = self._once(request.webhook)
@@ -147,7 +149,7 @@ class Sender:
 
 
 def personal_data(expected: Mapping[str, Any]) -> set[str]:
-    """What of a ticket must stand in no log and no queue, each too long to occur by accident."""
+    """Return personal data of a ticket that no log and no queue may hold, each too long to occur by accident."""
     details = expected["details"].get("data", expected["details"])
     user, document = details["user"], details["document"]
     marks = {user["fullname"], user["native_fields"]["fullname"], user["address"], document["document_number"]}
@@ -155,5 +157,5 @@ def personal_data(expected: Mapping[str, Any]) -> set[str]:
 
 
 def spellings(mark: str) -> set[str]:
-    """A text as it may stand in a log: as it is, and as JSON escapes it."""
+    """Return the forms of a text in a log: plain, and escaped as in JSON."""
     return {mark, json.dumps(mark)[1:-1]}

@@ -1,4 +1,4 @@
-"""Read the functions' log: how each message ended."""
+"""Read the results of queue messages from the functions' log."""
 
 import json
 from collections import Counter
@@ -10,22 +10,22 @@ from tests.support.stack import LocalStack
 
 
 class LogReader:
-    """Reads the log from where it ended at the start."""
+    """Reads what is logged from now on. `read` updates the counters."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._path: Path = stack.state / "logs" / "emulator.log"
         self._offset = self.begin = self._path.stat().st_size
         self._rest = b""
         self.done: Counter[str] = Counter()
-        """Messages that were done, by ticket."""
+        """The number of processed messages, by ticket."""
         self.results: Counter[str] = Counter()
         self._last: dict[str, tuple[str, bool]] = {}
-        """When each ticket was last archived or pending, and whether it was pending."""
+        """The time of each ticket's last result, and whether it was pending."""
         self.retried: Counter[str] = Counter()
-        """By what went wrong first."""
+        """The number of scheduled retries, by error."""
 
-    def look(self) -> "LogReader":
-        """Read to the end."""
+    def read(self) -> "LogReader":
+        """Read to the end of the log; return this reader."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             text = file.read()
@@ -50,15 +50,12 @@ class LogReader:
 
     @property
     def pending(self) -> set[str]:
-        """Tickets that wait for the vendor, and will be asked for by a message of their own.
-
-        By the lines' times: each worker's lines are in the log when its batch has ended.
-        """
+        """Tickets whose latest result is pending, by the lines' times: workers' batches end in any order."""
         return {ticket for ticket, (_, pending) in self._last.items() if pending}
 
     @property
     def text(self) -> str:
-        """All that was said meanwhile."""
+        """What has been logged since the start."""
         with self._path.open("rb") as file:
             file.seek(self.begin)
             return file.read().decode("utf-8", "replace")

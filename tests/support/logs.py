@@ -1,4 +1,4 @@
-"""What the functions would write to their log, metrics among it."""
+"""Capture the functions' log and metrics."""
 
 import io
 import json
@@ -17,13 +17,13 @@ class Lines(io.StringIO):
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
-    def saying(self, message: str) -> list[dict[str, Any]]:
+    def with_message(self, message: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["message"] == message]
 
 
 @contextmanager
 def log_lines() -> Iterator[Lines]:
-    """The lines of our own logger, formatted as they are in the cloud."""
+    """Yield the lines that the functions' logger writes during the block, formatted as in CloudWatch."""
     lines = Lines()
     handler = logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)

@@ -1,4 +1,4 @@
-"""What tests do with the stack's queues beside sending to them."""
+"""Read the stack's queues, and change how they redrive."""
 
 import json
 from base64 import b64decode
@@ -10,7 +10,7 @@ from tests.support.stack import LocalStack
 
 
 def messages(stack: LocalStack, queue_url: str) -> list[Received]:
-    """All that is visible in a queue; it stays there."""
+    """Return the visible messages of a queue and make them visible again."""
     queue = Queue(stack.sqs, queue_url)
     held: list[Received] = []
     while batch := queue.receive(10):
@@ -30,7 +30,7 @@ def body_of(message: Received) -> bytes:
 
 @contextmanager
 def dead_letters_after(stack: LocalStack, receives: int) -> Iterator[None]:
-    """The ticket queue gives a message up after so many receives."""
+    """Set the ticket queue's `maxReceiveCount` during the block."""
     found = stack.sqs.get_queue_attributes(QueueUrl=stack.at.queue_url, AttributeNames=["RedrivePolicy"])
     policy = found["Attributes"]["RedrivePolicy"]
     changed = json.dumps({**json.loads(policy), "maxReceiveCount": receives})

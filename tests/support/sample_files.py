@@ -1,4 +1,4 @@
-"""Small real files of every format that is stored: by Pillow, and by hand where Pillow writes none."""
+"""Small files of every supported format, written by Pillow or, where it cannot write one, by hand."""
 
 import random
 from io import BytesIO

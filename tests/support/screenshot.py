@@ -1,6 +1,6 @@
-"""Draws the picture of the README: a ticket of the simulator's as `ops view` shows it.
+"""Take the README's screenshot of `view`: `python -m tests.support.screenshot docs/view.png`.
 
-`python -m tests.support.screenshot docs/view.png`. Nobody in it is a person.
+The ticket is the simulator's; its person is invented.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 1200, 1320
 
 
 def main(target: Path) -> None:
-    """Writes the PNG, in few colours: it is looked at beside text."""
+    """Write the PNG, with 96 colours."""
     shown = sheet(trip())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         page, picture = Path(folder) / "ticket.html", Path(folder) / "ticket.png"
@@ -33,7 +33,7 @@ def main(target: Path) -> None:
 
 
 def trip() -> RoundTrip:
-    """The first ticket of the simulator, an Egyptian's, as the demo has it when it has come out at the far end."""
+    """Return the result that the demo would have of the simulator's first ticket."""
     tickets = Tickets(seed=1, scale=0.6)
     ticket = tickets.get(tickets.id(0), State(details=DetailsForm.PLAIN))
     pictures = {ImageType(kind): ticket.pictures(kind) for kind in ticket.sizes}

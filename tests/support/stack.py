@@ -1,7 +1,6 @@
-"""The local stack for tests: its own state folder and free ports, up once for a session, down in the end.
+"""The local stack for tests, with a state folder and ports of its own: the fixture `stack` starts one per session.
 
-`from tests.support.stack import stack` in a conftest.py gives the fixture; `running(...)` brings up one with other
-parameters of the template.
+`running(...)` starts another one with other template parameters.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sts import STSClient
 
-LOUD = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
-"""The session's stack logs all that it ever would, for tests/faults/test_load.py, and has every alarm."""
+PARAMETERS = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
+"""The session's stack logs at DEBUG, for tests/faults/test_load.py, and has every alarm."""
 
 
 SERVICES = {"functions": "lambda", "secrets": "secretsmanager"}
@@ -51,7 +50,7 @@ SERVICES = {"functions": "lambda", "secrets": "secretsmanager"}
 
 
 class LocalStack:
-    """A stack that is up: `at` is what stack.json says, the rest reaches it. Clients are made when first asked for."""
+    """A running stack: `at` is the content of stack.json. Clients are created when first used."""
 
     cloudformation: CloudFormationClient
     dynamodb: DynamoDBClient
@@ -97,11 +96,11 @@ class LocalStack:
 
     @property
     def emulator_log(self) -> str:
-        """All that the emulator and the functions in it have said."""
+        """The log of the emulator and of the functions."""
         return (self.state / "logs" / "emulator.log").read_text(encoding="utf-8", errors="replace")
 
     def post(self, ticket: str, form: str = "completed") -> int:
-        """Have the vendor post the ticket's event, encrypted; returns the status."""
+        """Have the vendor post the ticket's event, encrypted; return the status."""
         given = {"secret": self.at.webhook_secret, "ca_bundle": self.at.ca_bundle}
         status: int = self.vendor("webhook", ticket=ticket, url=self.at.webhook_url, form=form, **given)
         return status
@@ -112,7 +111,7 @@ class LocalStack:
         return ticket
 
     def archived(self, ticket: str, seconds: float = 240.0) -> dict[str, Any]:
-        """Return the ticket, once the API says that it is archived."""
+        """Wait until the ticket is archived; return the API's response."""
 
         def look() -> dict[str, Any] | None:
             answer = self.api.get(f"/tickets/{ticket}")
@@ -147,7 +146,7 @@ class LocalStack:
         return sorted(found, key=lambda manifest: str(manifest["archived_at"]))
 
     def records(self, ticket: str) -> list[dict[str, Any]]:
-        """Return all of the table that is about a ticket, as DynamoDB has it: its item and its events."""
+        """Return a ticket's item and events in DynamoDB's JSON."""
         found: list[Any] = self.dynamodb.query(
             TableName=self.at.table,
             KeyConditionExpression="ticket = :ticket",
@@ -157,7 +156,7 @@ class LocalStack:
         return found
 
     def change_item(self, ticket: str, **values: Any) -> None:
-        """Set attributes of a ticket's item: what time would do."""
+        """Set attributes of a ticket's item, such as times in the past."""
         self.dynamodb.update_item(
             TableName=self.at.table,
             Key={"ticket": {"S": ticket}, "record": {"S": "ticket"}},
@@ -173,7 +172,7 @@ class LocalStack:
         )
 
     def processed(self, ticket: str, result: str) -> int:
-        """Return how many messages about a ticket ended like that. The queue is shared with other tests' tickets."""
+        """Return the number of the ticket's messages with this result, from the log: other tests share the queue."""
         wanted = ("message processed", f'"{ticket}"', f'"result":"{result}"')
         return sum(all(each in line for each in wanted) for line in self.emulator_log.splitlines())
 
@@ -186,7 +185,7 @@ class LocalStack:
 
     @contextmanager
     def user(self, name: str, policy: str = "") -> Iterator[LocalStack]:
-        """A user of the account with this policy: the stack's clients and API as this user reaches them."""
+        """Yield the stack's clients and API with the key of a new IAM user who has this policy."""
         self.iam.create_user(UserName=name)
         if policy:
             self.iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
@@ -203,7 +202,7 @@ class LocalStack:
             self.iam.delete_user(UserName=name)
 
     def overwrite(self, function: str, **configuration: Any) -> None:
-        """Let the function's alias stand for a new version, as a deployment does: its processes know nothing yet."""
+        """Publish a new version and point the alias at it, as a deployment does: new processes have cached nothing."""
         given = self.functions.get_function_configuration(FunctionName=function)
         changed = {"Timeout": given["Timeout"], **configuration}
         self.functions.update_function_configuration(FunctionName=function, **changed)
@@ -213,7 +212,7 @@ class LocalStack:
 
     @contextmanager
     def environment(self, function: str, **variables: str) -> Iterator[Callable[[], None]]:
-        """Deploy a function with other variables. Yields what undoes it."""
+        """Deploy a function with these variables; yield a function that restores it before the block ends."""
         good = self.functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         self.overwrite(function, Environment={"Variables": {**good, **variables}})
         with ExitStack() as stack:
@@ -245,7 +244,7 @@ class LocalStack:
 
 @contextmanager
 def running(state: Path, parameters: Mapping[str, str]) -> Iterator[LocalStack]:
-    """A stack of its own in the folder `state`, with these parameters of the template beside the usual ones."""
+    """Start a stack in the folder `state`, with these template parameters beside the usual ones; stop it afterwards."""
     up = LocalStack(local_stack.up(state, silent(), parameters=parameters), state)
     try:
         yield up
@@ -256,5 +255,5 @@ def running(state: Path, parameters: Mapping[str, str]) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with running(tmp_path_factory.mktemp("stack"), LOUD) as up:
+    with running(tmp_path_factory.mktemp("stack"), PARAMETERS) as up:
         yield up

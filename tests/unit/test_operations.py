@@ -14,7 +14,7 @@ from ingest.handlers import schedule as schedule_handler
 from ingest.handlers import webhook as webhook_handler
 from retrieval import app, audit
 from tests.support.fakes import FakeContext, FakeQueue, FakeTickets
-from tests.support.installation import Installation, installed
+from tests.support.ingest_pipeline import IngestPipeline, running_pipeline
 from tests.support.logs import log_lines
 from tests.support.runbooks import QUERIES, TEXT, Line, chapter, finds, sections, value
 from tests.support.template import SOURCE, of_type
@@ -70,9 +70,9 @@ WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
     """Return what both functions log when everything happens."""
-    with log_lines() as log, installed(monkeypatch, 4) as installation:
+    with log_lines() as log, running_pipeline(monkeypatch, 4) as pipeline:
         monkeypatch.setattr(audit._logger.registered_handler, "stream", log)
-        ingest_everything(installation, monkeypatch)
+        ingest_everything(pipeline, monkeypatch)
         world = World()
         monkeypatch.setattr(app, "dependencies", world)
         app.lambda_handler(request("/tickets/{ticket}/images", {"ticket": TICKET}), CONTEXT)
@@ -81,14 +81,14 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
         return log.records
 
 
-def ingest_everything(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    installation.line.throttled = {"T-1"}
-    installation.post("T-0")
-    installation.post("T-1")
-    installation.deliver()
-    installation.harness.queue.sent.clear()
-    installation.post("T-2", secret=b"x" * 32)
-    installation.deliver()
+def ingest_everything(pipeline: IngestPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.vendor_api.throttled = {"T-1"}
+    pipeline.post("T-0")
+    pipeline.post("T-1")
+    pipeline.deliver()
+    pipeline.harness.queue.sent.clear()
+    pipeline.post("T-2", secret=b"x" * 32)
+    pipeline.deliver()
     late = IncompleteTicket("T-9", iso(now() - timedelta(minutes=1)), iso(now() - timedelta(hours=2)), 0)
     due = partial(requeue, FakeTickets().due(late), cast("Any", FakeQueue()), max_age=timedelta(days=7))
     monkeypatch.setattr(dependencies, "schedule", lambda: due)

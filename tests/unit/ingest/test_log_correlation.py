@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.installation import Installation, installed
+from tests.support.ingest_pipeline import IngestPipeline, running_pipeline
 from tests.support.logs import Lines, counted
 from ticket_archive.models import ImageType
 from ticket_archive.telemetry import metrics
@@ -13,16 +13,16 @@ TICKETS = [f"T-{number}" for number in range(4)]
 
 
 @pytest.fixture
-def installation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    with installed(monkeypatch, len(TICKETS)) as installation:
-        yield installation
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[IngestPipeline]:
+    with running_pipeline(monkeypatch, len(TICKETS)) as pipeline:
+        yield pipeline
 
 
-def test_every_line_from_webhook_to_manifest_has_its_tickets_ids(installation: Installation, lines: Lines) -> None:
+def test_every_line_from_webhook_to_manifest_has_its_tickets_ids(pipeline: IngestPipeline, lines: Lines) -> None:
     # GIVEN several tickets at once
     for ticket in TICKETS:
-        installation.post(ticket)
-    installation.deliver()
+        pipeline.post(ticket)
+    pipeline.deliver()
     assert [line for line in lines.records if "correlation_id" not in line] == []
     for place, ticket in enumerate(TICKETS, 1):
         trail = [line for line in lines.records if line["correlation_id"] == f"message-{place}"]
@@ -34,24 +34,24 @@ def test_every_line_from_webhook_to_manifest_has_its_tickets_ids(installation: I
         assert trail[0]["request_id"] == f"request-{ticket}"
 
 
-def test_errors_are_logged_with_the_ticket_and_the_part(installation: Installation, lines: Lines) -> None:
-    installation.line.throttled = {"T-0"}
-    installation.post("T-0")
-    installation.deliver()
-    (end,) = lines.saying("retry scheduled")
+def test_errors_are_logged_with_the_ticket_and_the_part(pipeline: IngestPipeline, lines: Lines) -> None:
+    pipeline.vendor_api.throttled = {"T-0"}
+    pipeline.post("T-0")
+    pipeline.deliver()
+    (end,) = lines.with_message("retry scheduled")
     assert (end["ticket"], end["correlation_id"], end["pause"]) == ("T-0", "message-1", 60)
-    missing = lines.saying("part missing")
+    missing = lines.with_message("part missing")
     assert {line["part"] for line in missing} == {"DETAILS", *(kind.value for kind in ImageType)}
     assert {(line["error"], line["correlation_id"]) for line in missing} == {("vendor_throttled", "message-1")}
-    calls = [line for line in lines.saying("vendor call") if line.get("error")]
+    calls = [line for line in lines.with_message("vendor call") if line.get("error")]
     assert {(line["level"], line["detail"], line["ticket"]) for line in calls} == {("INFO", "429", "T-0")}
 
 
-def test_calls_are_counted_and_timed(installation: Installation) -> None:
-    installation.line.throttled = {"T-1"}
+def test_calls_are_counted_and_timed(pipeline: IngestPipeline) -> None:
+    pipeline.vendor_api.throttled = {"T-1"}
     for ticket in TICKETS[:2]:
-        installation.post(ticket)
-    installation.deliver()
+        pipeline.post(ticket)
+    pipeline.deliver()
     found = counted()
     parts = 1 + len(ImageType)
     assert found["VendorCalls"] == 2 * parts + 1, "one token for all"

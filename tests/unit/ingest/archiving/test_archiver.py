@@ -394,7 +394,7 @@ class TestACrashBetweenItemAndManifest:
         harness.effects.fail("/manifests/", ConnectionError())
         with pytest.raises(ConnectionError):
             harness.run(event("e1"))
-        harness.effects.undisturbed()
+        harness.effects.clear_hook()
         assert harness.table[TICKET].state is TicketState.ARCHIVED
         assert harness.bucket.manifests(TICKET) == []
         return harness
@@ -489,7 +489,7 @@ class TestAttemptsAtTheSameTime:
         harness.vendor.next("details", details("REJECTED"))
 
         def older() -> None:
-            harness.effects.undisturbed()
+            harness.effects.clear_hook()
             harness.clock.pass_by(-120)  # the other attempt began earlier, and ends now
             harness.attempt(event("e1", received_at=iso(harness.clock())))
             harness.clock.pass_by(120)

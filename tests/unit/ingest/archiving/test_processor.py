@@ -122,7 +122,7 @@ class TestACompletion:
         with log_lines() as lines:
             done = harness.do(webhook())
         assert (done.result, done.codes().keys() & {"retry_in", "force"}) == ("pending", set())
-        [line] = lines.saying("settle scheduled")
+        [line] = lines.with_message("settle scheduled")
         assert (line["correlation_id"], line["ticket"]) == ("message-1", TICKET)
         [(body, delay)] = harness.queue.sent
         assert (json.loads(body)["ticket"], 0 < delay <= 900) == (TICKET, True)

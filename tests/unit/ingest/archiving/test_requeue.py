@@ -42,7 +42,7 @@ def test_a_due_ticket_is_claimed_and_then_queued(table: FakeTickets, lines: Line
     assert counts == {"requeued": 1, "exhausted": 0, "rechecks": 0, "late": 0}
     assert table.effects.log == ["table.postpone T-1", "queue.send"]
     assert messages == [{"v": 1, "ticket": "T-1", "kind": "schedule"}]
-    [line] = lines.saying("ticket queued again")
+    [line] = lines.with_message("ticket queued again")
     assert (line["ticket"], line["correlation_id"]) == ("T-1", "message-1")
 
 

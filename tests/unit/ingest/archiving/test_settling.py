@@ -180,7 +180,7 @@ class TestEnds:
         item = harness.table[TICKET]
         assert (item.types[PORTRAIT], item.missing) == (TypeState.UNRECOGNIZED, {PORTRAIT: "html"})
         assert [file.type for file in item.unrecognized] == [PORTRAIT]
-        [line] = lines.saying("archived incomplete")
+        [line] = lines.with_message("archived incomplete")
         assert (line["level"], line["ticket"], line["missing"]) == ("WARNING", TICKET, {PORTRAIT: "html"})
 
     @pytest.mark.parametrize("parts", [tuple(ImageType), (DOCUMENT,)])

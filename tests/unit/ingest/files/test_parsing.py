@@ -16,7 +16,7 @@ from ingest.files.decoding import InlineFile, LinkedFile, inline_file
 from ingest.files.formats import JPEG as JPEG_FORMAT
 from ingest.files.labels import Label, Side, label_of
 from ingest.files.parsing import MAX_FILES, parse_files
-from tests.support.installation import JPEG as TINY
+from tests.support.ingest_pipeline import JPEG as TINY
 from tests.support.memory import peak_of_memory
 from tests.support.sample_files import FILES, HTML, SVG, drawn
 from tests.support.strategies import json_values

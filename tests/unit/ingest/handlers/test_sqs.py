@@ -119,7 +119,7 @@ class TestABatch:
 
         monkeypatch.setattr(dependencies, "sqs", malformed)
         assert harness.handle(*EVERY) == [record["messageId"] for record in EVERY]
-        [line] = lines.saying("batch not processed")
+        [line] = lines.with_message("batch not processed")
         assert (line["error"], line["detail"]) == ("settings", "MAX_RECEIVES")
         assert counted() == {"ConfigurationErrors": 1}
 
@@ -203,7 +203,7 @@ class TestAPause:
         harness.archive.answers({"details": VendorUnavailable("503")}, "T-0")
         harness.archive.effects.fail("queue.set_visibility_timeout", ConnectionError(CANARY))
         assert harness.handle(ONE, ANOTHER) == ["m-T-0"]
-        [record] = lines.saying("visibility timeout not set")
+        [record] = lines.with_message("visibility timeout not set")
         assert (record["correlation_id"], record["error"]) == ("m-T-0", "ConnectionError")
         assert "CANARY" not in lines.getvalue()
 

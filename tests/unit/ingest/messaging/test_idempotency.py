@@ -109,7 +109,7 @@ class TestAStoreOutOfReach:
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency, lines: Lines) -> None:
         store.offline = True
         once.run("the-event-id", MessageProcessor())
-        assert lines.saying("idempotency store unavailable")[0]["error"] == "ConnectionError"
+        assert lines.with_message("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
 
 

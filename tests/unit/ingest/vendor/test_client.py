@@ -17,7 +17,7 @@ from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.vendor import client
 from ingest.vendor.client import ATTEMPT_TIMEOUTS, MAX_RESPONSE_BYTES, MAX_TOKEN_BYTES, Preventor
 from ingest.vendor.http import HttpClient, Response
-from tests.support.installation import IMAGES, JPEG, answer
+from tests.support.ingest_pipeline import IMAGES, JPEG, answer
 from ticket_archive.errors import (
     DeadlineExceeded,
     InvalidRequest,

@@ -1,4 +1,4 @@
-"""Both handlers of the ingest function with a queue between them, and a vendor that answers HTTP requests."""
+"""The webhook handler, a fake queue and the SQS handler, with the real vendor client over a fake HTTP client."""
 
 import base64
 import json
@@ -38,8 +38,8 @@ def answer(status: int = 200, body: object = None, **headers: str) -> Response:
     return Response(status, named, raw, "application/json")
 
 
-class Line:
-    """The vendor's HTTP API. Requests for `throttled` tickets are answered with 429."""
+class VendorApi:
+    """The vendor's HTTP API, in place of `HttpClient`. Tickets in `throttled` receive 429."""
 
     def __init__(self) -> None:
         self.throttled: set[str] = set()
@@ -53,18 +53,18 @@ class Line:
         return answer(200, IMAGES if "/images?" in url else {"flow_status": "ACCEPTED", "ticket": ticket})
 
 
-class Installation:
-    """Posts webhooks to the webhook handler and delivers what it queued to the SQS handler."""
+class IngestPipeline:
+    """Posts webhooks to the webhook handler, and delivers the queued messages to the SQS handler."""
 
     def __init__(self, calls: ContextThreadPool) -> None:
-        self.line = Line()
+        self.vendor_api = VendorApi()
         self.harness = ArchiveHarness(pool=calls)
         self.store = self.harness.store
         buffer = MetricBuffer()
         vendor = Preventor(
             "https://api.preventor.com",
             lambda *, fresh=False: CREDENTIAL,
-            cast("Any", self.line),
+            cast("Any", self.vendor_api),
             observe=partial(record_call, buffer),
         )
         self.sqs = self.harness.sqs_dependencies(calls, self.harness.processor(calls, vendor), buffer)
@@ -88,17 +88,17 @@ class Installation:
 
 
 @contextmanager
-def installed(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[Installation]:
-    """Give the handlers an installation's dependencies, at log level DEBUG."""
+def running_pipeline(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[IngestPipeline]:
+    """Give the handlers a pipeline's dependencies, at log level DEBUG."""
     with ContextThreadPool(16, "call") as calls:
-        installation = Installation(calls)
+        pipeline = IngestPipeline(calls)
         monkeypatch.setattr(sqs_handler, "MAX_CONCURRENT_TICKETS", at_once)
-        monkeypatch.setattr(dependencies, "sqs", lambda: installation.sqs)
-        monkeypatch.setattr(dependencies, "webhook", lambda: (installation.harness.queue, lambda: None))
+        monkeypatch.setattr(dependencies, "sqs", lambda: pipeline.sqs)
+        monkeypatch.setattr(dependencies, "webhook", lambda: (pipeline.harness.queue, lambda: None))
         logger.clear_state()
         level = logger.log_level
         logger.setLevel("DEBUG")
         try:
-            yield installation
+            yield pipeline
         finally:
             logger.setLevel(level)

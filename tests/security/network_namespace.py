@@ -1,7 +1,6 @@
-"""A process with a network of its own, that has no way out: what Lambda's neighbourhood is like, within one machine.
+"""A Linux network namespace without a route out, with Lambda's private addresses on its loopback interface.
 
-`enter()` gives it 127.0.0.1, the credentials' and metadata addresses, and private ones.
-`Listeners` stand on all of them. Linux only; raises PermissionError where user namespaces are not allowed.
+It has 127.0.0.1, the addresses of credentials and metadata, and private ones.
 """
 
 import ctypes
@@ -21,7 +20,7 @@ _SET_ADDRESS, _SET_FLAGS, _UP_AND_RUNNING = 0x8916, 0x8914, 0x41
 
 
 def enter() -> None:
-    """Moves this process, which must have one thread, into its own network."""
+    """Move this process, which must have one thread, into a new namespace. Raises PermissionError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_NEW_USER | _NEW_NET) != 0:
         raise PermissionError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
@@ -33,7 +32,7 @@ def enter() -> None:
 
 
 class Listener:
-    """Counts who comes, and says hello."""
+    """Counts connections, and responds to each with 200."""
 
     def __init__(self, address: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
