@@ -58,7 +58,7 @@ class Context:
     def print_result(self, result: Mapping[str, Any], for_a_person: RenderableType) -> None:
         """Print a result, as JSON if `--json` was given."""
         if self.as_json:
-            sys.stdout.write(json.dumps(result, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps(result, default=str) + "\n")
         else:
             self._stdout.print(for_a_person)
 

@@ -3,6 +3,8 @@
 # ruff: noqa: F401, I001
 import os
 import signal
+import sys
+from io import TextIOWrapper
 
 from ops.app import app
 from ops.commands import status, listing, fetch, view
@@ -16,6 +18,8 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run a command. Files that it writes are readable by this user alone.
 
+    Characters that the terminal's encoding does not have are printed as escapes.
+
     A closed terminal or `kill` ends it like Ctrl-C, so that pages and unfinished exports are removed, and messages that
     a redrive has received are visible again.
     """
@@ -23,4 +27,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup sets
             signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="ticket-archive")

@@ -1,11 +1,14 @@
 """Common options, exit codes, and what every command does with bad input."""
 
+import json
 import os
 import runpy
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 
@@ -94,6 +97,17 @@ def test_a_case_is_a_code_and_no_free_text(options: list[str], cli: CliHarness) 
     assert cli.stack.calls == []
 
 
+@pytest.fixture
+def _process_is_restored() -> Iterator[None]:
+    """`main` changes the process, which is pytest's."""
+    before, mask = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}, os.umask(0o077)
+    yield
+    os.umask(mask)
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("_process_is_restored")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("ignored", [False, True])
 def test_a_signal_ends_a_command_like_ctrl_c_unless_it_is_ignored(
@@ -103,15 +117,26 @@ def test_a_signal_ends_a_command_like_ctrl_c_unless_it_is_ignored(
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(command_line, "app", command)
-    before, mask = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)], os.umask(0o077)
     signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
-    try:
-        with nullcontext() if ignored else pytest.raises(KeyboardInterrupt):
-            command_line.main()
-    finally:
-        os.umask(mask)
-        for each, handler in zip((signal.SIGTERM, signal.SIGHUP), before, strict=True):
-            signal.signal(each, handler)
+    with nullcontext() if ignored else pytest.raises(KeyboardInterrupt):
+        command_line.main()
+
+
+@pytest.mark.usefixtures("_process_is_restored")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_characters_that_a_terminal_does_not_have_are_escaped(
+    options: list[str], cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.stack.add_ticket("t1", outcome="ACCEPT\xc9")
+    printed = BytesIO()
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(printed, "ascii", write_through=True))
+    monkeypatch.setattr("sys.argv", ["ticket-archive", *options, "status", "t1"])
+    with pytest.raises(SystemExit, match="0"):
+        command_line.main()
+    if options:
+        assert json.loads(printed.getvalue())["outcome"] == "ACCEPT\xc9"
+    else:
+        assert rb"ACCEPT\xc9" in printed.getvalue()
 
 
 def test_ctrl_c_while_modules_are_imported_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
