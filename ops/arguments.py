@@ -35,7 +35,8 @@ def _customer(text: str) -> str:
     return customer
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Return a case number or a reason, which has no personal data. Raises Failure."""
     if not _CODE.fullmatch(text):
         raise Failure("a case or reason is a code: 1 to 64 of A-Z a-z 0-9 _ . -, no free text", Exit.USAGE)
     return text
@@ -62,7 +63,7 @@ DrainSeconds = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this option nothing is changed.")]
 Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second at most.")]
-Code = Annotated[str | None, typer.Option(help="Your own code, such as a case number. No free text.", parser=_code)]
+Code = Annotated[str | None, typer.Option(help="Your own code, such as a case number. No free text.", parser=code)]
 
 
 class GivenIds(NamedTuple):

@@ -20,7 +20,7 @@ from rich.console import Group
 
 from ops.action_log import QUEUES
 from ops.app import app, context_of, partial_results
-from ops.arguments import Code, DryRun, Rate, moment, ticket_option
+from ops.arguments import DryRun, Rate, code, moment, ticket_option
 from ops.context import table
 from ops.errors import Exit, Failure
 from ops.queues import Pace, Queue, Received
@@ -76,7 +76,9 @@ def redrive(
         str | None, typer.Option(help="Only messages queued before then: ISO 8601, or 2h, 3d ago.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Number of messages at most.")] = None,
-    discard: Code = None,
+    discard: Annotated[
+        str | None, typer.Option(help="Delete the messages. The value is recorded: a code, no free text.", parser=code)
+    ] = None,
     dry_run: DryRun = False,
     rate: Rate = 10,
 ) -> None:
