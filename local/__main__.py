@@ -27,7 +27,9 @@ def up(
     vendor_credential: Annotated[
         Path | None, typer.Option(help="JSON file with api_key, secret, tenant, env and banknu.", exists=True)
     ] = None,
-    port: Annotated[int | None, typer.Option(help="The emulator's port; a free one by default.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The emulator's port; a free one by default.")
+    ] = None,
     docker: Annotated[bool, typer.Option("--docker", help="Let this machine's containers reach the stack.")] = False,
 ) -> None:
     """Start the emulator and the vendor simulator, deploy template.yaml, write .local/stack.json."""
@@ -65,7 +67,7 @@ def stack_env() -> None:
 
 @app.command()
 def demo(
-    tickets: Annotated[int | None, typer.Option(help="How many tickets; by default one of every kind.")] = None,
+    tickets: Annotated[int | None, typer.Option(min=1, help="How many tickets; by default one of every kind.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Record the output in this file.")] = None,
 ) -> None:
     """Post encrypted webhooks, download the images and compare every byte; stop what it started."""
@@ -83,7 +85,7 @@ sam_app = typer.Typer(help="`sam local` against the running stack; other options
 app.add_typer(sam_app, name="sam", no_args_is_help=True)
 
 Event = Annotated[str, typer.Argument(help="A sample event of .local/events, or a file.")]
-Port = Annotated[int, typer.Option("--port", "-p", help="The port to listen on.")]
+Port = Annotated[int, typer.Option("--port", "-p", min=1, max=65535, help="The port to listen on.")]
 
 
 @sam_app.command()
@@ -113,7 +115,7 @@ def invoke_all(context: typer.Context) -> None:
 def debug(
     context: typer.Context,
     event: Event,
-    port: Annotated[int, typer.Option(help="The port that the debugger attaches to.")] = 5678,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port that the debugger attaches to.")] = 5678,
 ) -> None:
     """Pass an event to its function under debugpy, which waits for a debugger."""
     sam = _sam()

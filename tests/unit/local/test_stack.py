@@ -78,6 +78,19 @@ def test_env_prints_what_a_program_needs_to_call_the_stack(tmp_path: Path, monke
     } <= set(lines)
 
 
+@pytest.mark.parametrize(
+    "command", ["up --port 65536", "demo --tickets 0", "sam api -p -1", "sam debug e --port 65536"]
+)
+def test_a_number_that_cannot_be_used_is_a_usage_error(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(__main__, "STATE", tmp_path)
+    monkeypatch.setattr(stack, "up", lambda *_, **__: pytest.fail("started"))
+
+    assert CliRunner().invoke(__main__.app, command.split()).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a start that starts a process and then fails
     started = []
