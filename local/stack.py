@@ -66,6 +66,8 @@ class Stack:
             return cls(**json.loads((state / "stack.json").read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise LocalStackError("No local stack is running: run `make up`.") from None
+        except (ValueError, TypeError):  # of another release
+            raise LocalStackError(f"{state / 'stack.json'} cannot be read: run `make down`, then `make up`.") from None
 
     def save(self, state: Path) -> None:
         """Write stack.json atomically, readable by this user alone."""

@@ -49,6 +49,10 @@ def emulator(state: Path, code: str = "import time; time.sleep(60)") -> Started:
 def test_stack_json_has_the_documented_keys(tmp_path: Path) -> None:
     with pytest.raises(LocalStackError, match="make up"):
         Stack.load(tmp_path)
+    for damaged in ("{", "[]", '{"webhook_url": "of another release"}'):
+        (tmp_path / "stack.json").write_text(damaged)
+        with pytest.raises(LocalStackError, match="make down"):
+            Stack.load(tmp_path)
     A_STACK.save(tmp_path)
 
     assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600, "readable by its owner alone"
