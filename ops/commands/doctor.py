@@ -45,7 +45,11 @@ def doctor(
 ) -> None:
     """Check secrets, queues, consumer and alarms of a stack; with --ticket, everything from a webhook to an image."""
     context = context_of(ctx)
-    found = list(checks(context.stack, ticket))
+    found: list[dict[str, Any]] = []
+    with context.progress("Checks", None) as advance:  # the round trip may take minutes
+        for each in checks(context.stack, ticket):
+            found.append(each)
+            advance()
     unproven = [*NOT_PROVEN, *(() if ticket else NOT_PROVEN_WITHOUT_A_TICKET)]
     rows = [["ok" if each["ok"] else "CHECK", each["name"], each["detail"], each["proves"]] for each in found]
     context.print_result(
