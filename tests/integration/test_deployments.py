@@ -26,6 +26,7 @@ from local import ROOT, account, certificate, deploy, emulator
 from local.account import Account
 from local.processes import Ledger, end, free_port
 from tests.support.documentation import blocks
+from tests.support.runbooks import AWS
 from tests.support.template import SOURCE, Template, chosen, of_type
 from tests.unit.test_upgrades import RECORD, replacing
 
@@ -314,7 +315,7 @@ def test_removal_keeps_the_data_and_documented_commands_delete_it(deployed: Clou
     [block] = [each for each in blocks("sh") if "put-bucket-logging" in each.text]
     outputs = {"TABLE": names["Tickets"], "BUCKET": names["Bucket"], "ACCESS_LOGS_BUCKET": names["AccessLogs"]}
     environment = {**deployed.user.settings(), **outputs, "KEY": names["Key"], "HOME": str(tmp_path)}
-    environment["PATH"] = f"{ROOT / '.venv-aws' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment["PATH"] = f"{AWS}{os.pathsep}{os.environ['PATH']}"
     command = ["bash", "-euo", "pipefail", "-c", block.text]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

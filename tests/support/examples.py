@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +104,7 @@ def _values(stack: LocalStack) -> dict[str, str]:
 
 
 def _name(folder: Path) -> str:
-    """Return the stack's name, which samconfig.toml has."""
-    text = (folder / "samconfig.toml").read_text(encoding="utf-8")
-    return text.partition('stack_name = "')[2].partition('"')[0]
+    """Return the stack's name."""
+    config = tomllib.loads((folder / "samconfig.toml").read_text(encoding="utf-8"))
+    name: str = config["default"]["global"]["parameters"]["stack_name"]
+    return name

@@ -1,4 +1,4 @@
-"""The harness: figures know their goals, and the stand-in answers as AWS and the vendor do."""
+"""Figures compare values with their goals."""
 
 from bench import harness
 from bench.harness import Figure

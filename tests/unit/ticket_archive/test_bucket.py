@@ -40,7 +40,7 @@ def test_an_object_is_created_with_its_checksum_and_only_where_there_is_none(
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
-def test_what_is_there_already_stays_and_costs_a_request(code: str, s3: Stubber) -> None:
+def test_an_existing_object_stays_and_costs_one_request(code: str, s3: Stubber) -> None:
     requests: list[str] = []
     s3.add_client_error("put_object", code, http_status_code=412)
     assert Bucket(client("s3"), "archive", lambda: requests.append("PUT")).create(KEY, BODY, "image/jpeg") is False
@@ -48,7 +48,7 @@ def test_what_is_there_already_stays_and_costs_a_request(code: str, s3: Stubber)
 
 
 @pytest.mark.parametrize("code", ["ConditionalRequestConflict", "409"])
-def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, bucket: Bucket) -> None:
+def test_a_concurrent_write_is_a_write_conflict(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code, http_status_code=409)
     with pytest.raises(WriteConflict) as refusal:
         bucket.create(KEY, BODY, "image/jpeg")
@@ -58,7 +58,7 @@ def test_a_writer_at_the_same_moment_means_try_later(code: str, s3: Stubber, buc
 @pytest.mark.parametrize(
     "code", ["AccessDenied", "SlowDown", "InternalError", "BadDigest", "NoSuchBucket", "OperationAborted"]
 )
-def test_every_other_error_is_raised_as_it_is(code: str, s3: Stubber, bucket: Bucket) -> None:
+def test_every_other_error_is_raised_unchanged(code: str, s3: Stubber, bucket: Bucket) -> None:
     s3.add_client_error("put_object", code)
     with pytest.raises(ClientError) as refusal:
         bucket.create(KEY, BODY, "image/jpeg")
@@ -71,7 +71,7 @@ def test_an_object_is_read_whole(s3: Stubber, bucket: Bucket) -> None:
     assert bucket.read(KEY) == b"details"
 
 
-def test_an_object_that_ends_carries_the_tag_that_the_buckets_rule_looks_for(s3: Stubber, bucket: Bucket) -> None:
+def test_an_expiring_object_has_the_tag_of_the_buckets_lifecycle_rule(s3: Stubber, bucket: Bucket) -> None:
     """`store` replaces the object: a condition would keep the old one and its age."""
     s3.add_response("put_object", {}, {**PUT, "Tagging": "retention=limited", "IfNoneMatch": "*"})
     assert bucket.create(KEY, BODY, "image/jpeg", expiring=True) is True

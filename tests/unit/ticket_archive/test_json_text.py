@@ -14,7 +14,7 @@ CHARSETS = [None, "utf-8", "ISO-8859-1", "windows-1252", "utf-16", "punycode", "
 @pytest.mark.parametrize(
     "encoding", ["utf-8", *(f"utf-{bits}{order}" for bits in (16, 32) for order in ("", "-le", "-be"))]
 )
-def test_unicode_shows_in_the_bytes_whatever_is_declared(encoding: str) -> None:
+def test_unicode_is_recognized_by_its_bytes_whatever_is_declared(encoding: str) -> None:
     for document, charset in product((DOCUMENT, "[1]", " {}"), CHARSETS):
         assert as_utf8(document.encode(encoding), charset) == document.encode()
 

@@ -124,7 +124,7 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("cursor", FOREIGN)
-def test_a_cursor_that_is_not_ours_is_the_callers_mistake(dynamodb: MagicMock, table: TicketTable, cursor: str) -> None:
+def test_a_foreign_cursor_is_an_invalid_request(dynamodb: MagicMock, table: TicketTable, cursor: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         table.by_customer("C-1", 1, cursor)
     assert refusal.value.detail == "cursor"
@@ -132,7 +132,7 @@ def test_a_cursor_that_is_not_ours_is_the_callers_mistake(dynamodb: MagicMock, t
 
 
 @given(st.one_of(st.text(), st.text().map(cursor_of), st.binary().map(lambda raw: base64.b64encode(raw).decode())))
-def test_no_invented_cursor_is_anything_worse(cursor: str) -> None:
+def test_any_invented_cursor_is_an_invalid_request(cursor: str) -> None:
     # GIVEN a table that nobody can reach: an empty cursor is none, another is refused before anything is asked
     table = TicketTable(None, "Tickets")  # type: ignore[arg-type]
     if cursor:

@@ -36,7 +36,7 @@ def raised(error: Exception) -> Exception:
         UnrecognizedResponse("details_not_json", CANARY.encode()),
     ],
 )
-def test_what_others_exceptions_say_is_never_quoted(error: Exception) -> None:
+def test_messages_of_foreign_exceptions_are_not_logged(error: Exception) -> None:
     described = describe(raised(error))
     assert "Canary" not in json.dumps(described)
     assert "images.example.com" not in json.dumps(described)
@@ -83,13 +83,13 @@ def everything() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.parametrize("name", [*LIBRARIES, "botocore.endpoint", "urllib3.connectionpool"])
-def test_libraries_say_nothing_below_a_warning_whatever_their_level(everything: io.StringIO, name: str) -> None:
+def test_libraries_log_nothing_below_a_warning_at_any_level(everything: io.StringIO, name: str) -> None:
     logging.getLogger(name).debug(CANARY)
     logging.getLogger(name).info(CANARY)
     assert everything.getvalue() == ""
 
 
-def test_a_librarys_warning_is_heard(everything: io.StringIO) -> None:
+def test_a_librarys_warning_is_logged(everything: io.StringIO) -> None:
     logging.getLogger("urllib3.connectionpool").warning("Connection pool is full")
     assert everything.getvalue() == "Connection pool is full\n"
 

@@ -57,7 +57,7 @@ def vendor_calls(harness: ArchiveHarness) -> list[str]:
 
 
 class TestAWholeTicket:
-    def test_is_archived_with_everything_the_vendor_has_and_noted_with_its_event(self, harness: ArchiveHarness) -> None:
+    def test_is_archived_with_details_images_and_its_event(self, harness: ArchiveHarness) -> None:
         harness.has("ACCEPTED", disposition="PASSED", confidence_score=98.5, risk_code="R1", cifcode="C-1001")
         assert harness.run(event()) is Result.ARCHIVED
         item = harness.table[TICKET]
@@ -76,7 +76,7 @@ class TestAWholeTicket:
         assert record == {**noted, "ticket": TICKET, "record": key[1]}
         harness.check()
 
-    def test_is_announced_by_a_manifest_that_says_what_the_item_says(self, harness: ArchiveHarness) -> None:
+    def test_has_a_manifest_with_the_items_values(self, harness: ArchiveHarness) -> None:
         harness.run(event())
         [manifest] = harness.bucket.manifests(TICKET)
         item = harness.table[TICKET]
@@ -95,7 +95,7 @@ class TestAWholeTicket:
             "previous": None,
         }
 
-    def test_costs_one_call_for_each_thing_in_an_order_that_is_safe(self, harness: ArchiveHarness) -> None:
+    def test_costs_one_call_per_part_and_writes_images_then_item_then_manifest(self, harness: ArchiveHarness) -> None:
         harness.run(event())
         log = [name.replace(f" {TICKET}", "") for name in harness.effects.log]
         assert [name for name in log if name.startswith("vendor.")] == [f"vendor.{part}" for part in EVERY_PART]
@@ -103,13 +103,13 @@ class TestAWholeTicket:
         assert stored == ["table.get", *["images"] * 5, "table.event", "table.archive", "manifests"]
 
     @pytest.mark.parametrize("answer", [TicketNotFound("404"), details("IN_PROGRESS")], ids=["unknown", "in progress"])
-    def test_is_noted_with_an_event_while_it_is_not_final(self, harness: ArchiveHarness, answer: object) -> None:
+    def test_stores_the_event_even_if_the_fetch_is_not_final(self, harness: ArchiveHarness, answer: object) -> None:
         harness.run(event("e1"))
         harness.vendor.next("details", answer)
         harness.fails(event("e2"))
         assert [record["event_id"] for record in harness.table.events.values()] == ["e1", "e2"]
 
-    def test_asks_for_the_configured_types_alone(self, harness: ArchiveHarness) -> None:
+    def test_fetches_only_the_configured_types(self, harness: ArchiveHarness) -> None:
         harness.image_types = (DOCUMENT,)
         harness.run(event())
         assert vendor_calls(harness) == ["details", "files DOCUMENT"]
@@ -132,8 +132,8 @@ class TestDetailsThatTheTableCannotHold:
         harness.check()
 
 
-class TestAgain:
-    def test_the_same_state_is_no_new_one(self, harness: ArchiveHarness) -> None:
+class TestARepeatedArchive:
+    def test_of_the_same_state_adds_no_version(self, harness: ArchiveHarness) -> None:
         harness.run(event("e1"))
         before = harness.table[TICKET]
         assert harness.run(event("e2")) is Result.UNCHANGED
@@ -142,7 +142,7 @@ class TestAgain:
         assert len(harness.bucket.manifests(TICKET)) == 1
         harness.check()
 
-    def test_a_state_that_comes_back_is_a_new_one_and_the_same_event_is_not(self, harness: ArchiveHarness) -> None:
+    def test_of_a_returned_state_adds_a_version_but_a_repeated_event_does_not(self, harness: ArchiveHarness) -> None:
         for number, outcome in enumerate(("ACCEPTED", "REJECTED", "ACCEPTED")):
             harness.has(outcome)
             assert harness.run(event(f"e{number}")) is Result.ARCHIVED
@@ -153,7 +153,7 @@ class TestAgain:
 
 
 class TestAnIncompleteTicket:
-    def test_says_what_is_missing_and_when_to_look_again(self, harness: ArchiveHarness) -> None:
+    def test_has_the_missing_types_and_the_latest_error(self, harness: ArchiveHarness) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
         error = harness.fails(event())
         assert (error.detail, set(error.causes)) == ("vendor_unavailable", {"vendor_unavailable"})
@@ -178,7 +178,7 @@ class TestAnIncompleteTicket:
         assert [image.type for image in harness.table[TICKET].images] == list(ImageType)
         harness.check()
 
-    def test_keeps_what_came_of_a_type_until_there_is_another_answer(self, harness: ArchiveHarness) -> None:
+    def test_keeps_a_types_files_until_there_is_another_answer(self, harness: ArchiveHarness) -> None:
         front = LinkedFile("https://images.example.com/front.jpg")
         harness.answers({DOCUMENT: [front, picture("back")]})
         harness.vendor.next(front.url, FAULT)
@@ -225,7 +225,7 @@ class TestAnIncompleteTicket:
         harness.fails(event("e2"))
         return harness
 
-    def test_keeps_what_came_of_an_earlier_event_but_not_its_verdict(self, between_events: ArchiveHarness) -> None:
+    def test_keeps_parts_of_an_earlier_event_but_not_its_outcome(self, between_events: ArchiveHarness) -> None:
         item = between_events.table[TICKET]
         assert not {"outcome", "disposition", "risk_code", "confidence_score"} & item.attributes.keys()
         assert item.attributes["details"]["flow_status"] == "REJECTED"
@@ -233,7 +233,7 @@ class TestAnIncompleteTicket:
         assert item.types == {SELFIES: FAILED, DOCUMENT: STORED, PORTRAIT: STORED, SIGNATURE: FAILED, GHOST: FAILED}
         assert {image.type for image in item.images} == {SELFIES, DOCUMENT, PORTRAIT}
 
-    def test_fetches_again_what_an_earlier_event_brought(self, between_events: ArchiveHarness) -> None:
+    def test_fetches_parts_of_an_earlier_event_again(self, between_events: ArchiveHarness) -> None:
         assert between_events.run(request()) is Result.ARCHIVED
         stored = {between_events.bucket[image.key] for image in between_events.table[TICKET].images}
         assert picture("selfie 0 later").data in stored
@@ -241,7 +241,7 @@ class TestAnIncompleteTicket:
         assert between_events.outcomes() == ["ACCEPTED"]
         between_events.check()
 
-    def test_is_archived_with_what_an_earlier_event_brought_if_nothing_else_ever_comes(
+    def test_settles_with_parts_of_an_earlier_event_if_the_vendor_stays_down(
         self, between_events: ArchiveHarness
     ) -> None:
         between_events.answers({"details": FAULT, SELFIES: FAULT})
@@ -316,7 +316,7 @@ class TestAnIncompleteTicket:
 
 
 class TestATicketInProgress:
-    def test_keeps_nothing_and_is_asked_for_as_a_whole_later(self, harness: ArchiveHarness) -> None:
+    def test_stores_no_part_and_is_fetched_completely_later(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS")
         assert harness.fails(event()).detail == "ticket_in_progress"
         item = harness.table[TICKET]
@@ -330,7 +330,7 @@ class TestATicketInProgress:
         assert vendor_calls(harness) == EVERY_PART
         harness.check()
 
-    def test_drops_what_came_before_that_was_known(self, harness: ArchiveHarness) -> None:
+    def test_drops_images_that_were_fetched_before_that_was_known(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS", pictures(" at first"))
         harness.vendor.next("details", FAULT)
         harness.fails(event())
@@ -355,7 +355,7 @@ class TestATicketInProgress:
         harness.check()
 
     @pytest.mark.parametrize("settle", [(), tuple(ImageType)], ids=["as usual", "after the age limit"])
-    def test_stays_archived_where_it_was(self, harness: ArchiveHarness, settle: tuple[ImageType, ...]) -> None:
+    def test_leaves_an_archived_state_unchanged(self, harness: ArchiveHarness, settle: tuple[ImageType, ...]) -> None:
         harness.run(event("e1"))
         harness.has("IN_PROGRESS")
         harness.fails(event("e2"))
@@ -371,7 +371,9 @@ class TestAnErasedTicket:
 
     @pytest.mark.parametrize("moment", ["vendor.details", "bucket.create", "table.archive", "table.mark_incomplete"])
     @pytest.mark.parametrize("before", [0, 1], ids=["received", "archived before"])
-    def test_stays_erased_when_that_happens_meanwhile(self, harness: ArchiveHarness, moment: str, before: int) -> None:
+    def test_stays_erased_if_it_is_erased_during_an_attempt(
+        self, harness: ArchiveHarness, moment: str, before: int
+    ) -> None:
         if before:
             harness.run(event("e1"))
             harness.has("REJECTED")
@@ -462,7 +464,7 @@ class TestAttemptsAtTheSameTime:
             ("e1", "table.archive", "e2", [Result.ARCHIVED, Result.ARCHIVED], ["ACCEPTED", "REJECTED"]),
         ],
     )
-    def test_what_builds_on_an_earlier_attempt_gives_way_to_a_whole_fetch(
+    def test_a_resumed_attempt_yields_to_a_complete_fetch(
         self, harness: ArchiveHarness, inner: str, moment: str, outer: str, results: list[Result], outcomes: list[str]
     ) -> None:
         """GIVEN details that were kept when the ticket was accepted, and a document that was missing, WHEN the vendor
@@ -477,7 +479,7 @@ class TestAttemptsAtTheSameTime:
         assert harness.table[TICKET].attributes["details"] == details("REJECTED").value
         harness.check()
 
-    def test_two_that_build_on_the_same_attempt_make_one_state(self, harness: ArchiveHarness) -> None:
+    def test_two_attempts_that_resume_the_same_one_add_one_version(self, harness: ArchiveHarness) -> None:
         harness.vendor.next(DOCUMENT, FAULT)
         harness.fails(event("e1"))
         results = self.within(harness, "table.archive", event("e1"))
@@ -499,7 +501,7 @@ class TestAttemptsAtTheSameTime:
         assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
         harness.check()
 
-    def test_an_older_whole_fetch_does_not_overwrite_a_newer_part(self, harness: ArchiveHarness) -> None:
+    def test_an_older_complete_fetch_does_not_overwrite_a_newer_incomplete_one(self, harness: ArchiveHarness) -> None:
         results = self.within(harness, "table.archive", event("e2"), fault=DOCUMENT)
         with pytest.raises(WriteConflict):
             harness.run(event("e1"))
@@ -536,12 +538,12 @@ class TestAttemptsAtTheSameTime:
             harness.run(event("e2"))
         assert len(rounds) == 3
 
-    def test_a_lost_race_for_an_object_sends_the_ticket_back(self, harness: ArchiveHarness) -> None:
+    def test_a_write_conflict_on_an_object_is_raised(self, harness: ArchiveHarness) -> None:
         harness.effects.fail("/manifests/", WriteConflict("object"))
         with pytest.raises(WriteConflict):
             harness.run(event())
 
-    def test_a_write_whose_answer_was_lost_and_that_was_repeated_still_ends_with_its_manifest(
+    def test_a_write_repeated_after_a_lost_response_ends_with_its_manifest(
         self, harness: ArchiveHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         archive = harness.table.archive
@@ -561,7 +563,7 @@ class TestRetention:
         made.run(event())
         return made
 
-    def test_item_events_and_objects_end(self, harness: ArchiveHarness) -> None:
+    def test_item_events_and_objects_expire(self, harness: ArchiveHarness) -> None:
         item = harness.table[TICKET]
         assert item.expires_at is not None
         moment = datetime.fromtimestamp(item.expires_at, UTC)
@@ -569,7 +571,7 @@ class TestRetention:
         assert [record["expires_at"] for record in harness.table.events.values()] == [item.expires_at]
         assert harness.bucket.expiring == set(harness.bucket.created), "each object ends, whatever it is"
 
-    def test_what_is_stored_again_begins_its_age(self, harness: ArchiveHarness) -> None:
+    def test_objects_are_overwritten_so_that_their_lifecycle_age_restarts(self, harness: ArchiveHarness) -> None:
         """The bucket counts from when an object was stored: one that was only found there would end too early."""
         harness.has(notes="".join(chr(0x4E00 + place % 20_000) for place in range(400_000)))  # too large for an item
         harness.run(event("e2"))
@@ -592,7 +594,7 @@ class TestRetention:
         assert item.expires_at == expiry(item.received_at, 30)
         assert harness.bucket.renewed == images, "none of them is left to the end of the one before"
 
-    def test_what_is_archived_under_a_legal_hold_does_not_end(self, harness: ArchiveHarness) -> None:
+    def test_a_ticket_under_a_legal_hold_does_not_expire(self, harness: ArchiveHarness) -> None:
         """GIVEN a held ticket, as `ops hold` leaves it, WHEN it changes, THEN neither item nor new objects end."""
         harness.table.items[TICKET] |= {"legal_hold": RECEIVED_AT, "expires_at": NEVER}
         harness.bucket.expiring.clear()

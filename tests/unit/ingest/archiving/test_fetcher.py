@@ -73,7 +73,9 @@ def state_of(fetched: Fetched, part: str) -> TypeState:
 
 
 @pytest.mark.parametrize("answers", [True, False])
-def test_a_ticket_waits_a_while_for_four_without_details(monkeypatch: pytest.MonkeyPatch, answers: bool) -> None:
+def test_fifth_ticket_waits_while_four_have_no_response_for_details(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
     monkeypatch.setattr("ingest.archiving.fetcher.UNANSWERED_SECONDS", 30.0 if answers else 0.1)
     vendor, asked, answer = FakeVendor(), threading.Semaphore(0), threading.Event()
 
@@ -94,7 +96,7 @@ def test_a_ticket_waits_a_while_for_four_without_details(monkeypatch: pytest.Mon
         assert not answers or asked.acquire(timeout=10)
 
 
-def test_work_beside_the_fetch_is_done_while_images_come(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_known_ticket_runs_during_the_fetch_of_images(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, files = threading.Event(), fetch.vendor.files
 
     def waiting(ticket: str, kind: ImageType, deadline: float) -> list[InlineFile | LinkedFile]:
@@ -109,7 +111,7 @@ def test_work_beside_the_fetch_is_done_while_images_come(fetch: Fetch, monkeypat
 
 @pytest.mark.parametrize("error", [TicketNotFound("404"), TicketInProgress()])
 @pytest.mark.parametrize("details_first", [True, False])
-def test_nothing_is_done_beside_the_fetch_of_a_ticket_that_is_not_there(
+def test_on_known_ticket_is_not_called_for_an_unknown_or_pending_ticket(
     fetch: Fetch, error: ArchiveError, details_first: bool
 ) -> None:
     fetch.vendor.next("details", error)
@@ -125,7 +127,7 @@ def test_an_image_is_stored_under_its_digest_with_the_type_of_its_bytes(fetch: F
 
 @pytest.mark.parametrize("error", [VendorUnavailable("503"), VendorAuthError("403"), DeadlineExceeded("vendor")])
 @pytest.mark.parametrize("part", ["details", DOCUMENT.value, LINK.url])
-def test_one_parts_error_costs_no_other_part(fetch: Fetch, part: str, error: ArchiveError) -> None:
+def test_error_of_one_part_fails_no_other_part(fetch: Fetch, part: str, error: ArchiveError) -> None:
     fetch.vendor.images_of[TICKET, DOCUMENT] = [LINK]
     fetch.vendor.links[LINK.url] = WHOLE
     fetch.vendor.next(part, error)
@@ -156,9 +158,9 @@ def test_details_first_asks_for_images_where_the_vendor_is_only_unavailable(fetc
 
 
 @pytest.mark.parametrize("part", [DETAILS, DOCUMENT.value])
-class TestABody:
+class TestAnUnusableBody:
     @pytest.mark.parametrize("kind", [UnrecognizedResponse, VendorUnavailable, InvalidVendorResponse])
-    def test_is_kept_and_listed(
+    def test_is_stored_and_listed(
         self, fetch: Fetch, part: str, kind: type[UnrecognizedResponse | RetryableError]
     ) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, kind("html", b"<html>"))
@@ -169,7 +171,7 @@ class TestABody:
         assert fetch.bucket.content_types[file.key] == "application/octet-stream"
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, file.sha256)
 
-    def test_is_stored_beside_the_other_calls(self, fetch: Fetch, part: str) -> None:
+    def test_is_stored_during_the_other_calls(self, fetch: Fetch, part: str) -> None:
         """While the vendor is still busy with another part, so that it is no longer in memory."""
         stored = threading.Event()
         fetch.bucket.on_create = lambda key, _: stored.set() if "unrecognized" in key else None
@@ -195,19 +197,19 @@ class TestABody:
         assert isinstance(fetched.errors[part], UnrecognizedResponse)
         assert sys.getrefcount(body) == before
 
-    def test_is_not_stored_when_its_time_is_over(self, fetch: Fetch, part: str) -> None:
+    def test_is_not_stored_after_the_deadline(self, fetch: Fetch, part: str) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, UnrecognizedResponse("html", b"<html>"))
         fetched = fetch(DOCUMENT, seconds=-STORE_SECONDS - 1)
         assert isinstance(fetched.errors[part], DeadlineExceeded)
         assert len(fetch.bucket) == 0
 
-    def test_a_refused_response_is_an_answer(self, fetch: Fetch, part: str) -> None:
+    def test_of_a_refused_response_makes_the_part_unrecognized(self, fetch: Fetch, part: str) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, InvalidVendorResponse("too_large"))
         fetched = fetch()
         assert fetched.observed[part] == Observation(TypeState.UNRECOGNIZED, "invalid_vendor_response:too_large")
         assert fetched.unrecognized == [], "there is no body to keep; `missing` has the code"
 
-    def test_a_refused_token_is_no_answer(self, fetch: Fetch, part: str) -> None:
+    def test_of_a_refused_token_makes_the_part_failed(self, fetch: Fetch, part: str) -> None:
         fetch.vendor.next("details" if part == DETAILS else part, InvalidTokenResponse("404"))
         assert state_of(fetch(), part) is TypeState.FAILED
 
@@ -256,12 +258,12 @@ class TestThreads:
         with ThreadPoolExecutor(8) as pool:
             yield pool
 
-    def test_all_parts_are_asked_for_at_the_same_time(self, fetch: Fetch, pool: ThreadPoolExecutor) -> None:
+    def test_all_parts_are_fetched_concurrently(self, fetch: Fetch, pool: ThreadPoolExecutor) -> None:
         fetch.vendor.effects.before("vendor.", threading.Barrier(6, timeout=5).wait)
         assert len(fetch(pool=pool).images) == 5
 
     @pytest.mark.parametrize("broken", ["DOCUMENT_PORTRAIT", "unrecognized", "on_known_ticket", None])
-    def test_no_store_outlives_the_fetch(self, fetch: Fetch, pool: ThreadPoolExecutor, broken: str | None) -> None:
+    def test_no_write_outlives_the_fetch(self, fetch: Fetch, pool: ThreadPoolExecutor, broken: str | None) -> None:
         """A PUT is slow, and perhaps another write fails; when the fetch has ended, nothing is stored."""
         fetch.vendor.next("details", UnrecognizedResponse("details_not_json", b"<p>"))
 

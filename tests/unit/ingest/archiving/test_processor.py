@@ -66,14 +66,14 @@ def harness() -> ProcessorHarness:
 
 
 class TestACompletion:
-    def test_is_archived_and_noted_under_the_time_when_it_came_in(self, harness: ProcessorHarness) -> None:
+    def test_is_archived_and_its_event_stored_under_the_receive_time(self, harness: ProcessorHarness) -> None:
         done = harness.do(webhook())
         assert (done.result, done.ticket, done.kind) == ("archived", TICKET, "ticket.verification.completed")
         assert harness.table[TICKET].state is TicketState.ARCHIVED
         assert list(harness.table.events) == [(TICKET, f"event#{RECEIVED_AT}#{done.event_id}")]
         harness.check()
 
-    def test_that_comes_again_is_recognised_without_asking_the_vendor(self, harness: ProcessorHarness) -> None:
+    def test_that_is_delivered_again_is_a_duplicate_without_a_vendor_call(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
         harness.effects.log.clear()
         again = harness.do(webhook(iv=b"another vector.."))
@@ -81,7 +81,7 @@ class TestACompletion:
         assert harness.effects.named("vendor") == []
         assert harness.effects.named("table") == [f"table.get {TICKET}"], "one read, no write"
 
-    def test_in_the_same_words_as_an_earlier_one_is_archived_when_the_ticket_returned_to_that_state(
+    def test_equal_to_an_earlier_one_is_archived_if_the_ticket_returned_to_that_state(
         self, harness: ProcessorHarness
     ) -> None:
         # GIVEN a ticket that was accepted, then rejected
@@ -97,7 +97,7 @@ class TestACompletion:
         assert harness.outcomes() == ["ACCEPTED", "REJECTED", "ACCEPTED"]
         harness.check()
 
-    def test_in_the_same_words_more_than_an_hour_later_is_fetched(self, harness: ProcessorHarness) -> None:
+    def test_equal_to_an_earlier_one_is_fetched_after_an_hour(self, harness: ProcessorHarness) -> None:
         """An event has no time, and does not name what changes in the details."""
         harness.do(webhook())
         harness.has("ACCEPTED", full_name="Jane Doe")
@@ -110,14 +110,16 @@ class TestACompletion:
         assert harness.do(harness.later()).result == "duplicate"
         harness.check()
 
-    def test_that_comes_again_changes_nothing_where_the_store_was_lost(self, harness: ProcessorHarness) -> None:
+    def test_that_is_delivered_again_changes_nothing_if_the_idempotency_store_was_lost(
+        self, harness: ProcessorHarness
+    ) -> None:
         harness.do(webhook())
         harness.store.records.clear()
         assert harness.do(webhook()).result == "superseded"
         assert harness.do(harness.later()).result == "duplicate"
         harness.check()
 
-    def test_of_a_pending_ticket_is_done_and_followed_by_a_delayed_message(self, harness: ProcessorHarness) -> None:
+    def test_of_a_pending_ticket_sends_a_delayed_message(self, harness: ProcessorHarness) -> None:
         harness.vendor.next("DOCUMENT", ())
         with log_lines() as lines:
             done = harness.do(webhook())
@@ -131,26 +133,30 @@ class TestACompletion:
 
 
 class TestOtherEvents:
-    def test_an_event_in_progress_is_done_at_once(self, harness: ProcessorHarness) -> None:
+    def test_an_event_in_progress_is_processed_without_any_call(self, harness: ProcessorHarness) -> None:
         event = {**COMPLETED, "event": "ticket.verification.in_progress", "flow_status": "IN_PROGRESS"}
         assert harness.do(webhook(event)).result == "in_progress"
         assert harness.effects.log == []
 
     @pytest.mark.parametrize("event", UNRECOGNIZED)
-    def test_an_unrecognized_event_is_a_hint_to_ask_the_vendor(self, harness: ProcessorHarness, event: object) -> None:
+    def test_an_unrecognized_event_archives_the_ticket(self, harness: ProcessorHarness, event: object) -> None:
         done = harness.do(webhook(event))
         assert (done.result, done.ticket, done.kind, done.unrecognized) == ("archived", TICKET, "other", True)
         assert harness.do(webhook(event)).result == "duplicate"
 
     @pytest.mark.parametrize("event", UNRECOGNIZED)
-    def test_a_hint_about_a_ticket_in_progress_is_done(self, harness: ProcessorHarness, event: object) -> None:
+    def test_an_unrecognized_event_of_a_ticket_in_progress_stores_nothing(
+        self, harness: ProcessorHarness, event: object
+    ) -> None:
         harness.has("IN_PROGRESS")
         done = harness.do(webhook(event))
         assert (done.result, done.unrecognized) == ("in_progress", True)
         assert harness.table.dynamodb.records == {}
         assert harness.bucket.manifests(TICKET) == []
 
-    def test_a_hint_about_an_archived_ticket_in_progress_leaves_it_as_it_is(self, harness: ProcessorHarness) -> None:
+    def test_an_unrecognized_event_of_an_archived_ticket_in_progress_changes_nothing(
+        self, harness: ProcessorHarness
+    ) -> None:
         harness.do(webhook())
         harness.has("IN_PROGRESS")
         assert harness.do(harness.later(UNRECOGNIZED[0])).result == "in_progress"
@@ -162,7 +168,9 @@ class TestOtherEvents:
             harness.do(webhook())
 
 
-def test_a_ticket_request_is_archived_without_an_event_and_asks_again_only_by_force(harness: ProcessorHarness) -> None:
+def test_a_ticket_request_stores_no_event_and_fetches_an_archived_ticket_only_by_force(
+    harness: ProcessorHarness,
+) -> None:
     done = harness.do(ticket_message(TICKET, kind="backfill"))
     assert done == ProcessingResult(Result.ARCHIVED, TICKET, kind="backfill")
     assert harness.table.events == {}
@@ -205,7 +213,7 @@ def test_only_the_archives_own_messages_count_the_time_since_the_webhook(
     assert (done.result, done.received_at is not None) == ("archived", counts)
 
 
-class TestWhatCannotBeRead:
+class TestAnUnreadableMessage:
     @pytest.mark.parametrize(
         ("body", "reason"),
         [
@@ -218,7 +226,7 @@ class TestWhatCannotBeRead:
             (webhook({**COMPLETED, "ticket": "../T"}), "no_ticket"),
         ],
     )
-    def test_is_quarantined_as_it_came_with_a_reason(self, harness: ProcessorHarness, body: str, reason: str) -> None:
+    def test_is_quarantined_unchanged_with_a_reason(self, harness: ProcessorHarness, body: str, reason: str) -> None:
         assert harness.do(body) == ProcessingResult(Result.QUARANTINED, reason=reason)
         marked = body.replace('"}}', '","quarantined":true}}')  # a webhook
         assert harness.queue.quarantined == [(marked, reason)]
@@ -234,7 +242,7 @@ class TestWhatCannotBeRead:
         assert harness.do(redriven).result == "archived"
 
     @pytest.mark.parametrize("error", [SettingsError("webhook secret: not 32 bytes"), ConnectionError()])
-    def test_differs_from_a_secret_that_is_malformed_or_out_of_reach(
+    def test_is_not_quarantined_if_the_secret_is_malformed_or_unavailable(
         self, harness: ProcessorHarness, error: Exception
     ) -> None:
         harness.secrets = error
@@ -242,14 +250,14 @@ class TestWhatCannotBeRead:
             harness.do(webhook())
         assert harness.queue.quarantined == []
 
-    def test_is_split_where_it_holds_several_events_and_each_is_archived_once(self, harness: ProcessorHarness) -> None:
+    def test_with_several_events_is_split_and_each_is_processed_once(self, harness: ProcessorHarness) -> None:
         body = webhook([COMPLETED, {**COMPLETED, "ticket": "../T"}])
         for _ in range(2):  # the second delivery after a crash
             assert harness.do(body) == ProcessingResult(Result.SPLIT)
         results = [harness.do(sent).result for sent, _ in harness.queue.sent]
         assert results == ["archived", "quarantined", "duplicate", "quarantined"]
 
-    def test_is_quarantined_where_one_of_several_events_fits_into_no_message_and_the_others_are_archived(
+    def test_is_quarantined_if_one_of_several_events_is_too_large_and_the_others_are_archived(
         self, harness: ProcessorHarness
     ) -> None:
         harness.plaintext = True
@@ -259,14 +267,14 @@ class TestWhatCannotBeRead:
         assert (done.result, done.reason) == ("quarantined", "too_large")
         assert [harness.do(sent).ticket for sent, _ in harness.queue.sent] == [TICKET]
 
-    def test_comes_back_where_quarantine_fails(self, harness: ProcessorHarness) -> None:
+    def test_is_retried_if_the_quarantine_fails(self, harness: ProcessorHarness) -> None:
         harness.effects.fail("queue.quarantine", ConnectionError())
         with pytest.raises(ConnectionError):
             harness.do("junk")
 
 
 @pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET), ticket_message(TICKET, force=True)])
-def test_an_erased_ticket_is_done(harness: ProcessorHarness, body: str) -> None:
+def test_a_message_of_an_erased_ticket_is_processed_without_a_vendor_call(harness: ProcessorHarness, body: str) -> None:
     harness.table.erase(TICKET)
     done = harness.do(body)
     assert (done.result, done.ticket) == ("erased", TICKET)

@@ -58,7 +58,7 @@ DOWN, PAGE = VendorUnavailable("503"), UnrecognizedResponse("html", b"<p>")
 DAY = 86_400
 
 
-class TestTheRule:
+class TestSettle:
     @pytest.mark.parametrize("observation", [ABSENT, HTML])
     def test_the_same_answer_settles_after_the_settle_time(self, observation: Observation) -> None:
         first = settle({DOCUMENT: observation}, {}, NOW, MINUTES)
@@ -171,7 +171,7 @@ def test_whatever_the_vendor_answers_the_ticket_is_archived_and_reads_back(
     harness.check()
 
 
-class TestEnds:
+class TestSettledTickets:
     def test_an_unrecognized_type_settles_and_the_rest_is_archived(self, harness: ArchiveHarness) -> None:
         harness.answers({PORTRAIT: PAGE})
         with log_lines() as lines:
@@ -464,7 +464,7 @@ class TestANewerStateOfAnArchivedTicket:
         assert harness.table.listed(Due.REFETCH, 10) == []
         harness.check()
 
-    def test_is_archived_with_what_there_is_after_the_age_limit(self, harness: ArchiveHarness) -> None:
+    def test_is_archived_incomplete_after_the_age_limit(self, harness: ArchiveHarness) -> None:
         for _ in range(20):
             body = self.requeued(harness)
             if "settle" in json.loads(body):
@@ -476,20 +476,20 @@ class TestANewerStateOfAnArchivedTicket:
         assert harness.table.listed(Due.REFETCH, 10) == []
         harness.check()
 
-    def test_is_given_up_after_the_age_limit_without_details(self, harness: ArchiveHarness) -> None:
+    def test_is_dropped_after_the_age_limit_without_details(self, harness: ArchiveHarness) -> None:
         harness.answers({"details": DOWN})
         assert harness.run(request(force=True, settle=tuple(ImageType))) is Result.UNCHANGED
         assert harness.table[TICKET].outcome == "ACCEPTED"
         assert harness.table.listed(Due.REFETCH, 10) == []
         harness.check()
 
-    def test_is_given_up_after_an_hour_of_404_whatever_events_come(self, harness: ArchiveHarness) -> None:
+    def test_is_dropped_after_an_hour_of_404_despite_new_events(self, harness: ArchiveHarness) -> None:
         harness.answers({"details": TicketNotFound("404")})
         harness.fails(event("e3"))
         harness.clock.pass_by(3700)
         assert harness.run(event("e4")) is Result.UNKNOWN_TICKET
 
-    def test_is_given_up_after_an_hour_of_404(self, harness: ArchiveHarness) -> None:
+    def test_is_dropped_after_an_hour_of_404(self, harness: ArchiveHarness) -> None:
         harness.answers({"details": TicketNotFound("404")})
         harness.fails(request(force=True))
         harness.clock.pass_by(3700)
@@ -519,14 +519,14 @@ class TestUnknownTickets:
         assert TICKET not in harness.table
         assert len(harness.table.events) == 0
 
-    def test_get_an_end_if_they_have_an_item(self, harness: ArchiveHarness) -> None:
+    def test_expire_if_they_have_an_item(self, harness: ArchiveHarness) -> None:
         self._end(harness)
         assert harness.table[TICKET].expires_at is not None
         assert harness.table.listed(Due.INCOMPLETE, 10) == []
 
     @pytest.mark.parametrize("days", [0, 30])
     @pytest.mark.parametrize(("part", "error"), [("details", TicketNotFound("404")), (DOCUMENT, DOWN)])
-    def test_that_are_known_again_live_as_long_as_any_other(
+    def test_that_become_known_have_the_normal_retention(
         self, harness: ArchiveHarness, days: int, part: str, error: Exception
     ) -> None:
         harness.retention_days = days
@@ -541,24 +541,24 @@ class TestUnknownTickets:
         assert bool(harness.bucket.expiring) is bool(days)
         harness.check()
 
-    def test_have_the_whole_time_again_once_their_item_is_about_to_be_deleted(self, harness: ArchiveHarness) -> None:
+    def test_have_the_whole_hour_again_after_their_item_has_expired(self, harness: ArchiveHarness) -> None:
         self._end(harness)
         assert harness.fails(request()).code == "ticket_incomplete"
 
-    def test_that_are_held_and_known_again_stay_held(self, harness: ArchiveHarness) -> None:
+    def test_that_become_known_under_a_legal_hold_stay_held(self, harness: ArchiveHarness) -> None:
         self._end(harness)
         harness.table.items[TICKET].update(legal_hold=iso(NOW), expires_at=NEVER)
         harness.has()
         assert harness.run(event("e2")) is Result.ARCHIVED
         assert harness.table[TICKET].expires_at == NEVER
 
-    def test_have_the_whole_time_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
+    def test_have_the_whole_hour_again_after_a_newer_event(self, harness: ArchiveHarness) -> None:
         self._wait(harness)
         harness.fails(event("e2"))
         harness.clock.pass_by(3700)
         assert harness.run(event("e2")) is Result.UNKNOWN_TICKET
 
-    def test_do_not_end_while_another_attempt_may_find_them(self, harness: ArchiveHarness) -> None:
+    def test_do_not_expire_while_another_attempt_is_in_flight(self, harness: ArchiveHarness) -> None:
         self._wait(harness)
         begin, now = harness.table.begin, iso(harness.clock() + timedelta(seconds=9))
         harness.effects.before("vendor.details", lambda: begin(TICKET, now))
@@ -581,7 +581,7 @@ class TestUnknownTickets:
         harness.clock.pass_by(3600)
 
     @pytest.mark.parametrize("missing", [[DOCUMENT], ["details"], [*ImageType]], ids=str)
-    def test_lose_nothing_that_is_stored_of_them(self, harness: ArchiveHarness, missing: list[str]) -> None:
+    def test_keep_the_parts_that_are_stored(self, harness: ArchiveHarness, missing: list[str]) -> None:
         harness.has()
         for part in missing:
             harness.vendor.next(part, DOWN)
@@ -621,7 +621,7 @@ class TestUnknownTickets:
         assert harness.clock() - began >= harness.unknown_after
 
     @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=10), timedelta(hours=3)])
-    def test_are_asked_for_again_soon_however_late_they_are_first_processed(
+    def test_are_retried_soon_even_if_they_are_first_processed_late(
         self, harness: ArchiveHarness, late: timedelta
     ) -> None:
         arrived = event(received_at=iso(harness.clock() - late))
@@ -634,8 +634,8 @@ class TestUnknownTickets:
         assert pauses == [15, 30, 129.6]
 
 
-class TestCostsOfStrangers:
-    def test_replayed_events_cost_one_fetch_a_minute_and_a_newer_state_arrives(self, harness: ArchiveHarness) -> None:
+class TestReplayedEvents:
+    def test_cost_one_fetch_a_minute_and_hide_no_newer_state(self, harness: ArchiveHarness) -> None:
         harness.run(event("e1"))
         harness.has("REJECTED")
         waiting = [replace(event(f"r{number}"), received_at=iso(harness.clock())) for number in range(20)]
@@ -650,7 +650,7 @@ class TestCostsOfStrangers:
         assert len(harness.effects.named("vendor.details")) == 1
         assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
 
-    def test_copies_of_the_event_of_an_incomplete_ticket_are_not_all_fetched(self, harness: ArchiveHarness) -> None:
+    def test_of_an_incomplete_ticket_are_not_all_fetched(self, harness: ArchiveHarness) -> None:
         harness.has(images={SELFIES: [picture("s")]})
         assert harness.attempt(event("e1")).result is Result.PENDING
         harness.effects.log.clear()

@@ -34,7 +34,7 @@ def test_a_gif_without_its_trailer_does_not_look_complete() -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "bmp", "tiff"])
 @pytest.mark.parametrize("tail", [b"\0" * 100, b"\n", JPEG, HTML])
-def test_bytes_after_the_end_are_allowed(name: str, tail: bytes) -> None:
+def test_a_file_with_bytes_after_its_end_is_complete(name: str, tail: bytes) -> None:
     data, expected = FILES[name]
     assert identify(data + tail) is expected
     assert looks_complete(data + tail, expected)
@@ -87,7 +87,7 @@ def test_a_jpeg_without_its_own_end_marker_is_still_a_jpeg(data: bytes) -> None:
         *(head + JPEG for head in (b"\0", b" ", HTML)),
     ],
 )
-def test_what_is_not_in_the_table_is_never_served(data: bytes) -> None:
+def test_a_format_that_is_not_in_the_table_is_never_served(data: bytes) -> None:
     assert identify(data) is None
 
 

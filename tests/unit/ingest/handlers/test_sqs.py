@@ -70,11 +70,11 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsHarness]:
 
 
 class TestABatch:
-    def test_is_worked_on_at_the_same_time(self, harness: SqsHarness) -> None:
+    def test_is_processed_concurrently(self, harness: SqsHarness) -> None:
         harness.archive.effects.before("table.get", threading.Barrier(len(TICKETS), timeout=5).wait)
         assert harness.handle(*EVERY) == []
 
-    def test_gives_back_exactly_what_failed(self, harness: SqsHarness) -> None:
+    def test_reports_exactly_the_failed_messages(self, harness: SqsHarness) -> None:
         broken = {"T-2": ConnectionError("x"), "T-5": VendorUnavailable("503"), "T-9": ValueError("y")}
 
         def hook(when: str, name: str) -> None:
@@ -88,12 +88,14 @@ class TestABatch:
         assert (counted()["MessagesRetried"], counted()["StorageErrors"]) == (3, 2)
 
     @pytest.mark.parametrize("body", ["", "junk", "{}", "[" * 5000, '{"v": 9}', '{"ticket": 7}', "\ud800"])
-    def test_with_a_poison_message_loses_no_neighbour_nor_sees_it_again(self, harness: SqsHarness, body: str) -> None:
+    def test_with_an_unreadable_message_processes_the_others_and_quarantines_it(
+        self, harness: SqsHarness, body: str
+    ) -> None:
         assert harness.handle(ONE, sqs_record(body), ANOTHER) == []
         assert [kept for kept, _ in harness.queue.quarantined] == [body]
         assert harness.archive.table.items.keys() == {"T-0", "T-1"}
 
-    def test_with_a_stalled_ticket_loses_no_neighbour(
+    def test_with_a_stalled_ticket_archives_the_others(
         self, harness: SqsHarness, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         release = threading.Event()
@@ -104,14 +106,14 @@ class TestABatch:
         assert harness.handle(*EVERY, seconds=sqs_handler.RESERVED_FOR_STORING + 0.5) == ["m-T-0"]
         assert {harness.archive.table[ticket].state for ticket in TICKETS[1:]} == {TicketState.ARCHIVED}
 
-    def test_that_is_begun_too_late_goes_back_untouched(self, harness: SqsHarness) -> None:
+    def test_that_begins_too_late_is_returned_without_any_call(self, harness: SqsHarness) -> None:
         seconds = sqs_handler.RESERVED_FOR_STORING + sqs_handler.MIN_TICKET_SECONDS - 0.1
         assert harness.handle(*EVERY, seconds=seconds) == [record["messageId"] for record in EVERY]
         assert harness.archive.effects.named("table") == []
         assert harness.archive.effects.named("vendor") == []
         assert set(harness.queue.pauses.values()) == {SHORT_RETRY_DELAY}
 
-    def test_with_a_malformed_variable_goes_back_whole_with_one_line_and_a_metric(
+    def test_with_an_invalid_setting_is_returned_with_one_log_line_and_a_metric(
         self, harness: SqsHarness, monkeypatch: pytest.MonkeyPatch, lines: Lines
     ) -> None:
         def malformed() -> dependencies.SqsDependencies:
@@ -123,7 +125,7 @@ class TestABatch:
         assert (line["error"], line["detail"]) == ("settings", "MAX_RECEIVES")
         assert counted() == {"ConfigurationErrors": 1}
 
-    def test_answers_after_its_last_store_has_ended(self, harness: SqsHarness) -> None:
+    def test_responds_after_its_last_write_has_ended(self, harness: SqsHarness) -> None:
         """GIVEN a slow PUT that nobody waits for, THEN no thread goes on after the answer."""
         ended = threading.Event()
 
@@ -136,7 +138,7 @@ class TestABatch:
         assert ended.is_set()
 
 
-def test_the_last_store_ends_before_the_invocation_does() -> None:
+def test_the_last_write_ends_before_the_invocation_does() -> None:
     config: Any = dependencies._BATCH
     attempts = config.retries["total_max_attempts"]
     pauses = sum(2**attempt for attempt in range(attempts - 1))  # botocore's standard mode, with the most jitter
@@ -158,7 +160,7 @@ def test_the_archiver_gets_the_settings(monkeypatch: pytest.MonkeyPatch) -> None
     assert (made["retention_days"], made["retry_delay"]) == (30, 60)
 
 
-class TestAPause:
+class TestTheVisibilityTimeout:
     def after(self, harness: SqsHarness, error: Exception, receives: int) -> int:
         harness.archive.effects.fail("table.get T-0", error)
         record = sqs_record(ticket_message("T-0"), receives=receives)
@@ -180,7 +182,7 @@ class TestAPause:
             (WriteConflict("event"), [2, 4, 8, 16, 32, 64, 128, 256]),
         ],
     )
-    def test_grows_with_each_delivery_and_is_none_after_the_last(
+    def test_grows_with_each_receive_and_is_zero_after_the_last(
         self, harness: SqsHarness, error: Exception, pauses: list[int]
     ) -> None:
         """It becomes a dead letter immediately, so that the alarm fires early."""
@@ -189,7 +191,7 @@ class TestAPause:
         assert sum(found) > 360, "longer than the visibility timeout"
 
     @pytest.mark.parametrize(("receives", "minutes"), [(MAX_RECEIVES - 1, 213), (MAX_RECEIVES, 15)])
-    def test_of_the_schedule_is_a_quarter_of_an_hour_once_the_message_is_a_dead_letter(
+    def test_is_shorter_than_the_schedules_pause_until_the_message_is_a_dead_letter(
         self, harness: SqsHarness, receives: int, minutes: float
     ) -> None:
         """Before that it is longer than the queue's next pause, so that both do not fetch the ticket."""
@@ -199,7 +201,7 @@ class TestAPause:
         left = datetime.fromisoformat(waiting.retry_at) - harness.archive.clock()
         assert left.total_seconds() / 60 == pytest.approx(minutes, abs=1)
 
-    def test_that_cannot_be_set_changes_nothing_else_and_is_logged(self, harness: SqsHarness, lines: Lines) -> None:
+    def test_that_cannot_be_set_is_logged_and_affects_no_other_message(self, harness: SqsHarness, lines: Lines) -> None:
         harness.archive.answers({"details": VendorUnavailable("503")}, "T-0")
         harness.archive.effects.fail("queue.set_visibility_timeout", ConnectionError(CANARY))
         assert harness.handle(ONE, ANOTHER) == ["m-T-0"]
@@ -208,8 +210,8 @@ class TestAPause:
         assert "CANARY" not in lines.getvalue()
 
 
-class TestWhatIsCounted:
-    def test_of_a_batch(self, harness: SqsHarness) -> None:
+class TestMetrics:
+    def test_of_a_batch_count_each_result(self, harness: SqsHarness) -> None:
         harness.archive.table.erase("T-3")
         harness.handle(ONE)
         metrics.clear_metrics()
@@ -235,7 +237,7 @@ class TestWhatIsCounted:
             "EventsIgnored": 1,
         }
 
-    def test_of_what_comes_again(self, harness: SqsHarness) -> None:
+    def test_of_repeated_messages_count_duplicates(self, harness: SqsHarness) -> None:
         def handled(body: str) -> dict[str, float]:
             metrics.clear_metrics()
             harness.handle(sqs_record(body))
@@ -260,7 +262,7 @@ class TestWhatIsCounted:
             (SettingsError("vendor credential: malformed"), "ConfigurationErrors"),
         ],
     )
-    def test_is_what_a_person_must_see_wherever_it_stands_among_the_causes(
+    def test_count_a_cause_that_needs_action_even_if_it_is_not_the_first(
         self, harness: SqsHarness, error: ArchiveError, name: str
     ) -> None:
         harness.archive.vendor.next("details", VendorUnavailable("503"))
@@ -268,7 +270,7 @@ class TestWhatIsCounted:
         harness.handle(ONE)
         assert counted() == {"MessagesRetried": 1, name: 1}
 
-    def test_is_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
+    def test_count_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
         harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")
         found = []
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
@@ -284,7 +286,7 @@ class TestWhatIsCounted:
         assert found[-1].pop("ArchiveLatency") > 0, "from the webhook, whichever message archives its ticket"
         assert found[-1] == {"MessagesProcessed": 1, "TicketsArchived": 1, "ArchivedIncomplete": 1}
 
-    def test_is_an_unrecognized_response_that_settles_at_once(self, harness: SqsHarness) -> None:
+    def test_count_an_unrecognized_response_that_settles_at_once(self, harness: SqsHarness) -> None:
         harness.archive.vendor.next(DOCUMENT, UnrecognizedResponse("html", b"<html>"))
         harness.handle(sqs_record(ticket_message("T-0", settle=tuple(ImageType))))
         assert counted() == {
@@ -294,14 +296,14 @@ class TestWhatIsCounted:
             "UnrecognizedResponses": 1,
         }
 
-    def test_is_no_latency_of_a_later_version(self, harness: SqsHarness) -> None:
+    def test_have_no_latency_of_a_later_version(self, harness: SqsHarness) -> None:
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
         metrics.clear_metrics()
         harness.archive.has("REJECTED", ticket="T-0")
         harness.handle(sqs_record(ticket_message("T-0", kind="settle", force=True)))
         assert counted() == {"MessagesProcessed": 1, "TicketsArchived": 1}
 
-    def test_an_unknown_ticket_is_counted_as_such(self, harness: SqsHarness) -> None:
+    def test_count_an_unknown_ticket(self, harness: SqsHarness) -> None:
         event = {"ticket": "T-unknown", "event": "ticket.verification.completed"}
         harness.archive.clock.pass_by(7200)
         harness.handle(sqs_record(webhook(event), receives=6))

@@ -29,7 +29,7 @@ def test_a_pause_never_shrinks_with_further_deliveries(
 
 @given(RECEIVES, BASES, st.floats(0, 900), DRAWS)
 @example(1, 20, 30.4, 0.5)
-def test_what_the_vendor_asked_for_is_the_least(receives: int, base: int, asked: float, draw: float) -> None:
+def test_a_pause_is_at_least_what_the_vendor_asked_for(receives: int, base: int, asked: float, draw: float) -> None:
     pause = pause_before_delivery(receives, base, asked, draw)
     assert pause >= asked
     assert pause >= pause_before_delivery(receives, base, None, draw)
@@ -40,5 +40,5 @@ def test_a_pause_doubles_up_to_an_hour_and_a_half(receives: int, pause: int) -> 
     assert pause_before_delivery(receives, 20, None, 0.5) == pause
 
 
-def test_a_burst_that_failed_together_comes_back_over_half_the_pause() -> None:
+def test_messages_that_failed_together_are_spread_over_half_the_pause() -> None:
     assert [pause_before_delivery(1, 100, None, draw) for draw in (0.0, 0.5, 1.0)] == [75, 100, 125]

@@ -50,7 +50,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("error", [TicketIncomplete("images_not_ready"), TicketErased(), ValueError("a fault of ours")])
-def test_a_failure_is_raised_as_it_is_and_not_remembered(once: EventIdempotency, error: Exception) -> None:
+def test_a_failure_is_raised_unchanged_and_stores_no_record(once: EventIdempotency, error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
         once.run("e1", MessageProcessor(error))
     assert raised.value is error
@@ -87,9 +87,9 @@ def test_a_crashed_attempt_counts_as_in_flight_until_its_invocation_must_have_en
     assert begun(store).run("e1", MessageProcessor()) == "archived"
 
 
-class TestAStoreOutOfReach:
+class TestAnUnavailableStore:
     @pytest.mark.parametrize("when", ["before", "while"])
-    def test_neither_stops_nor_repeats_the_work_nor_hides_its_failure(
+    def test_does_not_stop_or_repeat_the_work_or_hide_its_failure(
         self, store: FakeIdempotencyTable, once: EventIdempotency, when: str
     ) -> None:
         def then_the_store_fails(work: MessageProcessor) -> str:
@@ -113,7 +113,7 @@ class TestAStoreOutOfReach:
         assert "the-event-id" not in lines.getvalue()
 
 
-def test_of_many_threads_with_one_event_one_does_the_work(store: FakeIdempotencyTable) -> None:
+def test_one_of_many_threads_with_the_same_event_does_the_work(store: FakeIdempotencyTable) -> None:
     once, work, together = begun(store), MessageProcessor(), threading.Barrier(8, timeout=5)
 
     def deliver() -> str | None:
@@ -135,7 +135,7 @@ def test_the_store_is_configured_before_threads_share_it(once: EventIdempotency)
     assert once._store.configured
 
 
-def test_many_threads_with_an_event_each_do_not_disturb_one_another(store: FakeIdempotencyTable) -> None:
+def test_threads_with_different_events_do_not_affect_each_other(store: FakeIdempotencyTable) -> None:
     once, together = begun(store), threading.Barrier(8, timeout=5)
 
     def deliver(number: int) -> str | None:
