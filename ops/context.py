@@ -68,9 +68,10 @@ class Context:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[..., None]]:
-        """Show a progress bar on stderr while the block runs. Yields what adds to it: 1, or the number given."""
+        """Show a progress bar on a terminal while the block runs. Yields what adds to it: 1, or the number given."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._stderr, transient=True) as progress:
+        hidden = not self._stderr.is_terminal
+        with Progress(*columns, console=self._stderr, transient=True, disable=hidden) as progress:
             yield partial(progress.advance, progress.add_task(what, total=total))
 
     @contextmanager

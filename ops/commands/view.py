@@ -44,6 +44,8 @@ def view(
         raise Failure(f"{output} exists: choose another file, or use --force")
     bucket = context.stack.bucket
     item = at_version(context.existing_ticket(ticket), bucket, version)
+    if output is not None:
+        output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     context.stack.actions.write("view", ticket, version=item.version)
     files: list[TicketFile] = []
     with context.progress("Files", len(file_names(item))) as advance:
