@@ -71,7 +71,10 @@ def context_of(ctx: typer.Context) -> Context:
 
 
 def hoist_common_options(args: list[str]) -> list[str]:
-    """Return the arguments with the common options first. Arguments after `--` keep their places."""
+    """Return the arguments with the common options first. Arguments after `--` keep their places.
+
+    An option without its value is returned alone, so that Typer names it instead of taking the command as the value.
+    """
     common: list[str] = []
     others: list[str] = []
     remaining = iter(args)
@@ -81,7 +84,9 @@ def hoist_common_options(args: list[str]) -> list[str]:
         elif arg in _FLAGS or arg.partition("=")[0] in _WITH_VALUE:
             common.append(arg)
             if arg in _WITH_VALUE:
-                common += [value for value in [next(remaining, None)] if value is not None]
+                if (value := next(remaining, None)) is None:
+                    return [arg]
+                common.append(value)
         else:
             others.append(arg)
     return common + others
