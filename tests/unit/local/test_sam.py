@@ -262,7 +262,7 @@ time.sleep(60)
 """
     fake = local(tmp_path, server)
     monkeypatch.setattr(__main__, "_sam", lambda: fake)
-    monkeypatch.setattr(sys, "argv", ["local", "sam", "lambda", "--port", "0"])
+    monkeypatch.setattr(sys, "argv", ["local", "sam", "lambda", "--port", str(free_port())])
     handlers, mask = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}, os.umask(0o077)
     try:
         with pytest.raises(SystemExit) as ended:
