@@ -62,10 +62,10 @@ class Stack:
     @classmethod
     def load(cls, state: Path) -> "Stack":
         """Return the running stack of the state folder. Raises LocalStackError."""
+        if not _is_running(state):
+            raise LocalStackError("No local stack is running: run `make up`.")
         try:
             return cls(**json.loads((state / "stack.json").read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            raise LocalStackError("No local stack is running: run `make up`.") from None
         except (ValueError, TypeError):  # of another release
             raise LocalStackError(f"{state / 'stack.json'} cannot be read: run `make down`, then `make up`.") from None
 
@@ -102,8 +102,7 @@ def up(
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(state):
         ledger = Ledger(state / "run" / "processes.json")
-        started = ledger.read()
-        if (state / "stack.json").exists() and started and all(each.running for each in started):
+        if _is_running(state):
             raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
         _clear(state, ledger)  # left by a start that was killed, or by a reboot
@@ -237,6 +236,12 @@ def _reachable(url: str, endpoint: str) -> str:
     parts = urlsplit(url)
     api = (parts.hostname or "").partition(".")[0]
     return f"{endpoint}/_aws/execute-api/{api}{parts.path}"
+
+
+def _is_running(state: Path) -> bool:
+    """Return whether all processes of a started stack are running."""
+    started = Ledger(state / "run" / "processes.json").read()
+    return (state / "stack.json").exists() and bool(started) and all(each.running for each in started)
 
 
 def _clear(state: Path, ledger: Ledger) -> list[str]:
