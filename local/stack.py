@@ -239,8 +239,9 @@ def _reachable(url: str, endpoint: str) -> str:
 
 
 def _is_running(state: Path) -> bool:
-    """Return whether all processes of a started stack are running."""
-    started = Ledger(state / "run" / "processes.json").read()
+    """Return whether a started stack is running. The forwarder into it is started again when it is needed."""
+    recorded = Ledger(state / "run" / "processes.json").read()
+    started = [each for each in recorded if each.name != containers.NAME]
     return (state / "stack.json").exists() and bool(started) and all(each.running for each in started)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from local import __main__, stack
+from local import __main__, containers, stack
 from local.errors import AlreadyUp, LocalStackError, StartFailed
 from local.processes import Ledger, Started, end, start
 from local.stack import Stack, Vendor, down, up
@@ -133,6 +133,8 @@ def test_another_vendor_is_called_instead_of_the_simulator(tmp_path: Path, monke
 
 def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = emulator(tmp_path)
+    ended = Started(containers.NAME, process.pid, 0.0)  # its id has another process now
+    Ledger(tmp_path / "run" / "processes.json").add(ended)
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started again"))
 
@@ -140,6 +142,7 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
         up(tmp_path, silent(), port=4566)
 
     assert process.running
+    assert Stack.load(tmp_path) == A_STACK
     assert down(tmp_path) == ["emulator"]
     assert not process.running
 
