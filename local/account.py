@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 USER = "local"
 ALIAS = "live"
 """The functions' alias, which every caller invokes."""
-EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def allow(action: str, resource: str = "*") -> dict[str, Any]:
+    """Return an IAM policy that allows the action on the resource."""
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+
+
+EVERYTHING = allow("*")
 
 
 @dataclass(frozen=True)
@@ -43,13 +50,16 @@ class Account:
         }
 
 
-def make_user(root: Account) -> Account:
-    """Create an administrator with an access key, whose signatures are checked, unlike the root's."""
-    iam = root.session().client("iam", endpoint_url=root.endpoint_url)
-    iam.create_user(UserName=USER)
-    iam.put_user_policy(UserName=USER, PolicyName="everything", PolicyDocument=json.dumps(EVERYTHING))
-    key = iam.create_access_key(UserName=USER)["AccessKey"]
-    return replace(root, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+def make_user(account: Account, name: str = USER, policy: str = json.dumps(EVERYTHING)) -> Account:
+    """Create a user with this policy (default: administrator); return the account with the user's access key.
+
+    The emulator checks users' signatures, unlike the root's.
+    """
+    iam = account.session().client("iam", endpoint_url=account.endpoint_url)
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return replace(account, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 
 
 def outputs(account: Account, stack: str) -> dict[str, str]:

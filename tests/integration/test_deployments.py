@@ -13,7 +13,6 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -58,14 +57,10 @@ class Cloud:
 
     def __init__(self, user: Account) -> None:
         self.user = user
-        iam = self.client("iam")
         policy = POLICY.read_text(encoding="utf-8")
         for placeholder, value in PLACES.items():
             policy = re.sub(rf"\b{placeholder}\b", value, policy)
-        iam.create_user(UserName="deployer")
-        iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="deployer")["AccessKey"]
-        self.deployer = replace(user, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+        self.deployer = account.make_user(user, "deployer", policy)
         with io.BytesIO() as file:
             with zipfile.ZipFile(file, "w") as archive:
                 archive.writestr("empty.py", "")

@@ -3,9 +3,9 @@
 `make fuzz` sends 2,000 to each route; FUZZ_REQUESTS says how many.
 """
 
-import io
 import os
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,9 +16,10 @@ from ingest import dependencies
 from retrieval import app, audit
 from tests.fuzz.api import DOCUMENT, gateway
 from tests.support.fakes import FakeQueue
+from tests.support.logs import log_lines
 from tests.unit.retrieval.fakes import CUSTOMER, TICKET, World, sha256_of
 from ticket_archive.models import ImageType
-from ticket_archive.telemetry import logger, metrics
+from ticket_archive.telemetry import metrics
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "60"))
 KNOWN = {"ticket": TICKET, "customer": CUSTOMER, "sha256": sha256_of(ImageType.DOCUMENT)}
@@ -26,12 +27,12 @@ ROUTES = sorted((path, method.upper()) for path, methods in DOCUMENT["paths"].it
 
 
 @pytest.fixture(autouse=True)
-def _world(monkeypatch: pytest.MonkeyPatch) -> None:
+def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One archived ticket, and discarded logs."""
     monkeypatch.setattr(app, "dependencies", World())
     monkeypatch.setattr(dependencies, "webhook", lambda: (FakeQueue(), lambda: None))
-    monkeypatch.setattr(logger.registered_handler, "stream", io.StringIO())
-    monkeypatch.setattr(audit._logger.registered_handler, "stream", io.StringIO())
+    with log_lines(audit._logger):
+        yield
 
 
 @pytest.mark.filterwarnings("ignore")

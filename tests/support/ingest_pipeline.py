@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, cast
 
 import pytest
-from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
 from ingest import dependencies
@@ -25,7 +24,7 @@ from ticket_archive.secrets import VendorCredential
 from ticket_archive.telemetry import logger
 from ticket_archive.webhook_encryption import encrypt_event
 
-CREDENTIAL = VendorCredential(api_key=SecretStr("key"), secret=SecretStr("secret"))
+CREDENTIAL = VendorCredential(api_key="key", secret="secret")
 # The smallest JPEG that is whole: a frame header (one pixel), a scan, the end.
 JPEG = bytes.fromhex("ffd8 ffc0 000b 08 0001 0001 01 01 11 00 ffda 0008 01 01 00 00 3f 00 ff00 ffd9")
 IMAGES = {"images": ["data:image/jpeg;base64," + base64.b64encode(JPEG).decode()]}

@@ -4,8 +4,10 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+from aws_lambda_powertools import Logger
 
 from ticket_archive.telemetry import logger, metrics
 
@@ -22,16 +24,15 @@ class Lines(io.StringIO):
 
 
 @contextmanager
-def log_lines() -> Iterator[Lines]:
-    """Yield the lines that the functions' logger writes during the block, formatted as in CloudWatch."""
+def log_lines(*others: Logger) -> Iterator[Lines]:
+    """Yield the lines that the functions' logger, and others, write during the block, formatted as in CloudWatch."""
     lines = Lines()
-    handler = logger.registered_handler
-    assert isinstance(handler, logging.StreamHandler)
-    before = handler.setStream(lines)
-    try:
+    with ExitStack() as streams:
+        for each in (logger, *others):
+            handler = cast("logging.StreamHandler[Any]", each.registered_handler)
+            streams.callback(handler.setStream, handler.stream)
+            handler.setStream(lines)
         yield lines
-    finally:
-        handler.setStream(before or io.StringIO())
 
 
 def counted() -> dict[str, float]:

@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeSerializer
 from typer.testing import CliRunner, Result
 
 from local import stack as local_stack
-from local.account import ALIAS, await_version, outputs
+from local.account import ALIAS, allow, await_version, make_user, outputs
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import silent
@@ -45,6 +45,8 @@ PARAMETERS = {"LogLevel": "DEBUG", "SilenceAlarmHours": "1"}
 """The session's stack logs at DEBUG, for tests/faults/test_load.py, and has every alarm."""
 
 
+NO_ACCESS = json.dumps(allow("sts:GetCallerIdentity"))
+"""A policy that allows only what every user may do."""
 SERVICES = {"functions": "lambda", "secrets": "secretsmanager"}
 """Services whose clients have another name here."""
 
@@ -184,21 +186,17 @@ class LocalStack:
         return list(pages.search("events[].message"))
 
     @contextmanager
-    def user(self, name: str, policy: str = "") -> Iterator[LocalStack]:
+    def user(self, name: str, policy: str = NO_ACCESS) -> Iterator[LocalStack]:
         """Yield the stack's clients and API with the key of a new IAM user who has this policy."""
-        self.iam.create_user(UserName=name)
-        if policy:
-            self.iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
-        key = self.iam.create_access_key(UserName=name)["AccessKey"]
-        at = replace(self.at, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
-        user = LocalStack(at, self.state)
+        account = make_user(self.at.account, name, policy)
+        keys = {"access_key_id": account.access_key_id, "secret_access_key": account.secret_access_key}
+        user = LocalStack(replace(self.at, **keys), self.state)
         try:
             yield user
         finally:
             user.close()
-            self.iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-            for each in self.iam.list_user_policies(UserName=name)["PolicyNames"]:
-                self.iam.delete_user_policy(UserName=name, PolicyName=each)
+            self.iam.delete_access_key(UserName=name, AccessKeyId=account.access_key_id)
+            self.iam.delete_user_policy(UserName=name, PolicyName="policy")
             self.iam.delete_user(UserName=name)
 
     def overwrite(self, function: str, **configuration: Any) -> None:

@@ -70,8 +70,7 @@ WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
     """Return what both functions log when everything happens."""
-    with log_lines() as log, running_pipeline(monkeypatch, 4) as pipeline:
-        monkeypatch.setattr(audit._logger.registered_handler, "stream", log)
+    with log_lines(audit._logger) as log, running_pipeline(monkeypatch, 4) as pipeline:
         ingest_everything(pipeline, monkeypatch)
         world = World()
         monkeypatch.setattr(app, "dependencies", world)

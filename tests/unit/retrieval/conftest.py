@@ -1,6 +1,5 @@
 """Requests to the retrieval function; every response is validated against docs/openapi.json."""
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,8 +10,8 @@ from jsonschema import Draft202012Validator
 from local.openapi import PATH
 from retrieval import app, audit
 from tests.support.fakes import FakeContext
+from tests.support.logs import log_lines
 from tests.unit.retrieval.fakes import Answer, World, request
-from ticket_archive.telemetry import logger
 
 DOCUMENT = json.loads(PATH.read_text(encoding="utf-8"))
 CONTEXT: Any = FakeContext(function_name="retrieval")
@@ -29,25 +28,19 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.fixture
-def handle(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[Mapping[str, Any]], Answer]:
+def handle(world: World, capsys: pytest.CaptureFixture[str]) -> Callable[[Mapping[str, Any]], Answer]:
     """Invoke the function with an event."""
-    log = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", log)
-    monkeypatch.setattr(audit._logger.registered_handler, "stream", log)
 
     def handle(event: Mapping[str, Any]) -> Answer:
-        log.seek(0)
-        log.truncate()
         capsys.readouterr()
-        response = app.lambda_handler(dict(event), CONTEXT)
+        with log_lines(audit._logger) as log:
+            response = app.lambda_handler(dict(event), CONTEXT)
         answer = Answer(
             status=response["statusCode"],
             headers={name: values[0] for name, values in response["multiValueHeaders"].items()},
             text=response["body"],
             json=json.loads(response["body"]),
-            log=[json.loads(line) for line in log.getvalue().splitlines()],
+            log=log.records,
             metrics=_metrics(capsys.readouterr().out),
         )
         _hold_against_document(event, answer)

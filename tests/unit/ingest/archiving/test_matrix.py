@@ -16,7 +16,6 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 from requests.structures import CaseInsensitiveDict
 
 from ingest.archiving.processor import MessageProcessor
@@ -89,10 +88,8 @@ class Http:
 
 
 def processor(harness: ArchiveHarness, http: Http) -> MessageProcessor:
-    secrets = {name: SecretStr(getattr(CREDENTIAL, name)) for name in ("api_key", "secret", "tenant", "env", "banknu")}
-    vendor = Preventor(
-        ORIGIN, lambda *, fresh=False: VendorCredential(**secrets), cast("Any", http), sleep=lambda _: None
-    )
+    credential = VendorCredential(**asdict(CREDENTIAL))
+    vendor = Preventor(ORIGIN, lambda **_: credential, cast("Any", http), sleep=lambda _: None)
     return harness.processor(vendor=vendor)
 
 
