@@ -30,7 +30,7 @@ Table = tuple[str, Row, Sequence[Row]]
 
 @dataclass(frozen=True)
 class Counted:
-    """What one webhook, one ticket, and one batch besides its tickets call, by operation; `logged` is bytes of log."""
+    """Calls by operation: of a webhook, of a ticket, and of a batch beside its tickets. `logged` is bytes of log."""
 
     webhook: Mapping[str, float]
     ticket: Mapping[str, float]
@@ -46,7 +46,7 @@ class Counted:
 
 
 def count() -> Counted:
-    """Run a webhook, a batch of one and a batch of ten in a warm function, and count what they call."""
+    """Run a webhook, a batch of one and a batch of ten in a warm function, and count their calls."""
     with Harness.start() as harness:
         found: dict[str, dict[str, float]] = harness.run("capacity.invocations", url=harness.url)
     one, ten = found["one"], found["ten"]
@@ -103,7 +103,7 @@ def settings(**changed: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Model:
-    """What the handlers call and what the template sets, put together."""
+    """The counted calls with the template's settings."""
 
     counted: Counted
     settings: Mapping[str, Any]
@@ -124,7 +124,7 @@ class Model:
         return max(path, calls) + cpu
 
     def gb_seconds(self, size: float) -> float:
-        """Return what Lambda bills for a ticket in a batch of this size."""
+        """Return the billed GB-seconds of a ticket in a batch of this size."""
         return self.batch_seconds(size) / size * self.number("MemorySize") / 1024
 
     def rate(self, size: float) -> float:
@@ -147,7 +147,7 @@ class Model:
         return self.number(limit["parameter"]) if "parameter" in limit else float(limit["value"])
 
     def used(self, rate: float) -> dict[str, float]:
-        """Return what `rate` tickets a second use of each limit."""
+        """Return the use of each limit at `rate` tickets a second."""
         size, puts, workers = self.batch_at(rate), self.counted.of("s3.PUT"), self.number("VendorMaxConcurrency")
         failing = workers * self.number("BatchSize") / ASSUMED["failing_batch_seconds"]
         return {
@@ -171,7 +171,7 @@ class Model:
         return high
 
     def cost(self, tickets: int) -> dict[str, float]:
-        """Return dollars per 1,000 tickets by service, without what is stored and what is fixed."""
+        """Return dollars per 1,000 tickets by service, without storage and fixed costs."""
         counted, rate, lines = self.counted, tickets / DAY, ASSUMED["lambda_log_bytes"]
         size = self.batch_at(rate * PEAK)
         webhook_gb_seconds = 2 * AWS_SECONDS["sqs"] * self.number("MemorySize") / 1024
@@ -296,7 +296,7 @@ def _savings(model: Model) -> list[Row]:
 
 
 def markdown(title: str, header: Row, rows: Sequence[Row]) -> str:
-    """Return a table as it stands in the documents."""
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return f"**{title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

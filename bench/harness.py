@@ -110,13 +110,13 @@ class Harness:
         self._post("/_configure", settings)
 
     def counts(self) -> dict[str, Any]:
-        """Return what was called since the last time: operations, write units and bytes."""
+        """Return the calls since the last time: operations, write units and bytes."""
         return dict(self._post("/_counts", {}))
 
     def run(
         self, function: str, *, python: Path = PYTHON, variables: Mapping[str, str] | None = None, **given: Any
     ) -> Any:
-        """Return what `module.name` of this package returns, called in a fresh interpreter. Its log is discarded."""
+        """Call `module.name` of this package in a fresh interpreter and return its result. Its log is discarded."""
         command = [str(python), "-m", "bench.harness", function, json.dumps(given)]
         settings = {**environment(self.url), **(variables or {})}
         return json.loads(subprocess.run(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)

@@ -15,7 +15,7 @@ from bench.targets import prepare, tickets
 RESPONSES = (1_000_000, 4_000_000, 9_000_000)
 BATCH_MB = 384
 """The goal for a batch of ten tickets whose every response is as large as the vendor can send."""
-LOOKS = 10
+SAMPLES = 10
 
 
 def figures(dry_run: int = 1000) -> list[Figure]:
@@ -40,7 +40,7 @@ def dry_run_figures(harness: Harness, count: int) -> list[Figure]:
     harness.configure(sizes=_each(2_000))
     found = harness.run("memory.many", count=count)
     resident, cpu = found["resident_bytes"], found["cpu_per_ticket"]
-    name, half = f"{count:,} tickets through one process:", LOOKS // 2
+    name, half = f"{count:,} tickets through one process:", SAMPLES // 2
     return [
         Figure(f"{name} memory at the end over that after a fifth", resident[-1] / resident[1], 1.05, raw=found),
         # The least of each half, because other processes only add to it.
@@ -60,16 +60,16 @@ def peak(count: int) -> dict[str, int]:
 
 
 def many(count: int) -> dict[str, Any]:
-    """Send this many tickets' webhooks through the SQS handler in batches of ten, and look ten times."""
+    """Send this many tickets' webhooks through the SQS handler in batches of ten, and measure ten times."""
     resident, cpu = [], []
-    for _ in range(LOOKS):
+    for _ in range(SAMPLES):
         used = 0.0
-        for _ in range(count // LOOKS // 10):
+        for _ in range(count // SAMPLES // 10):
             invoke = prepare("product", tickets(10))
             began = time.process_time()
             invoke()
             used += time.process_time() - began
-        cpu.append(used / count * LOOKS)
+        cpu.append(used / count * SAMPLES)
         resident.append(_memory("VmRSS"))
     return {"resident_bytes": resident, "cpu_per_ticket": cpu}
 

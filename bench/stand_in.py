@@ -1,4 +1,4 @@
-"""A stand-in for AWS and the vendor that costs next to nothing and answers after set times.
+"""A stand-in for AWS and the vendor that uses little CPU and responds after configured times.
 
 An emulator computes for every call, on the cores that the measured code needs. This one reads the request, waits, and
 answers with a constant, so what is measured is the caller. It stores nothing: every ticket is new and every condition
@@ -38,7 +38,7 @@ def jpeg(size: int, seed: str) -> bytes:
 
 
 class StandIn:
-    """Both sides of it; `configure` sets how long calls take and how large images are."""
+    """Serves both; `configure` sets the duration of calls and the size of images."""
 
     def __init__(self) -> None:
         self._seconds: Mapping[str, float] = {}
@@ -114,7 +114,7 @@ class StandIn:
 
 
 def _item_size(asked: Mapping[str, Any]) -> int:
-    """Return about how many bytes a write's item has: an update's item is taken to be what the update sets."""
+    """Estimate the bytes of a write's item; of an update, only the values that it sets count."""
     return sum(_size(asked.get(name, {})) for name in ("Item", "Key", "ExpressionAttributeValues"))
 
 

@@ -35,7 +35,7 @@ def context() -> Any:
 
 
 def tickets(count: int) -> list[str]:
-    """Return ids that no one has used."""
+    """Return new ids."""
     return [str(uuid.uuid4()) for _ in range(count)]
 
 
@@ -73,7 +73,7 @@ def request(name: str, **parameters: str) -> dict[str, Any]:
 
 
 def images_request(images: int) -> dict[str, Any]:
-    """Return a request for the URLs of a ticket that has so many images."""
+    """Return a request for the URLs of a ticket that has this many images."""
     return request("retrieval_images", ticket=f"{ARCHIVED}{images:03d}")
 
 

@@ -114,7 +114,7 @@ def _measure(stack: Stack, application: Application, ids: list[str], in_flight: 
 
 
 def _prepared(vendor: Simulator, count: int) -> list[str]:
-    """Return the ids of so many ordinary tickets, with their images drawn; the vendor has the assumed times."""
+    """Return the ids of ordinary tickets whose images are generated; the vendor has the assumed response times."""
     vendor("latency", **{name: 1000 * seconds for name, seconds in VENDOR_SECONDS.items()})
     ids = [str(each["ticket"]) for each in vendor("tickets", count=count)]
     for ticket in ids:

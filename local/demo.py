@@ -1,4 +1,4 @@
-"""The demo: archive a few tickets, compare what comes out with what the vendor has, show a summary and a gallery."""
+"""The demo: archive a few tickets, compare them with the vendor's, show a summary and a gallery."""
 
 import os
 import shutil

@@ -68,7 +68,7 @@ class SamLocal:
         return [str(SAM), "local", *arguments, "--env-vars", str(self.settings), *template]
 
     def variables(self) -> dict[str, str]:
-        """Return the credentials that `sam local` passes to the functions, and what it needs itself.
+        """Return the credentials that `sam local` passes to the functions, and its own settings.
 
         It calls STS with these credentials before each run: at the emulator's endpoint, for AWS does not know them.
         """

@@ -1,4 +1,4 @@
-"""The local stack: start it, stop it, and stack.json, the file that says where it is."""
+"""Start and stop the local stack, and read and write stack.json, which has its addresses."""
 
 import fcntl
 import json

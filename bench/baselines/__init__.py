@@ -1,1 +1,1 @@
-"""Simpler handlers for the same job. Each module says what it leaves out."""
+"""Simpler handlers for the same job; each module's docstring lists what it omits."""

@@ -1,4 +1,4 @@
-"""What the three handlers share: the messages, the vendor's answers and what is stored of them."""
+"""Messages, vendor responses and stored items that the three handlers share."""
 
 import base64
 import hashlib
@@ -54,7 +54,7 @@ class Token(BaseModel):
 
 
 class Images(BaseModel):
-    """The images endpoint's response in the one form that a tutorial knows: `{"images": ["data:image/…", …]}`."""
+    """The images endpoint's response in the one shape that the baselines read: `{"images": ["data:image/…", …]}`."""
 
     images: list[str]
 

@@ -1,4 +1,4 @@
-"""What a good engineer writes in an afternoon: thread pools over one `requests.Session` and shared boto3 clients.
+"""A handler as one might write it in an afternoon: thread pools over one `requests.Session` and shared boto3 clients.
 
 Ten tickets at a time, and sixteen calls. The token is cached for as long as the process lives. It leaves out what
 `tutorial` leaves out: encryption, duplicates, conditional writes, retries, deadlines, size limits, checks of the

@@ -1,4 +1,4 @@
-"""Faults: what happens to a call instead of its correct response, at which endpoints, and where nobody could tell.
+"""Faults that replace a correct response: at which endpoints, and where the response still looks correct.
 
 Each is a row of the tables below. Names are those of `FaultPlan.script` and `FaultPlan.rate`.
 """

@@ -18,7 +18,7 @@ def iso_media(brand: bytes, *compatible: bytes, meta: bytes = b"moov", payload: 
 
 
 def matroska(kind: bytes, payload: bytes = bytes(40), *, live: bool = False) -> bytes:
-    """Return an EBML header with the document type, and a segment; the size of a live one is not declared."""
+    """Return an EBML header with the document type, and a segment, without a declared size if `live`."""
     segment = b"\x18\x53\x80\x67"
     media = segment + b"\x01" + b"\xff" * 7 + payload if live else _element(segment, payload)
     return _element(b"\x1a\x45\xdf\xa3", _element(b"\x42\x82", kind)) + media

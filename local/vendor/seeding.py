@@ -1,4 +1,4 @@
-"""Repeatable random choices, by a seed and the name of what is chosen."""
+"""Repeatable random choices."""
 
 import random
 

@@ -37,7 +37,7 @@ LINKS = "links"
 
 
 class Unusable(StrEnum):
-    """What is returned for an image type each time instead of files."""
+    """A response without usable files, returned for an image type each time."""
 
     HTML = "HTML"
     SVG = "SVG"

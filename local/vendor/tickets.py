@@ -52,7 +52,7 @@ class DetailsForm(StrEnum):
 
 @pydantic.dataclasses.dataclass(frozen=True, eq=False, config={"extra": "forbid"})
 class State:
-    """A test's changes of a ticket; None keeps the seed's value. It is a key of caches, by its identity.
+    """A test's changes of a ticket; None keeps the seed's value. Caches use its identity as a key.
 
     `take` replaces the files by others of the same person, `sizes` has the bytes of every file per type (other types
     are absent), `formats` the format of a type's files, `unusable` the types that never have a usable response. Images

@@ -1,4 +1,4 @@
-"""Another server than the simulator, with which it shares nothing: the archive takes any that speaks the API.
+"""The archive works with any server that implements the API: this one shares no code with the simulator.
 
 tests/unit/local/test_stack.py: `make up` with its `--vendor-url`.
 """
@@ -73,7 +73,7 @@ def other_vendor(stack: LocalStack) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("other_vendor")
-def test_another_server_that_speaks_the_vendors_api_does_as_well(stack: LocalStack) -> None:
+def test_ticket_of_another_server_is_archived(stack: LocalStack) -> None:
     completed = {"ticket": TICKET, "event": "ticket.verification.completed"}
     sent = webhooks.encrypted(completed, stack.at.webhook_secret)
     assert webhooks.post(stack.at.webhook_url, sent, stack.at.ca_bundle) == 202

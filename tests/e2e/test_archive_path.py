@@ -15,8 +15,8 @@ SETTLED = 200.0
 """Seconds in which a ticket of a flow without selfies or without a document is archived: SettleMinutes is 1 here."""
 
 
-def test_every_shape_of_answer_ends_as_the_images_that_the_vendor_sent(stack: LocalStack) -> None:
-    """GIVEN a ticket of every image shape, flow and form of details, WHEN its webhook comes, THEN all is served."""
+def test_ticket_of_every_shape_is_archived_with_the_vendors_images(stack: LocalStack) -> None:
+    """GIVEN a ticket of every image shape, flow and form of details, WHEN webhooks are posted, THEN all is served."""
     traits = {
         (name, about[name]): about
         for about in stack.vendor("tickets", count=60)

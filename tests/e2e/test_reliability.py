@@ -1,4 +1,4 @@
-"""The failure policy on the whole stack: what only its own queue, table and schedule can show."""
+"""Retries, duplicates and the schedule on the whole stack, with its queue and table."""
 
 from collections import Counter
 from typing import Any

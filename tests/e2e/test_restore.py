@@ -1,4 +1,4 @@
-"""What was deleted by mistake is restored by the commands of docs/operations.md, and what was erased is not."""
+"""The commands of docs/operations.md restore what was deleted by mistake, but no erased ticket."""
 
 from datetime import UTC, datetime
 from pathlib import Path

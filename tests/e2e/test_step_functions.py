@@ -1,4 +1,4 @@
-"""The state machine deployed beside the archive: events once, twice, early, late and never."""
+"""The state machine deployed beside the archive: with single, repeated, early, late and lost events."""
 
 import json
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Both stacks of samconfig.toml in one account: the second has every organization parameter, and is updated under load.
 
-The session's stack is production; what happens to the other leaves it alone. The emulator runs neither DynamoDB's time
+The session's stack is production; changes of the other do not affect it. The emulator runs neither DynamoDB's time
 to live nor S3's lifecycle rules: tests of retention check what these look at.
 """
 

@@ -1,7 +1,7 @@
-"""A load with everything that goes wrong at once: doubled and shuffled webhooks, junk among them, and a vendor that
-fails in every way. Nothing may be lost, doubled or changed, ticket by ticket and byte by byte.
+"""A load of duplicated, shuffled and unreadable webhooks while a fifth of the vendor's responses are faulty.
 
-The seed draws flows, formats, envelopes and types that are never usable. Some tickets wait for SettleMinutes, a minute.
+Every ticket is archived once and byte by byte. The seed chooses flows, formats, envelopes and types that are never
+usable; some tickets wait for SettleMinutes, a minute.
 `make soak` is the same with any number of tickets, and with crashes, outages and redrives.
 """
 
@@ -35,7 +35,7 @@ SECONDS = 400.0
 
 @dataclass
 class Load:
-    """What was sent, and what was found."""
+    """The requests, and the results."""
 
     sent: list[WebhookRequest]
     refused: list[WebhookRequest]
@@ -89,27 +89,27 @@ def load(stack: LocalStack) -> Load:
         )
 
 
-def test_a_fifth_of_the_vendors_calls_goes_wrong_in_many_ways(load: Load) -> None:
-    """Without this the rest of this file would prove nothing."""
+def test_a_fifth_of_the_vendors_responses_has_one_of_many_faults(load: Load) -> None:
+    """Otherwise the other tests of this file would prove nothing."""
     assert load.faults.keys() >= SLOW
     assert len(load.faults) >= 40
     assert load.faults.total() / load.calls > FAULTY - 0.05
     assert len([request for request in load.sent if request.ticket]) >= (1 + DOUBLED * 0.5) * TICKETS
 
 
-def test_every_ticket_is_archived_byte_by_byte_without_anybodys_help(load: Load) -> None:
+def test_every_ticket_is_archived_byte_by_byte(load: Load) -> None:
     assert load.refused == []
     assert {ticket: found for ticket, found in load.differences.items() if found} == {}
 
 
-def test_every_ticket_is_one_manifest_and_one_event(load: Load) -> None:
+def test_every_ticket_has_one_manifest_and_one_event(load: Load) -> None:
     assert {ticket: len(keys) for ticket, keys in load.manifests.items()} == dict.fromkeys(load.manifests, 1)
     mine = {key: count for (key, _), count in load.events.items() if key.split("/")[1] in load.manifests}
     assert mine == {key: 1 for keys in load.manifests.values() for key in keys}
     assert load.log.results["archived"] == TICKETS
 
 
-def test_junk_is_quarantined_each_with_its_reason(load: Load) -> None:
+def test_unreadable_requests_are_quarantined_with_their_reasons(load: Load) -> None:
     sent = {request.webhook.body: request.reason for request in load.sent if request.reason}
     assert len(sent) >= JUNK * TICKETS
     assert sorted(map(body_of, load.quarantined)) == sorted(sent)

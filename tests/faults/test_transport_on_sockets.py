@@ -1,4 +1,4 @@
-"""HttpClient against servers on 127.0.0.1 that break HTTP, TLS and DNS in every known way, byte by byte."""
+"""HttpClient against servers on 127.0.0.1 that violate HTTP, TLS and DNS, byte by byte."""
 
 import contextlib
 import gzip
@@ -465,7 +465,7 @@ def test_reset_connection_is_unavailable(serve: Serve, client: HttpClient, sent:
 def test_cut_off_body_over_tls_is_unavailable(
     serve: Serve, client: HttpClient, certificates: Certificates, act: Script, codes: set[str]
 ) -> None:
-    """Python's ssl may take a reset for an end."""
+    """Python's ssl may report a reset as an end."""
     url = serve(then(LONG + b"hel", act), tls=certificates.server).url
     assert failure(client, url).removeprefix("vendor_unavailable: ") in codes
 

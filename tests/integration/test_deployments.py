@@ -1,4 +1,4 @@
-"""What docs/deploying.md says of deployments: CloudFormation of an emulator, without functions and without a vendor.
+"""Deployments as docs/deploying.md describes them, with the emulator's CloudFormation, without code or a vendor.
 
 A stack with every parameter that an organization may need fails once, is deployed, gets change sets, is updated, and is
 removed. tests/e2e/test_two_stacks.py archives tickets with these parameters.

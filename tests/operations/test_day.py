@@ -1,4 +1,4 @@
-"""A day of 200 tickets on which everything happens, and its privacy requests, with the document's commands alone."""
+"""A day with 200 tickets, every kind of failure and privacy requests, handled with the documented commands only."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ pytestmark = ON_THE_STACK
 
 
 def documented(command: str) -> str:
-    """Return a command without what an operator fills in: the reason, the code, the seconds to wait."""
+    """Return a command without an operator's values: the reason, the code, the seconds to wait."""
     command = re.sub(r" --drain-seconds \d+", "", command)
     return re.sub(r"(--reason|--reason-code|--discard|--case|--customer) \S+", r"\1 …", command)
 

@@ -1,4 +1,4 @@
-"""Every alarm's runbook works: its condition is made, its metric seen, its commands typed, the customer helped.
+"""Every alarm's runbook works: create its condition, see its metric, type its commands, check the tickets.
 
 The emulator publishes Lambda's metrics. Those of the functions are taken from their logs, as CloudWatch does. Those of
 SQS and API Gateway it does not publish: they are put by hand, with the value that the test has seen.
@@ -240,14 +240,14 @@ def silence(on_call: OnCall) -> None:
 
 
 @pytest.mark.parametrize("play", SCENES, ids=lambda play: str(play.__name__))
-def test_runbooks_help(play: Scene, on_call: OnCall) -> None:
+def test_runbooks_repair_what_their_alarms_report(play: Scene, on_call: OnCall) -> None:
     on_call.fired.clear()
     play(on_call)
     assert on_call.fired == set(SCENES[play])
     on_call.played.add(play.__name__)
 
 
-def test_every_alarm_rings_and_every_command_is_typed(on_call: OnCall) -> None:
+def test_every_alarm_is_fired_and_every_command_is_typed(on_call: OnCall) -> None:
     assert set(chain(*SCENES.values())) == set(RUNBOOKS)
     if len(on_call.played) < len(SCENES):
         pytest.skip("not every scene was played")

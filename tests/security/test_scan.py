@@ -1,4 +1,4 @@
-"""Every scan finds what it is there for, shown on a bad template and on a bad module."""
+"""Every scan finds its kind of fault in a bad template or a bad module."""
 
 import copy
 import json

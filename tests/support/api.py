@@ -1,4 +1,4 @@
-"""The Python client of the retrieval API on the local stack, for tests that want its responses as they come."""
+"""The Python client of the retrieval API, with access to the HTTP responses, for the local stack."""
 
 import requests
 

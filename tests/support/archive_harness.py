@@ -121,7 +121,7 @@ class ArchiveHarness:
         return found
 
     def answers(self, answers: Mapping[str, Any], ticket: str = TICKET) -> None:
-        """Set what the vendor answers from now on, by "details" and image type; errors are raised, callables called."""
+        """Set the vendor's responses from now on, by "details" and image type; errors are raised, callables called."""
         for part, answer in answers.items():
             if part == "details":
                 self.vendor.details_of[ticket] = answer
@@ -229,7 +229,7 @@ class ArchiveHarness:
         return [manifest["outcome"] for manifest in self.bucket.manifests(TICKET)]
 
     def check(self, ticket: str = TICKET) -> None:
-        """Check what holds whenever no attempt is in flight and no message waits."""
+        """Check the guarantees that hold while no attempt is in flight and no message waits."""
         assert self.broken == []
         manifests = self.bucket.manifests(ticket)
         versions = [manifest["version"] for manifest in manifests]

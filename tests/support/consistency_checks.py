@@ -1,8 +1,4 @@
-"""Consistency checks after a load: what the archive holds of a ticket against what the vendor has, byte by byte.
-
-Read straight from the table and the bucket, and compared with the simulator: nothing that the archive says of itself
-counts.
-"""
+"""Compare archived tickets with the simulator's, byte by byte, by reading the table and the bucket directly."""
 
 import hashlib
 import json

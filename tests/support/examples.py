@@ -49,7 +49,7 @@ MANIFEST_EVENT: dict[str, Any] = {
 
 @contextmanager
 def deployed(stack: LocalStack, name: str, **parameters: str) -> Iterator[dict[str, str]]:
-    """Deploy an example; yield its stack's outputs, and delete it in the end.
+    """Deploy an example; yield its stack's outputs, and delete it afterwards.
 
     The archive's outputs are known, `parameters` are others. What is deployed is a copy with the emulator's Python and
     certificate. It stays, because SAM's build cache is for one folder.

@@ -144,7 +144,7 @@ class FakeTickets(TicketTable):
 
     @property
     def items(self) -> dict[str, dict[str, Any]]:
-        """Every ticket's item as plain values, by ticket, to look at and to change in place."""
+        """Every ticket's item as plain values, by ticket; changes apply."""
         return {key[0]: record for key, record in self.dynamodb.records.items() if key[1] == "ticket"}
 
     @property
@@ -286,7 +286,7 @@ def _once(method: _Method, name: str) -> _Method:
 
 
 class FakeIdempotencyTable(FakeDynamoDB):
-    """What Powertools' idempotency uses. `offline` makes every call fail."""
+    """The DynamoDB client of Powertools' idempotency. `offline` makes every call fail."""
 
     def __init__(self, effects: Effects | None = None) -> None:
         super().__init__("id")

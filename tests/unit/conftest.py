@@ -1,4 +1,4 @@
-"""Unit tests are many and short: what their collection leaves is not searched for garbage again and again."""
+"""Exclude the objects of collection from garbage collection, which many short tests would repeat."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""The sample events: current, of API Gateway's, SQS's and Scheduler's form, and what their names say."""
+"""The sample events are current, have the form of API Gateway's and SQS's, and match their names."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def opened(webhook: Webhook) -> str:
 
 
 def received(event: dict[str, Any]) -> str:
-    """What becomes of a request: as `opened` says, or the status."""
+    """Return `opened` of a request's webhook, or the status of its rejection."""
     try:
         return opened(parse_request(event, None, "2026-01-15T09:30:00Z"))
     except Rejected as rejection:

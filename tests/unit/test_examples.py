@@ -1,4 +1,4 @@
-"""The templates in examples/: what they deploy loses no event, and fits what the archive's template allows."""
+"""The examples' templates lose no event, and match what the archive's template allows."""
 
 import json
 import re

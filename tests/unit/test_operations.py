@@ -69,7 +69,7 @@ WORDS = {"as", "by", "and", "sort", "asc", "desc", "fields", "filter", "stats"}
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Sequence[Line]:
-    """Return what both functions log when everything happens."""
+    """Return both functions' log of results of every kind."""
     with log_lines(audit._logger) as log, running_pipeline(monkeypatch, 4) as pipeline:
         ingest_everything(pipeline, monkeypatch)
         world = World()

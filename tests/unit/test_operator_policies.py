@@ -81,7 +81,7 @@ def test_no_role_of_a_stack_matches_a_stack_whose_name_begins_alike(file: Any) -
 
 @pytest.mark.parametrize("file", sorted(FOLDER.parent.rglob("*.json")), ids=lambda file: file.stem)
 def test_placeholders_can_be_replaced_in_any_order(file: Any) -> None:
-    """With sed, which knows no words: no placeholder is a part of another one."""
+    """No placeholder is part of another, because sed replaces parts of words too."""
     names = set(re.findall(r"\b[A-Z]{2,}(?:_[A-Z]+)*\b", file.read_text(encoding="utf-8")))
     assert {"ACCOUNT", "REGION"} <= names
     assert [(one, other) for one in names for other in names if one != other and one in other] == []

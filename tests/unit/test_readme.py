@@ -1,4 +1,4 @@
-"""Documents name and link to what exists: modules, tests, parameters, policies, and headings of other documents."""
+"""Documents name and link to existing modules, tests, parameters, policies and headings."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What people and GitHub need to join: workflows, hooks, templates and the changelog name what exists."""
+"""Workflows, hooks and the changelog name existing targets, tools and versions."""
 
 import re
 import subprocess

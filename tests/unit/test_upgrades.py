@@ -1,7 +1,7 @@
-"""An update of a deployed stack keeps what is in it: no table, bucket, key, queue, secret or URL is replaced.
+"""An update of a deployed stack replaces no table, bucket, key, queue, secret or URL.
 
-`stateful_resources.json` is what installations have. Where this test fails, an update would lose or strand data: think
-of a migration first (docs/deploying.md). Only a resource that is new may be written into the record as it is.
+`stateful_resources.json` has the properties of installed stacks. If this test fails, an update would lose data or lose
+track of it: plan a migration first (docs/deploying.md). Only new resources may be added to the record.
 """
 
 import copy
@@ -29,7 +29,7 @@ AS_BAD_AS_REPLACED = {
 
 
 def replacing(kind: str) -> list[str]:
-    """The properties of a type whose change makes a new resource, as paths."""
+    """Return the paths of a type's properties whose change replaces the resource."""
     if kind.startswith("AWS::Serverless::"):
         return []
     schema = resource_schema(kind)
@@ -38,7 +38,7 @@ def replacing(kind: str) -> list[str]:
 
 
 def value(properties: Any, path: str) -> Any:
-    """What `path` leads to, `*` standing for each element of a list; None where it leads nowhere."""
+    """Return the value at `path`, in which `*` stands for each element of a list; None if there is none."""
     first, _, rest = path.partition("/")
     if first == "*":
         return [value(each, rest) for each in properties or []]
@@ -47,7 +47,7 @@ def value(properties: Any, path: str) -> Any:
 
 
 def stateful(template: Template) -> dict[str, Any]:
-    """The record of a template."""
+    """Return the properties of a template's stateful resources that must not change."""
     record = {}
     for name, resource in template["Resources"].items():
         kind = resource["Type"]

@@ -1,4 +1,4 @@
-"""The capacity model counts what the real handlers call, reads the template, and keeps its own laws."""
+"""The capacity model counts the handlers' calls, reads the template, and follows the product's backoff."""
 
 from itertools import pairwise
 

@@ -19,7 +19,7 @@ def _no_dependencies_of_earlier_tests() -> None:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    """What is logged."""
+    """The captured log."""
     with log_lines() as lines:
         yield lines
 

@@ -48,7 +48,7 @@ PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT
 
 
 def item(**changes: Any) -> TicketItem:
-    """An archived ticket; a change of None takes the attribute away."""
+    """Return an archived ticket with these changes; None removes an attribute."""
     values = {
         "ticket": TICKET,
         "record": "ticket",
@@ -83,7 +83,7 @@ def item(**changes: Any) -> TicketItem:
 
 
 def incomplete(**changes: Any) -> TicketItem:
-    """A ticket that an attempt left incomplete: what came is there already."""
+    """Return a ticket that an attempt left incomplete, with the parts that it fetched."""
     missing = {"version": None, "archived_at": None, "retry_at": "2026-01-15T09:31:00.000000Z"}
     return item(
         **{"state": "incomplete", **missing, "types": {"SELF_PORTRAITS": "stored", "DOCUMENT": "failed"}, **changes}
@@ -146,7 +146,7 @@ def presigner(credentials: Credentials | None = None) -> Presigner:
 
 @dataclass
 class World:
-    """What the routes work with, in memory. `presigner` signs for real, which needs no network."""
+    """The routes' dependencies in memory. `presigner` is the real one, which needs no network."""
 
     tickets: FakeTickets = field(default_factory=lambda: FakeTickets(item()))
     bucket: FakeBucket = field(default_factory=FakeBucket)

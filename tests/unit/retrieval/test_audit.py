@@ -1,4 +1,4 @@
-"""One audit record per response: who, what and until when, by ids only."""
+"""One audit record per response: caller, resource and expiry, by ids only."""
 
 import json
 import subprocess

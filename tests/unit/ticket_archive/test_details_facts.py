@@ -1,4 +1,4 @@
-"""The facts that the archive reads from details whose structure nobody has documented."""
+"""The facts that the archive reads from details, whose structure is undocumented."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The forms of the ticket queue's messages: what is written is read, and nothing else is."""
+"""The ticket queue's messages: the written forms are read, and no others."""
 
 import json
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The secrets as models: what they accept, and that they show nothing."""
+"""The secrets' models: accepted values, and no value in an error or a repr."""
 
 import base64
 import json

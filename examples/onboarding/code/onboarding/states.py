@@ -13,8 +13,8 @@ STAGES = {"ACCEPTED": "account_opened", "REJECTED": "rejected"}
 def stage(state: Manifest) -> str:
     """Return the onboarding's stage in this state.
 
-    A person decides where the archive could not use all that the vendor sent (`complete` is false), and on every
-    outcome that is not listed. What is missing may still arrive: as a new version, which is a step of its own.
+    Incomplete tickets (`complete` is false) and unlisted outcomes need a manual review. Missing parts may still arrive,
+    in a new version, which is another step.
     """
     return STAGES.get(state.outcome or "", MANUAL_REVIEW) if state.complete else MANUAL_REVIEW
 

@@ -1,4 +1,4 @@
-"""Lambda functions of the state machine: wait for a ticket's manifest, go on when it comes, ask the archive instead."""
+"""Lambda functions of the state machine: wait for a ticket's manifest, resume when it arrives, or ask the archive."""
 
 import os
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ logger = Logger(service="verification")
 
 
 class Question(BaseModel):
-    """What a verification is about, and since when; a customer's earlier tickets do not count."""
+    """The ticket or customer to wait for, and since when; a customer's earlier tickets do not count."""
 
     subject: Subject
     since: datetime
 
 
 class Wait(Question):
-    """A question whose answer is sent to a task token."""
+    """A question with the task token that receives the answer."""
 
     token: str
 
@@ -41,7 +41,7 @@ def dependencies() -> tuple[TicketArchive, Tokens]:
 
 @event_parser(model=Wait)
 def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
-    """Store the token, then go on at once if the ticket is archived already: its event may have come before."""
+    """Store the token; resume at once if the ticket is archived already, because its event may have come earlier."""
     archive, tokens = dependencies()
     tokens.store(event.subject, event.token, event.since)
     result = newest(archive, event)
@@ -53,8 +53,8 @@ def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
 def manifest_created(event: ManifestCreated, _: LambdaContext) -> dict[str, bool]:
     """Resume the execution that waits for the event's ticket or for its customer. If it raises, Lambda retries.
 
-    The event says only that there is something new; the archive says what. An execution that has gone on, after an
-    earlier event or a time-out, stays as it is.
+    The event says only that there is something new; the archive says what. An execution that was
+    resumed by an earlier event, or timed out, is not affected.
     """
     resumed = resume(*dependencies(), event.ticket)
     logger.info("manifest received", ticket=event.ticket, resumed=resumed)

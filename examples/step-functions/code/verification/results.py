@@ -1,4 +1,4 @@
-"""What a verification is about, and how it ended. Pure: no I/O."""
+"""The subject and the result of a verification. Pure: no I/O."""
 
 from typing import Any, Self
 
@@ -33,7 +33,7 @@ class Subject(BaseModel):
 
 
 class Result(BaseModel):
-    """What the state machine decides on. `complete` is false where the archive could not use all that was sent."""
+    """The input of the state machine's decision. `complete` is false if the archive could not use everything."""
 
     ticket: str
     version: str | None
@@ -42,7 +42,7 @@ class Result(BaseModel):
 
     @classmethod
     def of(cls, ticket: Ticket) -> Self:
-        """Take the result from the archive's answer."""
+        """Return the result in the archive's response."""
         return cls.model_validate(ticket.model_dump(include=set(cls.model_fields)))
 
 

@@ -1,4 +1,4 @@
-"""Archiving: the newest state of a ticket, each state said once, whatever is missing, repeated, late or lost."""
+"""Archiving stores a ticket's newest state and one manifest per state, despite missing, repeated and late events."""
 
 import gzip
 import json
@@ -50,7 +50,7 @@ EVERY_PART = ["details", *(f"files {kind.value}" for kind in ImageType)]
 
 
 def vendor_calls(harness: ArchiveHarness) -> list[str]:
-    """Since the last look."""
+    """Return the vendor calls since the last call of this function."""
     calls = [name.removeprefix("vendor.").replace(f" {TICKET}", "") for name in harness.effects.named("vendor.")]
     harness.effects.log.clear()
     return calls
@@ -427,7 +427,7 @@ class TestAttemptsAtTheSameTime:
     def within(
         self, harness: ArchiveHarness, moment: str, other: ArchiveRequest, *, fault: str | None = None
     ) -> list[object]:
-        """Runs `other` once, as a whole, before the call named `moment`; gives what became of it."""
+        """Run `other` once before the call named `moment`; return a list that then has its result."""
         results: list[object] = []
 
         def run_other() -> None:
@@ -554,7 +554,7 @@ class TestAttemptsAtTheSameTime:
 
 
 class TestRetention:
-    """A ticket ends so many days after it was first received. Until then all that its item names is there."""
+    """A ticket expires `retention_days` after it was first received. Until then all objects of its item exist."""
 
     @pytest.fixture
     def harness(self) -> ArchiveHarness:

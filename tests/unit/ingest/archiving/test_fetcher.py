@@ -1,4 +1,4 @@
-"""One attempt to fetch a ticket: what is stored, what each part was observed as, and what it costs."""
+"""One attempt to fetch a ticket: stored objects, the state of each part, and calls."""
 
 import json
 import sys

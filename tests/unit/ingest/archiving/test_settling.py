@@ -1,4 +1,4 @@
-"""Every ticket settles: whatever the vendor answers, and whenever, it ends archived with what there was."""
+"""Every ticket settles: whatever the vendor responds, and when, it is archived with the parts that came."""
 
 import itertools
 import json

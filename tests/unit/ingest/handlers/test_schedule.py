@@ -1,4 +1,4 @@
-"""The schedule handler: queue what is due, and count it."""
+"""The schedule handler queues and counts due tickets."""
 
 import itertools
 import time

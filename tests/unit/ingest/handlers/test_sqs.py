@@ -1,4 +1,4 @@
-"""A batch from the queue: what fails goes back alone, when it makes sense, and nobody reads anything in the logs."""
+"""Batches from the queue: only failed messages are retried, after a pause, and logs hold no personal data."""
 
 import json
 import logging
@@ -53,7 +53,7 @@ class SqsHarness:
         self.resources = self.archive.sqs_dependencies(calls)
 
     def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
-        """The identifiers that go back."""
+        """Return the identifiers of the failed messages."""
         answer = sqs_handler.handle({"Records": list(records)}, cast("Any", FakeContext(seconds)))
         assert answer.keys() == {"batchItemFailures"}
         assert all(failure.keys() == {"itemIdentifier"} for failure in answer["batchItemFailures"])
@@ -126,7 +126,7 @@ class TestABatch:
         assert counted() == {"ConfigurationErrors": 1}
 
     def test_responds_after_its_last_write_has_ended(self, harness: SqsHarness) -> None:
-        """GIVEN a slow PUT that nobody waits for, THEN no thread goes on after the answer."""
+        """GIVEN a slow PUT in the background, THEN no thread runs on after the response."""
         ended = threading.Event()
 
         def slow() -> None:

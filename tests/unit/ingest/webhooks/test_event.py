@@ -1,4 +1,4 @@
-"""Opening a webhook: what is decrypted or parsed, which kind its event is, and why it cannot be read."""
+"""Opening a webhook: decryption, parsing, the kind of its event, and the reason if it is unreadable."""
 
 import hashlib
 import json
