@@ -29,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: bench capacity openapi fuzz scan sbom audit-deps audit secrets requirements clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## create the three virtual environments, in parallel
 	@$(MAKE) --silent --no-print-directory -j3 $(DEV) $(EMULATOR) $(SAM_CLI)

@@ -21,6 +21,7 @@ import boto3
 import pytest
 import requests
 
+from tests.support.api import Api
 from tests.support.stack import LocalStack
 from ticket_archive_client import SignedImage, TicketArchive
 
@@ -54,14 +55,6 @@ def session(stack: LocalStack) -> boto3.Session:
     return boto3.Session(
         held["AccessKeyId"], held["SecretAccessKey"], held["SessionToken"], region_name=stack.at.region
     )
-
-
-@pytest.fixture
-def archive(stack: LocalStack, session: boto3.Session) -> TicketArchive:
-    http = requests.Session()
-    http.trust_env = False
-    http.verify = stack.at.ca_bundle
-    return TicketArchive(stack.at.api_url, session, http=http)
 
 
 def with_requests(url: str, headers: Mapping[str, str], ca_bundle: str, _: Path) -> tuple[int, bytes]:
@@ -135,8 +128,9 @@ def test_a_presigned_url_alone_gives_the_image_and_sigv4_headers_beside_it_are_r
 
 
 def test_the_documented_python_client_reads_everything_with_temporary_credentials(
-    stack: LocalStack, archive: TicketArchive, ticket: str
+    stack: LocalStack, session: boto3.Session, ticket: str
 ) -> None:
+    archive: TicketArchive = Api(stack.at, session)
     expected = stack.vendor("expected", ticket=ticket)
     found = archive.ticket(ticket, wait=30)
     images = archive.images(ticket)

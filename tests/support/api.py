@@ -1,5 +1,6 @@
 """The Python client of the retrieval API, with access to the HTTP responses, for the local stack."""
 
+import boto3
 import requests
 
 from local.stack import Stack
@@ -11,10 +12,10 @@ SECONDS = 30.0
 class Api(TicketArchive):
     """Sends signed requests to the retrieval API and plain ones to presigned URLs. Use one per thread."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, session: boto3.Session | None = None) -> None:
         http = requests.Session()
         http.trust_env, http.verify = False, stack.ca_bundle
-        super().__init__(stack.api_url, stack.account.session(), http=http, timeout=SECONDS)
+        super().__init__(stack.api_url, session or stack.account.session(), http=http, timeout=SECONDS)
 
     def get(self, path: str, *, signed: bool = True, **query: object) -> requests.Response:
         """Return the response to `GET {api_url}{path}`, without following redirects."""
