@@ -25,7 +25,7 @@ from local.errors import StartFailed
 from local.processes import free_port
 from local.sam import SamLocal
 from local.terminal import silent
-from tests.support.debugger import Debugger
+from tests.support.debugger import stop_at
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
 from tests.support.waiting import eventually
@@ -221,12 +221,8 @@ def test_a_debugger_stops_at_a_line_of_a_function_and_of_the_layer(
     line = 1 + next(number for number, each in enumerate(lines) if text in each)
     [attach] = json.loads((ROOT / ".vscode" / "launch.json").read_text(encoding="utf-8"))["configurations"]
 
-    def client() -> tuple[str, int]:
-        with Debugger(port) as client:
-            return client.attach_and_stop_at(attach, ROOT, source, line)
-
     with ThreadPoolExecutor(1) as pool:
-        stopped = pool.submit(client)
+        stopped = pool.submit(stop_at, port, attach, ROOT, source, line)
         assert local.debug(path, debugger, port, NO_PULL, "--invoke-image", debug_image) == 0
 
     assert stopped.result() == (str(ROOT / source), line)

@@ -21,7 +21,7 @@ from local.deploy import SAM
 from local.errors import LocalStackError, StartFailed
 from local.processes import free_port
 from local.sam import SamLocal
-from tests.support.debugger import Debugger
+from tests.support.debugger import stop_at
 from tests.support.documentation import blocks
 
 ACCOUNT = Account("https://127.0.0.1:4566", "authority.pem", "eu-central-1", "AKIALOCAL", "a secret")
@@ -220,12 +220,8 @@ def test_a_debugger_attaches_as_launch_json_says_and_stops_at_a_line(tmp_path: P
     [attach] = json.loads(launch.replace('"/var/task"', json.dumps(str(tmp_path))))["configurations"]
     attach["connect"]["port"] = port
 
-    def client() -> tuple[str, int]:
-        with Debugger(port) as client:
-            return client.attach_and_stop_at(attach, ROOT, str(source.relative_to(ROOT)), 2)
-
     with ThreadPoolExecutor(1) as pool:
-        stopped = pool.submit(client)
+        stopped = pool.submit(stop_at, port, attach, ROOT, str(source.relative_to(ROOT)), 2)
         fake = local(tmp_path, DEBUGPY.format(script=str(script)))
         assert fake.debug(ROOT / "events" / "retrieval_ticket.json", tmp_path, port) == 0
 
