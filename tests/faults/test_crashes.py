@@ -258,8 +258,8 @@ def test_stories_include_every_kind_of_call() -> None:
     }
 
     assert called == {
-        "once.put",
-        "once.update",
+        "idempotency.put",
+        "idempotency.update",
         "table.get",
         "table.begin",
         "table.event",

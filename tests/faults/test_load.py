@@ -28,8 +28,8 @@ SEED = 2039
 TICKETS = 60
 FIRST = 100_000
 FAULTY = 0.2
-DOUBLED = 0.2
-JUNK = 0.1
+DUPLICATES = 0.2
+UNREADABLE = 0.1
 SECONDS = 400.0
 
 
@@ -56,7 +56,7 @@ def load(stack: LocalStack) -> Load:
     for ticket, fault in zip(wanted, sorted(SLOW), strict=False):
         stack.vendor("script", fault=fault, endpoint="images", ticket=ticket, type="DOCUMENT")
     stack.vendor("rate", share=FAULTY, seed=SEED, faults=sorted(FAULTS.keys() - SLOW - LATER), most=2)
-    sent = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=SEED)
+    sent = webhook_requests(wanted, stack.at.webhook_secret, duplicates=DUPLICATES, unreadable=UNREADABLE, seed=SEED)
     log, checks = LogReader(stack), ConsistencyChecks(stack)
 
     def wait(done: Callable[[], bool]) -> None:
@@ -73,8 +73,8 @@ def load(stack: LocalStack) -> Load:
         wait(lambda: not log.read().pending & due.keys())  # those that settle
         with ThreadPoolExecutor(4) as pool:
             differences = dict(zip(wanted, pool.map(checks.differences, wanted), strict=True))
-        junk, counts = {request.webhook.body for request in sent if request.reason}, stack.vendor("counts")
-        quarantined = [each for each in messages(stack, stack.at.quarantine_queue_url) if body_of(each) in junk]
+        unreadable, counts = {request.webhook.body for request in sent if request.reason}, stack.vendor("counts")
+        quarantined = [each for each in messages(stack, stack.at.quarantine_queue_url) if body_of(each) in unreadable]
         return Load(
             sent=sent,
             refused=refused,
@@ -94,7 +94,7 @@ def test_a_fifth_of_the_vendors_responses_has_one_of_many_faults(load: Load) -> 
     assert load.faults.keys() >= SLOW
     assert len(load.faults) >= 40
     assert load.faults.total() / load.calls > FAULTY - 0.05
-    assert len([request for request in load.sent if request.ticket]) >= (1 + DOUBLED * 0.5) * TICKETS
+    assert len([request for request in load.sent if request.ticket]) >= (1 + DUPLICATES * 0.5) * TICKETS
 
 
 def test_every_ticket_is_archived_byte_by_byte(load: Load) -> None:
@@ -111,7 +111,7 @@ def test_every_ticket_has_one_manifest_and_one_event(load: Load) -> None:
 
 def test_unreadable_requests_are_quarantined_with_their_reasons(load: Load) -> None:
     sent = {request.webhook.body: request.reason for request in load.sent if request.reason}
-    assert len(sent) >= JUNK * TICKETS
+    assert len(sent) >= UNREADABLE * TICKETS
     assert sorted(map(body_of, load.quarantined)) == sorted(sent)
     assert {body_of(message): message.reason for message in load.quarantined} == sent
 

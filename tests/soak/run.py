@@ -25,7 +25,7 @@ from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
 
-DOUBLED, FAULTY, JUNK = 0.25, 0.3, 0.05
+DUPLICATES, FAULTY, UNREADABLE = 0.25, 0.3, 0.05
 KILL_EVERY = 50
 """A worker is killed after every fiftieth processed message, or after each quarter of a smaller storm."""
 ACTIONS = (
@@ -107,7 +107,9 @@ class Soak:
         for ticket in rng.sample(wanted, max(4, round(len(wanted) * SLOW_ONES))):
             stack.vendor("script", fault=rng.choice(sorted(SLOW)), endpoint="images", ticket=ticket, type="DOCUMENT")
         stack.vendor("rate", share=FAULTY, seed=seed, faults=sorted(FAULTS.keys() - SLOW - LATER), most=3)
-        load = webhook_requests(wanted, stack.at.webhook_secret, doubled=DOUBLED, junk=JUNK, seed=seed)
+        load = webhook_requests(
+            wanted, stack.at.webhook_secret, duplicates=DUPLICATES, unreadable=UNREADABLE, seed=seed
+        )
         self._post(load, storm=True)
         stack.vendor("rate", share=0.0)
 
@@ -127,7 +129,9 @@ class Soak:
     def _outage(self, wanted: Sequence[str]) -> None:
         """Fail every vendor call until all messages are dead letters; then redrive them."""
         self.stack.vendor("rate", share=1.0, faults=OUTAGE)
-        self._post(webhook_requests(wanted, self.stack.at.webhook_secret, doubled=DOUBLED, junk=0, seed=self.seed))
+        self._post(
+            webhook_requests(wanted, self.stack.at.webhook_secret, duplicates=DUPLICATES, unreadable=0, seed=self.seed)
+        )
         if archived := self._archived(wanted):
             self.problems.append(f"{archived} tickets were archived while the vendor was down")
         self.rows["outage"] = f"dead letters {self._dead()}"

@@ -275,11 +275,11 @@ class FakeQueue(Queue):
             self.pauses[receipt_handle] = seconds
 
 
-def _once(method: _Method, name: str) -> _Method:
+def _unless_offline(method: _Method, name: str) -> _Method:
     def call(self: "FakeIdempotencyTable", **given: Any) -> Any:
         if self.offline:
             raise ConnectionError(name)
-        with self.effects.around(f"once.{name}"):
+        with self.effects.around(f"idempotency.{name}"):
             return method(self, **given)
 
     return cast("_Method", call)
@@ -298,10 +298,10 @@ class FakeIdempotencyTable(FakeDynamoDB):
         for record in self.records.values():
             record |= dict.fromkeys({"in_progress_expiration"} & record.keys(), 0)
 
-    put_item = _once(FakeDynamoDB.put_item, "put")
-    get_item = _once(FakeDynamoDB.get_item, "get")
-    update_item = _once(FakeDynamoDB.update_item, "update")
-    delete_item = _once(FakeDynamoDB.delete_item, "delete")
+    put_item = _unless_offline(FakeDynamoDB.put_item, "put")
+    get_item = _unless_offline(FakeDynamoDB.get_item, "get")
+    update_item = _unless_offline(FakeDynamoDB.update_item, "update")
+    delete_item = _unless_offline(FakeDynamoDB.delete_item, "delete")
 
 
 @dataclass

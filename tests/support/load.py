@@ -52,12 +52,12 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
 
 
 def webhook_requests(
-    wanted: Sequence[str], secret: str, *, doubled: float, junk: float, seed: int
+    wanted: Sequence[str], secret: str, *, duplicates: float, unreadable: float, seed: int
 ) -> list[WebhookRequest]:
     """Return an event of each ticket, in any form and encoding, shuffled by the seed.
 
-    For the share `doubled` of the tickets it is there twice, as the same bytes or encrypted again; for the share `junk`
-    there is an unreadable request beside it.
+    A share `duplicates` of the events is there twice, as the same bytes or encrypted again; for a share `unreadable` of
+    the tickets there is an unreadable request too.
     """
     rng = random.Random(seed)
     known = Tickets(SEED)
@@ -66,10 +66,10 @@ def webhook_requests(
         event = webhooks.event(rng.choice(_EVENTS), known.get(ticket))
         first, again = (rng.choice(_ENCODINGS)(webhooks.encrypted(event, secret, rng.randbytes(16))) for _ in range(2))
         made.append(WebhookRequest(first, ticket))
-        if rng.random() < doubled:
+        if rng.random() < duplicates:
             made.append(WebhookRequest(rng.choice((first, again)), ticket))
-        if rng.random() < junk:
-            made.append(_junk(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, rng))
+        if rng.random() < unreadable:
+            made.append(_unreadable(webhooks.event(Form.COMPLETED, known.get(ticket)), secret, rng))
     rng.shuffle(made)
     return made
 
@@ -93,7 +93,7 @@ _ENCODINGS: tuple[Callable[[Webhook], Webhook], ...] = (
 """The forms of base64 that Node's decoder accepts."""
 
 
-def _junk(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequest:
+def _unreadable(event: dict[str, Any], secret: str, rng: random.Random) -> WebhookRequest:
     event = {**event, "mark": rng.random()}  # each a body of its own
     nobodys = {**event, "ticket": "../../etc/passwd"}
     sealed = webhooks.encrypted(event, secret, rng.randbytes(16))

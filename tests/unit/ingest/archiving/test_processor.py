@@ -174,7 +174,7 @@ def test_a_ticket_request_stores_no_event_and_fetches_an_archived_ticket_only_by
     done = harness.do(ticket_message(TICKET, kind="backfill"))
     assert done == ProcessingResult(Result.ARCHIVED, TICKET, kind="backfill")
     assert harness.table.events == {}
-    assert harness.effects.named("once") == []
+    assert harness.effects.named("idempotency") == []
     harness.effects.log.clear()
     assert harness.do(ticket_message(TICKET)).result == "already_archived"
     assert harness.effects.named("vendor") == []
