@@ -12,7 +12,14 @@ from ingest.files.decoding import is_file
 from ingest.files.labels import reports_error
 from ingest.vendor.auth import TokenResponse
 from ingest.vendor.http import Response
-from ticket_archive.details_facts import IN_PROGRESS, NOT_FOUND, SUCCESS_CODES, read_facts, scalars_of
+from ticket_archive.details_facts import (
+    IN_PROGRESS,
+    NOT_FOUND,
+    RESPONSE_ENVELOPES,
+    SUCCESS_CODES,
+    read_facts,
+    scalars_of,
+)
 from ticket_archive.errors import (
     InvalidVendorResponse,
     RetryableError,
@@ -22,13 +29,14 @@ from ticket_archive.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from ticket_archive.json_text import unwrapped, without_bom
+from ticket_archive.json_text import json_in, unwrapped, without_bom
 
 MAX_RETRY_AFTER = 900.0
 """Seconds. A longer Retry-After is capped, so that a wrong value cannot delay a ticket for a day."""
 
 _COMPLETE = (200, 201, 203, 204)  # of the other 2xx, 202 means "not yet" and 206 "not all"
 _MAX_ENVELOPE_BYTES = 10_000
+_INNER = RESPONSE_ENVELOPES | {"error", "errors"}
 _NOT_FOUND_ENDINGS = ("NTFND", "NOT_FOUND", "NOTFOUND")
 
 
@@ -44,8 +52,8 @@ class Call(StrEnum):
 class Envelope(BaseModel):
     """The vendor's body for success and error alike.
 
-    Its members are those of `OnboardingResponse.swift` (github.com/preventorid/button-ios-sdk). Anything else is in
-    `model_extra`.
+    Its members are those of `OnboardingResponse.swift` (github.com/preventorid/button-ios-sdk), at the top or in one
+    envelope. Anything else is in `model_extra`.
     """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
@@ -60,8 +68,16 @@ class Envelope(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_list(cls, values: Any) -> Any:
-        return unwrapped(values)
+    def _with_inner(cls, values: Any) -> Any:
+        """Add the members of an object in an envelope, or in `error`: `{"statusCode": 404, "body": "{…}"}`."""
+        values = unwrapped(values)
+        if not isinstance(values, dict):
+            return values
+        found = {name: value for name, value in values.items() if value is not None and name not in RESPONSE_ENVELOPES}
+        for name in sorted(values.keys() & _INNER):
+            inner = unwrapped(json_in(values[name]))
+            found = {**inner, **found} if isinstance(inner, dict) else {name: values[name], **found}
+        return found
 
 
 def error_for_response(call: Call, response: Response, now: datetime) -> RetryableError | None:
@@ -138,7 +154,9 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     it, and none of the requested content.
     """
     code = _code(envelope)
-    http_status = next(filter(None, map(_http_error, (envelope.status, code))), None)
+    http_status = next(
+        filter(None, map(_http_error, (envelope.status, code, (envelope.model_extra or {}).get("statusCode")))), None
+    )
     if _is_not_found(call, envelope):
         status = 404
     elif code in SUCCESS_CODES or not (http_status or _reports_error(envelope)):
@@ -168,6 +186,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
         return bool(TokenResponse.model_validate({"token": envelope.token, **extra}).value)
     if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else it has: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
+    extra = {name: value for name, value in extra.items() if not reports_error(name, value)}
     if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True
     if call is Call.IMAGES and any(isinstance(value, str) and is_file(value, name) for name, value in extra.items()):

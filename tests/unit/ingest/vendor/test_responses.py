@@ -165,6 +165,11 @@ def error_in_200(call: Call, body: dict[str, Any]) -> tuple[type[RetryableError]
         ),
         ({"status": "500", "error": "Internal Server Error", "path": f"/{TICKET}"}, (VendorUnavailable, "500")),
         ({"code": 400, "message": "no", "data": None}, (InvalidVendorResponse, "400")),
+        ({"data": {"code": "TCKTNTFND", "ticket": TICKET}}, (TicketNotFound, "404")),
+        ({"error": {"code": "TCKTNTFND", "message": "no"}, "ticket": TICKET}, (TicketNotFound, "404")),
+        ({"errors": [{"code": "TCKTNTFND"}], "data": None, "ticket": TICKET}, (TicketNotFound, "404")),
+        ({"statusCode": 404, "body": json.dumps({"message": "no", "ticket": TICKET})}, (TicketNotFound, "404")),
+        ({"statusCode": 500, "message": "no", "ticket": TICKET}, (VendorUnavailable, "500")),
     ],
 )
 @pytest.mark.parametrize("call", [Call.DETAILS, Call.IMAGES])
@@ -192,6 +197,9 @@ def test_a_ticket_that_is_not_found_is_so_whatever_stands_beside_it_but_facts(mo
         ({"status": 200, "code": "PROCESSING", "ticket": TICKET}, (TicketInProgress, "")),
         ({"success": False, "message": "no", "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"error": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"error": {"message": "timeout"}, "ticket": TICKET}, (InvalidVendorResponse, "400")),
+        ({"result": {"error": "timeout", "ticket": TICKET}}, (InvalidVendorResponse, "400")),
+        ({"code": "BDRQST", "errors": [{"field": "x"}] * 2, "ticket": TICKET}, (InvalidVendorResponse, "400")),
         ({"status": "error", "message": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
     ],
 )
@@ -269,6 +277,9 @@ def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
         {"ticket": TICKET, "code": ["A1"]},
         {"ticket": TICKET, "success": True, "error": None, "errors": []},
         {"ticket": TICKET, "error": "face not clear", "fullname": "Jon Doe"},
+        {"ticket": TICKET, "error": {"code": "A1"}, "fullname": "Jon Doe"},
+        {"status": 200, "code": "SUCCESS", "data": {"ticket": TICKET, "code": "A1"}},
+        {"data": {"ticket": TICKET, "code": "A1", "documents": [{"number": 1}]}},
         NOT_FOUND_200 | {"flow_status": "ACCEPTED"},
         {},
     ],
