@@ -188,9 +188,10 @@ def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetche
     answers = list(stored)
     failures = [each for each in answers if isinstance(each, _Failure)]
     files = [each for each in answers if not isinstance(each, _Failure)]
-    images = [file for file in files if isinstance(file, StoredImage)]
+    # By key, because a file may come twice: as data and at a URL.
+    images = {file.key: file for file in files if isinstance(file, StoredImage)}
     unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
-    fetched.images += [replace(image, index=index) for index, image in enumerate(images)]
+    fetched.images += [replace(image, index=index) for index, image in enumerate(images.values())]
     fetched.unrecognized += unrecognized
     if failures:
         _record_failure(kind, failures[0], fetched)

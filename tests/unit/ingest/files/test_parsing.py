@@ -110,7 +110,8 @@ def test_a_path_under_the_name_of_a_url_is_left_to_be_fetched(key: str) -> None:
             assert parse_files(json.dumps(answer).encode(), JSON, DOCUMENT) == [LinkedFile(path)]
         beside = json.dumps({"images": [{key: path, "content": bare(JPEG)}]}).encode()
         assert outcome(beside) == "1 files", "the path is where the same file is"
-        assert outcome(json.dumps({"front": bare(JPEG), "back": {key: path}}).encode()) == "2 files"
+        for back in ({"back": {key: path}}, {"backUrl": path}):
+            assert outcome(json.dumps({"front": bare(JPEG), **back}).encode()) == "2 files"
     for data in (JPEG, TINY):
         assert found({key: bare(data)}) == [data], "which begins with a slash, too"
     for other in ({"path": "/files/1.jpg"}, {"href": "/files/1.jpg"}, {key: "/"}, {key: "1.jpg"}, {key: "/ 1"}):
@@ -218,6 +219,11 @@ def test_an_address_that_the_vendor_calls_is_no_file(key: str, url: str | None) 
         {"links": [{"Rel": "NEXT", "href": "page=2"}]},
         {"has_more": True},
         {"pagination": {"page": 1, "total_pages": 2}},
+        {"current_page": 1, "last_page": 2},
+        {"number": 0, "last": False},
+        {"IsTruncated": True},
+        {"LastEvaluatedKey": {"ticket": {"S": "x"}}},
+        {"hydra:view": {"hydra:next": "/images?page=2"}},
     ],
 )
 def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> None:
@@ -278,6 +284,9 @@ def test_what_describes_a_file_is_no_other_file(more: dict[str, str]) -> None:
         {"nextPage": False},
         {"has_more": False},
         {"total_pages": 1},
+        {"last": True},
+        {"last_page": 1},
+        {"LastEvaluatedKey": None},
         {"next_step": "SIGN"},
         {"next": "null"},
     ],
@@ -386,6 +395,9 @@ WITHIN_DOCUMENT = {
             [JPEG],
         ),
         ({"DOCUMENT": "data:image/jpeg;base64,!", "SELF_PORTRAITS": uri(JPEG)}, SELFIES, [JPEG]),
+        ([{"key": "BACK", "value": uri(PNG)}, {"key": "FRONT", "value": uri(JPEG)}], DOCUMENT, [JPEG, PNG]),
+        ([{"captureType": "SELFIE", "data": uri(PNG)}, {"captureType": "DOCUMENT", "data": uri(JPEG)}], SELFIES, [PNG]),
+        ([{"id": "DOCUMENT", "data": uri(PNG)}, {"id": "SELF_PORTRAITS", "data": uri(JPEG)}], SELFIES, [JPEG]),
     ],
 )
 def test_labels_select_the_type_and_order_the_sides(answer: object, wanted: ImageType, files: list[bytes]) -> None:
