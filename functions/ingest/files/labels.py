@@ -52,7 +52,7 @@ _SIDES = (re.compile(_DOCUMENT + _SIDE), re.compile(_SIDE + _DOCUMENT))
 
 _TYPE_FIELDS = frozenset({
     "type", "imagetype", "filetype", "kind", "name", "filename", "label", "category", "side", "imageside",
-    "documentside",
+    "documentside", "key", "id", "capturetype", "phototype", "picturetype", "mediatype", "documentimagetype",
 })  # fmt: skip
 _ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exception", "fault"})
 _FILE_KEYS = frozenset({
@@ -65,10 +65,11 @@ _DOCUMENT_RELATIONS = frozenset(
     {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
 )
 _RECEIVER = re.compile("(callback|postback|webhook|redirect|return)ur[il]")
-_NEXT = re.compile("(odata)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
+_NEXT = re.compile("(odata|hydra)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _MAX_ADDRESS = 2048
-_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage"})
+_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated"})
+_LAST = frozenset({"last", "islast", "islastpage"})
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -123,10 +124,11 @@ def announces_more(around: str, name: str, value: object) -> bool:
     if isinstance(value, int):
         return (
             (plain in _MORE and value is True)
+            or (plain in _LAST and value is False)
             or (value > 0 and bool(_NEXT.fullmatch(plain)))
-            or (plain == "totalpages" and value > 1)
+            or (plain in ("totalpages", "lastpage") and value > 1)
         )
-    return False
+    return plain == "lastevaluatedkey"  # an object
 
 
 def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:

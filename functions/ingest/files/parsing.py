@@ -163,8 +163,13 @@ class _Contents:
         if any(name == "rel" and labels.leads_to_no_file(key, str(value)) for name, value in node):
             return []
         paths = {name for name, value in node if isinstance(value, str) and decoding.is_path(value, name)}
-        if paths and any(isinstance(value, str) and decoding.is_file(value) for _, value in node):
-            node = tuple(member for member in node if member[0] not in paths)  # they lead to the same file
+        if paths:  # such a path leads to the file beside it, unless each has a label of its own
+            beside = {
+                labels.label_of(name) for name, value in node if isinstance(value, str) and decoding.is_file(value)
+            }
+            if beside and UNLABELLED not in beside:
+                paths = {name for name in paths if labels.label_of(name) in (UNLABELLED, *beside)}
+            node = tuple(each for each in node if not beside or each[0] not in paths)
         members = []
         for name, value in node:
             if isinstance(value, str) and labels.describes_file(name):
