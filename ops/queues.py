@@ -42,10 +42,9 @@ class Depth:
 class Queue:
     """One queue. Methods that change several messages return the positions of those that failed."""
 
-    def __init__(self, client: "SQSClient", url: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: "SQSClient", url: str) -> None:
         self._client = client
         self._url = url
-        self._sleep = sleep
 
     def depth(self) -> Depth:
         """Return how many messages the queue has."""
@@ -94,7 +93,7 @@ class Queue:
         for waiting in _batches([str(entry.get("MessageBody", "")) for entry in entries]):
             for attempt in range(_ATTEMPTS):
                 if attempt:
-                    self._sleep(0.2 * 2**attempt)
+                    time.sleep(0.2 * 2**attempt)
                 batch = [{"Id": str(position), **entries[position]} for position in waiting]
                 faults = operation(QueueUrl=self._url, Entries=batch).get("Failed", ())
                 failed |= {int(fault["Id"]) for fault in faults if fault["SenderFault"]}
@@ -108,23 +107,16 @@ class Queue:
 class Pace:
     """Limits a loop to `per_second` messages, in batches of `batch`."""
 
-    def __init__(
-        self,
-        per_second: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, per_second: float) -> None:
         self.batch = max(1, min(BATCH, int(per_second)))
         self._per_second = per_second
-        self._clock = clock
-        self._sleep = sleep
         self._next = 0.0
 
     def wait(self, count: int) -> None:
         """Wait until `count` more messages may be sent."""
-        now = self._clock()
+        now = time.monotonic()
         if now < self._next:
-            self._sleep(self._next - now)
+            time.sleep(self._next - now)
         self._next = max(now, self._next) + count / self._per_second
 
 

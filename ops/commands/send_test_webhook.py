@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -92,21 +92,15 @@ def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def wait_until_archived(
-    table: TicketTable,
-    ticket: str,
-    before: TicketItem | None,
-    seconds: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    table: TicketTable, ticket: str, before: TicketItem | None, seconds: float
 ) -> TicketItem | None:
     """Wait until the ticket is archived by a newer fetch than `before`; return it, or None after `seconds`."""
-    until = clock() + seconds
+    until = time.monotonic() + seconds
     known = before.fetched_at if before else None
     while True:
         item = table.get(ticket)
         if item is not None and item.state is TicketState.ARCHIVED and item.fetched_at != known:
             return item
-        if clock() >= until:
+        if time.monotonic() >= until:
             return None
-        sleep(_POLL)
+        time.sleep(_POLL)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -57,10 +57,10 @@ def view(
     if output is not None:
         save(output, html)
         if open_:
-            show(output)
+            webbrowser.open(output.resolve().as_uri())
     else:
         with temporary_page(html) as path:
-            if open_ and not show(path):
+            if open_ and not webbrowser.open(path.resolve().as_uri()):
                 context.note(f"No browser was found: open {path}")
             elif not open_:
                 context.note(f"The page is {path}")
@@ -88,8 +88,3 @@ def temporary_page(page: bytes) -> Iterator[Path]:
         file = Path(folder) / "ticket.html"
         save(file, page)
         yield file
-
-
-def show(file: Path, browse: Callable[[str], bool] = webbrowser.open) -> bool:
-    """Open the file in the browser; return whether there is one."""
-    return browse(file.resolve().as_uri())

@@ -138,8 +138,7 @@ def test_an_archived_ticket_is_not_settled(cli: CliHarness) -> None:
 def run(source: FakeQueue, target: FakeQueue, **given: Any) -> list[MessageInfo]:
     options: dict[str, Any] = {"wanted": lambda _: True, "limit": None, "dry_run": False, **given}
     describe: Callable[[Received], MessageInfo] = options.pop("describe", quarantined)
-    pace = Pace(1000, clock=lambda: 0.0, sleep=lambda _: None)
-    return list(redrive_messages(cast("Queue", source), cast("Queue", target), describe, pace=pace, **options))
+    return list(redrive_messages(cast("Queue", source), cast("Queue", target), describe, pace=Pace(1000), **options))
 
 
 def full(*reasons: str) -> FakeQueue:
@@ -235,7 +234,7 @@ def test_a_crash_between_sending_and_deleting_loses_nothing(moment: str, monkeyp
 
 def test_stopping_early_makes_received_messages_visible_again() -> None:
     source, target = full("a", "b", "c"), FakeQueue()
-    pace = Pace(1000, clock=lambda: 0.0, sleep=lambda _: None)
+    pace = Pace(1000)
     queues = cast("Queue", source), cast("Queue", target)
     listing = redrive_messages(*queues, quarantined, wanted=lambda _: True, limit=None, dry_run=True, pace=pace)
 

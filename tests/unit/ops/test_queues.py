@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ URL = "https://sqs.eu-central-1.amazonaws.com/111122223333/q"
 class Stub:
     def __init__(self) -> None:
         self.naps: list[float] = []
-        self.queue = Queue(client("sqs"), URL, self.naps.append)
+        self.queue = Queue(client("sqs"), URL)
         self.stubber = Stubber(client("sqs"))
 
     def sends(self, entries: dict[str, str], failed: dict[str, bool] | None = None) -> None:
@@ -30,8 +31,9 @@ class Stub:
 
 
 @pytest.fixture
-def stub() -> Iterator[Stub]:
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     made = Stub()
+    monkeypatch.setattr("time.sleep", made.naps.append)
     with answering(made.stubber):
         yield made
 
@@ -113,7 +115,7 @@ def test_messages_are_deleted_or_made_visible_in_batches_and_failures_are_return
     assert getattr(stub.queue, method)([received(number) for number in range(11)]) == {9, 10}
 
 
-def test_the_pace_spreads_work_over_time() -> None:
+def test_the_pace_spreads_work_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     naps: list[float] = []
 
@@ -121,7 +123,8 @@ def test_the_pace_spreads_work_over_time() -> None:
         naps.append(round(seconds, 3))
         now[0] += seconds
 
-    pace = Pace(20, clock=lambda: now[0], sleep=sleep)
+    monkeypatch.setattr("ops.queues.time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    pace = Pace(20)
     for _ in range(4):
         pace.wait(10)
 

@@ -72,16 +72,17 @@ def test_webhook_credentials_are_sent(with_secret: CliHarness, posted: list[dict
 
 @pytest.mark.parametrize("fetched_at", ["2026-01-31T12:00:09.000000Z", None])
 def test_waiting_ends_when_a_newer_fetch_is_archived_or_the_time_is_over(
-    fetched_at: str | None, fake: FakeStack
+    fetched_at: str | None, fake: FakeStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, ticks = fake.add_ticket("t1"), iter(range(100))
 
     def sleep(_: float) -> None:
         fake.change("t1", fetched_at=fetched_at or before.fetched_at)
 
-    found = send_test_webhook.wait_until_archived(
-        fake.table, "t1", before, 5, clock=lambda: float(next(ticks)), sleep=sleep
-    )
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)), sleep=sleep)
+    monkeypatch.setattr("ops.commands.send_test_webhook.time", clock)
+
+    found = send_test_webhook.wait_until_archived(fake.table, "t1", before, 5)
 
     assert found == (fake.item("t1") if fetched_at else None)
 

@@ -360,6 +360,16 @@ def test_a_page_is_kept_with_output_and_not_replaced(cli: CliHarness, tmp_path: 
     assert "--force" in again.stderr
 
 
+def test_the_browser_opens_the_files_url(cli: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.stack.add_ticket("t1")
+    asked: list[str] = []
+    monkeypatch.setattr("webbrowser.open", asked.append)
+
+    cli("view", "t1", "-o", str(tmp_path / "a b.html"))
+
+    assert asked == [(tmp_path / "a b.html").as_uri()]
+
+
 def test_a_page_without_output_is_removed(cli: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.stack.add_ticket("t1")
     seen: list[bool] = []

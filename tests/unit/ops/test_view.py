@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.commands.view import show, temporary_page
+from ops.commands.view import temporary_page
 
 
 def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,14 +39,3 @@ def test_without_a_memory_file_system_the_temporary_folder_is_used(
         assert file.exists()
 
     assert not file.parent.exists()
-
-
-def test_the_browser_opens_the_files_url(tmp_path: Path) -> None:
-    asked: list[str] = []
-
-    def browse(address: str) -> bool:
-        asked.append(address)
-        return False
-
-    assert not show(tmp_path / "a b.html", browse)
-    assert asked == [(tmp_path / "a b.html").as_uri()]
