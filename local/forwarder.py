@@ -13,7 +13,8 @@ import ssl
 import sys
 from collections.abc import Mapping
 
-LOOPBACK = "127.0.0.1"
+from local.processes import LOOPBACK
+
 CHUNK_BYTES = 2**16
 
 

@@ -53,7 +53,7 @@ def test_a_time_may_have_a_fraction(name: str) -> None:
     assert getattr(IngestSettings.read({**REQUIRED, name: "2.5"}), name.lower()) == 2.5
 
 
-def test_by_default_everything_is_archived_without_end_and_nothing_is_accepted_in_clear() -> None:
+def test_by_default_all_types_are_archived_without_expiry_and_plaintext_is_rejected() -> None:
     settings = IngestSettings.read(REQUIRED)
     assert settings.image_types == tuple(ImageType)
     assert settings.image_hosts == ()

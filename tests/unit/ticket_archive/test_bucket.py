@@ -79,6 +79,6 @@ def test_an_expiring_object_has_the_tag_of_the_buckets_lifecycle_rule(s3: Stubbe
     bucket.store(KEY, BODY, "image/jpeg", expiring=True)
 
 
-def test_an_object_that_its_content_names_is_stored_once(s3: Stubber, bucket: Bucket) -> None:
+def test_an_object_that_does_not_expire_is_created_once(s3: Stubber, bucket: Bucket) -> None:
     s3.add_response("put_object", {}, {**PUT, "IfNoneMatch": "*"})
     bucket.store(KEY, BODY, "image/jpeg", expiring=False)

@@ -120,14 +120,14 @@ def test_details_come_back_equal(document: str) -> None:
     ],
     ids=range(14),
 )
-def test_json_that_a_map_cannot_hold_is_kept_as_bytes(body: bytes) -> None:
+def test_json_beyond_a_maps_limits_is_stored_as_bytes(body: bytes) -> None:
     details = read_details(body)
     assert not details.native
     assert gzip.decompress(stored_form(TICKET, details)[0]["details_packed"]) == body
 
 
 @given(any_object)
-def test_a_list_of_one_object_has_its_facts_and_is_kept_as_it_came(document: str) -> None:
+def test_a_list_of_one_object_has_its_facts_and_is_stored_unchanged(document: str) -> None:
     details, alone = read_details(f"[{document}]".encode()), read_details(document.encode())
     assert details.facts == alone.facts
     assert details.sha256 != alone.sha256
@@ -180,7 +180,7 @@ def element_size(value: Any) -> int:
         lambda n: {f"é{i}": {} for i in range(n)},
     ],
 )
-def test_a_map_takes_no_more_than_its_share(fill: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_stays_below_its_size_limit(fill: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "NATIVE_LIMIT", 3000)
     sizes = []
     for n in range(0, 3200, 7):
@@ -204,7 +204,7 @@ def test_large_packed_details_go_to_the_bucket(spare: int, attribute: str, monke
 @pytest.mark.parametrize(
     ("size", "attribute"), [(RESPONSE_LIMIT, "details_packed"), (RESPONSE_LIMIT + 1, "details_key")]
 )
-def test_details_that_no_response_can_hold_go_to_the_bucket(size: int, attribute: str) -> None:
+def test_details_over_the_response_limit_go_to_the_bucket(size: int, attribute: str) -> None:
     body = b'{"a": "%s"}' % (b"x" * (size - 9))
     assert len(body) == size
     assert list(stored_form(TICKET, read_details(body))[0]) == [attribute]
@@ -323,7 +323,7 @@ def test_bytes_that_are_no_utf8_are_read_as_windows_1252(body: bytes, name: str)
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode), st.text(alphabet='{}[]",:\\0123e-truefalsnu').map(str.encode)))
-def test_no_body_raises_an_untyped_error(body: bytes) -> None:
+def test_any_body_is_read_or_has_a_documented_error(body: bytes) -> None:
     with suppress(UnrecognizedResponse, VendorUnavailable):
         assert isinstance(read_details(body), Details)
 

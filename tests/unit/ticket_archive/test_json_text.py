@@ -42,19 +42,19 @@ def test_a_declared_encoding_counts_for_what_is_not_utf8(charset: str, encoding:
         *(DOCUMENT.encode("utf-16")[:-1], b"\xef\xbb\xbf{}"),
     ],
 )
-def test_what_is_no_json_is_unchanged(body: bytes) -> None:
+def test_text_that_is_no_json_is_unchanged(body: bytes) -> None:
     for charset in CHARSETS:
         assert as_utf8(body, charset) == body
 
 
 @pytest.mark.parametrize("inner", ['{"a": "é"}', "[1]", ' {"a": "\\n"}'])
-def test_json_in_a_json_string_is_taken_out(inner: str) -> None:
+def test_json_in_a_json_string_is_unwrapped(inner: str) -> None:
     assert json_within(json.dumps(inner).encode()) == inner.encode()
     assert json_within(b" \n" + json.dumps(inner, ensure_ascii=False).encode()) == inner.encode()
 
 
 @pytest.mark.parametrize("guard", [b")]}'\n", b")]}',\n", b"\r\n)]}'", b"while(1);", b"while (1); ", b"for (;;);"])
-def test_what_stands_before_json_against_its_use_as_a_script_is_removed(guard: bytes) -> None:
+def test_prefixes_against_json_hijacking_are_removed(guard: bytes) -> None:
     for body in (b'{"a": ")]}\'"}', b"[1]"):
         assert json_within(guard + body) == body
     for rest in (b"", b"text", b"\xff\xd8\xff"):

@@ -128,7 +128,7 @@ SPOILED: dict[str, list[object]] = {
 
 
 @pytest.mark.parametrize(("part", "value"), [(part, value) for part, values in SPOILED.items() for value in values])
-def test_each_part_of_a_kept_webhook_has_its_form(part: str, value: object) -> None:
+def test_a_webhook_with_a_malformed_part_is_malformed(part: str, value: object) -> None:
     assert error_for_response({"v": 1, "webhook": {**WEBHOOK, part: value}}) == "message_malformed"
 
 
@@ -137,7 +137,7 @@ def test_a_kind_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("ticket", [17, "", "../..", "a b", "T-1\n", "a" * 129])
-def test_a_ticket_id_is_checked_before_anything_else_sees_it(ticket: object) -> None:
+def test_a_malformed_ticket_id_is_rejected(ticket: object) -> None:
     assert error_for_response({"ticket": ticket}) == "ticket_malformed"
 
 
@@ -147,7 +147,7 @@ def test_a_ticket_id_is_checked_before_anything_else_sees_it(ticket: object) -> 
     content_type=st.text(),
     received_at=st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)),
 )
-def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, content_type: str, received_at: str) -> None:
+def test_every_webhook_is_read_as_written(body: bytes, iv: str | None, content_type: str, received_at: str) -> None:
     webhook = Webhook(body=body, iv=iv, content_type=content_type, received_at=received_at)
     text = webhook_message(webhook)
     assert read_message(text) == webhook
@@ -162,7 +162,7 @@ def test_every_kept_webhook_is_read_as_it_was(body: bytes, iv: str | None, conte
     force=st.booleans(),
     settle=st.lists(st.sampled_from(ImageType)).map(tuple),
 )
-def test_every_request_is_read_as_it_was(ticket: str, **given: Any) -> None:
+def test_every_request_is_read_as_written(ticket: str, **given: Any) -> None:
     text = ticket_message(ticket, **given)
     assert read_message(text) == TicketRequest(ticket=ticket, **given)
     assert documented(text)
@@ -198,7 +198,7 @@ JSON_VALUES = json_values()
         },
     ).map(json.dumps)
 )
-def test_whatever_stands_in_the_queue_is_read_or_refused(text: str) -> None:
+def test_any_text_is_read_or_rejected(text: str) -> None:
     with suppress(UnreadableWebhook):
         assert isinstance(read_message(text), Webhook | TicketRequest)
         assert documented(text)

@@ -14,7 +14,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
 @pytest.mark.parametrize("text", ["762ebbda-0edb-4e48-86bc-11a280273601", "a", "T_1", "9", "x" * 128])
-def test_a_tickets_id_is_taken_as_it_is(text: str) -> None:
+def test_a_valid_ticket_id_is_returned_unchanged(text: str) -> None:
     assert ticket_id(text) == text
 
 
@@ -26,14 +26,14 @@ def test_a_tickets_id_is_taken_as_it_is(text: str) -> None:
         *(None, 7, True, b"a", ["a"]),
     ],
 )
-def test_nothing_else_is_a_tickets_id(text: object) -> None:
+def test_any_other_value_is_an_invalid_ticket_id(text: object) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         ticket_id(text)
     assert refusal.value.detail == "ticket"
 
 
 @given(ANY_TEXT | st.from_regex(r"[A-Za-z0-9_./%?-]{1,140}", fullmatch=True))
-def test_an_id_that_passes_needs_no_quoting_in_a_url_and_no_escaping_in_a_key(text: str) -> None:
+def test_a_valid_ticket_id_needs_no_escaping_in_a_url_or_a_key(text: str) -> None:
     with suppress(InvalidRequest):
         accepted = ticket_id(text)
         assert quote(accepted, safe="") == accepted

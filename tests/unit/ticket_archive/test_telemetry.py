@@ -42,7 +42,7 @@ def test_messages_of_foreign_exceptions_are_not_logged(error: Exception) -> None
     assert "images.example.com" not in json.dumps(described)
 
 
-def test_our_own_errors_are_described_by_code_and_detail() -> None:
+def test_archive_errors_are_described_by_code_and_detail() -> None:
     assert describe(raised(VendorUnavailable("503"))) == {"error": "vendor_unavailable", "detail": "503"}
 
 
@@ -57,7 +57,7 @@ def test_an_aws_error_is_described_by_its_code_and_operation() -> None:
 
 
 @pytest.mark.parametrize("response", [None, "text", {}, {"Error": "text"}])
-def test_an_odd_response_attribute_does_no_harm(response: object) -> None:
+def test_a_malformed_response_attribute_is_ignored(response: object) -> None:
     error = ValueError(CANARY)
     error.response = response  # type: ignore[attr-defined]
     assert describe(error) == {"error": "ValueError", "at": []}
@@ -94,7 +94,7 @@ def test_a_librarys_warning_is_logged(everything: io.StringIO) -> None:
     assert everything.getvalue() == "Connection pool is full\n"
 
 
-def test_no_variable_makes_powertools_print_what_it_works_on() -> None:
+def test_no_variable_makes_powertools_print_events() -> None:
     """GIVEN every variable that makes Powertools talkative, WHEN it logs for its makers, THEN nothing is printed."""
     script = """
 import logging

@@ -483,17 +483,14 @@ class TestANewerStateOfAnArchivedTicket:
         assert harness.table.listed(Due.REFETCH, 10) == []
         harness.check()
 
-    def test_is_dropped_after_an_hour_of_404_despite_new_events(self, harness: ArchiveHarness) -> None:
+    @pytest.mark.parametrize(("first", "last"), [(event("e3"), event("e4")), (request(force=True),) * 2])
+    def test_is_dropped_after_an_hour_of_404_despite_new_events(
+        self, harness: ArchiveHarness, first: ArchiveRequest, last: ArchiveRequest
+    ) -> None:
         harness.answers({"details": TicketNotFound("404")})
-        harness.fails(event("e3"))
+        harness.fails(first)
         harness.clock.pass_by(3700)
-        assert harness.run(event("e4")) is Result.UNKNOWN_TICKET
-
-    def test_is_dropped_after_an_hour_of_404(self, harness: ArchiveHarness) -> None:
-        harness.answers({"details": TicketNotFound("404")})
-        harness.fails(request(force=True))
-        harness.clock.pass_by(3700)
-        assert harness.run(request(force=True)) is Result.UNKNOWN_TICKET
+        assert harness.run(last) is Result.UNKNOWN_TICKET
         assert harness.table[TICKET].outcome == "ACCEPTED"
         assert harness.table.listed(Due.REFETCH, 10) == []
 

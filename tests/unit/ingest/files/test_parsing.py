@@ -200,7 +200,7 @@ def test_a_link_to_a_document_is_no_file(links: str) -> None:
 
 @pytest.mark.parametrize("key", ["callbackUrl", "redirect_uri", "RETURN-URL", "webhookUrl"])
 @pytest.mark.parametrize("url", ["/v1/callback", "https://app.example/done", None])
-def test_an_address_that_the_vendor_calls_is_no_file(key: str, url: str | None) -> None:
+def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
     assert outcome(json.dumps({"images": [bare(JPEG)], key: url}).encode()) == "1 files"
     assert outcome(json.dumps({"images": [], key: url}).encode()) == "0 files"
     assert outcome(json.dumps({"score": 1, key: url}).encode()) == "no_file"
@@ -226,7 +226,7 @@ def test_an_address_that_the_vendor_calls_is_no_file(key: str, url: str | None) 
         {"hydra:view": {"hydra:next": "/images?page=2"}},
     ],
 )
-def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> None:
+def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
     for images in ([bare(JPEG)], []):
         *files, rest = parse_files(json.dumps({"images": images, **more}).encode(), JSON, SELFIES)
         assert [file.data for file in files if isinstance(file, InlineFile)] == ([JPEG] if images else [])
@@ -234,7 +234,7 @@ def test_a_page_of_several_is_not_the_whole_answer(more: dict[str, object]) -> N
         assert rest.format is None
 
 
-def test_files_beside_an_error_are_not_the_whole_answer() -> None:
+def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
     for error in ({"Status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
         assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
@@ -261,7 +261,7 @@ def test_files_beside_an_error_are_not_the_whole_answer() -> None:
         ({"selfie": uri(JPEG), "documentPortrait": uri(PNG), "document": "d.jpg"}, 0),
     ],
 )
-def test_what_is_there_instead_of_another_file_is_kept(answer: object, files: int) -> None:
+def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
     *found, lost = parse_files(json.dumps(answer).encode(), JSON, DOCUMENT)
     assert len(found) == files
     assert isinstance(lost, InlineFile)
@@ -271,7 +271,7 @@ def test_what_is_there_instead_of_another_file_is_kept(answer: object, files: in
 @pytest.mark.parametrize(
     "more", [{"imageType": "image/jpeg"}, {"imageName": "front.jpg"}, {"frontImageUrl": "a/b.jpg"}, {"selfie": "s.jpg"}]
 )
-def test_what_describes_a_file_is_no_other_file(more: dict[str, str]) -> None:
+def test_metadata_beside_a_file_is_no_other_file(more: dict[str, str]) -> None:
     for answer in ({"front": uri(JPEG), **more}, {"document": {"front": uri(JPEG)}, **more}):
         assert found(answer, DOCUMENT) == [JPEG]
 
@@ -291,23 +291,23 @@ def test_what_describes_a_file_is_no_other_file(more: dict[str, str]) -> None:
         {"next": "null"},
     ],
 )
-def test_the_only_page_is_the_whole_answer(last: dict[str, object]) -> None:
+def test_the_only_page_is_complete(last: dict[str, object]) -> None:
     assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
 
 
-def test_pieces_that_make_no_whole_file_are_not_put_together() -> None:
+def test_pieces_that_make_no_whole_file_are_not_joined() -> None:
     for rest in (bare(bytes(300)), "FRONTSIDE"):
         for first in (JPEG[:-2], JPEG):
             assert found({"images": [bare(first), rest]})[0] == first
 
 
-def test_an_error_in_json_within_json_makes_an_empty_place_no_answer() -> None:
+def test_an_empty_value_beside_an_error_in_json_within_json_is_unrecognized() -> None:
     inner = json.dumps({"success": False, "error": "timeout", "data": None})
     assert outcome(json.dumps({"statusCode": 200, "body": inner}).encode()) == "no_file"
     assert outcome(json.dumps({"statusCode": 200, "body": '{"data": null}'}).encode()) == "0 files"
 
 
-def test_json_within_json_counts_to_the_limit_of_parts() -> None:
+def test_json_within_json_counts_towards_the_limit_of_parts() -> None:
     many = "[" + "0\\u002c" * (MAX_PARTS // 2) + "0]"
     assert outcome(f'{{"a": "{many}", "b": "{many}", "c": "[]"}}'.encode()) == "too_complex"
 
@@ -405,7 +405,7 @@ def test_labels_select_the_type_and_order_the_sides(answer: object, wanted: Imag
 
 
 @pytest.mark.parametrize("answer", [{"documents": [uri(JPEG)]}, {"DOCUMENT": {"front": uri(JPEG), "back": uri(PNG)}}])
-def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[str, object]) -> None:
+def test_files_of_another_type_alone_are_unrecognized(answer: dict[str, object]) -> None:
     """The label may be wrong, or the vendor may return everything for each type. What else it names tells."""
     assert outcome(json.dumps(answer).encode(), wanted=SELFIES) == "other_type"
     assert found(answer | {"selfies": []}, SELFIES) == []
@@ -426,7 +426,7 @@ def test_files_of_one_other_type_alone_are_neither_taken_nor_lost(answer: dict[s
         b'{"images": [], "version": "v1.2/a"}', b'{"images": [], "selfie": "blurred"}',
     ],
 )  # fmt: skip
-def test_a_response_of_empty_places_is_empty(body: bytes) -> None:
+def test_a_response_of_empty_values_has_no_files(body: bytes) -> None:
     for content_type in (JSON, "image/jpeg", ""):
         assert parse_files(body, content_type, SELFIES) == []
 
@@ -502,7 +502,7 @@ def test_text_that_is_almost_a_file_has_a_typed_outcome(text: str, key: str) -> 
     assert [file for file in files if isinstance(file, LinkedFile) or file.format] == []
 
 
-def test_json_that_ends_early_is_asked_for_again() -> None:
+def test_truncated_json_is_retried() -> None:
     answer = {"data": {"ok": True, "n": -1.5e3, "images": [uri(JPEG[:40]), 'é\\"', None, {"a": []}]}, "z": "end"}
     body = json.dumps(answer).encode()
     assert {outcome(body[:length]) for length in range(1, len(body))} == {"later: truncated"}

@@ -184,7 +184,7 @@ def test_200_with_an_error_envelope_is_that_error(
 
 
 @pytest.mark.parametrize("more", [{"meta": {"trace": "1-67"}}, {"errors": [{"ticket": TICKET}]}, {"user": {"id": 1}}])
-def test_a_ticket_that_is_not_found_is_so_whatever_stands_beside_it_but_facts(more: dict[str, Any]) -> None:
+def test_not_found_code_in_a_200_counts_unless_there_are_facts_of_a_ticket(more: dict[str, Any]) -> None:
     assert error_in_200(Call.DETAILS, {**NOT_FOUND_200, **more}) == (TicketNotFound, "404")
     assert error_in_200(Call.DETAILS, {**NOT_FOUND_200, **more, "user": {"fullname": "Jon Doe"}}) is None
 
@@ -203,7 +203,7 @@ def test_a_ticket_that_is_not_found_is_so_whatever_stands_beside_it_but_facts(mo
         ({"status": "error", "message": "timeout", "ticket": TICKET}, (InvalidVendorResponse, "400")),
     ],
 )
-def test_permanent_error_in_a_200_is_one_of_details_and_lets_an_image_type_settle(
+def test_permanent_error_in_a_200_is_an_error_of_details_only(
     body: dict[str, Any], of_details: tuple[type[RetryableError], str]
 ) -> None:
     assert error_in_200(Call.DETAILS, body) == of_details
@@ -252,7 +252,7 @@ def test_a_file_beside_an_error_s_code_is_the_answer_for_an_image_type(code: obj
         (Call.TOKEN, 400, {"status": 400, "code": "BDRQST"}, False),
     ],
 )
-def test_an_error_that_may_be_the_answer_for_good_carries_its_body(
+def test_only_a_permanent_error_has_the_response_body(
     call: Call, status: int, body: dict[str, Any], kept: bool
 ) -> None:
     content = json.dumps(body).encode()
@@ -307,7 +307,7 @@ def test_token_beside_a_code_is_a_token(body: dict[str, Any], error: tuple[type[
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_link_is_neither_a_ticket_nor_a_credential(status: int) -> None:
+def test_error_of_a_link_is_an_invalid_response(status: int) -> None:
     error = error_for_response(Call.LINK, answer(status, body=NOT_FOUND), NOW)
     assert (type(error), error and error.detail) == (InvalidVendorResponse, str(status))
     assert error_in_200(Call.LINK, NOT_FOUND_200) is None

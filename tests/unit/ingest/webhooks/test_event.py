@@ -72,7 +72,7 @@ CONTENT_TYPES = [None, "", "text/plain", "application/json; charset=utf-8", "app
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-def test_the_content_type_decides_nothing(content_type: str | None) -> None:
+def test_the_content_type_has_no_effect(content_type: str | None) -> None:
     assert outcome(encrypted().model_copy(update={"content_type": content_type}), allow_plaintext=False) == "completed"
     assert outcome(plaintext(content_type=content_type)) == "completed"
     assert outcome(plaintext(content_type=content_type), allow_plaintext=False) == "plaintext_refused"
@@ -91,7 +91,7 @@ def test_a_body_that_is_neither_json_nor_has_an_iv_misses_its_iv(allow: bool) ->
     assert outcome(plaintext(b"hello"), allow_plaintext=allow) == "iv_missing"
 
 
-def test_an_iv_always_means_encrypted() -> None:
+def test_a_request_with_an_iv_is_always_decrypted() -> None:
     assert outcome(plaintext().model_copy(update={"iv": encrypted().iv})) == "body_not_base64"
 
 
@@ -150,7 +150,7 @@ def test_each_of_several_events_becomes_a_request_with_the_id_that_it_has_alone(
     }
 
 
-def test_what_stands_beside_several_events_counts_for_each() -> None:
+def test_fields_beside_several_events_apply_to_each() -> None:
     document = {"event": "ticket.verification.completed", "data": [{"ticket": TICKET}, {"ticket": "another"}]}
     found = [opened(each) for each in split(encrypted(document))]
     assert [(each.ticket, each.kind) for each in found] == [
@@ -181,12 +181,12 @@ def test_every_ticket_beside_and_in_lists_has_an_event_with_its_name(document: d
     assert {each.kind for each in found} == {EventKind.COMPLETED}
 
 
-def test_a_tickets_own_history_is_no_list_of_events() -> None:
+def test_a_tickets_history_is_no_list_of_events() -> None:
     for history in ({"events": [A] * 101}, {"data": {"events": [{**A, "step": 1}, {**A, "step": 2}, {"step": 3}]}}):
         assert outcome(plaintext({"event": "ticket.verification.completed", **A, **history})) == "completed"
 
 
-def test_what_was_split_is_not_split_again() -> None:
+def test_the_parts_of_a_split_webhook_are_not_split_again() -> None:
     several = [A, *[0] * 9]
     document = {"data": several, "payload": several, "event": several, "events": several}
     requests = split(plaintext(document))
@@ -274,7 +274,7 @@ def test_an_event_may_be_in_another_encoding(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
-def test_an_event_may_hold_what_is_no_number_in_json(number: bytes) -> None:
+def test_an_event_may_contain_nan_and_infinity(number: bytes) -> None:
     text = b'{"ticket": "%s", "event": "verification.completed", "confidence_score": %s}' % (TICKET.encode(), number)
     assert outcome(encrypted(text)) == outcome(plaintext(text)) == "completed"
     assert opened(encrypted(text)).event_id != opened(encrypted(text.replace(number, b"1"))).event_id
@@ -282,7 +282,7 @@ def test_an_event_may_hold_what_is_no_number_in_json(number: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["ticket_id", "ticketId", "TicketId", "TICKET_ID", "ticketID"])
 @pytest.mark.parametrize("other", [{}, {"ticket": 17}, {"ticket": {"flow": "WF-01"}}])
-def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dict[str, object]) -> None:
+def test_the_ticket_may_have_any_name_that_it_has_in_details(name: str, other: dict[str, object]) -> None:
     named = {"event": "ticket.verification.completed", name: TICKET}
     assert opened(encrypted({**other, **named})).ticket == TICKET
     assert opened(encrypted({"data": {**named, **other}})).ticket == TICKET
@@ -291,7 +291,7 @@ def test_the_ticket_may_have_any_name_that_details_give_it(name: str, other: dic
 
 
 @pytest.mark.parametrize("form", [" {}\n", "urn:uuid:{}", "{{{}}}", " URN:UUID:{} ", "\t{{{}}}"])
-def test_what_may_stand_around_a_ticket_is_no_part_of_it(form: str) -> None:
+def test_white_space_braces_and_the_urn_prefix_are_removed_from_a_ticket_id(form: str) -> None:
     for ticket in (TICKET, TICKET.upper()):
         assert opened(encrypted({**COMPLETED, "ticket": form.format(ticket)})).ticket == ticket
 

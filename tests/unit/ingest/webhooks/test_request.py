@@ -45,7 +45,7 @@ def status_of(event: dict[str, Any], *credentials: WebhookCredentials) -> int:
     return 202
 
 
-def test_a_request_is_kept_as_it_came() -> None:
+def test_a_request_is_stored_unchanged() -> None:
     assert parsed(request(" aGVsbG8=\n")) == Webhook(
         body=b" aGVsbG8=\n", iv="aXY=", content_type="text/plain", received_at=NOW
     )
@@ -71,12 +71,12 @@ def test_an_empty_or_broken_body_is_rejected(body: str | None, binary: bool) -> 
 
 
 @given(st.binary(min_size=1).filter(bytes.strip))
-def test_a_binary_body_is_kept_byte_by_byte(body: bytes) -> None:
+def test_a_binary_body_is_stored_unchanged(body: bytes) -> None:
     assert parsed(request(base64.b64encode(body).decode(), binary=True)).body == body
 
 
 @given(st.text(st.characters(exclude_categories=()), min_size=1))
-def test_a_text_body_is_kept_whatever_it_holds(text: str) -> None:
+def test_any_text_body_is_stored_unchanged(text: str) -> None:
     body = text.encode("utf-8", "surrogatepass")
     if body.strip():
         assert parsed(request(text)).body == body
@@ -109,7 +109,7 @@ def test_either_credentials_are_accepted_during_a_rotation() -> None:
     assert status_of(request(headers=crossed), HEADER, BASIC) == 401
 
 
-def test_no_live_credentials_accept_nobody() -> None:
+def test_without_current_credentials_every_request_is_rejected() -> None:
     with pytest.raises(Rejected):
         parse_request(request(), [], NOW)
 
@@ -148,7 +148,7 @@ def test_credentials_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "headers", [{"x-pvt-cipher-iv": ["aXY=", "aXY="]}, {"x-pvt-cipher-iv": ["aXY="], "X-Pvt-Cipher-Iv": ["aXY="]}]
 )
-def test_a_repeated_iv_is_not_taken_for_one(headers: dict[str, list[str]]) -> None:
+def test_a_repeated_iv_is_malformed(headers: dict[str, list[str]]) -> None:
     assert parsed({"body": "x", "multiValueHeaders": headers}).iv == "aXY=,aXY="
 
 
