@@ -30,6 +30,7 @@ RESPONSE_ENVELOPES = frozenset({"data", "payload", "event", "result", "response"
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
+_PASSED = frozenset({"ACCEPTED", "VERIFIED", "SUCCESSFUL"})
 SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
 """Values of `code` in the vendor's envelope; any other word is an error."""
 IN_PROGRESS = frozenset({"IN_PROGRESS", "PROCESSING", "PENDING", "AWAITING"})
@@ -161,21 +162,30 @@ def _depth(path: Sequence[str]) -> int:
 def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """Return the word for the ticket's status, from the most specific name.
 
-    Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
-    step. A `status` on the first level must be a known outcome too. On the same level, a known word comes first.
+    On the same level, a known word comes first. Below the top, None if one says that the person passed and another does
+    not: they are of several attempts or steps, and the wrong one would open an account.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
-        for depth, word in sorted(words, key=lambda each: (each[0], each[1] not in OUTCOMES | IN_PROGRESS)):
-            if depth > 1:
-                accepted = name != _STATUS and word in OUTCOMES
-            elif name == _STATUS:
-                accepted = word in OUTCOMES or (depth == 0 and word not in _ENVELOPE_STATUS and not word.isdecimal())
-            else:
-                accepted = True
-            if word and accepted:
-                return word
+        words = [(depth, word) for depth, word in words if word and _is_flow_word(name, depth, word)]
+        if words:
+            depth, word = min(words, key=lambda each: (each[0], each[1] not in OUTCOMES | IN_PROGRESS))
+            passed = {each in _PASSED for at, each in words if at == depth and each in OUTCOMES}
+            return None if depth > 0 and len(passed) > 1 else word
     return None
+
+
+def _is_flow_word(name: str, depth: int, word: str) -> bool:
+    """Return whether a word may be the ticket's status.
+
+    Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
+    step. A `status` on the first level must be a known outcome too.
+    """
+    if depth > 1:
+        return name != _STATUS and word in OUTCOMES
+    if name == _STATUS:
+        return word in OUTCOMES or (depth == 0 and word not in _ENVELOPE_STATUS and not word.isdecimal())
+    return True
 
 
 def _word(value: Any) -> str:
