@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from ingest.files.labels import plain_name
 from ticket_archive.details_facts import RESPONSE_ENVELOPES
 from ticket_archive.errors import DeadlineExceeded, InvalidVendorResponse, RetryableError, VendorAuthError
 from ticket_archive.json_text import json_in, unwrapped, without_bom
@@ -18,7 +19,7 @@ _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
 _MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token call for every call
 _MARGIN = 60.0  # seconds before its expiry at which a token is replaced
 _TOKEN = re.compile("[!-~]{1,8192}")
-_BARE = re.compile(r"\s*\"?(?:Bearer )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
+_BARE = re.compile(r"\s*\"?(?:(?i:Bearer) )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
 _MIN_BACKOFF, _MAX_BACKOFF = 5.0, 60.0  # seconds without a new token; doubled by each refusal until a success
 
 
@@ -51,16 +52,16 @@ class TokenResponse(BaseModel):
     """The token endpoint's response.
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
-    OAuth's names (RFC 6749, 5.1). They may be in an envelope, like those of the vendor's other endpoints, or a token
-    alone may be there.
+    OAuth's names (RFC 6749, 5.1), in any spelling. They may be in an envelope, like those of the vendor's other
+    endpoints, or a token alone may be there.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     token: Text = None
-    access_token: Text = Field(None, validation_alias=AliasChoices("access_token", "accessToken"))
+    access_token: Text = Field(None, validation_alias=AliasChoices("accesstoken", "idtoken", "authtoken", "jwt"))
     expiracy: Seconds = None
-    expires_in: Seconds = None
+    expires_in: Seconds = Field(None, validation_alias="expiresin")
 
     @model_validator(mode="before")
     @classmethod
@@ -73,12 +74,12 @@ class TokenResponse(BaseModel):
                 values = {**values, **inner}
             elif isinstance(inner, str) and (bare := _BARE.fullmatch(inner)):
                 values = {**values, "token": values.get("token") or bare[1]}
-        return values
+        return {plain_name(name): value for name, value in values.items()}
 
     @property
     def value(self) -> str:
         """The token, without the scheme that some servers write before it, or white space around it."""
-        return (self.token or self.access_token or "").strip().removeprefix("Bearer ")
+        return re.sub("^bearer ", "", (self.token or self.access_token or "").strip(), flags=re.IGNORECASE)
 
 
 class Claims(BaseModel):
