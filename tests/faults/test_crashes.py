@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import pytest
 
@@ -88,7 +88,7 @@ class Stack:
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
             made = replace(self.harness.sqs_dependencies(calls, self.harness.processor(calls)), max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)
-            answer = sqs_handler.handle({"Records": [sqs_record(body, receives, "m1")]}, cast("Any", FakeContext()))
+            answer = sqs_handler.handle({"Records": [sqs_record(body, receives, "m1")]}, FakeContext())
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ingest.handlers import webhook as webhook_handler
@@ -35,7 +35,7 @@ def gateway(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
             query = parse_qs(target.query, keep_blank_values=True, errors="surrogateescape")
             event = request(resource, {}, dict(query))
             event |= {"path": target.path, "pathParameters": match.groupdict()}  # as they came, percent-encoded
-            answer = app.lambda_handler(event, cast("Any", FakeContext()))
+            answer = app.lambda_handler(event, FakeContext())
             headers = [(name, value) for name, values in answer["multiValueHeaders"].items() for value in values]
             start_response(f"{answer['statusCode']} X", headers)
             return [answer["body"].encode()]

@@ -10,7 +10,6 @@ import random
 from base64 import b64encode
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
-from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -117,9 +116,7 @@ class SqsOracle:
                 )
                 for iv, ciphertext in asked[begin : begin + 10]
             ]
-            answer = json.dumps(
-                sqs_handler.handle({"Records": [sqs_record(body) for body in bodies]}, cast("Any", FakeContext()))
-            )
+            answer = json.dumps(sqs_handler.handle({"Records": [sqs_record(body) for body in bodies]}, FakeContext()))
             reasons = {json.loads(body)["webhook"]["body"]: reason for body, reason in self.queue.quarantined[before:]}
             for body in bodies:
                 content = json.loads(body)["webhook"]["body"]

@@ -150,7 +150,7 @@ class ArchiveHarness:
         *,
         allow_plaintext: bool = False,
     ) -> MessageProcessor:
-        self.idempotency.begin_invocation(cast("Any", FakeContext()))
+        self.idempotency.begin_invocation(FakeContext())
         return MessageProcessor(
             archiver=self.archive(pool, vendor),
             idempotency=self.idempotency,

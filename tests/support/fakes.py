@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar, cast
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.files.formats import JPEG
 from ingest.messaging.queue import Queue
@@ -305,7 +307,7 @@ class FakeIdempotencyTable(FakeDynamoDB):
 
 
 @dataclass
-class FakeContext:
+class FakeContext(LambdaContext):
     """Lambda's context; `seconds` are left when it is made."""
 
     seconds: float = 60.0
@@ -315,7 +317,7 @@ class FakeContext:
     aws_request_id: str = "request-1"
     _began: float = field(default_factory=time.monotonic)
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]  # a static method there
         return int((self.seconds - (time.monotonic() - self._began)) * 1000)
 
 

@@ -83,7 +83,7 @@ class IngestPipeline:
             sqs_record(body, message_id=f"message-{place}")
             for place, (body, _) in enumerate(self.harness.queue.sent, 1)
         ]
-        sqs_handler.handle({"Records": records}, cast("Any", FakeContext()))
+        sqs_handler.handle({"Records": records}, FakeContext())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import itertools
 import time
 from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_due_tickets_are_queued_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     listed = [IncompleteTicket(f"T-{place}", due, iso(now() - age), 0) for place, age in enumerate(ages)]
     tickets = FakeTickets().due(*listed).due(IncompleteTicket("T-9", due, due, 0), listed="recheck")
     queue = scheduled(tickets, monkeypatch)
-    answer = schedule_handler.handle(cast("Any", FakeContext()))
+    answer = schedule_handler.handle(FakeContext())
     assert answer == {"requeued": 2, "exhausted": 1, "rechecks": 1, "late": 2}
     assert len(queue.bodies) == 4
     assert counted() == {"TicketsRequeued": 2, "RequeueExhausted": 1, "TicketsIncompleteForAnHour": 2}
@@ -50,7 +50,7 @@ def test_no_ticket_is_claimed_near_the_invocations_end(listed: str, late: int, m
     real = time.monotonic
     reads = itertools.count(1)
     monkeypatch.setattr(time, "monotonic", lambda: real() + 41 * (next(reads) > 6))  # two before the tickets
-    schedule_handler.handle(cast("Any", FakeContext()))
+    schedule_handler.handle(FakeContext())
     assert tickets.effects.log == [f"table.postpone T-{number}" for number in range(4)]
     assert len(queue.bodies) == 4
     assert counted()["TicketsIncompleteForAnHour"] == late
@@ -71,5 +71,5 @@ def test_a_missing_variable_is_named_and_counted(name: str, monkeypatch: pytest.
     for other, value in {**ENVIRONMENT, name: ""}.items():
         monkeypatch.setenv(other, value)
     with pytest.raises(SettingsError, match=name):
-        schedule_handler.handle(cast("Any", FakeContext()))
+        schedule_handler.handle(FakeContext())
     assert counted() == {"ConfigurationErrors": 1}

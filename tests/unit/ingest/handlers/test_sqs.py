@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -54,7 +54,7 @@ class SqsHarness:
 
     def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
         """Return the identifiers of the failed messages."""
-        answer = sqs_handler.handle({"Records": list(records)}, cast("Any", FakeContext(seconds)))
+        answer = sqs_handler.handle({"Records": list(records)}, FakeContext(seconds))
         assert answer.keys() == {"batchItemFailures"}
         assert all(failure.keys() == {"itemIdentifier"} for failure in answer["batchItemFailures"])
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]

@@ -27,7 +27,7 @@ def once(store: FakeIdempotencyTable) -> EventIdempotency:
 
 def begun(store: FakeIdempotencyTable) -> EventIdempotency:
     once = EventIdempotency(cast("Any", store), "idempotency")
-    once.begin_invocation(cast("Any", FakeContext()))
+    once.begin_invocation(FakeContext())
     return once
 
 
