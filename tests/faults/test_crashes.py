@@ -15,11 +15,19 @@ import pytest
 
 from ingest import dependencies
 from ingest.files.decoding import LinkedFile
-from ingest.handlers import sqs as sqs_handler
 from ingest.threads import ContextThreadPool
-from tests.support.archive_harness import DOCUMENT, PORTRAIT, SELFIES, TICKET, ArchiveHarness, pictures, webhook
+from tests.support.archive_harness import (
+    DOCUMENT,
+    PORTRAIT,
+    SELFIES,
+    TICKET,
+    ArchiveHarness,
+    handle_batch,
+    pictures,
+    webhook,
+)
 from tests.support.effects import When
-from tests.support.fakes import FakeContext, picture, sqs_record
+from tests.support.fakes import picture, sqs_record
 from ticket_archive.clock import iso
 from ticket_archive.details import read_details
 from ticket_archive.errors import DeadlineExceeded, UnrecognizedResponse, VendorUnavailable
@@ -88,8 +96,7 @@ class Stack:
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
             made = replace(self.harness.sqs_dependencies(calls, self.harness.processor(calls)), max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)
-            answer = sqs_handler.handle({"Records": [sqs_record(body, receives, "m1")]}, FakeContext())
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+            return handle_batch(sqs_record(body, receives, "m1"))
 
     def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
         """Deliver an event, which arrives now, and the messages that it causes until all are done."""

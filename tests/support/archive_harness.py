@@ -17,6 +17,7 @@ from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
 from ingest.archiving.processor import Message, MessageProcessor
 from ingest.dependencies import SqsDependencies
 from ingest.files.decoding import InlineFile, LinkedFile
+from ingest.handlers import sqs as sqs_handler
 from ingest.messaging.backoff import pause_before_delivery
 from ingest.messaging.idempotency import EventIdempotency
 from ingest.threads import ContextThreadPool
@@ -74,6 +75,14 @@ def webhook(
         return webhook_message(Webhook(body=text, content_type="application/json", received_at=received_at))
     body, header = encrypt_event(text, secret, iv)
     return webhook_message(Webhook(body=body, iv=header, content_type="text/plain", received_at=received_at))
+
+
+def handle_batch(*records: dict[str, Any], seconds: float = 60.0) -> list[str]:
+    """Invoke the SQS handler with these records; return the identifiers of the failed messages."""
+    answer = sqs_handler.handle({"Records": list(records)}, FakeContext(seconds))
+    assert answer.keys() == {"batchItemFailures"}
+    assert all(failure.keys() == {"itemIdentifier"} for failure in answer["batchItemFailures"])
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def pictures(mark: str = "") -> Pictures:

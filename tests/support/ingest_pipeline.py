@@ -17,8 +17,8 @@ from ingest.threads import ContextThreadPool
 from ingest.vendor.client import Preventor
 from ingest.vendor.http import Response
 from ingest.vendor.metrics import record_call
-from tests.support.archive_harness import SECRET, ArchiveHarness
-from tests.support.fakes import FakeContext, sqs_record
+from tests.support.archive_harness import SECRET, ArchiveHarness, handle_batch
+from tests.support.fakes import sqs_record
 from ticket_archive.metrics import MetricBuffer
 from ticket_archive.secrets import VendorCredential
 from ticket_archive.telemetry import logger
@@ -79,11 +79,8 @@ class IngestPipeline:
         assert webhook_handler.handle(request)["statusCode"] == 202
 
     def deliver(self) -> None:
-        records = [
-            sqs_record(body, message_id=f"message-{place}")
-            for place, (body, _) in enumerate(self.harness.queue.sent, 1)
-        ]
-        sqs_handler.handle({"Records": records}, FakeContext())
+        sent = enumerate(self.harness.queue.sent, 1)
+        handle_batch(*(sqs_record(body, message_id=f"message-{number}") for number, (body, _) in sent))
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from ingest.archiving.fetcher import STORE_SECONDS
 from ingest.handlers import sqs as sqs_handler
 from ingest.handlers.sqs import SHORT_RETRY_DELAY
 from ingest.threads import ContextThreadPool
-from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, webhook
-from tests.support.fakes import FakeContext, sqs_record
+from tests.support.archive_harness import DOCUMENT, MAX_RECEIVES, ArchiveHarness, handle_batch, webhook
+from tests.support.fakes import sqs_record
 from tests.support.logs import Lines, counted
 from tests.unit.ingest.test_settings import CHOSEN, REQUIRED
 from ticket_archive.errors import (
@@ -52,12 +52,7 @@ class SqsHarness:
         self.queue = self.archive.queue
         self.resources = self.archive.sqs_dependencies(calls)
 
-    def handle(self, *records: dict[str, Any], seconds: float = 60.0) -> list[str]:
-        """Return the identifiers of the failed messages."""
-        answer = sqs_handler.handle({"Records": list(records)}, FakeContext(seconds))
-        assert answer.keys() == {"batchItemFailures"}
-        assert all(failure.keys() == {"itemIdentifier"} for failure in answer["batchItemFailures"])
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    handle = staticmethod(handle_batch)
 
 
 @pytest.fixture
