@@ -146,7 +146,12 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
         return word in ("ERROR", "FAIL", "FAILURE", *IN_PROGRESS)  # FAILED may be the ticket's outcome
     if plain == "code":
         return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
-    return plain in _ERROR_FIELDS and not isinstance(value, bool | int)
+    return is_error(name, value)
+
+
+def is_error(name: str, value: object) -> bool:
+    """Return whether a member, which is not empty, describes an error."""
+    return plain_name(name) in _ERROR_FIELDS and not isinstance(value, bool | int)
 
 
 def may_hold_files(name: str) -> bool:

@@ -183,7 +183,14 @@ class _Contents:
                 self.unfinished = f"{name}: {value}"
             elif not labels.leads_to_no_file(key, name):
                 members.append((name, value))
-        return [(labels.label_at(name, label), name, value, False) for name, value in members]
+        found = [(labels.label_at(name, label), name, value, False) for name, value in members]
+        empty = [
+            (label, name) for label, name, value, _ in found if decoding.is_empty(value) and labels.may_hold_files(name)
+        ]
+        if empty and not is_root:  # beside an error, an empty value is no answer
+            errors = [value for name, value in members if labels.is_error(name, value) and not decoding.is_empty(value)]
+            self.unread += [(label, name, errors[0]) for label, name in empty if errors]
+        return found
 
     def _add_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True

@@ -259,6 +259,9 @@ def test_files_beside_an_error_are_incomplete() -> None:
         ({"images": [uri(JPEG), "s3://bucket/key"]}, 1),
         ({"pages": [{"image": uri(JPEG)}, {"image": "files/2.jpg"}]}, 1),
         ({"selfie": uri(JPEG), "documentPortrait": uri(PNG), "document": "d.jpg"}, 0),
+        ({"images": [{"side": "FRONT", "data": uri(JPEG)}, {"side": "BACK", "data": None, "error": "timeout"}]}, 1),
+        ({"front": {"image": uri(JPEG)}, "back": {"image": "", "errors": [{"code": "S3"}]}}, 1),
+        ({"images": [{"data": uri(JPEG)}, {"data": None, "error": {"code": "S3"}}]}, 1),
     ],
 )
 def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
@@ -269,9 +272,14 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
 
 
 @pytest.mark.parametrize(
-    "more", [{"imageType": "image/jpeg"}, {"imageName": "front.jpg"}, {"frontImageUrl": "a/b.jpg"}, {"selfie": "s.jpg"}]
+    "more",
+    [
+        *({"imageType": "image/jpeg"}, {"imageName": "front.jpg"}, {"frontImageUrl": "a/b.jpg"}, {"selfie": "s.jpg"}),
+        *({"signature": {"image": None, "error": "none"}}, {"quality": {"errors": ["GLARE"]}}),
+        *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
+    ],
 )
-def test_metadata_beside_a_file_is_no_other_file(more: dict[str, str]) -> None:
+def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> None:
     for answer in ({"front": uri(JPEG), **more}, {"document": {"front": uri(JPEG)}, **more}):
         assert found(answer, DOCUMENT) == [JPEG]
 
