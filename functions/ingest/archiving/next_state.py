@@ -117,8 +117,8 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
 
 
 def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | None:
-    """Return when the schedule asks again; None if the ticket is complete and no uploaded type is absent."""
-    if state.complete and not any(kind.uploaded for kind in state.absent):
+    """Return when the schedule asks again; None if the ticket is complete, with an outcome and all uploaded types."""
+    if state.complete and state.outcome is not None and not any(kind.uploaded for kind in state.absent):
         return None
     if attempt.request.recheck or state.version == item.version:
         return item.attributes.get("retry_at")

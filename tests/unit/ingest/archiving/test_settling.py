@@ -231,6 +231,23 @@ class TestSettledTickets:
         assert harness.table.listed(Due.RECHECK, 10) == []
         harness.check()
 
+    def test_a_recheck_brings_an_outcome_that_was_missing_but_no_other_details(self, harness: ArchiveHarness) -> None:
+        early = {"flow_status": None, "fullname": "Ana", "served_at": 1}
+        harness.answers({"details": details(**early)})
+        assert harness.deliver(event()).without_outcome
+        harness.answers({"details": details(**early | {"served_at": 2})})
+        harness.clock.pass_by(3700)
+        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        assert harness.outcomes() == [None]
+        harness.answers({"details": details("ACCEPTED")})
+        harness.clock.pass_by(DAY)
+        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
+        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        assert harness.outcomes() == [None, "ACCEPTED"]
+        assert harness.table.listed(Due.RECHECK, 10) == []
+        harness.check()
+
     def test_a_recheck_does_not_archive_a_ticket_again_whose_retention_is_over(self, harness: ArchiveHarness) -> None:
         harness.retention_days = 1
         harness.has(images={DOCUMENT: [picture("d")]})
