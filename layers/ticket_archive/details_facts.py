@@ -162,17 +162,26 @@ def _depth(path: Sequence[str]) -> int:
 def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     """Return the word for the ticket's status, from the most specific name.
 
-    On the same level, a known word comes first. Below the top, None if one says that the person passed and another does
-    not: they are of several attempts or steps, and the wrong one would open an account.
+    On the same level, a known word comes first. At the top, IN_PROGRESS does, and the `status` inside an envelope comes
+    before the envelope's own, which may be the response's (`SUCCESSFUL`). Below the top, None if one says that the
+    person passed and another does not: they are of several attempts or steps, and the wrong one would open an account.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
         words = [(depth, word) for depth, word in words if word and _is_flow_word(name, depth, word)]
+        if name == _STATUS:
+            top = sum(depth == 0 for depth, _ in words)
+            words[:top] = reversed(words[:top])
         if words:
-            depth, word = min(words, key=lambda each: (each[0], each[1] not in OUTCOMES | IN_PROGRESS))
+            depth, word = min(words, key=_rank)
             passed = {each in _PASSED for at, each in words if at == depth and each in OUTCOMES}
             return None if depth > 0 and len(passed) > 1 else word
     return None
+
+
+def _rank(found: tuple[int, str]) -> tuple[int, bool, bool]:
+    depth, word = found
+    return depth, depth > 0 or word not in IN_PROGRESS, word not in OUTCOMES | IN_PROGRESS
 
 
 def _is_flow_word(name: str, depth: int, word: str) -> bool:

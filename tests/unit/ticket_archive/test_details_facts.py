@@ -64,6 +64,8 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"status": "EXPIRED"}, "EXPIRED"),
         ({"status": "OK", "data": {"status": "EXPIRED"}}, "EXPIRED"),
         ({"status": "completed", "data": {"status": "ACCEPTED"}}, "ACCEPTED"),
+        ({"status": "SUCCESSFUL", "data": {"status": "REJECTED"}}, "REJECTED"),
+        ({"data": {"status": "REJECTED"}, "status": "SUCCESSFUL"}, "REJECTED"),
         ({"status": "EXPIRED", "deep": {"status": "ACCEPTED"}}, "EXPIRED"),
         ({"status": "SUCCESS", "data": {"result": {"status": "VERIFIED"}}}, "VERIFIED"),
         ({"device": {"status": "TRUSTED"}}, None),
@@ -97,6 +99,7 @@ def test_a_ticket_in_progress_has_no_outcome(name: str, word: str) -> None:
         {"data": {name: word}},
         {"data": {"status": {name: word}}},
         {name: word, "data": {name: "ACCEPTED"}},
+        {name: "SUCCESSFUL", "data": {name: word}},
     ):
         found = facts_of(details)
         assert (found.outcome, found.in_progress) == (None, True)
