@@ -232,10 +232,10 @@ class TestSettledTickets:
         harness.check()
 
     def test_a_recheck_brings_an_outcome_that_was_missing_but_no_other_details(self, harness: ArchiveHarness) -> None:
-        early = {"flow_status": None, "fullname": "Ana", "served_at": 1}
-        harness.answers({"details": details(**early)})
+        early: dict[str, Any] = {"flow_status": None, "fullname": "Ana"}
+        harness.answers({"details": details(**early, served_at=1)})
         assert harness.deliver(event()).without_outcome
-        harness.answers({"details": details(**early | {"served_at": 2})})
+        harness.answers({"details": details(**early, served_at=2)})
         harness.clock.pass_by(3700)
         requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
         harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
