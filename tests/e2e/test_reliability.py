@@ -11,7 +11,7 @@ from local.vendor.tickets import Tickets
 from local.vendor.webhooks import Form
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
-from tests.support.load import PICTURE_BYTES, Sender, WebhookRequest
+from tests.support.load import Sender, WebhookRequest, small_ticket
 from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
@@ -25,14 +25,6 @@ FIRST = 500_000
 ATTEMPTS = 3
 """Of one delivery, for a call that fails in a way that may pass."""
 ONCE_EACH = Counter(kind.value for kind in ImageType)
-
-
-def new_ticket(stack: LocalStack, start: int) -> str:
-    """Return a ticket from `start` on with small pictures of every type."""
-    about = stack.vendor("tickets", count=50, start=start)
-    ticket: str = next(each["ticket"] for each in about if all(each["images"].values()))
-    stack.vendor("state", ticket=ticket, sizes={kind: [PICTURE_BYTES] for kind in ImageType})
-    return ticket
 
 
 def event(stack: LocalStack, ticket: str, **changes: Any) -> webhooks.Webhook:
@@ -52,7 +44,7 @@ def post(stack: LocalStack, *sent: webhooks.Webhook) -> None:
 
 
 def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack: LocalStack) -> None:
-    ticket, checks = new_ticket(stack, FIRST), ConsistencyChecks(stack)
+    ticket, checks = small_ticket(stack, FIRST), ConsistencyChecks(stack)
     # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
     stack.vendor("script", fault="unavailable", endpoint="details", ticket=ticket, times=ATTEMPTS)
     sent = event(stack, ticket)
@@ -79,7 +71,7 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack
 
 
 def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> None:
-    ticket, log, checks = new_ticket(stack, FIRST + 100), LogReader(stack), ConsistencyChecks(stack)
+    ticket, log, checks = small_ticket(stack, FIRST + 100), LogReader(stack), ConsistencyChecks(stack)
     one, other = event(stack, ticket), event(stack, ticket)
     with downstream(stack) as consumer:
         post(stack, *[one, other] * 8)
@@ -92,7 +84,7 @@ def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> Non
 
 
 def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> None:
-    ticket, log, checks = new_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
+    ticket, log, checks = small_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
     with downstream(stack) as consumer:
         post(stack, *(event(stack, ticket, remaining_attempts=number) for number in range(8)))
         eventually(lambda: log.read().done[ticket] >= 8, "eight messages done")

@@ -13,7 +13,8 @@ import requests
 
 from local.stack import SEED
 from local.vendor import webhooks
-from local.vendor.tickets import Tickets
+from local.vendor.pictures import ImageType
+from local.vendor.tickets import DetailsForm, Tickets
 from local.vendor.webhooks import IV_HEADER, Form, Webhook
 from tests.support.stack import LocalStack
 
@@ -49,6 +50,13 @@ def tickets(stack: LocalStack, count: int, start: int) -> list[str]:
         sizes = {kind: [PICTURE_BYTES] * number for kind, number in each["images"].items()}
         stack.vendor("state", ticket=each["ticket"], sizes=sizes)
     return [each["ticket"] for each in about]
+
+
+def small_ticket(stack: LocalStack, index: int) -> str:
+    """Return the id of a ticket of the simulator, which now has plain details and a small file of every type."""
+    ticket, sizes = stack.ticket(index), {kind: [PICTURE_BYTES] for kind in ImageType}
+    stack.vendor("state", ticket=ticket, sizes=sizes, unusable={}, details=DetailsForm.PLAIN)
+    return ticket
 
 
 def webhook_requests(
