@@ -46,7 +46,7 @@ class Counted:
 
 
 def count() -> Counted:
-    """Run a webhook, a batch of one and a batch of ten in a warm function, and count their calls."""
+    """Run a webhook, a batch of one and a batch of ten in a warm function; return their calls."""
     with Harness.start() as harness:
         found: dict[str, dict[str, float]] = harness.run("capacity.invocations", url=harness.url)
     one, ten = found["one"], found["ten"]
@@ -246,7 +246,7 @@ def _rounded(number: float) -> str:
 
 
 def _outage(model: Model) -> list[Row]:
-    """In closed form: messages wait, and drain at the rate by which the workers exceed new arrivals.
+    """Return the rows of an outage: its messages drain at the rate by which the workers exceed new arrivals.
 
     The last pause that begins within the outage may still be running when it ends, and delays the drain by as much.
     """
@@ -274,7 +274,7 @@ def _dollars(model: Model) -> list[Row]:
 
 
 def _savings(model: Model) -> list[Row]:
-    """Each alone, against the template's settings; those of Lambda overlap."""
+    """Return the rows of savings, each alone against the template's settings; those of Lambda overlap."""
     counted, write = model.counted, _price("table_writes")
     batched = model.gb_seconds(1) - model.gb_seconds(3)
 

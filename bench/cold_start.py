@@ -62,7 +62,7 @@ def figures(rounds: int = 5) -> list[Figure]:
 
 
 def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Start function and baseline in turn; the first pair is left out, because it fills the disk's cache."""
+    """Return the starts of function and baseline, in turn, without the first pair, which fills the disk's cache."""
     package, layer = "retrieval" if kind == "retrieval" else "ingest", folder / "layer" / "python"
     modules, services, plain, _ = KINDS[kind]
     event, plain_event = first_events(kind)
@@ -113,7 +113,7 @@ def _start(
 
 @contextmanager
 def _built() -> Iterator[Path]:
-    """Build the layer, the baseline in it, and both functions as `sam build` does, for the benchmark's Python."""
+    """Build layer, baseline and functions as `sam build` does, for the benchmark's Python; yield the folder."""
     version = "import sys; print('%d.%d' % sys.version_info[:2])"
     found = subprocess.run([PYTHON, "-c", version], capture_output=True, text=True, check=True).stdout.strip()
     settings = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "PYTHON": str(PYTHON)}

@@ -95,7 +95,7 @@ class Harness:
     @classmethod
     @contextlib.contextmanager
     def start(cls, *, latencies: bool = False) -> Iterator["Harness"]:
-        """Start the stand-in, with the assumed response times or with none, for ordinary tickets."""
+        """Start the stand-in, with the assumed response times or none, for ordinary tickets; yield the harness."""
         command = [str(PYTHON), "-m", "bench.stand_in"]
         with subprocess.Popen(command, env=environment(), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
             try:

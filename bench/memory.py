@@ -60,7 +60,7 @@ def peak(count: int) -> dict[str, int]:
 
 
 def many(count: int) -> dict[str, Any]:
-    """Send this many tickets' webhooks through the SQS handler in batches of ten, and measure ten times."""
+    """Send this many tickets' webhooks through the SQS handler in batches of ten; return ten measurements."""
     resident, cpu = [], []
     for _ in range(SAMPLES):
         used = 0.0

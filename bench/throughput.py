@@ -124,7 +124,7 @@ def _prepared(vendor: Simulator, count: int) -> list[str]:
 
 
 def _naive(stack: Stack) -> Application:
-    """Deploy the naive application."""
+    """Deploy and return the naive application."""
     session = stack.account.session()
     iam = session.client("iam", endpoint_url=stack.endpoint_url)
     functions: Any = session.client("lambda", endpoint_url=stack.endpoint_url)

@@ -58,7 +58,7 @@ def run(state: Path, console: Console, tickets: int | None = None) -> int:
 
 
 def archive_tickets(running: Stack, console: Console, tickets: int | None = None) -> list[RoundTrip]:
-    """Post the webhooks of tickets of every kind (or the first few), then wait for each and compare it."""
+    """Post webhooks of tickets of every kind (or the first few); wait for each, compare it, return the results."""
     vendor = Simulator(running.vendor_url)
     chosen = choose(vendor("tickets", count=SAMPLED))[:tickets]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -44,7 +44,7 @@ def document() -> dict[str, Any]:
 
 
 def _webhook() -> dict[str, Any]:
-    """Describe the route that the ingest function serves without a resolver."""
+    """Return the OpenAPI operation of the webhook route, which the ingest function serves without a resolver."""
 
     def response(description: str, media: str = "application/problem+json", **headers: Any) -> dict[str, Any]:
         schema = {"required": True, "schema": {"type": "string"}}

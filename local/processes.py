@@ -42,7 +42,7 @@ class Started(NamedTuple):
 
 
 def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> Started:
-    """Start `command` so that it outlives this process, with its output in `log`."""
+    """Start `command` so that it outlives this process, with its output in `log`; return the started process."""
     with log.open("ab") as file:
         process = subprocess.Popen(
             [str(part) for part in command],

@@ -45,7 +45,7 @@ class RoundTrip:
 
 
 def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping[str, Any]]:
-    """Choose a few tickets that together have every image shape, every form of absence, and so on."""
+    """Return a few tickets that together have every image shape, every form of absence, and so on."""
     left = list(tickets)
     missing = set().union(*(_traits(each) for each in left))
     chosen: list[Mapping[str, Any]] = []
@@ -58,7 +58,7 @@ def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping
 
 
 def begin(vendor: Simulator, about: Mapping[str, Any]) -> RoundTrip:
-    """Prepare a ticket. The simulator generates its images now, so that it costs no time later."""
+    """Return a ticket's empty result. The simulator generates its images now, so that it costs no time later."""
     return RoundTrip(about["ticket"], about, vendor("expected", ticket=about["ticket"]))
 
 
@@ -76,7 +76,7 @@ def post(stack: Stack, vendor: Simulator, ticket: str, form: str) -> str | None:
 
 
 def follow(stack: Stack, trip: RoundTrip, began: float, seconds: float = ARCHIVE_SECONDS) -> RoundTrip:
-    """Wait until the ticket is archived, at most `seconds` after `began` (monotonic), then compare everything."""
+    """Wait for the archived ticket until `seconds` after `began` (monotonic), compare everything; return `trip`."""
     http = requests.Session()
     http.trust_env, http.verify = False, stack.ca_bundle
     with TicketArchive(stack.api_url, stack.account.session(), http=http, timeout=REQUEST_SECONDS) as archive:
@@ -94,7 +94,7 @@ def follow(stack: Stack, trip: RoundTrip, began: float, seconds: float = ARCHIVE
 
 
 def _archived(archive: TicketArchive, ticket: str, deadline: float) -> Ticket:
-    """Poll until the ticket is archived. Raises ArchiveApiError if it is not in time."""
+    """Poll until the ticket is archived and return it. Raises ArchiveApiError if it is not in time."""
     while True:
         try:
             return archive.ticket(ticket)

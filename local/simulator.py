@@ -45,5 +45,5 @@ def run(ledger: Ledger, port: int, seed: int, credential: Path, log: Path) -> No
 
 
 def exactly(text: str | bytes) -> Any:
-    """Parse JSON with exact decimals."""
+    """Return the value of a JSON text, with exact decimals."""
     return json.loads(text, parse_float=Decimal)

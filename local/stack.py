@@ -246,7 +246,7 @@ def _is_running(state: Path) -> bool:
 
 
 def _clear(state: Path, ledger: Ledger) -> list[str]:
-    """Stop the processes and remove the state, except logs, the build cache and the demo's gallery."""
+    """Stop the processes and remove the state, except logs, build cache and the demo's gallery; return their names."""
     ended = [process.name for process in end(ledger.read())]
     for file in ("stack.json", sam.SETTINGS):
         (state / file).unlink(missing_ok=True)

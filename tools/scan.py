@@ -31,7 +31,7 @@ _HEURISTICS = ("KeywordDetector", "HexHighEntropyString", "Base64HighEntropyStri
 
 @cache
 def _expanded_json(templates: str) -> str:
-    """Run `tools/expand.py` in the SAM CLI's environment."""
+    """Return the output of `tools/expand.py` in the SAM CLI's environment."""
     command = [ROOT / ".venv-sam" / "bin" / "python", ROOT / "tools" / "expand.py"]
     done = subprocess.run(command, input=templates, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -33,7 +33,7 @@ class Credential:
 
     @classmethod
     def load(cls, path: Path) -> "Credential":
-        """Read a JSON file of exactly the five values. Raises ValueError."""
+        """Return the credential in a JSON file of exactly the five values. Raises ValueError."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, json.JSONDecodeError):

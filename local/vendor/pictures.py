@@ -91,7 +91,7 @@ class Picture:
 def picture(
     person: str, lines: Sequence[str], kind: ImageType, number: int, take: str, form: FileFormat, size: int
 ) -> Picture:
-    """Draw a type's file at position `number`; `take` changes it. `size` is in bytes, met within a third.
+    """Return a drawn file of a type at position `number`; `take` changes it. `size` is in bytes, met within a third.
 
     `person` names who is in the picture, `lines` are the document's text.
     """

@@ -100,7 +100,7 @@ class Simulator:
         return {"url": self.service.base_url, "seed": self.service.tickets.seed}
 
     def tickets(self, count: int = 10, start: int = 0) -> list[dict[str, Any]]:
-        """Describe `count` tickets."""
+        """Return descriptions of `count` tickets."""
         listed = map(self.service.ticket, self.ids(int(count), int(start)))
         return [
             {

@@ -94,7 +94,7 @@ def plaintext(content: dict[str, Any]) -> Webhook:
 
 
 def encrypted(content: dict[str, Any], secret: str, iv: bytes | None = None) -> Webhook:
-    """Encrypt an event with AES-256-CBC and PKCS#7. Raises `ValueError` unless the secret has 32 bytes."""
+    """Return the event encrypted with AES-256-CBC and PKCS#7. Raises ValueError unless the secret has 32 bytes."""
     key = secret.encode()
     if len(key) != _SECRET_BYTES:
         raise ValueError("the webhook secret must have 32 bytes")

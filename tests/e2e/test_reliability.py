@@ -28,7 +28,7 @@ ONCE_EACH = Counter(kind.value for kind in ImageType)
 
 
 def event(stack: LocalStack, ticket: str, **changes: Any) -> webhooks.Webhook:
-    """An encrypted completion; `changes` are to the event."""
+    """Return the ticket's encrypted completion with these changes of the event."""
     content = {**webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), **changes}
     return webhooks.encrypted(content, stack.at.webhook_secret)
 

@@ -107,13 +107,13 @@ def event(stack: LocalStack, name: str) -> dict[str, Any]:
 
 
 def documented(language: str, about: str) -> str:
-    """The one block of docs/sam-local.md in this language that contains `about`."""
+    """Return the one block of docs/sam-local.md in this language that contains `about`."""
     (found,) = (block.text for block in blocks(language) if block.page.name == "sam-local.md" and about in block.text)
     return found
 
 
 def curl(*arguments: str) -> tuple[int, bytes]:
-    """The status and the body."""
+    """Return the status and the body."""
     command = ["curl", "--silent", "--show-error", "--max-time", "120", "--write-out", "%{stderr}%{http_code}"]
     done = subprocess.run([*command, *arguments], capture_output=True, check=True, timeout=130, env={})
     return int(done.stderr), done.stdout

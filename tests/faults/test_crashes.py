@@ -92,7 +92,7 @@ class Stack:
         self.message = ""
 
     def process(self, body: str, receives: int) -> list[str]:
-        """Deliver a message to a new process. Raises Died."""
+        """Deliver a message to a new process; return the identifiers of failed ones. Raises Died."""
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
             made = replace(self.harness.sqs_dependencies(calls, self.harness.processor(calls)), max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)

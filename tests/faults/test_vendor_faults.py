@@ -150,7 +150,7 @@ def limits_of(case: Case) -> Limits:
 
 
 def play(case: Case, times: int | None) -> Ending:
-    """Make one call to a simulator that plays one fault `times` times; None means every time."""
+    """Return how one call ends while the simulator has the fault `times` times (None: always)."""
     name, endpoint = case
     limits = limits_of(case)
     with Simulator(pause=0.05, hold_seconds=5) as vendor:
@@ -172,7 +172,7 @@ def play(case: Case, times: int | None) -> Ending:
 
 
 def ask(client: Preventor, endpoint: Endpoint, ticket: str, deadline: float) -> str:
-    """Call the endpoints up to this one, as the archive does."""
+    """Call the endpoints up to this one, as the archive does; return the outcome."""
     if endpoint in (TOKEN, DETAILS):
         return OK if client.details(ticket, deadline).facts.tickets == ((ticket,),) else "other details"
     images = client.files(ticket, ImageType.DOCUMENT, deadline)

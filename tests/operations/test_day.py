@@ -31,7 +31,7 @@ DOCUMENTED = {documented(command) for command in commands(TEXT)}
 
 
 def type_all(on_call: OnCall, *script: str, **placeholders: str) -> str:
-    """Type an operator's script; every command is the document's."""
+    """Type an operator's script, which has documented commands only; return all that they print."""
     assert {documented(command) for command in script} <= DOCUMENTED
     exit_codes = (0, 1)  # of `doctor`, and of an erasure that leaves a held ticket alone
     return "\n".join(on_call.type(command, exit_codes, **placeholders) for command in script)

@@ -86,7 +86,7 @@ def handle_batch(*records: dict[str, Any], seconds: float = 60.0) -> list[str]:
 
 
 def pictures(mark: str = "") -> Pictures:
-    """Two selfies, two sides of a document, a portrait; signature and ghost portrait are absent."""
+    """Return two selfies, two sides of a document, a portrait; signature and ghost portrait are absent."""
     return {
         SELFIES: [picture(f"selfie 0{mark}"), picture(f"selfie 1{mark}")],
         DOCUMENT: [picture(f"front{mark}"), picture(f"back{mark}")],
@@ -124,7 +124,7 @@ class ArchiveHarness:
     def has(
         self, outcome: str = "ACCEPTED", images: Pictures | None = None, ticket: str = TICKET, **more: Any
     ) -> Details:
-        """Set the vendor's ticket."""
+        """Set the vendor's ticket; return its details."""
         found = details(outcome, **more)
         self.vendor.becomes(ticket, found, pictures() if images is None else images)
         return found
@@ -179,11 +179,11 @@ class ArchiveHarness:
         return SqsDependencies(processor or self.processor(calls), calls, MAX_RECEIVES, metric_buffer or MetricBuffer())
 
     def attempt(self, wanted: ArchiveRequest) -> ProcessingResult:
-        """Process a request once, as it is."""
+        """Process a request once, unchanged, and return the result."""
         return self.archive().archive(wanted, time.monotonic() + 5)
 
     def run(self, wanted: ArchiveRequest) -> Result:
-        """Deliver a message once. An event arrives when it is first delivered, over a minute after anything before."""
+        """Deliver a message once; return the result. An event arrives at its first delivery, 61 s after the last."""
         if wanted.event_id is not None:
             self.clock.pass_by(RETRY_DELAY if wanted.event_id in self.arrivals else 61)
             if wanted.event_id not in self.arrivals:
@@ -201,7 +201,7 @@ class ArchiveHarness:
         return raised.value
 
     def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ProcessingResult:
-        """Deliver a message as the queue does, in simulated time, until it and its follow-ups are done.
+        """Deliver a message as SQS does, in simulated time, until it and its follow-ups end; return the result.
 
         Raises the last error if a message is received `receives` times.
         """
@@ -214,7 +214,7 @@ class ArchiveHarness:
         raise AssertionError("the ticket never settles")
 
     def deliver_message(self, body: str, processor: MessageProcessor) -> ProcessingResult:
-        """Deliver a queue message in simulated time until it and the messages that it sends are done."""
+        """Deliver a queue message and those that it sends, in simulated time, to the end; return the result."""
         for _ in range(200):
             sent_at = iso(self.clock())
             message = partial(Message, body, sent_at)

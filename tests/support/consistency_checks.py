@@ -87,7 +87,7 @@ class ConsistencyChecks:
         return found
 
     def _manifests(self, item: TicketItem, versions: Mapping[str, int], states: int) -> list[str]:
-        """Check that there is one manifest for each state, and that they are a chain that ends at the item."""
+        """Return differences from one manifest for each state, in a chain that ends at the item."""
         keys = {key for key in versions if "/manifests/" in key}
         found = [] if len(keys) == states else [f"{len(keys)} manifests, not {states}"]
         version, newest = item.version, True

@@ -63,7 +63,7 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 
 def _commands(text: str) -> Iterator[list[str]]:
-    """Split a shell text into commands. Arithmetic is replaced by a number; `&&` and `|` separate commands."""
+    """Yield a shell text's commands, split into words. Arithmetic becomes a number; `&&` and `|` separate commands."""
     text = re.sub(r"\$\(\(.*?\)\)", "0", text)
     begun = ""
     for line in text.splitlines():

@@ -120,7 +120,7 @@ class FakeBucket(Bucket):
 
 
 def _watched(method: _Method, name: str) -> _Method:
-    """Let a method of the table, whose first argument is or has a ticket, pass through `Effects`."""
+    """Return a method of the table, whose first argument is or has a ticket, that passes through `Effects`."""
 
     def call(self: "FakeTickets", ticket: Any, *rest: Any, **named: Any) -> Any:
         with self.effects.around(f"{name} {getattr(ticket, 'ticket', ticket)}"):

@@ -85,7 +85,7 @@ class IngestPipeline:
 
 @contextmanager
 def running_pipeline(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[IngestPipeline]:
-    """Give the handlers a pipeline's dependencies, at log level DEBUG."""
+    """Give the handlers a pipeline's dependencies, at log level DEBUG; yield the pipeline."""
     with ContextThreadPool(16, "call") as calls:
         pipeline = IngestPipeline(calls)
         monkeypatch.setattr(sqs_handler, "MAX_CONCURRENT_TICKETS", at_once)

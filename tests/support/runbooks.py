@@ -130,7 +130,7 @@ class Shell:
         return shown
 
     def _run(self, typed: str) -> tuple[int, str]:
-        """Run a command of the operators' alone in this process: Python and its modules take longer to start."""
+        """Return the exit code and the output. A single operators' command runs in this process, which is faster."""
         if typed.startswith("./ticket-archive ") and not SYNTAX.search(typed):
             with _ALONE, chdir(self.folder):
                 result = CliRunner().invoke(app, shlex.split(typed)[1:], env=self._environment)

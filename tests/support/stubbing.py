@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 @contextmanager
 def answering(stubber: Stubber) -> Iterator[Stubber]:
-    """Respond from the stubber; at the end every added response must have been used."""
+    """Respond from the stubber and yield it; every added response must be used."""
     with stubber:
         yield stubber
         stubber.assert_no_pending_responses()

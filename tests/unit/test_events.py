@@ -18,7 +18,7 @@ SECRETS = [check_secret(events.SECRET)]
 
 
 def opened(webhook: Webhook) -> str:
-    """`completed invitation`, or the reason why not."""
+    """Return kind and name, as in `completed invitation`, or the reason why the webhook is unreadable."""
     try:
         event = open_webhook(webhook, secrets=SECRETS, allow_plaintext=False)
     except UnreadableWebhook as error:

@@ -33,7 +33,7 @@ PHRASES = [
 
 @cache
 def _files() -> list[tuple[str, str, str]]:
-    """The files of the project: name, text, and text to find a word in before its place is looked for."""
+    """Return name, text and simplified text, for a quick search, of each file."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = [name for name in listed.splitlines() if Path(name).suffix in SUFFIXES and not name.startswith(NOT_CHECKED)]
     texts = [(name, (ROOT / name).read_text(encoding="utf-8")) for name in names]

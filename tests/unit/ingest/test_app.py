@@ -35,7 +35,7 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def emitted(output: str) -> list[dict[str, Any]]:
-    """The metrics that were written, in CloudWatch's embedded format."""
+    """Return the written metrics, in CloudWatch's embedded format."""
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     return [line for line in lines if "_aws" in line]
 

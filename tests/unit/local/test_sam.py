@@ -29,7 +29,7 @@ PYTHON = sys.executable
 
 
 def local(tmp_path: Path, code: str = "", **options: Any) -> SamLocal:
-    """`sam local` whose command is a Python program."""
+    """Return a SamLocal whose command is a Python program."""
 
     class Fake(SamLocal):
         def command(self, *arguments: str) -> list[str]:

@@ -138,7 +138,7 @@ def _s3() -> Any:
 
 
 def presigner(credentials: Credentials | None = None) -> Presigner:
-    """A presigner on a client as `retrieval.dependencies` makes it, with these credentials."""
+    """Return a presigner on a client as `retrieval.dependencies` makes it, with these credentials."""
     signing = credentials or Credentials("AKIAEXAMPLE", "example")
     _s3()._request_signer._credentials = signing  # a client takes a while to make
     return Presigner(_s3(), BUCKET, signing, 300)
@@ -176,7 +176,7 @@ def request(
     query: Mapping[str, str | list[str]] | None = None,
     method: str = "GET",
 ) -> dict[str, Any]:
-    """A REST proxy event as AWS sends it: path values percent-encoded, query values decoded."""
+    """Return a REST proxy event as AWS sends it: path values percent-encoded, query values decoded."""
     encoded = {name: quote(value, safe="") for name, value in (path or {}).items()}
     where = resource
     for name, value in encoded.items():

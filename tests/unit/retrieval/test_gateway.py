@@ -20,7 +20,7 @@ ODD = ["a b", "a/b", "a%b", "ä", "客户", "😀", 'a"b', "a+b", "a?b#c", "a\\b
 
 
 def as_decoded(event: dict[str, Any], **values: str) -> dict[str, Any]:
-    """The event as SAM local and MiniStack pass it on."""
+    """Return the event as SAM local and MiniStack pass it on."""
     path = event["resource"]
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", value)

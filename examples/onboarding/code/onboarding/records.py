@@ -33,7 +33,7 @@ class Onboardings:
         return Record(item["version"]["S"], archived_at, int(item["steps"]["N"]))
 
     def advance(self, record: Record | None, state: Manifest, portrait: str | None) -> Record:
-        """Make the step from `record` to `state`. Raises Conflict if the record has changed since it was read."""
+        """Make the step from `record` to `state`; return the new record. Raises Conflict if it has changed since."""
         values: Item = {
             ":version": {"S": state.version},
             ":archived_at": {"S": state.archived_at.isoformat()},

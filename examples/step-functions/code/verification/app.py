@@ -51,7 +51,9 @@ def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
 
 @event_parser(model=ManifestCreated)
 def manifest_created(event: ManifestCreated, _: LambdaContext) -> dict[str, bool]:
-    """Resume the execution that waits for the event's ticket or for its customer. If it raises, Lambda retries.
+    """Resume the execution that waits for the event's ticket or customer; return whether there was one.
+
+    If it raises, Lambda retries.
 
     The event says only that there is something new; the archive says what. An execution that was
     resumed by an earlier event, or timed out, is not affected.

@@ -48,7 +48,7 @@ def begin(steps: Steps, archive: ArchiveHarness, number: int) -> Attempt:
 
 
 def doubled(order: tuple[int, ...]) -> list[list[int]]:
-    """The order itself, and with each of its events delivered once more at every later place, and all of them twice.
+    """Return the order, the orders with one event repeated at a later place, and those with all events repeated.
 
     Of each order only every sixth of them, another sixth for the next order; all with --hypothesis-profile=full.
     """

@@ -39,7 +39,7 @@ def bare(data: bytes) -> str:
 
 
 def found(answer: object, wanted: ImageType = SELFIES) -> list[bytes]:
-    """The bytes of the inline files of a JSON response."""
+    """Return the bytes of the inline files of a JSON response."""
     files = parse_files(json.dumps(answer).encode(), JSON, wanted)
     return [file.data for file in files if isinstance(file, InlineFile)]
 

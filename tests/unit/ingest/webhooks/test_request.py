@@ -23,7 +23,7 @@ HEADER = WebhookCredentials.read('{"header": "X-Hook-Key", "value": "s3cret"}')
 def request(
     body: str | None = "aGVsbG8=", headers: Mapping[str, str] = MappingProxyType({}), *, binary: bool = False
 ) -> dict[str, Any]:
-    """A request as API Gateway passes it on, with its headers in both forms."""
+    """Return a request as API Gateway passes it on, with headers in both forms."""
     sent = {"Content-Type": "text/plain", "x-pvt-cipher-iv": "aXY=", **headers}
     return {
         "body": body,
