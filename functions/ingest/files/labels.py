@@ -112,6 +112,13 @@ def holds_address(name: str) -> bool:
     return plain_name(name).endswith(("url", "uri", "src"))
 
 
+def may_be_same(path: str, file: str) -> bool:
+    """Return whether a path and a file with such names may be one: `url` and `front`, not `backUrl` or `videoUrl`."""
+    names = label_of(path), label_of(file)
+    is_other_form = "video" in path.lower() and "video" not in file.lower()
+    return not is_other_form and (UNLABELLED in names or names[0] == names[1])
+
+
 def announces_more(around: str, name: str, value: object) -> bool:
     """Return whether a member that is not empty says that the response is one page of several.
 

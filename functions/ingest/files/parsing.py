@@ -163,13 +163,10 @@ class _Contents:
         if any(name == "rel" and labels.leads_to_no_file(key, str(value)) for name, value in node):
             return []
         paths = {name for name, value in node if isinstance(value, str) and decoding.is_path(value, name)}
-        if paths:  # such a path leads to the file beside it, unless each has a label of its own
-            beside = {
-                labels.label_of(name) for name, value in node if isinstance(value, str) and decoding.is_file(value)
-            }
-            if beside and UNLABELLED not in beside:
-                paths = {name for name in paths if labels.label_of(name) in (UNLABELLED, *beside)}
-            node = tuple(each for each in node if not beside or each[0] not in paths)
+        if paths:
+            files = [name for name, value in node if isinstance(value, str) and decoding.is_file(value)]
+            paths = {path for path in paths if any(labels.may_be_same(path, file) for file in files)}
+            node = tuple(each for each in node if each[0] not in paths)  # they lead to the file beside them
         members = []
         for name, value in node:
             if isinstance(value, str) and labels.describes_file(name):

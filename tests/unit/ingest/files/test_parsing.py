@@ -110,8 +110,8 @@ def test_a_path_under_the_name_of_a_url_is_left_to_be_fetched(key: str) -> None:
             assert parse_files(json.dumps(answer).encode(), JSON, DOCUMENT) == [LinkedFile(path)]
         beside = json.dumps({"images": [{key: path, "content": bare(JPEG)}]}).encode()
         assert outcome(beside) == "1 files", "the path is where the same file is"
-        for back in ({"back": {key: path}}, {"backUrl": path}):
-            assert outcome(json.dumps({"front": bare(JPEG), **back}).encode()) == "2 files"
+        for other in ({"back": {key: path}}, {"backUrl": path}, {"videoUrl": path}):
+            assert outcome(json.dumps({"front": bare(JPEG), **other}).encode()) == "2 files"
     for data in (JPEG, TINY):
         assert found({key: bare(data)}) == [data], "which begins with a slash, too"
     for other in ({"path": "/files/1.jpg"}, {"href": "/files/1.jpg"}, {key: "/"}, {key: "1.jpg"}, {key: "/ 1"}):
