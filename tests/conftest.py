@@ -84,7 +84,7 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the developer's profile, credentials and endpoints."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:
         monkeypatch.delenv(name)
@@ -94,7 +94,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_of_earlier_tests() -> None:
+def _reset_metrics_and_log_keys() -> None:
     """Remove metrics that an earlier test counted, and log keys that it appended."""
     metrics.clear_metrics()
     logger.thread_safe_clear_keys()

@@ -39,7 +39,7 @@ DELIVERIES = 12
 Kind = Literal["exception", "exit", "time-out"]
 KINDS: tuple[Kind, ...] = ("exception", "exit", "time-out")
 WHENS: tuple[When, ...] = ("before", "after")
-PASSING = {"attempts", "attempted_at", "received_at", "fetched_at", "archived_at"}
+VARYING = {"attempts", "attempted_at", "received_at", "fetched_at", "archived_at"}
 
 
 class Died(BaseException):
@@ -130,11 +130,11 @@ class Stack:
             self.store.attempts_are_over()  # visibility is longer than any invocation
         return not failed
 
-    def left(self) -> dict[str, Any]:
+    def final_state(self) -> dict[str, Any]:
         """Return what a crash must not change."""
         manifests = [{**each, "archived_at": "then"} for each in self.harness.bucket.manifests(TICKET)]
         return {
-            "item": {name: v for name, v in self.harness.table.items[TICKET].items() if name not in PASSING},
+            "item": {name: v for name, v in self.harness.table.items[TICKET].items() if name not in VARYING},
             "events": sorted(self.harness.table.events),
             "objects": {key: body for key, body in self.harness.bucket.objects.items() if "/manifests/" not in key},
             "manifests": manifests,
@@ -218,16 +218,16 @@ def test_crash_leaves_the_same_final_state_that_another_delivery_does_not_change
 ) -> None:
     undisturbed = story(None)
     undisturbed.harness.check()
-    wanted = undisturbed.left()
+    wanted = undisturbed.final_state()
     for name, nth in boundaries(story):
         crash = Crash(kind, when, name, nth)
         late(crash)
         stack = story(crash)
         assert crash.happened, crash
-        assert stack.left() == wanted, crash
+        assert stack.final_state() == wanted, crash
         stack.store.attempts_are_over()
         stack.deliver_message(stack.message)
-        assert stack.left() == wanted, crash
+        assert stack.final_state() == wanted, crash
         stack.harness.check()
 
 

@@ -31,7 +31,7 @@ EVENT = json.dumps({"ticket": "762ebbda-0edb", "event": "ticket.verification.com
 
 
 @pytest.fixture(autouse=True)
-def _say_nothing() -> Iterator[None]:
+def _captured_log() -> Iterator[None]:
     with log_lines():
         yield
 

@@ -8,12 +8,12 @@ from ingest import dependencies
 from tests.support.archive_harness import ArchiveHarness
 from tests.support.logs import Lines, log_lines
 
-MADE_ONCE = (dependencies.webhook, dependencies.sqs, dependencies.schedule)
+CACHED = (dependencies.webhook, dependencies.sqs, dependencies.schedule)
 
 
 @pytest.fixture(autouse=True)
-def _no_dependencies_of_earlier_tests() -> None:
-    for make in MADE_ONCE:
+def _reset_dependencies() -> None:
+    for make in CACHED:
         make.cache_clear()
 
 

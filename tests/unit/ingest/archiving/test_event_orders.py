@@ -113,19 +113,19 @@ class Tickets(RuleBasedStateMachine):
     @precondition(lambda self: len(self.queue) < 3)
     @rule(state=st.sampled_from([0, 0, 1, 2]))
     def the_vendors_ticket_changes(self, state: int) -> None:
-        # Back to an earlier state as often as not; the pictures are those of the state.
+        # Often back to an earlier state; the pictures are those of the state.
         becomes(self.harness, state)
         self.sent.append(event(f"e{len(self.sent)}"))
         self.queue.append(self.sent[-1])
 
     @precondition(lambda self: len(self.queue) < 3)
     @rule(which=WHICH)
-    def an_event_comes_again(self, which: int) -> None:
+    def an_event_is_repeated(self, which: int) -> None:
         self.queue.append(self.sent[which % len(self.sent)])
 
     @precondition(lambda self: len(self.queue) < 3)
     @rule(force=st.booleans())
-    def somebody_asks_for_the_ticket(self, force: bool) -> None:
+    def the_ticket_is_requested(self, force: bool) -> None:
         self.queue.append(request(force=force))
 
     @precondition(lambda self: self.queue and len(self.in_flight) < 4)
@@ -134,29 +134,29 @@ class Tickets(RuleBasedStateMachine):
         message = self.queue.pop(which % len(self.queue))
         delivery = message, self.steps.begin(partial(self.harness.run, message))
         self.in_flight.append(delivery)
-        self._come_to(delivery, place)
+        self._advance_to(delivery, place)
 
     @precondition(lambda self: self.in_flight)
     @rule(which=WHICH, steps=st.integers(1, 9))
-    def an_attempt_goes_on(self, which: int, steps: int) -> None:
-        self._go_on(self.in_flight[which % len(self.in_flight)], steps)
+    def an_attempt_advances(self, which: int, steps: int) -> None:
+        self._advance(self.in_flight[which % len(self.in_flight)], steps)
 
     @precondition(lambda self: self.in_flight)
     @rule(which=WHICH, place=PLACES)
-    def an_attempt_comes_to_where_it_matters(self, which: int, place: str) -> None:
-        self._come_to(self.in_flight[which % len(self.in_flight)], place)
+    def an_attempt_advances_to_a_place(self, which: int, place: str) -> None:
+        self._advance_to(self.in_flight[which % len(self.in_flight)], place)
 
     @precondition(lambda self: self.in_flight)
     @rule(which=WHICH)
     def an_attempt_ends(self, which: int) -> None:
-        self._go_on(self.in_flight[which % len(self.in_flight)], 1000)
+        self._advance(self.in_flight[which % len(self.in_flight)], 1000)
 
     @precondition(lambda self: self.in_flight)
     @rule(which=WHICH)
     def a_process_dies(self, which: int) -> None:
         delivery = self.in_flight[which % len(self.in_flight)]
         delivery[1].kill()
-        self._go_on(delivery, 0)
+        self._advance(delivery, 0)
 
     @precondition(lambda self: not any(self.harness.vendor.next_answers.values()))
     @rule(part=st.sampled_from([DOCUMENT.value, SELFIES.value, "details"]), empty=st.booleans())
@@ -170,33 +170,33 @@ class Tickets(RuleBasedStateMachine):
         self.erased = True
 
     @invariant()
-    def no_manifest_speaks_of_what_is_not_there(self) -> None:
+    def no_manifest_names_a_missing_object(self) -> None:
         assert self.harness.broken == []
 
     @invariant()
-    def each_manifest_is_of_a_state_that_was_and_comes_in_its_turn(self) -> None:
+    def manifests_are_in_the_order_of_the_versions(self) -> None:
         versions = [manifest["version"] for manifest in self.harness.bucket.manifests(TICKET)]
         assert versions == self.harness.table.history.get(TICKET, [])[: len(versions)]
 
     @invariant()
-    def each_state_differs_from_the_one_before_it(self) -> None:
+    def each_manifest_differs_from_the_previous_one(self) -> None:
         manifests = self.harness.bucket.manifests(TICKET)
         states = [(each["outcome"], each["details"], each["images"]) for each in manifests]
         assert all(one != next_one for one, next_one in pairwise(states))
 
     @invariant()
-    def what_is_erased_stays_so(self) -> None:
+    def an_erased_ticket_stays_erased(self) -> None:
         if self.erased:
             assert self.harness.table.items[TICKET].keys() == {"ticket", "record", "state"}
 
     def teardown(self) -> None:
         self.harness.vendor.next_answers.clear()
         for delivery in list(self.in_flight):
-            self._go_on(delivery, 1000)
+            self._advance(delivery, 1000)
         while self.queue:
             self._deliver_until_done(self.queue.pop(0))
         if self.erased:
-            self.what_is_erased_stays_so()
+            self.an_erased_ticket_stays_erased()
             return
         self.harness.check()
         item = self.harness.table[TICKET]
@@ -209,12 +209,12 @@ class Tickets(RuleBasedStateMachine):
             if isinstance(image, InlineFile)
         ]
 
-    def _come_to(self, delivery: Delivery, place: str) -> None:
+    def _advance_to(self, delivery: Delivery, place: str) -> None:
         if (at := delivery[1].at) is not None and not at.startswith(place):
             delivery[1].step(place)
-        self._go_on(delivery, 0)
+        self._advance(delivery, 0)
 
-    def _go_on(self, delivery: Delivery, steps: int) -> None:
+    def _advance(self, delivery: Delivery, steps: int) -> None:
         """A message whose attempt failed or was killed goes back to the queue."""
         message, attempt = delivery
         while steps and not attempt.done:
