@@ -44,12 +44,12 @@ class RoundTrip:
     differences: list[str] = field(default_factory=list)
 
 
-def choose(tickets: Iterable[Mapping[str, Any]], most: int = 12) -> list[Mapping[str, Any]]:
+def choose(tickets: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return a few tickets that together have every image shape, every form of absence, and so on."""
     left = list(tickets)
     missing = set().union(*(_traits(each) for each in left))
     chosen: list[Mapping[str, Any]] = []
-    while missing and len(chosen) < most:
+    while missing:
         best = max(left, key=lambda each: len(_traits(each) & missing))
         chosen.append(best)
         left.remove(best)
