@@ -248,6 +248,23 @@ def test_success_resets_the_backoff(vendor: Vendor, source: TokenSource) -> None
     assert source.get(FAR)
 
 
+def test_backoff_repeats_only_a_refusal_since_the_last_token(vendor: Vendor, source: TokenSource) -> None:
+    # GIVEN a refusal, then a token, which the vendor refuses until it has expired
+    vendor.failure = VendorAuthError("401")
+    with pytest.raises(VendorAuthError):
+        source.get(FAR)
+    vendor.failure, vendor.life, vendor.time = None, 1.0, 1001.0
+    source.get(FAR)
+    source.back_off()
+    # WHEN the token endpoint fails during the back-off, THEN it is called each time
+    vendor.failure = VendorUnavailable("503")
+    for calls in (3, 4):
+        vendor.time += 1
+        with pytest.raises(VendorUnavailable):
+            source.get(FAR)
+        assert vendor.calls == calls
+
+
 def test_rejecting_a_replaced_token_has_no_effect(vendor: Vendor, source: TokenSource) -> None:
     # GIVEN two calls that were refused with the same token, the first of which has brought a new one
     old = source.get(FAR)
