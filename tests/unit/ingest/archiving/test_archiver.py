@@ -336,7 +336,6 @@ class TestATicketInProgress:
         harness.fails(event())
         assert harness.table[TICKET].images
         harness.fails(event())
-        assert harness.table[TICKET].images == ()
         harness.has("ACCEPTED", pictures(" at last"))
         harness.run(event())
         assert harness.bucket[harness.table[TICKET].images[0].key] == picture("selfie 0 at last").data
@@ -629,5 +628,7 @@ class TestRetention:
         assert harness.run(event()) is Result.PENDING
         harness.has()
         harness.clock.pass_by(2 * 86_400)
+        harness.vendor.next("details", TicketNotFound("404"))
+        harness.fails(event())
         assert harness.run(event()) is Result.ARCHIVED
         assert set(harness.bucket.renewed) == {key for key in harness.bucket.keys("images") if "/DOCUMENT/" not in key}

@@ -572,6 +572,10 @@ class TestUnknownTickets:
         harness.clock.pass_by(3700)
         assert harness.run(event("e2")) is Result.UNKNOWN_TICKET
 
+    def test_end_although_an_operator_requests_them_again(self, harness: ArchiveHarness) -> None:
+        self._wait(harness)
+        assert harness.run(request(force=True)) is Result.UNKNOWN_TICKET
+
     def test_do_not_expire_while_another_attempt_is_in_flight(self, harness: ArchiveHarness) -> None:
         self._wait(harness)
         begin, now = harness.table.begin, iso(harness.clock() + timedelta(seconds=9))
