@@ -336,6 +336,7 @@ class TestATicketInProgress:
         harness.fails(event())
         assert harness.table[TICKET].images
         harness.fails(event())
+        assert harness.table[TICKET].images == ()
         harness.has("ACCEPTED", pictures(" at last"))
         harness.run(event())
         assert harness.bucket[harness.table[TICKET].images[0].key] == picture("selfie 0 at last").data
