@@ -1,6 +1,7 @@
 """`python -m tests.soak --tickets 10000`: print a table; exit with 1 if a check failed."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--receives", type=int, default=9, help="receives until a message is a dead letter")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop the stack
     columns = (TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
