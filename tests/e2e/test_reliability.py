@@ -1,17 +1,12 @@
 """Retries, duplicates and the schedule on the whole stack, with its queue and table."""
 
 from collections import Counter
-from typing import Any
 
 import pytest
 
-from local.stack import SEED
-from local.vendor import webhooks
-from local.vendor.tickets import Tickets
-from local.vendor.webhooks import Form
 from tests.support.consistency_checks import ConsistencyChecks
 from tests.support.downstream import downstream
-from tests.support.load import Sender, WebhookRequest, small_ticket
+from tests.support.load import Sender, WebhookRequest, event_request, small_ticket
 from tests.support.log_reader import LogReader
 from tests.support.queues import body_of, dead_letters_after, messages
 from tests.support.stack import LocalStack
@@ -27,31 +22,25 @@ ATTEMPTS = 3
 ONCE_EACH = Counter(kind.value for kind in ImageType)
 
 
-def event(stack: LocalStack, ticket: str, **changes: Any) -> webhooks.Webhook:
-    """Return the ticket's encrypted completion with these changes of the event."""
-    content = {**webhooks.event(Form.COMPLETED, Tickets(SEED).get(ticket)), **changes}
-    return webhooks.encrypted(content, stack.at.webhook_secret)
-
-
 def calls(stack: LocalStack, ticket: str) -> Counter[str]:
     """Return the vendor calls for a ticket by image type or endpoint, without those with an expired token."""
     found = stack.vendor("calls", ticket=ticket)
     return Counter(call["type"] or call["endpoint"] for call in found if call["status"] != 401)
 
 
-def post(stack: LocalStack, *sent: webhooks.Webhook) -> None:
-    assert Sender(stack, concurrency=8).post([WebhookRequest(webhook) for webhook in sent]) == []
+def post(stack: LocalStack, *sent: WebhookRequest) -> None:
+    assert Sender(stack, concurrency=8).post(sent) == []
 
 
 def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack: LocalStack) -> None:
     ticket, checks = small_ticket(stack, FIRST), ConsistencyChecks(stack)
     # GIVEN an incomplete ticket whose message became a dead letter, and the time of its next try
     stack.vendor("script", fault="unavailable", endpoint="details", ticket=ticket, times=ATTEMPTS)
-    sent = event(stack, ticket)
+    sent = event_request(stack, ticket)
     with dead_letters_after(stack, 1):
         post(stack, sent)
         dead_letters = stack.at.dead_letter_queue_url
-        eventually(lambda: sent.body in map(body_of, messages(stack, dead_letters)), "the dead letter")
+        eventually(lambda: sent.webhook.body in map(body_of, messages(stack, dead_letters)), "the dead letter")
 
     def requeued() -> int:
         return int(stack.invoke(stack.resources["IngestFunction"], {"source": SCHEDULE_SOURCE})["requeued"])
@@ -72,7 +61,7 @@ def test_schedule_archives_a_ticket_after_its_message_became_a_dead_letter(stack
 
 def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> None:
     ticket, log, checks = small_ticket(stack, FIRST + 100), LogReader(stack), ConsistencyChecks(stack)
-    one, other = event(stack, ticket), event(stack, ticket)
+    one, other = event_request(stack, ticket), event_request(stack, ticket)
     with downstream(stack) as consumer:
         post(stack, *[one, other] * 8)
         eventually(lambda: log.read().done[ticket] >= 16, "sixteen messages done")
@@ -86,7 +75,7 @@ def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> Non
 def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> None:
     ticket, log, checks = small_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
     with downstream(stack) as consumer:
-        post(stack, *(event(stack, ticket, remaining_attempts=number) for number in range(8)))
+        post(stack, *(event_request(stack, ticket, remaining_attempts=number) for number in range(8)))
         eventually(lambda: log.read().done[ticket] >= 8, "eight messages done")
         assert checks.differences(ticket) == []
         assert consumer.keys(ticket) == checks.manifests(ticket)

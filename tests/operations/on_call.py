@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 
 from local.account import ALIAS
-from local.stack import SEED
-from local.vendor import webhooks
-from local.vendor.tickets import Tickets
 from local.vendor.webhooks import Form
 from ops.queues import Queue
 from tests.support import load, runbooks
@@ -79,9 +76,7 @@ class OnCall:
 
     def post(self, *tickets: str, form: Form = Form.COMPLETED, secret: str | None = None) -> None:
         """Post the tickets' events until each is accepted."""
-        secret, known = secret or self.stack.at.webhook_secret, Tickets(SEED)
-        events = (webhooks.event(form, known.get(ticket)) for ticket in tickets)
-        sent = [load.WebhookRequest(webhooks.encrypted(event, secret)) for event in events]
+        sent = [load.event_request(self.stack, ticket, form, secret) for ticket in tickets]
         assert load.Sender(self.stack).post(sent) == []
 
     def item(self, ticket: str) -> Mapping[str, Any]:

@@ -59,6 +59,14 @@ def small_ticket(stack: LocalStack, index: int) -> str:
     return ticket
 
 
+def event_request(
+    stack: LocalStack, ticket: str, form: Form = Form.COMPLETED, secret: str | None = None, **changes: Any
+) -> WebhookRequest:
+    """Return the ticket's encrypted event with these changes."""
+    event = {**webhooks.event(form, Tickets(SEED).get(ticket)), **changes}
+    return WebhookRequest(webhooks.encrypted(event, secret or stack.at.webhook_secret), ticket)
+
+
 def webhook_requests(
     wanted: Sequence[str], secret: str, *, duplicates: float, unreadable: float, seed: int
 ) -> list[WebhookRequest]:
