@@ -50,7 +50,7 @@ FOCUSED = "document.activeElement.querySelector?.('img')?.alt"
 ENLARGED = "document.querySelector('dialog').open ? document.querySelector('dialog img').alt : null"
 
 
-def test_images_load_and_broken_ones_say_so(browser: Browser) -> None:
+def test_images_load_and_broken_ones_have_a_message(browser: Browser) -> None:
     loaded = "[...document.querySelectorAll('figure img')].filter(i => i.complete && i.naturalWidth === 320).length"
     faults = "[...document.querySelectorAll('figure .fault')].map(fault => fault.textContent)"
 

@@ -86,7 +86,7 @@ def validate(value: object, schema: dict[str, Any]) -> None:
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def test_a_request_is_enqueued_as_it_came_and_answered_with_202(handler: Handler, log: Lines) -> None:
+def test_a_request_is_enqueued_unchanged_and_answered_with_202(handler: Handler, log: Lines) -> None:
     queue = handler(FakeQueue())
     assert handle(request()) == accepted_response()
     kept = read_message(queue.bodies[0])
@@ -188,7 +188,7 @@ def test_the_document_has_the_statuses_of_these_tests_and_takes_every_body_witho
     assert not [scheme for scheme in OPERATION["security"] if "awsSigV4" in scheme]
 
 
-def test_a_fault_in_a_variable_of_another_handler_costs_no_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_of_another_handler_rejects_no_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_URL", "https://sqs.example.com/tickets")
     for name in ("TABLE_NAME", "VENDOR_URL", "WEBHOOK_CREDENTIALS_SECRET"):
         monkeypatch.setenv(name, "")

@@ -265,7 +265,7 @@ class TestToken:
         assert sent == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
         assert vendor.pauses == []
 
-    def test_tokens_refused_for_good_are_an_auth_error_and_not_fetched_again_and_again(self, vendor: Vendor) -> None:
+    def test_lasting_refusal_of_tokens_is_an_auth_error_after_few_token_calls(self, vendor: Vendor) -> None:
         vendor.http.good = lambda _header: False
         for calls in range(2, 8):
             with pytest.raises(VendorAuthError, match="401") as raised:
