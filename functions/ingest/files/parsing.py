@@ -191,8 +191,8 @@ class _Contents:
 
     def _add_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
-        is_name = isinstance(node, str) and labels.names_image(key) and _FILE_NAME.fullmatch(node)
-        if is_name or (isinstance(node, str) and len(node) > decoding.LONG_TEXT):
+        is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
+        if is_long or (isinstance(node, str) and labels.names_image(key) and _FILE_NAME.fullmatch(node)):
             self.unread.append((label, key, node))
 
     def unread_file(self, wanted: ImageType, *, is_found: bool) -> str:

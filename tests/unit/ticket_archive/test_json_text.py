@@ -68,9 +68,11 @@ def test_any_other_text_stays_as_it_is(body: bytes) -> None:
     assert json_within(body) == body
 
 
-def test_a_text_of_too_many_parts_is_not_parsed() -> None:
+def test_a_text_of_too_many_parts_or_levels_is_not_parsed() -> None:
     assert json_in("[" + "0," * (MAX_PARTS - 1) + "0]") == [0] * MAX_PARTS
     text = "[" + "0," * MAX_PARTS + "0]"
     assert json_in(text) is text
+    deep = "[" * 50_000 + "]" * 50_000
+    assert json_in(deep) is deep
     assert count_parts("{[,") == count_parts(b"{[,") == 3
     assert count_parts("," * 2 * MAX_PARTS) == MAX_PARTS + 1

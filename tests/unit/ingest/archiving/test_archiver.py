@@ -62,6 +62,7 @@ class TestAWholeTicket:
         assert harness.run(event()) is Result.ARCHIVED
         item = harness.table[TICKET]
         assert (item.state, item.outcome, item.previous) == (TicketState.ARCHIVED, "ACCEPTED", None)
+        assert item.attempts == 1
         assert item.attributes["details"] == harness.vendor.details_of[TICKET].value
         assert item.attributes["customer"] == "C-1001"
         assert item.types == {SELFIES: STORED, DOCUMENT: STORED, PORTRAIT: STORED, SIGNATURE: ABSENT, GHOST: ABSENT}

@@ -320,6 +320,10 @@ def test_json_within_json_counts_towards_the_limit_of_parts() -> None:
     assert outcome(f'{{"a": "{many}", "b": "{many}", "c": "[]"}}'.encode()) == "too_complex"
 
 
+def test_json_within_json_of_too_many_levels_is_no_file() -> None:
+    assert outcome(json.dumps({"image": "[" * 50_000 + "]" * 50_000}).encode()) == "no_file"
+
+
 def test_a_file_under_a_key_for_the_next_page_is_a_file() -> None:
     assert found({"next": {"image": bare(JPEG)}}) == [JPEG]
 
@@ -562,6 +566,11 @@ def test_texts_that_look_like_addresses_take_little_time() -> None:
     began = time.thread_time()
     assert outcome(json.dumps({f"image{number}": "/" * 199 + "é" for number in range(10_000)}).encode()) == "no_file"
     assert time.thread_time() - began < 4
+
+
+def test_a_long_text_is_no_file_name_and_is_not_searched_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.files.parsing._FILE_NAME", None)
+    assert outcome(json.dumps({"image": "!" * 201}).encode()) == "no_file"
 
 
 def _peak(body: bytes) -> int:
