@@ -148,7 +148,7 @@ requirements: $(DEV) ## pin the newest version of every requirement, with hashes
 
 clean: ## stop the local stack; delete builds and environments
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local down; fi
-	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-emulator .venv-sam .venv-scan .venv-bench .venv-bench-asyncio .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # .installed is written last, so that an interrupted installation is repeated; an environment in use is never deleted.
 # --no-compile: modules are compiled when first imported, and most never are.
