@@ -148,13 +148,16 @@ def full(*reasons: str) -> FakeQueue:
     return queue
 
 
-def test_all_messages_move_to_the_ticket_queue() -> None:
+def test_all_messages_move_to_the_ticket_queue_at_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = full(*["undecipherable"] * 25), FakeQueue()
+    paced: list[int] = []
+    monkeypatch.setattr(Pace, "wait", lambda _, count: paced.append(count))
 
     moved = run(source, target)
 
     assert [each.outcome for each in moved] == [Outcome.MOVED] * 25
     assert sorted(target.sent) == sorted(f"body {number}" for number in range(25))
+    assert sum(paced) == 25
     assert len(source) == 0
 
 
