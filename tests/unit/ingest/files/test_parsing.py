@@ -305,8 +305,14 @@ def test_the_only_page_is_complete(last: dict[str, object]) -> None:
 
 def test_pieces_that_make_no_whole_file_are_not_joined() -> None:
     for rest in (bare(bytes(300)), "FRONTSIDE"):
-        for first in (JPEG[:-2], JPEG):
+        for first in (JPEG[:-2], JPEG, JPEG + bytes(-len(JPEG) % 3)):
             assert found({"images": [bare(first), rest]})[0] == first
+    text = bare(JPEG)
+    assert found({"images": [text[:40], text[40:48], text[48:52], text[52:]]})[0] == JPEG[:30]
+
+
+def test_form_decoded_base64_may_be_in_white_space() -> None:
+    assert found({"images": [f" {bare(PNG).replace('+', ' ')}\n"]}) == [PNG]
 
 
 def test_an_empty_value_beside_an_error_in_json_within_json_is_unrecognized() -> None:
@@ -436,6 +442,7 @@ def test_files_of_another_type_alone_are_unrecognized(answer: dict[str, object])
         b'[{"type": "SELF_PORTRAITS", "url": null}, {"name": "a", "base64": ""}, {"src": null, "size": 0}]',
         b'{"status": 200, "image": "data:image/jpeg;base64,"}', b'{"ticket": "762ebb", "name": "front", "images": []}',
         b'{"images": [], "version": "v1.2/a"}', b'{"images": [], "selfie": "blurred"}',
+        b'{"images": ["' + b" " * 300 + b'"]}',
     ],
 )  # fmt: skip
 def test_a_response_of_empty_values_has_no_files(body: bytes) -> None:
