@@ -572,6 +572,13 @@ class TestUnknownTickets:
         harness.clock.pass_by(3700)
         assert harness.run(event("e2")) is Result.UNKNOWN_TICKET
 
+    def test_have_the_whole_hour_again_after_they_were_archived(self, harness: ArchiveHarness) -> None:
+        self._wait(harness)
+        harness.has()
+        assert harness.run(request()) is Result.ARCHIVED
+        harness.answers({"details": TicketNotFound("404")})
+        assert harness.fails(request(force=True)).code == "ticket_incomplete"
+
     def test_end_although_an_operator_requests_them_again(self, harness: ArchiveHarness) -> None:
         self._wait(harness)
         assert harness.run(request(force=True)) is Result.UNKNOWN_TICKET
