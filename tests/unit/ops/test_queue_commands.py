@@ -6,14 +6,17 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ops.commands.redrive import MessageInfo, Outcome, dead_letter, quarantined, redrive_messages
 from ops.errors import Exit
 from ops.queues import Pace, Queue, Received
 from tests.support import archive_harness
 from tests.unit.ops.cli_harness import NOON, SECRET, CliHarness, FakeQueue, FakeStack
+from ticket_archive.errors import SettingsError
 from ticket_archive.messages import TicketRequest, read_message, ticket_message
 from ticket_archive.models import ImageType
 
@@ -279,8 +282,11 @@ def test_a_dead_webhook_with_several_events_is_listed_under_their_tickets_and_di
     assert [each["outcome"] for each in redriven] == ([] if options else ["moved"])
 
 
-def test_a_dead_webhook_without_the_secret_is_listed_unopened(cli: CliHarness) -> None:
-    cli.stack.secrets["WebhookSecretArn"] = "not 32 bytes"
+@pytest.mark.parametrize("error", [SettingsError("secret"), ClientError({}, "GetSecretValue")])
+def test_a_dead_webhook_without_the_secret_is_listed_unopened(
+    error: Exception, cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeStack, "webhook_secrets", Mock(side_effect=error))
     cli.stack.queue("DeadLetterQueueUrl").add(webhook("t1"))
 
     result = cli("redrive", "dead-letters", "--dry-run", "--json")

@@ -315,10 +315,12 @@ def test_form_decoded_base64_may_be_in_white_space() -> None:
     assert found({"images": [f" {bare(PNG).replace('+', ' ')}\n"]}) == [PNG]
 
 
-def test_an_empty_value_beside_an_error_in_json_within_json_is_unrecognized() -> None:
+def test_an_error_in_json_within_json_counts_as_at_the_root() -> None:
     inner = json.dumps({"success": False, "error": "timeout", "data": None})
     assert outcome(json.dumps({"statusCode": 200, "body": inner}).encode()) == "no_file"
     assert outcome(json.dumps({"statusCode": 200, "body": '{"data": null}'}).encode()) == "0 files"
+    partial = json.dumps({"success": False, "images": [bare(JPEG)]})
+    assert outcome(json.dumps({"statusCode": 200, "body": partial}).encode()) == "2 files"
 
 
 def test_json_within_json_counts_towards_the_limit_of_parts() -> None:
