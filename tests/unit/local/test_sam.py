@@ -259,7 +259,9 @@ time.sleep(60)
     fake = local(tmp_path, server)
     monkeypatch.setattr(__main__, "_sam", lambda: fake)
     monkeypatch.setattr(sys, "argv", ["local", "sam", "lambda", "--port", str(free_port())])
-    handlers, mask = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}, os.umask(0o077)
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    mask = os.umask(0o077)
     try:
         with pytest.raises(SystemExit) as ended:
             __main__.main()
