@@ -35,7 +35,7 @@ _COMMON = ["boto3.dynamodb.types", "ijson", "pydantic.main"] + [
     f"aws_lambda_powertools.{name}" for name in ("logging", "metrics", "utilities.typing")
 ]
 _RETRIEVAL = [*_COMMON, "aws_lambda_powertools.event_handler.middlewares.openapi_validation"]
-_INGEST = [*_COMMON, "requests", "cryptography.hazmat.primitives.ciphers", "filetype"] + [
+_INGEST = [*_COMMON, "pybase64", "requests", "cryptography.hazmat.primitives.ciphers", "filetype"] + [
     f"aws_lambda_powertools.utilities.{name}" for name in ("batch", "idempotency", "parameters")
 ]
 KINDS = {
