@@ -169,25 +169,23 @@ class _Contents:
             node = tuple(each for each in node if each[0] not in paths)  # they lead to the file beside them
         members = []
         for name, value in node:
+            is_empty = decoding.is_empty(value)
             if isinstance(value, str) and labels.describes_file(name):
                 label = labels.label_at(value, label)
-            if not decoding.is_empty(value) and labels.reports_error(name, value, is_root=is_root):
+            if not is_empty and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
                 if labels.plain_name(name) == "status" or not isinstance(value, str):
                     self.unfinished = f"{name}: {value}"
-            if not decoding.is_empty(value) and labels.announces_more(key, name, value):
+            if not is_empty and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"
             elif not labels.leads_to_no_file(key, name):
-                members.append((name, value))
-        found = [(labels.label_at(name, label), name, value, False) for name, value in members]
-        empty = [
-            (label, name) for label, name, value, _ in found if decoding.is_empty(value) and labels.may_hold_files(name)
-        ]
+                members.append((name, value, is_empty))
+        empty = [name for name, _, is_empty in members if is_empty and labels.may_hold_files(name)]
         if empty and not is_root:  # beside an error, an empty value is no answer
-            errors = [value for name, value in members if labels.is_error(name, value) and not decoding.is_empty(value)]
-            self.unread += [(label, name, errors[0]) for label, name in empty if errors]
-        return found
+            errors = [value for name, value, is_empty in members if not is_empty and labels.is_error(name, value)]
+            self.unread += [(labels.label_at(name, label), name, errors[0]) for name in empty if errors]
+        return [(labels.label_at(name, label), name, value, False) for name, value, _ in members]
 
     def _add_content(self, label: Label, key: str, node: Any) -> None:
         self.has_content = True
