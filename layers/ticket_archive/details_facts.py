@@ -169,19 +169,19 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
     for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
         words = [(depth, word) for depth, word in words if word and _is_flow_word(name, depth, word)]
-        if name == _STATUS:
-            top = sum(depth == 0 for depth, _ in words)
-            words[:top] = reversed(words[:top])
-        if words:
-            depth, word = min(words, key=_rank)
-            passed = {each in _PASSED for at, each in words if at == depth and each in OUTCOMES}
-            return None if depth > 0 and len(passed) > 1 else word
+        if not words:
+            continue
+        level = words[0][0]  # the shallowest
+        here = [word for depth, word in words if depth == level]
+        if level > 0 and len({word in _PASSED for word in here if word in OUTCOMES}) > 1:
+            return None
+        if level == 0 and name == _STATUS:
+            here.reverse()
+        here.sort(key=lambda word: word not in OUTCOMES | IN_PROGRESS)
+        if level == 0:
+            here.sort(key=lambda word: word not in IN_PROGRESS)
+        return here[0]
     return None
-
-
-def _rank(found: tuple[int, str]) -> tuple[int, bool, bool]:
-    depth, word = found
-    return depth, depth > 0 or word not in IN_PROGRESS, word not in OUTCOMES | IN_PROGRESS
 
 
 def _is_flow_word(name: str, depth: int, word: str) -> bool:
