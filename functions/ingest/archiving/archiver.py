@@ -95,8 +95,7 @@ class Archiver:
                     errors=dict.fromkeys(self._parts, error),
                     observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
                 )
-        has_details = request.recheck and attempt.item.details_sha256 is not None
-        if has_details and fetched.details is not None and fetched.details.facts.outcome is None:
+        if request.recheck and attempt.item.details_sha256 and fetched.details and not fetched.details.facts.outcome:
             fetched.details = None  # a recheck is for the outcome: details may differ in each response
         settlement = settlement_of(attempt, fetched, self.image_types, self.settle_time)
         stored, body = stored_form(request.ticket, fetched.details) if fetched.details else ({}, b"")

@@ -154,9 +154,8 @@ def _error_status(call: Call, envelope: Envelope) -> int | None:
     it, and none of the requested content.
     """
     code = _code(envelope)
-    http_status = next(
-        filter(None, map(_http_error, (envelope.status, code, (envelope.model_extra or {}).get("statusCode")))), None
-    )
+    statuses = (envelope.status, code, getattr(envelope, "statusCode", None))
+    http_status = next(filter(None, map(_http_error, statuses)), None)
     if _is_not_found(call, envelope):
         status = 404
     elif code in SUCCESS_CODES or not (http_status or _reports_error(envelope)):
