@@ -101,7 +101,7 @@ def up(
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(state):
-        ledger = Ledger(state / "run" / "processes.json")
+        ledger = _ledger(state)
         if _is_running(state):
             raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
@@ -125,7 +125,7 @@ def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
     stack = Stack.load(state)
     engine = containers.find_engine()
     with _locked(state):
-        ledger = Ledger(state / "run" / "processes.json")
+        ledger = _ledger(state)
         if not any(started.name == containers.NAME and started.running for started in ledger.read()):
             _open_to_containers(state, ledger, stack, steps, engine)
     _write_events(state, stack)
@@ -137,7 +137,7 @@ def down(state: Path) -> list[str]:
     if not state.exists():
         return []
     with _locked(state):
-        return _clear(state, Ledger(state / "run" / "processes.json"))
+        return _clear(state, _ledger(state))
 
 
 def _start(
@@ -238,10 +238,13 @@ def _reachable(url: str, endpoint: str) -> str:
     return f"{endpoint}/_aws/execute-api/{api}{parts.path}"
 
 
+def _ledger(state: Path) -> Ledger:
+    return Ledger(state / "run" / "processes.json")
+
+
 def _is_running(state: Path) -> bool:
     """Return whether a started stack is running. The forwarder into it is started again when it is needed."""
-    recorded = Ledger(state / "run" / "processes.json").read()
-    started = [each for each in recorded if each.name != containers.NAME]
+    started = [each for each in _ledger(state).read() if each.name != containers.NAME]
     return (state / "stack.json").exists() and bool(started) and all(each.running for each in started)
 
 
