@@ -15,6 +15,7 @@ from ingest.archiving.archiver import Archiver
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.models import ArchiveRequest, ProcessingResult, Result
 from ingest.archiving.processor import Message, MessageProcessor
+from ingest.archiving.requeue import requeue
 from ingest.dependencies import SqsDependencies
 from ingest.files.decoding import InlineFile, LinkedFile
 from ingest.handlers import sqs as sqs_handler
@@ -224,6 +225,11 @@ class ArchiveHarness:
             body, delay = self.queue.sent.pop(0)
             self.clock.pass_by(delay)
         raise AssertionError("the ticket never settles")
+
+    def run_schedule(self) -> ProcessingResult:
+        """Run the schedule, and deliver the message that it queues; return the result."""
+        requeue(self.table, self.queue, self.clock(), self.max_age)
+        return self.deliver_message(self.queue.sent.pop()[0], self.processor())
 
     def _retried(self, process: Callable[[int], Done], receives: int = MAX_RECEIVES) -> Done:
         for received in range(1, receives):

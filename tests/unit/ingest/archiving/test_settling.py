@@ -237,13 +237,11 @@ class TestSettledTickets:
         assert harness.deliver(event()).without_outcome
         harness.answers({"details": details(**early, served_at=2)})
         harness.clock.pass_by(3700)
-        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
-        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        harness.run_schedule()
         assert harness.outcomes() == [None]
         harness.answers({"details": details("ACCEPTED")})
         harness.clock.pass_by(DAY)
-        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
-        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        harness.run_schedule()
         assert harness.outcomes() == [None, "ACCEPTED"]
         assert harness.table.listed(Due.RECHECK, 10) == []
         harness.check()
@@ -255,8 +253,7 @@ class TestSettledTickets:
         before = harness.table[TICKET]
         for hours in (1, 25):  # DynamoDB deletes what has expired within two days
             harness.clock.pass_by(hours * 3600)
-            requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
-            harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+            harness.run_schedule()
         item = harness.table[TICKET]
         assert (item.version, item.expires_at) == (before.version, before.expires_at)
         harness.table.dynamodb.records.clear()
@@ -273,8 +270,7 @@ class TestSettledTickets:
         harness.fails(event("e2"))
         harness.has("REJECTED")
         harness.clock.pass_by(DAY)
-        requeue(harness.table, harness.queue, harness.clock(), timedelta(days=7))
-        harness.deliver_message(harness.queue.sent.pop()[0], harness.processor())
+        harness.run_schedule()
         item = harness.table[TICKET]
         assert (item.version, item.expires_at) == (before.version, before.expires_at)
 
