@@ -44,6 +44,8 @@ def silence_library_debug_logs() -> None:
 
 
 silence_library_debug_logs()
+# No line names a thread or process, so logging need not look them up (docs.python.org/3/howto/logging.html).
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "ticket-archive")
 """The stack's name: the dimension `service` of every metric, which separates two stacks in one account."""

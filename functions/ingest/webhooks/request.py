@@ -78,11 +78,12 @@ def _response(status: HTTPStatus, content_type: str, body: Mapping[str, Any]) ->
 
 def _headers(event: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers by lower-case name. Repeated ones are joined, so that a doubled IV is not taken for one."""
-    single = {name: [value] for name, value in (event.get("headers") or {}).items()}
-    found: dict[str, list[str]] = {}
-    for name, values in (event.get("multiValueHeaders") or single).items():
-        found.setdefault(name.lower(), []).extend(value or "" for value in values or ())
-    return {name: ",".join(values) for name, values in found.items()}
+    given = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
+    found: dict[str, str] = {}
+    for name, values in given.items():
+        key, value = name.lower(), ",".join(filter(None, values or ()))
+        found[key] = f"{found[key]},{value}" if key in found else value
+    return found
 
 
 def _text(value: str | None) -> str | None:
