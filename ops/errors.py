@@ -30,16 +30,10 @@ class Failure(Exception):
 
 _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403", "KMS.AccessDeniedException"}
 _BAD_CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "RequestExpired",
-    "SignatureDoesNotMatch",
+    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+    "InvalidSignatureException", "InvalidToken", "RequestExpired", "SignatureDoesNotMatch",
     "UnrecognizedClientException",
-}
+}  # fmt: skip
 
 
 def error_code(error: aws.ClientError) -> str:

@@ -16,35 +16,11 @@ from ticket_archive.retention import NEVER
 from ticket_archive.table import TICKET_RECORD, TicketTable, item_key, projection, read_item
 
 STATUS = (
-    "ticket",
-    "record",
-    "state",
-    "outcome",
-    "complete",
-    "received_at",
-    "archived_at",
-    "attempts",
-    "retry_at",
-    "types",
-    "missing",
-    "last_error",
-    "legal_hold",
-    "version",
-    "previous",
-    "fetched_at",
-    "attempted_at",
-    "requeues",
-    "expires_at",
-    "erased_at",
-    "disposition",
-    "legal_hold_case",
-    "legal_hold_by",
-    "images",
-    "unrecognized",
-    "details_sha256",
-    "details_bytes",
-    "details_key",
-)
+    "ticket", "record", "state", "outcome", "complete", "received_at", "archived_at", "attempts", "retry_at",
+    "types", "missing", "last_error", "legal_hold", "version", "previous", "fetched_at", "attempted_at", "requeues",
+    "expires_at", "erased_at", "disposition", "legal_hold_case", "legal_hold_by", "images", "unrecognized",
+    "details_sha256", "details_bytes", "details_key",
+)  # fmt: skip
 """Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
 EVENT = ("record", "event", "received_at")
 """The attributes of an event that are read."""

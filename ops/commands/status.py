@@ -17,16 +17,9 @@ from ticket_archive.models import StoredImage, TicketItem, UnrecognizedFile
 from ticket_archive.retention import expires
 
 _ATTRIBUTES = (
-    "complete",
-    "disposition",
-    "erased_at",
-    "legal_hold",
-    "legal_hold_case",
-    "legal_hold_by",
-    "attempted_at",
-    "retry_at",
-    "last_error",
-)
+    "complete", "disposition", "erased_at", "legal_hold", "legal_hold_case", "legal_hold_by", "attempted_at",
+    "retry_at", "last_error",
+)  # fmt: skip
 
 
 @app.command()
@@ -55,12 +48,8 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
         for manifest in (history(item, stack.bucket) if item.previous else ())
     ]
     return {
-        "ticket": item.ticket,
-        "state": item.state.value,
-        "outcome": item.outcome,
-        "received_at": item.received_at,
-        "fetched_at": item.fetched_at,
-        "archived_at": item.archived_at,
+        **{name: getattr(item, name) for name in ("ticket", "state", "outcome")},
+        **{name: getattr(item, name) for name in ("received_at", "fetched_at", "archived_at")},
         **{name: item.attributes.get(name) for name in _ATTRIBUTES},
         "expires_at": item.expires_at if expires(item.expires_at) else None,
         "attempts": item.attempts,
