@@ -152,7 +152,10 @@ class Ticket:
         self.document = document(rng.choice(sorted(_DOCUMENTS)), rng)
         drawn = seeded(seed, index, "outcome").choice([Outcome.ACCEPTED] * 4 + [Outcome.REJECTED])
         self.outcome = state.outcome or drawn
-        self.disposition = "PASSED" if self.outcome is Outcome.ACCEPTED else "FAILED"
+        good, rng = self.outcome is Outcome.ACCEPTED, seeded(seed, index, "scores", self.outcome)
+        self.disposition = "PASSED" if good else "FAILED"
+        self.confidence_score = round(rng.uniform(86, 99.99) if good else rng.uniform(3, 60), 2)
+        self.risk_code = rng.choice(("R-000", "R-010") if good else ("R-310", "R-420", "R-990"))
         self.shape = state.shape or list(Shape)[index % len(Shape)]  # a dozen consecutive tickets have every shape
         self.absence = state.absence or list(Absence)[index % len(Absence)]
         self.details_form = state.details or _DETAILS.get(index % 40, DetailsForm.PLAIN)

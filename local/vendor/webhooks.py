@@ -14,8 +14,8 @@ import requests
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from local.vendor.details import scores
-from local.vendor.tickets import Outcome, Ticket
+from local.vendor.details import rendered
+from local.vendor.tickets import Ticket
 
 IV_HEADER = "x-pvt-cipher-iv"
 _BLOCK = 16
@@ -46,46 +46,8 @@ class Webhook:
 
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
     """Return the event's JSON, before encryption."""
-    accepted = ticket.outcome is Outcome.ACCEPTED
-    times = {"ticket": ticket.id, "created": ticket.created, "processed": ticket.processed}
-    completed = {
-        "ticket": ticket.id,
-        "event": "ticket.verification.completed",
-        "flow_status": ticket.outcome,
-        "disposition": ticket.disposition,
-        "remaining_attempts": 0,
-        "data": {"cifcode": ticket.customer, **scores(ticket)},
-    }
-    in_progress = {
-        "ticket": ticket.id,
-        "event": "ticket.verification.in_progress",
-        "sub_event": "verification.liveness",
-        "flow_status": "IN_PROGRESS",
-        "disposition": "RETRY",
-        "remaining_attempts": 3,
-        "data": {},
-    }
-    invitation = {
-        "id": f"inv-{ticket.seed}-{ticket.index}",
-        "invitation_state": "COMPLETED",
-        "cifcod": ticket.customer,
-        "full_name": ticket.person.native["fullname"],
-        "ticket": ticket.id,
-        "transaction_status": ticket.outcome,
-        "attempts": 1,
-    }
-    events: dict[Form, dict[str, Any]] = {
-        Form.COMPLETED: completed,
-        Form.IN_PROGRESS: in_progress,
-        Form.INVITATION: invitation,
-        Form.VERIFICATION: {**times, "event": "verification.completed", "status": "VERIFIED" if accepted else "FAILED"},
-        Form.ONBOARDING: {**times, "event": "onboarding.completed", "status": "SUCCESSFUL" if accepted else "AWAITING"},
-        Form.EXPIRED: {"ticket": ticket.id, "event": "ticket.verification.expired"},
-        Form.RENAMED: {"ticket": ticket.id, "event": "identity.check.completed", "flow_status": ticket.outcome},
-        Form.ENVELOPE: {"data": completed},
-        Form.NO_TICKET: {"event": "ticket.verification.completed", "flow_status": ticket.outcome},
-    }
-    return events[form]
+    events = rendered("events.json.j2", ticket)
+    return {"data": events[Form.COMPLETED]} if form is Form.ENVELOPE else events[form]
 
 
 def plaintext(content: dict[str, Any]) -> Webhook:
