@@ -29,7 +29,7 @@ from local import account, round_trip
 from local import stack as local_stack
 from local.simulator import Simulator
 from local.stack import Stack
-from local.terminal import silent
+from local.terminal import SILENT
 
 IN_FLIGHT = {1: 3, 4: 8, 16: 16}
 """How many tickets are measured with so many in flight."""
@@ -62,7 +62,7 @@ class Application:
 def figures() -> list[Figure]:
     """Return rates and times of both applications for each number of tickets in flight. Both archive the same ones."""
     with tempfile.TemporaryDirectory() as name:
-        stack = local_stack.up(Path(name), silent())
+        stack = local_stack.up(Path(name), SILENT)
         try:
             with closing(Simulator(stack.vendor_url)) as vendor:
                 most = max(IN_FLIGHT)

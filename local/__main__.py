@@ -14,7 +14,7 @@ from rich.console import Console
 from local import STATE, stack
 from local.errors import AlreadyUp, LocalStackError
 from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
-from local.terminal import Steps, recorder, save_svg
+from local.terminal import SILENT, recorder, save_svg, step
 from local.vendor.credential import Credential
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -41,11 +41,11 @@ def up(
         raise typer.BadParameter(str(error)) from None
     vendor = stack.Vendor(vendor_url, credential) if vendor_url and credential else None
     try:
-        running = stack.up(STATE, Steps(console), vendor=vendor, port=port, docker=docker)
+        running = stack.up(STATE, console, vendor=vendor, port=port, docker=docker)
     except AlreadyUp as already:
         console.print(f"{already}")
         if docker and not (vendor or port):
-            stack.open_to_containers(STATE, Steps(console))
+            stack.open_to_containers(STATE, console)
         raise typer.Exit(1 if vendor or port else 0) from None
     console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
     console.print(f"Vendor      {running.vendor_url}\nDetails     {STATE / 'stack.json'}", soft_wrap=True)
@@ -120,7 +120,7 @@ def debug(
     """Pass an event to its function under debugpy, which waits for a debugger."""
     sam = _sam()
     path = event_file(event, STATE / EVENTS)
-    with Steps(console)("Installing debugpy for the container's Python"):
+    with step(console, "Installing debugpy for the container's Python"):
         install_debugger(STATE / "cache" / "debugpy")
     console.print(f"Attach to 127.0.0.1:{port}: in VS Code the configuration “Attach to sam local” (F5).")
     raise typer.Exit(sam.debug(path, STATE / "cache" / "debugpy", port, *context.args))
@@ -150,7 +150,7 @@ def _print_exports(variables: Mapping[str, str]) -> None:
 
 
 def _sam(*, quiet: bool = False) -> SamLocal:
-    running, engine = stack.open_to_containers(STATE, Steps(Console(quiet=True) if quiet else console))
+    running, engine = stack.open_to_containers(STATE, SILENT if quiet else console)
     return SamLocal(STATE / SETTINGS, running.account, engine.docker_host, has_base_image=engine.has_base_image)
 
 

@@ -17,7 +17,7 @@ from local.errors import AlreadyUp
 from local.round_trip import COMPLETIONS, RoundTrip, begin, choose, follow, post
 from local.simulator import Simulator
 from local.stack import Stack
-from local.terminal import Steps
+from local.terminal import step
 from ops.page import TicketSection, gallery_page
 from ops.ticket_files import DETAILS_FILE, TicketFile
 from ticket_archive.models import ImageType, TicketItem, TicketState, TypeState
@@ -32,7 +32,7 @@ def run(state: Path, console: Console, tickets: int | None = None) -> int:
     """Run the demo on the running stack, or on one started for it; return 0 if every ticket matches."""
     started = True
     try:
-        running = stack.up(state, Steps(console))
+        running = stack.up(state, console)
     except AlreadyUp:
         running, started = Stack.load(state), False
         console.print("Using the running local stack.")
@@ -41,7 +41,7 @@ def run(state: Path, console: Console, tickets: int | None = None) -> int:
         page = write_gallery(state / "demo", trips)
     finally:
         if started:
-            with Steps(console)("Stopping the local stack"):
+            with step(console, "Stopping the local stack"):
                 stack.down(state)
     console.print(summary(trips))
     for trip in trips:

@@ -15,6 +15,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 from zipfile import ZipFile
 
+from rich.console import Console
 from samtranslator.intrinsics.actions import RefAction
 from samtranslator.intrinsics.resolver import IntrinsicsResolver
 from samtranslator.yaml_helper import yaml_parse
@@ -22,7 +23,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local import ROOT, emulator
 from local.account import Account
 from local.errors import StartFailed
-from local.terminal import Steps
+from local.terminal import step
 
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 CACHE = ROOT / ".local" / "cache"
@@ -37,12 +38,12 @@ each process of a function."""
 SHOWN_LINES = 25
 
 
-def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: Steps, logs: Path) -> None:
+def deploy(name: str, parameters: Mapping[str, str], account: Account, console: Console, logs: Path) -> None:
     """Build the application for the emulator's Python and deploy it as the stack `name`. Raises StartFailed."""
-    _build(steps, logs / "build.log")
+    _build(console, logs / "build.log")
     with (
         build_folder() as folder,
-        steps("Deploying template.yaml (sam deploy)"),
+        step(console, "Deploying template.yaml (sam deploy)"),
         NamedTemporaryFile("w", dir=folder / "build", suffix=".json", encoding="utf-8") as resolved,  # beside code
     ):
         json.dump(_supported(replace_parameters(built_template(folder), parameters)), resolved)
@@ -53,7 +54,7 @@ def deploy(name: str, parameters: Mapping[str, str], account: Account, steps: St
         sam(command, {**account.settings(), "SAM_CLI_POLL_DELAY": "0.2"}, logs / "deploy.log")
 
 
-def _build(steps: Steps, log: Path) -> None:
+def _build(console: Console, log: Path) -> None:
     """Build the application, unless its sources are those of the last build: SAM's own cache takes seconds for it."""
     sources, built = _digest_of_sources(), FOLDER / "sources"
 
@@ -62,7 +63,7 @@ def _build(steps: Steps, log: Path) -> None:
 
     if is_current():
         return
-    with build_folder(to_change=True), steps("Building the functions and their layer (sam build)"):
+    with build_folder(to_change=True), step(console, "Building the functions and their layer (sam build)"):
         if is_current():  # another process was first
             return
         built.unlink(missing_ok=True)

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rich.console import Console
+
 from local import account, certificate, containers, deploy, emulator, sam, simulator
 from local.account import Account
 from local.containers import Engine
 from local.errors import AlreadyUp, LocalStackError
 from local.processes import LOOPBACK, Ledger, end, free_port
-from local.terminal import Steps
+from local.terminal import step
 from local.vendor.credential import Credential
 
 NAME = "idv-ticket-archive"
@@ -87,7 +89,7 @@ class Vendor:
 
 def up(
     state: Path,
-    steps: Steps,
+    console: Console,
     *,
     vendor: Vendor | None = None,
     port: int | None = None,
@@ -107,9 +109,9 @@ def up(
         engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
         _clear(state, ledger)  # left by a start that was killed, or by a reboot
         try:
-            stack = _start(state, ledger, steps, vendor, port or free_port(), parameters or {})
+            stack = _start(state, ledger, console, vendor, port or free_port(), parameters or {})
             if engine:
-                _open_to_containers(state, ledger, stack, steps, engine)
+                _open_to_containers(state, ledger, stack, console, engine)
         except BaseException:
             _clear(state, ledger)
             raise
@@ -117,7 +119,7 @@ def up(
         return stack
 
 
-def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
+def open_to_containers(state: Path, console: Console) -> tuple[Stack, Engine]:
     """Let containers reach the running stack until `down`, and write settings and sample events for `sam local`.
 
     Raises LocalStackError if none is running, or if no container engine can be used.
@@ -127,7 +129,7 @@ def open_to_containers(state: Path, steps: Steps) -> tuple[Stack, Engine]:
     with _locked(state):
         ledger = _ledger(state)
         if not any(started.name == containers.NAME and started.running for started in ledger.read()):
-            _open_to_containers(state, ledger, stack, steps, engine)
+            _open_to_containers(state, ledger, stack, console, engine)
     _write_events(state, stack)
     return stack, engine
 
@@ -141,7 +143,7 @@ def down(state: Path) -> list[str]:
 
 
 def _start(
-    state: Path, ledger: Ledger, steps: Steps, vendor: Vendor | None, port: int, parameters: Mapping[str, str]
+    state: Path, ledger: Ledger, console: Console, vendor: Vendor | None, port: int, parameters: Mapping[str, str]
 ) -> Stack:
     run, logs = state / "run", state / "logs"
     shutil.rmtree(logs, ignore_errors=True)
@@ -149,21 +151,21 @@ def _start(
         folder.mkdir(mode=0o700, exist_ok=True)
 
     endpoint = f"https://127.0.0.1:{port}"
-    with steps("Starting the emulator"):
+    with step(console, "Starting the emulator"):
         loopback = certificate.make(run / "tls")
         emulator.run(ledger, port, loopback, run / "scratch", logs / "emulator.log")
         user = account.make_user(Account(endpoint, str(loopback.authority), emulator.REGION, *emulator.ROOT_KEY))
 
     if vendor is None:
-        with steps("Starting the vendor simulator"):
+        with step(console, "Starting the vendor simulator"):
             vendor_port = free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.generate(SEED))
             vendor.credential.save(state / CREDENTIAL)
             simulator.run(ledger, vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
 
-    deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, steps, logs)
+    deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, console, logs)
 
-    with steps("Setting the secrets"):
+    with step(console, "Setting the secrets"):
         stack = connect(user, NAME, vendor)
     _write_events(state, stack)
     return stack
@@ -211,13 +213,13 @@ def _write_events(state: Path, stack: Stack) -> None:
     events.write(state / sam.EVENTS, made)
 
 
-def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, steps: Steps, engine: Engine) -> None:
+def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, console: Console, engine: Engine) -> None:
     """Write sam-env.json with the addresses that containers use, and start the forwarder.
 
     On a bridge address the stack's own ports are free. Where containers reach the loopback itself, only the emulator
     needs a forwarder, on another port, because its certificate does not have the engine's name for this machine.
     """
-    with steps(f"Opening the stack to the containers of {engine.name}"):
+    with step(console, f"Opening the stack to the containers of {engine.name}"):
         emulated = urlsplit(stack.endpoint_url).port or 443
         listen = free_port() if engine.in_virtual_machine else emulated
         addresses = {stack.endpoint_url: f"http://{engine.host}:{listen}"}

@@ -8,24 +8,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+SILENT = Console(quiet=True)
+"""Shows nothing."""
 
-class Steps:
-    """Shows each step: a spinner on a terminal while it runs, one line when it ends."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-
-    @contextmanager
-    def __call__(self, step: str) -> Iterator[None]:
-        """Show the step while the block runs, then its result and duration."""
-        began = time.monotonic()
-        try:
-            with self.console.status(step):
-                yield
-        except BaseException:
-            self.console.print(f"[red]✗[/] {step}")
-            raise
-        self.console.print(f"[green]✓[/] {step} [dim]{time.monotonic() - began:.1f} s[/]")
+@contextmanager
+def step(console: Console, text: str) -> Iterator[None]:
+    """Show a step: a spinner on a terminal while the block runs, then one line with its result and duration."""
+    began = time.monotonic()
+    try:
+        with console.status(text):
+            yield
+    except BaseException:
+        console.print(f"[red]✗[/] {text}")
+        raise
+    console.print(f"[green]✓[/] {text} [dim]{time.monotonic() - began:.1f} s[/]")
 
 
 def recorder() -> Console:
@@ -37,8 +34,3 @@ def save_svg(console: Console, path: Path, title: str) -> None:
     """Write what a `recorder` printed as a picture that loads no font from elsewhere."""
     text = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title, unique_id="terminal"), flags=re.DOTALL)
     path.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n", encoding="utf-8")
-
-
-def silent() -> Steps:
-    """Return steps that print nothing."""
-    return Steps(Console(quiet=True))

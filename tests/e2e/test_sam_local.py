@@ -24,7 +24,7 @@ from local import stack as local_stack
 from local.errors import StartFailed
 from local.processes import free_port
 from local.sam import SamLocal
-from local.terminal import silent
+from local.terminal import SILENT
 from tests.support.debugger import stop_at
 from tests.support.documentation import blocks
 from tests.support.stack import LocalStack
@@ -74,7 +74,7 @@ def built(engine: containers.Engine, tmp_path_factory: pytest.TempPathFactory) -
 def opened(engine: containers.Engine, stack: LocalStack) -> LocalStack:
     """The session's stack, opened to containers, with the sample events' ticket archived."""
     socket_allow_hosts(["127.0.0.1", engine.host], allow_unix_socket=True)
-    local_stack.open_to_containers(stack.state, silent())
+    local_stack.open_to_containers(stack.state, SILENT)
     ticket = event(stack, "retrieval_ticket")["pathParameters"]["ticket"]
     assert stack.post(ticket) == 202
     stack.archived(ticket)

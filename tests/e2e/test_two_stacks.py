@@ -18,7 +18,7 @@ from local import ROOT, account, deploy
 from local import stack as local_stack
 from local.account import ALIAS, EVERYTHING
 from local.stack import Vendor
-from local.terminal import silent
+from local.terminal import SILENT
 from local.vendor.credential import Credential
 from ops.queues import Queue
 from tests.integration.test_deployments import ORGANIZATION, ORIGIN
@@ -44,7 +44,7 @@ FIRST = 606  # of the simulator's tickets: those whose retention is tested
 def update(stack: LocalStack, **changed: str) -> None:
     """Deploy the second stack, or update it."""
     given = {"VendorUrl": stack.at.vendor_url, **PARAMETERS, **changed}
-    deploy.deploy(SANDBOX, given, stack.at.account, silent(), stack.state / "logs")
+    deploy.deploy(SANDBOX, given, stack.at.account, SILENT, stack.state / "logs")
     account.await_versions(stack.at.account)
 
 

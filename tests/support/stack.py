@@ -23,7 +23,7 @@ from local import stack as local_stack
 from local.account import ALIAS, allow, await_version, make_user, outputs
 from local.simulator import Simulator
 from local.stack import Stack
-from local.terminal import silent
+from local.terminal import SILENT
 from ops.commands import app
 from tests.support.api import Api
 from tests.support.waiting import eventually
@@ -243,7 +243,7 @@ class LocalStack:
 @contextmanager
 def running(state: Path, parameters: Mapping[str, str]) -> Iterator[LocalStack]:
     """Start a stack in the folder `state`, with these template parameters beside the usual ones; stop it afterwards."""
-    up = LocalStack(local_stack.up(state, silent(), parameters=parameters), state)
+    up = LocalStack(local_stack.up(state, SILENT, parameters=parameters), state)
     try:
         yield up
     finally:

@@ -6,7 +6,7 @@ import pytest
 from local import deploy
 from local.deploy import _supported, replace_parameters
 from local.errors import StartFailed
-from local.terminal import silent
+from local.terminal import SILENT
 from tests.support.template import SOURCE
 
 LISTS = {name for name, each in SOURCE["Parameters"].items() if each["Type"] == "CommaDelimitedList"}
@@ -35,7 +35,7 @@ def test_application_is_built_again_only_after_a_change(tmp_path: Path, monkeypa
     (tmp_path / "template.yaml").touch()
     for content, times in (("a", 1), ("a", 1), ("b", 2), ("a", 3)):
         (tmp_path / "functions" / "app.py").write_text(content)
-        deploy._build(silent(), tmp_path / "log")
+        deploy._build(SILENT, tmp_path / "log")
         assert len(built) == times
 
 
@@ -45,9 +45,9 @@ def test_failed_build_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(deploy, "FOLDER", tmp_path)
     monkeypatch.setattr(deploy, "sam", lambda *_: None)
-    deploy._build(silent(), tmp_path / "log")
+    deploy._build(SILENT, tmp_path / "log")
     monkeypatch.setattr(deploy, "sam", fail)
     monkeypatch.setattr(deploy, "_digest_of_sources", lambda: "changed")
     for _ in range(2):
         with pytest.raises(StartFailed):
-            deploy._build(silent(), tmp_path / "log")
+            deploy._build(SILENT, tmp_path / "log")

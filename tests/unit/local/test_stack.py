@@ -13,7 +13,7 @@ from local import __main__, containers, stack
 from local.errors import AlreadyUp, LocalStackError, StartFailed
 from local.processes import Ledger, Started, end, start
 from local.stack import Stack, Vendor, down, up
-from local.terminal import silent
+from local.terminal import SILENT
 from local.vendor.credential import Credential
 
 # The contract of stack.json.
@@ -107,7 +107,7 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
 
     # WHEN the stack is started
     with pytest.raises(StartFailed):
-        up(tmp_path, silent(), port=4566)
+        up(tmp_path, SILENT, port=4566)
 
     # THEN the process has ended, and no state is left
     assert not started[0].running
@@ -125,7 +125,7 @@ def test_another_vendor_is_called_instead_of_the_simulator(tmp_path: Path, monke
     monkeypatch.setattr(stack, "connect", lambda _, __, vendor: (called.update(vendor=vendor), made)[1])
     vendor = Vendor("https://vendor.test", Credential.generate(1))
 
-    assert up(tmp_path, silent(), vendor=vendor, port=4566) == made
+    assert up(tmp_path, SILENT, vendor=vendor, port=4566) == made
 
     assert called == {"url": "https://vendor.test", "vendor": vendor}
     assert list((tmp_path / "events").iterdir())
@@ -139,7 +139,7 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started again"))
 
     with pytest.raises(AlreadyUp):
-        up(tmp_path, silent(), port=4566)
+        up(tmp_path, SILENT, port=4566)
 
     assert process.running
     assert Stack.load(tmp_path) == A_STACK
@@ -160,7 +160,7 @@ def test_a_stack_whose_processes_died_is_started_again(
         Stack.load(tmp_path)
 
     # WHEN it is started THEN it runs
-    assert up(tmp_path, silent(), port=4566) == A_STACK
+    assert up(tmp_path, SILENT, port=4566) == A_STACK
     assert not (tmp_path / "run" / "processes.json").exists()
 
 
@@ -169,6 +169,6 @@ def test_a_second_up_or_down_at_the_same_time_is_refused(tmp_path: Path) -> None
         fcntl.flock(lock, fcntl.LOCK_EX)
 
         with pytest.raises(AlreadyUp):
-            up(tmp_path, silent(), port=4566)
+            up(tmp_path, SILENT, port=4566)
         with pytest.raises(AlreadyUp):
             down(tmp_path)
