@@ -1,7 +1,4 @@
-"""`python -m bench [part …]`: measure and print tables; a run of all parts writes results.json and growth.svg.
-
-Everything that is measured runs in .venv-bench, on the Python version that Lambda has where this machine has it.
-"""
+"""`python -m bench [part …]`: measure and print tables; a run of all parts writes results.json and growth.svg."""
 
 import argparse
 import json

@@ -77,10 +77,7 @@ def invocations(url: str) -> dict[str, dict[str, float]]:
 
 
 def settings(**changed: str) -> dict[str, Any]:
-    """Return template.yaml's parameters and three of its properties by name.
-
-    Raises ValueError for an unknown one, and for a value that is not allowed, no number, or below the minimum.
-    """
+    """Return template.yaml's parameters and three properties by name. Raises ValueError for a wrong name or value."""
     from samtranslator.yaml_helper import yaml_parse
 
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))

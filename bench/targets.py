@@ -87,10 +87,7 @@ def first_events(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def prepare(target: str, ids: Sequence[str]) -> Callable[[], None]:
-    """Return the invocation that archives these tickets; making its event is not part of it.
-
-    The product gets the vendor's encrypted webhooks, a baseline the tickets' ids in clear.
-    """
+    """Return the invocation that archives these tickets. A baseline gets their ids in clear, not encrypted webhooks."""
     handler = import_module(BASELINES.get(target, "ingest.app")).lambda_handler
     event = completed(ids) if target == "product" else requested(ids)
 

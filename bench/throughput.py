@@ -49,10 +49,7 @@ PLAIN = {
 
 @dataclass(frozen=True)
 class Application:
-    """How to send an application a ticket, and where it stores the ticket's manifest.
-
-    `send` returns what went wrong, or None.
-    """
+    """How to send a ticket (`send` returns what went wrong, or None), and where its manifest is stored."""
 
     name: str
     send: Callable[[str], str | None]

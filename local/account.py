@@ -51,10 +51,7 @@ class Account:
 
 
 def make_user(account: Account, name: str = USER, policy: str = json.dumps(EVERYTHING)) -> Account:
-    """Create a user with this policy (default: administrator); return the account with the user's access key.
-
-    The emulator checks users' signatures, unlike the root's.
-    """
+    """Create a user, whose signatures the emulator checks, unlike the root's; return the account with its key."""
     iam = account.session().client("iam", endpoint_url=account.endpoint_url)
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)

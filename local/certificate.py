@@ -19,10 +19,7 @@ class Certificate(NamedTuple):
 
 
 def make(folder: Path, *names: str) -> Certificate:
-    """Write a server certificate for `names` (default: the loopback) into `folder`, readable by this user alone.
-
-    The CA's key is never written, so nothing else can be signed with it.
-    """
+    """Write a certificate for `names` (default: the loopback), for this user alone. The CA's key is never written."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     authority, now = trustme.CA(organization_name="IDV ticket archive"), dt.datetime.now(dt.UTC)
     names = names or ("localhost", "127.0.0.1")

@@ -160,10 +160,7 @@ def sam(command: Sequence[str | Path], settings: Mapping[str, str], log: Path, c
 
 
 def tool_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for the SAM CLI: `settings`, without the developer's AWS and SAM settings.
-
-    Telemetry and the version check are off.
-    """
+    """Return `settings` without the developer's AWS and SAM settings, and without SAM's telemetry and version check."""
     folder = CACHE / "sam"
     folder.mkdir(parents=True, exist_ok=True)
     known = {"telemetryEnabled": False, "lastVersionCheck": time.time()}

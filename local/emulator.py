@@ -1,7 +1,4 @@
-"""MiniStack, the AWS emulator: one process on 127.0.0.1, with IAM enforced and TLS.
-
-TLS keeps the bucket's TLS-only statement in force: the emulator enforces it like every other statement.
-"""
+"""MiniStack, the AWS emulator: one process on 127.0.0.1, with IAM enforced, and TLS, as the bucket's policy demands."""
 
 import os
 import ssl
@@ -22,14 +19,11 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT")
 
 
 def environment(port: int, certificate: Certificate, temporary: Path) -> dict[str, str]:
-    """Return the emulator's whole environment, without the developer's AWS settings and proxies.
-
-    The functions that it runs inherit it, so it names the certificate's authority for their SDK too.
-    """
+    """Return the emulator's environment, which functions inherit: without the developer's AWS settings and proxies."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return kept | {
         "AUTH": "true",
-        "AWS_CA_BUNDLE": str(certificate.authority),
+        "AWS_CA_BUNDLE": str(certificate.authority),  # for the functions' SDK
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "false",

@@ -1,7 +1,4 @@
-"""Forward ports from an address that containers can reach to 127.0.0.1: `python -m local.forwarder '{"listen": …}'`.
-
-The argument has the parameters of `forward` as JSON. It runs until SIGTERM or SIGINT.
-"""
+"""Forward ports that containers can reach to 127.0.0.1, until SIGTERM: `python -m local.forwarder '{"listen": …}'`."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,4 @@
-"""The processes that the local stack started, recorded in a file so that `down` stops exactly those.
-
-A process is identified by its id and its start time: ids are reused, and no other process may be stopped.
-"""
+"""The processes that the local stack started, by id and start time (ids are reused): `down` stops only those."""
 
 import json
 import os
@@ -119,10 +116,7 @@ class Ledger:
         log: Path,
         probe: Callable[[], object],
     ) -> None:
-        """Start and record a process; return when `probe` raises no OSError.
-
-        Raises StartFailed if the process ends, or after READY_SECONDS. It is not left running then.
-        """
+        """Start and record a process; return when `probe` raises no OSError. Raises StartFailed, and stops it."""
         process = start(name, command, environment=environment, log=log)
         self.add(process)
         deadline = time.monotonic() + READY_SECONDS

@@ -1,7 +1,4 @@
-"""Archive one ticket through the public interfaces and compare every byte with the vendor simulator's.
-
-Webhook, poll, details, presigned URLs, every image.
-"""
+"""Archive one ticket through the public interfaces and compare every byte with the vendor simulator's."""
 
 import hashlib
 import time

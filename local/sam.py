@@ -68,14 +68,11 @@ class SamLocal:
         return [str(SAM), "local", *arguments, "--env-vars", str(self.settings), *template]
 
     def variables(self) -> dict[str, str]:
-        """Return the credentials that `sam local` passes to the functions, and its own settings.
-
-        It calls STS with these credentials before each run: at the emulator's endpoint, for AWS does not know them.
-        """
+        """Return the functions' credentials, and the settings of `sam local`, which calls STS before each run."""
         account = self.account.settings()
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")
         variables = {name: account[name] for name in names}
-        variables["AWS_ENDPOINT_URL_STS"] = self.account.endpoint_url
+        variables["AWS_ENDPOINT_URL_STS"] = self.account.endpoint_url  # AWS's own STS does not know these credentials
         if self.docker_host:
             variables["DOCKER_HOST"] = self.docker_host
         if self.has_base_image:
@@ -210,10 +207,7 @@ def _function_error(response: Any) -> str | None:
 
 
 def write_settings(path: Path, account: Account, stack_name: str, addresses: Mapping[str, str]) -> None:
-    """Write both functions' environment as deployed, with `addresses` (here: in a container) replaced.
-
-    `sam local` sets only variables that the template names; the template names AWS_ENDPOINT_URL for that reason.
-    """
+    """Write both functions' environment as deployed, with `addresses` (here: in a container) replaced."""
     names = outputs(account, stack_name)
     functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
     settings = {}

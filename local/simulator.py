@@ -21,10 +21,7 @@ class Simulator:
         self._http.trust_env = False
 
     def __call__(self, action: str, **given: Any) -> Any:
-        """Return the result of `action` (local/vendor/server.py), numbers with fractions as Decimal.
-
-        Raises requests.HTTPError for a bad argument.
-        """
+        """Return the result of `action` (local/vendor/server.py), with exact decimals. Raises requests.HTTPError."""
         response = self._http.post(f"{self.url}/_sim/{action}", json=given, timeout=120)
         response.raise_for_status()
         return exactly(response.content)["result"]

@@ -120,10 +120,7 @@ def up(
 
 
 def open_to_containers(state: Path, console: Console) -> tuple[Stack, Engine]:
-    """Let containers reach the running stack until `down`, and write settings and sample events for `sam local`.
-
-    Raises LocalStackError if none is running, or if no container engine can be used.
-    """
+    """Let containers reach the running stack until `down`; write what `sam local` needs. Raises LocalStackError."""
     stack = Stack.load(state)
     engine = containers.find_engine()
     with _locked(state):

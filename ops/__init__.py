@@ -1,7 +1,4 @@
-"""The operators' command line.
-
-`./ticket-archive --help` lists the commands; docs/operations.md has a section for each.
-"""
+"""The operators' command line: `./ticket-archive --help` lists the commands, docs/operations.md describes them."""
 
 import sys
 from pathlib import Path

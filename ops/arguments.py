@@ -92,10 +92,7 @@ def read_ids(arguments: Iterable[str], lines: Iterable[str]) -> GivenIds:
 def selected(
     context: Context, arguments: Iterable[str] | None, lines: Iterable[str] | None, customer: str | None
 ) -> list[str]:
-    """Return the ids of exactly one source: arguments, a file, or a customer. Raises Failure.
-
-    Only a customer's tickets need the stack, so wrong usage is refused without a network call.
-    """
+    """Return the ids of one source: arguments, a file, or a customer, which alone needs the stack. Raises Failure."""
     if [bool(arguments), lines is not None, customer is not None].count(True) != 1:
         raise Failure("give ticket ids, --file or --customer, and only one of them", Exit.USAGE)
     if customer is not None:

@@ -47,10 +47,7 @@ class OperatorBucket(Bucket):
         yield from (Version(each["Key"], each["VersionId"]) for each in filter(None, found))
 
     def set_expiring(self, version: Version, *, expiring: bool) -> bool:
-        """Add or remove the tag that the bucket's retention rule looks for, keeping other tags.
-
-        Returns False if the version no longer exists.
-        """
+        """Add or remove the retention rule's tag, keeping other tags; return False if the version no longer exists."""
         at: Any = {"Bucket": self.name, "Key": version.key, "VersionId": version.version_id}
         try:
             tags: Any = self._client.get_object_tagging(**at)["TagSet"]

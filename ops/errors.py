@@ -42,10 +42,7 @@ def error_code(error: aws.ClientError) -> str:
 
 
 def explain(error: BaseException) -> Failure:
-    """Return any exception as a Failure.
-
-    Other libraries' exceptions may quote their input, so only their type and AWS's error code are printed.
-    """
+    """Return any exception as a Failure. Its own text may quote input: only its type and AWS's code are printed."""
     match error:
         case Failure():
             return error

@@ -1,7 +1,4 @@
-"""One ticket, or several, as a self-contained HTML page: images are embedded and nothing else is loaded.
-
-The markup is in `templates/`, whose environment escapes every value and replaces control characters.
-"""
+"""One ticket, or several, as a self-contained HTML page: images are embedded and nothing else is loaded."""
 
 import base64
 import hashlib

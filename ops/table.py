@@ -172,10 +172,7 @@ class OperatorTable(TicketTable):
         return self.without_content(ticket)
 
     def release(self, ticket: str, expires_at: int | None) -> bool:
-        """Remove the legal hold and set the ticket's expiry; return whether it was held.
-
-        A ticket that is not held keeps its expiry. Raises TicketErased.
-        """
+        """Remove a held ticket's hold and set its expiry; return whether it was held. Raises TicketErased."""
         changes = {"expires_at": expires_at, **dict.fromkeys(("legal_hold", "legal_hold_case", "legal_hold_by"))}
         try:
             self._update(ticket, changes, "attribute_exists(#legal_hold)", {})

@@ -66,10 +66,7 @@ class Connection:
             socket.close(self._connection.detach())  # closes it even while file objects refer to it
 
     def _wait(self, seconds: float) -> bool:
-        """Wait; return whether the client disconnected meanwhile.
-
-        A client that waits for a response sends nothing, so a readable connection is a closed one.
-        """
+        """Wait; return whether the client disconnected: it sends nothing now, so what can be read is the end."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         self.closed = bool(poll.poll(seconds * 1000))

@@ -1,7 +1,4 @@
-"""Faults that replace a correct response: at which endpoints, and where the response still looks correct.
-
-Each is a row of the tables below. Names are those of `FaultPlan.script` and `FaultPlan.rate`.
-"""
+"""Faults that replace a correct response, by name: at which endpoints, and where the response still looks correct."""
 
 import gzip
 import json

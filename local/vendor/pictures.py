@@ -91,10 +91,7 @@ class Picture:
 def picture(
     person: str, lines: Sequence[str], kind: ImageType, number: int, take: str, form: FileFormat, size: int
 ) -> Picture:
-    """Return a drawn file of a type at position `number`; `take` changes it. `size` is in bytes, met within a third.
-
-    `person` names who is in the picture, `lines` are the document's text.
-    """
+    """Draw file `number` of a type, with the document's `lines`, in about `size` bytes; `take` makes it another."""
     rng = seeded(person, kind, take)
     match kind:
         case ImageType.SELF_PORTRAITS:

@@ -1,8 +1,4 @@
-"""The simulator: its control interface and its HTTP/1.1 server on 127.0.0.1.
-
-The server keeps connections alive and has a thread for each. Every action of the control interface is a method, and
-`POST /_sim/<action>` with its arguments as JSON.
-"""
+"""The simulator's HTTP/1.1 server on 127.0.0.1. `POST /_sim/<action>` calls an action, with its arguments as JSON."""
 
 import json
 import threading
@@ -38,11 +34,7 @@ _KEPT = 500_000  # calls
 
 @dataclass
 class Record:
-    """One recorded call, without headers and body.
-
-    `status` is None if no status line was sent; `at` is in epoch seconds. `authorization` says whether a credential
-    was sent, which must not happen at image URLs.
-    """
+    """A recorded call. `status` is None if none was sent; `authorization` is whether a credential came with it."""
 
     endpoint: str
     method: str

@@ -76,11 +76,7 @@ def types_of(value: str) -> tuple[ImageType, ...]:
 
 
 class Service:
-    """The vendor's service.
-
-    Image URLs begin with `base_url`, at the host of the request's Host header: containers know the simulator by another
-    address.
-    """
+    """The vendor's service. Image URLs have the request's host: containers know the simulator by another address."""
 
     def __init__(self, tickets: Tickets, credential: Credential, clock: Callable[[], float] = time.monotonic) -> None:
         self.tickets, self.credential, self.tokens = tickets, credential, Tokens()
@@ -132,10 +128,7 @@ class Service:
         return pictures
 
     def respond(self, request: Request, alter: Alteration | None = None) -> Response:
-        """Return the correct response; `alter` replaces the files of an images response.
-
-        Too large a response fails, as at API Gateway.
-        """
+        """Return the correct response, its files changed by `alter`; one that is too large fails, as at API Gateway."""
         match request.endpoint:
             case Endpoint.TOKEN:
                 response = self._token(request)

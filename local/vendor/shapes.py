@@ -1,7 +1,4 @@
-"""The possible shapes of the images response; the vendor documents none.
-
-The response for one type has the shape alone; in that for several types, or `ALL`, each type has its name.
-"""
+"""The shapes of the images response (the vendor documents none): of one type alone; of several, each by its name."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence

@@ -55,10 +55,7 @@ def export(
 
 @contextmanager
 def target(output: Path) -> Iterator[Write]:
-    """Make a new folder, or a ZIP file if the name ends in `.zip`, for this user alone.
-
-    It has its name when it is complete; an error leaves nothing behind. Raises Failure if there is something already.
-    """
+    """Make a new folder or ZIP file for this user alone; an error leaves nothing. Raises Failure if it exists."""
     if output.exists() or output.is_symlink():
         raise Failure(f"{output} exists: choose another name")
     output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,7 +73,7 @@ def target(output: Path) -> Iterator[Write]:
 
             part.mkdir(mode=0o700)
             yield write
-        part.rename(output)
+        part.rename(output)  # only when it is complete
 
 
 def export_ticket(item: TicketItem, bucket: Bucket, write: Write) -> list[dict[str, str | None]]:

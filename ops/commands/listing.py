@@ -70,10 +70,7 @@ def list_(
 def from_index(
     tickets: OperatorTable, customer: str | None, state: ListState | None, limit: int
 ) -> tuple[list[TicketItem], bool]:
-    """Return a customer's tickets in any state, newest first; or those in `state`, the one retried next first.
-
-    The second value is whether there are more.
-    """
+    """Return a customer's tickets, newest first, or those in `state`, due first; and whether there are more."""
     if customer is not None:
         found = list(islice(tickets.of_customer(customer), limit + 1))
     else:

@@ -152,10 +152,7 @@ def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -
 
 
 def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes], message: Received) -> MessageInfo:
-    """Describe a dead letter.
-
-    A webhook names its ticket only when it is decrypted: without a secret its reason is `webhook_not_opened`.
-    """
+    """Describe a dead letter. Without a secret, a webhook names no ticket, and its reason is `webhook_not_opened`."""
     info = MessageInfo(message.id, "webhook_not_opened", message.sent_at, kind="webhook")
     try:
         content = read_message(message.body)

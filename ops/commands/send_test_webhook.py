@@ -77,10 +77,7 @@ def event_of(kind: Event, ticket: str, nonce: str) -> dict[str, Any]:
 
 
 def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:
-    """Post an event to the stack's endpoint with its secret and its webhook credentials; return status and body.
-
-    Raises requests' exceptions, SettingsError and ClientError.
-    """
+    """Post an event as the vendor does; return status and body. Raises RequestException, SettingsError, ClientError."""
     body, iv = encrypt_event(json.dumps(event).encode(), stack.webhook_secrets()[0], secrets.token_bytes(16))
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
     if (credentials := stack.webhook_credentials()) is not None:
