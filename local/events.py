@@ -18,9 +18,10 @@ from typing import Any
 from local import ROOT
 from local.vendor import webhooks
 from local.vendor.tickets import Outcome, State, Ticket
-from local.vendor.webhooks import IV_HEADER, Form
+from local.vendor.webhooks import Form
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
 from ticket_archive.models import ticket_id
+from ticket_archive.webhook_encryption import IV_HEADER
 
 FOLDER = ROOT / "events"
 
@@ -45,7 +46,7 @@ Source: docs.aws.amazon.com/apigateway, set-up-lambda-proxy-integrations; docs.a
 def events(
     secret: str = SECRET, ticket: str = TICKET, customer: str = CUSTOMER, at: datetime = RECEIVED_AT
 ) -> dict[str, Event]:
-    """Return every event by file name. Raises ValueError (secret) or InvalidRequest (ticket)."""
+    """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
     samples = _Samples(secret, ticket_id(ticket), customer, at)
     schedule = {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
     return {**samples.webhooks(), **samples.queue(), **schedule, **samples.retrieval()}

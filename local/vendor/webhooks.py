@@ -5,21 +5,15 @@ Source: docs.preventor.com (server/webhooks, idv-tickets, invitations-link) and 
 
 import json
 import os
-from base64 import b64encode
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import requests
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
 
 from local.vendor.details import rendered
 from local.vendor.tickets import Ticket
-
-IV_HEADER = "x-pvt-cipher-iv"
-_BLOCK = 16
-_SECRET_BYTES = 32
+from ticket_archive.webhook_encryption import IV_HEADER, check_secret, encrypt_event
 
 
 class Form(StrEnum):
@@ -56,15 +50,9 @@ def plaintext(content: dict[str, Any]) -> Webhook:
 
 
 def encrypted(content: dict[str, Any], secret: str, iv: bytes | None = None) -> Webhook:
-    """Return the event encrypted with AES-256-CBC and PKCS#7. Raises ValueError unless the secret has 32 bytes."""
-    key = secret.encode()
-    if len(key) != _SECRET_BYTES:
-        raise ValueError("the webhook secret must have 32 bytes")
-    iv = iv or os.urandom(_BLOCK)
-    padder, encryptor = PKCS7(_BLOCK * 8).padder(), Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
-    padded = padder.update(_json(content)) + padder.finalize()
-    body = b64encode(encryptor.update(padded) + encryptor.finalize())
-    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: b64encode(iv).decode()})
+    """Return the event encrypted as the vendor does. Raises SettingsError unless the secret has 32 bytes."""
+    body, vector = encrypt_event(_json(content), check_secret(secret), iv or os.urandom(16))
+    return Webhook(body, {"Content-Type": "text/plain", IV_HEADER: vector})
 
 
 def post(url: str, webhook: Webhook, ca_bundle: str | None = None, timeout: float = 90) -> int:
