@@ -11,7 +11,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,11 @@ _SHA256 = hashlib.sha256(b"an image").hexdigest()
 RECEIVED_AT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 
 Event = dict[str, Any]
+Texts = Mapping[str, str] | None
 
 TEMPLATES: dict[str, Event] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-"""What the events have in common; null is what an event sets. `request` is a REST API's proxy integration's, `caller`
-the identity of a signed one, `record` SQS's.
+"""What the events have in common, with null for what an event sets: `request` is a REST API's proxy integration's,
+`caller` the identity of a signed one, `record` SQS's. And the cases of webhooks and of retrieval, by name.
 
 Source: docs.aws.amazon.com/apigateway, set-up-lambda-proxy-integrations; docs.aws.amazon.com/lambda, with-sqs.
 """
@@ -48,8 +48,10 @@ def events(
 ) -> dict[str, Event]:
     """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
     samples = _Samples(secret, ticket_id(ticket), customer, at)
-    schedule = {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
-    return {**samples.webhooks(), **samples.queue(), **schedule, **samples.retrieval()}
+    made = {f"webhook_{name}.json": samples.webhook(name, case) for name, case in TEMPLATES["webhooks"].items()}
+    made |= samples.queue() | {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
+    gets = {name: samples.request("GET", **case) for name, case in TEMPLATES["retrieval"].items()}
+    return made | {f"retrieval_{name}.json": event for name, event in gets.items()}
 
 
 def write(folder: Path, made: Mapping[str, Event]) -> None:
@@ -73,57 +75,29 @@ class _Samples:
         """When they were received, since the epoch."""
         return int(self.at.timestamp() * 1000)
 
-    def _event(self, form: Form, outcome: Outcome = Outcome.ACCEPTED) -> Event:
+    def _event(self, form: str = Form.COMPLETED, outcome: str = Outcome.ACCEPTED) -> Event:
         """Return the vendor's event about the ticket."""
-        ticket = Ticket(seed=1, index=0, ticket=self.ticket, state=State(outcome=outcome), scale=1.0)
+        ticket = Ticket(seed=1, index=0, ticket=self.ticket, state=State(outcome=Outcome(outcome)), scale=1.0)
         ticket.customer = self.customer
-        return webhooks.event(form, ticket)
+        return webhooks.event(Form(form), ticket)
 
     def _encrypted(self, name: str, event: Event, secret: str | None = None) -> webhooks.Webhook:
         return webhooks.encrypted(event, secret or self.secret, hashlib.sha256(name.encode()).digest()[:16])
 
-    # POST /webhooks/tickets: a REST API's proxy integration.
-
-    def webhooks(self) -> dict[str, Event]:
-        """Return requests to the webhook endpoint."""
-        done = self._event(Form.COMPLETED)
-        encrypted = {
-            "completed_encrypted": done,
-            "in_progress_encrypted": self._event(Form.IN_PROGRESS),
-            "invitation_encrypted": self._event(Form.INVITATION),
-            "older_generation": self._event(Form.VERIFICATION),
-            "onboarding_awaiting": self._event(Form.ONBOARDING, Outcome.REJECTED),
-            "unrecognized_event": self._event(Form.EXPIRED),
-            "envelope": self._event(Form.ENVELOPE),
-            "no_ticket": self._event(Form.NO_TICKET),
-            "malformed_ticket": {**done, "ticket": "../../another"},
-        }
-        sent = {name: self._encrypted(f"webhook_{name}.json", event) for name, event in encrypted.items()}
-        sent["wrong_key"] = self._encrypted("webhook_wrong_key.json", done, _WRONG_SECRET)
-        sent["completed_plaintext"] = webhooks.plaintext(done)
-        binary = self._encrypted("webhook_binary.json", done)
-        body, text, iv = binary.body, {"Content-Type": "text/plain"}, {IV_HEADER: binary.headers[IV_HEADER]}
-        cases = {name: self._post(each.body, each.headers) for name, each in sent.items()} | {
-            "odd_content_type": self._post(body, {"Content-Type": "application/json; charset=utf-8"} | iv),
-            "missing_iv": self._post(body, text),
-            "malformed_iv": self._post(body, text | {IV_HEADER: "not base64!"}),
-            "repeated_iv": self._post(body, text | iv, repeated=IV_HEADER),
-            "junk": self._post(b"hello", text | iv),
-            "empty": self._post(b"", text | iv),
-            "other_content_type": self._post(body, {"Content-Type": "application/xml"} | iv),
-            "no_content_type": self._post(body, iv),
-            "binary": self._post(body, text | iv, binary=True),
-        }
-        return {f"webhook_{name}.json": event for name, event in cases.items()}
-
-    def _post(self, body: bytes, headers: Mapping[str, str], *, binary: bool = False, repeated: str = "") -> Event:
-        event = self._request("POST", "/webhooks/tickets", headers=headers, user_agent="axios/1.7.9", signed=False)
-        if repeated:
-            event["multiValueHeaders"][repeated] *= 2
-        if body:
-            event["body"] = b64encode(body).decode() if binary else body.decode()
-        event["isBase64Encoded"] = binary
-        return event
+    def webhook(self, name: str, case: Mapping[str, Any]) -> Event:
+        """Return a request to the webhook endpoint. `case` is how it differs from an encrypted completed event."""
+        event = self._event(*case.get("event", ())) | case.get("changed", {})
+        sent = self._encrypted(f"webhook_{name}.json", event, _WRONG_SECRET if "wrong_key" in case else None)
+        if "plaintext" in case:
+            sent = webhooks.plaintext(event)
+        headers = {header: text for header, text in (sent.headers | case.get("headers", {})).items() if text}
+        request = self.request("POST", "/webhooks/tickets", headers=headers)
+        for header in case.get("repeated", ()):
+            request["multiValueHeaders"][header] *= 2
+        request["isBase64Encoded"] = binary = "binary" in case
+        body = case.get("body", sent.body.decode())
+        request["body"] = (b64encode(body.encode()).decode() if binary else body) or None
+        return request
 
     # SQS.
 
@@ -165,44 +139,16 @@ class _Samples:
         ]
         return {"Records": records}
 
-    # GET: a REST API's proxy integration with AWS_IAM.
-
-    def retrieval(self) -> dict[str, Event]:
-        """Return requests to the retrieval API."""
-        get = partial(self._request, "GET")
-        images, customers = "/tickets/{ticket}/images", "/customers/{customer}/tickets"
-        cases = {
-            "ticket": get("/tickets/{ticket}"),
-            "malformed_ticket": get("/tickets/{ticket}", ticket="-not-a-ticket"),
-            "details": get("/tickets/{ticket}/details"),
-            "images": get(images),
-            "images_by_type": get(images, query={"type": "SELF_PORTRAITS,DOCUMENT", "expires_in": "120"}),
-            "bad_type": get(images, query={"type": "PASSPORT"}),
-            "bad_expiry": get(images, query={"expires_in": "86400"}),
-            "image_by_sha256": get("/tickets/{ticket}/images/{sha256}"),
-            "customer_tickets": get(customers, query={"limit": "20"}),
-            "bad_cursor": get(customers, query={"cursor": "not-a-cursor"}),
-        }
-        return {f"retrieval_{name}.json": event for name, event in cases.items()}
-
-    def _request(
-        self,
-        method: str,
-        resource: str,
-        *,
-        ticket: str = "",
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        user_agent: str = "Boto3/1.40",
-        signed: bool = True,
+    def request(
+        self, method: str, resource: str, *, ticket: str = "", query: Texts = None, headers: Texts = None
     ) -> Event:
-        """Return the input of a Lambda proxy integration, signed by a role's session or not signed."""
-        template, context = TEMPLATES["request"], TEMPLATES["request"]["requestContext"]
+        """Return the input of a proxy integration: a GET is signed by a role's session, a POST is the vendor's."""
+        agent, caller = ("Boto3/1.40", TEMPLATES["caller"]) if method == "GET" else ("axios/1.7.9", {})
         known = {"ticket": ticket or self.ticket, "customer": self.customer, "sha256": _SHA256}
         target = resource.format(**known)
-        sent = template["headers"] | {"User-Agent": user_agent} | dict(headers or {})
-        identity = context["identity"] | (TEMPLATES["caller"] if signed else {}) | {"userAgent": user_agent}
-        return template | {
+        sent = TEMPLATES["request"]["headers"] | {"User-Agent": agent} | dict(headers or {})
+        identity = TEMPLATES["request"]["requestContext"]["identity"] | caller | {"userAgent": agent}
+        return TEMPLATES["request"] | {
             "resource": resource,
             "path": target,
             "httpMethod": method,
@@ -211,7 +157,7 @@ class _Samples:
             "queryStringParameters": query,
             "multiValueQueryStringParameters": {name: [text] for name, text in query.items()} if query else None,
             "pathParameters": {name: text for name, text in known.items() if f"{{{name}}}" in resource} or None,
-            "requestContext": context
+            "requestContext": TEMPLATES["request"]["requestContext"]
             | {
                 "resourcePath": resource,
                 "httpMethod": method,
