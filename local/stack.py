@@ -181,10 +181,6 @@ def connect(user: Account, name: str, vendor: Vendor) -> Stack:
         webhook_url=_reachable(outputs["WebhookUrl"], user.endpoint_url),
         webhook_secret=webhook_secret,
         api_url=_reachable(outputs["ApiUrl"], user.endpoint_url),
-        endpoint_url=user.endpoint_url,
-        region=user.region,
-        access_key_id=user.access_key_id,
-        secret_access_key=user.secret_access_key,
         vendor_url=vendor.url,
         stack_name=name,
         table=outputs["TableName"],
@@ -192,7 +188,7 @@ def connect(user: Account, name: str, vendor: Vendor) -> Stack:
         queue_url=outputs["QueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         quarantine_queue_url=outputs["QuarantineQueueUrl"],
-        ca_bundle=user.ca_bundle,
+        **asdict(user),
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,22 +20,7 @@ _LEVELS = 8
 _NODES = 3000
 _TEXT = 500
 
-_FACTS: Mapping[str, tuple[str, ...]] = {
-    "Full name": ("fullname", "full_name"),
-    "Given names": ("given_names", "first_name"),
-    "Middle name": ("middle_name",),
-    "Surname": ("surnames", "surname"),
-    "Second surname": ("second_surname",),
-    "Date of birth": ("date_of_birth",),
-    "Gender": ("gender",),
-    "Nationality": ("nationality",),
-    "Customer": ("cifcode", "cifcod"),
-    "Document type": ("documenttype", "document_type"),
-    "Document number": ("document_number", "id_number"),
-    "Issuing country": ("document_issuing_country", "documentissuingcountry"),
-    "Issued": ("document_issuing_date",),
-    "Expires": ("document_expiration_date",),
-}
+_FACTS: Mapping[str, list[str]] = json.loads((_FOLDER / "facts.json").read_text("utf-8"))
 """What a reviewer compares with the images, by the names that the vendor's SDK uses."""
 
 _Tree: TypeAlias = "str | list[tuple[str | None, _Tree]] | None"

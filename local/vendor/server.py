@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -32,21 +31,6 @@ ACTIONS = (
 _KEPT = 500_000  # calls
 
 
-@dataclass
-class Record:
-    """A recorded call. `status` is None if none was sent; `authorization` is whether a credential came with it."""
-
-    endpoint: str
-    method: str
-    path: str
-    ticket: str | None
-    type: str | None
-    authorization: bool
-    fault: str | None
-    status: int | None = None
-    at: float = field(default_factory=time.time)
-
-
 class Simulator:
     """The vendor on a port of its own: `with Simulator(seed=1) as vendor:`.
 
@@ -67,7 +51,7 @@ class Simulator:
         self.service = Service(Tickets(seed, scale), credential or Credential.generate(seed))
         self.ids = self.service.tickets.ids
         self.port, self.pause, self.hold_seconds = port, pause, hold_seconds
-        self.records: deque[Record] = deque(maxlen=_KEPT)
+        self.records: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self.reset()
 
     @property
@@ -135,20 +119,18 @@ class Simulator:
         self.service.credential, self.service.tokens = Credential(**values), Tokens()
 
     def calls(self, ticket: str | None = None, endpoint: str | None = None) -> list[dict[str, Any]]:
-        """Return the recorded calls in order of arrival, of one ticket or endpoint or of all."""
-        return [
-            asdict(record)
-            for record in list(self.records)
-            if ticket in (None, record.ticket) and endpoint in (None, record.endpoint)
-        ]
+        """Return the recorded calls in order of arrival, of one ticket or endpoint or of all.
+
+        `status` is None if no status line was sent; `at` is in epoch seconds. `authorization` says whether a credential
+        was sent, which must not happen at image URLs.
+        """
+        wanted = [(name, value) for name, value in (("ticket", ticket), ("endpoint", endpoint)) if value is not None]
+        return [dict(call) for call in list(self.records) if all(call[name] == value for name, value in wanted)]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of calls per endpoint, and per fault."""
-        records = list(self.records)
-        return {
-            "endpoints": Counter(record.endpoint for record in records),
-            "faults": Counter(record.fault for record in records if record.fault),
-        }
+        endpoints, faults = (Counter(call[name] for call in list(self.records)) for name in ("endpoint", "fault"))
+        return {"endpoints": endpoints, "faults": Counter({name: number for name, number in faults.items() if name})}
 
     def forget(self) -> None:
         """Clear the recorded calls."""
@@ -219,17 +201,19 @@ def _vendor(simulator: Simulator, request: Request, connection: Connection) -> N
     if endpoint:
         key = (request.ticket, endpoint, request.types)
         fault = simulator.fault_plan.next(key, service.requested(request))
-    record = Record(
-        endpoint=endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
-        method=request.method,
-        path=request.path,
-        ticket=request.ticket,
-        type=request.types,
-        authorization="authorization" in request.headers or "x-api-key" in request.headers,
-        fault=fault.name if fault else None,
-    )
+    record: dict[str, Any] = {
+        "endpoint": endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
+        "method": request.method,
+        "path": request.path,
+        "ticket": request.ticket,
+        "type": request.types,
+        "authorization": "authorization" in request.headers or "x-api-key" in request.headers,
+        "fault": fault.name if fault else None,
+        "status": None,
+        "at": time.time(),
+    }
     simulator.records.append(record)  # before the response, so that a client finds its own call
-    connection.on_status = partial(setattr, record, "status")
+    connection.on_status = partial(record.__setitem__, "status")
     normal = service.respond(request)
     if endpoint:
         time.sleep(max(0, simulator.latencies.get(endpoint, 0) + began - time.monotonic()))
