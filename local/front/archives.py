@@ -6,12 +6,14 @@ process takes to import them. Here processes share the files through links. They
 
 import hashlib
 import tempfile
+import threading
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
 __all__ = ["BadZipFile", "ZipFile"]
+
+_unpacking = threading.Lock()
 
 
 class ZipFile(zipfile.ZipFile):
@@ -25,10 +27,10 @@ class ZipFile(zipfile.ZipFile):
         """Link what the archive has at its top level into the folder `path`, and delete the archive: it is a copy."""
         content = repr(sorted((each.filename, each.CRC) for each in self.infolist()))
         unpacked = Path(tempfile.gettempdir(), hashlib.sha256(content.encode()).hexdigest())
-        if not unpacked.exists():
-            staged = tempfile.mkdtemp()
-            super().extractall(staged, super().namelist())
-            with suppress(OSError):  # another process was first
+        with _unpacking:  # processes that start at the same time need the same files
+            if not unpacked.exists():
+                staged = tempfile.mkdtemp()
+                super().extractall(staged, super().namelist())
                 Path(staged).rename(unpacked)
         for each in unpacked.iterdir():
             Path(path, each.name).symlink_to(each)
