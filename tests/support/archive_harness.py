@@ -195,8 +195,10 @@ class ArchiveHarness:
             self.follow_ups.append(request(wanted.ticket, force=result.force))
         return result.result
 
-    def fails(self, wanted: ArchiveRequest) -> TicketIncomplete:
-        """Deliver a message once; return the error that leaves its ticket incomplete."""
+    def fails(self, wanted: ArchiveRequest, **answers: Any) -> TicketIncomplete:
+        """Deliver a message once, and give these answers first; return the error that leaves its ticket incomplete."""
+        for part, answer in answers.items():
+            self.vendor.next(part, answer)
         with pytest.raises(TicketIncomplete) as raised:
             self.run(wanted)
         return raised.value

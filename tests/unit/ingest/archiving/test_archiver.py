@@ -106,8 +106,7 @@ class TestAWholeTicket:
     @pytest.mark.parametrize("answer", [TicketNotFound("404"), details("IN_PROGRESS")], ids=["unknown", "in progress"])
     def test_stores_the_event_even_if_the_fetch_is_not_final(self, harness: ArchiveHarness, answer: object) -> None:
         harness.run(event("e1"))
-        harness.vendor.next("details", answer)
-        harness.fails(event("e2"))
+        harness.fails(event("e2"), details=answer)
         assert [record["event_id"] for record in harness.table.events.values()] == ["e1", "e2"]
 
     def test_fetches_only_the_configured_types(self, harness: ArchiveHarness) -> None:
@@ -155,8 +154,7 @@ class TestARepeatedArchive:
 
 class TestAnIncompleteTicket:
     def test_has_the_missing_types_and_the_latest_error(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next(DOCUMENT, FAULT)
-        error = harness.fails(event())
+        error = harness.fails(event(), DOCUMENT=FAULT)
         assert (error.detail, set(error.causes)) == ("vendor_unavailable", {"vendor_unavailable"})
         item = harness.table[TICKET]
         assert (item.state, item.resume) == (TicketState.INCOMPLETE, "e1")
@@ -164,15 +162,13 @@ class TestAnIncompleteTicket:
         assert item.types == {SELFIES: STORED, DOCUMENT: FAILED, PORTRAIT: STORED, SIGNATURE: FAILED, GHOST: FAILED}
         assert item.attributes["details"] == harness.vendor.details_of[TICKET].value
         assert harness.bucket.manifests(TICKET) == []
-        harness.vendor.next(DOCUMENT, VendorThrottled("429"))
-        harness.fails(event())
+        harness.fails(event(), DOCUMENT=VendorThrottled("429"))
         assert harness.table[TICKET].missing[DOCUMENT] == "429", "the latest error"
 
     @pytest.mark.parametrize("missing", ["details", *ImageType])
     def test_resumed_by_its_event_fetches_only_what_is_missing(self, harness: ArchiveHarness, missing: str) -> None:
         harness.has("ACCEPTED", {kind: [picture(kind.value)] for kind in ImageType})
-        harness.vendor.next(missing, FAULT)
-        harness.fails(event())
+        harness.fails(event(), **{missing: FAULT})
         vendor_calls(harness)
         assert harness.run(event()) is Result.ARCHIVED
         assert vendor_calls(harness) == [missing if missing == "details" else f"files {missing}"]
@@ -182,8 +178,7 @@ class TestAnIncompleteTicket:
     def test_keeps_a_types_files_until_there_is_another_answer(self, harness: ArchiveHarness) -> None:
         front = LinkedFile("https://images.example.com/front.jpg")
         harness.answers({DOCUMENT: [front, picture("back")]})
-        harness.vendor.next(front.url, FAULT)
-        harness.fails(event())
+        harness.fails(event(), **{front.url: FAULT})
         harness.vendor.next(DOCUMENT, FAULT)
 
         settled = harness.attempt(request(settle=tuple(ImageType)))
@@ -208,8 +203,7 @@ class TestAnIncompleteTicket:
     def test_is_resumed_by_a_request_and_fetched_as_a_whole_by_another_event_and_by_force(
         self, harness: ArchiveHarness, wanted: ArchiveRequest, parts: list[str]
     ) -> None:
-        harness.vendor.next(PORTRAIT, FAULT)
-        harness.fails(event("e1"))
+        harness.fails(event("e1"), DOCUMENT_PORTRAIT=FAULT)
         vendor_calls(harness)
         assert harness.run(wanted) is Result.ARCHIVED
         assert vendor_calls(harness) == parts
@@ -218,12 +212,9 @@ class TestAnIncompleteTicket:
     def between_events(self, harness: ArchiveHarness) -> ArchiveHarness:
         """Return a ticket of which an earlier event brought details and selfies, and a newer one only a document."""
         harness.has("REJECTED", disposition="FAILED", confidence_score=98, risk_code="R1", cifcode="C-1001")
-        harness.vendor.next(DOCUMENT, FAULT)
-        harness.fails(event("e1"))
+        harness.fails(event("e1"), DOCUMENT=FAULT)
         harness.has("ACCEPTED", pictures(" later"), cifcode="C-1001")
-        harness.vendor.next("details", FAULT)
-        harness.vendor.next(SELFIES, FAULT)
-        harness.fails(event("e2"))
+        harness.fails(event("e2"), details=FAULT, SELF_PORTRAITS=FAULT)
         return harness
 
     def test_keeps_parts_of_an_earlier_event_but_not_its_outcome(self, between_events: ArchiveHarness) -> None:
@@ -289,16 +280,12 @@ class TestAnIncompleteTicket:
     def test_raises_the_first_error_with_all_causes_and_the_longest_pause(
         self, harness: ArchiveHarness, errors: dict[str, Any], detail: str, causes: set[str], pause: float | None
     ) -> None:
-        for part, error in errors.items():
-            harness.vendor.next(part, error)
-        raised = harness.fails(event())
+        raised = harness.fails(event(), **errors)
         assert (raised.detail, set(raised.causes), raised.retry_after) == (detail, causes, pause)
 
     def test_raises_an_error_without_content_of_the_vendor(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next("details", UnrecognizedResponse("details_not_json", b"Jane Doe, 1984-06-04"))
-        harness.vendor.next(SELFIES, UnrecognizedResponse("no_file", b"Jane Doe"))
-        harness.vendor.next(DOCUMENT, FAULT)
-        error = harness.fails(event())
+        page = UnrecognizedResponse("html", b"Jane Doe, 1984-06-04")
+        error = harness.fails(event(), details=page, SELF_PORTRAITS=page, DOCUMENT=FAULT)
         seen = [str(error), repr(error), repr(error.__cause__), sorted(error.causes), repr(vars(error))]
         assert "Jane" not in json.dumps(seen)
 
@@ -306,8 +293,7 @@ class TestAnIncompleteTicket:
     def test_keeps_the_images_of_types_that_are_no_longer_configured(
         self, harness: ArchiveHarness, types: tuple[ImageType, ...]
     ) -> None:
-        harness.vendor.next(DOCUMENT, FAULT)
-        harness.fails(event())
+        harness.fails(event(), DOCUMENT=FAULT)
         harness.image_types = types
         assert harness.run(event()) is Result.ARCHIVED
         item = harness.table[TICKET]
@@ -333,8 +319,7 @@ class TestATicketInProgress:
 
     def test_drops_images_that_were_fetched_before_that_was_known(self, harness: ArchiveHarness) -> None:
         harness.has("IN_PROGRESS", pictures(" at first"))
-        harness.vendor.next("details", FAULT)
-        harness.fails(event())
+        harness.fails(event(), details=FAULT)
         assert harness.table[TICKET].images
         harness.fails(event())
         assert harness.table[TICKET].images == ()
@@ -412,8 +397,7 @@ class TestACrashBetweenItemAndManifest:
         torn.check()
 
     def test_is_repaired_by_an_attempt_that_fails_and_before_another_state(self, torn: ArchiveHarness) -> None:
-        torn.vendor.next("details", FAULT)
-        torn.fails(event("e2"))
+        torn.fails(event("e2"), details=FAULT)
         assert torn.outcomes() == ["ACCEPTED"]
         torn.has("REJECTED")
         torn.clock.pass_by(61)
@@ -471,8 +455,7 @@ class TestAttemptsAtTheSameTime:
         """GIVEN details that were kept when the ticket was accepted, and a document that was missing, WHEN the vendor
         rejects it, and that event's attempt (e2) runs within the first event's next one, or around it.
         """
-        harness.vendor.next(DOCUMENT, FAULT)
-        harness.fails(event("e1"))
+        harness.fails(event("e1"), DOCUMENT=FAULT)
         harness.has("REJECTED")
         found = self.within(harness, moment, event(inner))
         assert [harness.run(event(outer)), *found][::-1] == results
@@ -481,8 +464,7 @@ class TestAttemptsAtTheSameTime:
         harness.check()
 
     def test_two_attempts_that_resume_the_same_one_add_one_version(self, harness: ArchiveHarness) -> None:
-        harness.vendor.next(DOCUMENT, FAULT)
-        harness.fails(event("e1"))
+        harness.fails(event("e1"), DOCUMENT=FAULT)
         results = self.within(harness, "table.archive", event("e1"))
         assert harness.run(event("e1")) is Result.SUPERSEDED
         assert results == [Result.ARCHIVED]
@@ -630,7 +612,6 @@ class TestRetention:
         assert harness.run(event()) is Result.PENDING
         harness.has()
         harness.clock.pass_by(2 * 86_400)
-        harness.vendor.next("details", TicketNotFound("404"))
-        harness.fails(event())
+        harness.fails(event(), details=TicketNotFound("404"))
         assert harness.run(event()) is Result.ARCHIVED
         assert set(harness.bucket.renewed) == {key for key in harness.bucket.keys("images") if "/DOCUMENT/" not in key}

@@ -542,8 +542,7 @@ class TestUnknownTickets:
         harness.retention_days = days
         self._end(harness)
         harness.has()
-        harness.vendor.next(part, error)
-        harness.fails(event("e2"))
+        harness.fails(event("e2"), **{part: error})
         assert harness.run(event("e2")) is Result.ARCHIVED
         item = harness.table[TICKET]
         left = item.expires_at and item.expires_at - harness.clock().timestamp()
@@ -604,14 +603,11 @@ class TestUnknownTickets:
     @pytest.mark.parametrize("missing", [[DOCUMENT], ["details"], [*ImageType]], ids=str)
     def test_keep_the_parts_that_are_stored(self, harness: ArchiveHarness, missing: list[str]) -> None:
         harness.has()
-        for part in missing:
-            harness.vendor.next(part, DOWN)
-        harness.fails(event("e1"))
+        harness.fails(event("e1"), **dict.fromkeys(missing, DOWN))
         stored = harness.table[TICKET]
         for _ in range(3):
             harness.clock.pass_by(3700)
-            harness.vendor.next("details", TicketNotFound("404"))
-            harness.fails(event("e2"))
+            harness.fails(event("e2"), details=TicketNotFound("404"))
             item = harness.table[TICKET]
             assert (item.images, item.details_sha256) == (stored.images, stored.details_sha256)
             assert len(harness.table.listed(Due.INCOMPLETE, 10)) == 1
@@ -684,8 +680,7 @@ class TestReplayedEvents:
 def test_a_message_fetches_only_what_is_missing_however_late_it_comes() -> None:
     harness = ArchiveHarness()
     harness.has()
-    harness.vendor.next(DOCUMENT, DOWN)
-    harness.fails(event())
+    harness.fails(event(), DOCUMENT=DOWN)
     harness.clock.pass_by(3700)
     harness.effects.log.clear()
     assert harness.run(replace(request(), received_at=iso(harness.clock()))) is Result.ARCHIVED
@@ -694,8 +689,7 @@ def test_a_message_fetches_only_what_is_missing_however_late_it_comes() -> None:
 
 def test_details_without_an_outcome_are_fetched_again_on_resume(harness: ArchiveHarness) -> None:
     harness.vendor.next("details", replace(details(), value={"customer": "x"}))
-    harness.vendor.next(DOCUMENT, DOWN)
-    harness.fails(event())
+    harness.fails(event(), DOCUMENT=DOWN)
     assert harness.run(event()) is Result.ARCHIVED
     assert harness.table[TICKET].outcome == "ACCEPTED"
 
