@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT, _MARGIN = 360, 240, 56
 _COLOURS = {"product": "#1565c0", "tutorial": "#c62828"}
 
 
-def figures(rounds: int = 7) -> list[Figure]:
+def figures(rounds: int = 5) -> list[Figure]:
     """Return both slopes: the last step's over the first's, so that 1 is a straight line and less is better.
 
     The tutorial handler is only drawn, and measured in fewer rounds.
