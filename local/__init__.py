@@ -4,8 +4,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The repository's root folder."""
-
 STATE = ROOT / ".local"
 """The state of the developer's stack; never committed."""
 

@@ -2,14 +2,11 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from ops.stack import isolated_session
-
-if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
 
 USER = "local"
 ALIAS = "live"
@@ -73,7 +70,7 @@ def await_versions(account: Account) -> None:
         await_version(functions, each["FunctionName"], ALIAS)
 
 
-def await_version(functions: "LambdaClient", name: str, qualifier: str) -> None:
+def await_version(functions: Any, name: str, qualifier: str) -> None:
     """Wait until a version of a function is active."""
-    soon: Any = {"Delay": 0.2, "MaxAttempts": 300}  # its type wants whole seconds
-    functions.get_waiter("published_version_active").wait(FunctionName=name, Qualifier=qualifier, WaiterConfig=soon)
+    waiter, soon = functions.get_waiter("published_version_active"), {"Delay": 0.2, "MaxAttempts": 300}
+    waiter.wait(FunctionName=name, Qualifier=qualifier, WaiterConfig=soon)

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 SILENT = Console(quiet=True)
-"""Shows nothing."""
 
 
 @contextmanager

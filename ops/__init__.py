@@ -5,6 +5,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-for _folder in ("layers", "clients/python"):  # the functions' shared layer and the API's client
-    if str(ROOT / _folder) not in sys.path:
-        sys.path.append(str(ROOT / _folder))
+# The functions' shared layer and the API's client.
+sys.path.extend(str(ROOT / folder) for folder in ("layers", "clients/python"))

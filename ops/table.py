@@ -23,7 +23,6 @@ STATUS = (
 )  # fmt: skip
 """Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
 EVENT = ("record", "event", "received_at")
-"""The attributes of an event that are read."""
 _BATCH = 100  # the limit of BatchGetItem
 _FIRST_PAUSE = 0.05  # seconds
 _serialize = TypeSerializer().serialize

@@ -64,7 +64,6 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
-"""Every fault, by name."""
 
 
 def _responds(

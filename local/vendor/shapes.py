@@ -48,7 +48,6 @@ UNUSABLE = {
     Unusable.PRIVATE_URL: json_response({"images": [{"url": "http://169.254.169.254/latest/meta-data/"}]}),
     Unusable.UNKNOWN_JSON: json_response({"result": {"blob": 17, "parts": [{"x": True}]}}),
 }
-"""The response for a type whose files cannot be used."""
 
 
 class Absence(StrEnum):

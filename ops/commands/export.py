@@ -21,7 +21,6 @@ from ticket_archive.bucket import Bucket
 from ticket_archive.models import TicketItem, TicketState
 
 Write = Callable[[str, bytes], None]
-"""Writes a file under a relative name."""
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Group
@@ -12,13 +12,9 @@ from ops.arguments import Yes
 from ops.context import table
 from ops.errors import Failure
 
-if TYPE_CHECKING:
-    from mypy_boto3_lambda.client import LambdaClient
-
 ALIAS = "live"
 """The alias that every caller invokes; the output `FunctionAlias`."""
 OUTPUTS = {"ingest": "IngestFunctionName", "retrieval": "RetrievalFunctionName"}
-"""The outputs with the functions' names."""
 _TOGETHER = timedelta(minutes=30)
 """Within this time, a deployment publishes a version of each function that it changes."""
 _SHOWN = ("function", "current", "deployed", "previous", "modified")
@@ -70,7 +66,7 @@ def rollback(
         raise failures[0]
 
 
-def plan(client: "LambdaClient", functions: list[str]) -> Iterator[dict[str, Any]]:
+def plan(client: Any, functions: list[str]) -> Iterator[dict[str, Any]]:
     """Return the changes that roll functions back. A function without an earlier version has none.
 
     Raises Failure if an alias leads to two versions: CodeDeploy is shifting traffic from the current one to a newer

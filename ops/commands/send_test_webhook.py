@@ -21,7 +21,6 @@ _TIMEOUTS = (5, 30)  # seconds to connect and to read
 _POLL = 1.0
 
 Event = Literal["completed", "in-progress", "invitation"]
-"""The vendor's events that can be sent."""
 
 
 @app.command("send-test-webhook")
