@@ -6,7 +6,19 @@ from functools import cache
 from typing import Any
 
 import boto3
+import pytest
 from botocore.stub import Stubber
+
+
+def stubbed(service: str) -> Any:
+    """Return a fixture: the stubber of a service's client."""
+
+    @pytest.fixture
+    def stubber() -> Iterator[Stubber]:
+        with answering(Stubber(client(service))) as stubber:
+            yield stubber
+
+    return stubber
 
 
 @contextmanager

@@ -4,10 +4,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
 
 import json
-import os
 import random
-import subprocess
-import sys
 from types import ModuleType
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from ingest.handlers import sqs
 from ingest.vendor import client
 from local import ROOT
+from tests.support.interpreter import run
 
 MODULES = sorted(
     ".".join(path.relative_to(root).with_suffix("").parts)
@@ -44,22 +42,10 @@ import botocore.session
 watch(botocore.session.Session, "create_client", "a client")
 watch(botocore.session.Session, "get_credentials", "credentials")
 """
-SNAP_START = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 # Stands in for the runtime's module, which runs the hooks in each copy.
 HOOKS = "import sys, types; hooks = types.ModuleType('snapshot_restore_py'); after = []\n" + (
     "hooks.register_after_restore = after.append; sys.modules['snapshot_restore_py'] = hooks\n"
 )
-
-
-def run(program: str, **environment: str) -> str:
-    """Return what a fresh interpreter prints that has the functions' code, but no settings and no credentials."""
-    paths = os.pathsep.join([str(ROOT / "layers"), str(ROOT / "functions")])
-    variables = {"PYTHONPATH": paths, "POWERTOOLS_METRICS_NAMESPACE": "TicketArchive", **environment}
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], env=variables, capture_output=True, text=True, timeout=120
-    )
-    assert process.returncode == 0, process.stderr
-    return process.stdout
 
 
 def test_importing_creates_no_client_connection_thread_or_random_value() -> None:
@@ -74,7 +60,7 @@ imported = [*found], random.getstate() == state, threading.active_count()
 import boto3; boto3.client('sqs', region_name='eu-central-1'); uuid.uuid4()
 import json; print(json.dumps([*imported, found]))
 """
-    *imported, seen = json.loads(run(program))
+    *imported, seen = json.loads(run(program).stdout)
     assert imported == [[], True, 1]
     assert {what.partition(" in ")[0] for what in seen} >= {"a client", "credentials", "uuid4"}, "the watch works"
 
@@ -92,7 +78,7 @@ def copy():
     return random.random()
 print(json.dumps([[*found], len(after), copy(), copy()]))
 """
-    held, hooks, first, second = json.loads(run(program, **SNAP_START))
+    held, hooks, first, second = json.loads(run(program, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start").stdout)
     assert (held, hooks) == ([], 1)
     assert first != second
 

@@ -1,6 +1,5 @@
 """The operators' bucket against botocore's Stubber."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +8,10 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ops.bucket import OperatorBucket, Version
-from tests.support.stubbing import answering, client
+from tests.support.stubbing import client, stubbed
 
 BUCKET = OperatorBucket(client("s3"), "bucket")
-
-
-@pytest.fixture
-def s3() -> Iterator[Stubber]:
-    with answering(Stubber(client("s3"))) as stubber:
-        yield stubber
+s3 = stubbed("s3")
 
 
 def entry(key: str, version: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The operators' table: conditions in memory, and requests against botocore's Stubber."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ops.table import STATUS, EventRecord, OperatorTable
-from tests.support.stubbing import answering, client
+from tests.support.stubbing import client, stubbed
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.errors import InvalidRequest, TicketErased
 
@@ -78,12 +77,7 @@ def test_an_expiry_is_set_on_existing_items_that_are_not_held(fake: FakeStack) -
 
 
 TABLE = OperatorTable(client("dynamodb"), "Tickets")
-
-
-@pytest.fixture
-def dynamodb() -> Iterator[Stubber]:
-    with answering(Stubber(client("dynamodb"))) as stubber:
-        yield stubber
+dynamodb = stubbed("dynamodb")
 
 
 def test_requests_have_the_form_that_dynamodb_takes(dynamodb: Stubber) -> None:

@@ -1,13 +1,11 @@
 """One audit record per response: caller, resource and expiry, by ids only."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import time_machine
 
-from local import ROOT
+from tests.support.interpreter import run
 from tests.unit.retrieval.conftest import Call
 from tests.unit.retrieval.fakes import (
     CALLER,
@@ -88,8 +86,5 @@ def test_logs_hold_no_url_signature_customer_or_personal_data(
 
 
 def test_the_log_level_does_not_silence_the_audit() -> None:
-    code = "from retrieval import audit; audit.write({'requestContext': {}}, 200)"
-    environment = {"POWERTOOLS_LOG_LEVEL": "CRITICAL", "PYTHONPATH": "layers:functions"}
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
-    assert b"request audited" in done.stdout
+    program = "from retrieval import audit; audit.write({'requestContext': {}}, 200)"
+    assert "request audited" in run(program, POWERTOOLS_LOG_LEVEL="CRITICAL").stdout

@@ -1,15 +1,13 @@
 """Every alarm and every graph names a metric that is written, under the dimensions that it is written with."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from local import ROOT
+from tests.support.interpreter import run
 from tests.support.template import SOURCE, Broken, Template, chosen, expanded, of_type, properties
 from ticket_archive.metrics import Metric
 
@@ -75,9 +73,7 @@ def test_code_writes_every_metric_of_the_catalogue() -> None:
 def test_metrics_have_the_stacks_name_as_service() -> None:
     """The template sets POWERTOOLS_SERVICE_NAME to the stack's name, the dimension that the alarms name."""
     program = "from ticket_archive.telemetry import metrics; print(metrics.service)"
-    environment = {**os.environ, "POWERTOOLS_SERVICE_NAME": "stack-2", "PYTHONPATH": str(ROOT / "layers")}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "stack-2"
+    assert run(program, POWERTOOLS_SERVICE_NAME="stack-2").stdout.strip() == "stack-2"
 
 
 @BROKEN.by("ConfigurationErrorsAlarm/Properties/MetricName", "SettingsFaults")

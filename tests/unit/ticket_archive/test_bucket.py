@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import io
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from tests.support.stubbing import answering, client
+from tests.support.stubbing import client, stubbed
 from ticket_archive.bucket import Bucket
 from ticket_archive.errors import WriteConflict
 
@@ -18,12 +17,7 @@ KEY, BODY = "tickets/T-1/images/DOCUMENT/ab.jpg", b"picture"
 SHA256 = hashlib.sha256(BODY).digest()
 PUT = {"Bucket": "archive", "Key": KEY, "Body": BODY, "ContentType": "image/jpeg"}
 PUT["ChecksumSHA256"] = base64.b64encode(SHA256).decode()
-
-
-@pytest.fixture
-def s3() -> Iterator[Stubber]:
-    with answering(Stubber(client("s3"))) as stubber:
-        yield stubber
+s3 = stubbed("s3")
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import gzip
 import hashlib
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -18,6 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.interpreter import run
 from ticket_archive import details as module
 from ticket_archive.details import ATTRIBUTES, RESPONSE_LIMIT, Details, read_details, stored_form, to_json
 from ticket_archive.errors import ArchiveError, UnrecognizedResponse, VendorUnavailable
@@ -375,7 +374,7 @@ def test_three_details_of_small_parts_at_once_need_little_memory_and_time() -> N
 
     Not `ru_maxrss`, in which the memory of the process that starts this one counts.
     """
-    code = """
+    program = """
 import re, time
 from concurrent.futures import ThreadPoolExecutor
 from ticket_archive.details import read_details, stored_form
@@ -387,10 +386,7 @@ with ThreadPoolExecutor(3) as pool:
     kept = list(pool.map(keep, range(3)))
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) // 1024, time.process_time())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, env={"PYTHONPATH": "layers"}
-    )
-    megabytes, seconds = map(float, done.stdout.split())
+    megabytes, seconds = map(float, run(program).stdout.split())
     assert megabytes < 512
     assert seconds < 10
 

@@ -3,15 +3,12 @@
 import io
 import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local import ROOT
+from tests.support.interpreter import run
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.telemetry import LIBRARIES, describe
 
@@ -96,19 +93,13 @@ def test_a_librarys_warning_is_logged(everything: io.StringIO) -> None:
 
 def test_no_variable_makes_powertools_print_events() -> None:
     """GIVEN every variable that makes Powertools talkative, WHEN it logs for its makers, THEN nothing is printed."""
-    script = """
+    program = """
 import logging
 from ticket_archive import telemetry
 logging.getLogger("aws_lambda_powertools.utilities.batch").debug("Canary")
 print("over")
 """
     talkative = {"POWERTOOLS_DEBUG": "true", "POWERTOOLS_DEV": "true", "POWERTOOLS_LOG_LEVEL": "DEBUG"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        env={**talkative, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers")},
-        capture_output=True,
-        check=True,
-        timeout=30,
-    )
-    assert done.stdout == b"over\n"
-    assert b"Canary" not in done.stderr
+    done = run(program, **talkative)
+    assert done.stdout == "over\n"
+    assert "Canary" not in done.stderr

@@ -1,21 +1,14 @@
 """The queues: one call per method, durable when it returns."""
 
-from collections.abc import Iterator
-
 import pytest
 from botocore.stub import Stubber
 
 from ingest.messaging.queue import Queue
-from tests.support.stubbing import answering, client
+from tests.support.stubbing import client, stubbed
 
 URL = "https://sqs.example.com/tickets"
 QUEUE = Queue(client("sqs"), URL)
-
-
-@pytest.fixture
-def sqs() -> Iterator[Stubber]:
-    with answering(Stubber(client("sqs"))) as stubber:
-        yield stubber
+sqs = stubbed("sqs")
 
 
 @pytest.mark.parametrize("delay", [0, 900])
