@@ -7,8 +7,9 @@ The vendor does not document its names, so case, separators, plurals, numbers an
 import re
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
-from ticket_archive.details_facts import IN_PROGRESS, SUCCESS_CODES
+from ticket_archive.details_facts import SUCCESS_CODES
 from ticket_archive.models import ImageType
 
 
@@ -70,6 +71,7 @@ _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _MAX_ADDRESS = 2048
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated"})
 _LAST = frozenset({"last", "islast", "islastpage"})
+_UNDER_WAY = re.compile(r"\s*(in[ _-]?progress|(?!wyoming)[a-z_]+ing)\s*", re.IGNORECASE)
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -145,15 +147,32 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
     """
     plain = plain_name(name)
     word = value.strip().upper() if isinstance(value, str) else ""
+    if is_status(name) and is_under_way(word):
+        return True
     if not is_root:
-        return plain == "status" and word in IN_PROGRESS
+        return False
     if plain in ("success", "ok"):
         return value is False
     if plain == "status":
-        return word in ("ERROR", "FAIL", "FAILURE", *IN_PROGRESS)  # FAILED may be the ticket's outcome
+        return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome
     if plain == "code":
         return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
     return is_error(name, value)
+
+
+def is_status(name: str) -> bool:
+    """Return whether a member of this name has a status, such as `PENDING`."""
+    return plain_name(name) in ("status", "state")
+
+
+def is_under_way(word: str) -> bool:
+    """Return whether a word says that something is not done yet: `IN_PROGRESS`, `PENDING`, `uploading`."""
+    return bool(_UNDER_WAY.fullmatch(word))
+
+
+def describes(name: str, value: object) -> bool:
+    """Return whether a member says what a file is, but not that there is one: `"side": "BACK"`, not an id."""
+    return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
 
 
 def is_error(name: str, value: object) -> bool:
@@ -167,6 +186,7 @@ def may_hold_files(name: str) -> bool:
     return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) is not UNLABELLED
 
 
+@lru_cache(maxsize=256)
 def plain_name(name: str) -> str:
     """Return a name in lower case, without separators."""
     return re.sub(r"[\W_]", "", name[:64]).lower()

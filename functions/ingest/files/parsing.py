@@ -11,12 +11,14 @@ The request names the type, so a file belongs to it unless the response says oth
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ingest.files import decoding, labels
 from ingest.files.decoding import File, InlineFile
 from ingest.files.formats import identify
 from ingest.files.labels import UNLABELLED, Label, Side
+from ticket_archive.details_facts import RESPONSE_ENVELOPES
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.json_text import MAX_PARTS, count_parts, ends_early, without_bom
 from ticket_archive.models import ImageType
@@ -27,8 +29,20 @@ MAX_FILES = 50
 _FILE_NAME = re.compile(r"\s*[^\s./]*[./][^\sa-z]*[a-z]\S*\s*", re.IGNORECASE)  # or an address
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
-_Node = tuple[Label, str, Any, bool]
-"""A value, with the label around it and its key before it, and after it whether it is the root of a JSON text."""
+_Value = tuple[Label, str, int, Any]
+"""A value, with the label around it, its key and its place before it. The elements of a list have one place, and the
+members of one name in such elements have one, too.
+"""
+_Node = tuple[Label, str, int, Any, bool]
+"""A value like _Value, and after it whether it is the root of a JSON text, or an envelope there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of an object, and how many files and empty values were found before it."""
+
+    members: tuple[tuple[str, Any], ...]
+    found: int
 
 
 def parse_files(body: bytes, content_type: str, wanted: ImageType) -> list[File]:
@@ -120,45 +134,65 @@ class _Contents:
     """The texts of a JSON value that are files, each with its label, and what else the value holds.
 
     `unfinished` is a member that says that this is not the whole answer. `unread` has each value that may be a file in
-    another form, with its label and its key.
+    another form, or stands for one that is not there yet.
     """
 
     def __init__(self, tree: Any) -> None:
         self.files: list[tuple[Label, str]] = []
         self.types: set[ImageType | None] = set()  # of files and of empty values
-        self.keys: set[str] = set()  # of files
-        self.unread: list[tuple[Label, str, Any]] = []
-        self.has_empty_value = self.has_content = self.has_error = False
+        self.unread: list[_Value] = []
+        self.empty_values = 0  # where files may be
+        self.has_content = self.has_error = False
         self.unfinished = ""
+        self._keys: set[str] = set()  # of files
+        self._places: dict[tuple[int, str], int] = {}
+        self._taken: set[int] = set()  # places of files, of empty values, and of what contains them
+        self._others: list[_Value] = []  # unread if they are in such a place
         parts = 0
-        stack: list[_Node] = [(UNLABELLED, "", tree, True)]
+        stack: list[_Node] = [(UNLABELLED, "", 0, tree, True)]
         while stack:
-            label, key, node, is_root = stack.pop()
-            if decoding.is_empty(node):
+            label, key, place, node, is_root = stack.pop()
+            if isinstance(node, _End):
+                self._leave(label, key, place, node, is_root=is_root)
+            elif decoding.is_empty(node):
                 self.types.add(label.type)
-                self.has_empty_value |= labels.may_hold_files(key)
+                if labels.may_hold_files(key):
+                    self.empty_values += 1
+                    self._taken.add(place)
             elif isinstance(node, list):
                 if len(node) > decoding.LONG_TEXT:  # bytes, one by one
-                    self.unread.append((label, key, node))
-                stack.extend((label, key, each, False) for each in reversed(decoding.joined_pieces(node)))
+                    self.unread.append((label, key, place, node))
+                stack.extend((label, key, place, each, False) for each in reversed(decoding.joined_pieces(node)))
             elif isinstance(node, tuple):
-                stack.extend(reversed(self._members(label, key, node, is_root=is_root)))
+                for name, value in node:
+                    if isinstance(value, str) and labels.describes_file(name):
+                        label = labels.label_at(value, label)
+                stack.append((label, key, place, _End(node, self._found), is_root))
+                stack.extend(reversed(self._members(label, key, place, node, is_root=is_root)))
             elif isinstance(node, str) and decoding.is_file(node, key):
                 self.types.add(label.type)
-                self.keys.add(key)
+                self._keys.add(_without_digits(key))
+                self._taken.add(place)
                 self.files.append((label, node))
             elif isinstance(node, str) and node[: decoding.LONG_TEXT].lstrip()[:1] in ("{", "["):
                 parts += count_parts(node)  # here, as an escape in the body hides them from the first count
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")
                 try:  # some servers serialize twice
-                    stack.append((label, key, _loads(node), True))
+                    stack.append((label, key, place, _loads(node), True))
                 except (ValueError, RecursionError):
-                    self._add_content(label, key, node)
+                    self._add_content(label, key, place, node)
             else:
-                self._add_content(label, key, node)
+                self._add_content(label, key, place, node)
+        self.unread += [other for other in self._others if self._is_in_place(other)]
 
-    def _members(self, label: Label, key: str, node: tuple[tuple[str, Any], ...], *, is_root: bool) -> list[_Node]:
+    @property
+    def _found(self) -> int:
+        return len(self.files) + self.empty_values
+
+    def _members(
+        self, label: Label, key: str, place: int, node: tuple[tuple[str, Any], ...], *, is_root: bool
+    ) -> list[_Node]:
         """Return an object's members that may hold files; record an error, and what says that there is more."""
         if any(name == "rel" and labels.leads_to_no_file(key, str(value)) for name, value in node):
             return []
@@ -170,12 +204,10 @@ class _Contents:
         members = []
         for name, value in node:
             is_empty = decoding.is_empty(value)
-            if isinstance(value, str) and labels.describes_file(name):
-                label = labels.label_at(value, label)
             if not is_empty and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
-                if labels.plain_name(name) == "status" or not isinstance(value, str):
+                if labels.is_status(name) or not isinstance(value, str):
                     self.unfinished = f"{name}: {value}"
             if not is_empty and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"
@@ -184,14 +216,38 @@ class _Contents:
         empty = [name for name, _, is_empty in members if is_empty and labels.may_hold_files(name)]
         if empty and not is_root:  # beside an error, an empty value is no answer
             errors = [value for name, value, is_empty in members if not is_empty and labels.is_error(name, value)]
-            self.unread += [(labels.label_at(name, label), name, errors[0]) for name in empty if errors]
-        return [(labels.label_at(name, label), name, value, False) for name, value, _ in members]
+            self.unread += [(labels.label_at(name, label), name, place, errors[0]) for name in empty if errors]
+        return [
+            (
+                labels.label_at(name, label),
+                name,
+                self._places.setdefault((place, _without_digits(name)), len(self._places) + 1),
+                value,
+                is_root and name in RESPONSE_ENVELOPES,
+            )
+            for name, value, _ in members
+        ]
 
-    def _add_content(self, label: Label, key: str, node: Any) -> None:
+    def _leave(self, label: Label, key: str, place: int, end: _End, *, is_root: bool) -> None:
+        """Note whether an object has files, or stands for one that is not there yet (`{"status": "UPLOADING"}`)."""
+        members = [(name, value) for name, value in end.members if value and not decoding.is_empty(value)]
+        if self._found > end.found:
+            if not any(labels.is_error(name, value) for name, value in members):
+                self._taken.add(place)
+        elif not is_root and not all(labels.describes(name, value) for name, value in members):
+            is_labelled = labels.label_of(key) is not UNLABELLED
+            (self.unread if is_labelled else self._others).append((label, key, place, end.members))
+
+    def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
         self.has_content = True
         is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
-        if is_long or (isinstance(node, str) and labels.names_image(key) and _FILE_NAME.fullmatch(node)):
-            self.unread.append((label, key, node))
+        if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_under_way(node))):
+            (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
+
+    def _is_in_place(self, value: _Value) -> bool:
+        """Return whether a file is in the value's place, or under its key."""
+        _, key, place, _ = value
+        return place in self._taken or _without_digits(key) in self._keys
 
     def unread_file(self, wanted: ImageType, *, is_found: bool) -> str:
         """Return the key and value that may be a file of the wanted type, in a form that is not read, or "".
@@ -199,12 +255,18 @@ class _Contents:
         If files of the type are found, it must be under the key of a file, or be the document's other side.
         """
         sides = {Side.UNKNOWN, *(label.side for label, _ in self.files)}
-        for label, key, node in self.unread:
+        for unread in self.unread:
+            label, key, _, node = unread
             is_side = wanted is ImageType.DOCUMENT and label.side not in sides
             is_only = label.type is wanted and not is_found
-            if label.type in (wanted, None) and (is_side or is_only or key in self.keys):
+            if label.type in (wanted, None) and (is_side or is_only or self._is_in_place(unread)):
                 return f"{key}: {node}"
         return ""
+
+
+def _without_digits(key: str) -> str:
+    """Return what `image1` and `image2` have in common."""
+    return key.rstrip("0123456789")
 
 
 def _select(contents: _Contents, wanted: ImageType) -> list[str]:
@@ -216,7 +278,7 @@ def _select(contents: _Contents, wanted: ImageType) -> list[str]:
     any file: `{"documents": [selfie]}`. Raises UnrecognizedResponse (`no_file`, `other_type`).
     """
     has_answer = (
-        contents.has_empty_value
+        contents.empty_values
         and not contents.has_error
         and not any(label.type in (wanted, None) for label, *_ in contents.unread)
     )
