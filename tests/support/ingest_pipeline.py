@@ -85,16 +85,11 @@ class IngestPipeline:
 
 @contextmanager
 def running_pipeline(monkeypatch: pytest.MonkeyPatch, at_once: int) -> Iterator[IngestPipeline]:
-    """Give the handlers a pipeline's dependencies, at log level DEBUG; yield the pipeline."""
+    """Give the handlers a pipeline's dependencies; yield the pipeline."""
     with ContextThreadPool(16, "call") as calls:
         pipeline = IngestPipeline(calls)
         monkeypatch.setattr(sqs_handler, "MAX_CONCURRENT_TICKETS", at_once)
         monkeypatch.setattr(dependencies, "sqs", lambda: pipeline.sqs)
         monkeypatch.setattr(dependencies, "webhook", lambda: (pipeline.harness.queue, lambda: None))
         logger.clear_state()
-        level = logger.log_level
-        logger.setLevel("DEBUG")
-        try:
-            yield pipeline
-        finally:
-            logger.setLevel(level)
+        yield pipeline

@@ -25,12 +25,14 @@ class Lines(io.StringIO):
 
 @contextmanager
 def log_lines(*others: Logger) -> Iterator[Lines]:
-    """Yield the lines that the functions' logger, and others, write during the block, formatted as in CloudWatch."""
+    """Yield the lines that the functions' logger, at DEBUG, and others write during the block, as in CloudWatch."""
     lines = Lines()
-    with ExitStack() as streams:
+    with ExitStack() as restored:
+        restored.callback(logger.setLevel, logger.log_level)
+        logger.setLevel("DEBUG")
         for each in (logger, *others):
             handler = cast("logging.StreamHandler[Any]", each.registered_handler)
-            streams.callback(handler.setStream, handler.stream)
+            restored.callback(handler.setStream, handler.stream)
             handler.setStream(lines)
         yield lines
 

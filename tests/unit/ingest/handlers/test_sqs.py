@@ -34,7 +34,7 @@ from ticket_archive.errors import (
 from ticket_archive.messages import ticket_message
 from ticket_archive.models import ImageType, TicketState
 from ticket_archive.table import Due
-from ticket_archive.telemetry import logger, metrics
+from ticket_archive.telemetry import metrics
 
 TICKETS = [f"T-{number}" for number in range(10)]
 EVERY = [sqs_record(ticket_message(ticket), message_id=f"m-{ticket}") for ticket in TICKETS]
@@ -310,11 +310,8 @@ class TestTheLog:
 
     @pytest.fixture
     def everything(self, lines: Lines, caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
-        level = logger.log_level
-        logger.setLevel("DEBUG")
         with caplog.at_level(logging.DEBUG):
             yield lambda: lines.getvalue() + caplog.text + "".join(str(vars(record)) for record in caplog.records)
-        logger.setLevel(level)
 
     def test_holds_nothing_of_a_tickets_details_images_or_customer_or_of_an_unreadable_message(
         self, harness: SqsHarness, everything: Any

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,12 +16,12 @@ from ingest.handlers import webhook as webhook_handler
 from ingest.webhooks.request import MAX_BODY_BYTES, RETRY_AFTER, accepted_response
 from local.openapi import PATH
 from tests.support.fakes import FakeQueue
-from tests.support.logs import Lines, counted, log_lines
+from tests.support.logs import Lines, counted
 from tests.support.template import SOURCE
 from tests.unit.ingest.test_rotating_secret import MISSING, SecretsManager
 from ticket_archive.messages import Webhook, read_message
 from ticket_archive.secrets import WebhookCredentials
-from ticket_archive.telemetry import logger, metrics
+from ticket_archive.telemetry import metrics
 from ticket_archive.webhook_encryption import IV_HEADER
 
 DOCUMENT: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
@@ -32,16 +32,6 @@ BODY, IV = "canary-body", "canary-iv"
 
 def unreachable() -> Sequence[WebhookCredentials] | None:
     raise ConnectionError("canary-credential")
-
-
-@pytest.fixture
-def log() -> Iterator[Lines]:
-    """What is logged, at DEBUG."""
-    level = logger.log_level
-    logger.setLevel("DEBUG")
-    with log_lines() as lines:
-        yield lines
-    logger.setLevel(level)
 
 
 Handler = Callable[..., FakeQueue]
@@ -86,14 +76,14 @@ def validate(value: object, schema: dict[str, Any]) -> None:
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
-def test_a_request_is_enqueued_unchanged_and_answered_with_202(handler: Handler, log: Lines) -> None:
+def test_a_request_is_enqueued_unchanged_and_answered_with_202(handler: Handler, lines: Lines) -> None:
     queue = handler(FakeQueue())
     assert handle(request()) == accepted_response()
     kept = read_message(queue.bodies[0])
     assert isinstance(kept, Webhook)
     assert (kept.body, kept.iv, kept.content_type) == (BODY.encode(), IV, "text/plain")
     assert counted() == {"WebhooksAccepted": 1}
-    [line] = log.records
+    [line] = lines.records
     assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "message-1", len(BODY))
 
 
@@ -121,19 +111,21 @@ def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
 @pytest.mark.parametrize(
     "failure", [ConnectionError("canary-failure"), TimeoutError(), KeyError("MessageId"), MemoryError()]
 )
-def test_a_request_that_is_not_enqueued_is_answered_with_503(failure: Exception, handler: Handler, log: Lines) -> None:
+def test_a_request_that_is_not_enqueued_is_answered_with_503(
+    failure: Exception, handler: Handler, lines: Lines
+) -> None:
     handler(FakeQueue(failure=failure))
     response = handle(request())
     assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, str(RETRY_AFTER))
     assert counted() == {"WebhooksEnqueueFailed": 1}
-    assert log.records[0]["error"] == type(failure).__name__
+    assert lines.records[0]["error"] == type(failure).__name__
 
 
-def test_a_malformed_variable_is_named_in_one_line_and_counted(log: Lines) -> None:
+def test_a_malformed_variable_is_named_in_one_line_and_counted(lines: Lines) -> None:
     response = handle(request())
     assert response["statusCode"] == 503
     assert counted() == {"WebhooksEnqueueFailed": 1, "ConfigurationErrors": 1}
-    [line] = log.records
+    [line] = lines.records
     assert (line["message"], line["error"], line["detail"]) == ("webhook enqueue failed", "settings", "QUEUE_URL")
 
 
@@ -146,13 +138,13 @@ def test_a_malformed_variable_is_named_in_one_line_and_counted(log: Lines) -> No
     ],
 )
 def test_a_rejected_request_is_not_enqueued(
-    body: str, headers: dict[str, str], status: int, handler: Handler, log: Lines
+    body: str, headers: dict[str, str], status: int, handler: Handler, lines: Lines
 ) -> None:
     queue = handler(FakeQueue(), lambda: [CREDENTIALS])
     response = handle(request(body, **headers))
     assert (response["statusCode"], queue.bodies) == (status, [])
     assert counted() == {"WebhooksRejected": 1}
-    assert log.records[0]["status"] == status
+    assert lines.records[0]["status"] == status
 
 
 @pytest.mark.parametrize("credentials", [lambda: None, lambda: [CREDENTIALS], unreachable])
@@ -166,13 +158,13 @@ def test_nothing_of_a_request_is_in_a_log_a_metric_or_the_response(
     queue: FakeQueue,
     headers: dict[str, str],
     handler: Handler,
-    log: Lines,
+    lines: Lines,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     handler(queue, credentials)
     response = handle(request(**headers))
-    shown = log.getvalue() + json.dumps([response, metrics.serialize_metric_set()]) + "".join(capsys.readouterr())
-    assert log.getvalue()
+    shown = lines.getvalue() + json.dumps([response, metrics.serialize_metric_set()]) + "".join(capsys.readouterr())
+    assert lines.getvalue()
     assert "canary" not in shown
     assert base64.b64encode(b"canary").decode()[:7] not in shown
 
@@ -221,7 +213,7 @@ SECRETS: dict[str, tuple[Any, Any, list[dict[str, str]], list[int], int]] = {
 
 
 @pytest.mark.parametrize("case", SECRETS)
-def test_credentials_are_those_of_the_secret(case: str, monkeypatch: pytest.MonkeyPatch, log: Lines) -> None:
+def test_credentials_are_those_of_the_secret(case: str, monkeypatch: pytest.MonkeyPatch, lines: Lines) -> None:
     current, previous, sent, statuses, reads = SECRETS[case]
     secret = SecretsManager(current, previous)
     monkeypatch.setenv("WEBHOOK_CREDENTIALS_SECRET", "webhook")
@@ -231,4 +223,4 @@ def test_credentials_are_those_of_the_secret(case: str, monkeypatch: pytest.Monk
     assert [handle(request(**headers))["statusCode"] for headers in sent] == statuses
     assert secret.reads.total() == reads
     assert ("ConfigurationErrors" in counted()) is case.startswith("malformed")
-    assert log.records[0].get("aws_code") == ("AccessDeniedException" if current is DENIED else None)
+    assert lines.records[0].get("aws_code") == ("AccessDeniedException" if current is DENIED else None)
