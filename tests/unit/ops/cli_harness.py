@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from ops.bucket import Version
 from ops.commands import app
+from ops.errors import Exit
 from ops.queues import Depth, Received
 from ops.stack import Account, Stack
 from ops.table import OperatorTable
@@ -273,6 +274,12 @@ class CliHarness(NamedTuple):
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> Result:
         return self.runner.invoke(app, list(arguments), input=stdin)
+
+    def fails(self, *arguments: str, said: str, code: Exit = Exit.FAILED, stdin: str | None = None) -> Result:
+        """Run a command that exits with this code and says this; return its result."""
+        result = self(*arguments, stdin=stdin)
+        assert (result.exit_code, said in result.stderr) == (code, True), result.output
+        return result
 
     def json(self, *arguments: str, exit_code: int = 0) -> Mapping[str, Any]:
         result = self("--json", *arguments)

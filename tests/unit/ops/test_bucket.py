@@ -44,14 +44,12 @@ def test_versions_are_deleted_in_batches_of_a_thousand(s3: Stubber) -> None:
     for part in (versions[:1000], versions[1000:]):
         objects = [{"Key": key, "VersionId": version} for key, version in part]
         s3.add_response("delete_objects", {}, {"Bucket": "bucket", "Delete": {"Objects": objects, "Quiet": True}})
-
     assert BUCKET.delete(versions) == []
 
 
 def test_versions_that_s3_does_not_delete_are_returned(s3: Stubber) -> None:
     answer = {"Errors": [{"Key": "k", "VersionId": "v", "Code": "AccessDenied", "Message": "m"}]}
     s3.add_response("delete_objects", answer)
-
     assert BUCKET.delete([Version("k", "v"), Version("l", "v")]) == [Version("k", "v")]
 
 
@@ -62,14 +60,12 @@ def test_deleting_nothing_makes_no_call(s3: Stubber) -> None:
 def test_a_missing_object_does_not_exist(s3: Stubber) -> None:
     s3.add_response("head_object", {})
     s3.add_client_error("head_object", "404", http_status_code=404)
-
     assert BUCKET.exists("k")
     assert not BUCKET.exists("k")
 
 
 def test_access_denied_does_not_mean_missing(s3: Stubber) -> None:
     s3.add_client_error("head_object", "403", http_status_code=403)
-
     with pytest.raises(ClientError):
         BUCKET.exists("k")
 
@@ -84,6 +80,5 @@ def test_the_retention_tag_is_changed_and_other_tags_stay(
     s3.add_response("get_object_tagging", {"TagSet": [other, *tags]}, at)
     s3.add_response("put_object_tagging", {}, {**at, "Tagging": {"TagSet": wanted}})
     s3.add_client_error("get_object_tagging", "NoSuchVersion")
-
     assert BUCKET.set_expiring(Version("k", "v"), expiring=expiring) is True
     assert BUCKET.set_expiring(Version("k", "v"), expiring=expiring) is False

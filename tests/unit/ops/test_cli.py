@@ -66,7 +66,6 @@ def test_wrong_usage_exits_2(arguments: list[str], cli: CliHarness) -> None:
 @pytest.mark.parametrize("command", [*ONE_TICKET, *TICKETS])
 def test_an_unknown_ticket_exits_1_with_one_line(command: str, cli: CliHarness, tmp_path: Path) -> None:
     result = cli(command, "t1", *arguments_of(command, tmp_path / "new"))
-
     assert result.exit_code == Exit.FAILED
     assert result.stderr.splitlines()[-1] == "ticket t1 is not in the archive; `backfill t1` fetches it from the vendor"
     assert cli.stack.recorded == []
@@ -75,7 +74,6 @@ def test_an_unknown_ticket_exits_1_with_one_line(command: str, cli: CliHarness, 
 @pytest.mark.parametrize("command", [*ONE_TICKET, "audit"])
 def test_a_malformed_ticket_exits_2_without_a_network_call(command: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [command, "../t", *arguments_of(command, tmp_path)])
-
     assert result.exit_code == Exit.USAGE
     assert "not a ticket id" in result.stderr
 
@@ -92,7 +90,6 @@ def test_tickets_come_from_exactly_one_source_or_exit_2_without_a_network_call(c
 @pytest.mark.parametrize("options", [["erase", "t1", "--reason-code"], ["hold", "t1", "--case"]])
 def test_a_case_is_a_code_and_no_free_text(options: list[str], cli: CliHarness) -> None:
     cli.stack.add_ticket("t1")
-
     assert cli(*options, "Jane Doe asked").exit_code == Exit.USAGE
     assert cli.stack.calls == []
 

@@ -53,7 +53,6 @@ def refused(code: str) -> ClientError:
 )
 def test_an_error_is_one_line_and_one_code(error: Exception, code: Exit, said: str) -> None:
     failure = explain(error)
-
     assert failure.exit_code == code
     assert said in str(failure)
     assert "CANARY" not in str(failure)
@@ -65,7 +64,6 @@ def test_an_unexpected_error_names_its_place_and_not_its_text() -> None:
         raise KeyError("CANARY")
     except KeyError as error:
         failure = explain(error)
-
     assert failure.exit_code is Exit.FAILED
     assert "unexpected KeyError at test_errors.py:" in str(failure)
     assert "CANARY" not in str(failure)

@@ -87,7 +87,6 @@ def check_self_contained(reader: Reader) -> None:
 @pytest.mark.parametrize("text", [HOSTILE, "javascript:alert(1)", "</script>", "<!--", "]]>", "&lt;"])
 def test_hostile_text_stays_text(text: str) -> None:
     reader = show({"user": {"fullname": text, text: text, "native_fields": {text: text}}})
-
     assert text in "".join(reader.within("dd"))
     check_self_contained(reader)
 
@@ -114,7 +113,6 @@ def test_hostile_text_stays_text_wherever_it_stands() -> None:
 
 def test_templates_leave_only_style_and_script_unescaped() -> None:
     templates = "".join(file.read_text(encoding="utf-8") for file in TEMPLATES)
-
     assert re.findall(r"\{\{([^{}]+)\| *safe", templates) == [" style ", " script "]
     assert len(re.findall(r"\bsafe\b", templates)) == 2
     assert "autoescape" not in templates
@@ -130,7 +128,6 @@ def test_no_details_can_add_active_elements(details: dict[str, Any]) -> None:
 
 def test_the_policy_allows_only_the_pages_own_style_script_and_images() -> None:
     reader = show()
-
     check_self_contained(reader)
     assert policy_of(reader) == {
         "default-src": "'none'",
@@ -153,7 +150,6 @@ def digest(text: str) -> str:
 
 def test_images_are_embedded_byte_by_byte_under_their_types() -> None:
     reader = show()
-
     sources = [str(image["src"]) for image in reader.named("img") if "src" in image]
     assert [base64.b64decode(source.partition(",")[2]) for source in sources] == [
         JPEG + b"SELF_PORTRAITS",
@@ -169,9 +165,7 @@ def test_a_damaged_image_says_so_in_its_place_and_the_others_are_shown() -> None
     stack = FakeStack()
     item = stack.add_ticket("t1")
     stack.put(item.images[0].key, b"something else")
-
     reader = show(stack=stack)
-
     assert "Broken: differs from what was archived" in reader.within("div")
     assert len([image for image in reader.named("img") if "src" in image]) == 1
     assert len(reader.named("figure")) == 2
@@ -184,9 +178,7 @@ def test_missing_details_and_a_missing_manifest_are_shown() -> None:
         TicketFile("details.json", fault="missing in the bucket"),
         TicketFile("manifest.json", fault="missing in the bucket"),
     ]
-
     texts = read(ticket_page(item, found)).within("p")
-
     assert "details.json: missing in the bucket" in texts
     assert "manifest.json: missing in the bucket" in texts
     assert "No details are stored." in texts
@@ -196,7 +188,6 @@ def test_a_failed_type_is_not_shown_as_absent() -> None:
     item = FakeStack().add_ticket("t1")
     types = dict.fromkeys(item.types, TypeState.FAILED)
     failed = replace(item, types=types, images=(), missing={"DOCUMENT": "503"})
-
     texts = read(ticket_page(failed, [])).within("p")
     assert (texts.count("Could not be fetched."), texts.count("Could not be fetched: 503.")) == (2, 1)
 
@@ -204,7 +195,6 @@ def test_a_failed_type_is_not_shown_as_absent() -> None:
 @pytest.mark.parametrize("name", ["أمينة الحداد", "שרה כהן", "山田花子", "Łucja Żak"])
 def test_a_name_of_any_script_has_its_own_direction(name: str) -> None:
     reader = show({"user": {"fullname": name, "native_fields": {"surname": name}}})
-
     assert name in reader.within("dd")
     assert all(entry.get("dir") == "auto" for entry in reader.named("dd") if entry)
     assert reader.named("span")[1:], "the tree of all details"
@@ -213,16 +203,13 @@ def test_a_name_of_any_script_has_its_own_direction(name: str) -> None:
 
 def test_native_fields_of_person_and_document_are_joined() -> None:
     details = {"user": {"native_fields": {"surname": "A"}}, "document": {"native_fields": {"place_of_issue": "B"}}}
-
     reader = show(details)
-
     assert "In the document's own script" in reader.within("h2")
     assert {"Surname", "Place of issue"} <= set(reader.within("dt"))
 
 
 def test_the_shallowest_fact_is_shown() -> None:
     reader = show({"a": {"b": {"fullname": "deep"}}, "user": {"fullname": "near"}})
-
     assert "near" in reader.within("dd")
     assert "deep" not in reader.within("dd")
 
@@ -232,9 +219,7 @@ def test_deep_and_wide_details_are_cut() -> None:
     for _ in range(5000):
         deep = {"x": deep}
     wide = {str(number): Decimal(number) for number in range(20_000)}
-
     texts = {text for _, text in show({"deep": deep, "wide": wide, "long": "x" * 100_000}).texts}
-
     assert "deeper than this page goes: use fetch" in texts
     assert "more than this page holds: use fetch" in texts
     assert max(map(len, texts - set(show().within("style") + show().within("script")))) < 600
@@ -243,9 +228,7 @@ def test_deep_and_wide_details_are_cut() -> None:
 def test_control_characters_and_lone_surrogates_are_replaced_everywhere() -> None:
     item = FakeStack().add_ticket("t1", outcome="a\x00b", last_error="c\rd\te")
     details = {"user": {"fullname": "a\x00b\x1bc", "surname": "x\ud800y"}}
-
     reader = read(ticket_page(item, [TicketFile("details.json", b"", value=details), TicketFile("f\x1b", fault="g")]))
-
     assert {"a\ufffdb\ufffdc", "x?y", "c\ufffdd\te"} <= set(reader.within("dd"))
     assert "a\ufffdb" in reader.within("span")
     assert "f\ufffd: g" in reader.within("p")
@@ -255,16 +238,13 @@ def test_the_same_ticket_gives_the_same_page() -> None:
     stack = FakeStack()
     item = stack.add_ticket("t1")
     files = list(read_files(item, cast("Bucket", stack)))
-
     assert ticket_page(item, files) == ticket_page(item, files)
 
 
 def test_an_index_leads_to_each_tickets_page() -> None:
     stack = FakeStack()
     stack.add_incomplete_ticket("t2", "vendor_unavailable")
-
     reader = read(index_page([stack.add_ticket("t1", outcome=HOSTILE), stack.item("t2")]))
-
     assert [link["href"] for link in reader.named("a")] == ["t1/index.html", "t2/index.html"]
     assert "2 tickets" in reader.within("h1")
     assert reader.within("th") == ["Ticket", "Outcome", "State", "Received", "Archived"]
@@ -276,7 +256,6 @@ def test_an_index_leads_to_each_tickets_page() -> None:
 
 def test_the_page_can_be_used_by_keyboard() -> None:
     reader = show()
-
     assert len([button for button in reader.named("button") if button.get("aria-haspopup") == "dialog"]) == 2
     assert [dialog.get("aria-label") for dialog in reader.named("dialog")] == ["Enlarged picture"]
     assert ":focus-visible" in "".join(reader.within("style"))

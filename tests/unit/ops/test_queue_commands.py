@@ -32,11 +32,10 @@ def webhook(*tickets: str, secret: str = SECRET) -> str:
 
 @pytest.mark.parametrize("bad", ["a/b", "../x", "Jane Doe", "a" * 129, "á", "a\x00", "a b"])
 def test_an_invalid_id_is_reported_by_its_place_and_nothing_is_sent(bad: str, cli: CliHarness) -> None:
-    result = cli("backfill", "t1", bad, "--file", "-", stdin=f"t2\n# note\n\n{bad}\n")
-
-    assert result.exit_code == Exit.USAGE
+    result = cli.fails(
+        "backfill", "t1", bad, "--file", "-", stdin=f"t2\n# note\n\n{bad}\n", said="argument 2", code=Exit.USAGE
+    )
     assert cli.stack.queues == {}
-    assert "argument 2" in result.stderr
     assert "line 4" in result.stderr
     assert bad not in result.output
 
@@ -44,9 +43,7 @@ def test_an_invalid_id_is_reported_by_its_place_and_nothing_is_sent(bad: str, cl
 @pytest.mark.parametrize("force", [True, False])
 def test_each_id_is_sent_once_as_a_ticket_request(force: bool, cli: CliHarness) -> None:
     given = ["t1", "x/y", "t1", "t2", "--skip-invalid", *(["--force"] if force else [])]
-
     found = cli.json("backfill", *given)
-
     sent = [read_message(body) for body in cli.stack.queue("QueueUrl").sent]
     assert sent == [TicketRequest(ticket=ticket, kind="backfill", force=force) for ticket in ("t1", "t2")]
     assert (found["sent"], found["repeated"], found["invalid"]) == (2, 1, ["argument 2"])
@@ -57,34 +54,24 @@ def test_a_file_of_ids_may_begin_with_a_byte_order_mark_and_have_windows_line_en
 ) -> None:
     file = tmp_path / "tickets.txt"
     file.write_bytes("\ufefft1\r\nt2\r\n".encode())
-
     assert cli.json("backfill", "--file", str(file))["sent"] == 2
 
 
 def test_ids_in_another_encoding_are_reported_by_their_places(cli: CliHarness, tmp_path: Path) -> None:
     file = tmp_path / "tickets.txt"
     file.write_bytes("t1\r\nt2\r\n".encode("utf-16"))
-
-    result = cli("backfill", "--file", str(file))
-
-    assert result.exit_code == Exit.USAGE
-    assert "line 1: not a ticket id" in result.stderr
+    cli.fails("backfill", "--file", str(file), said="line 1: not a ticket id", code=Exit.USAGE)
 
 
 def test_a_dry_backfill_sends_nothing(cli: CliHarness) -> None:
     found = cli.json("backfill", "t1", "--dry-run")
-
     assert (found["sent"], found["rest"]) == (0, 1)
     assert cli.stack.queues == {}
 
 
 def test_tickets_that_sqs_refuses_are_named(cli: CliHarness) -> None:
     cli.stack.queue("QueueUrl").refuses = {ticket_message("t2", kind="backfill")}
-
-    result = cli("backfill", "t1", "t2", "t3")
-
-    assert result.exit_code == Exit.FAILED
-    assert "SQS did not take 1 tickets: t2" in result.stderr
+    cli.fails("backfill", "t1", "t2", "t3", said="SQS did not take 1 tickets: t2")
     assert len(cli.stack.queue("QueueUrl").sent) == 2
 
 
@@ -102,9 +89,7 @@ def test_an_interrupted_backfill_says_where_to_continue(
 
     monkeypatch.setattr(queue, "send", stop_after_one)
     monkeypatch.setattr(Pace, "wait", lambda *_: None)
-
     result = cli("backfill", "t1", "t2", "t3", "--rate", "1", "--json")
-
     assert result.exit_code == code
     assert {"sent": 1, "rest": 2, "next": "t2"}.items() <= json.loads(result.stdout).items()
     assert "CANARY" not in result.output
@@ -120,9 +105,7 @@ def test_settle_requests_the_ticket_with_the_types_to_settle(
     options: list[str], types: tuple[ImageType, ...], cli: CliHarness
 ) -> None:
     cli.stack.add_incomplete_ticket("t1", "vendor_unavailable")
-
     assert cli("settle", "t1", *options).exit_code == Exit.OK
-
     [body] = cli.stack.queue("QueueUrl").sent
     assert read_message(body) == TicketRequest(ticket="t1", kind="settle", settle=types)
     assert [record["command"] for record in cli.stack.recorded] == ["settle"]
@@ -130,7 +113,6 @@ def test_settle_requests_the_ticket_with_the_types_to_settle(
 
 def test_an_archived_ticket_is_not_settled(cli: CliHarness) -> None:
     cli.stack.add_ticket("t1")
-
     assert cli("settle", "t1").exit_code == Exit.FAILED
     assert cli.stack.queues == {}
 
@@ -155,9 +137,7 @@ def test_all_messages_move_to_the_ticket_queue_at_the_rate(monkeypatch: pytest.M
     source, target = full(*["undecipherable"] * 25), FakeQueue()
     paced: list[int] = []
     monkeypatch.setattr(Pace, "wait", lambda _, count: paced.append(count))
-
     moved = run(source, target)
-
     assert [each.outcome for each in moved] == [Outcome.MOVED] * 25
     assert sorted(target.sent) == sorted(f"body {number}" for number in range(25))
     assert sum(paced) == 25
@@ -166,9 +146,7 @@ def test_all_messages_move_to_the_ticket_queue_at_the_rate(monkeypatch: pytest.M
 
 def test_unwanted_messages_stay_and_become_visible_again() -> None:
     source, target = full("not_json", "undecipherable", "not_json"), FakeQueue()
-
     run(source, target, wanted=lambda message: message.reason == "undecipherable")
-
     assert target.sent == ["body 1"]
     assert [message.body for message in source.waiting] == ["body 0", "body 2"]
     assert not source.hidden
@@ -177,16 +155,13 @@ def test_unwanted_messages_stay_and_become_visible_again() -> None:
 def test_a_message_that_is_received_twice_is_shown_once() -> None:
     source = full("a", "b")
     source.waiting.append(source.waiting[0])
-
     assert [each.reason for each in run(source, FakeQueue(), dry_run=True)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_limit_counts_wanted_messages(dry_run: bool) -> None:
     source, target = full("a", "b", "a", "b", "a", "b"), FakeQueue()
-
     done = run(source, target, wanted=lambda message: message.reason == "b", limit=2, dry_run=dry_run)
-
     assert len(done) == 2
     assert not source.hidden
     assert len(source.waiting) == (6 if dry_run else 4)
@@ -197,9 +172,7 @@ def test_a_message_that_comes_back_meanwhile_is_left_alone(seconds: float) -> No
     # GIVEN a secret that is still wrong: the ingest function quarantines again at once what is redriven
     source, target = full("undecipherable", "undecipherable"), FakeQueue()
     target.returns_to, target.returns_after = source, seconds
-
     moved = run(source, target)
-
     assert len(moved) == len(target.sent) == len(source.waiting) == 2
 
 
@@ -207,7 +180,6 @@ def test_a_message_of_the_second_in_which_it_begins_is_not_overlooked() -> None:
     # SQS's clock has whole seconds
     source, target = FakeQueue(), FakeQueue()
     source.add("body", "not_json", age=-0.9)
-
     assert len(run(source, target)) == 1
 
 
@@ -215,9 +187,7 @@ def test_a_message_that_cannot_be_sent_stays_and_one_that_cannot_be_deleted_is_i
     source, target = full("a", "b", "c"), FakeQueue()
     target.refuses = {"body 0"}
     source.keeps = {source.waiting[1].id}
-
     outcomes = [each.outcome for each in run(source, target)]
-
     assert outcomes == [Outcome.NOT_SENT, Outcome.NOT_DELETED, Outcome.MOVED]
     assert [message.body for message in source.waiting] == ["body 0", "body 1"]
     assert target.sent == ["body 1", "body 2"]
@@ -231,10 +201,8 @@ def test_a_crash_between_sending_and_deleting_loses_nothing(moment: str, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(target if moment == "send" else source, moment, crash)
-
     with pytest.raises(KeyboardInterrupt):
         run(source, target)
-
     assert {message.body for message in source.waiting} == {"body 0", "body 1", "body 2"}
 
 
@@ -243,10 +211,8 @@ def test_stopping_early_makes_received_messages_visible_again() -> None:
     pace = Pace(1000)
     queues = cast("Queue", source), cast("Queue", target)
     listing = redrive_messages(*queues, quarantined, wanted=lambda _: True, limit=None, dry_run=True, pace=pace)
-
     with closing(listing):
         next(listing)
-
     assert len(source.waiting) == 3
 
 
@@ -259,9 +225,7 @@ def test_a_dead_letter_shows_its_ticket_last_error_and_attempts(fake: FakeStack)
     queue = FakeQueue()
     for number in range(3):
         queue.add(ticket_message(f"t{number}", kind="schedule"))
-
     found = [dead_letter(fake.table, [], message) for message in queue.waiting]
-
     assert [(info.ticket, info.kind, info.reason, info.state, info.attempts) for info in found] == [
         ("t0", "schedule", "ticket_unknown", None, None),
         ("t1", "schedule", "vendor_auth_error", "incomplete", 3),
@@ -274,10 +238,8 @@ def test_a_dead_webhook_with_several_events_is_listed_under_their_tickets_and_di
     options: tuple[str, ...], with_secret: CliHarness
 ) -> None:
     with_secret.stack.queue("DeadLetterQueueUrl").add(webhook("t1", "t2", "t1"))
-
     [message] = with_secret.json("redrive", "dead-letters", "--dry-run")["messages"]
     assert (message["ticket"], message["reason"], message["state"]) == ("t1 t2", "several_events", None)
-
     redriven = with_secret.json("redrive", "dead-letters", "--ticket", "t2", *options)["messages"]
     assert [each["outcome"] for each in redriven] == ([] if options else ["moved"])
 
@@ -288,9 +250,7 @@ def test_a_dead_webhook_without_the_secret_is_listed_unopened(
 ) -> None:
     monkeypatch.setattr(FakeStack, "webhook_secrets", Mock(side_effect=error))
     cli.stack.queue("DeadLetterQueueUrl").add(webhook("t1"))
-
     result = cli("redrive", "dead-letters", "--dry-run", "--json")
-
     [message] = json.loads(result.stdout)["messages"]
     assert (message["ticket"], message["reason"]) == (None, "webhook_not_opened")
     assert "could not be read" in result.stderr
@@ -307,9 +267,7 @@ def test_a_dead_webhook_without_the_secret_is_listed_unopened(
 )
 def test_an_unreadable_dead_letter_is_shown_by_a_code_alone(body: str, reason: str, with_secret: CliHarness) -> None:
     with_secret.stack.queue("DeadLetterQueueUrl").add(body)
-
     result = with_secret("redrive", "dead-letters", "--dry-run", "--json")
-
     [message] = json.loads(result.stdout)["messages"]
     assert (message["ticket"], message["reason"]) == (None, reason)
     assert "CANARY" not in result.output
@@ -319,9 +277,7 @@ def test_quarantined_messages_are_counted_by_reason_without_their_content(cli: C
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     for reason in ("not_json", "undecipherable", "not_json", None):
         quarantine.add("CANARY", reason)
-
     found = cli.json("redrive", "quarantine", "--dry-run")
-
     assert {"reason": "not_json", "outcome": "listed", "messages": 2} in found["by_reason"]
     assert {"reason": "none_given", "outcome": "listed", "messages": 1} in found["by_reason"]
     assert "CANARY" not in json.dumps(found) + cli("redrive", "quarantine", "--dry-run").output
@@ -334,9 +290,7 @@ def test_dead_letters_are_filtered_by_ticket_webhooks_too(with_secret: CliHarnes
     bodies = [ticket_message("t1"), webhook("t2"), ticket_message("t2")]
     for body in bodies:
         dead.add(body)
-
     found = with_secret.json("redrive", "dead-letters", "--ticket", "t2")["messages"]
-
     assert [(each["kind"], each["reason"]) for each in found] == [
         ("webhook", "vendor_auth_error"),
         (None, "vendor_auth_error"),
@@ -361,9 +315,7 @@ def test_messages_are_filtered_by_time(
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.add("old", "not_json", age=timedelta(hours=2).total_seconds())
     quarantine.add("new", "not_json", age=30)
-
     cli("redrive", "quarantine", *options)
-
     assert cli.stack.queue("QueueUrl").sent == moved
 
 
@@ -373,9 +325,7 @@ def test_discarding_deletes_what_is_wanted_and_is_recorded_with_its_reason_and_t
     quarantine.add("other", "undecipherable")
     cli.json(*command, "--dry-run")
     assert (cli.stack.recorded, len(quarantine.waiting)) == ([], 2)
-
     found = cli.json(*command, "--reason", "not_json")
-
     assert [message["outcome"] for message in found["messages"]] == ["discarded"]
     assert [record["command"] for record in cli.stack.recorded] == ["discard", "discarded"]
     assert {record["reason"] for record in cli.stack.recorded} == {"JUNK-7"}
@@ -388,9 +338,7 @@ def test_messages_that_someone_else_has_received_are_counted(cli: CliHarness) ->
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.add("body", "not_json")
     quarantine.receive(10)
-
     result = cli("redrive", "quarantine", "--dry-run")
-
     assert "No messages." in result.stdout
     assert "1 messages were in flight" in result.stderr
 
@@ -400,5 +348,4 @@ def test_a_message_that_could_not_be_moved_or_discarded_exits_1(options: list[st
     quarantine = cli.stack.queue("QuarantineQueueUrl")
     quarantine.keeps = {quarantine.add("body", "not_json")}
     cli.stack.queue("QueueUrl").refuses = {"body"}
-
     assert cli("redrive", "quarantine", *options).exit_code == Exit.FAILED

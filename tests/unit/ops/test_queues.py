@@ -47,14 +47,12 @@ def test_the_depth_counts_messages_in_flight_too(stub: Stub) -> None:
     answer: dict[str, Any] = {"Attributes": dict(zip(names, ("3", "2"), strict=True))}
     answer["ResponseMetadata"] = {"HTTPHeaders": {"date": "Sat, 31 Jan 2026 12:00:00 GMT"}}
     stub.stubber.add_response("get_queue_attributes", answer, {"QueueUrl": URL, "AttributeNames": names})
-
     assert stub.queue.depth() == Depth(3, 2, datetime(2026, 1, 31, 12, tzinfo=UTC))
 
 
 def test_messages_go_in_batches_of_ten(stub: Stub) -> None:
     stub.sends({str(n): f"b{n}" for n in range(10)})
     stub.sends({"10": "b10"})
-
     assert stub.queue.send([f"b{n}" for n in range(11)]) == set()
 
 
@@ -62,7 +60,6 @@ def test_a_batch_keeps_below_the_bytes_that_sqs_takes_at_once(stub: Stub) -> Non
     large = "x" * 600_000
     stub.sends({"0": large})
     stub.sends({"1": large, "2": "small"})
-
     assert stub.queue.send([large, large, "small"]) == set()
 
 
@@ -75,7 +72,6 @@ def test_what_sqs_could_not_take_is_sent_again_alone_twice_unless_it_is_our_faul
     for attempt in range(attempts):
         faults = {"1": our_fault[attempt]} if attempt < len(our_fault) else {}
         stub.sends({"1": "b"} if attempt else {"0": "a", "1": "b"}, failed=faults)
-
     assert stub.queue.send(["a", "b"]) == failed
     assert len(stub.naps) == attempts - 1
 
@@ -111,7 +107,6 @@ def test_messages_are_deleted_or_made_visible_in_batches_and_failures_are_return
     for batch in (entries[:10], entries[10:]):
         fault = {"Id": batch[-1]["Id"], "SenderFault": True, "Code": "X"}
         stub.stubber.add_response(operation, {"Successful": [], "Failed": [fault]}, {"QueueUrl": URL, "Entries": batch})
-
     assert getattr(stub.queue, method)([received(number) for number in range(11)]) == {9, 10}
 
 
@@ -127,7 +122,6 @@ def test_the_pace_spreads_work_over_time(monkeypatch: pytest.MonkeyPatch) -> Non
     pace = Pace(20)
     for _ in range(4):
         pace.wait(10)
-
     assert naps == [0.5, 0.5, 0.5]
 
 

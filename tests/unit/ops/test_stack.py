@@ -66,10 +66,8 @@ def test_a_local_stack_ignores_the_developers_own_settings(tmp_path: Path, monke
 def test_a_missing_or_unreadable_stack_file_says_how_to_start_one(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "stack.json").write_text(text)
-
     with pytest.raises(Failure, match="make up") as failed:
         stack.local(tmp_path / "stack.json")
-
     assert failed.value.exit_code is (Exit.UNREACHABLE if text is None else Exit.FAILED)
 
 
@@ -78,7 +76,6 @@ def test_outputs_and_parameters_are_the_stacks_own() -> None:
     with Stubber(_client) as stubber:
         stubber.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": arn})
         found = stack.find(ACCOUNT, arn)
-
     assert found.name == "s", "alarms are found by it"
     assert found.webhook_url == "https://w"
     assert found.parameters == {"WebhookCredentialsSecretArn": "arn"}
@@ -98,7 +95,6 @@ def test_an_unknown_stack_names_the_options_to_use() -> None:
 
 def test_the_emulators_webhook_url_is_its_own() -> None:
     local = Account(boto3.Session(region_name="eu-central-1"), webhook_url="https://127.0.0.1/w")
-
     assert Stack(local, "s", {"WebhookUrl": "https://w"}, {}).webhook_url == "https://127.0.0.1/w"
 
 
@@ -108,7 +104,6 @@ def test_every_output_that_is_used_is_in_the_template() -> None:
     sources = "".join(path.read_text() for path in (root / "ops").rglob("*.py"))
     used = set(re.findall(r'(?:output|queue)\("(\w+)"\)', sources)) | {"DeadLetterQueueUrl", "QuarantineQueueUrl"}
     used |= set(OUTPUTS.values())
-
     assert len(used) > 6
     assert [name for name in used if f"\n  {name}:\n" not in f"\n{outputs}"] == []
     assert "\n  WebhookCredentialsSecretArn:\n" in resources

@@ -32,11 +32,9 @@ def projection(names: tuple[str, ...]) -> dict[str, Any]:
 def test_the_tombstone_replaces_the_whole_item_and_keeps_its_first_time(fake: FakeStack) -> None:
     fake.add_ticket("t1", expires_at=7, customer="CANARY")
     tombstone = {"ticket": "t1", "record": "ticket", "state": "erased", "erased_at": BEFORE}
-
     assert [fake.table.erase("t1", now) for now in (BEFORE, NOW)] == [BEFORE, BEFORE]
     listed = {"customer": "CANARY", "archived_at": BEFORE}  # until everything else is deleted
     assert fake.dynamodb.records["t1", "ticket"] == {**tombstone, **listed}
-
     fake.table.forget_customer("t1")
     assert fake.dynamodb.records["t1", "ticket"] == tombstone
 
@@ -45,7 +43,6 @@ def test_a_hold_keeps_its_first_time_case_and_author_and_stops_an_erasure(fake: 
     fake.add_ticket("t1")
     for given in ((BEFORE, "C-1", "first"), (NOW, "C-2", "second")):
         item = fake.table.hold("t1", *given)
-
     assert item is not None
     assert [item.attributes[f"legal_hold{name}"] for name in ("", "_case", "_by")] == [BEFORE, "C-1", "first"]
     with pytest.raises(InvalidRequest, match="legal_hold"):
@@ -54,7 +51,6 @@ def test_a_hold_keeps_its_first_time_case_and_author_and_stops_an_erasure(fake: 
 
 def test_an_erased_or_unknown_ticket_is_neither_held_nor_released(fake: FakeStack) -> None:
     fake.table.erase("t1", NOW)
-
     for change in (lambda: fake.table.hold("t1", NOW, None, "me"), lambda: fake.table.release("t1", 7)):
         with pytest.raises(TicketErased):
             change()
@@ -68,7 +64,6 @@ def test_an_expiry_is_set_on_existing_items_that_are_not_held(fake: FakeStack) -
     for ticket in ("t1", "held", "missing"):
         fake.table.set_ticket_expiry(ticket, 7)
         fake.table.set_event_expiry(ticket, "event#1#x", 8)
-
     found = {key: record.get("expires_at") for key, record in fake.dynamodb.records.items()}
     assert found == {("t1", "ticket"): 7, ("t1", "event#1#x"): 8, ("held", "ticket"): None, ("held", "event#1#x"): 8}
 
@@ -105,7 +100,6 @@ def test_events_are_read_page_by_page(dynamodb: Stubber) -> None:
         record, at = {"S": f"event#{number}#x"}, {"S": f"2026-01-0{number}T00:00:00Z"}
         more = {"LastEvaluatedKey": {"ticket": {"S": "t1"}, "record": record}} if number == 1 else {}
         dynamodb.add_response("query", {"Items": [{"record": record, "event": {"S": "e"}, "received_at": at}], **more})
-
     assert list(TABLE.events("t1")) == [
         EventRecord("event#1#x", "e", "2026-01-01T00:00:00Z"),
         EventRecord("event#2#x", "e", "2026-01-02T00:00:00Z"),
@@ -116,7 +110,6 @@ def test_a_ticket_is_read_without_content(dynamodb: Stubber) -> None:
     asked = {"TableName": "Tickets", "Key": key("t1"), "ConsistentRead": True, **projection(STATUS)}
     dynamodb.add_response("get_item", {"Item": RECEIVED}, asked)
     dynamodb.add_response("get_item", {}, asked)
-
     assert TABLE.without_content("t1") is not None
     assert TABLE.without_content("t1") is None
 
@@ -131,9 +124,7 @@ def test_a_scan_reads_no_content(dynamodb: Stubber) -> None:
     answer = {"Items": [RECEIVED], "ScannedCount": 7}
     dynamodb.add_response("scan", {**answer, "LastEvaluatedKey": key("t1")}, asked)
     dynamodb.add_response("scan", answer, {**asked, "ExclusiveStartKey": key("t1")})
-
     pages = list(TABLE.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
-
     found = [([item.ticket for item in items], scanned, more) for items, scanned, more in pages]
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
 

@@ -10,7 +10,6 @@ from ops.commands.view import temporary_page
 
 def test_the_page_is_for_this_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
     with temporary_page(b"page") as file:
         assert file.read_bytes() == b"page"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -23,10 +22,8 @@ def test_an_error_removes_the_page(
     ending: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
     with pytest.raises(ending), temporary_page(b"page"):
         raise ending
-
     assert list(tmp_path.iterdir()) == []
 
 
@@ -34,8 +31,6 @@ def test_without_a_memory_file_system_the_temporary_folder_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "not there"))
-
     with temporary_page(b"page") as file:
         assert file.exists()
-
     assert not file.parent.exists()
