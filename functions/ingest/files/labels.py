@@ -61,6 +61,7 @@ _FILE_KEYS = frozenset({
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
     "payload", "response", "body", "base64", "b64", "url", "uri", "src",
 })  # fmt: skip
+_CONTEXTS = frozenset({"@context", "@odata.context", "$schema"})
 _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
     {"self", "first", "last", "prev", "up", "collection", "profile", "describedby", "curies"}
@@ -69,8 +70,13 @@ _RECEIVER = re.compile("(callback|postback|webhook|redirect|return)ur[il]")
 _NEXT = re.compile("(odata|hydra)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
 _MAX_ADDRESS = 2048
-_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated"})
+_MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated", "partial"})
 _LAST = frozenset({"last", "islast", "islastpage"})
+_PAGE = frozenset({"meta", "metadata", "page", "paging", "pagination", "pageinfo"})
+_TOTAL = re.compile(
+    "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
+    "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
+)
 _UNDER_WAY = re.compile(r"\s*(in[ _-]?progress|(?!wyoming)[a-z_]+ing)\s*", re.IGNORECASE)
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
@@ -101,7 +107,8 @@ def describes_file(name: str) -> bool:
 
 def leads_to_no_file(around: str, name: str) -> bool:
     """Return whether a link leads to no file: `self` within HAL's or JSON:API's `_links` or as `rel`, or a callback."""
-    return (around in _LINKS and name in _DOCUMENT_RELATIONS) or bool(_RECEIVER.fullmatch(plain_name(name)))
+    is_document = name in _CONTEXTS or (around in _LINKS and name in _DOCUMENT_RELATIONS)
+    return is_document or bool(_RECEIVER.fullmatch(plain_name(name)))
 
 
 def names_image(name: str) -> bool:
@@ -140,6 +147,15 @@ def announces_more(around: str, name: str, value: object) -> bool:
     return plain == "lastevaluatedkey"  # an object
 
 
+def announces_files(name: str, value: object, came: int) -> bool:
+    """Return whether a member says that there are more files than came: `"total": 3`, also in `meta` or the like."""
+    plain = plain_name(name)
+    if isinstance(value, tuple) and plain in _PAGE:
+        return any(announces_files(inner, number, came) for inner, number in value)
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return bool(_TOTAL.fullmatch(plain)) and len(text) < 9 and text.isdecimal() and int(text) > came
+
+
 def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
     """Return whether a member of a response, which is not empty, says that the request failed or is not done yet.
 
@@ -151,7 +167,7 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
         return True
     if not is_root:
         return False
-    if plain in ("success", "ok"):
+    if plain in ("success", "ok", "ready", "complete"):
         return value is False
     if plain == "status":
         return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome

@@ -224,6 +224,13 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
         {"IsTruncated": True},
         {"LastEvaluatedKey": {"ticket": {"S": "x"}}},
         {"hydra:view": {"hydra:next": "/images?page=2"}},
+        {"total": 2},
+        {"count": "2"},
+        {"@odata.context": "https://a/$metadata", "@odata.count": 2},
+        {"meta": {"page": 1, "totalCount": 2}},
+        {"numberOfImages": 2},
+        {"imagesCount": 2},
+        {"truncated": True},
     ],
 )
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
@@ -236,7 +243,12 @@ def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
 
 def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
-    for error in ({"Status": "PROCESSING"}, {"errors": [{"message": "back: timeout"}]}, {"success": False}):
+    for error in (
+        {"Status": "PROCESSING"},
+        {"errors": [{"message": "back: timeout"}]},
+        {"success": False},
+        {"ready": False},
+    ):
         assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
     assert outcome(json.dumps(part).encode(), wanted=DOCUMENT) == "2 files"
@@ -309,6 +321,11 @@ def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> Non
         {"LastEvaluatedKey": None},
         {"next_step": "SIGN"},
         {"next": "null"},
+        {"total": 1, "count": "1", "meta": {"total_items": 1}},
+        {"total": 98.5, "attempts": {"total": 3}, "account": 5, "remaining_count": 2, "page_size": 50},
+        {"total": 2, "selfie": None},
+        {"total": True},
+        {"$schema": "https://a/schema.json"},
     ],
 )
 def test_the_only_page_is_complete(last: dict[str, object]) -> None:
