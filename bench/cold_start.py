@@ -1,13 +1,9 @@
 """Cold starts, from a fresh process to the first answer, under Lambda's own runtime client, and a snapshot's share.
 
 AWS's runtime client for Python (awslambdaric) runs the function, and the runtime interface emulator that comes with
-the SAM command line starts it at the first invocation, as Lambda does. Layer and functions are built as for AWS, for
-the benchmark's Python. The baseline imports the same packages from the same layer, makes the same clients, and answers
-its event as one would write it with them: it sends the message, reads the item and presigns, or archives the ticket
-(`bench.baselines`: `sender`, `resolver`, `threads`). The stand-ins that both call answer at once.
-
-A snapshot holds the imports and nothing else (decision 28), so the first invocation is what it leaves of a cold start.
-AWS's restore comes on top.
+the SAM command line starts it at the first invocation. Layer and functions are built as for AWS. The baseline imports
+the same packages from the same layer, makes the same clients, and answers its event with a plain handler. The stand-ins
+that both call answer at once. A snapshot leaves the first invocation of a cold start (decision 28), and AWS's restore.
 """
 
 import os

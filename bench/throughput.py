@@ -1,9 +1,8 @@
 """Tickets per second and core on the local stack, and the time from webhook to manifest, at 1, 4 and 16 in flight.
 
 The naive application beside it is the tutorial handler, deployed with a queue of its own on the same emulator, with the
-product's layer, memory and concurrency. Its tickets come straight from SQS, without a webhook. All tickets are of the
-one kind that it can archive; another would fail at each attempt. A ticket that is not archived in time is reported.
-Functions run on the emulator's Python, and most of the time is the emulator's own, so there is no goal.
+product's layer, memory and concurrency. Its tickets come straight from SQS, and all are of the one kind that it can
+archive. Functions run on the emulator's Python, and most of the time is the emulator's own, so there is no goal.
 """
 
 import io

@@ -1,8 +1,7 @@
-"""Write the sample events in events/: `python -m local.events`.
+"""Write the sample events in events/, for `sam local` and the tests: `python -m local.events`.
 
-One file per handler and case, `<handler>_<case>.json`, for `sam local` and the tests. Webhooks are encrypted with the
-secret below. Each IV is derived from the case's name, so that the files stay the same. (A real IV is random and used
-once.)
+Webhooks are encrypted with the secret below. Each IV, which must be random, is derived from the case's name, so that
+the files stay the same.
 """
 
 import hashlib

@@ -24,11 +24,7 @@ COMPLETIONS = ("completed", "invitation", "verification")
 
 @dataclass
 class RoundTrip:
-    """A ticket's result. `differences` has one sentence per difference from `expected`.
-
-    `about` is the simulator's description of the ticket, `expected` what the archive must hold. `images` has the
-    downloaded files.
-    """
+    """A ticket as the simulator describes it (`about`), what the archive must hold, what it has, and differences."""
 
     ticket: str
     about: Mapping[str, Any]

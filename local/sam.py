@@ -50,8 +50,7 @@ class SamLocal:
     """`sam local` with the settings and the credentials of a stack.
 
     `settings` is the file for --env-vars, `docker_host` the engine's address (empty: the default), `template` the built
-    application (default: the one of `make build`). With `has_base_image` SAM does not ask the registry for a newer one
-    before each call.
+    application (default: that of `make build`). With `has_base_image` SAM does not ask the registry for a newer one.
     """
 
     settings: Path

@@ -1,8 +1,7 @@
 """A handler as one might write it in an afternoon: thread pools over one `requests.Session` and shared boto3 clients.
 
 Ten tickets at a time, and sixteen calls. The token is cached for as long as the process lives. It leaves out what
-`tutorial` leaves out: encryption, duplicates, conditional writes, retries, deadlines, size limits, checks of the
-files, tickets that are not ready yet, and metrics.
+`tutorial` leaves out.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -53,10 +53,8 @@ def wait_for_manifest(event: Wait, _: LambdaContext) -> None:
 def manifest_created(event: ManifestCreated, _: LambdaContext) -> dict[str, bool]:
     """Resume the execution that waits for the event's ticket or customer; return whether there was one.
 
-    If it raises, Lambda retries.
-
-    The event says only that there is something new; the archive says what. An execution that was
-    resumed by an earlier event, or timed out, is not affected.
+    The event says only that there is something new; the archive says what. An execution that was resumed by an earlier
+    event, or timed out, is not affected. If it raises, Lambda retries.
     """
     resumed = resume(*dependencies(), event.ticket)
     logger.info("manifest received", ticket=event.ticket, resumed=resumed)
