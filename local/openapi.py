@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, Server, ServerVariable
-
 from local import ROOT
 from retrieval import app
 from ticket_archive.manifest import Manifest
@@ -19,30 +17,20 @@ PATH = ROOT / "docs" / "openapi.json"
 EVENT = "manifest-event.openapi.json"
 MANIFEST = "manifest.schema.json"
 WEBHOOK = "/webhooks/tickets"
-"""The ingest function serves it without a resolver: what openapi.json says of it is written by hand, and stays."""
+"""The ingest function serves it without a resolver: openapi.json's text on it, like its head, is written by hand."""
 
 
 def document() -> dict[str, Any]:
-    """Return what the retrieval function's resolver generates, and the webhook's path as it is."""
-    places = {"api": ServerVariable(default="api"), "region": ServerVariable(default="eu-central-1")}
-    signature: dict[str, Any] = {"name": "Authorization", "in_": APIKeyIn.header}
-    text = app.app.get_openapi_json_schema(
-        title="IDV ticket archive",
-        version="1",
-        description="Archived identity verification tickets. Requests are signed (AWS Signature Version 4, service "
-        "`execute-api`), except the vendor's webhook. Responses must not be stored.",
-        servers=[Server(url="https://{api}.execute-api.{region}.amazonaws.com/v1", variables=places)],
-        security=[{"awsSigV4": []}],
-        security_schemes={"awsSigV4": APIKey(**signature, **{"x-amazon-apigateway-authtype": "awsSigv4"})},
-    )
-    made: dict[str, Any] = json.loads(text)
+    """Return the API's description, with the paths and schemas that the retrieval function's resolver generates."""
+    written = json.loads(PATH.read_text(encoding="utf-8"))
+    made = json.loads(app.app.get_openapi_json_schema())
     for path in made["paths"].values():
         path["get"]["summary"] = getattr(app, path["get"]["operationId"]).__doc__
         del path["get"]["responses"]["422"]  # Powertools adds it; this API responds with 400
     for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         del made["components"]["schemas"][name]
-    made["paths"][WEBHOOK] = json.loads(PATH.read_text(encoding="utf-8"))["paths"][WEBHOOK]
-    return made
+    made["paths"][WEBHOOK] = written["paths"][WEBHOOK]
+    return {**written, "paths": made["paths"], "components": {**written["components"], **made["components"]}}
 
 
 def event_document() -> dict[str, Any]:
