@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local import ROOT
+from local.json_templates import render_json
 from local.vendor import webhooks
 from local.vendor.tickets import Outcome, State, Ticket
 from local.vendor.webhooks import Form
@@ -32,14 +33,9 @@ _SHA256 = hashlib.sha256(b"an image").hexdigest()
 RECEIVED_AT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 
 Event = dict[str, Any]
-Texts = Mapping[str, str] | None
 
-TEMPLATES: dict[str, Event] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-"""What the events have in common, with null for what an event sets: `request` is a REST API's proxy integration's,
-`caller` the identity of a signed one, `record` SQS's. And the cases of webhooks and of retrieval, by name.
-
-Source: docs.aws.amazon.com/apigateway, set-up-lambda-proxy-integrations; docs.aws.amazon.com/lambda, with-sqs.
-"""
+CASES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+"""Of webhooks, how a case differs from an encrypted event of a completed ticket; of retrieval, the request."""
 
 
 def events(
@@ -47,9 +43,9 @@ def events(
 ) -> dict[str, Event]:
     """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
     samples = _Samples(secret, ticket_id(ticket), customer, at)
-    made = {f"webhook_{name}.json": samples.webhook(name, case) for name, case in TEMPLATES["webhooks"].items()}
+    made = {f"webhook_{name}.json": samples.webhook(name, case) for name, case in CASES["webhooks"].items()}
     made |= samples.queue() | {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
-    gets = {name: samples.request("GET", **case) for name, case in TEMPLATES["retrieval"].items()}
+    gets = {name: samples.request("GET", **case) for name, case in CASES["retrieval"].items()}
     return made | {f"retrieval_{name}.json": event for name, event in gets.items()}
 
 
@@ -90,12 +86,11 @@ class _Samples:
         if "plaintext" in case:
             sent = webhooks.plaintext(event)
         headers = {header: text for header, text in (sent.headers | case.get("headers", {})).items() if text}
-        request = self.request("POST", "/webhooks/tickets", headers=headers)
+        binary, body = "binary" in case, case.get("body", sent.body.decode())
+        body = b64encode(body.encode()).decode() if binary else body or None
+        request = self.request("POST", "/webhooks/tickets", headers=headers, body=body, binary=binary)
         for header in case.get("repeated", ()):
             request["multiValueHeaders"][header] *= 2
-        request["isBase64Encoded"] = binary = "binary" in case
-        body = case.get("body", sent.body.decode())
-        request["body"] = (b64encode(body.encode()).decode() if binary else body) or None
         return request
 
     # SQS.
@@ -123,49 +118,22 @@ class _Samples:
         }
 
     def _batch(self, *bodies: str) -> Event:
-        sent, received = str(self.milliseconds), str(self.milliseconds + 5)
-        times = {"SentTimestamp": sent, "ApproximateFirstReceiveTimestamp": received}
-        template = TEMPLATES["record"] | {"attributes": TEMPLATES["record"]["attributes"] | times}
-        records = [
-            template
-            | {
-                "messageId": f"00000000-0000-4000-8000-{number:012}",
-                "receiptHandle": f"receipt-{number}",
-                "body": body,
-                "md5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
-            }
-            for number, body in enumerate(bodies, start=1)
-        ]
-        return {"Records": records}
+        return render_json("batch.json.j2", bodies=bodies, sent=self.milliseconds, md5=_md5)
 
-    def request(
-        self, method: str, resource: str, *, ticket: str = "", query: Texts = None, headers: Texts = None
-    ) -> Event:
+    def request(self, method: str, resource: str, ticket: str = "", query: Any = None, **sent: Any) -> Event:
         """Return the input of a proxy integration: a GET is signed by a role's session, a POST is the vendor's."""
-        agent, caller = ("Boto3/1.40", TEMPLATES["caller"]) if method == "GET" else ("axios/1.7.9", {})
         known = {"ticket": ticket or self.ticket, "customer": self.customer, "sha256": _SHA256}
-        target = resource.format(**known)
-        sent = TEMPLATES["request"]["headers"] | {"User-Agent": agent} | dict(headers or {})
-        identity = TEMPLATES["request"]["requestContext"]["identity"] | caller | {"userAgent": agent}
-        return TEMPLATES["request"] | {
-            "resource": resource,
-            "path": target,
-            "httpMethod": method,
-            "headers": sent,
-            "multiValueHeaders": {name: [text] for name, text in sent.items()},
-            "queryStringParameters": query,
-            "multiValueQueryStringParameters": {name: [text] for name, text in query.items()} if query else None,
-            "pathParameters": {name: text for name, text in known.items() if f"{{{name}}}" in resource} or None,
-            "requestContext": TEMPLATES["request"]["requestContext"]
-            | {
-                "resourcePath": resource,
-                "httpMethod": method,
-                "path": f"/v1{target}",
-                "requestTime": f"{self.at:%d/%b/%Y:%H:%M:%S} +0000",
-                "requestTimeEpoch": self.milliseconds,
-                "identity": identity,
-            },
-        }
+        parameters = {name: text for name, text in known.items() if f"{{{name}}}" in resource}
+        about = {"method": method, "resource": resource, "path": resource.format(**known), "query": query}
+        return render_json("request.json.j2", **about, **sent, parameters=parameters, several=_several, received=self)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _several(texts: Mapping[str, str] | None) -> dict[str, list[str]] | None:
+    return {name: [text] for name, text in texts.items()} if texts else None
 
 
 if __name__ == "__main__":

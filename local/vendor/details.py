@@ -3,11 +3,9 @@
 import json
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from local.json_templates import render_json
 from local.vendor.seeding import seeded
 from local.vendor.tickets import DetailsForm, Envelope, Ticket
 
@@ -16,21 +14,16 @@ _BEYOND_LIMITS: Mapping[DetailsForm, Any] = {
     DetailsForm.DEEP: json.loads('{"next": [' * 40 + '"leaf"' + "]}" * 40),
     DetailsForm.LARGE: {"frames": [{"at": at, "note": "é" * 40} for at in range(5_000)]},
 }
-_templates = Environment(  # noqa: S701  it writes JSON: `finalize` escapes every value
-    loader=FileSystemLoader(Path(__file__).with_name("templates")), undefined=StrictUndefined, finalize=json.dumps
-)
 
 
 def rendered(template: str, ticket: Ticket) -> dict[str, Any]:
-    """Return the JSON object of a template. The value of each of its expressions becomes JSON."""
-    text = _templates.get_template(template).render(ticket=ticket, seeded=partial(seeded, ticket.seed, ticket.index))
-    value: dict[str, Any] = json.loads(text)
-    return value
+    """Return the JSON object that the template makes of the ticket."""
+    return render_json(template, ticket=ticket, seeded=partial(seeded, ticket.seed, ticket.index))
 
 
 def details(ticket: Ticket) -> dict[str, Any]:
     """Return the whole response body, in the ticket's envelope."""
-    summary, sections = rendered("details.json.j2", ticket).values()
+    summary, sections = rendered("vendor_details.json.j2", ticket).values()
     if ticket.details_form in _BEYOND_LIMITS:
         sections["trace"] = _BEYOND_LIMITS[ticket.details_form]
     match ticket.envelope:

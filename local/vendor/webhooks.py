@@ -40,7 +40,7 @@ class Webhook:
 
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
     """Return the event's JSON, before encryption."""
-    events = rendered("events.json.j2", ticket)
+    events = rendered("vendor_events.json.j2", ticket)
     return {"data": events[Form.COMPLETED]} if form is Form.ENVELOPE else events[form]
 
 
