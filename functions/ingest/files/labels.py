@@ -5,7 +5,7 @@ The vendor does not document its names, so case, separators, plurals, numbers an
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 
@@ -27,10 +27,12 @@ class Label:
 
     type: ImageType | None = None
     side: Side = Side.UNKNOWN
+    number: int = 0
 
     def within(self, outer: "Label") -> "Label":
         """Return this label with what it leaves open taken from the label around it."""
-        return Label(self.type or outer.type, outer.side if self.side is Side.UNKNOWN else self.side)
+        side = outer.side if self.side is Side.UNKNOWN else self.side
+        return Label(self.type or outer.type, side, outer.number)
 
 
 UNLABELLED = Label()
@@ -54,6 +56,9 @@ _SIDES = (re.compile(_DOCUMENT + _SIDE), re.compile(_SIDE + _DOCUMENT))
 _TYPE_FIELDS = frozenset({
     "type", "imagetype", "filetype", "kind", "name", "filename", "label", "category", "side", "imageside",
     "documentside", "key", "id", "capturetype", "phototype", "picturetype", "mediatype", "documentimagetype",
+})  # fmt: skip
+_NUMBER_FIELDS = frozenset({
+    "side", "imageside", "documentside", "page", "pagenumber", "position", "index", "order", "sequence",
 })  # fmt: skip
 _ERROR_FIELDS = frozenset({"error", "errors", "errorcode", "errormessage", "exception", "fault"})
 _FILE_KEYS = frozenset({
@@ -105,6 +110,14 @@ def describes_file(name: str) -> bool:
     return plain_name(name) in _TYPE_FIELDS
 
 
+def described(label: Label, name: str, value: object) -> Label:
+    """Return the label with what a field says of the file next to it: a type, a side, or a number (`"page": 2`)."""
+    if isinstance(value, str) and describes_file(name):
+        label = label_at(value, label)
+    number = _number(value) if plain_name(name) in _NUMBER_FIELDS else None
+    return label if number is None else replace(label, number=number)
+
+
 def leads_to_no_file(around: str, name: str) -> bool:
     """Return whether a link leads to no file: `self` within HAL's or JSON:API's `_links` or as `rel`, or a callback."""
     is_document = name in _CONTEXTS or (around in _LINKS and name in _DOCUMENT_RELATIONS)
@@ -152,8 +165,7 @@ def announces_files(name: str, value: object, came: int) -> bool:
     plain = plain_name(name)
     if isinstance(value, tuple) and plain in _PAGE:
         return any(announces_files(inner, number, came) for inner, number in value)
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return bool(_TOTAL.fullmatch(plain)) and len(text) < 9 and text.isdecimal() and int(text) > came
+    return bool(_TOTAL.fullmatch(plain)) and (_number(value) or 0) > came
 
 
 def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
@@ -188,6 +200,8 @@ def is_under_way(word: str) -> bool:
 
 def describes(name: str, value: object) -> bool:
     """Return whether a member says what a file is, but not that there is one: `"side": "BACK"`, not an id."""
+    if plain_name(name) in _NUMBER_FIELDS and _number(value) is not None:
+        return True
     return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
 
 
@@ -200,6 +214,12 @@ def may_hold_files(name: str) -> bool:
     """Return whether a key of this name holds files, so that an empty value means that there are none."""
     plain = plain_name(name)
     return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) is not UNLABELLED
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number, also of a text with its digits."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return int(text) if len(text) < 9 and text.isdecimal() else None
 
 
 @lru_cache(maxsize=256)

@@ -167,8 +167,7 @@ class _Contents:
                 stack.extend((label, key, place, each, False) for each in reversed(decoding.joined_pieces(node)))
             elif isinstance(node, tuple):
                 for name, value in node:
-                    if isinstance(value, str) and labels.describes_file(name):
-                        label = labels.label_at(value, label)
+                    label = labels.described(label, name, value)
                 stack.append((label, key, place, _End(node, self._found, self._came), is_root))
                 stack.extend(reversed(self._members(label, key, place, node, is_root=is_root)))
             elif isinstance(node, str) and decoding.is_file(node, key):
@@ -281,10 +280,11 @@ def _without_digits(key: str) -> str:
 def _select(contents: _Contents, wanted: ImageType) -> list[str]:
     """Return the texts of the wanted type: those with its label, and those without any.
 
-    A bare side belongs to the document if other files have a type; if none has, it may be a selfie's. Beside an error,
-    or a file in a form that is not read, an empty value is no answer: `{"error": "timeout", "data": null}`,
-    `{"front": "front.jpg", "back": null}`. If all files have one other type, that label may be the vendor's word for
-    any file: `{"documents": [selfie]}`. Raises UnrecognizedResponse (`no_file`, `other_type`).
+    A document's files are sorted by side, then by number if each has another. A bare side belongs to the document if
+    other files have a type; if none has, it may be a selfie's. Beside an error, or a file in a form that is not read,
+    an empty value is no answer: `{"error": "timeout", "data": null}`, `{"front": "front.jpg", "back": null}`. If all
+    files have one other type, that label may be the vendor's word for any file: `{"documents": [selfie]}`.
+    Raises UnrecognizedResponse (`no_file`, `other_type`).
     """
     has_answer = (
         contents.empty_values
@@ -297,7 +297,8 @@ def _select(contents: _Contents, wanted: ImageType) -> list[str]:
     if contents.files and not files and len(contents.types - {None}) == 1:
         raise UnrecognizedResponse("other_type", b"")
     if wanted is ImageType.DOCUMENT:
-        files.sort(key=lambda file: file[0].side)
+        is_numbered = len({label.number for label, _ in files}) == len(files)
+        files.sort(key=lambda file: (file[0].side, file[0].number if is_numbered else 0))
     elif any(label.type for label, _ in contents.files):
         files = [(label, text) for label, text in files if label.type or label.side is Side.UNKNOWN]
     return [text for _, text in files]

@@ -300,7 +300,11 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
         *({"signature": {"image": None, "error": "none"}}, {"quality": {"errors": ["GLARE"]}}),
         *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
         *({"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}}, {"back": {"fileId": "n/a"}}),
-        *({"back": {"available": False}}, {"state": "WYOMING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}),
+        *(
+            {"back": {"available": False, "position": 2}},
+            {"state": "WYOMING"},
+            {"scores": [{"status": "PASSED"}, {"glare": 1}]},
+        ),
     ],
 )
 def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> None:
@@ -445,6 +449,19 @@ WITHIN_DOCUMENT = {
         ),
         ({"DOCUMENT": "data:image/jpeg;base64,!", "SELF_PORTRAITS": uri(JPEG)}, SELFIES, [JPEG]),
         ([{"key": "BACK", "value": uri(PNG)}, {"key": "FRONT", "value": uri(JPEG)}], DOCUMENT, [JPEG, PNG]),
+        ([{"page": 2, "file": uri(PNG)}, {"page": 1, "file": uri(JPEG)}], DOCUMENT, [JPEG, PNG]),
+        ([{"side": "2", "file": uri(PNG)}, {"side": "1", "file": {"data": uri(JPEG)}}], DOCUMENT, [JPEG, PNG]),
+        (
+            [{"side": "back", "order": 0, "file": uri(PNG)}, {"side": "front", "order": 1, "file": uri(JPEG)}],
+            DOCUMENT,
+            [JPEG, PNG],
+        ),
+        (
+            [{"page": 2, "file": uri(PNG)}, {"page": 1, "file": uri(JPEG)}, {"page": 1, "file": uri(PDF)}],
+            DOCUMENT,
+            [PNG, JPEG, PDF],
+        ),
+        ({"page": 1, "images": [uri(PNG), uri(JPEG)]}, DOCUMENT, [PNG, JPEG]),
         ([{"captureType": "SELFIE", "data": uri(PNG)}, {"captureType": "DOCUMENT", "data": uri(JPEG)}], SELFIES, [PNG]),
         ([{"id": "DOCUMENT", "data": uri(PNG)}, {"id": "SELF_PORTRAITS", "data": uri(JPEG)}], SELFIES, [JPEG]),
     ],
