@@ -265,21 +265,10 @@ def test_stories_include_every_kind_of_call() -> None:
     }
 
     assert called == {
-        "idempotency.put",
-        "idempotency.update",
-        "table.get",
-        "table.begin",
-        "table.event",
-        "table.mark_incomplete",
-        "table.archive",
-        "vendor.details",
-        "vendor.files",
-        "vendor.linked_file",
-        "images",
-        "unrecognized",
-        "details",
-        "manifests",
-        "queue.send",
+        *("idempotency.put", "idempotency.update", "queue.send"),
+        *(f"table.{name}" for name in ("get", "begin", "event", "mark_incomplete", "archive")),
+        *(f"vendor.{name}" for name in ("details", "files", "linked_file")),
+        *("images", "unrecognized", "details", "manifests"),
     }
 
 

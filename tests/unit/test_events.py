@@ -38,7 +38,6 @@ def received(event: dict[str, Any]) -> str:
 
 def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -> None:
     events.write(tmp_path, events.events())
-
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
         path.name: path.read_bytes() for path in events.FOLDER.iterdir()
     }, "run: make events"

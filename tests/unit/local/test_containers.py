@@ -94,7 +94,6 @@ def test_an_engine_that_cannot_be_used_is_an_error_that_says_why(
     monkeypatch: pytest.MonkeyPatch, responses: dict[str, object], said: str
 ) -> None:
     fake(monkeypatch, "Linux", **responses)
-
     with pytest.raises(StartFailed, match=said):
         find_engine()
 
@@ -102,7 +101,6 @@ def test_an_engine_that_cannot_be_used_is_an_error_that_says_why(
 def test_a_bridge_on_another_machine_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, "Linux", docker_info=DOCKER, docker_network=NETWORK)
     monkeypatch.setattr(containers, "listen_error", lambda *_: "cannot assign")
-
     with pytest.raises(StartFailed, match="another machine"):
         find_engine()
 

@@ -7,7 +7,6 @@ from local.vendor.tickets import Outcome
 
 def test_the_demo_has_tickets_of_every_kind() -> None:
     chosen = choose(Simulator(seed=1).tickets(count=60))
-
     assert {each["shape"] for each in chosen} == set(Shape)
     assert {each["outcome"] for each in chosen} == set(Outcome)
     absences = {each["absence"] for each in chosen if not all(each["images"].values())}

@@ -11,7 +11,6 @@ CERTIFICATE = Certificate(Path("server.pem"), Path("server.key"), Path("authorit
 def test_the_developers_settings_do_not_reach_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_CA_BUNDLE", "HTTPS_PROXY", "PYTHONPATH", "PERSIST_STATE"):
         monkeypatch.setenv(name, "the developer's")
-
     assert "the developer's" not in emulator.environment(4566, CERTIFICATE, Path("tmp")).values()
 
 

@@ -36,7 +36,6 @@ def printed(log: Path) -> str:
 
 def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> None:
     other = sleeper._replace(started_at=0.01)
-
     assert not other.running
     assert end([other]) == []
     assert sleeper.running
@@ -45,9 +44,7 @@ def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> No
 def test_a_processs_children_are_stopped_with_it(tmp_path: Path) -> None:
     process = start("parent", WITH_A_CHILD, environment={}, log=tmp_path / "log")
     child = int(printed(tmp_path / "log"))
-
     end([process])
-
     zombie = psutil.STATUS_ZOMBIE
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == zombie, "its end", 2)
 
@@ -56,9 +53,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("local.processes.TERMINATION_SECONDS", 0.2)
     process = start("stubborn", IGNORES_SIGTERM, environment={}, log=tmp_path / "log")
     printed(tmp_path / "log")
-
     assert end([process]) == [process]
-
     assert not process.running
 
 
@@ -71,9 +66,7 @@ def test_a_process_that_does_not_become_ready_is_recorded_and_stopped(
 
     monkeypatch.setattr("local.processes.READY_SECONDS", seconds)
     ledger = Ledger(tmp_path / "processes.json")
-
     with pytest.raises(KeyboardInterrupt if seconds else StartFailed):
         ledger.start("slow", SLEEP, environment={}, log=tmp_path / "log", probe=interrupted)
-
     [recorded] = ledger.read()
     assert (recorded.name, recorded.running) == ("slow", None)

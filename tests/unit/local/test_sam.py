@@ -56,7 +56,6 @@ def test_every_sample_event_goes_to_the_function_that_its_name_says(path: Path) 
 )
 def test_an_event_of_neither_function_is_refused_with_those_that_they_take(tmp_path: Path, event: str) -> None:
     (tmp_path / "event.json").write_text(event)
-
     with pytest.raises(LocalStackError, match="JSON" if event == "not JSON" else "POST /webhooks/tickets"):
         sam.function_for(tmp_path / "event.json")
 
@@ -65,14 +64,12 @@ def test_the_documented_generate_event_makes_an_event_of_ingest(tmp_path: Path) 
     [block] = [each.text for each in blocks("sh") if "generate-event" in each.text]
     generate = block.splitlines()[0]
     assert generate.endswith("> event.json")
-
     subprocess.run(
         ["sh", "-c", generate.replace("sam ", f"{SAM} ", 1)],
         cwd=tmp_path,
         check=True,
         env={"HOME": str(tmp_path), "SAM_CLI_TELEMETRY": "0"},
     )
-
     assert sam.function_for(tmp_path / "event.json") == sam.INGEST
     [record] = json.loads((tmp_path / "event.json").read_text())["Records"]
     assert json.loads(record["body"]).keys() == {"ticket"}
@@ -82,7 +79,6 @@ def test_an_event_is_found_by_its_name_or_as_a_file(tmp_path: Path) -> None:
     other = tmp_path / "other.json"
     other.write_text("{}")
     events.write(tmp_path / "events", events.events())
-
     assert sam.event_file("schedule_tick", tmp_path / "events") == tmp_path / "events" / "schedule_tick.json"
     assert sam.event_file(str(other), tmp_path / "events") == other
     with pytest.raises(LocalStackError, match="schedule_tick"):
@@ -110,7 +106,6 @@ def test_the_response_to_a_sample_event_is_checked(event: str, response: object,
 
 def test_sam_asks_the_emulator_and_not_aws_who_the_local_key_belongs_to(tmp_path: Path) -> None:
     variables = local(tmp_path, docker_host="unix:///podman.sock").variables()
-
     assert variables["AWS_ENDPOINT_URL_STS"] == "https://127.0.0.1:4566"
     assert variables["AWS_CA_BUNDLE"] == "authority.pem"
     assert variables["AWS_ACCESS_KEY_ID"] == "AKIALOCAL"
@@ -126,7 +121,6 @@ def test_invoke_prints_the_response_and_fails_if_the_function_did(
 ) -> None:
     """`sam local invoke` itself exits with 0 for a function that raised an error."""
     code = f"print({json.dumps(response)!r})"
-
     assert local(tmp_path, code).invoke(ROOT / "events" / "schedule_tick.json") == status
     assert json.loads(capfd.readouterr().out) == response
 
@@ -159,7 +153,6 @@ def invoke_all(tmp_path: Path, code: str, **events: object) -> Iterator[tuple[st
 @pytest.mark.loopback
 def test_invoke_all_checks_the_response_to_every_event(tmp_path: Path) -> None:
     get = {"httpMethod": "GET", "path": "/tickets/1"}
-
     problems = invoke_all(
         tmp_path,
         START_LAMBDA,
@@ -167,14 +160,12 @@ def test_invoke_all_checks_the_response_to_every_event(tmp_path: Path) -> None:
         retrieval_1=get,
         retrieval_bad_type=get,
     )
-
     assert dict(problems) == {"queue_1": None, "retrieval_1": None, "retrieval_bad_type": "status 200, expected 400"}
 
 
 @pytest.mark.loopback
 def test_invoke_all_ends_at_a_server_that_is_gone_or_does_not_start(tmp_path: Path) -> None:
     schedule = {"source": "ticket-archive.schedule"}
-
     with pytest.raises(HTTPClientError):
         dict(invoke_all(tmp_path, START_LAMBDA, schedule_1=schedule | {"last": True}, schedule_2=schedule))
     with pytest.raises(StartFailed, match="did not start"):
@@ -190,10 +181,8 @@ def test_ctrl_c_ends_invoke_all_at_once_with_its_server(tmp_path: Path, monkeypa
     passed: list[str] = []
     monkeypatch.setattr(sam, "problem", interrupted)
     schedule = {"source": "ticket-archive.schedule"}
-
     with pytest.raises(KeyboardInterrupt):
         dict(invoke_all(tmp_path, START_LAMBDA, schedule_1=schedule, schedule_2=schedule))
-
     assert passed == ["schedule_1"]
     [port] = re.findall(r"Running on http://127.0.0.1:(\d+)", (tmp_path / "log").read_text())
     with pytest.raises(ConnectionRefusedError):

@@ -18,20 +18,8 @@ from local.vendor.credential import Credential
 
 # The contract of stack.json.
 KEYS = {
-    "webhook_url",
-    "webhook_secret",
-    "api_url",
-    "endpoint_url",
-    "region",
-    "access_key_id",
-    "secret_access_key",
-    "vendor_url",
-    "stack_name",
-    "table",
-    "bucket",
-    "queue_url",
-    "dead_letter_queue_url",
-    "quarantine_queue_url",
+    *("webhook_url", "webhook_secret", "api_url", "endpoint_url", "region", "access_key_id", "secret_access_key"),
+    *("vendor_url", "stack_name", "table", "bucket", "queue_url", "dead_letter_queue_url", "quarantine_queue_url"),
     "ca_bundle",
 }
 
@@ -53,7 +41,6 @@ def test_stack_json_has_the_documented_keys(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(LocalStackError, match="make down"):
             Stack.load(tmp_path)
     A_STACK.save(tmp_path)
-
     assert stat.S_IMODE((tmp_path / "stack.json").stat().st_mode) == 0o600, "readable by its owner alone"
     assert json.loads((tmp_path / "stack.json").read_text()) == {key: f"the {key}" for key in KEYS}
     assert Stack.load(tmp_path) == A_STACK
@@ -61,7 +48,6 @@ def test_stack_json_has_the_documented_keys(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_stacks_secrets_are_not_in_its_repr() -> None:
     shown = repr(A_STACK) + repr(A_STACK.account)
-
     assert "the webhook_secret" not in shown
     assert "the secret_access_key" not in shown
 
@@ -72,14 +58,10 @@ def test_env_prints_what_a_program_needs_to_call_the_stack(tmp_path: Path, monke
     monkeypatch.setattr(stack, "_is_running", lambda _: True)
     A_STACK.save(tmp_path)
     lines = CliRunner().invoke(__main__.app, ["env"]).stdout.splitlines()
-    assert {
-        "export AWS_REGION='the region'",
-        "export AWS_DEFAULT_REGION='the region'",
-        "export REQUESTS_CA_BUNDLE='the ca_bundle'",
-        "export CURL_CA_BUNDLE='the ca_bundle'",
-        "export NODE_EXTRA_CA_CERTS='the ca_bundle'",
-        "export QUEUE_URL='the queue_url'",
-    } <= set(lines)
+    regions, bundles = ("AWS_REGION", "AWS_DEFAULT_REGION"), ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    needed = dict.fromkeys(regions, "region") | dict.fromkeys((*bundles, "NODE_EXTRA_CA_CERTS"), "ca_bundle")
+    needed["QUEUE_URL"] = "queue_url"
+    assert {f"export {name}='the {key}'" for name, key in needed.items()} <= set(lines)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +72,6 @@ def test_a_number_that_cannot_be_used_is_a_usage_error(
 ) -> None:
     monkeypatch.setattr(__main__, "STATE", tmp_path)
     monkeypatch.setattr(stack, "up", lambda *_, **__: pytest.fail("started"))
-
     assert CliRunner().invoke(__main__.app, command.split()).exit_code == 2
     assert list(tmp_path.iterdir()) == []
 
@@ -104,11 +85,9 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
         raise StartFailed("no")
 
     monkeypatch.setattr(stack, "_start", fails)
-
     # WHEN the stack is started
     with pytest.raises(StartFailed):
         up(tmp_path, SILENT, port=4566)
-
     # THEN the process has ended, and no state is left
     assert not started[0].running
     assert not (tmp_path / "run").exists()
@@ -124,9 +103,7 @@ def test_another_vendor_is_called_instead_of_the_simulator(tmp_path: Path, monke
     made = replace(A_STACK, webhook_secret="x" * 32)
     monkeypatch.setattr(stack, "connect", lambda _, __, vendor: (called.update(vendor=vendor), made)[1])
     vendor = Vendor("https://vendor.test", Credential.generate(1))
-
     assert up(tmp_path, SILENT, vendor=vendor, port=4566) == made
-
     assert called == {"url": "https://vendor.test", "vendor": vendor}
     assert list((tmp_path / "events").iterdir())
 
@@ -137,10 +114,8 @@ def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytes
     Ledger(tmp_path / "run" / "processes.json").add(ended)
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started again"))
-
     with pytest.raises(AlreadyUp):
         up(tmp_path, SILENT, port=4566)
-
     assert process.running
     assert Stack.load(tmp_path) == A_STACK
     assert down(tmp_path) == ["emulator"]
@@ -158,7 +133,6 @@ def test_a_stack_whose_processes_died_is_started_again(
     monkeypatch.setattr(stack, "_start", lambda *_: A_STACK)
     with pytest.raises(LocalStackError, match="make up"):
         Stack.load(tmp_path)
-
     # WHEN it is started THEN it runs
     assert up(tmp_path, SILENT, port=4566) == A_STACK
     assert not (tmp_path / "run" / "processes.json").exists()
@@ -167,7 +141,6 @@ def test_a_stack_whose_processes_died_is_started_again(
 def test_a_second_up_or_down_at_the_same_time_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-
         with pytest.raises(AlreadyUp):
             up(tmp_path, SILENT, port=4566)
         with pytest.raises(AlreadyUp):

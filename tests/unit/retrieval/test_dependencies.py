@@ -90,6 +90,5 @@ def test_a_ticket_needs_no_s3_client(monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(Stubber(dependencies.tickets._client)) as stubber:
         stubber.add_response("get_item", {}, {"TableName": "tickets", **more})
         answer = app.lambda_handler(request("/tickets/{ticket}", {"ticket": TICKET}), CONTEXT)
-
     assert answer["statusCode"] == 404
     assert "_s3" not in vars(dependencies)

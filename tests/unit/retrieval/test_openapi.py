@@ -22,7 +22,6 @@ OPERATIONS = {path: methods["get"] for path, methods in DOCUMENT["paths"].items(
 
 def test_the_files_are_current(tmp_path: Path) -> None:
     openapi.write(tmp_path)
-
     for made in tmp_path.iterdir():
         assert made.read_bytes() == openapi.PATH.with_name(made.name).read_bytes(), "run: make openapi"
 

@@ -78,7 +78,6 @@ def test_a_list_that_is_longer_than_a_response_is_read_to_its_end(dynamodb: Magi
     first, second = ({"ticket": ticket, **entry} for ticket in ("T-1", "T-2"))
     last = attributes({name: first[name] for name in ("ticket", "record", "incomplete", "retry_at")})
     dynamodb.query.side_effect = [{"Items": [attributes(each)], "LastEvaluatedKey": last} for each in (first, second)]
-
     assert [each.ticket for each in table.listed(Due.INCOMPLETE, 2)] == ["T-1", "T-2"]
     asked = [call.kwargs for call in dynamodb.query.call_args_list]
     assert [(call["Limit"], call.get("ExclusiveStartKey")) for call in asked] == [(2, None), (1, last)]

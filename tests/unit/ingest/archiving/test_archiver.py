@@ -180,9 +180,7 @@ class TestAnIncompleteTicket:
         harness.answers({DOCUMENT: [front, picture("back")]})
         harness.fails(event(), **{front.url: FAULT})
         harness.vendor.next(DOCUMENT, FAULT)
-
         settled = harness.attempt(request(settle=tuple(ImageType)))
-
         assert (settled.result, settled.incomplete) == (Result.ARCHIVED, True)
         [manifest] = harness.bucket.manifests(TICKET)
         assert [harness.bucket[image["key"]] for image in manifest["images"] if image["type"] == DOCUMENT] == [
