@@ -30,11 +30,12 @@ _deserialize = _Deserializer().deserialize
 class FakeDynamoDB:
     """The part of DynamoDB's client that the ingest function uses, in memory: it evaluates the given expressions.
 
-    `records` holds plain values by the values of the key.
+    `records` holds plain values by the values of the key. `writes` names each write: `put`, and the key's last value.
     """
 
     def __init__(self, *key: str) -> None:
         self.records: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.writes: list[str] = []
         self._key = key
         self._lock = threading.Lock()
 
@@ -48,22 +49,23 @@ class FakeDynamoDB:
     def put_item(self, **call: Any) -> dict[str, Any]:
         with self._lock:
             self._check(call, "PutItem")
-            self.records[self._key_of(call["Item"])] = plain(call["Item"])
+            self._write("put", call["Item"], plain(call["Item"]))
         return {}
 
     def update_item(self, **call: Any) -> dict[str, Any]:
-        names, values = call.get("ExpressionAttributeNames", {}), plain(call["ExpressionAttributeValues"])
+        names, values = call.get("ExpressionAttributeNames", {}), plain(call.get("ExpressionAttributeValues", {}))
         with self._lock:
             new = {**plain(call["Key"]), **self._check(call, "UpdateItem")}
             for verb, clause in re.findall(r"(SET|REMOVE|ADD) (.*?)(?= REMOVE | ADD |$)", call["UpdateExpression"]):
                 for action in re.split(r", (?![^(]*\))", clause):
                     _act(verb, action, new, names, values)
-            self.records[self._key_of(call["Key"])] = new
+            self._write("update", call["Key"], new)
             return {"Attributes": attributes(new)}
 
     def delete_item(self, **call: Any) -> dict[str, Any]:
         with self._lock:
-            self.records.pop(self._key_of(call["Key"]), None)
+            self._write("delete", call["Key"], {})
+            del self.records[self._key_of(call["Key"])]
         return {}
 
     def query(self, **call: Any) -> dict[str, Any]:
@@ -75,7 +77,14 @@ class FakeDynamoDB:
         with self._lock:
             found = [each for each in self.records.values() if each.get(partition) == wanted and sort in each]
         found.sort(key=lambda record: str(record[sort]), reverse=not call.get("ScanIndexForward", True))
-        return {"Items": [attributes(record) for record in found[: call["Limit"]]]}
+        start, limit = call.get("ExclusiveStartKey"), call["Limit"]
+        rest = found[1 + [each["ticket"] for each in found].index(start["ticket"]["S"]) :] if start else found
+        last = {"LastEvaluatedKey": attributes(rest[limit - 1])} if len(rest) > limit else {}
+        return {"Items": [attributes(record) for record in rest[:limit]], **last}
+
+    def _write(self, verb: str, key: Mapping[str, Any], record: dict[str, Any]) -> None:
+        self.records[self._key_of(key)] = record
+        self.writes.append(f"{verb} {self._key_of(key)[-1]}")
 
     def _key_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(values[name]["S"] for name in self._key)

@@ -120,11 +120,11 @@ class FakeBucket(Bucket):
 
 
 def _watched(method: _Method, name: str) -> _Method:
-    """Return a method of the table, whose first argument is or has a ticket, that passes through `Effects`."""
+    """Return a method that passes through `Effects`, with the ticket that its first argument is or has."""
 
-    def call(self: "FakeTickets", ticket: Any, *rest: Any, **named: Any) -> Any:
-        with self.effects.around(f"{name} {getattr(ticket, 'ticket', ticket)}"):
-            return method(self, ticket, *rest, **named)
+    def call(self: Any, *given: Any, **named: Any) -> Any:
+        with self.effects.around(" ".join([name, *(getattr(each, "ticket", each) for each in given[:1])])):
+            return method(self, *given, **named)
 
     return cast("_Method", call)
 
@@ -277,33 +277,22 @@ class FakeQueue(Queue):
             self.pauses[receipt_handle] = seconds
 
 
-def _unless_offline(method: _Method, name: str) -> _Method:
-    def call(self: "FakeIdempotencyTable", **given: Any) -> Any:
-        if self.offline:
-            raise ConnectionError(name)
-        with self.effects.around(f"idempotency.{name}"):
-            return method(self, **given)
-
-    return cast("_Method", call)
-
-
 class FakeIdempotencyTable(FakeDynamoDB):
-    """The DynamoDB client of Powertools' idempotency. `offline` makes every call fail."""
+    """The DynamoDB client of Powertools' idempotency."""
 
     def __init__(self, effects: Effects | None = None) -> None:
         super().__init__("id")
         self.effects = effects or Effects()
-        self.offline = False
 
     def attempts_are_over(self) -> None:
         """Let the locks of attempts that never ended expire."""
         for record in self.records.values():
             record |= dict.fromkeys({"in_progress_expiration"} & record.keys(), 0)
 
-    put_item = _unless_offline(FakeDynamoDB.put_item, "put")
-    get_item = _unless_offline(FakeDynamoDB.get_item, "get")
-    update_item = _unless_offline(FakeDynamoDB.update_item, "update")
-    delete_item = _unless_offline(FakeDynamoDB.delete_item, "delete")
+    put_item = _watched(FakeDynamoDB.put_item, "idempotency.put")
+    get_item = _watched(FakeDynamoDB.get_item, "idempotency.get")
+    update_item = _watched(FakeDynamoDB.update_item, "idempotency.update")
+    delete_item = _watched(FakeDynamoDB.delete_item, "idempotency.delete")
 
 
 @dataclass

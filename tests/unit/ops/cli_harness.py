@@ -37,41 +37,15 @@ def paginated(page: dict[str, Any]) -> Any:
 
 
 class OperatorDynamoDB(FakeDynamoDB):
-    """What operators use besides, in memory. `writes` names each write by its operation and the record's sort key."""
+    """What operators use besides, in memory."""
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ClientError)
-
-    def __init__(self, writes: list[str]) -> None:
-        super().__init__("ticket", "record")
-        self.writes = writes
-
-    def put_item(self, **call: Any) -> dict[str, Any]:
-        answer = super().put_item(**call)
-        self.writes.append(f"put {call['Item']['record']['S']}")
-        return answer
-
-    def update_item(self, **call: Any) -> dict[str, Any]:
-        answer = super().update_item(**{"ExpressionAttributeValues": {}, **call})
-        self.writes.append(f"update {call['Key']['record']['S']}")
-        return answer
-
-    def delete_item(self, **call: Any) -> dict[str, Any]:
-        self.writes.append(f"delete {call['Key']['record']['S']}")
-        return super().delete_item(**call)
 
     def batch_get_item(self, **call: Any) -> dict[str, Any]:
         [(table, request)] = call["RequestItems"].items()
         keys = request.pop("Keys")
         found = [self.get_item(Key=key, **request) for key in keys]
         return {"Responses": {table: [each["Item"] for each in found if each]}}
-
-    def query(self, **call: Any) -> dict[str, Any]:
-        """Return one page of an index."""
-        found = super().query(**{**call, "Limit": 10_000})["Items"]
-        start = call.get("ExclusiveStartKey")
-        begin = 1 + [item["ticket"] for item in found].index(start["ticket"]) if start else 0
-        page = found[begin : begin + call["Limit"]]
-        return {"Items": page, **({"LastEvaluatedKey": page[-1]} if begin + len(page) < len(found) else {})}
 
     def get_paginator(self, operation: str) -> Any:
         return SimpleNamespace(paginate={"query": self._events, "scan": self._scan}[operation])
@@ -94,13 +68,11 @@ class OperatorDynamoDB(FakeDynamoDB):
 
 @dataclass
 class FakeStack:
-    """A stack: its table, bucket with versions, queues and action log."""
+    """A stack: its table, bucket with versions, queues and action log. `calls` are changes and records of actions."""
 
     stored: dict[str, list[tuple[str, bytes]]] = field(default_factory=dict)
     queues: dict[str, "FakeQueue"] = field(default_factory=dict)
     undeletable: set[str] = field(default_factory=set)
-    calls: list[str] = field(default_factory=list)
-    """Everything that changed table or bucket, and records of actions."""
     expiring: set[Version] = field(default_factory=set)
     """Versions with the retention tag."""
     recorded: list[dict[str, Any]] = field(default_factory=list)
@@ -116,7 +88,8 @@ class FakeStack:
     ca_bundle = None
 
     def __post_init__(self) -> None:
-        self.dynamodb = OperatorDynamoDB(self.calls)
+        self.dynamodb = OperatorDynamoDB("ticket", "record")
+        self.calls = self.dynamodb.writes
         self.table = OperatorTable(cast("Any", self.dynamodb), "tickets")
 
     @property
@@ -211,7 +184,6 @@ class FakeStack:
         self, ticket: str, *, details: bytes = DETAILS, selfies: Sequence[bytes] | None = None, **values: Any
     ) -> TicketItem:
         """Add an archived ticket with one image of each uploaded type, or with these selfies."""
-        parsed = read_details(details)
         if selfies is None:
             kinds = (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT)
             images = [self._image(ticket, kind, 0, JPEG + kind.value.encode()) for kind in kinds]
@@ -225,9 +197,7 @@ class FakeStack:
             received_at="2026-01-31T11:59:00.000000Z",
             fetched_at="2026-01-31T11:59:01.000000Z",
             archived_at="2026-01-31T11:59:02.000000Z",
-            details=parsed.value,
-            details_sha256=parsed.sha256,
-            details_bytes=parsed.size,
+            **self._details(details),
             images=[asdict(image) for image in images],
             types={**{image.type.value: "stored" for image in images}, "DOCUMENT_SIGNATURE": "absent"},
             attempts=1,
@@ -238,19 +208,10 @@ class FakeStack:
 
     def add_version(self, ticket: str, details: bytes, outcome: str, **values: Any) -> TicketItem:
         """Archive the ticket again with other details; the superseded ones become an object."""
-        old, parsed = self.item(ticket), read_details(details)
-        version = hashlib.sha256(details).hexdigest()
+        old, version = self.item(ticket), hashlib.sha256(details).hexdigest()
         self.put(details_key(ticket, str(old.details_sha256)), gzip.compress(DETAILS))
-        new = self.change(
-            ticket,
-            version=version,
-            previous=old.version,
-            outcome=outcome,
-            details=parsed.value,
-            details_sha256=parsed.sha256,
-            details_bytes=parsed.size,
-            **values,
-        )
+        state = {"version": version, "previous": old.version, "outcome": outcome}
+        new = self.change(ticket, **state, **self._details(details), **values)
         self.put(manifest_key(ticket, version), write_manifest(new))
         return new
 
@@ -258,6 +219,11 @@ class FakeStack:
         due = {"incomplete": "yes", "retry_at": "2026-01-31T13:00:00Z", "archived_at": "2026-01-31T11:00:00Z"}
         listed = {**due, "received_at": "2026-01-31T11:00:00Z", "last_error": last_error, **values}
         self.change(ticket, state="incomplete", attempts=3, types={"DOCUMENT": "failed"}, **listed)
+
+    @staticmethod
+    def _details(details: bytes) -> dict[str, Any]:
+        parsed = read_details(details)
+        return {"details": parsed.value, "details_sha256": parsed.sha256, "details_bytes": parsed.size}
 
     def _image(self, ticket: str, kind: ImageType, index: int, body: bytes) -> StoredImage:
         sha256 = hashlib.sha256(body).hexdigest()

@@ -92,14 +92,17 @@ class TestAnUnavailableStore:
     def test_does_not_stop_or_repeat_the_work_or_hide_its_failure(
         self, store: FakeIdempotencyTable, once: EventIdempotency, when: str
     ) -> None:
+        fail = partial(store.effects.fail, "idempotency", ConnectionError())
+
         def then_the_store_fails(work: MessageProcessor) -> str:
-            store.offline = True
+            fail()
             return work()
 
-        store.offline = when == "before"
+        reset = fail if when == "before" else store.effects.clear_hook
         work = MessageProcessor()
+        reset()
         assert once.run("e1", partial(then_the_store_fails, work)) == "archived"
-        store.offline = when == "before"
+        reset()
         failing = MessageProcessor(TicketIncomplete("images_not_ready", retry_after=7.0))
         with pytest.raises(TicketIncomplete) as raised:
             once.run("e2", partial(then_the_store_fails, failing))
@@ -107,7 +110,7 @@ class TestAnUnavailableStore:
         assert (work.times, failing.times) == (1, 1)
 
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency, lines: Lines) -> None:
-        store.offline = True
+        store.effects.fail("idempotency", ConnectionError())
         once.run("the-event-id", MessageProcessor())
         assert lines.with_message("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
