@@ -35,7 +35,10 @@ RECEIVED_AT = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 Event = dict[str, Any]
 
 CASES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
-"""Of webhooks, how a case differs from an encrypted event of a completed ticket; of retrieval, the request."""
+"""Of webhooks, how a case differs from an encrypted event of a completed ticket; of retrieval, the request.
+
+`status` is the response's, by default 202 and 200.
+"""
 
 
 def events(
@@ -43,7 +46,7 @@ def events(
 ) -> dict[str, Event]:
     """Return every event by file name. Raises SettingsError (secret) or InvalidRequest (ticket)."""
     samples = _Samples(secret, ticket_id(ticket), customer, at)
-    made = {f"webhook_{name}.json": samples.webhook(name, case) for name, case in CASES["webhooks"].items()}
+    made = {f"webhook_{name}.json": samples.webhook(name, case) for name, case in CASES["webhook"].items()}
     made |= samples.queue() | {"schedule_tick.json": {"source": "ticket-archive.schedule"}}
     gets = {name: samples.request("GET", **case) for name, case in CASES["retrieval"].items()}
     return made | {f"retrieval_{name}.json": event for name, event in gets.items()}

@@ -34,16 +34,6 @@ STOP_SECONDS = 60.0
 DEBUGPY = f"debugpy=={version('debugpy')}"
 DEBUGGER_MOUNT = "/tmp/lambci_debug_files"  # noqa: S108 - where `sam local` mounts --debugger-path
 
-STATUSES = {
-    "webhook_empty": 400,
-    "retrieval_bad_cursor": 400,
-    "retrieval_bad_expiry": 400,
-    "retrieval_bad_type": 400,
-    "retrieval_malformed_ticket": 400,
-    "retrieval_image_by_sha256": 404,  # the sample's hash is of no image
-}
-"""The sample events whose HTTP status is not 202 (`webhook_…`) or 200 (`retrieval_…`)."""
-
 
 @dataclass(frozen=True)
 class SamLocal:
@@ -193,7 +183,9 @@ def problem(name: str, response: Any) -> str | None:
         return None if response == {"batchItemFailures": []} else f"messages failed: {response}"
     if name.startswith("schedule_"):
         return None if isinstance(response, dict) and "requeued" in response else f"unexpected response {response}"
-    expected = STATUSES.get(name, 202 if name.startswith("webhook_") else 200)
+    kind, _, case = name.partition("_")
+    cases = json.loads((ROOT / "local" / "events.json").read_text(encoding="utf-8")).get(kind, {})
+    expected = cases.get(case, {}).get("status", 202 if kind == "webhook" else 200)
     status = response.get("statusCode") if isinstance(response, dict) else None
     return None if status == expected else f"status {status}, expected {expected}"
 
