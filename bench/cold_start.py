@@ -21,26 +21,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from bench.harness import PYTHON, ROOT, Figure, Harness, environment, ratio
+from bench.harness import INPUTS, PYTHON, ROOT, Figure, Harness, environment, ratio
 from bench.targets import first_events
 from local.processes import free_port
 
 _TOOK = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)(?:.|\n)*?duration: ([\d.]+)(ms|s)\b")
-# `pydantic` and `event_handler` alone load neither models nor validation before they are used.
-_COMMON = ["boto3.dynamodb.types", "ijson", "pydantic.main"] + [
-    f"aws_lambda_powertools.{name}" for name in ("logging", "metrics", "utilities.typing")
-]
-_RETRIEVAL = [*_COMMON, "aws_lambda_powertools.event_handler.middlewares.openapi_validation"]
-_INGEST = [*_COMMON, "pybase64", "requests", "cryptography.hazmat.primitives.ciphers", "filetype"] + [
-    f"aws_lambda_powertools.utilities.{name}" for name in ("batch", "idempotency", "parameters")
-]
-KINDS = {
-    "webhook": (_INGEST, [], "sender", 0.6),
-    "retrieval": (_RETRIEVAL, [], "resolver", 0.6),
-    "first archive": (_INGEST, ["sqs"], "threads", 0.75),
-}
-"""By a function's first event: what the baseline imports, the clients that the plain handler does not make itself, the
-plain handler, and the goal for a snapshot."""
+KINDS: Mapping[str, Mapping[str, Any]] = INPUTS["cold"]
 
 
 def figures(rounds: int = 5) -> list[Figure]:
@@ -53,14 +39,14 @@ def figures(rounds: int = 5) -> list[Figure]:
         name = f"cold start over a plain handler with the same imports and clients, {kind}"
         cold.append(ratio(name, function, baseline, 1.05, raw=found))
         name = f"first answer from a snapshot over a cold start, {kind}"
-        left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind][-1]))
+        left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind]["goal"]))
     return cold + left
 
 
 def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     """Return the starts of function and baseline, in turn, without the first pair, which fills the disk's cache."""
-    package, layer = "retrieval" if kind == "retrieval" else "ingest", folder / "layer" / "python"
-    modules, services, plain, _ = KINDS[kind]
+    package, services, plain, _ = KINDS[kind].values()
+    modules, layer = INPUTS["imports"][package], folder / "layer" / "python"
     event, plain_event = first_events(kind)
     given = environment(harness.url)
     asked = {**given, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}

@@ -23,7 +23,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from bench.harness import ROOT, USUAL, VENDOR_SECONDS, Figure
+from bench.harness import INPUTS, ROOT, USUAL, VENDOR_SECONDS, Figure
 from local import account, round_trip
 from local import stack as local_stack
 from local.simulator import Simulator
@@ -34,16 +34,6 @@ IN_FLIGHT = {1: 3, 4: 8, 16: 16}
 """How many tickets are measured with so many in flight."""
 TIME_LIMIT = 60.0
 """Seconds after which a ticket counts as not archived."""
-PLAIN = {
-    "shape": "DATA_URIS",
-    "absence": "EMPTY",
-    "details": "PLAIN",
-    "flow": "DOCUMENT_AND_SELFIE",
-    "envelope": "NONE",
-    "formats": dict.fromkeys(USUAL, "image/jpeg"),
-    "unusable": {},
-}
-"""The one kind of ticket that the naive application can archive; the simulator's own differ from ticket to ticket."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +104,7 @@ def _prepared(vendor: Simulator, count: int) -> list[str]:
     vendor("latency", **{name: 1000 * seconds for name, seconds in VENDOR_SECONDS.items()})
     ids = [str(each["ticket"]) for each in vendor("tickets", count=count)]
     for ticket in ids:
-        vendor("state", ticket=ticket, sizes=USUAL, **PLAIN)
+        vendor("state", ticket=ticket, sizes=USUAL, **INPUTS["naive"])
         vendor("expected", ticket=ticket)  # draws the images
     return ids
 
