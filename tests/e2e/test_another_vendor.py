@@ -1,7 +1,4 @@
-"""The archive works with any server that implements the API: this one shares no code with the simulator.
-
-tests/unit/local/test_stack.py: `make up` with its `--vendor-url`.
-"""
+"""The archive works with any server that implements the API: this one shares no code with the simulator."""
 
 import base64
 import hashlib

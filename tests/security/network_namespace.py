@@ -1,7 +1,4 @@
-"""A Linux network namespace without a route out, with Lambda's private addresses on its loopback interface.
-
-It has 127.0.0.1, the addresses of credentials and metadata, and private ones.
-"""
+"""A Linux network namespace without a route out, with Lambda's private addresses on its loopback interface."""
 
 import ctypes
 import fcntl

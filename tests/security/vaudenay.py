@@ -1,7 +1,4 @@
-"""Vaudenay's attack on CBC: an oracle that tells whether a ciphertext's padding is valid reveals the plaintext.
-
-Source: S. Vaudenay, Security Flaws Induced by CBC Padding, EUROCRYPT 2002.
-"""
+"""S. Vaudenay, Security Flaws Induced by CBC Padding, EUROCRYPT 2002: an oracle for valid padding decrypts."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence

@@ -204,10 +204,7 @@ class ArchiveHarness:
         return raised.value
 
     def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ProcessingResult:
-        """Deliver a message as SQS does, in simulated time, until it and its follow-ups end; return the result.
-
-        Raises the last error if a message is received `receives` times.
-        """
+        """Deliver a message and its follow-ups to the end, in simulated time; return the result, or raise its error."""
         for _ in range(200):
             result = self._retried(lambda times: self.attempt(replace(wanted, receives=times)), receives)  # noqa: B023
             if result.retry_in is None:

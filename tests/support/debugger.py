@@ -48,10 +48,7 @@ class Connection:
 
 
 def stop_at(port: int, configuration: Mapping[str, Any], workspace: Path, source: str, line: int) -> tuple[str, int]:
-    """Attach with a configuration of launch.json; return the file and line where the program stopped.
-
-    It then runs to its end without the debugger.
-    """
+    """Attach with a configuration of launch.json, and detach where the program stops; return its file and line."""
 
     def connect() -> Connection | None:
         with suppress(OSError, EOFError):  # Docker listens before debugpy does

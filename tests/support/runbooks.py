@@ -55,10 +55,7 @@ def value(line: Line, field: str) -> Any:
 
 
 def finds(query: str, lines: Sequence[Line], **given: Sequence[str]) -> Sequence[Line]:
-    """Return the lines that pass the query's filters: equalities and `ispresent`, joined by `and`.
-
-    `given` has the values of placeholders.
-    """
+    """Return the lines that pass the query's filters, `=` and `ispresent`; `given` has the values of placeholders."""
     for condition in (part for text in re.findall(r"filter (.+)", query) for part in text.split(" and ")):
         if present := re.fullmatch(r"ispresent\(([\w.]+)\)", condition):
             lines = [line for line in lines if value(line, present[1]) is not None]
@@ -112,10 +109,7 @@ class Shell:
         }
 
     def type(self, command: str, exit_codes: Sequence[int] = (0,), **placeholders: str) -> str:
-        """Type a command with its placeholders filled in; return all that it prints.
-
-        It opens no window and does not wait for a minute.
-        """
+        """Type a command with its placeholders filled in, which opens no window; return all that it prints."""
         instead = {
             " …": "",
             "view TICKET": "view TICKET --no-open --keep-seconds 1",

@@ -1,7 +1,4 @@
-"""Take the README's screenshot of `view`: `python -m tests.support.screenshot docs/view.png`.
-
-The ticket is the simulator's; its person is invented.
-"""
+"""Take the README's screenshot of `view`: `python -m tests.support.screenshot docs/view.png`."""
 
 import subprocess
 import sys

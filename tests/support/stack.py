@@ -1,7 +1,4 @@
-"""The local stack for tests, with a state folder and ports of its own: the fixture `stack` starts one per session.
-
-`running(...)` starts another one with other template parameters.
-"""
+"""The local stack for tests, with a state folder and ports of its own: the fixture `stack` starts one per session."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The table's rules: they run over the client in memory that evaluates expressions, and on the emulator.
-
-Each test makes tickets of its own, so that one table serves them all.
-"""
+"""The table's rules, for the client in memory that evaluates expressions and for the emulator. One table serves all."""
 
 import secrets
 from dataclasses import asdict, replace

@@ -48,10 +48,7 @@ def test_events_that_a_function_fails_on_go_to_a_queue(name: str) -> None:
 
 @pytest.mark.parametrize("file", ["template.yaml", *(f"examples/{name}/template.yaml" for name in EXAMPLES)])
 def test_template_names_no_partition(file: str) -> None:
-    """In China, ARNs begin with arn:aws-cn and KMS names a calling service s3.REGION.amazonaws.com.cn.
-
-    The principals of services end with amazonaws.com in every partition.
-    """
+    """In China, ARNs begin with arn:aws-cn and hosts end with amazonaws.com.cn, but not the principals of services."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if "arn:aws:" in line] == [], "use ${AWS::Partition}"
     hosts = [line for line in lines if "amazonaws.com" in line and not re.search(r"Service: [a-z0-9.]+amazonaws", line)]

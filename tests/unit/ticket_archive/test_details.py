@@ -370,10 +370,7 @@ def test_a_body_of_too_many_parts_must_begin_and_end_as_an_object(body: bytes, e
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of its memory in /proc")
 def test_three_details_of_small_parts_at_once_need_little_memory_and_time() -> None:
-    """At most 512 MB and 10 s of processor time for three times 9.8 MB, in a process of its own.
-
-    Not `ru_maxrss`, in which the memory of the process that starts this one counts.
-    """
+    """Three times 9.8 MB. `ru_maxrss` would be no measure: the memory of the starting process counts in it."""
     program = """
 import re, time
 from concurrent.futures import ThreadPoolExecutor
