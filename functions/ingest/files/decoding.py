@@ -97,11 +97,13 @@ def decode_file(text: str) -> File:
     if _URL.fullmatch(text) or is_path(text, key="url"):
         return LinkedFile(text.strip())
     if uri := _DATA_URI.match(text):
-        is_base64, start = uri[1].lower().endswith(";base64"), uri.end()
+        is_base64, start = uri[1].lower().replace(" ", "").endswith(";base64"), uri.end()
         del uri  # it holds the text, of which there are never more than two copies
         text = text[start:]
         if not is_base64:
             return inline_file(unquote_to_bytes(text.encode("utf-8", "surrogatepass")))
+        if "%" in text:  # RFC 2397 has `%2B` for `+`, too
+            text = unquote_to_bytes(text.encode("latin-1", "replace")).decode("latin-1")
     elif is_markup(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
     try:

@@ -175,7 +175,7 @@ class _Contents:
                 self._keys.add(_without_digits(key))
                 self._taken.add(place)
                 self.files.append((label, node))
-            elif isinstance(node, str) and node[: decoding.LONG_TEXT].lstrip()[:1] in ("{", "["):
+            elif isinstance(node, str) and node[: decoding.LONG_TEXT].lstrip()[:1] in ("{", "[", '"'):
                 parts += count_parts(node)  # here, as an escape in the body hides them from the first count
                 if parts > MAX_PARTS:
                     raise UnrecognizedResponse("too_complex", b"")

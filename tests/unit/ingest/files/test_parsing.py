@@ -65,6 +65,8 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     "data URI in white space": lambda data: f"\n {uri(data)}\n",
     "data URI, URL-safe": lambda data: f"data:image/png;base64,{urlsafe_b64encode(data).decode()}",
     "data URI, percent-encoded": lambda data: f"data:image/jpeg,{quote(data)}",
+    "data URI, base64 percent-encoded": lambda data: f"data:image/jpeg; base64,{quote(bare(data), safe='')}",
+    "data URI, quoted": lambda data: json.dumps(uri(data)),
     "data URI within a data URI": lambda data: uri(uri(data).encode()),
     "data URI within base64": lambda data: bare(uri(data).encode()),
     "base64": bare,
