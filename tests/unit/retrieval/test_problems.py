@@ -99,15 +99,10 @@ def test_busy_aws_is_503_with_retry_after(call: Call, world: World, error: Excep
 @pytest.mark.parametrize(
     "error",
     [
-        ValueError(CANARY),
-        KeyError(CANARY),
-        RecursionError(CANARY),
-        aws_error("AccessDeniedException"),
-        aws_error("ResourceNotFoundException"),
-        RetryableError("elsewhere"),
-        SettingsError("TABLE_NAME"),
+        ValueError(CANARY), KeyError(CANARY), RecursionError(CANARY), aws_error("AccessDeniedException"),
+        aws_error("ResourceNotFoundException"), RetryableError("elsewhere"), SettingsError("TABLE_NAME"),
     ],
-)
+)  # fmt: skip
 def test_any_other_error_is_500_without_detail_and_in_the_log(call: Call, world: World, error: Exception) -> None:
     world.tickets.broken = error
     answer = call("/tickets/{ticket}", {"ticket": TICKET})

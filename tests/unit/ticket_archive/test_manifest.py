@@ -106,22 +106,15 @@ def test_every_part_that_could_not_be_used_is_named(change: dict[str, Any], miss
 @pytest.mark.parametrize(
     "change",
     [
-        {"details_sha256": sha("e")},
-        {"outcome": "REJECTED"},
-        {"outcome": None},
-        {"images": ()},
-        {"images": (FRONT, SELFIE)},
-        {"images": (SELFIE, replace(FRONT, sha256=sha("c")))},
+        {"details_sha256": sha("e")}, {"outcome": "REJECTED"}, {"outcome": None}, {"images": ()},
+        {"images": (FRONT, SELFIE)}, {"images": (SELFIE, replace(FRONT, sha256=sha("c")))},
         {"images": (SELFIE, replace(FRONT, index=1))},
-        {"images": (SELFIE, replace(FRONT, type=ImageType.DOCUMENT_PORTRAIT))},
-        {"complete": True},
-        {"types": {}},
-        {"types": {**ITEM.types, ImageType.DOCUMENT: TypeState.FAILED}},
-        {"unrecognized": ()},
+        {"images": (SELFIE, replace(FRONT, type=ImageType.DOCUMENT_PORTRAIT))}, {"complete": True}, {"types": {}},
+        {"types": {**ITEM.types, ImageType.DOCUMENT: TypeState.FAILED}}, {"unrecognized": ()},
         {"unrecognized": (replace(ITEM.unrecognized[0], sha256=sha("f")),)},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_every_part_of_a_state_changes_its_version(change: dict[str, Any]) -> None:
     assert version_of(replace(ITEM, **change), None) != version_of(ITEM, None)
 

@@ -95,22 +95,14 @@ def test_what_is_no_json_object_is_malformed(text: str) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        {},
-        {"v": 1},
-        {"webhook": WEBHOOK},
-        {"v": 1, "webhook": None},
-        {"v": 1, "webhook": "aGVsbG8="},
-        {"v": 1, "webhook": WEBHOOK, "ticket": "T-1"},
-        {"v": 1, "webhook": None, "ticket": "T-1"},
-        ENVELOPE,
-        {"ticket": None},
-        *({"ticket": "T-1", "kind": kind} for kind in ("Back fill", "", "a" * 33, 1)),
+        {}, {"v": 1}, {"webhook": WEBHOOK}, {"v": 1, "webhook": None}, {"v": 1, "webhook": "aGVsbG8="},
+        {"v": 1, "webhook": WEBHOOK, "ticket": "T-1"}, {"v": 1, "webhook": None, "ticket": "T-1"}, ENVELOPE,
+        {"ticket": None}, *({"ticket": "T-1", "kind": kind} for kind in ("Back fill", "", "a" * 33, 1)),
         *({"ticket": "T-1", "force": force} for force in (1, "true", None)),
-        {"v": 1, "webhook": {"received_at": WEBHOOK["received_at"]}},
-        {"v": 1, "webhook": {"body": WEBHOOK["body"]}},
+        {"v": 1, "webhook": {"received_at": WEBHOOK["received_at"]}}, {"v": 1, "webhook": {"body": WEBHOOK["body"]}},
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_any_other_form_is_malformed_by_the_schema_too(message: dict[str, Any]) -> None:
     assert error_for_response(message) == "message_malformed"
     assert not documented(json.dumps(message))

@@ -12,12 +12,8 @@ def test_a_time_is_in_milliseconds_and_all_else_a_count() -> None:
     units = {name: found["Unit"] for name, found in metrics.metric_set.items()}
     assert set(units) == {metric.value for metric in Metric}
     assert {name for name, unit in units.items() if unit == "Milliseconds"} == {
-        "ArchiveLatency",
-        "VendorTokenTime",
-        "VendorDetailsTime",
-        "VendorImagesTime",
-        "VendorLinkTime",
-    }
+        "ArchiveLatency", "VendorTokenTime", "VendorDetailsTime", "VendorImagesTime", "VendorLinkTime",
+    }  # fmt: skip
     assert set(units.values()) == {"Milliseconds", "Count"}
 
 

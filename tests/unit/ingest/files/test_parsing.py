@@ -211,30 +211,16 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"next": "/images?page=2"},
-        {"_links": {"next": {"href": "https://api.example/images?page=2"}}},
-        {"links": [{"rel": "next", "href": "page=2"}]},
-        {"meta": {"nextPageToken": "x"}},
-        {"@odata.nextLink": "x"},
-        {"next_page": 2},
-        {"next": "\ud800"},
-        {"links": [{"Rel": "NEXT", "href": "page=2"}]},
-        {"has_more": True},
-        {"pagination": {"page": 1, "total_pages": 2}},
-        {"current_page": 1, "last_page": 2},
-        {"number": 0, "last": False},
-        {"IsTruncated": True},
-        {"LastEvaluatedKey": {"ticket": {"S": "x"}}},
-        {"hydra:view": {"hydra:next": "/images?page=2"}},
-        {"total": 2},
-        {"count": "2"},
-        {"@odata.context": "https://a/$metadata", "@odata.count": 2},
-        {"meta": {"page": 1, "totalCount": 2}},
-        {"numberOfImages": 2},
-        {"imagesCount": 2},
-        {"truncated": True},
+        {"next": "/images?page=2"}, {"_links": {"next": {"href": "https://api.example/images?page=2"}}},
+        {"links": [{"rel": "next", "href": "page=2"}]}, {"meta": {"nextPageToken": "x"}}, {"@odata.nextLink": "x"},
+        {"next_page": 2}, {"next": "\ud800"}, {"links": [{"Rel": "NEXT", "href": "page=2"}]}, {"has_more": True},
+        {"pagination": {"page": 1, "total_pages": 2}}, {"current_page": 1, "last_page": 2},
+        {"number": 0, "last": False}, {"IsTruncated": True}, {"LastEvaluatedKey": {"ticket": {"S": "x"}}},
+        {"hydra:view": {"hydra:next": "/images?page=2"}}, {"total": 2}, {"count": "2"},
+        {"@odata.context": "https://a/$metadata", "@odata.count": 2}, {"meta": {"page": 1, "totalCount": 2}},
+        {"numberOfImages": 2}, {"imagesCount": 2}, {"truncated": True},
     ],
-)
+)  # fmt: skip
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
     for images in ([bare(JPEG)], []):
         *files, rest = parse_files(json.dumps({"images": images, **more}).encode(), JSON, SELFIES)
@@ -317,23 +303,13 @@ def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> Non
 @pytest.mark.parametrize(
     "last",
     [
-        {"next": None},
-        {"next": ""},
-        {"nextPage": False},
-        {"has_more": False},
-        {"total_pages": 1},
-        {"last": True},
-        {"last_page": 1},
-        {"LastEvaluatedKey": None},
-        {"next_step": "SIGN"},
-        {"next": "null"},
+        {"next": None}, {"next": ""}, {"nextPage": False}, {"has_more": False}, {"total_pages": 1}, {"last": True},
+        {"last_page": 1}, {"LastEvaluatedKey": None}, {"next_step": "SIGN"}, {"next": "null"},
         {"total": 1, "count": "1", "meta": {"total_items": 1}},
         {"total": 98.5, "attempts": {"total": 3}, "account": 5, "remaining_count": 2, "page_size": 50},
-        {"total": 2, "selfie": None},
-        {"total": True},
-        {"$schema": "https://a/schema.json"},
+        {"total": 2, "selfie": None}, {"total": True}, {"$schema": "https://a/schema.json"},
     ],
-)
+)  # fmt: skip
 def test_the_only_page_is_complete(last: dict[str, object]) -> None:
     assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
 
