@@ -27,7 +27,7 @@ from tests.unit.retrieval.conftest import CONTEXT, DOCUMENT
 from tests.unit.retrieval.fakes import CUSTOMER, DETAILS, TICKET, World, image, incomplete, item, request, sha256_of
 from ticket_archive.details import RESPONSE_LIMIT
 from ticket_archive.manifest import Manifest
-from ticket_archive.models import ImageType
+from ticket_archive.models import ImageType, TicketItem
 
 API = "https://api.example/v1"
 
@@ -171,25 +171,26 @@ def test_an_image_is_downloaded_without_the_signature_and_its_hash_is_checked(
         archive.download(listed)
 
 
+def sleeping(monkeypatch: pytest.MonkeyPatch, world: World, *states: TicketItem) -> list[float]:
+    """Let the ticket have the next of these states after each pause of the client; return the pauses."""
+    pauses, left = list[float](), list(states)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        world.tickets.add(left.pop(0))
+
+    monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
+    return pauses
+
+
 @pytest.mark.parametrize(
     ("retry_at", "wait", "pause"), [(None, 60, 5), ("2999-01-01T00:00:00.000000Z", 60, 30), (None, 2, 2)]
 )
 def test_a_pending_ticket_is_asked_for_again_within_the_wait(
-    archive: client.TicketArchive,
-    world: World,
-    monkeypatch: pytest.MonkeyPatch,
-    retry_at: str | None,
-    wait: int,
-    pause: int,
+    archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch, retry_at: Any, wait: int, pause: int
 ) -> None:
     world.tickets.add(incomplete(retry_at=retry_at))
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        world.tickets.add(item())
-
-    monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
+    slept = sleeping(monkeypatch, world, item())
     with pytest.raises(client.TicketPending):
         archive.ticket(TICKET)
     assert slept == []
@@ -201,18 +202,10 @@ def test_an_unknown_ticket_is_asked_for_again_within_the_wait(
     archive: client.TicketArchive, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a message to the queue, before the first attempt."""
-    ticket = "T-new"
-    states = [incomplete(ticket=ticket), item(ticket=ticket)]
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        world.tickets.add(states.pop(0))
-
-    monkeypatch.setattr("ticket_archive_client.time.sleep", sleep)
+    slept = sleeping(monkeypatch, world, incomplete(ticket="T-new"), item(ticket="T-new"))
     with pytest.raises(client.ArchiveApiError, match="404 unknown_ticket"):
-        archive.ticket(ticket)
-    assert archive.ticket(ticket, wait=60).state == "archived"
+        archive.ticket("T-new")
+    assert archive.ticket("T-new", wait=60).state == "archived"
     assert slept == [client.UNKNOWN_TICKET_PAUSE, 5]
 
 
