@@ -82,7 +82,10 @@ _TOTAL = re.compile(
     "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
     "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
 )
-_UNDER_WAY = re.compile(r"\s*(in[ _-]?progress|(?!wyoming)[a-z_]+ing)\s*", re.IGNORECASE)
+_UNDER_WAY = frozenset({
+    "inprogress", "processing", "pending", "awaiting", "waiting", "uploading", "loading", "capturing", "scanning",
+    "running", "generating", "queued", "scheduled", "started", "notready",
+})  # fmt: skip
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -195,7 +198,7 @@ def is_status(name: str) -> bool:
 
 def is_under_way(word: str) -> bool:
     """Return whether a word says that something is not done yet: `IN_PROGRESS`, `PENDING`, `uploading`."""
-    return bool(_UNDER_WAY.fullmatch(word))
+    return re.sub(r"[\W_]", "", word[:64]).lower() in _UNDER_WAY
 
 
 def describes(name: str, value: object) -> bool:

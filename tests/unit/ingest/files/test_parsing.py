@@ -290,7 +290,7 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
         *({"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}}, {"back": {"fileId": "n/a"}}),
         *(
             {"back": {"available": False, "position": 2}},
-            {"state": "WYOMING"},
+            {"status": "WARNING"},
             {"scores": [{"status": "PASSED"}, {"glare": 1}]},
         ),
     ],
