@@ -79,7 +79,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
     named = [
         (_depth(path), path, plain, value)
         for path, name, value in scalars
-        if (plain := _plain(name)) in _NAMES and value not in (None, "")
+        if value not in (None, "") and ((plain := _plain(name)) in _NAMES or _is_outcome(value))
     ]
     found: dict[str, list[tuple[int, Any]]] = {}
     tickets: dict[tuple[str, int], list[str]] = {}
@@ -92,7 +92,7 @@ def read_facts(scalars: Iterable[Scalar]) -> TicketFacts:
         facts = (read(value) for name in names for _, value in found.get(name, ()))
         return next((fact for fact in facts if fact is not None), None)
 
-    word = _flow_word(found)
+    word = _flow_word(found, _verdicts(named))
     return TicketFacts(
         outcome=None if word in IN_PROGRESS else word,
         in_progress=word in IN_PROGRESS,
@@ -130,8 +130,9 @@ def stream_facts(body: bytes) -> TicketFacts:
 
 
 def _stream(body: bytes) -> Iterator[Scalar]:
-    """Yield the scalars with a name that matters. Numbers as C numbers: ijson's parser crashes on an integer of 5,000
-    digits.
+    """Yield the scalars whose name or word matters.
+
+    Numbers are C numbers: ijson's parser crashes on an integer of 5,000 digits.
     """
     path: list[str] = []
     name = ""
@@ -143,7 +144,7 @@ def _stream(body: bytes) -> Iterator[Scalar]:
             path.append(name)
         elif event in ("end_map", "end_array"):
             path.pop()
-        elif len(path) <= MAX_LEVELS + 1 and _plain(name) in _NAMES:
+        elif len(path) <= MAX_LEVELS + 1 and (_plain(name) in _NAMES or (name and _is_outcome(value))):
             yield path[1:], name, value
         name = ""
 
@@ -159,12 +160,27 @@ def _depth(path: Sequence[str]) -> int:
     return len(names) - names.count(_STATUS)
 
 
-def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
+def _is_outcome(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and value.strip().upper() in OUTCOMES
+
+
+def _verdicts(named: Iterable[tuple[int, Sequence[str], str, Any]]) -> list[tuple[int, bool]]:
+    """Return the depth of each outcome under any name, and whether the person passed.
+
+    At the very top, `SUCCESSFUL` may be the response's own.
+    """
+    words = [(depth, path, _word(value)) for depth, path, _, value in named if _is_outcome(value)]
+    return [(depth, word in _PASSED) for depth, path, word in words if path or word != "SUCCESSFUL"]
+
+
+def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int, bool]]) -> str | None:
     """Return the word for the ticket's status, from the most specific name.
 
     On the same level, a known word comes first. At the top, IN_PROGRESS does, and the `status` inside an envelope comes
     before the envelope's own, which may be the response's (`SUCCESSFUL`). Below the top, None if one says that the
     person passed and another does not: they are of several attempts or steps, and the wrong one would open an account.
+    None too if a verdict of any name above it says otherwise, or one beside a `status` that says that the person passed
+    and may be a step's or the response's.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
@@ -180,7 +196,10 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]]) -> str | None:
         here.sort(key=lambda word: word not in OUTCOMES | IN_PROGRESS)
         if level == 0:
             here.sort(key=lambda word: word not in IN_PROGRESS)
-        return here[0]
+        passed = here[0] in _PASSED
+        is_weak = passed and name == _STATUS and (level > 0 or here[0] == "SUCCESSFUL")
+        against = [depth for depth, verdict in verdicts if verdict != passed and depth < level + is_weak]
+        return None if here[0] in OUTCOMES and against else here[0]
     return None
 
 
