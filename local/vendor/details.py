@@ -16,14 +16,10 @@ _BEYOND_LIMITS: Mapping[DetailsForm, Any] = {
 }
 
 
-def rendered(template: str, ticket: Ticket) -> dict[str, Any]:
-    """Return the JSON object that the template makes of the ticket."""
-    return render_json(template, ticket=ticket, seeded=partial(seeded, ticket.seed, ticket.index))
-
-
 def details(ticket: Ticket) -> dict[str, Any]:
     """Return the whole response body, in the ticket's envelope."""
-    summary, sections = rendered("vendor_details.json.j2", ticket).values()
+    rng = partial(seeded, ticket.seed, ticket.index)
+    summary, sections = render_json("vendor_details.json.j2", ticket=ticket, seeded=rng).values()
     if ticket.details_form in _BEYOND_LIMITS:
         sections["trace"] = _BEYOND_LIMITS[ticket.details_form]
     match ticket.envelope:

@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from local.vendor.details import rendered
+from local.json_templates import render_json
 from local.vendor.tickets import Ticket
 from ticket_archive.webhook_encryption import IV_HEADER, check_secret, encrypt_event
 
@@ -40,7 +40,7 @@ class Webhook:
 
 def event(form: Form, ticket: Ticket) -> dict[str, Any]:
     """Return the event's JSON, before encryption."""
-    events = rendered("vendor_events.json.j2", ticket)
+    events = render_json("vendor_events.json.j2", ticket=ticket)
     return {"data": events[Form.COMPLETED]} if form is Form.ENVELOPE else events[form]
 
 
