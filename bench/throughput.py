@@ -26,6 +26,7 @@ from botocore.config import Config
 from bench.harness import INPUTS, ROOT, USUAL, VENDOR_SECONDS, Figure
 from local import account, round_trip
 from local import stack as local_stack
+from local.json_templates import render_json
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import SILENT
@@ -111,35 +112,17 @@ def _prepared(vendor: Simulator, count: int) -> list[str]:
 
 def _naive(stack: Stack) -> Application:
     """Deploy and return the naive application."""
-    session = stack.account.session()
-    iam = session.client("iam", endpoint_url=stack.endpoint_url)
-    functions: Any = session.client("lambda", endpoint_url=stack.endpoint_url)
-    sqs = session.client("sqs", endpoint_url=stack.endpoint_url)
-    product = functions.get_function_configuration(
-        FunctionName=account.outputs(stack.account, stack.stack_name)["IngestFunctionName"]
-    )
-    queue = sqs.create_queue(QueueName="naive", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    client: Any = partial(stack.account.session().client, endpoint_url=stack.endpoint_url)
+    outputs, code = account.outputs(stack.account, stack.stack_name), {"bucket": stack.bucket, "key": "naive.zip"}
+    client("s3").put_object(Bucket=code["bucket"], Key=code["key"], Body=_package())
+    product = client("lambda").get_function_configuration(FunctionName=outputs["IngestFunctionName"])
+    concurrency = int(local_stack.PARAMETERS["VendorMaxConcurrency"])
     # The product's role may use neither this queue nor keys under baseline/.
-    role = iam.create_role(RoleName="naive", AssumeRolePolicyDocument=policy)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="naive", PolicyName="everything", PolicyDocument=json.dumps(account.EVERYTHING))
-    functions.create_function(
-        FunctionName="naive",
-        Role=role,
-        Handler="bench.baselines.tutorial.lambda_handler",
-        Code={"ZipFile": _package()},
-        Layers=[layer["Arn"] for layer in product["Layers"]],
-        **{name: product[name] for name in ("Runtime", "MemorySize", "Timeout", "Environment")},
-    )
-    functions.create_event_source_mapping(
-        FunctionName="naive",
-        EventSourceArn=arn,
-        BatchSize=10,
-        FunctionResponseTypes=["ReportBatchItemFailures"],
-        ScalingConfig={"MaximumConcurrency": int(local_stack.PARAMETERS["VendorMaxConcurrency"])},
-    )
+    given = {"product": product, "policy": account.EVERYTHING, "concurrency": concurrency}
+    template, cloudformation = render_json("naive.json.j2", **code, **given), client("cloudformation")
+    cloudformation.create_stack(StackName="naive", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="naive", WaiterConfig={"Delay": 1})
+    queue, sqs = account.outputs(stack.account, "naive")["QueueUrl"], client("sqs")
 
     def send(ticket: str) -> None:
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"ticket": ticket}))

@@ -1,4 +1,4 @@
-"""JSON from the templates in `templates/`: the value of each of their expressions becomes JSON."""
+"""JSON from the templates in `local/templates` and `bench`, in which the value of each expression becomes JSON."""
 
 import json
 from typing import Any
@@ -7,12 +7,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from local import ROOT
 
-_environment = Environment(  # noqa: S701  it writes JSON: `finalize` escapes every value
-    loader=FileSystemLoader(ROOT / "local" / "templates"), undefined=StrictUndefined, finalize=json.dumps
-)
+_FOLDERS = (ROOT / "local" / "templates", ROOT / "bench")
+_templates = Environment(loader=FileSystemLoader(_FOLDERS), undefined=StrictUndefined, finalize=json.dumps)  # noqa: S701
 
 
 def render_json(template: str, **values: Any) -> dict[str, Any]:
     """Return the JSON object that the template makes of these values."""
-    value: dict[str, Any] = json.loads(_environment.get_template(template).render(values))
+    value: dict[str, Any] = json.loads(_templates.get_template(template).render(values))
     return value
