@@ -4,7 +4,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -20,6 +20,9 @@ _MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token ca
 _MARGIN = 60.0  # seconds before its expiry at which a token is replaced
 _TOKEN = re.compile("[!-~]{1,8192}")
 _BARE = re.compile(r"\s*\"?(?:(?i:Bearer) )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
+_NAMES = ("token", "accesstoken", "bearertoken", "idtoken", "authtoken", "jwt")  # the first that is there counts
+_WITH_OBJECTS = RESPONSE_ENVELOPES | {*_NAMES}
+_MAX_LEVELS = 3  # of objects
 _MIN_BACKOFF, _MAX_BACKOFF = 5.0, 60.0  # seconds without a new token; doubled by each refusal until a success
 
 
@@ -45,7 +48,23 @@ def _seconds(value: object) -> float | None:
 
 
 Seconds = Annotated[float | None, BeforeValidator(_seconds)]
-Text = Annotated[str | None, BeforeValidator(lambda value: value if isinstance(value, str) else None)]
+
+
+def _members(response: dict[str, Any], parent: str = "", level: int = 0) -> Iterator[tuple[str, str | float]]:
+    """Yield what may be used, with plain names: also in envelopes, and in objects that stand for the token."""
+    for name, value in response.items():
+        plain, inner = plain_name(name), unwrapped(json_in(value))
+        if plain == "value":
+            plain = parent
+        if isinstance(inner, dict) and plain in _WITH_OBJECTS and level < _MAX_LEVELS:
+            yield from _members(inner, plain, level + 1)
+        elif plain.startswith("expir"):
+            if seconds := _seconds(value):
+                yield plain, seconds
+        elif isinstance(inner, str) and inner:
+            yield plain, inner
+            if plain in RESPONSE_ENVELOPES and (bare := _BARE.fullmatch(inner)):
+                yield "bare", bare[1]
 
 
 class TokenResponse(BaseModel):
@@ -53,33 +72,26 @@ class TokenResponse(BaseModel):
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
     OAuth's names (RFC 6749, 5.1), in any spelling. They may be in an envelope, like those of the vendor's other
-    endpoints, or a token alone may be there.
+    endpoints, or in an object under a token's name (`{"token": {"value": "…", "expiresIn": 3600}}`), or a token alone
+    may be there.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    token: Text = None
-    access_token: Text = Field(None, validation_alias=AliasChoices("accesstoken", "idtoken", "authtoken", "jwt"))
-    expiracy: Seconds = None
-    expires_in: Seconds = Field(None, validation_alias="expiresin")
+    token: str = Field("", validation_alias=AliasChoices(*_NAMES, "bare"))
+    expiracy: float | None = None
+    expires_in: float | None = Field(None, validation_alias="expiresin")
 
     @model_validator(mode="before")
     @classmethod
-    def _from_envelope(cls, values: Any) -> Any:
+    def _from_members(cls, values: Any) -> Any:
         values = unwrapped(values)
-        if not isinstance(values, dict):
-            return values
-        for inner in [unwrapped(json_in(each)) for name, each in values.items() if name in RESPONSE_ENVELOPES]:
-            if isinstance(inner, dict):
-                values = {**values, **inner}
-            elif isinstance(inner, str) and (bare := _BARE.fullmatch(inner)):
-                values = {**values, "token": values.get("token") or bare[1]}
-        return {plain_name(name): value for name, value in values.items()}
+        return dict(_members(values)) if isinstance(values, dict) else values
 
     @property
     def value(self) -> str:
         """The token, without the scheme that some servers write before it, or white space around it."""
-        return re.sub("^bearer ", "", (self.token or self.access_token or "").strip(), flags=re.IGNORECASE)
+        return re.sub("^bearer ", "", self.token.strip(), flags=re.IGNORECASE)
 
 
 class Claims(BaseModel):
@@ -102,7 +114,7 @@ def read_token(body: bytes, now: float) -> Token:
         response = TokenResponse.model_validate_json(body)
     except ValidationError:
         bare = _BARE.fullmatch(body.decode("latin-1"))
-        response = TokenResponse(token=bare[1] if bare else None)
+        response = TokenResponse(token=bare[1] if bare else "")
     value = response.value
     if not _TOKEN.fullmatch(value):
         raise InvalidVendorResponse("token_missing")
