@@ -178,7 +178,7 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
     """
     plain = plain_name(name)
     word = value.strip().upper() if isinstance(value, str) else ""
-    if is_status(name) and is_under_way(word):
+    if is_status(name) and is_in_progress(word):
         return True
     if not is_root:
         return False
@@ -196,7 +196,7 @@ def is_status(name: str) -> bool:
     return plain_name(name) in ("status", "state")
 
 
-def is_under_way(word: str) -> bool:
+def is_in_progress(word: str) -> bool:
     """Return whether a word says that something is not done yet: `IN_PROGRESS`, `PENDING`, `uploading`."""
     return re.sub(r"[\W_]", "", word[:64]).lower() in _UNDER_WAY
 

@@ -249,7 +249,7 @@ class _Contents:
     def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
         self.has_content = True
         is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
-        if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_under_way(node))):
+        if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_in_progress(node))):
             (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
 
     def _is_in_place(self, value: _Value) -> bool:
