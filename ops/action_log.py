@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ops.bucket import OperatorBucket
+from ops.errors import damaged
 from ticket_archive.clock import iso, now
 
 SCHEMA = "idv-ticket-archive/operation/v1"
@@ -32,6 +33,18 @@ class ActionLog:
         self._bucket.create(key, json.dumps(record, default=str).encode(), "application/json")
 
     def of_ticket(self, ticket: str) -> Iterator[Mapping[str, Any]]:
-        """Return the ticket's records, oldest first."""
+        """Return the ticket's records, oldest first. Raises Failure at a damaged one."""
         for key in self._bucket.keys(f"operations/{ticket}/"):
-            yield json.loads(self._bucket.read(key))
+            match parsed(self._bucket.read(key)):
+                case {"command": str(), "at": str(), "by": str()} as record:
+                    yield record
+                case _:
+                    raise damaged(key)
+
+
+def parsed(text: str | bytes) -> Any:
+    """Return JSON's value, None if it is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

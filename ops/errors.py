@@ -28,6 +28,12 @@ class Failure(Exception):
         self.exit_code = exit_code
 
 
+def damaged(key: str) -> Failure:
+    """Return the failure for an object that is not as it was written."""
+    text = "is damaged: restore its earlier version (docs/operations.md, Restore what was deleted by mistake)"
+    return Failure(f"{key} {text}")
+
+
 _ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403", "KMS.AccessDeniedException"}
 _BAD_CREDENTIALS = {
     "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops.bucket import MISSING
-from ops.errors import Failure, error_code
+from ops.errors import Failure, damaged, error_code
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
 from ticket_archive.details import read_details, read_stored_details
@@ -89,8 +89,7 @@ def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
                 raise
             return
         except ValueError:
-            text = "is damaged: restore its earlier version (docs/operations.md, Restore what was deleted by mistake)"
-            raise Failure(f"{key} {text}") from None
+            raise damaged(key) from None
         manifest: dict[str, Any] = json.loads(body)
         yield manifest
         version = manifest.get("previous")

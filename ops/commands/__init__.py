@@ -4,7 +4,7 @@
 import os
 import signal
 import sys
-from io import TextIOWrapper
+from io import BytesIO, TextIOWrapper
 
 from ops.app import app
 from ops.commands import status, listing, fetch, view
@@ -18,11 +18,15 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run a command. Files that it writes are readable by this user alone.
 
+    Without a standard output (`>&-`) none is run, because its result, such as an erasure's receipt, would be lost.
     Characters that the terminal's encoding does not have are printed as escapes.
 
     A closed terminal or `kill` ends it like Ctrl-C, so that pages and unfinished exports are removed, and messages that
     a redrive has received are visible again.
     """
+    if not sys.stdout:
+        sys.exit("standard output is closed; to discard the result, use >/dev/null")
+    sys.stdin = sys.stdin or TextIOWrapper(BytesIO())
     os.umask(0o077)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # which nohup sets

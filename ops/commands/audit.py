@@ -1,14 +1,13 @@
 """`audit`: who read a ticket: the retrieval API's audit log and the operators' action log, in one table by time."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Group
 
-from ops.action_log import ActionLog
+from ops.action_log import ActionLog, parsed
 from ops.app import app, context_of, partial_results
 from ops.arguments import Ticket, moment
 from ops.context import table
@@ -66,7 +65,7 @@ def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]
     )
     for page in pages:
         for event in page["events"]:
-            match _parsed(event["message"]):
+            match parsed(event["message"]):
                 case {"audit": {"ticket": found} as audit} if found == ticket:
                     urls = f", {audit['urls']} URLs until {audit.get('until')}" if audit.get("urls") else ""
                     yield {
@@ -85,10 +84,3 @@ def operator_accesses(actions: ActionLog, ticket: str) -> Iterator[Access]:
         facts = " ".join(f"{name}={value}" for name, value in record.items() if name not in known and value is not None)
         what = {"what": record["command"], "result": facts}
         yield {"at": record["at"], "source": "operator", "by": record["by"], **what}
-
-
-def _parsed(message: str) -> Any:
-    try:
-        return json.loads(message)
-    except ValueError:
-        return None

@@ -136,6 +136,18 @@ def test_characters_that_a_terminal_does_not_have_are_escaped(
         assert rb"ACCEPT\xc9" in printed.getvalue()
 
 
+@pytest.mark.usefixtures("_process_is_restored")
+@pytest.mark.parametrize(("stream", "said"), [("stdin", "no ticket ids were given"), ("stdout", "output is closed")])
+def test_a_closed_stream_is_no_bug(
+    stream: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, stream, None)
+    monkeypatch.setattr("sys.argv", ["ticket-archive", "--json", "erase", "--file", "-"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert said in f"{ended.value}{capsys.readouterr().err}"
+
+
 def test_ctrl_c_while_modules_are_imported_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(ModuleType):
         @property

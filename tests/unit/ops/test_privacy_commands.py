@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.action_log import ActionLog
 from ops.bucket import Version
 from ops.commands.erase import Receipt, erase_tickets
 from ops.commands.retention import hold_tickets, release_tickets
@@ -494,6 +495,13 @@ def test_an_audit_shows_api_callers_and_operators_by_time(stack: FakeStack, cli:
     assert [each["at"] for each in found["accesses"]] == [iso(at) for at in (before, NOON, later)]
     assert "2 URLs until 2026-01-31T12:06:00Z" in found["accesses"][2]["result"]
     assert "tickets/t1/" in found["others"]["S3 access log"]
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"{", b"[]", b"{}"])
+def test_a_damaged_record_of_an_action_is_named(body: bytes, cli: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket: Any = SimpleNamespace(keys=lambda prefix: [f"{prefix}x.json"], read=lambda _: body)
+    monkeypatch.setattr(cli.stack, "of_ticket", ActionLog(bucket, by="").of_ticket)
+    cli.fails("audit", "t1", said="operations/t1/x.json is damaged")
 
 
 def test_an_audit_without_the_apis_log_shows_the_operators_and_exits_1(
