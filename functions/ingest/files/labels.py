@@ -82,7 +82,7 @@ _TOTAL = re.compile(
     "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
     "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
 )
-_UNDER_WAY = frozenset({
+_IN_PROGRESS = frozenset({
     "inprogress", "processing", "pending", "awaiting", "waiting", "uploading", "loading", "capturing", "scanning",
     "running", "generating", "queued", "scheduled", "started", "notready",
 })  # fmt: skip
@@ -198,7 +198,7 @@ def is_status(name: str) -> bool:
 
 def is_in_progress(word: str) -> bool:
     """Return whether a word says that something is not done yet: `IN_PROGRESS`, `PENDING`, `uploading`."""
-    return re.sub(r"[\W_]", "", word[:64]).lower() in _UNDER_WAY
+    return re.sub(r"[\W_]", "", word[:64]).lower() in _IN_PROGRESS
 
 
 def describes(name: str, value: object) -> bool:
