@@ -47,23 +47,24 @@ class Engine(NamedTuple):
 
 def find_engine() -> Engine:
     """Return the engine that answers: Docker (any context), Podman or Finch. Raises StartFailed if none can be used."""
+    in_machine = platform.system() != "Linux"
     if (info := _ask("docker", "info", "--format", "{{json .}}")) and info.get("ServerVersion"):
         context = _run("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}") or ""
         desktop = "Docker Desktop" in str(info.get("OperatingSystem"))
-        in_vm = desktop or _has_virtual_machine()
         rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
         name = f"Docker{' Desktop' if desktop else ''} {info['ServerVersion']}"
-        return _engine(name, context.strip(), "host.docker.internal" if in_vm else None, rootless, "docker")
+        reached_as = "host.docker.internal" if desktop or in_machine else None
+        return _engine(name, context.strip(), reached_as, rootless, "docker")
     if info := _ask("podman", "info", "--format", "json"):
         host = info.get("host", {})
         name = f"Podman {info.get('version', {}).get('Version', '')}".strip()
         path, reached_as = str(host.get("remoteSocket", {}).get("path", "")), None
-        if _has_virtual_machine():
+        if in_machine:
             path = _run("podman", "machine", "inspect", "--format", "{{.ConnectionInfo.PodmanSocket.Path}}") or ""
             reached_as = "host.containers.internal"
         address = f"unix://{path.strip().removeprefix('unix://')}" if path else ""
         return _engine(name, address, reached_as, bool(host.get("security", {}).get("rootless")), "podman")
-    if _run("finch", "info") and _has_virtual_machine():
+    if in_machine and _run("finch", "info"):
         return _engine("Finch", "", "192.168.5.2", rootless=False, command="finch")  # Lima's address of its host
     raise StartFailed(
         "No container engine answers. Start Docker, Podman or Finch and check that this user may use it: `docker info`."
@@ -117,10 +118,6 @@ def forward(
             socket.create_connection((engine.listen, port), timeout=1).close()
 
     ledger.start(NAME, command, environment={"PYTHONPATH": str(ROOT)}, log=log, probe=probe)
-
-
-def _has_virtual_machine() -> bool:
-    return platform.system() != "Linux"
 
 
 def _ask(*command: str) -> dict[str, Any]:

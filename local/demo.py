@@ -96,10 +96,8 @@ def summary(trips: Sequence[RoundTrip]) -> Table:
         ]
         rows += [(f"[dim]{short(kind)}[/]", "[dim]absent[/]", "", "", "") for kind in trip.absent]
         outcome = f"[red]{trip.outcome or 'none'}[/]" if trip.differences else trip.outcome
-        for number, row in enumerate(rows or [("", "", "", "", "")]):
-            head, tail = ((trip.ticket[:8], outcome), f"{trip.seconds:.1f}") if number == 0 else (("", ""), "")
-            table.add_row(*head, *row, tail)
-        table.add_section()
+        cells = ["\n".join(column) for column in zip(*rows, strict=True)] or [""] * 5
+        table.add_row(trip.ticket[:8], outcome, *cells, f"{trip.seconds:.1f}", end_section=True)
     return table
 
 
