@@ -96,7 +96,8 @@ class StandIn:
             called = f"{asked['TableName']}.{operation}"
             self._counts[called] += 1
             if operation not in ("GetItem", "Query"):
-                self._counts[f"{called}.units"] += max(1, math.ceil(_item_size(asked) / 1024))
+                written = sum(_size(asked.get(name, {})) for name in ("Item", "Key", "ExpressionAttributeValues"))
+                self._counts[f"{called}.units"] += max(1, math.ceil(written / 1024))  # an update's: values that it sets
             return "dynamodb", json.dumps(_table(operation, asked)).encode()
         service = {"AmazonSQS": "sqs"}.get(api, api)
         self._counts[f"{service}.{operation}"] += 1
@@ -111,11 +112,6 @@ class StandIn:
         if kind:
             return called, self._images.get(kind, b'{"images": []}')
         return called, json.dumps(SAMPLES["token"] if token else {**SAMPLES["details"], "ticket": ticket}).encode()
-
-
-def _item_size(asked: Mapping[str, Any]) -> int:
-    """Estimate the bytes of a write's item; of an update, only the values that it sets count."""
-    return sum(_size(asked.get(name, {})) for name in ("Item", "Key", "ExpressionAttributeValues"))
 
 
 def _size(value: Any) -> int:
