@@ -10,8 +10,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,8 @@ from ticket_archive.models import TicketItem, TicketState
 
 _PIPE_WIDTH = 1000
 """Columns when the output is no terminal: wide enough that a row is a line, as grep wants it."""
+_MANY_ROWS = 1000
+"""More are printed as they are, since rich takes a millisecond or two for each."""
 
 
 @dataclass
@@ -60,7 +63,7 @@ class Context:
         if self.as_json:
             sys.stdout.write(json.dumps(result, default=str) + "\n")
         else:
-            self._stdout.print(for_a_person)
+            self._stdout.print(for_a_person, crop=False)
 
     def note(self, text: str, style: str = "") -> None:
         """Print a line that is not part of the result."""
@@ -97,12 +100,21 @@ def unknown(ticket: str) -> Failure:
 
 @dataclass
 class Rows:
-    """Rows as a table, or where its words do not fit into a line, each row as a list of names and values."""
+    """Rows as a table, or where its words do not fit into a line, each row as a list of names and values.
+
+    Many rows are lines of text of any width.
+    """
 
     names: Sequence[str]
     rows: Sequence[Sequence[Text]]
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if len(self.rows) > _MANY_ROWS:
+            lines = [self.names, *([cell.plain for cell in row] for row in self.rows)]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+            text = "\n".join("  ".join(map(str.ljust, line, widths)) for line in lines)
+            yield Segment(text + "\n")
+            return
         shown = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for number, name in enumerate(self.names):
             several_words = any(" " in row[number].plain for row in self.rows)

@@ -119,6 +119,15 @@ def test_a_row_is_a_line_where_the_output_is_no_terminal(cli: CliHarness) -> Non
     assert row.split()[-1] == "vendor_unavailable"
 
 
+def test_each_of_many_rows_is_a_line_on_any_terminal(cli: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.context._PIPE_WIDTH", 40)
+    monkeypatch.setattr("ops.context._MANY_ROWS", 2)
+    for number in range(3):
+        cli.stack.add_incomplete_ticket(f"t{number}", "vendor_unavailable")
+    _, *rows = cli("list", "--state", "incomplete").stdout.splitlines()
+    assert [(row.split()[0], row.split()[-1]) for row in rows] == [(f"t{n}", "vendor_unavailable") for n in range(3)]
+
+
 def test_archived_tickets_whose_newer_state_is_still_to_be_fetched_are_listed(cli: CliHarness) -> None:
     cli.stack.add_ticket("current")
     cli.stack.add_ticket("outdated", incomplete="refetch", retry_at="2026-02-01T", last_error="vendor_unavailable")
