@@ -40,14 +40,8 @@ PERSON = {
     "zip_code": mark(24),
     "native_fields": {"given_names": mark(25), "surnames": mark(26)},
 }
-DOCUMENT = {
-    "number": mark(27),
-    "personal_number": mark(28),
-    "mrz": mark(29),
-    "issuer": mark(30),
-    "barcode": mark(31),
-    "issued": mark(32),
-}
+_DOCUMENT = ("number", "personal_number", "mrz", "issuer", "barcode", "issued")
+DOCUMENT = {name: mark(number) for number, name in enumerate(_DOCUMENT, 27)}
 DEVICE = {"ip": mark(33), "agent": mark(34), "location": mark(35), "fingerprint": mark(36)}
 ERROR_TEXT, HTML_TEXT, BROKEN_TEXT, HEADER_TEXT = (mark(number) for number in range(37, 41))
 IMAGE_TEXT = mark(41)

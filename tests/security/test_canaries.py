@@ -132,14 +132,9 @@ class Journey:
         back: list[str] = []
         while messages := self._receive(self.queue):
             sent = {"ApproximateReceiveCount": "1", "SentTimestamp": str(int(time.time() * 1000))}
-            records = [
-                {
-                    **sqs_record(message["Body"], message_id=message["MessageId"]),
-                    "receiptHandle": message["ReceiptHandle"],
-                    "attributes": sent,
-                }
-                for message in messages
-            ]
+            records = [sqs_record(message["Body"], message_id=message["MessageId"]) for message in messages]
+            for record, message in zip(records, messages, strict=True):
+                record |= {"receiptHandle": message["ReceiptHandle"], "attributes": sent}
             answer = self.ingest({"Records": records})
             failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
             back += failed
@@ -229,9 +224,8 @@ def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> No
     kept = [json.loads(json.loads(each)[0])["webhook"] for each in (*dead, *quarantined)]
     assert set(MARK.findall("".join((*dead, *quarantined)))) == set()
     opened = {each["content_type"]: b64decode(each["body"]).decode("latin-1") for each in kept}
-    assert set(MARK.findall("".join(text for kind, text in opened.items() if kind == "text/plain"))) <= {
-        marked.JUNK_BODY  # was never encrypted
-    }
+    plain = "".join(text for kind, text in opened.items() if kind == "text/plain")
+    assert set(MARK.findall(plain)) <= {marked.JUNK_BODY}, "which was never encrypted"
     # nor in the idempotency table and the manifests.
     assert set(MARK.findall(json.dumps(stack.dynamodb.scan(TableName=journey.idempotency)["Items"]))) == set()
     assert set(MARK.findall(json.dumps(stack.keys(ticket)))) == set()

@@ -37,22 +37,15 @@ def test_claims_of_an_event_are_not_stored() -> None:
     """An event calls a rejected ticket accepted, and another's; only the vendor's response is stored."""
     harness = ArchiveHarness()
     harness.has("REJECTED")
-    claims: dict[str, Any] = {
-        "flow_status": "ACCEPTED",
-        "disposition": "FORGED",
-        "risk_code": "FORGED",
-        "cifcode": "FORGED",
-    }
+    forged = dict.fromkeys(("disposition", "risk_code", "cifcode"), "FORGED")
+    claims: dict[str, Any] = {"flow_status": "ACCEPTED", **forged}
 
     process(harness, *sealed(**claims, images=["data:image/png;base64,RkdE"], confidence_score=1))
 
     assert harness.table[TICKET].outcome == "REJECTED"
-    logged = [
-        harness.table.items,
-        {str(key): event for key, event in harness.table.events.items()},
-        harness.bucket.created,
-    ]
-    assert "FORGED" not in json.dumps([*logged, harness.bucket.manifests(TICKET)], default=str)
+    events = {str(key): event for key, event in harness.table.events.items()}
+    stored = [harness.table.items, events, harness.bucket.created, harness.bucket.manifests(TICKET)]
+    assert "FORGED" not in json.dumps(stored, default=str)
 
 
 @pytest.mark.parametrize("bit", range(128))

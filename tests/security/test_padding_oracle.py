@@ -101,15 +101,9 @@ class SqsOracle:
         outcomes: list[Hashable] = []
         for begin in range(0, len(asked), 10):
             before = len(self.queue.quarantined)
+            sent = partial(Webhook, content_type="text/plain", received_at=RECEIVED_AT)
             bodies = [
-                webhook_message(
-                    Webhook(
-                        body=b64encode(ciphertext),
-                        iv=b64encode(iv).decode(),
-                        content_type="text/plain",
-                        received_at=RECEIVED_AT,
-                    )
-                )
+                webhook_message(sent(body=b64encode(ciphertext), iv=b64encode(iv).decode()))
                 for iv, ciphertext in asked[begin : begin + 10]
             ]
             failed = tuple(handle_batch(*map(sqs_record, bodies)))

@@ -137,14 +137,8 @@ def test_scanner_without_a_report_is_a_finding(
 def make(target: str, *given: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make as a user does, without variables of an outer make."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    return subprocess.run(
-        ["make", "--silent", target, *given],
-        cwd=ROOT,
-        env={**kept, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["make", "--silent", target, *given]
+    return subprocess.run(command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, check=False)
 
 
 def test_bill_of_materials_lists_every_pin(tmp_path: Path) -> None:

@@ -44,10 +44,11 @@ def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -
 
 
 COMPLETED = "completed ticket.verification.completed"
+IN_PROGRESS = "in_progress ticket.verification.in_progress"
 WEBHOOKS = {
     "webhook_completed_encrypted.json": COMPLETED,
     "webhook_completed_plaintext.json": "plaintext_refused",
-    "webhook_in_progress_encrypted.json": "in_progress ticket.verification.in_progress",
+    "webhook_in_progress_encrypted.json": IN_PROGRESS,
     "webhook_invitation_encrypted.json": "completed invitation",
     "webhook_older_generation.json": "completed verification.completed",
     "webhook_onboarding_awaiting.json": "in_progress onboarding.completed",
@@ -104,13 +105,7 @@ def read(body: str) -> str:
         ("queue_ticket_request.json", ["request backfill"]),
         (
             "queue_batch_of_mixed.json",
-            [
-                COMPLETED,
-                "message_malformed",
-                "undecipherable",
-                "in_progress ticket.verification.in_progress",
-                "request backfill by force",
-            ],
+            [COMPLETED, "message_malformed", "undecipherable", IN_PROGRESS, "request backfill by force"],
         ),
     ],
 )

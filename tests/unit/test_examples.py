@@ -62,12 +62,8 @@ def test_state_machine_is_valid_and_its_transitions_lead_somewhere(tmp_path: Pat
     [separator, lines] = machine.pop("DefinitionString")["Fn::Join"]
     machine["Definition"] = json.loads(separator.join(lines))
     (tmp_path / "expanded.json").write_text(json.dumps(template), encoding="utf-8")
-    done = subprocess.run(
-        [Path(sys.executable).parent / "cfn-lint", tmp_path / "expanded.json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [Path(sys.executable).parent / "cfn-lint", tmp_path / "expanded.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
     states = machine["Definition"]["States"]

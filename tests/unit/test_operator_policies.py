@@ -44,9 +44,8 @@ def test_on_call_may_run_the_runbooks_commands() -> None:
     assert len(actions) > 4
     assert actions - {*allowed} == set()
     assert statements("on-call")["ReadDashboard"]["Resource"].endswith("dashboard/STACK-REGION")
-    assert SOURCE["Resources"]["Dashboard"]["Properties"]["DashboardName"] == {
-        "Fn::Sub": "${AWS::StackName}-${AWS::Region}"
-    }
+    dashboard = SOURCE["Resources"]["Dashboard"]["Properties"]
+    assert dashboard["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)

@@ -153,13 +153,8 @@ def invoke_all(tmp_path: Path, code: str, **events: object) -> Iterator[tuple[st
 @pytest.mark.loopback
 def test_invoke_all_checks_the_response_to_every_event(tmp_path: Path) -> None:
     get = {"httpMethod": "GET", "path": "/tickets/1"}
-    problems = invoke_all(
-        tmp_path,
-        START_LAMBDA,
-        queue_1={"Records": [{"eventSource": "aws:sqs"}]},
-        retrieval_1=get,
-        retrieval_bad_type=get,
-    )
+    queue = {"Records": [{"eventSource": "aws:sqs"}]}
+    problems = invoke_all(tmp_path, START_LAMBDA, queue_1=queue, retrieval_1=get, retrieval_bad_type=get)
     assert dict(problems) == {"queue_1": None, "retrieval_1": None, "retrieval_bad_type": "status 200, expected 400"}
 
 

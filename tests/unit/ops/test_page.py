@@ -151,10 +151,8 @@ def digest(text: str) -> str:
 def test_images_are_embedded_byte_by_byte_under_their_types() -> None:
     reader = show()
     sources = [str(image["src"]) for image in reader.named("img") if "src" in image]
-    assert [base64.b64decode(source.partition(",")[2]) for source in sources] == [
-        JPEG + b"SELF_PORTRAITS",
-        JPEG + b"DOCUMENT",
-    ]
+    shown = [base64.b64decode(source.partition(",")[2]) for source in sources]
+    assert shown == [JPEG + b"SELF_PORTRAITS", JPEG + b"DOCUMENT"]
     assert [image["alt"] for image in reader.named("img")] == ["Self portraits 1 of 1", "Document 1 of 1", ""]
     titles = ["Person and document", "Self portraits", "Document", "Document signature"]
     assert reader.within("h2") == titles
@@ -174,10 +172,7 @@ def test_a_damaged_image_says_so_in_its_place_and_the_others_are_shown() -> None
 def test_missing_details_and_a_missing_manifest_are_shown() -> None:
     stack = FakeStack()
     item = stack.add_ticket("t1")
-    found = [
-        TicketFile("details.json", fault="missing in the bucket"),
-        TicketFile("manifest.json", fault="missing in the bucket"),
-    ]
+    found = [TicketFile(name, fault="missing in the bucket") for name in ("details.json", "manifest.json")]
     texts = read(ticket_page(item, found)).within("p")
     assert "details.json: missing in the bucket" in texts
     assert "manifest.json: missing in the bucket" in texts

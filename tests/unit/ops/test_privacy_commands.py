@@ -247,9 +247,8 @@ def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: Fak
 
 
 def test_a_hold_stops_the_expiry_of_item_events_and_objects(stack: FakeStack, clock: Clock) -> None:
-    assert hold(stack, clock) == [
-        {"ticket": "t1", "since": "2026-01-31T12:00:00.000000Z", "object_versions": 3, "events": 1}
-    ]
+    [held] = hold(stack, clock)
+    assert held == {"ticket": "t1", "since": "2026-01-31T12:00:00.000000Z", "object_versions": 3, "events": 1}
     assert stack.expiring == set()
     assert stack.item("t1").expires_at == NEVER
     assert stack.event_expiry("t1") is None

@@ -287,10 +287,8 @@ def test_dead_letters_are_filtered_by_ticket_webhooks_too(with_secret: CliHarnes
     for body in bodies:
         dead.add(body)
     found = with_secret.json("redrive", "dead-letters", "--ticket", "t2")["messages"]
-    assert [(each["kind"], each["reason"]) for each in found] == [
-        ("webhook", "vendor_auth_error"),
-        (None, "vendor_auth_error"),
-    ]
+    assert [each["kind"] for each in found] == ["webhook", None]
+    assert {each["reason"] for each in found} == {"vendor_auth_error"}
     assert with_secret.stack.queue("QueueUrl").sent == bodies[1:]
     assert [message.body for message in dead.waiting] == bodies[:1]
 

@@ -169,11 +169,8 @@ def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
     session = boto3.Session("AKIDEXAMPLE", "key", region_name="eu-central-1")
     monkeypatch.setattr(FakeStack, "session", session, raising=False)
     described = {"type": "DOCUMENT", "index": 0, "bytes": len(JPEG), "content_type": "image/jpeg"}
-    signed = {
-        "url": "https://bucket.test/signed",
-        "expires_at": "2026-01-01T00:00:00Z",
-        "content_disposition": "inline",
-    }
+    presigned = "https://bucket.test/signed"
+    signed = {"url": presigned, "expires_at": "2026-01-01T00:00:00Z", "content_disposition": "inline"}
     listed = {"images": [{**described, **signed, "sha256": hashlib.sha256(JPEG).hexdigest()}]}
     sent: list[tuple[str, Any]] = []
 
@@ -186,7 +183,7 @@ def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
 
     assert [check["name"] for check in found["checks"] if not check["ok"]] == failed
     api = "https://archive.test/v1/tickets/t1/images?type=ALL&disposition=attachment"
-    assert [url for url, _ in sent] == [api, "https://bucket.test/signed"][: len(statuses)]
+    assert [url for url, _ in sent] == [api, presigned][: len(statuses)]
     assert "AKIDEXAMPLE" in sent[0][1]["Authorization"]
     assert [headers for _, headers in sent[1:]] == [None] * len(sent[1:])
     assert len(found["not_proven"]) == 1
@@ -293,9 +290,8 @@ def test_rollback_warns_of_a_version_whose_snapshot_lambda_has_deleted(state: st
     functions.state = state
     cli.stack.clients["lambda"] = functions
     result = cli("rollback", "--only", "ingest")
-    assert ("aws lambda invoke --function-name IngestFunctionName --qualifier 9" in result.stderr) == (
-        state == "Inactive"
-    )
+    warned = "aws lambda invoke --function-name IngestFunctionName --qualifier 9" in result.stderr
+    assert warned == (state == "Inactive")
 
 
 def test_rollback_without_any_earlier_version_exits_1(cli: CliHarness) -> None:

@@ -25,6 +25,7 @@ CALLER = "arn:aws:sts::123456789012:assumed-role/reviewer/session"
 REQUEST_ID = "11111111-2222-4333-8444-555555555555"
 EXTENDED_REQUEST_ID = "XKvXwHlYFiAEbdA="
 DETAILS = {"id": TICKET, "score": Decimal("98.70"), "user": {"full_name": "Jón Þór", "ids": [Decimal(1), None, True]}}
+TYPES = {**dict.fromkeys(("SELF_PORTRAITS", "DOCUMENT", "DOCUMENT_PORTRAIT"), "stored"), "DOCUMENT_SIGNATURE": "absent"}
 
 
 def sha256_of(kind: ImageType, index: int = 0) -> str:
@@ -71,12 +72,7 @@ def item(**changes: Any) -> TicketItem:
             image(ImageType.DOCUMENT),
             image(ImageType.DOCUMENT_PORTRAIT),
         ],
-        "types": {
-            "SELF_PORTRAITS": "stored",
-            "DOCUMENT": "stored",
-            "DOCUMENT_PORTRAIT": "stored",
-            "DOCUMENT_SIGNATURE": "absent",
-        },
+        "types": TYPES,
         **changes,
     }
     return read_item(attributes({name: value for name, value in values.items() if value is not None}))

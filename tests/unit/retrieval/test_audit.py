@@ -57,12 +57,8 @@ def test_a_customers_list_is_recorded_by_its_length_only(call: Call) -> None:
 @pytest.mark.parametrize(("state", "status"), [("incomplete", 202), ("erased", 410)])
 def test_a_response_without_content_is_recorded(call: Call, world: World, state: str, status: int) -> None:
     world.tickets.add(item(state=state))
-    assert call(IMAGES, {"ticket": TICKET}).audit == {
-        **WHO,
-        "route": f"GET {IMAGES}",
-        "status": status,
-        "ticket": TICKET,
-    }
+    record = call(IMAGES, {"ticket": TICKET}).audit
+    assert record == {**WHO, "route": f"GET {IMAGES}", "status": status, "ticket": TICKET}
 
 
 def test_a_record_holds_neither_an_invalid_ticket_nor_anything_of_an_earlier_request(call: Call) -> None:

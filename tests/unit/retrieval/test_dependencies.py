@@ -35,17 +35,12 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("region", "suffix"),
-    [
-        ("eu-central-1", "amazonaws.com"),
-        ("us-east-1", "amazonaws.com"),
-        ("us-gov-west-1", "amazonaws.com"),
-        ("cn-north-1", "amazonaws.com.cn"),
-    ],
+    [*((region, "com") for region in ("eu-central-1", "us-east-1", "us-gov-west-1")), ("cn-north-1", "com.cn")],
 )
 def test_urls_name_the_buckets_regional_host(monkeypatch: pytest.MonkeyPatch, region: str, suffix: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     (link,) = Dependencies(ENVIRONMENT).presigner.images([PICTURE])
-    assert urlsplit(link.url).netloc == f"archive-bucket.s3.{region}.{suffix}"
+    assert urlsplit(link.url).netloc == f"archive-bucket.s3.{region}.amazonaws.{suffix}"
 
 
 def test_urls_of_another_endpoint_have_the_bucket_in_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,10 +59,7 @@ def test_the_environment_sets_the_life_of_urls() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        *((name, "") for name in ENVIRONMENT),
-        *(("URL_LIFE_SECONDS", life) for life in ("59.9", "901", "x")),
-    ],
+    [*((name, "") for name in ENVIRONMENT), *(("URL_LIFE_SECONDS", life) for life in ("59.9", "901", "x"))],
 )
 def test_a_missing_or_invalid_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):

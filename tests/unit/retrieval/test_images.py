@@ -98,9 +98,8 @@ def test_inline_applies_to_types_that_browsers_display_safely(call: Call, world:
 
 
 def test_an_image_by_its_hash_is_200_with_its_url_and_no_redirect(call: Call) -> None:
-    answer = call(
-        IMAGE, {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}, {"expires_in": "61", "disposition": "inline"}
-    )
+    path = {**ONE, "sha256": sha256_of(ImageType.DOCUMENT)}
+    answer = call(IMAGE, path, {"expires_in": "61", "disposition": "inline"})
     assert answer.status == 200
     assert "Location" not in answer.headers
     assert answer.json["type"] == "DOCUMENT"

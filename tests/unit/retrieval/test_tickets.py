@@ -4,7 +4,7 @@ import pytest
 import time_machine
 
 from tests.unit.retrieval.conftest import Call
-from tests.unit.retrieval.fakes import TICKET, World, incomplete, item, path_of, sha256_of
+from tests.unit.retrieval.fakes import TICKET, TYPES, World, image, incomplete, item, path_of
 from ticket_archive.models import ImageType
 
 ONE = "/tickets/{ticket}"
@@ -31,21 +31,10 @@ def test_an_archived_ticket_has_outcome_times_and_images_but_no_details_and_no_k
         "fetched_at": "2026-01-15T09:30:01.000000Z",
         "archived_at": "2026-01-15T09:30:02.000000Z",
         "images": [
-            {
-                "type": kind,
-                "index": index,
-                "sha256": sha256_of(ImageType(kind), index),
-                "bytes": 1234,
-                "content_type": "image/jpeg",
-            }
+            {name: value for name, value in image(ImageType(kind), index).items() if name != "key"}
             for kind, index in [("SELF_PORTRAITS", 0), ("SELF_PORTRAITS", 1), ("DOCUMENT", 0), ("DOCUMENT_PORTRAIT", 0)]
         ],
-        "types": {
-            "SELF_PORTRAITS": "stored",
-            "DOCUMENT": "stored",
-            "DOCUMENT_PORTRAIT": "stored",
-            "DOCUMENT_SIGNATURE": "absent",
-        },
+        "types": TYPES,
         "absent": ["DOCUMENT_SIGNATURE"],
         "unrecognized": [],
         "missing": {},

@@ -45,11 +45,8 @@ def test_archive_errors_are_described_by_code_and_detail() -> None:
 
 def test_an_aws_error_is_described_by_its_code_and_operation() -> None:
     described = describe(raised(ClientError({"Error": {"Code": "AccessDenied", "Message": CANARY}}, "PutObject")))
-    assert (described["error"], described["aws_code"], described["aws_operation"]) == (
-        "ClientError",
-        "AccessDenied",
-        "PutObject",
-    )
+    codes = [described[name] for name in ("error", "aws_code", "aws_operation")]
+    assert codes == ["ClientError", "AccessDenied", "PutObject"]
     assert [place.partition(":")[0] for place in described["at"]] == ["test_telemetry.py"]
 
 

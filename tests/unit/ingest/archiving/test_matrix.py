@@ -132,12 +132,10 @@ def check_archived(
         for kind, pictures in expected.items()
         for index, picture in enumerate(pictures)
     ]
-    assert [
-        (image.type.value, image.index, image.sha256, image.bytes, image.content_type) for image in item.images
-    ] == images
-    assert [harness.bucket[image.key] for image in item.images] == [
-        picture.data for pictures in expected.values() for picture in pictures
-    ]
+    found = [(each.type.value, each.index, each.sha256, each.bytes, each.content_type) for each in item.images]
+    assert found == images
+    stored = [harness.bucket[image.key] for image in item.images]
+    assert stored == [picture.data for pictures in expected.values() for picture in pictures]
     [manifest] = harness.bucket.manifests(item.ticket)
     assert manifest["images"] == [asdict(image) for image in item.images]
     assert manifest["complete"] is item.complete is complete

@@ -190,11 +190,8 @@ class TestSettledTickets:
         harness.has(cifcode="C-1", images={SELFIES: [picture("s")]})
         assert harness.run(event()) is Result.PENDING
         item = harness.table[TICKET]
-        assert (item.state, item.missing[DOCUMENT], item.types[DOCUMENT]) == (
-            TicketState.INCOMPLETE,
-            EMPTY,
-            TypeState.FAILED,
-        )
+        waits = (TicketState.INCOMPLETE, EMPTY, TypeState.FAILED)
+        assert (item.state, item.missing[DOCUMENT], item.types[DOCUMENT]) == waits
         [listed], _ = harness.table.by_customer("C-1", 10, None)
         assert (listed.ticket, listed.state, listed.archived_at) == (TICKET, TicketState.INCOMPLETE, None)
         assert harness.run(request(settle=parts)) is Result.ARCHIVED
@@ -702,7 +699,5 @@ def test_superseded_details_stay_readable(harness: ArchiveHarness, note: object)
     harness.run(event("e2"))
     key = f"tickets/{TICKET}/details/{old.sha256}.json.gz"
     stored = replace(harness.table[TICKET], attributes={"details_key": key})
-    assert json.loads(read_stored_details(stored.attributes, harness.bucket)) == {
-        "flow_status": "ACCEPTED",
-        "note": note,
-    }
+    read = json.loads(read_stored_details(stored.attributes, harness.bucket))
+    assert read == {"flow_status": "ACCEPTED", "note": note}

@@ -221,16 +221,9 @@ class TestMetrics:
 
         found = counted()
         assert found.pop("ArchiveLatency") > 0
-        assert found == {
-            "MessagesProcessed": 7,
-            "TicketsArchived": 3,
-            "UnrecognizedEvents": 1,
-            "TicketsUnchanged": 1,
-            "TicketsRecovered": 1,
-            "RequestsForErasedTickets": 1,
-            "WebhooksQuarantined": 1,
-            "EventsIgnored": 1,
-        }
+        once = ["UnrecognizedEvents", "TicketsUnchanged", "TicketsRecovered", "RequestsForErasedTickets"]
+        once += ["WebhooksQuarantined", "EventsIgnored"]
+        assert found == {"MessagesProcessed": 7, "TicketsArchived": 3, **dict.fromkeys(once, 1)}
 
     def test_of_repeated_messages_count_duplicates(self, harness: SqsHarness) -> None:
         def handled(body: str) -> dict[str, float]:
@@ -284,12 +277,8 @@ class TestMetrics:
     def test_count_an_unrecognized_response_that_settles_at_once(self, harness: SqsHarness) -> None:
         harness.archive.vendor.next(DOCUMENT, UnrecognizedResponse("html", b"<html>"))
         harness.handle(sqs_record(ticket_message("T-0", settle=tuple(ImageType))))
-        assert counted() == {
-            "MessagesProcessed": 1,
-            "TicketsArchived": 1,
-            "ArchivedIncomplete": 1,
-            "UnrecognizedResponses": 1,
-        }
+        names = ("MessagesProcessed", "TicketsArchived", "ArchivedIncomplete", "UnrecognizedResponses")
+        assert counted() == dict.fromkeys(names, 1)
 
     def test_have_no_latency_of_a_later_version(self, harness: SqsHarness) -> None:
         harness.handle(sqs_record(webhook({"ticket": "T-0", "event": "ticket.verification.completed"})))
@@ -326,10 +315,8 @@ class TestTheLog:
     @pytest.mark.parametrize(
         "error",
         [
-            ValueError(CANARY),
-            KeyError(CANARY),
-            ConnectionError(f"https://vendor/{CANARY}"),
-            UnrecognizedResponse("no_image", CANARY.encode()),
+            *(kind(CANARY) for kind in (ValueError, KeyError, ConnectionError)),
+            UnrecognizedResponse("html", CANARY.encode()),
         ],
         ids=lambda error: type(error).__name__,
     )
