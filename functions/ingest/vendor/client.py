@@ -15,9 +15,10 @@ from urllib.parse import quote
 
 from ingest.files.decoding import File, InlineFile, LinkedFile, inline_file
 from ingest.files.parsing import parse_files
-from ingest.vendor.auth import Token, TokenSource, read_token
+from ingest.vendor.auth import TokenSource
 from ingest.vendor.http import HttpClient, Response
 from ingest.vendor.responses import Call, error_for_response
+from ingest.vendor.token_response import Token, read_token
 from ingest.vendor.url_policy import check_image_url
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details

@@ -5,17 +5,14 @@ library's exception, because those contain URLs and headers.
 """
 
 import http.client
-import io
 import socket
 import ssl
 import time
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from itertools import chain
 from typing import Any
 from urllib.parse import urljoin
 
@@ -26,12 +23,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
+from ingest.vendor.bodies import read_body
 from ingest.vendor.connections import POOLS, limits, tls_context
 from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 from ticket_archive.json_text import as_utf8, json_within
-
-PIECE = 65_536
-"""Bytes that are read or decompressed in one step."""
 
 _FRAMING = 262_144  # bytes on the wire for headers, chunk sizes and trailers, in addition to the body
 _FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, ValueError)
@@ -163,74 +158,11 @@ def _session(adapter: HTTPAdapter, *prefixes: str) -> requests.Session:
 def _read(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
     """Return the body, or b"" if that of an error response cannot be read: its status is enough."""
     try:
-        return _read_whole(raw, max_bytes)
+        return read_body(raw, max_bytes)
     except (*_FAILURES, VendorUnavailable):
         if raw.status < HTTPStatus.BAD_REQUEST:
             raise
         return b""
-
-
-def _read_whole(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Return the body, complete as far as HTTP and gzip can tell.
-
-    Servers write into Content-Encoding what is not one (`UTF-8`; `base64` and `aws-chunked` on objects in S3, from
-    their upload), or one that the body does not have, and proxies write one twice. So the first bytes decide whether
-    the body is decompressed. All else is returned as it is, compressions that were not requested too.
-    """
-    length = raw.length_remaining
-    if length is None and not raw.chunked and "Content-Length" in raw.headers:
-        raise VendorUnavailable("protocol")
-    if length is not None and length > max_bytes:
-        raise InvalidVendorResponse("too_large")
-    received = raw.stream(PIECE, decode_content=False)
-    head = b""
-    while len(head) < 2 and (piece := next(received, b"")):
-        head += piece
-    encoding = raw.headers.get("Content-Encoding", "").lower()
-    named = any(name in encoding for name in ("gzip", "deflate"))
-    decoder = _Decoder() if named and _is_compressed(head) else None
-    body = io.BytesIO()
-    broken = ""
-    try:
-        for piece in chain((head,), received):
-            for part in decoder.feed(piece) if decoder else (piece,):
-                if body.tell() + len(part) > max_bytes:
-                    raise InvalidVendorResponse("too_large")
-                body.write(part)
-        if decoder and not decoder.member.eof:
-            broken = "truncated"
-    except zlib.error:
-        broken = "encoding"
-    if broken:
-        raise VendorUnavailable(broken, body.getvalue())
-    return body.getvalue()
-
-
-def _is_compressed(head: bytes) -> bool:
-    """Return whether these bytes begin gzip (RFC 1952) or zlib, which HTTP calls deflate (RFC 1950)."""
-    is_zlib = len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
-    return head.startswith(b"\x1f\x8b") or is_zlib
-
-
-class _Decoder:
-    """Decompresses gzip (one or more members) or deflate in bounded steps.
-
-    urllib3's decoders accept a truncated stream as complete (test_urllib3_accepts_truncated_gzip).
-    """
-
-    def __init__(self) -> None:
-        self.member = zlib.decompressobj(32 + zlib.MAX_WBITS)
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        while True:
-            piece = self.member.decompress(data, PIECE)
-            yield piece
-            data = self.member.unconsumed_tail
-            if self.member.eof and self.member.unused_data:
-                data = self.member.unused_data
-                self.member = zlib.decompressobj(32 + zlib.MAX_WBITS)
-            elif len(piece) < PIECE:  # after a full piece there may be more inside
-                return
 
 
 # The code of the first of these types among an exception and its causes. The order matters: most are OSErrors too, and

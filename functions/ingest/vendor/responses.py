@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ingest.files.decoding import is_file
 from ingest.files.labels import reports_error
-from ingest.vendor.auth import TokenResponse
 from ingest.vendor.http import Response
+from ingest.vendor.token_response import TokenResponse
 from ticket_archive.details_facts import (
     IN_PROGRESS,
     NOT_FOUND,
