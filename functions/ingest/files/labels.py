@@ -74,9 +74,11 @@ _DOCUMENT_RELATIONS = frozenset(
 _RECEIVER = re.compile("(callback|postback|webhook|redirect|return)ur[il]")
 _NEXT = re.compile("(odata|hydra)?next(page|url|uri|link|href|cursor|token|key|marker|offset)*")
 _ADDRESSES = frozenset({"href", "url", "uri", "link"})
+_TRUTH = {"true": True, "false": False}
 _MAX_ADDRESS = 2048
 _MORE = frozenset({"more", "hasmore", "hasmorepages", "hasnext", "hasnextpage", "istruncated", "truncated", "partial"})
 _LAST = frozenset({"last", "islast", "islastpage"})
+_PAGES = ("totalpages", "lastpage")
 _PAGE = frozenset({"meta", "metadata", "page", "paging", "pagination", "pageinfo"})
 _TOTAL = re.compile(
     "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
@@ -149,7 +151,7 @@ def announces_more(around: str, name: str, value: object) -> bool:
 
     `around` is the key above it: `{"next": {"href": "…"}}`. A long text is a file, not an address.
     """
-    plain = plain_name(name)
+    plain, value = plain_name(name), typed(value)
     if isinstance(value, str):
         leads_on = _NEXT.fullmatch(plain) or (plain in _ADDRESSES and _NEXT.fullmatch(plain_name(around)))
         return len(value) < _MAX_ADDRESS and (bool(leads_on) or (plain == "rel" and value.lower() == "next"))
@@ -158,7 +160,7 @@ def announces_more(around: str, name: str, value: object) -> bool:
             (plain in _MORE and value is True)
             or (plain in _LAST and value is False)
             or (value > 0 and bool(_NEXT.fullmatch(plain)))
-            or (plain in ("totalpages", "lastpage") and value > 1)
+            or (value > 1 and (plain in _PAGES or (plain in ("pages", "pagecount") and plain_name(around) in _PAGE)))
         )
     return plain == "lastevaluatedkey"  # an object
 
@@ -176,7 +178,7 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
 
     Below the root, only a status that is in progress does.
     """
-    plain = plain_name(name)
+    plain, value = plain_name(name), typed(value)
     word = value.strip().upper() if isinstance(value, str) else ""
     if is_status(name) and is_in_progress(word):
         return True
@@ -221,8 +223,15 @@ def may_hold_files(name: str) -> bool:
 
 def _number(value: object) -> int | None:
     """Return a whole number, also of a text with its digits."""
-    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    return int(text) if len(text) < 9 and text.isdecimal() else None
+    number = typed(value)
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def typed(value: object) -> object:
+    """Return the number or the truth value that a text is, as some servers write them, and anything else unchanged."""
+    if isinstance(value, str) and len(value) < 9:
+        return int(value) if value.isdecimal() else _TRUTH.get(value.lower(), value)
+    return value
 
 
 @lru_cache(maxsize=256)

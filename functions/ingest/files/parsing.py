@@ -212,7 +212,7 @@ class _Contents:
             if not is_empty and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
-                if labels.is_status(name) or not isinstance(value, str):
+                if labels.is_status(name) or not isinstance(labels.typed(value), str):
                     self.unfinished = f"{name}: {value}"
             if not is_empty and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"

@@ -219,6 +219,7 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
         {"hydra:view": {"hydra:next": "/images?page=2"}}, {"total": 2}, {"count": "2"},
         {"@odata.context": "https://a/$metadata", "@odata.count": 2}, {"meta": {"page": 1, "totalCount": 2}},
         {"numberOfImages": 2}, {"imagesCount": 2}, {"truncated": True},
+        {"meta": {"page": "1", "pages": "2"}}, {"hasMore": "true"}, {"totalPages": "2"},
     ],
 )  # fmt: skip
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
@@ -235,7 +236,7 @@ def test_files_beside_an_error_are_incomplete() -> None:
         {"Status": "PROCESSING"},
         {"errors": [{"message": "back: timeout"}]},
         {"success": False},
-        {"ready": False},
+        {"ready": "false"},
     ):
         assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
@@ -307,7 +308,8 @@ def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> Non
         {"last_page": 1}, {"LastEvaluatedKey": None}, {"next_step": "SIGN"}, {"next": "null"},
         {"total": 1, "count": "1", "meta": {"total_items": 1}},
         {"total": 98.5, "attempts": {"total": 3}, "account": 5, "remaining_count": 2, "page_size": 50},
-        {"total": 2, "selfie": None}, {"total": True}, {"$schema": "https://a/schema.json"},
+        {"total": True, "pages": 3, "has_more": "false", "last_page": "1", "success": "true", "error": "false"},
+        {"total": 2, "selfie": None}, {"$schema": "https://a/schema.json"},
     ],
 )  # fmt: skip
 def test_the_only_page_is_complete(last: dict[str, object]) -> None:
