@@ -88,6 +88,7 @@ _IN_PROGRESS = frozenset({
     "inprogress", "processing", "pending", "awaiting", "waiting", "uploading", "loading", "capturing", "scanning",
     "running", "generating", "queued", "scheduled", "started", "notready",
 })  # fmt: skip
+_REFERENCE = re.compile("(file|image|photo|picture|media|attachment|object|blob)(id|key)")
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
 
@@ -208,6 +209,11 @@ def describes(name: str, value: object) -> bool:
     if plain_name(name) in _NUMBER_FIELDS and _number(value) is not None:
         return True
     return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
+
+
+def refers_to_file(name: str) -> bool:
+    """Return whether a member of this name, which is not empty, says that there is a file, whose data may be empty."""
+    return bool(_REFERENCE.fullmatch(plain_name(name)))
 
 
 def is_error(name: str, value: object) -> bool:

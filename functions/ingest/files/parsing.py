@@ -39,9 +39,10 @@ _Node = tuple[Label, str, int, Any, bool]
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The end of an object, and how many files and empty values were found before it, without empty lists too."""
+    """The end of an object. Before it, so many files were found, with empty values, and with those but empty lists."""
 
     members: tuple[tuple[str, Any], ...]
+    files: int
     found: int
     came: int
 
@@ -168,7 +169,7 @@ class _Contents:
             elif isinstance(node, tuple):
                 for name, value in node:
                     label = labels.described(label, name, value)
-                stack.append((label, key, place, _End(node, self._found, self._came), is_root))
+                stack.append((label, key, place, _End(node, len(self.files), self._found, self._came), is_root))
                 stack.extend(reversed(self._members(label, key, place, node, is_root=is_root)))
             elif isinstance(node, str) and decoding.is_file(node, key):
                 self.types.add(label.type)
@@ -240,7 +241,9 @@ class _Contents:
             for name, value in members:
                 if labels.announces_files(name, value, self._came - end.came):
                     self.unfinished = f"{name}: {value}"
-            if not any(labels.is_error(name, value) for name, value in members):
+            if len(self.files) == end.files and any(labels.refers_to_file(name) for name, _ in members):
+                self.unread.append((label, key, place, end.members))
+            elif not any(labels.is_error(name, value) for name, value in members):
                 self._taken.add(place)
         elif not is_root and not all(labels.describes(name, value) for name, value in members):
             is_labelled = labels.label_of(key) is not UNLABELLED

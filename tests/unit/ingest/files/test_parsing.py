@@ -273,6 +273,8 @@ def test_files_beside_an_error_are_incomplete() -> None:
         ({"selfie": uri(JPEG), "signature": None, "document": {"fileId": "5f0c2b1e"}}, 0),
         ({"items": [{"content": uri(JPEG)}, {"content": None, "State": "Uploading"}]}, 1),
         ({"data": {"images": [uri(JPEG)], "errors": ["back: timeout"]}}, 1),
+        ({"front": {"fileId": "5f0c", "url": uri(JPEG)}, "back": {"fileId": "2b1e", "url": None}}, 1),
+        ({"images": [{"imageKey": "a/1", "data": uri(JPEG)}, {"imageKey": "a/2", "data": ""}]}, 1),
     ],
 )
 def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
@@ -287,8 +289,12 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
     [
         *({"imageType": "image/jpeg"}, {"imageName": "front.jpg"}, {"frontImageUrl": "a/b.jpg"}, {"selfie": "s.jpg"}),
         *({"signature": {"image": None, "error": "none"}}, {"quality": {"errors": ["GLARE"]}}),
+        *({"back": {"id": "2", "image": None}}, {"extra": {"fileId": "2b1e", "data": uri(JPEG), "thumbnail": None}}),
         *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
-        *({"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}}, {"back": {"fileId": "n/a"}}),
+        *(
+            {"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}},
+            {"back": {"fileId": "n/a", "url": None}},
+        ),
         *(
             {"back": {"available": False, "position": 2}},
             {"status": "WARNING"},
@@ -505,6 +511,7 @@ ERRORS = (
         (b'{"status": 500, "code": "INTRNL", "message": "Internal error"}', "no_file"),
         *((b'{"data": null, "images": [], ' + error + b"}", "no_file") for error in ERRORS),
         (b'{"images": [{"url": null}, {"status": "QUEUED"}]}', "no_file"),
+        (b'{"fileId": "5f0c2b1e", "url": null}', "no_file"),
         (b'{"images": [], "meta": {"id": "5f0c2b1e"}}', "0 files"),
         (b'{"images": [Infinity], "score": NaN}', "no_file"),
         (b'{"n": ' + b"9" * 5_000 + b"}", "no_file"),
