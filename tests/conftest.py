@@ -1,6 +1,7 @@
 """Settings and fixtures for every test: no AWS settings of the developer's, and no network in unit tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,15 @@ SHOWN = 60
 settings.register_profile("default", deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("full", settings.get_profile("default"), max_examples=200)  # --hypothesis-profile=full
 settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """End like Ctrl-C when this process is terminated, so that fixtures stop what they have started.
+
+    pytest-xdist interrupts its workers with SIGINT, which a shell's background job ignores.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

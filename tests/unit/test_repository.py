@@ -1,6 +1,7 @@
 """Workflows, hooks and the changelog name existing targets, tools and versions."""
 
 import re
+import signal
 import subprocess
 import tomllib
 from pathlib import Path
@@ -35,6 +36,10 @@ def test_modules_that_run_first_exist() -> None:
     named = re.findall(r'^    "(tests/\S+\.py)",$', conftest, re.MULTILINE)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_a_terminated_run_ends_like_ctrl_c_so_that_fixtures_stop_the_stack() -> None:
+    assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_file_has_a_merge_conflict_left() -> None:
