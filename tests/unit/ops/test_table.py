@@ -134,7 +134,7 @@ def test_summaries_are_read_in_batches_of_a_hundred_and_after_growing_pauses_if_
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("time.sleep", pauses.append)
-    tickets = [f"t{number}" for number in range(101)]
+    tickets = [f"t{number}" for number in range(300)]
 
     def asked(*tickets: str) -> dict[str, Any]:
         return {"RequestItems": {"Tickets": {"Keys": list(map(key, tickets)), **projection(STATUS)}}}
@@ -144,8 +144,9 @@ def test_summaries_are_read_in_batches_of_a_hundred_and_after_growing_pauses_if_
 
     unprocessed = {"UnprocessedKeys": {"Tickets": {"Keys": [key("t0")]}}}
     dynamodb.add_response("batch_get_item", {**found(*tickets[1:100]), **unprocessed}, asked(*tickets[:100]))
-    dynamodb.add_response("batch_get_item", {**found(), **unprocessed}, asked("t0", "t100"))
-    dynamodb.add_response("batch_get_item", found("t0"), asked("t0"))
+    dynamodb.add_response("batch_get_item", {**found(), **unprocessed}, asked("t0", *tickets[100:199]))
+    dynamodb.add_response("batch_get_item", found("t0"), asked("t0", *tickets[199:298]))
+    dynamodb.add_response("batch_get_item", found(), asked(*tickets[298:]))
 
     assert [item.ticket for item in TABLE.summaries(tickets)] == tickets[:100]
-    assert pauses == [0.05, 0.1]
+    assert pauses == [0.05, 0.1], "and none after a batch of which all were processed"

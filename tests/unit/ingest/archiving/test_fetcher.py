@@ -227,6 +227,10 @@ class TestUnrecognized:
         fetched = fetch(DOCUMENT)
         assert [(image.index, fetch.bucket[image.key]) for image in fetched.images] == [(0, picture("back").data)]
         assert [fetch.bucket[file.key] for file in fetched.unrecognized] == [SVG.data]
+        fetch.vendor.images_of[TICKET, DOCUMENT] = [SVG, picture("front")]
+        assert fetch(DOCUMENT).observed[DOCUMENT] != fetched.observed[DOCUMENT], (
+            "another answer, which may still change"
+        )
         assert state_of(fetched, DOCUMENT) is TypeState.UNRECOGNIZED
 
     def test_a_link_to_a_forbidden_address_is_kept_as_its_text(self, fetch: Fetch) -> None:

@@ -334,6 +334,11 @@ def test_form_decoded_base64_may_be_in_white_space() -> None:
     assert found({"images": [f" {bare(PNG).replace('+', ' ')}\n"]}) == [PNG]
 
 
+def test_a_cut_off_file_in_lines_with_spaces_between_keeps_its_bytes() -> None:
+    data = b"\xff\xd8\xff" + b"x" * 237
+    assert found({"images": [encodebytes(data).decode().strip().replace("\n", " ")]}) == [data]
+
+
 def test_an_error_in_json_within_json_counts_as_at_the_root() -> None:
     inner = json.dumps({"success": False, "error": "timeout", "data": None})
     assert outcome(json.dumps({"statusCode": 200, "body": inner}).encode()) == "no_file"
