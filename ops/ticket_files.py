@@ -82,15 +82,14 @@ def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
     while version is not None:
         key = manifest_key(item.ticket, version)
         try:
-            body = bucket.read(key)
-            Manifest.model_validate_json(body)
+            manifest: dict[str, Any] = json.loads(bucket.read(key))
+            Manifest.model_validate(manifest)
         except ClientError as error:
             if error_code(error) not in MISSING:
                 raise
             return
         except ValueError:
             raise damaged(key) from None
-        manifest: dict[str, Any] = json.loads(body)
         yield manifest
         version = manifest.get("previous")
 
