@@ -14,7 +14,7 @@ from itertools import chain, combinations, count, cycle, product
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
@@ -184,16 +184,8 @@ def test_unusable_type_is_unrecognized_and_the_rest_archived(kind: VendorType, u
 JPEG = FILES["jpeg"][0]
 BASE64 = b64encode(JPEG).decode()
 TYPES = (ImageType.SELF_PORTRAITS, ImageType.DOCUMENT, ImageType.DOCUMENT_PORTRAIT)
-TEXTS = [
-    f"data:image/jpeg;base64,{BASE64}",
-    BASE64,
-    "https://images.example.com/x",
-    "http://169.254.169.254/",
-    "/1.jpg",
-    "//[",
-    "",
-    "PASSED",
-]
+URLS = ["https://images.example.com/x", "http://169.254.169.254/", "/1.jpg", "//["]
+TEXTS = [f"data:image/jpeg;base64,{BASE64}", BASE64, *URLS, "", "PASSED"]
 KEYS = ["images", "image", "url", "type", "data", "status", "code", "documentFront", "ticket"]
 JSON_VALUES = json_values(
     st.sampled_from(TEXTS),
@@ -220,9 +212,10 @@ ERRORS = st.fixed_dictionaries(
 def test_whatever_json_the_vendor_answers_is_archived_and_reads_back_identical(
     answers: Mapping[ImageType, object], details: object, lost: Mapping[str, int]
 ) -> None:
-    """`lost` is how many of each body's last bytes never come."""
+    """`lost` is how many of each body's last bytes never come. The codes of errors that pass are not archived."""
     bodies = {part: json.dumps(each).encode() for part, each in [(DETAILS, details), *answers.items()]}
     bodies = {part: body[: len(body) - lost[part]] for part, body in bodies.items()}
+    assume(not any(code in body for code in (b"401", b"403", b"404", b"429") for body in bodies.values()))
 
     def answer(request: Request) -> tuple[int, bytes, str]:
         if request.path.endswith("/token"):
