@@ -45,6 +45,7 @@ def test_the_files_are_current_and_no_others_stand_beside_them(tmp_path: Path) -
 
 COMPLETED = "completed ticket.verification.completed"
 IN_PROGRESS = "in_progress ticket.verification.in_progress"
+MIXED = [COMPLETED, "message_malformed", "undecipherable", IN_PROGRESS, "request backfill by force"]
 WEBHOOKS = {
     "webhook_completed_encrypted.json": COMPLETED,
     "webhook_completed_plaintext.json": "plaintext_refused",
@@ -103,10 +104,7 @@ def read(body: str) -> str:
     [
         ("queue_completed_encrypted.json", [COMPLETED]),
         ("queue_ticket_request.json", ["request backfill"]),
-        (
-            "queue_batch_of_mixed.json",
-            [COMPLETED, "message_malformed", "undecipherable", IN_PROGRESS, "request backfill by force"],
-        ),
+        ("queue_batch_of_mixed.json", MIXED),
     ],
 )
 def test_a_batch_holds_what_its_name_says(name: str, outcomes: list[str]) -> None:

@@ -81,10 +81,8 @@ def test_without_earlier_manifests_the_time_decides() -> None:
     [
         ("ACCEPTED", True, "account_opened"),
         ("REJECTED", True, "rejected"),
-        ("ACCEPTED", False, MANUAL_REVIEW),
-        ("REJECTED", False, MANUAL_REVIEW),
-        ("EXPIRED", True, MANUAL_REVIEW),
-        (None, True, MANUAL_REVIEW),
+        *((outcome, False, MANUAL_REVIEW) for outcome in ("ACCEPTED", "REJECTED")),
+        *((outcome, True, MANUAL_REVIEW) for outcome in ("EXPIRED", None)),
     ],
 )
 def test_person_decides_about_incomplete_tickets_and_other_outcomes(

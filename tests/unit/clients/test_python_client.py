@@ -121,10 +121,7 @@ EVENT_SCHEMA = Draft4Validator({**REGISTRY, "$ref": "#/components/schemas/AWSEve
     [
         ("source", "aws.ec2"),
         ("detail-type", "Object Deleted"),
-        (
-            "detail",
-            {**EVENT["detail"], "object": {**EVENT["detail"]["object"], "key": f"tickets/{TICKET}/images/a.jpg"}},
-        ),
+        ("detail", EVENT["detail"] | {"object": EVENT["detail"]["object"] | {"key": f"tickets/{TICKET}/images/a.jpg"}}),
         ("detail", {"bucket": {"name": "archive"}}),
     ],
 )

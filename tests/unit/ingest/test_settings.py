@@ -73,11 +73,8 @@ def test_a_variable_that_is_missing_is_named(name: str) -> None:
         ("ALLOW_PLAINTEXT_WEBHOOKS", "canary"),
         *(("IMAGE_TYPES", types) for types in ("canary", "DOCUMENT,", "document")),
         *((name, "-1") for name in ("RETENTION_DAYS", "SETTLE_MINUTES")),
-        *(
-            (name, "0")
-            for name in ("RETRY_DELAY_SECONDS", "MAX_RECEIVES", "REQUEUE_FOR_DAYS", "UNKNOWN_TICKET_MINUTES")
-        ),
-        ("RETRY_DELAY_SECONDS", "901"),
+        *((name, "0") for name in ("MAX_RECEIVES", "REQUEUE_FOR_DAYS", "UNKNOWN_TICKET_MINUTES")),
+        *(("RETRY_DELAY_SECONDS", seconds) for seconds in ("0", "901")),
     ],
 )
 def test_a_malformed_variable_is_named_and_not_shown(name: str, value: str) -> None:

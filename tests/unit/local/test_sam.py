@@ -46,9 +46,7 @@ def test_every_sample_event_goes_to_the_function_that_its_name_says(path: Path) 
 @pytest.mark.parametrize(
     "event",
     [
-        "not JSON",
-        "[]",
-        "{}",
+        *("not JSON", "[]", "{}"),
         '{"Records": [{"eventSource": "aws:s3"}]}',
         '{"httpMethod": "GET", "path": "/path/to/resource"}',
         '{"version": "2.0", "rawPath": "/tickets/1"}',

@@ -18,20 +18,9 @@ def test_a_page_shows_what_the_index_projects(call: Call, world: World) -> None:
 
     answer = call(TICKETS, {"customer": CUSTOMER})
 
-    assert answer.json == {
-        "customer": CUSTOMER,
-        "tickets": [
-            {
-                "ticket": TICKET,
-                "state": "archived",
-                "outcome": "ACCEPTED",
-                "disposition": "PASSED",
-                "version": "a" * 64,
-                "archived_at": "2026-01-15T09:30:02.000000Z",
-            }
-        ],
-        "cursor": "the-next",
-    }
+    ticket = {"ticket": TICKET, "state": "archived", "outcome": "ACCEPTED", "disposition": "PASSED"}
+    ticket |= {"version": "a" * 64, "archived_at": "2026-01-15T09:30:02.000000Z"}
+    assert answer.json == {"customer": CUSTOMER, "tickets": [ticket], "cursor": "the-next"}
 
 
 def test_an_unknown_customer_has_no_tickets(call: Call, world: World) -> None:

@@ -162,12 +162,8 @@ def element_size(value: Any) -> int:
 @pytest.mark.parametrize(
     "fill",
     [
-        lambda n: "x" * n,
-        lambda n: "é" * n,
-        lambda n: ["x"] * n,
-        lambda n: [None] * n,
-        lambda n: [[]] * n,
-        lambda n: [10**37 + 1] * n,
+        *(lambda n: "x" * n, lambda n: "é" * n, lambda n: ["x"] * n),
+        *(lambda n: [None] * n, lambda n: [[]] * n, lambda n: [10**37 + 1] * n),
         lambda n: {f"é{i}": {} for i in range(n)},
     ],
 )

@@ -85,10 +85,7 @@ def test_facts_that_are_not_there_are_not_guessed() -> None:
         ({"status": "200", "data": {"status": "APPROVED"}}, "APPROVED"),
         ({"status": "0", "deep": {"status": "VERIFIED"}}, "VERIFIED"),
         ({"flow_status": "12"}, "12"),
-        ({"status": "OK"}, None),
-        ({"status": Decimal(200)}, None),
-        ({"status": True}, None),
-        ({"status": ""}, None),
+        *(({"status": value}, None) for value in ("OK", Decimal(200), True, "")),
         ({"flow_status": "x" * 65}, None),
     ],
 )
@@ -131,17 +128,10 @@ def test_a_step_in_progress_does_not_keep_a_ticket_from_being_archived(details: 
     ("value", "score"),
     [
         (Decimal("98.0"), Decimal(98)),
-        (Decimal(0), Decimal(0)),
         ("98.5", Decimal("98.5")),
-        (Decimal("9" * 38), Decimal("9" * 38)),
-        (Decimal("9" * 39), None),
-        (Decimal("1e99"), Decimal("1e99")),
-        (Decimal("1e100"), None),
-        (Decimal("1e-999999999999999999"), None),
-        (Decimal("0e500"), None),
-        ("NaN", None),
-        ("high", None),
-        (True, None),
+        *((number, number) for number in map(Decimal, ("0", "9" * 38, "1e99"))),
+        *((Decimal(number), None) for number in ("9" * 39, "1e100", "1e-999999999999999999", "0e500")),
+        *((value, None) for value in ("NaN", "high", True)),
     ],
 )
 def test_a_confidence_score_is_a_number_that_dynamodb_holds(value: Any, score: Decimal | None) -> None:
@@ -155,14 +145,8 @@ def test_a_score_that_is_no_number_does_not_hide_the_next() -> None:
 @pytest.mark.parametrize(
     ("value", "code"),
     [
-        (" R01 ", "R01"),
-        (Decimal("12.0"), "12"),
-        (Decimal("12.5"), None),
-        ("x" * 64, "x" * 64),
-        ("x" * 65, None),
-        ("a\nb", None),
-        ("\ud800", None),
-        (True, None),
+        *((" R01 ", "R01"), (Decimal("12.0"), "12"), ("x" * 64, "x" * 64)),
+        *((value, None) for value in (Decimal("12.5"), "x" * 65, "a\nb", "\ud800", True)),
     ],
 )
 def test_a_risk_code_is_a_short_printable_text(value: Any, code: str | None) -> None:
@@ -188,8 +172,7 @@ def test_a_customer_code_can_be_an_index_key(name: str, value: Any, customer: st
         ({"status": 200, "data": '{"ticketId": "T-1"}'}, [("T-1",)]),
         ({"ticketId": "T-1", "ticket": "17", "data": {"ticket": "T-2"}}, [("17",), ("T-1",), ("T-2",)]),
         ({"data": [{"ticket": "T-1"}, {"ticket": "T-2"}]}, [("T-1", "T-2")]),
-        ({"related": '{"ticketId": "T-1"}'}, []),
-        ({"related": {"ticket": "T-2"}}, []),
+        *(({"related": related}, []) for related in ('{"ticketId": "T-1"}', {"ticket": "T-2"})),
         ({"tickets": [{"ticket": "T-2"}]}, []),
         ({"ticket": {"flow_status": "ACCEPTED"}}, []),
     ],
@@ -203,8 +186,7 @@ def test_the_ticket_is_the_one_named_at_the_top_or_in_one_envelope(
 @pytest.mark.parametrize(
     ("details", "recognized"),
     [
-        ({"status": "FAILED"}, True),
-        ({"status": "IN_PROGRESS"}, True),
+        *(({"status": word}, True) for word in ("FAILED", "IN_PROGRESS")),
         ({"result": [{"riskCode": "R-000"}]}, True),
         ({"document": {"documentType": "PASSPORT", "document_number": ""}}, True),
         ({}, False),

@@ -172,23 +172,14 @@ def test_no_malformed_request_is_written(ticket: str, kind: str | None) -> None:
 
 
 JSON_VALUES = json_values()
+MEMBERS = {"v": st.just(1) | JSON_VALUES, **dict.fromkeys(("ticket", "kind", "force"), JSON_VALUES)}
+WEBHOOKS = st.fixed_dictionaries({}, optional={key: st.just(value) | JSON_VALUES for key, value in WEBHOOK.items()})
 
 
 @given(
     st.text()
     | JSON_VALUES.map(json.dumps)
-    | st.fixed_dictionaries(
-        {},
-        optional={
-            "v": st.just(1) | JSON_VALUES,
-            "ticket": JSON_VALUES,
-            "kind": JSON_VALUES,
-            "force": JSON_VALUES,
-            "webhook": st.fixed_dictionaries(
-                {}, optional={key: st.just(value) | JSON_VALUES for key, value in WEBHOOK.items()}
-            ),
-        },
-    ).map(json.dumps)
+    | st.fixed_dictionaries({}, optional=MEMBERS | {"webhook": WEBHOOKS}).map(json.dumps)
 )
 def test_any_text_is_read_or_rejected(text: str) -> None:
     with suppress(UnreadableWebhook):

@@ -425,11 +425,8 @@ class TestSettledTickets:
     @pytest.mark.parametrize(
         "error",
         [
-            DOWN,
-            VendorUnavailable("500", b'{"code": 500}'),
-            VendorAuthError("403", b"<p>"),
-            InvalidVendorResponse("400"),
-            SettingsError("malformed"),
+            *(DOWN, VendorUnavailable("500", b'{"code": 500}'), VendorAuthError("403", b"<p>")),
+            *(InvalidVendorResponse("400"), SettingsError("malformed")),
         ],
     )
     @pytest.mark.parametrize("part", ["details", SELFIES])
