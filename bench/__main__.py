@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element, tostring
 
+import pygal
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +22,7 @@ from bench import batch, cold_start, growth, latency, memory, retrieval, through
 from bench.harness import PYTHON, ROOT, Figure
 
 RESULTS, PLOT = (Path(__file__).with_name(name) for name in ("results.json", "growth.svg"))
+WIDTH, HEIGHT = 500, 360  # of one of the plot's panels
 PARTS: Mapping[str, Callable[[], list[Figure]]] = {
     "latency": latency.figures,
     "batch": batch.figures,
@@ -56,7 +59,7 @@ def run(parts: list[str]) -> int:
     console.print(f"{time.monotonic() - began:.0f} s")
     if measured.keys() == PARTS.keys():  # all numbers are of one run
         RESULTS.write_text(json.dumps({"parts": measured}, indent=1, default=Figure.as_dict) + "\n")
-        PLOT.write_text(growth.plot(measured["growth"]["figures"]))
+        PLOT.write_text(_plot(measured["growth"]["figures"]))
         console.print(f"all numbers are in {RESULTS}")
     if failed := [part for part in parts if part not in measured]:
         console.print(f"failed: {', '.join(failed)}", style="red")
@@ -75,6 +78,22 @@ def _table(part: str, figures: list[Figure]) -> Table:
         spread = "{:.2f} … {:.2f}".format(*figure.spread) if figure.spread else ""
         shown.add_row(figure.name, f"{figure.value:.2f}{figure.unit}", spread, goal, marks[figure.reached])
     return shown
+
+
+def _plot(found: Sequence[Figure]) -> str:
+    """Return an SVG with a panel per figure; both axes begin at zero, so a straight line is linear growth."""
+    picture = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {len(found) * WIDTH} {HEIGHT}")
+    for number, figure in enumerate(found):
+        chart = pygal.XY(width=WIDTH, height=HEIGHT, explicit_size=True, no_prefix=True, js=[], include_x_axis=True)
+        chart.title, chart.x_title, chart.y_title = figure.name.partition(":")[0], "MB of images per ticket", "ms"
+        points = [(each["images"] * each["bytes"] / 1e6, each) for each in figure.raw["points"]]
+        chart.xrange = (0, points[-1][0])
+        for target in ("product", "tutorial"):
+            chart.add(target, [(megabytes, 1000 * each[target]) for megabytes, each in points])
+        panel = chart.render_tree()
+        panel.set("x", str(number * WIDTH))
+        picture.append(panel)
+    return tostring(picture, "unicode")
 
 
 def _environment() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How CPU per ticket grows with the number of images and with their size, and a picture of both."""
+"""How CPU per ticket grows with the number of images and with their size."""
 
 import os
 from collections.abc import Sequence
@@ -11,8 +11,6 @@ from bench.harness import USUAL, Figure, Harness
 
 POINTS = [(1, 200_000), (5, 200_000), (20, 200_000), (5, 100_000), (5, 1_000_000), (5, 6_700_000)]
 """Images and bytes of each: three numbers of images, then three sizes; the largest makes a response of 9 MB."""
-_WIDTH, _HEIGHT, _MARGIN = 360, 240, 56
-_COLOURS = {"product": "#1565c0", "tutorial": "#c62828"}
 
 
 def figures(rounds: int = 5) -> list[Figure]:
@@ -54,32 +52,3 @@ def measure(target: str, rounds: int, points: list[tuple[int, int]]) -> list[flo
 def _bend(points: Sequence[dict[str, Any]]) -> float:
     (first, second, last) = ((each["images"] * each["bytes"], each["product"]) for each in points)
     return float(((last[1] - second[1]) / (last[0] - second[0])) / ((second[1] - first[1]) / (second[0] - first[0])))
-
-
-def plot(found: Sequence[Figure]) -> str:
-    """Return an SVG with a panel per figure; both axes begin at zero, so a straight line is linear growth."""
-    panels = [_panel(number * (_WIDTH + _MARGIN), each) for number, each in enumerate(found)]
-    width = len(panels) * (_WIDTH + _MARGIN) + _MARGIN
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_HEIGHT + 2 * _MARGIN}" '
-    return "\n".join([f'{head}font-family="sans-serif" font-size="11">', *panels, "</svg>", ""])
-
-
-def _panel(left: int, figure: Figure) -> str:
-    points = figure.raw["points"]
-    megabytes = [each["images"] * each["bytes"] / 1e6 for each in points]
-    top = max(max(each["product"], each["tutorial"]) for each in points)
-    title = figure.name.partition(":")[0]
-    parts = [
-        f'<g transform="translate({left + _MARGIN} {_MARGIN})"><text y="-16" font-weight="bold">{title}</text>',
-        f'<path d="M0 0V{_HEIGHT}H{_WIDTH}" fill="none" stroke="#555"/>',
-        f'<text x="{_WIDTH}" y="{_HEIGHT + 32}" text-anchor="end">MB of images per ticket</text>',
-        f'<text x="-8" y="10" text-anchor="end">{1000 * top:.0f} ms</text>',
-    ]
-    across = [_WIDTH * each / max(megabytes) for each in megabytes]
-    for x, mb in zip(across, megabytes, strict=True):
-        parts.append(f'<text x="{x:.0f}" y="{_HEIGHT + 16}" text-anchor="middle">{mb:g}</text>')
-    for number, (target, colour) in enumerate(_COLOURS.items()):
-        line = " ".join(f"{x:.0f},{_HEIGHT * (1 - at[target] / top):.0f}" for x, at in zip(across, points, strict=True))
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="12" y="{16 + 14 * number}" fill="{colour}">{target}</text>')
-    return "\n".join([*parts, "</g>"])
