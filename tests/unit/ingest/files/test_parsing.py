@@ -38,13 +38,18 @@ def bare(data: bytes) -> str:
     return b64encode(data).decode()
 
 
+def parsed(answer: object, wanted: ImageType = SELFIES) -> list[InlineFile | LinkedFile]:
+    return parse_files(json.dumps(answer).encode(), JSON, wanted)
+
+
 def found(answer: object, wanted: ImageType = SELFIES) -> list[bytes]:
     """Return the bytes of the inline files of a JSON response."""
-    files = parse_files(json.dumps(answer).encode(), JSON, wanted)
-    return [file.data for file in files if isinstance(file, InlineFile)]
+    return [file.data for file in parsed(answer, wanted) if isinstance(file, InlineFile)]
 
 
-def outcome(body: bytes, content_type: str = JSON, wanted: ImageType = SELFIES) -> str:
+def outcome(answer: object, content_type: str = JSON, wanted: ImageType = SELFIES) -> str:
+    """Return how many files are found in a response, or why none is: its bytes, or the value of its JSON."""
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     try:
         return f"{len(parse_files(body, content_type, wanted))} files"
     except UnrecognizedResponse as error:
@@ -102,22 +107,22 @@ def test_every_format_is_found_in_every_shape(name: str) -> None:
     "url", ["https://cdn.example/1?sig=x", "http://10.0.0.5/1", "HTTPS://CDN.EXAMPLE/1", " https://a/1 "]
 )
 def test_a_url_is_left_to_be_fetched(url: str) -> None:
-    assert parse_files(json.dumps({"images": [{"url": url}]}).encode(), JSON, SELFIES) == [LinkedFile(url.strip())]
+    assert parsed({"images": [{"url": url}]}) == [LinkedFile(url.strip())]
 
 
 @pytest.mark.parametrize("key", ["url", "imageUrl", "front_uri", "src"])
 def test_a_path_under_the_name_of_a_url_is_left_to_be_fetched(key: str) -> None:
     for path in ("/files/1.jpg", "/" + "a" * 300 + ".jpg", "//cdn.example/1?sig=a=b", f"/{'a' * 40}=b", "/9j/4"):
         for answer in ({"images": [{key: f" {path} "}]}, {"front": {key: path}, "back": None}):
-            assert parse_files(json.dumps(answer).encode(), JSON, DOCUMENT) == [LinkedFile(path)]
+            assert parsed(answer, DOCUMENT) == [LinkedFile(path)]
         beside = json.dumps({"images": [{key: path, "content": bare(JPEG)}]}).encode()
         assert outcome(beside) == "1 files", "the path is where the same file is"
         for other in ({"back": {key: path}}, {"backUrl": path}, {"videoUrl": path}):
-            assert outcome(json.dumps({"front": bare(JPEG), **other}).encode()) == "2 files"
+            assert outcome({"front": bare(JPEG), **other}) == "2 files"
     for data in (JPEG, TINY):
         assert found({key: bare(data)}) == [data], "which begins with a slash, too"
     for other in ({"path": "/files/1.jpg"}, {"href": "/files/1.jpg"}, {key: "/"}, {key: "1.jpg"}, {key: "/ 1"}):
-        assert outcome(json.dumps(other).encode()) == "no_file"
+        assert outcome(other) == "no_file"
 
 
 @pytest.mark.parametrize(
@@ -133,17 +138,14 @@ def test_a_path_under_the_name_of_a_url_is_left_to_be_fetched(key: str) -> None:
     ],
 )
 def test_a_file_that_cannot_be_served_does_not_spoil_the_others(text: str, data: bytes) -> None:
-    files = parse_files(json.dumps({"images": [uri(JPEG), text, bare(PNG)]}).encode(), JSON, SELFIES)
-    assert [(file.data, file.format is None) for file in files if isinstance(file, InlineFile)] == [
-        (JPEG, False),
-        (data, True),
-        (PNG, False),
-    ]
+    files = parsed({"images": [uri(JPEG), text, bare(PNG)]})
+    expected = [(JPEG, False), (data, True), (PNG, False)]
+    assert [(file.data, file.format is None) for file in files if isinstance(file, InlineFile)] == expected
 
 
 @pytest.mark.parametrize("text", [uri(JPEG)[:-8], bare(JPEG)[: len(bare(JPEG)) // 2], bare(JPEG)[:401], bare(PNG[:-1])])
 def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
-    [file] = parse_files(json.dumps({"images": [text]}).encode(), JSON, SELFIES)
+    [file] = parsed({"images": [text]})
     assert isinstance(file, InlineFile)
     assert file.format is not None
     assert not file.complete
@@ -189,23 +191,22 @@ def test_a_file_is_found_at_any_depth() -> None:
 @pytest.mark.parametrize("links", ["_links", "links"])
 def test_a_link_to_a_document_is_no_file(links: str) -> None:
     url = "https://api.example/images"
-    assert found(
-        {links: {"self": {"href": url}, "first": url}, "_embedded": {"images": [{"content": bare(JPEG)}]}}
-    ) == [JPEG]
-    assert outcome(json.dumps({links: {"self": url}, "data": []}).encode()) == "0 files"
+    embedded = {"images": [{"content": bare(JPEG)}]}
+    assert found({links: {"self": {"href": url}, "first": url}, "_embedded": embedded}) == [JPEG]
+    assert outcome({links: {"self": url}, "data": []}) == "0 files"
     documents = [{"rel": "self", "href": url}, {"url": url, "rel": "up"}]
-    assert outcome(json.dumps({links: documents, "image": bare(JPEG)}).encode()) == "1 files"
-    assert outcome(json.dumps({links: [{"rel": "image", "href": url}], "rel": "self"}).encode()) == "1 files"
+    assert outcome({links: documents, "image": bare(JPEG)}) == "1 files"
+    assert outcome({links: [{"rel": "image", "href": url}], "rel": "self"}) == "1 files"
     for file in ({links: {"front": {"href": url}}}, {"self": url}, {"first": url}):
-        assert outcome(json.dumps(file).encode()) == "1 files"
+        assert outcome(file) == "1 files"
 
 
 @pytest.mark.parametrize("key", ["callbackUrl", "redirect_uri", "RETURN-URL", "webhookUrl"])
 @pytest.mark.parametrize("url", ["/v1/callback", "https://app.example/done", None])
 def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
-    assert outcome(json.dumps({"images": [bare(JPEG)], key: url}).encode()) == "1 files"
-    assert outcome(json.dumps({"images": [], key: url}).encode()) == "0 files"
-    assert outcome(json.dumps({"score": 1, key: url}).encode()) == "no_file"
+    assert outcome({"images": [bare(JPEG)], key: url}) == "1 files"
+    assert outcome({"images": [], key: url}) == "0 files"
+    assert outcome({"score": 1, key: url}) == "no_file"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
 )  # fmt: skip
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
     for images in ([bare(JPEG)], []):
-        *files, rest = parse_files(json.dumps({"images": images, **more}).encode(), JSON, SELFIES)
+        *files, rest = parsed({"images": images, **more})
         assert [file.data for file in files if isinstance(file, InlineFile)] == ([JPEG] if images else [])
         assert isinstance(rest, InlineFile)
         assert rest.format is None
@@ -232,23 +233,20 @@ def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
 
 def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
-    for error in (
+    errors = (
         {"Status": "PROCESSING"},
         {"errors": [{"message": "back: timeout"}]},
         {"success": False},
         {"ready": "false"},
-    ):
-        assert outcome(json.dumps({**answer, **error}).encode()) == "2 files"
+    )
+    for error in errors:
+        assert outcome({**answer, **error}) == "2 files"
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
-    assert outcome(json.dumps(part).encode(), wanted=DOCUMENT) == "2 files"
+    assert outcome(part, wanted=DOCUMENT) == "2 files"
     assert outcome(b'{"code": "SUCCESS", "data": {"status": "PROCESSING", "images": []}}') == "no_file"
-    for word in (
-        {"quality": {"status": "FAIL"}},
-        {"code": "IMGRTRVD"},
-        {"errorCode": "000", "errorMessage": "OK"},
-        {"status": "FAILED"},
-    ):
-        assert outcome(json.dumps({**answer, **word}).encode()) == "1 files"
+    success = {"errorCode": "000", "errorMessage": "OK"}
+    for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}):
+        assert outcome({**answer, **word}) == "1 files"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +276,7 @@ def test_files_beside_an_error_are_incomplete() -> None:
     ],
 )
 def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
-    *found, lost = parse_files(json.dumps(answer).encode(), JSON, DOCUMENT)
+    *found, lost = parsed(answer, DOCUMENT)
     assert len(found) == files
     assert isinstance(lost, InlineFile)
     assert lost.format is None
@@ -291,15 +289,9 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
         *({"signature": {"image": None, "error": "none"}}, {"quality": {"errors": ["GLARE"]}}),
         *({"back": {"id": "2", "image": None}}, {"extra": {"fileId": "2b1e", "data": uri(JPEG), "thumbnail": None}}),
         *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
-        *(
-            {"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}},
-            {"back": {"fileId": "n/a", "url": None}},
-        ),
-        *(
-            {"back": {"available": False, "position": 2}},
-            {"status": "WARNING"},
-            {"scores": [{"status": "PASSED"}, {"glare": 1}]},
-        ),
+        {"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}},
+        *({"back": {"fileId": "n/a", "url": None}}, {"back": {"available": False, "position": 2}}),
+        *({"status": "WARNING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}),
     ],
 )
 def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> None:
@@ -319,7 +311,7 @@ def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> Non
     ],
 )  # fmt: skip
 def test_the_only_page_is_complete(last: dict[str, object]) -> None:
-    assert outcome(json.dumps({"images": [bare(JPEG)], **last}).encode()) == "1 files"
+    assert outcome({"images": [bare(JPEG)], **last}) == "1 files"
 
 
 def test_pieces_that_make_no_whole_file_are_not_joined() -> None:
@@ -341,10 +333,10 @@ def test_a_cut_off_file_in_lines_with_spaces_between_keeps_its_bytes() -> None:
 
 def test_an_error_in_json_within_json_counts_as_at_the_root() -> None:
     inner = json.dumps({"success": False, "error": "timeout", "data": None})
-    assert outcome(json.dumps({"statusCode": 200, "body": inner}).encode()) == "no_file"
-    assert outcome(json.dumps({"statusCode": 200, "body": '{"data": null}'}).encode()) == "0 files"
+    assert outcome({"statusCode": 200, "body": inner}) == "no_file"
+    assert outcome({"statusCode": 200, "body": '{"data": null}'}) == "0 files"
     partial = json.dumps({"success": False, "images": [bare(JPEG)]})
-    assert outcome(json.dumps({"statusCode": 200, "body": partial}).encode()) == "2 files"
+    assert outcome({"statusCode": 200, "body": partial}) == "2 files"
 
 
 def test_json_within_json_counts_towards_the_limit_of_parts() -> None:
@@ -353,7 +345,7 @@ def test_json_within_json_counts_towards_the_limit_of_parts() -> None:
 
 
 def test_json_within_json_of_too_many_levels_is_no_file() -> None:
-    assert outcome(json.dumps({"image": "[" * 50_000 + "]" * 50_000}).encode()) == "no_file"
+    assert outcome({"image": "[" * 50_000 + "]" * 50_000}) == "no_file"
 
 
 def test_a_file_under_a_key_for_the_next_page_is_a_file() -> None:
@@ -414,11 +406,7 @@ WITHIN_DOCUMENT = {
         (EVERYTHING, SELFIES, [MP4]),
         (EVERYTHING, ImageType.DOCUMENT_SIGNATURE, []),
         ({"reverso": uri(PNG), "anverso": uri(JPEG)}, DOCUMENT, [JPEG, PNG]),
-        (
-            {"images": [{"side": "BACK", "image": uri(PNG)}, {"side": "FRONT", "image": uri(JPEG)}]},
-            DOCUMENT,
-            [JPEG, PNG],
-        ),
+        ({"images": [{"side": "BACK", "data": uri(PNG)}, {"side": "FRONT", "data": uri(JPEG)}]}, DOCUMENT, [JPEG, PNG]),
         ({"document": {"back": uri(PNG), "front": uri(JPEG), "documentPortrait": uri(WEBP)}}, DOCUMENT, [JPEG, PNG]),
         (WITHIN_DOCUMENT, DOCUMENT, [JPEG, PNG]),
         (WITHIN_DOCUMENT, PORTRAIT, [WEBP]),
@@ -447,11 +435,7 @@ WITHIN_DOCUMENT = {
             DOCUMENT,
             [JPEG, PNG],
         ),
-        (
-            [{"page": 2, "file": uri(PNG)}, {"page": 1, "file": uri(JPEG)}, {"page": 1, "file": uri(PDF)}],
-            DOCUMENT,
-            [PNG, JPEG, PDF],
-        ),
+        ([{"page": n, "file": uri(file)} for n, file in ((2, PNG), (1, JPEG), (1, PDF))], DOCUMENT, [PNG, JPEG, PDF]),
         ({"page": 1, "images": [uri(PNG), uri(JPEG)]}, DOCUMENT, [PNG, JPEG]),
         ([{"captureType": "SELFIE", "data": uri(PNG)}, {"captureType": "DOCUMENT", "data": uri(JPEG)}], SELFIES, [PNG]),
         ([{"id": "DOCUMENT", "data": uri(PNG)}, {"id": "SELF_PORTRAITS", "data": uri(JPEG)}], SELFIES, [JPEG]),
@@ -464,7 +448,7 @@ def test_labels_select_the_type_and_order_the_sides(answer: object, wanted: Imag
 @pytest.mark.parametrize("answer", [{"documents": [uri(JPEG)]}, {"DOCUMENT": {"front": uri(JPEG), "back": uri(PNG)}}])
 def test_files_of_another_type_alone_are_unrecognized(answer: dict[str, object]) -> None:
     """The label may be wrong, or the vendor may return everything for each type. What else it names tells."""
-    assert outcome(json.dumps(answer).encode(), wanted=SELFIES) == "other_type"
+    assert outcome(answer, wanted=SELFIES) == "other_type"
     assert found(answer | {"selfies": []}, SELFIES) == []
     assert found(answer | {"signature": None}, SELFIES) == []
     assert found(answer | {"image": uri(WEBP)}, SELFIES) == [WEBP]
@@ -613,13 +597,13 @@ def test_small_parts_need_little_memory() -> None:
 
 def test_texts_that_look_like_addresses_take_little_time() -> None:
     began = time.thread_time()
-    assert outcome(json.dumps({f"image{number}": "/" * 199 + "é" for number in range(10_000)}).encode()) == "no_file"
+    assert outcome({f"image{number}": "/" * 199 + "é" for number in range(10_000)}) == "no_file"
     assert time.thread_time() - began < 4
 
 
 def test_a_long_text_is_no_file_name_and_is_not_searched_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.files.parsing._FILE_NAME", None)
-    assert outcome(json.dumps({"image": "!" * 201}).encode()) == "no_file"
+    assert outcome({"image": "!" * 201}) == "no_file"
 
 
 def _peak(body: bytes) -> int:
