@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast, get_args
 
@@ -192,10 +192,14 @@ def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
 # ─── rollback ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+TWO = ("9", "10")
+
+
 class Lambda:
     """Functions with these versions, and the alias `live` at version 10."""
 
-    def __init__(self, ingest: list[str], retrieval: list[str]) -> None:
+    def __init__(self, cli: CliHarness, ingest: Sequence[str] = TWO, retrieval: Sequence[str] = TWO) -> None:
+        cli.stack.clients["lambda"] = self
         self.versions = {"IngestFunctionName": ingest, "RetrievalFunctionName": retrieval}
         self.deployed = dict.fromkeys(self.versions, "2026-01-31T09:00:00.000+0000")
         self.updates: list[tuple[str, ...]] = []
@@ -236,15 +240,13 @@ class Lambda:
 def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
     retrieval: list[str], options: list[str], changed: list[str], cli: CliHarness
 ) -> None:
-    functions = Lambda(["2", "9", "10", "11"], retrieval)
+    functions = Lambda(cli, ["2", "9", "10", "11"], retrieval)
     functions.deployed["RetrievalFunctionName"] = "2026-01-31T09:10:00.000+0000"  # a deployment takes minutes
-    cli.stack.clients["lambda"] = functions
     names = [f"{each}FunctionName" for each in changed]
 
     planned = cli.json("rollback", *options)["changes"]
-    assert [(each["function"], each["current"], each["previous"]) for each in planned] == [
-        (name, "10", "9") for name in names
-    ]
+    shown = [(each["function"], each["current"], each["previous"]) for each in planned]
+    assert shown == [(name, "10", "9") for name in names]
     assert functions.updates == []
 
     result = cli("rollback", *options, "--yes")
@@ -254,9 +256,8 @@ def test_rollback_points_the_alias_at_the_version_before_where_there_is_one(
 
 
 def test_rollback_leaves_a_function_alone_that_the_last_deployment_did_not_change(cli: CliHarness) -> None:
-    functions = Lambda(["9", "10"], ["9", "10"])
+    functions = Lambda(cli)
     functions.deployed["RetrievalFunctionName"] = "2026-01-31T08:00:00.000+0000"
-    cli.stack.clients["lambda"] = functions
     result = cli("rollback", "--yes")
     assert [name for name, *_ in functions.updates] == ["IngestFunctionName"]
     assert "RetrievalFunctionName stays as it is" in result.stderr
@@ -266,17 +267,14 @@ def test_rollback_leaves_a_function_alone_that_the_last_deployment_did_not_chang
 
 def test_rollback_during_a_gradual_deployment_leaves_it_to_codedeploy(cli: CliHarness) -> None:
     """The alias is still at the earlier version then, and CodeDeploy would shift on."""
-    functions = Lambda(["9", "10", "11"], ["9", "10", "11"])
+    functions = Lambda(cli, (*TWO, "11"), (*TWO, "11"))
     functions.weights = {"11": 0.1}
-    cli.stack.clients["lambda"] = functions
     cli.fails("rollback", "--yes", said="aws deploy stop-deployment")
     assert functions.updates == []
 
 
 def test_rollback_says_what_was_done_before_an_error(cli: CliHarness) -> None:
-    functions = Lambda(["9", "10"], ["9", "10"])
-    functions.refused = "RetrievalFunctionName"
-    cli.stack.clients["lambda"] = functions
+    Lambda(cli).refused = "RetrievalFunctionName"
     result = cli("rollback", "--yes", "--json")
     assert result.exit_code == Exit.FAILED
     done = {each["function"]: each["done"] for each in json.loads(result.stdout)["changes"]}
@@ -286,14 +284,12 @@ def test_rollback_says_what_was_done_before_an_error(cli: CliHarness) -> None:
 
 @pytest.mark.parametrize("state", ["Active", "Inactive"])
 def test_rollback_warns_of_a_version_whose_snapshot_lambda_has_deleted(state: str, cli: CliHarness) -> None:
-    functions = Lambda(["9", "10"], ["9", "10"])
-    functions.state = state
-    cli.stack.clients["lambda"] = functions
+    Lambda(cli).state = state
     result = cli("rollback", "--only", "ingest")
     warned = "aws lambda invoke --function-name IngestFunctionName --qualifier 9" in result.stderr
     assert warned == (state == "Inactive")
 
 
 def test_rollback_without_any_earlier_version_exits_1(cli: CliHarness) -> None:
-    cli.stack.clients["lambda"] = Lambda(["10"], ["10"])
+    Lambda(cli, ["10"], ["10"])
     assert cli("rollback", "--yes").exit_code == Exit.FAILED
