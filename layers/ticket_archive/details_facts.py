@@ -169,8 +169,11 @@ def _verdicts(named: Iterable[tuple[int, Sequence[str], str, Any]]) -> list[tupl
 
     At the very top, `SUCCESSFUL` may be the response's own.
     """
-    words = [(depth, path, _word(value)) for depth, path, _, value in named if _is_outcome(value)]
-    return [(depth, word in _PASSED) for depth, path, word in words if path or word != "SUCCESSFUL"]
+    return [
+        (depth, _word(value) in _PASSED)
+        for depth, path, _, value in named
+        if _is_outcome(value) and (path or _word(value) != "SUCCESSFUL")
+    ]
 
 
 def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int, bool]]) -> str | None:

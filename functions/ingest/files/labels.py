@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 
-from ticket_archive.details_facts import SUCCESS_CODES
+from ticket_archive.details_facts import IN_PROGRESS, SUCCESS_CODES
 from ticket_archive.models import ImageType
 
 
@@ -84,10 +84,10 @@ _TOTAL = re.compile(
     "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
     "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
 )
-_IN_PROGRESS = frozenset({
-    "inprogress", "processing", "pending", "awaiting", "waiting", "uploading", "loading", "capturing", "scanning",
-    "running", "generating", "queued", "scheduled", "started", "notready",
-})  # fmt: skip
+_IN_PROGRESS = {word.replace("_", "").lower() for word in IN_PROGRESS} | {
+    "waiting", "uploading", "loading", "capturing", "scanning", "running", "generating", "queued", "scheduled",
+    "started", "notready",
+}  # fmt: skip
 _REFERENCE = re.compile("(file|image|photo|picture|media|attachment|object|blob)(id|key)")
 _IMAGE_WORD = re.compile("image|picture|photo|video|portrait|selfie")
 
@@ -201,7 +201,7 @@ def is_status(name: str) -> bool:
 
 def is_in_progress(word: str) -> bool:
     """Return whether a word says that something is not done yet: `IN_PROGRESS`, `PENDING`, `uploading`."""
-    return re.sub(r"[\W_]", "", word[:64]).lower() in _IN_PROGRESS
+    return _plain(word) in _IN_PROGRESS
 
 
 def describes(name: str, value: object) -> bool:
@@ -242,5 +242,9 @@ def typed(value: object) -> object:
 
 @lru_cache(maxsize=256)
 def plain_name(name: str) -> str:
-    """Return a name in lower case, without separators."""
-    return re.sub(r"[\W_]", "", name[:64]).lower()
+    """Return a name in lower case, without separators. Names are few; values, which may be a person's, are not kept."""
+    return _plain(name)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]", "", text[:64]).lower()
