@@ -93,7 +93,7 @@ def _plot(found: Sequence[Figure]) -> str:
         panel = chart.render_tree()
         panel.set("x", str(number * WIDTH))
         picture.append(panel)
-    return tostring(picture, "unicode")
+    return tostring(picture, "unicode") + "\n"
 
 
 def _environment() -> dict[str, Any]:

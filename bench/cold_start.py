@@ -45,11 +45,12 @@ def figures(rounds: int = 5) -> list[Figure]:
 
 def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     """Return the starts of function and baseline, in turn, without the first pair, which fills the disk's cache."""
-    package, services, plain, _ = KINDS[kind].values()
-    modules, layer = INPUTS["imports"][package], folder / "layer" / "python"
+    package, layer = KINDS[kind]["function"], folder / "layer" / "python"
+    modules = INPUTS["imports"]["both"] + INPUTS["imports"][package]
     event, plain_event = first_events(kind)
     given = environment(harness.url)
-    asked = {**given, "MODULES": ",".join(modules), "SERVICES": ",".join(services), "PLAIN": plain}
+    services = ",".join(KINDS[kind]["services"])
+    asked = {**given, "MODULES": ",".join(modules), "SERVICES": services, "PLAIN": KINDS[kind]["plain"]}
     handlers = {
         "function": (f"{package}.app.lambda_handler", [folder / package, layer], given, event),
         "baseline": ("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
