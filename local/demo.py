@@ -129,5 +129,7 @@ def sheet(trip: RoundTrip) -> TicketSection:
     types = {image.type: TypeState.STORED for image in trip.images}
     types |= dict.fromkeys(map(ImageType, trip.absent), TypeState.ABSENT)
     state = TicketState.ARCHIVED if trip.outcome else TicketState.RECEIVED
-    item = TicketItem(trip.ticket, state, outcome=trip.outcome or None, images=tuple(trip.images), types=types)
+    item = TicketItem(
+        ticket=trip.ticket, state=state, outcome=trip.outcome or None, images=tuple(trip.images), types=types
+    )
     return TicketSection(item, files, remarks, trip.differences)

@@ -10,7 +10,7 @@ import requests
 
 from local.simulator import Simulator
 from local.stack import Stack
-from ticket_archive.models import ImageType, StoredImage
+from ticket_archive.models import StoredImage
 from ticket_archive_client import ArchiveApiError, Ticket, TicketArchive
 
 ARCHIVE_SECONDS = 120.0
@@ -117,7 +117,7 @@ def _images(archive: TicketArchive, http: requests.Session, trip: RoundTrip) -> 
         _compare(trip, f"size of {name}", len(response.content), image.bytes)
         _compare(trip, f"content type of {name}", response.headers.get("Content-Type"), image.content_type)
         _compare(trip, f"status of {name} without its signature", unsigned.status_code, 403)
-        stored = StoredImage(ImageType(image.type), image.index, "", image.sha256, image.bytes, image.content_type)
+        stored = StoredImage.model_validate({"key": "", **image.model_dump()})
         trip.images[stored] = response.content
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -110,22 +110,23 @@ def at_version(item: TicketItem, bucket: Bucket, version: str | None) -> TicketI
 def from_manifest(item: TicketItem, manifest: Mapping[str, Any]) -> TicketItem:
     """Return the ticket as a manifest describes it. Superseded details are objects of their own."""
     details = manifest["details"]  # null if the vendor never gave usable ones
-    return replace(
-        item,
-        version=manifest["version"],
-        previous=manifest["previous"],
-        outcome=manifest["outcome"],
-        archived_at=manifest["archived_at"],
-        details_sha256=details and details["sha256"],
-        details_bytes=details["bytes"] if details else 0,
-        images=tuple(StoredImage(**{**image, "type": ImageType(image["type"])}) for image in manifest["images"]),
-        types={},
-        unrecognized=tuple(
-            UnrecognizedFile(key=unrecognized_key(item.ticket, file["sha256"]), **file)
-            for file in manifest.get("unrecognized", ())
-        ),
-        missing={},
-        attributes={"details_key": details_key(item.ticket, details["sha256"])} if details else {},
+    return item.model_copy(
+        update={
+            "version": manifest["version"],
+            "previous": manifest["previous"],
+            "outcome": manifest["outcome"],
+            "archived_at": manifest["archived_at"],
+            "details_sha256": details and details["sha256"],
+            "details_bytes": details["bytes"] if details else 0,
+            "images": tuple(StoredImage(**image) for image in manifest["images"]),
+            "types": {},
+            "unrecognized": tuple(
+                UnrecognizedFile(key=unrecognized_key(item.ticket, file["sha256"]), **file)
+                for file in manifest.get("unrecognized", ())
+            ),
+            "missing": {},
+            "attributes": {"details_key": details_key(item.ticket, details["sha256"])} if details else {},
+        }
     )
 
 
@@ -179,6 +180,6 @@ def _read_manifest(item: TicketItem, version: str, file: TicketFile, bucket: Buc
         manifest.ticket == item.ticket
         and manifest.version == version
         and (manifest.details and manifest.details.sha256) == item.details_sha256
-        and [image.model_dump() for image in manifest.images] == [asdict(image) for image in item.images]
+        and [image.model_dump() for image in manifest.images] == [image.model_dump() for image in item.images]
     )
     return replace(file, body=body) if same else replace(file, fault="describes another state than the table")

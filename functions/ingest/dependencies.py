@@ -6,9 +6,9 @@ SettingsError.
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
+from typing import NamedTuple
 
 from botocore.config import Config
 
@@ -51,8 +51,7 @@ _INTERACTIVE = Config(connect_timeout=2, read_timeout=5, retries={"mode": "stand
 """API Gateway gives up after 29 seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class SqsDependencies:
+class SqsDependencies(NamedTuple):
     """The SQS handler's dependencies. `calls` is the pool for vendor calls; its threads add to `metric_buffer`."""
 
     processor: MessageProcessor

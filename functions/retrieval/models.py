@@ -1,6 +1,5 @@
 """The API's parameters and responses. Powertools validates them and generates docs/openapi.json from them."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -156,7 +155,7 @@ class Ticket(Model):
     def archived(cls, item: TicketItem) -> Self:
         """Return the response about an archived item, whose reasons for unrecognized parts are left out."""
         missing = {part: item.missing.get(part, TypeState.FAILED) for part in item.unanswered}
-        return cls.model_validate(replace(item, missing=missing))
+        return cls.model_validate(item.model_copy(update={"missing": missing}))
 
 
 class PendingTicket(Model):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class SigningPaused(ArchiveError):
     code = "signing_paused"
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Presigner:
     """Presigns GET requests for the bucket's objects. Sends nothing.
 
@@ -66,7 +66,7 @@ class Presigner:
         }
         url = self._sign(image.key, lifetime, headers)
         signed = {"url": url, "expires_at": start + timedelta(seconds=lifetime), "content_disposition": disposition}
-        return SignedImage.model_validate({**asdict(image), **signed})
+        return SignedImage.model_validate({**image.model_dump(), **signed})
 
     def _sign(self, key: str, lifetime: int, headers: dict[str, str]) -> str:
         params = {"Bucket": self.bucket, "Key": key, "ResponseCacheControl": "no-store", **headers}

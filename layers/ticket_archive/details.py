@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, DecimalException
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ _MAX_LEVELS = 30  # of DynamoDB's 32; the item and the attribute take the others
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(repr=False, eq=False)
 class Details:
     """A ticket's details as received (`raw`), their facts, and the SHA-256 of their canonical form.
 
@@ -51,12 +51,12 @@ class Details:
     and DynamoDB returns it unchanged.
     """
 
-    value: dict[str, Any] | None = field(repr=False)
+    value: dict[str, Any] | None
     sha256: str
     size: int
-    raw: bytes = field(repr=False)
+    raw: bytes
     native: bool
-    facts: TicketFacts = field(repr=False)
+    facts: TicketFacts
 
     def check_ticket(self, ticket: str) -> None:
         """Raise UnrecognizedResponse for details of another ticket (`other_ticket`) or of none (`no_ticket`).

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ Scalar = tuple[Sequence[str], str, Any]
 """The keys above a scalar (empty for an element of a list), its own key, and its value."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(repr=False)
 class TicketFacts:
     """The facts that the ticket item has. `outcome` is the vendor's own word in upper case, such as ACCEPTED.
 
@@ -69,7 +69,7 @@ class TicketFacts:
     disposition: str | None = None
     confidence_score: Decimal | None = None
     risk_code: str | None = None
-    customer: str | None = field(default=None, repr=False)
+    customer: str | None = None
     tickets: tuple[tuple[str, ...], ...] = ()
     recognized: bool = False
 

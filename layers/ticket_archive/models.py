@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ticket_archive.errors import InvalidRequest
 
@@ -61,8 +60,11 @@ class TypeState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class StoredImage(_Model):
     """An image in the bucket. `index` is its position within its type, from 0; `sha256` is hexadecimal."""
 
     type: ImageType
@@ -73,8 +75,7 @@ class StoredImage:
     content_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnrecognizedFile:
+class UnrecognizedFile(_Model):
     """A file or response body that is kept but never served. `type` is an image type, or DETAILS."""
 
     type: str
@@ -83,8 +84,7 @@ class UnrecognizedFile:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class PendingAnswer:
+class PendingAnswer(_Model):
     """The latest answer of a part that is not final, and when each different answer was first given."""
 
     answer: str
@@ -96,8 +96,7 @@ class PendingAnswer:
         return min(map(datetime.fromisoformat, self.seen.values()))
 
 
-@dataclass(frozen=True, slots=True)
-class TicketItem:
+class TicketItem(_Model):
     """A ticket's item. Times are ISO 8601 in UTC; `attributes` is the whole item, details included.
 
     `complete` is whether details and every type are stored or absent and nothing is unrecognized. `missing` has a short
@@ -118,16 +117,16 @@ class TicketItem:
     details_sha256: str | None = None
     details_bytes: int = 0
     images: tuple[StoredImage, ...] = ()
-    types: Mapping[ImageType, TypeState] = field(default_factory=dict)
+    types: Mapping[ImageType, TypeState] = {}
     complete: bool = False
     unrecognized: tuple[UnrecognizedFile, ...] = ()
-    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, PendingAnswer] = {}
+    missing: Mapping[str, str] = {}
     resume: str | None = None
     attempts: int = 0
     requeues: int = 0
     expires_at: int | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attributes: Mapping[str, Any] = Field(default={}, repr=False)
 
     @property
     def absent(self) -> list[ImageType]:

@@ -13,10 +13,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
@@ -54,8 +53,7 @@ class Due(StrEnum):
     REFETCH = "refetch"
 
 
-@dataclass(frozen=True, slots=True)
-class IncompleteTicket:
+class IncompleteTicket(NamedTuple):
     """An entry of the index `incomplete`."""
 
     ticket: str
@@ -64,9 +62,8 @@ class IncompleteTicket:
     requeues: int
 
 
-_ITEM = TypeAdapter(TicketItem)
 _plain_values = TypeAdapter(dict[str, Any]).dump_python
-_SHOWN = {*TicketItem.__dataclass_fields__, "retry_at"} - {"attributes"}
+_SHOWN = {*TicketItem.model_fields, "retry_at"} - {"attributes"}
 
 
 def projection(names: Iterable[str]) -> Any:
@@ -291,7 +288,7 @@ def read_item(attributes: Mapping[str, Any]) -> TicketItem:
     item = {name: _plain(_from_attribute(value)) for name, value in attributes.items()}
     archived = item["state"] == TicketState.ARCHIVED
     archived_at = item.get("archived_at") if archived else None  # an incomplete item's is the index's sort key
-    return _ITEM.validate_python({"complete": archived, **item, "archived_at": archived_at, "attributes": item})
+    return TicketItem.model_validate({"complete": archived, **item, "archived_at": archived_at, "attributes": item})
 
 
 def _plain(value: Any) -> Any:
@@ -299,7 +296,7 @@ def _plain(value: Any) -> Any:
 
 
 def _values(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values in DynamoDB's notation; dataclasses become maps."""
+    """Return values in DynamoDB's notation; models become maps."""
     return {name: _to_attribute(value) for name, value in _plain_values(values).items()}
 
 

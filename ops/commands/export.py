@@ -5,7 +5,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +40,7 @@ def export(
             if item is not None and item.state is not TicketState.ERASED:
                 stack.actions.write("export", ticket, version=item.version)
                 faults += [{"ticket": ticket, **fault} for fault in export_ticket(item, stack.bucket, write)]
-                items.append(replace(item, attributes={}))  # without the details: there may be many tickets
+                items.append(item.model_copy(update={"attributes": {}}))  # no details: there may be many tickets
             advance()
         if not items:
             raise Failure("the tickets of this customer are erased")

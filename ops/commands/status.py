@@ -1,6 +1,5 @@
 """`status`: what the archive knows about one ticket: states, times, counts and codes, no content and no URL."""
 
-from dataclasses import asdict
 from typing import Any
 
 import typer
@@ -67,7 +66,7 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
 
 
 def _without_key(file: StoredImage | UnrecognizedFile) -> dict[str, Any]:
-    return {name: value for name, value in asdict(file).items() if name != "key"}
+    return file.model_dump(exclude={"key"})
 
 
 def _render(found: dict[str, Any]) -> Table:

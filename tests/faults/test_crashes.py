@@ -7,7 +7,6 @@ recorded in an undisturbed run, so a call that is added to the code is tested as
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -94,7 +93,7 @@ class Stack:
     def process(self, body: str, receives: int) -> list[str]:
         """Deliver a message to a new process; return the identifiers of failed ones. Raises Died."""
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
-            made = replace(self.harness.sqs_dependencies(calls, self.harness.processor(calls)), max_receives=DELIVERIES)
+            made = self.harness.sqs_dependencies(calls, self.harness.processor(calls))._replace(max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)
             return handle_batch(sqs_record(body, receives, "m1"))
 

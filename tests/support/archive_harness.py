@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -189,7 +189,7 @@ class ArchiveHarness:
             self.clock.pass_by(RETRY_DELAY if wanted.event_id in self.arrivals else 61)
             if wanted.event_id not in self.arrivals:
                 self.arrivals[wanted.event_id] = iso(self.clock())
-            wanted = replace(wanted, received_at=self.arrivals[wanted.event_id])
+            wanted = wanted._replace(received_at=self.arrivals[wanted.event_id])
         result = self.attempt(wanted)
         if result.retry_in is not None:
             self.follow_ups.append(request(wanted.ticket, force=result.force))
@@ -206,11 +206,11 @@ class ArchiveHarness:
     def deliver(self, wanted: ArchiveRequest, receives: int = MAX_RECEIVES) -> ProcessingResult:
         """Deliver a message and its follow-ups to the end, in simulated time; return the result, or raise its error."""
         for _ in range(200):
-            result = self._retried(lambda times: self.attempt(replace(wanted, receives=times)), receives)  # noqa: B023
+            result = self._retried(lambda times: self.attempt(wanted._replace(receives=times)), receives)  # noqa: B023
             if result.retry_in is None:
                 return result
             self.clock.pass_by(result.retry_in)
-            wanted = replace(request(wanted.ticket, force=result.force), received_at=iso(self.clock()))
+            wanted = request(wanted.ticket, force=result.force)._replace(received_at=iso(self.clock()))
         raise AssertionError("the ticket never settles")
 
     def deliver_message(self, body: str, processor: MessageProcessor) -> ProcessingResult:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from local.simulator import exactly
@@ -99,7 +98,7 @@ class ConsistencyChecks:
             manifest = json.loads(self._bucket.read(key))
             if newest and (manifest["outcome"], manifest["images"], manifest["details"]["sha256"]) != (
                 item.outcome,
-                [asdict(image) for image in item.images],
+                [image.model_dump() for image in item.images],
                 item.details_sha256,
             ):
                 found.append("the manifest has another state")

@@ -41,7 +41,14 @@ def trip() -> RoundTrip:
         outcome=ticket.outcome.value,
         details=details(ticket),
         images={
-            StoredImage(kind, place, "", picture.sha256, len(picture.data), picture.content_type): picture.data
+            StoredImage(
+                type=kind,
+                index=place,
+                key="",
+                sha256=picture.sha256,
+                bytes=len(picture.data),
+                content_type=picture.content_type,
+            ): picture.data
             for kind, found in pictures.items()
             for place, picture in enumerate(found)
         },

@@ -7,7 +7,7 @@ repeated. A manifest is the same bytes under the same key each time, and any att
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -45,7 +45,7 @@ _SCHEDULE_MARGIN = 120.0  # seconds that the schedule leaves a delayed message b
 _UNKNOWN_TICKET_TTL = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, repr=False, eq=False)
 class Archiver:
     """Archives tickets. `clock` gives the time that decides which fetch is newer."""
 
@@ -90,7 +90,7 @@ class Archiver:
             self._record_event(attempt)
             if not (attempt.before and set(request.settle) >= set(self.image_types)):
                 # Keep nothing of a ticket that is not final, not even earlier content: images may be taken again.
-                attempt = replace(attempt, resumed=None, before=None)
+                attempt = attempt._replace(resumed=None, before=None)
                 fetched = Fetched(
                     errors=dict.fromkeys(self._parts, error),
                     observed=dict.fromkeys(self._parts, Observation(TypeState.FAILED)),
@@ -110,8 +110,7 @@ class Archiver:
             self.table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             return self._already(item, Result.UNCHANGED)
         first = attempt.item.version is None and attempt.event_id is not None
-        return replace(
-            self._commit(attempt, {**changes, "event_id": attempt.event_id}),
+        return self._commit(attempt, {**changes, "event_id": attempt.event_id})._replace(
             causes=causes_of(attempt.item, fetched),
             received_at=attempt.item.received_at if first else None,
         )
@@ -222,7 +221,7 @@ class Archiver:
         parts = [part for part in self._parts if part == DETAILS or attempt.item.types.get(ImageType(part)) != "stored"]
         errors = {part: error for part, error in fetched.errors.items() if part in parts}
         return (
-            replace(attempt, resumed=attempt.item, request=replace(attempt.request, event_id=None)),
+            attempt._replace(resumed=attempt.item, request=attempt.request._replace(event_id=None)),
             Fetched(errors=errors, observed=dict.fromkeys(parts, Observation(TypeState.FAILED))),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ingest.archiving.models import Fetched
 from ingest.archiving.settling import EMPTY, Observation
@@ -40,8 +40,7 @@ STORE_SECONDS = 1.0
 """No store is begun later than this after a ticket's deadline, so that every store ends before the invocation does."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
+class _Failure(NamedTuple):
     """A part's error. `file` is the body that came with it, as it is stored: a body is not kept in memory."""
 
     error: ArchiveError
@@ -104,7 +103,7 @@ class Fetcher:
         return details
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(repr=False, eq=False)
 class _TicketCalls:
     """The calls of one ticket, and the storing of its files."""
 
@@ -158,13 +157,20 @@ class _TicketCalls:
         digest = hashlib.sha256(file.data)
         key = image_key(self.ticket, kind, digest.hexdigest(), file.format.extension)
         self._put(key, file.data, file.format.content_type, digest.digest())
-        return StoredImage(kind, index, key, digest.hexdigest(), len(file.data), file.format.content_type)
+        return StoredImage(
+            type=kind,
+            index=index,
+            key=key,
+            sha256=digest.hexdigest(),
+            bytes=len(file.data),
+            content_type=file.format.content_type,
+        )
 
     def _keep_unrecognized(self, part: str, body: bytes) -> UnrecognizedFile:
         digest = hashlib.sha256(body)
         key = unrecognized_key(self.ticket, digest.hexdigest())
         self._put(key, body, "application/octet-stream", digest.digest())
-        return UnrecognizedFile(str(part), key, digest.hexdigest(), len(body))
+        return UnrecognizedFile(type=part, key=key, sha256=digest.hexdigest(), bytes=len(body))
 
     def _put(self, key: str, body: bytes, content_type: str, sha256: bytes) -> None:
         if time.monotonic() > self.deadline + STORE_SECONDS:
@@ -191,7 +197,7 @@ def _read_files(kind: ImageType, stored: Iterable[StoredFile | _Failure], fetche
     # By key, because a file may come twice: as data and at a URL.
     images = {file.key: file for file in files if isinstance(file, StoredImage)}
     unrecognized = [file for file in files if isinstance(file, UnrecognizedFile)]
-    fetched.images += [replace(image, index=index) for index, image in enumerate(images.values())]
+    fetched.images += [image.model_copy(update={"index": index}) for index, image in enumerate(images.values())]
     fetched.unrecognized += unrecognized
     if failures:
         _record_failure(kind, failures[0], fetched)

@@ -1,10 +1,10 @@
 """The types of archiving: a request, the attempt, what it fetched, and the result. Pure: no I/O."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ingest.archiving.settling import Observation
 from ticket_archive.clock import iso
@@ -36,8 +36,7 @@ class Result(StrEnum):
     QUARANTINED_AGAIN = "quarantined_again"
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveRequest:
+class ArchiveRequest(NamedTuple):
     """A request to archive a ticket. `event_id` and `event` are None if a message requests it.
 
     `queue_retry_seconds` is for how many seconds the queue retries by itself if this attempt fails; the schedule waits
@@ -62,8 +61,7 @@ class ArchiveRequest:
     receives: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessingResult:
+class ProcessingResult(NamedTuple):
     """The result of processing a message. `kind` is the event's name, or who requested the ticket.
 
     `incomplete` and `without_outcome` describe a new version. `causes` are the codes of the parts that could not be
@@ -89,10 +87,10 @@ class ProcessingResult:
 
     def codes(self) -> dict[str, Any]:
         """Return the fields that are set, for a log line: codes and identifiers only."""
-        return {name: value for name, value in asdict(self).items() if value}
+        return {name: value for name, value in self._asdict().items() if value}
 
 
-@dataclass(slots=True)
+@dataclass(repr=False, eq=False)
 class Fetched:
     """What an attempt fetched. `observed` and `errors` are by part (an image type or DETAILS), details first.
 
@@ -106,8 +104,7 @@ class Fetched:
     errors: dict[str, ArchiveError] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt.
 
     `item` is the ticket as it was read. `resumed` is the same item if the attempt resumes it, or None: then everything
@@ -128,14 +125,16 @@ class Attempt:
         """Return the attempt on a ticket that was read as `item`, None if it is unknown."""
         expires_at = expiry(iso(now), retention_days)
         if item is None:
-            return cls(request, now, TicketItem(request.ticket, TicketState.RECEIVED), None, None, False, expires_at)
+            new = TicketItem(ticket=request.ticket, state=TicketState.RECEIVED)
+            return cls(request, now, new, None, None, False, expires_at)
         if is_expired(item.expires_at, now) or _is_unlisted(item):
             # DynamoDB and S3 are about to delete the content: everything is fetched and stored as if they had. The
             # version stays, because the condition on the item needs it; the new manifest has a key of its own. The day
             # that an unknown ticket had left must not become an archived ticket's retention.
             # An archived item keeps pending answers of this state: the writes of a pending attempt do not renew it.
             pending = item.pending if item.state is TicketState.ARCHIVED else {}
-            item = replace(item, details_sha256=None, images=(), archived_at=None, pending=pending)
+            emptied = {"details_sha256": None, "images": (), "archived_at": None, "pending": pending}
+            item = item.model_copy(update=emptied)
             return cls(request, now, item, None, None, True, expires_at)
         resumed = item if _continues(item, request) else None
         before = item if item.state is TicketState.INCOMPLETE else resumed

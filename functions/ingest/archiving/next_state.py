@@ -1,7 +1,6 @@
 """The state that an attempt leads to: which parts are settled, what the item becomes, its version. Pure: no I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,24 +95,25 @@ def next_state(attempt: Attempt, item: TicketItem, changes: Mapping[str, Any], n
     missing = changes["missing"] or {}
     sha256 = changes.get("details_sha256", before.details_sha256 if before else None)
     settled = all(state in (TypeState.STORED, TypeState.ABSENT) for state in types.values())
-    state = replace(
-        item,
-        state=TicketState.ARCHIVED,
-        outcome=changes.get("outcome", before.outcome if before else None),
-        details_sha256=sha256,
-        details_bytes=changes.get("details_bytes", before.details_bytes if before else None) or 0,
-        images=tuple(changes["images"]),
-        types=types,
-        complete=settled and sha256 is not None and DETAILS not in missing and not unrecognized,
-        unrecognized=unrecognized,
-        missing=missing,
-        expires_at=attempt.expires_at,
+    state = item.model_copy(
+        update={
+            "state": TicketState.ARCHIVED,
+            "outcome": changes.get("outcome", before.outcome if before else None),
+            "details_sha256": sha256,
+            "details_bytes": changes.get("details_bytes", before.details_bytes if before else None) or 0,
+            "images": tuple(changes["images"]),
+            "types": types,
+            "complete": settled and sha256 is not None and DETAILS not in missing and not unrecognized,
+            "unrecognized": unrecognized,
+            "missing": missing,
+            "expires_at": attempt.expires_at,
+        }
     )
     if item.archived_at is not None and state_of(item) == state_of(state):
         return state
     previous = item.version if item.archived_at is not None else None
     version = version_of(state, item.version)
-    return replace(state, version=version, previous=previous, archived_at=iso(now))
+    return state.model_copy(update={"version": version, "previous": previous, "archived_at": iso(now)})
 
 
 def recheck_at(attempt: Attempt, item: TicketItem, state: TicketItem) -> str | None:

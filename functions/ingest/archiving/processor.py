@@ -1,7 +1,7 @@
 """Process a queue message: open it, and archive the ticket that it is about."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,20 +16,20 @@ from ticket_archive.messages import TicketRequest, Webhook, read_message, ticket
 from ticket_archive.telemetry import logger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(repr=False, eq=False)
 class Message:
     """A delivery from the queue. `sent_at` is ISO 8601 in UTC; `receives` includes this delivery.
 
     The `final` delivery is the last one: if it fails, the message becomes a dead letter.
     """
 
-    body: str = field(repr=False)
+    body: str
     sent_at: str
     receives: int = 1
     final: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, repr=False, eq=False)
 class MessageProcessor:
     """Archives completed tickets, asks the vendor about unrecognized events, and quarantines unreadable requests."""
 
@@ -139,7 +139,7 @@ class MessageProcessor:
             body = ticket_message(request.ticket, kind=SETTLE, force=archived.force)
             message_id = self.queue.send(body, archived.retry_in)
             logger.info("settle scheduled", extra={"correlation_id": message_id, "delay": archived.retry_in})
-        return replace(archived, retry_in=None, force=False, **about)
+        return archived._replace(retry_in=None, force=False, **about)
 
     def _queue_retry_seconds(self, message: Message) -> float:
         """Return an upper bound for the seconds until the queue's next delivery is processed; 0 if there is none."""

@@ -10,8 +10,8 @@ Only FAILED (no answer: 5xx, time-out, 429) has no end here. The schedule ends i
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ticket_archive.clock import iso
 from ticket_archive.models import DETAILS, ImageType, PendingAnswer, TypeState
@@ -22,16 +22,14 @@ _MAX_SEEN = 10
 """Answers of a part that the item remembers. After as many different ones, none is expected to come again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """The vendor's answer for one part of a ticket, now. `answer` identifies it: EMPTY, or a digest of what came."""
 
     state: TypeState
     answer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The parts' states, and what is still missing. A part is an image type or DETAILS.
 
     `waiting` are the parts that are not final: nothing is archived while there is one. Their state here is FAILED.
@@ -41,10 +39,10 @@ class Settlement:
     """
 
     states: Mapping[str, TypeState]
-    waiting: Collection[str] = ()
-    failed: Collection[str] = ()
-    pending: Mapping[str, PendingAnswer] = field(default_factory=dict)
-    settles_at: datetime | None = None
+    waiting: Collection[str]
+    failed: Collection[str]
+    pending: Mapping[str, PendingAnswer]
+    settles_at: datetime | None
 
 
 def settle(
@@ -91,7 +89,7 @@ def _pending(answer: str, before: PendingAnswer | None, now: datetime) -> Pendin
     seen = dict(before.seen) if before else {}
     if len(seen) < _MAX_SEEN:
         seen.setdefault(answer, iso(now))
-    return PendingAnswer(answer, seen)
+    return PendingAnswer(answer=answer, seen=seen)
 
 
 def _counts(answer: PendingAnswer, now: datetime, settle_time: timedelta) -> bool:

@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -33,7 +33,7 @@ _FAILURES = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException, V
 _CLOCK_SLACK = 0.001  # seconds by which a wait may end early
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(repr=False, eq=False)
 class Response:
     """A complete response of any status but 1xx and 3xx.
 
@@ -44,8 +44,8 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     content_type: str
 
 

@@ -9,9 +9,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -33,8 +32,7 @@ class EventKind(StrEnum):
     UNRECOGNIZED = "unrecognized"
 
 
-@dataclass(frozen=True, slots=True)
-class TicketEvent:
+class TicketEvent(NamedTuple):
     """An opened event.
 
     `event_id` is the SHA-256 of its canonical JSON in hexadecimal, which does not change with the IV. `name` is one of

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -198,7 +198,7 @@ class FakeStack:
             fetched_at="2026-01-31T11:59:01.000000Z",
             archived_at="2026-01-31T11:59:02.000000Z",
             **self._details(details),
-            images=[asdict(image) for image in images],
+            images=[image.model_dump() for image in images],
             types={**{image.type.value: "stored" for image in images}, "DOCUMENT_SIGNATURE": "absent"},
             attempts=1,
         )
@@ -229,7 +229,7 @@ class FakeStack:
         sha256 = hashlib.sha256(body).hexdigest()
         key = image_key(ticket, kind, sha256, "jpg")
         self.put(key, body)
-        return StoredImage(kind, index, key, sha256, len(body), "image/jpeg")
+        return StoredImage(type=kind, index=index, key=key, sha256=sha256, bytes=len(body), content_type="image/jpeg")
 
 
 class CliHarness(NamedTuple):

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -93,7 +92,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 def test_hostile_text_stays_text_wherever_it_stands() -> None:
     item = FakeStack().add_ticket("t1", outcome=HOSTILE, disposition=HOSTILE, last_error=HOSTILE)
-    image = replace(item.images[0], content_type=HOSTILE)
+    image = item.images[0].model_copy(update={"content_type": HOSTILE})
     files = [
         TicketFile(HOSTILE, fault=HOSTILE),
         TicketFile(HOSTILE, fault=HOSTILE, image=image),
@@ -182,7 +181,7 @@ def test_missing_details_and_a_missing_manifest_are_shown() -> None:
 def test_a_failed_type_is_not_shown_as_absent() -> None:
     item = FakeStack().add_ticket("t1")
     types = dict.fromkeys(item.types, TypeState.FAILED)
-    failed = replace(item, types=types, images=(), missing={"DOCUMENT": "503"})
+    failed = item.model_copy(update={"types": types, "images": (), "missing": {"DOCUMENT": "503"}})
     texts = read(ticket_page(failed, [])).within("p")
     assert (texts.count("Could not be fetched."), texts.count("Could not be fetched: 503.")) == (2, 1)
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -303,7 +302,7 @@ def test_a_release_ends_a_ticket_that_the_vendor_does_not_know_and_that_has_no_c
 ) -> None:
     monkeypatch.setattr("ops.commands.retention.now", lambda: NOON)
     stack.parameters = {"RetentionDays": str(days)}
-    stored = [asdict(each) for each in stack.item("t1").images] if images else None
+    stored = [each.model_dump() for each in stack.item("t1").images] if images else None
     stack.add_incomplete_ticket("t2", last_error, retry_at=None, incomplete=None, expires_at=NEVER, images=stored)
     stack.change("t2", legal_hold=RECEIVED)
     release_tickets(["t2"], cast("Stack", stack), drain(clock)).check()
@@ -453,7 +452,7 @@ def test_an_export_names_what_is_missing(
 ) -> None:
     stack.stored[stack.item("t1").images[0].key] = []
     if of_an_earlier_version:
-        stack.add_version("t1", b"{}", "REJECTED", images=[asdict(stack.item("t1").images[1])])
+        stack.add_version("t1", b"{}", "REJECTED", images=[stack.item("t1").images[1].model_dump()])
     found = cli.json("export", "--customer", "CANARY", "-o", str(tmp_path / "new"), exit_code=1)
     assert found["faults"] == [{"ticket": "t1", "name": "SELF_PORTRAITS-0.jpg", "fault": "missing in the bucket"}]
 

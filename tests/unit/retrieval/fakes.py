@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -45,7 +45,7 @@ def image(kind: ImageType, index: int = 0, **changes: Any) -> dict[str, Any]:
     return {**plain, "content_type": "image/jpeg", **changes}
 
 
-PICTURE = StoredImage(**{**image(ImageType.DOCUMENT), "type": ImageType.DOCUMENT})
+PICTURE = StoredImage(**image(ImageType.DOCUMENT))
 
 
 def item(**changes: Any) -> TicketItem:
@@ -106,7 +106,7 @@ class FakeTickets:
         if item is None or details:
             return item
         kept = {name: value for name, value in item.attributes.items() if name not in DETAILS_ATTRIBUTES}
-        return replace(item, attributes=kept)
+        return item.model_copy(update={"attributes": kept})
 
     def by_customer(self, customer: str, limit: int, cursor: str | None) -> tuple[list[TicketItem], str | None]:
         self._read()

@@ -1,7 +1,6 @@
 """Presigned URLs: expiry, content type, disposition."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -106,7 +105,7 @@ def test_an_image_is_downloaded_with_its_type_and_a_plain_name_and_is_not_cached
 def test_only_types_that_run_nothing_are_named_and_only_safe_ones_are_inline(
     content_type: str, asked: Disposition, sent_type: str, sent_disposition: str
 ) -> None:
-    stored = replace(PICTURE, content_type=content_type)
+    stored = PICTURE.model_copy(update={"content_type": content_type})
     (link,) = presigner().images([stored], None, asked)
     extension = "bin" if sent_type == ANY else "jpg"
     assert signed(link)["response-content-type"] == sent_type

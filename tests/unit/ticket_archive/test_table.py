@@ -41,7 +41,7 @@ class TestRules(TableRules):
 def test_other_errors_of_dynamodb_pass_through(dynamodb: MagicMock, table: TicketTable, code: str) -> None:
     error: Any = ClientError({"Error": {"Code": code, "Message": ""}}, "UpdateItem")
     dynamodb.update_item.side_effect = error
-    item = TicketItem(TICKET, TicketState.RECEIVED)
+    item = TicketItem(ticket=TICKET, state=TicketState.RECEIVED)
     changes = {"fetched_at": NOW, "version": "v1"}
     for write in (
         lambda: table.begin(TICKET, NOW),

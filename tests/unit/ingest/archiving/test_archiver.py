@@ -3,7 +3,6 @@
 import gzip
 import json
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,7 +87,7 @@ class TestAWholeTicket:
             "outcome": "ACCEPTED",
             "archived_at": item.archived_at,
             "details": {"sha256": item.details_sha256, "bytes": item.details_bytes},
-            "images": [asdict(image) for image in item.images],
+            "images": [image.model_dump() for image in item.images],
             "absent": ["DOCUMENT_SIGNATURE", "DOCUMENT_GHOST_PORTRAIT"],
             "complete": True,
             "unrecognized": [],

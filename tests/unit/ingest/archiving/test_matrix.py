@@ -137,7 +137,7 @@ def check_archived(
     stored = [harness.bucket[image.key] for image in item.images]
     assert stored == [picture.data for pictures in expected.values() for picture in pictures]
     [manifest] = harness.bucket.manifests(item.ticket)
-    assert manifest["images"] == [asdict(image) for image in item.images]
+    assert manifest["images"] == [image.model_dump() for image in item.images]
     assert manifest["complete"] is item.complete is complete
     assert manifest["version"] == item.version
     assert manifest["absent"] == [kind for kind in ImageType if item.types[kind] is TypeState.ABSENT]

@@ -622,7 +622,7 @@ class TestUnknownTickets:
         pauses, result = [], None
         for receives in range(1, MAX_RECEIVES):
             try:
-                result = harness.attempt(replace(event(received_at=iso(began)), receives=receives)).result
+                result = harness.attempt(event(received_at=iso(began))._replace(receives=receives)).result
                 break
             except TicketNotFound as error:
                 pauses.append(pause_before_delivery(receives, retry_delay, error.retry_after, 0.0))
@@ -639,7 +639,7 @@ class TestUnknownTickets:
         pauses = []
         for receives in (1, 2, 3):
             with pytest.raises(TicketNotFound) as raised:
-                harness.attempt(replace(arrived, receives=receives))
+                harness.attempt(arrived._replace(receives=receives))
             pauses.append(raised.value.retry_after or 0)
             harness.clock.pass_by(pauses[-1])
         assert pauses == [15, 30, 129.6]
@@ -649,7 +649,7 @@ class TestReplayedEvents:
     def test_cost_one_fetch_a_minute_and_hide_no_newer_state(self, harness: ArchiveHarness) -> None:
         harness.run(event("e1"))
         harness.has("REJECTED")
-        waiting = [replace(event(f"r{number}"), received_at=iso(harness.clock())) for number in range(20)]
+        waiting = [event(f"r{number}")._replace(received_at=iso(harness.clock())) for number in range(20)]
         harness.effects.log.clear()
         for each in waiting:
             with pytest.raises(RecentlyFetched) as raised:
@@ -677,7 +677,7 @@ def test_a_message_fetches_only_what_is_missing_however_late_it_comes() -> None:
     harness.fails(event(), DOCUMENT=DOWN)
     harness.clock.pass_by(3700)
     harness.effects.log.clear()
-    assert harness.run(replace(request(), received_at=iso(harness.clock()))) is Result.ARCHIVED
+    assert harness.run(request()._replace(received_at=iso(harness.clock()))) is Result.ARCHIVED
     assert not {f"vendor.details {TICKET}", f"vendor.files {TICKET} {SELFIES}"} & {*harness.effects.log}
 
 
@@ -695,6 +695,6 @@ def test_superseded_details_stay_readable(harness: ArchiveHarness, note: object)
     harness.has("REJECTED")
     harness.run(event("e2"))
     key = f"tickets/{TICKET}/details/{old.sha256}.json.gz"
-    stored = replace(harness.table[TICKET], attributes={"details_key": key})
+    stored = harness.table[TICKET].model_copy(update={"attributes": {"details_key": key}})
     read = json.loads(read_stored_details(stored.attributes, harness.bucket))
     assert read == {"flow_status": "ACCEPTED", "note": note}
