@@ -1,7 +1,6 @@
 """The ticket table with the operators' operations: scan, list, hold, release and erase."""
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,8 +22,7 @@ STATUS = (
 )  # fmt: skip
 """Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
 EVENT = ("record", "event", "received_at")
-_BATCH = 100  # the limit of BatchGetItem
-_FIRST_PAUSE = 0.05  # seconds
+_PAGE = 100
 _serialize = TypeSerializer().serialize
 
 
@@ -62,34 +60,12 @@ class OperatorTable(TicketTable):
         for page in pages:
             yield [read_item(item) for item in page["Items"]], page["ScannedCount"], "LastEvaluatedKey" in page
 
-    def summaries(self, tickets: Sequence[str]) -> list[TicketItem]:
-        """Return the tickets with the attributes of `STATUS`, in the order given. Missing ones are left out.
-
-        Keys that DynamoDB leaves unprocessed are requested again after a pause, which doubles as AWS advises. It leaves
-        some when it is throttled, or when the items exceed 16 MB; if it processes none, it responds with an error.
-        """
-        found: dict[str, TicketItem] = {}
-        waiting = [item_key(ticket) for ticket in tickets]
-        repeated = 0
-        while waiting:
-            if repeated:
-                time.sleep(_FIRST_PAUSE * 2 ** min(repeated - 1, 6))
-            keys: Any = waiting[:_BATCH]
-            request: Any = {self._name: {"Keys": keys, **projection(STATUS)}}
-            answer: Any = self._client.batch_get_item(RequestItems=request)
-            for item in answer["Responses"].get(self._name, ()):
-                found[item["ticket"]["S"]] = read_item(item)
-            unprocessed = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", ())
-            repeated = repeated + 1 if unprocessed else 0
-            waiting = [*unprocessed, *waiting[_BATCH:]]
-        return [found[ticket] for ticket in tickets if ticket in found]
-
     def of_customer(self, customer: str) -> Iterator[str]:
         """Return the ids of a customer's tickets, whatever their state, newest first, each once."""
         seen: set[str] = set()
         cursor = None
         while True:
-            items, cursor = self.by_customer(customer, _BATCH, cursor)
+            items, cursor = self.by_customer(customer, _PAGE, cursor)
             found = [item.ticket for item in items if item.ticket not in seen]
             yield from found
             seen.update(found)

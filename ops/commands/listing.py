@@ -1,6 +1,7 @@
 """`list`: tickets from an index where there is one, else from a bounded scan."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ from ops.app import app, context_of
 from ops.arguments import Customer
 from ops.context import table
 from ops.errors import Exit, Failure
+from ops.parallel import WORKERS
 from ops.table import OperatorTable
 from ops.ticket_files import missing_parts
 from ticket_archive.models import TicketItem, TicketState
@@ -24,8 +26,8 @@ ListState = Literal[
 `not-complete` is archived, with something unrecognized or missing; `outdated` is archived, and a newer state is still
 to be fetched; `no-customer` is in no list by customer.
 """
-WAITING = ("incomplete", "outdated")
-"""These have an index."""
+_INDEXED: Mapping[str | None, Due] = {"incomplete": Due.INCOMPLETE, "outdated": Due.REFETCH}
+"""The states that have an index."""
 _CONDITIONS = {
     "not-complete": "#state = :archived AND #complete = :false",
     "no-outcome": "#state = :archived AND attribute_not_exists(#outcome)",
@@ -53,7 +55,7 @@ def list_(
     if state == "outdated" and day is not None:
         raise Failure("--state outdated takes no --day", Exit.USAGE)
     tickets, scanned = context.stack.table, None
-    if customer is not None or (state in WAITING and day is None):
+    if customer is not None or (state in _INDEXED and day is None):
         found, more = from_index(tickets, customer, state, limit)
     else:
         with context.progress("Items read", scan_limit) as advance:
@@ -74,9 +76,10 @@ def from_index(
     if customer is not None:
         found = list(islice(tickets.of_customer(customer), limit + 1))
     else:
-        partition = Due.REFETCH if state == "outdated" else Due.INCOMPLETE
-        found = [each.ticket for each in tickets.listed(partition, limit + 1)]
-    return tickets.summaries(found[:limit]), len(found) > limit
+        found = [each.ticket for each in tickets.listed(_INDEXED[state], limit + 1)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        items = [item for item in pool.map(tickets.without_content, found[:limit]) if item is not None]
+    return items, len(found) > limit
 
 
 def scan(

@@ -41,12 +41,6 @@ class OperatorDynamoDB(FakeDynamoDB):
 
     exceptions = SimpleNamespace(ConditionalCheckFailedException=ClientError)
 
-    def batch_get_item(self, **call: Any) -> dict[str, Any]:
-        [(table, request)] = call["RequestItems"].items()
-        keys = request.pop("Keys")
-        found = [self.get_item(Key=key, **request) for key in keys]
-        return {"Responses": {table: [each["Item"] for each in found if each]}}
-
     def get_paginator(self, operation: str) -> Any:
         return SimpleNamespace(paginate={"query": self._events, "scan": self._scan}[operation])
 

@@ -127,26 +127,3 @@ def test_a_scan_reads_no_content(dynamodb: Stubber) -> None:
     pages = list(TABLE.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
     found = [([item.ticket for item in items], scanned, more) for items, scanned, more in pages]
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
-
-
-def test_summaries_are_read_in_batches_of_a_hundred_and_after_growing_pauses_if_unprocessed(
-    dynamodb: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr("time.sleep", pauses.append)
-    tickets = [f"t{number}" for number in range(300)]
-
-    def asked(*tickets: str) -> dict[str, Any]:
-        return {"RequestItems": {"Tickets": {"Keys": list(map(key, tickets)), **projection(STATUS)}}}
-
-    def found(*tickets: str) -> dict[str, Any]:
-        return {"Responses": {"Tickets": [{**key(each), "state": {"S": "received"}} for each in tickets]}}
-
-    unprocessed = {"UnprocessedKeys": {"Tickets": {"Keys": [key("t0")]}}}
-    dynamodb.add_response("batch_get_item", {**found(*tickets[1:100]), **unprocessed}, asked(*tickets[:100]))
-    dynamodb.add_response("batch_get_item", {**found(), **unprocessed}, asked("t0", *tickets[100:199]))
-    dynamodb.add_response("batch_get_item", found("t0"), asked("t0", *tickets[199:298]))
-    dynamodb.add_response("batch_get_item", found(), asked(*tickets[298:]))
-
-    assert [item.ticket for item in TABLE.summaries(tickets)] == tickets[:100]
-    assert pauses == [0.05, 0.1], "and none after a batch of which all were processed"
