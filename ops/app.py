@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from ops.context import Context
@@ -32,8 +31,7 @@ class Commands(TyperGroup):
             raise  # Typer handles its own
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - its own text may quote a ticket's content
             failure = explain(error)
-            stderr = Console(stderr=True, highlight=False, emoji=False)
-            stderr.print(str(failure), style="red", markup=False, soft_wrap=True)
+            typer.secho(str(failure), fg="red", err=True)
             raise typer.Exit(failure.exit_code) from None
 
 

@@ -95,20 +95,23 @@ class Context:
 
 def unknown(ticket: str) -> Failure:
     """Return the failure for a ticket that is not in the archive. The id is the operator's own, validated input."""
-    return Failure(f"ticket {ticket} is not in the archive; `backfill {ticket}` fetches it from the vendor")
+    return Failure(f"ticket {ticket} is not in the archive; `backfill {ticket}` fetches it if the vendor knows it")
 
 
-@dataclass
 class Rows:
     """Rows as a table, or where its words do not fit into a line, each row as a list of names and values.
 
-    Many rows are lines of text of any width.
+    Many rows are lines of text of any width. Cells are text, not markup; None is an empty one.
     """
 
-    names: Sequence[str]
-    rows: Sequence[Sequence[Text]]
+    def __init__(self, names: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+        self.names = names
+        self.rows = [[Text("" if cell is None else str(cell)) for cell in row] for row in rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self.rows:
+            yield "None."
+            return
         if len(self.rows) > _MANY_ROWS:
             lines = [self.names, *([cell.plain for cell in row] for row in self.rows)]
             widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -127,11 +130,6 @@ class Rows:
         for row in self.rows:
             yield pairs((name, cell) for name, cell in zip(self.names, row, strict=True) if cell)
             yield ""
-
-
-def table(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Rows:
-    """Return rows as a table. Cells are text, not markup; None is an empty one."""
-    return Rows(names, [[Text("" if cell is None else str(cell)) for cell in row] for row in rows])
 
 
 def pairs(rows: Iterable[tuple[str, RenderableType]] = ()) -> Table:

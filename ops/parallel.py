@@ -32,12 +32,13 @@ class Outcomes(Generic[Result]):
         return {ticket: str(failure) for ticket, failure in self.failed.items()}
 
     def check(self) -> list[Result]:
-        """Return what was done. Raises the first failure, with the ids of the other tickets that failed."""
+        """Return what was done. Raises a Failure with a line for each reason, which names the tickets that failed."""
         if self.failed:
-            (ticket, failure), *others = self.failed.items()
-            text = str(failure) if ticket in str(failure) else f"{ticket}: {failure}"
-            more = f" (failed too: {', '.join(other for other, _ in others)})" if others else ""
-            raise Failure(text + more, failure.exit_code)
+            tickets: dict[str, list[str]] = {}
+            for ticket, reason in self.reasons.items():
+                tickets.setdefault(reason, []).append(ticket)
+            named = (text if each[0] in text else f"{', '.join(each)}: {text}" for text, each in tickets.items())
+            raise Failure("\n".join(named), max(failure.exit_code for failure in self.failed.values()))
         return list(self.done.values())
 
 

@@ -10,7 +10,7 @@ from rich.console import Group
 from ops.action_log import ActionLog, parsed
 from ops.app import app, context_of, partial_results
 from ops.arguments import Ticket, moment
-from ops.context import table
+from ops.context import Rows
 from ops.stack import Stack
 from ticket_archive.clock import iso
 
@@ -40,7 +40,7 @@ def audit(
     logs = f"s3://{stack.output('AccessLogsBucketName')}/bucket/"
     others = {"S3 access log": f"aws s3 cp {logs} . --recursive && grep -rh 'tickets/{ticket}/' ."}  # not read here
     rows = [list(access.values()) for access in found]
-    shown = table(["time", "source", "by", "what", "result"], rows) if rows else "No access was recorded."
+    shown = Rows(["time", "source", "by", "what", "result"], rows) if rows else "No access was recorded."
     context.print_result(
         {"ticket": ticket, "accesses": found, "others": others},
         Group(shown, "", *(f"{name}: {command}" for name, command in others.items())),

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from ops.app import app, context_of
+from ops.app import app, context_of, partial_results
 from ops.arguments import ticket_option
 from ops.commands.send_test_webhook import event_of, send, wait_until_archived
-from ops.context import table
+from ops.context import Rows
 from ops.errors import Failure, explain
 from ops.stack import Stack
 from ticket_archive.secrets import VendorCredential
@@ -45,17 +45,19 @@ def doctor(
 ) -> None:
     """Check secrets, queues, consumer and alarms of a stack; with --ticket, everything from a webhook to an image."""
     context = context_of(ctx)
-    found: list[dict[str, Any]] = []
-    with context.progress("Checks", None) as advance:  # the round trip may take minutes
-        for each in checks(context.stack, ticket):
+    stack, found = context.stack, list[dict[str, Any]]()
+    with partial_results() as failures, context.progress("Checks", None) as advance:  # the round trip may take minutes
+        for each in checks(stack, ticket):
             found.append(each)
             advance()
     unproven = [*NOT_PROVEN, *(() if ticket else NOT_PROVEN_WITHOUT_A_TICKET)]
     rows = [["ok" if each["ok"] else "CHECK", each["name"], each["detail"], each["proves"]] for each in found]
     context.print_result(
         {"checks": found, "not_proven": unproven},
-        Group(table(["", "check", "found", "proves"], rows), "", "Not proven:", *(f"- {each}" for each in unproven)),
+        Group(Rows(["", "check", "found", "proves"], rows), "", "Not proven:", *(f"- {each}" for each in unproven)),
     )
+    if failures:
+        raise failures[0]
     if failed := sum(not each["ok"] for each in found):
         raise Failure(f"{failed} of {len(found)} checks need attention")
 

@@ -5,7 +5,6 @@ The customer's code goes last, after the receipt: an erasure by customer that wa
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -14,30 +13,18 @@ import typer
 from ops.app import app, context_of
 from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
 from ops.bucket import Version
-from ops.context import table, unknown
+from ops.context import Rows, unknown
 from ops.errors import Failure
 from ops.parallel import DRAIN_SECONDS, Advance, Drain, Outcomes, for_each, in_two_passes
 from ops.stack import Stack
 from ticket_archive.clock import iso
 
+Receipt = dict[str, Any]
+"""What an erasure removed: counts, times and a digest, no personal data.
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What an erasure removed: counts, times and a digest, no personal data.
-
-    `sha256` is of the lines "key<tab>version<newline>" of all deleted object versions, sorted. `late_*` counts what the
-    second pass found. `refused` counts versions that S3 did not delete: the erasure is then not complete.
-    """
-
-    ticket: str
-    erased_at: str
-    finished_at: str
-    object_versions: int
-    events: int
-    late_object_versions: int
-    late_events: int
-    refused: int
-    sha256: str
+`sha256` is of the lines "key<tab>version<newline>" of all deleted object versions, sorted. `late_*` counts what the
+second pass found. `refused` counts versions that S3 did not delete: the erasure is then not complete.
+"""
 
 
 @app.command()
@@ -75,17 +62,17 @@ def erase(
             if earlier := _earlier(done[ticket], stack):
                 done[ticket] = earlier
             else:
-                actions.write("erase", reason_code=reason_code, **asdict(done[ticket]))
-            if not done[ticket].refused:
+                actions.write("erase", reason_code=reason_code, **done[ticket])
+            if not done[ticket]["refused"]:
                 records.forget_customer(ticket)
 
         recorded = for_each(end, done)
-        receipts = [asdict(each) for each in done.values()]
+        receipts = list(done.values())
         result |= {"reason_code": reason_code, "receipts": receipts, "failed": outcomes.reasons}
         result |= _sums(receipts, "object_versions", "events", "refused")
         columns = ("ticket", "erased_at", "object_versions", "events", "sha256")
         rows = [[each[name] for name in columns] for each in receipts]
-        context.print_result(result, table(["ticket", "erased", "versions", "events", "sha256 of the versions"], rows))
+        context.print_result(result, Rows(["ticket", "erased", "versions", "events", "sha256 of the versions"], rows))
         outcomes.check()
         recorded.check()
         if refused := result["refused"]:
@@ -121,28 +108,28 @@ def erase_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcome
         ticket, erased_at, deleted, events = first
         late, refused, late_events = sweep(ticket)
         lines = sorted(f"{key}\t{version}\n" for key, version in [*deleted, *late])
-        return Receipt(
-            ticket=ticket,
-            erased_at=erased_at,
-            finished_at=iso(drain.now()),
-            object_versions=len(lines),
-            events=events + late_events,
-            late_object_versions=len(late),
-            late_events=late_events,
-            refused=refused,
-            sha256=hashlib.sha256("".join(lines).encode()).hexdigest(),
-        )
+        return {
+            "ticket": ticket,
+            "erased_at": erased_at,
+            "finished_at": iso(drain.now()),
+            "object_versions": len(lines),
+            "events": events + late_events,
+            "late_object_versions": len(late),
+            "late_events": late_events,
+            "refused": refused,
+            "sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
+        }
 
     return in_two_passes(first_pass, second_pass, tickets, drain)
 
 
 def _earlier(receipt: Receipt, stack: Stack) -> Receipt | None:
     """Return the receipt that is stored of the same erasure, if it was complete and nothing was left to remove."""
-    if receipt.object_versions or receipt.events or receipt.refused:
+    if receipt["object_versions"] or receipt["events"] or receipt["refused"]:
         return None
-    for record in stack.actions.of_ticket(receipt.ticket):
-        if record["command"] == "erase" and record["erased_at"] == receipt.erased_at and not record["refused"]:
-            return Receipt(**{each.name: record[each.name] for each in fields(Receipt)})
+    for record in stack.actions.of_ticket(receipt["ticket"]):
+        if record["command"] == "erase" and record["erased_at"] == receipt["erased_at"] and not record["refused"]:
+            return {name: record[name] for name in receipt}
     return None
 
 

@@ -8,9 +8,9 @@ import typer
 
 from ops.app import app, context_of
 from ops.arguments import Ticket, Version
-from ops.context import table
+from ops.context import Rows
 from ops.errors import Failure
-from ops.ticket_files import at_version, file_names, is_file_name, read_files
+from ops.ticket_files import at_version, faults_of, file_names, is_file_name, read_files
 
 
 @app.command()
@@ -36,18 +36,17 @@ def fetch(
     for name in there:  # of another version, or of another ticket
         (output / name).unlink()
     result = {"ticket": ticket, "state": item.state.value, "version": item.version, "folder": str(output)}
-    files, faults = [], []
+    files, faults = [], list[dict[str, str | None]]()
     with context.progress("Files", len(names)) as advance:
         for file in read_files(item, bucket):  # one is in memory at a time
-            if file.body is None:
-                faults.append({"name": file.name, "fault": file.fault})
-            else:
+            faults += faults_of([file])
+            if file.body is not None:
                 save(output / file.name, file.body)
                 files.append({"name": file.name, "bytes": len(file.body)})
             advance()
     rows = [[file["name"], f"{file['bytes']:,} bytes"] for file in files]
     rows += [[fault["name"], fault["fault"]] for fault in faults]
-    context.print_result({**result, "files": files, "faults": faults}, table(["file", ""], rows))
+    context.print_result({**result, "files": files, "faults": faults}, Rows(["file", ""], rows))
     check_faults(len(faults), len(names))
 
 

@@ -10,7 +10,7 @@ import typer
 
 from ops.app import app, context_of
 from ops.arguments import Customer
-from ops.context import table
+from ops.context import Rows
 from ops.errors import Exit, Failure
 from ops.parallel import WORKERS
 from ops.table import OperatorTable
@@ -66,7 +66,7 @@ def list_(
     lines = [line_of(item) for item in found]
     names = list(dict.fromkeys(name for line in lines for name in line))
     rows = [[_text(name, line.get(name)) for name in names] for line in lines]
-    context.print_result({"tickets": lines, "more": more, "scanned": scanned}, table(names, rows) if rows else "None.")
+    context.print_result({"tickets": lines, "more": more, "scanned": scanned}, Rows(names, rows))
 
 
 def from_index(
@@ -130,6 +130,6 @@ def line_of(item: TicketItem) -> dict[str, Any]:
 
 
 def _text(name: str, value: object) -> object:
-    if isinstance(value, str) and name.endswith("_at"):
+    if isinstance(value, str) and name.endswith(("_at", "_since")):
         return f"{value[:19].replace('T', ' ')}Z"
     return " ".join(f"{part}:{reason}" for part, reason in value.items()) if isinstance(value, Mapping) else value

@@ -21,7 +21,7 @@ from rich.console import Group
 from ops.action_log import QUEUES
 from ops.app import app, context_of, partial_results
 from ops.arguments import DryRun, Rate, code, moment, ticket_option
-from ops.context import table
+from ops.context import Rows
 from ops.errors import Exit, Failure
 from ops.queues import Pace, Queue, Received
 from ops.table import OperatorTable
@@ -147,8 +147,8 @@ def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -
         [name, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
         for name, m in zip(about, found, strict=False)
     ]
-    messages = table(["ticket or message", "kind", "reason", "state", "attempts", "queued", "outcome"], rows)
-    return Group(messages, "", table(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))
+    messages = Rows(["ticket or message", "kind", "reason", "state", "attempts", "queued", "outcome"], rows)
+    return Group(messages, "", Rows(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))
 
 
 def dead_letter(tickets: OperatorTable, webhook_secrets: Sequence[bytes], message: Received) -> MessageInfo:

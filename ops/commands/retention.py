@@ -11,7 +11,7 @@ import typer
 from ops.app import app, context_of, partial_results
 from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
 from ops.bucket import OperatorBucket
-from ops.context import table, unknown
+from ops.context import Rows, unknown
 from ops.parallel import DRAIN_SECONDS, Drain, Outcomes, for_each, in_two_passes
 from ops.stack import Stack
 from ops.table import OperatorTable
@@ -38,7 +38,9 @@ def hold(
     held = list(outcomes.done.values())
     rows = [list(each.values()) for each in held]
     result = {"case": case, "by": stack.caller, "tickets": held, "failed": outcomes.reasons}
-    context.print_result(result, table(["ticket", "held since", "object versions", "events"], rows))
+    context.print_result(result, Rows(["ticket", "held since", "case", "object versions", "events"], rows))
+    if other := [each["ticket"] for each in held if each["case"] != case]:
+        context.note(f"Held for an earlier case, which stays: {', '.join(other)}", "yellow")
     outcomes.check()
 
 
@@ -59,7 +61,7 @@ def release(
         outcomes = release_tickets(chosen, stack, drain, case)
     rows = [[ticket, "released" if was_held else "was not held"] for ticket, was_held in outcomes.done.items()]
     released = [{"ticket": ticket, "was_held": was_held} for ticket, was_held in outcomes.done.items()]
-    context.print_result({"tickets": released, "failed": outcomes.reasons}, table(["ticket", ""], rows))
+    context.print_result({"tickets": released, "failed": outcomes.reasons}, Rows(["ticket", ""], rows))
     outcomes.check()
 
 
@@ -80,7 +82,8 @@ def retention(ctx: typer.Context, yes: Yes = False) -> None:
             counts.update(tickets=len(free), held=len(items) - len(free), over=over)
             advance(scanned)
     end = f"expire {days} days after they were received, {counts['over']} of them now" if days else "never expire"
-    text = f"{counts['tickets']} tickets {end if yes else 'would ' + end}; {counts['held']} are under a legal hold."
+    text = "Not all items were read. " if failures else ""
+    text += f"{counts['tickets']} tickets {end if yes else 'would ' + end}; {counts['held']} are under a legal hold."
     context.print_result({"dry_run": not yes, "days": days, **counts}, text)
     if failures:
         raise failures[0]
@@ -100,8 +103,8 @@ def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str |
             raise unknown(ticket)
         end = drain.end_of(item.attributes.get("attempted_at"))
         versions, events = set_expiry(ticket, None, records, bucket)
-        held = {"ticket": ticket, "since": item.attributes["legal_hold"], "object_versions": versions, "events": events}
-        return held, end
+        first = {"since": item.attributes["legal_hold"], "case": item.attributes.get("legal_hold_case")}
+        return {"ticket": ticket, **first, "object_versions": versions, "events": events}, end
 
     def first_pass(ticket: str) -> tuple[dict[str, Any], datetime | None]:
         held, end = put(ticket)

@@ -9,7 +9,7 @@ from rich.console import Group
 
 from ops.app import app, context_of, partial_results
 from ops.arguments import Yes
-from ops.context import table
+from ops.context import Rows
 from ops.errors import Failure
 
 ALIAS = "live"
@@ -59,7 +59,7 @@ def rollback(
             )
             change["done"] = True
     rows = [[*(change[name] for name in _SHOWN), "done" if change["done"] else "not changed"] for change in changes]
-    shown = table(["function", "from version", "modified", "to version", "modified", ""], rows)
+    shown = Rows(["function", "from version", "modified", "to version", "modified", ""], rows)
     hint = [] if yes else ["", "Nothing was changed. Add --yes to do it."]
     context.print_result({"dry_run": not yes, "changes": changes}, Group(shown, *hint))
     if failures:

@@ -65,7 +65,10 @@ def test_wrong_usage_exits_2(arguments: list[str], cli: CliHarness) -> None:
 def test_an_unknown_ticket_exits_1_with_one_line(command: str, cli: CliHarness, tmp_path: Path) -> None:
     result = cli(command, "t1", *arguments_of(command, tmp_path / "new"))
     assert result.exit_code == Exit.FAILED
-    assert result.stderr.splitlines()[-1] == "ticket t1 is not in the archive; `backfill t1` fetches it from the vendor"
+    assert (
+        result.stderr.splitlines()[-1]
+        == "ticket t1 is not in the archive; `backfill t1` fetches it if the vendor knows it"
+    )
     assert cli.stack.recorded == []
 
 

@@ -93,8 +93,8 @@ def test_the_tombstone_comes_first_then_every_object_version_then_the_events(sta
     assert stack.calls == ["put ticket", *["delete object"] * 4, "delete event#1#x"]
     assert stack.item("t1").state is TicketState.ERASED
     assert (left(stack), list(stack.table.events("t1"))) == ([], [])
-    assert (found.object_versions, found.events, found.refused) == (4, 1, 0)
-    assert found.sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert (found["object_versions"], found["events"], found["refused"]) == (4, 1, 0)
+    assert found["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_what_was_in_flight_is_removed_by_the_second_pass(stack: FakeStack, clock: Clock) -> None:
@@ -105,7 +105,7 @@ def test_what_was_in_flight_is_removed_by_the_second_pass(stack: FakeStack, cloc
     clock.meanwhile = late
     found = receipt(stack, clock)
     assert (left(stack), list(stack.table.events("t1"))) == ([], [])
-    assert (found.late_object_versions, found.late_events, found.object_versions) == (1, 1, 4)
+    assert (found["late_object_versions"], found["late_events"], found["object_versions"]) == (1, 1, 4)
     assert clock.sleeps == [70]
 
 
@@ -118,8 +118,8 @@ def test_a_repetition_keeps_the_first_time_and_waits_for_what_is_left_of_it(
     first = receipt(stack, clock, seconds=0)
     clock.now += after
     second = receipt(stack, clock)
-    assert second.erased_at == first.erased_at
-    assert (second.object_versions, second.events) == (0, 0)
+    assert second["erased_at"] == first["erased_at"]
+    assert (second["object_versions"], second["events"]) == (0, 0)
     assert clock.sleeps == sleeps
 
 
@@ -249,7 +249,8 @@ def test_a_hold_stops_an_erasure_until_it_is_released(yes: list[str], stack: Fak
 
 def test_a_hold_stops_the_expiry_of_item_events_and_objects(stack: FakeStack, clock: Clock) -> None:
     [held] = hold(stack, clock)
-    assert held == {"ticket": "t1", "since": "2026-01-31T12:00:00.000000Z", "object_versions": 3, "events": 1}
+    since = {"since": "2026-01-31T12:00:00.000000Z", "case": "C-1"}
+    assert held == {"ticket": "t1", **since, "object_versions": 3, "events": 1}
     assert stack.expiring == set()
     assert stack.item("t1").expires_at == NEVER
     assert stack.event_expiry("t1") is None
@@ -320,8 +321,8 @@ def test_every_ticket_that_fails_is_named_with_its_reason(command: str, stack: F
     assert result.exit_code == Exit.FAILED
     assert [each["ticket"] for each in found["tickets"]] == ["t1"]
     assert list(found["failed"]) == ["gone", "unknown", "gone-too"]
-    assert "gone: the ticket is erased" in result.stderr
-    assert "failed too: unknown, gone-too" in result.stderr
+    assert "\ngone, gone-too: the ticket is erased" in f"\n{result.stderr}"
+    assert "\nticket unknown is not in the archive" in result.stderr
 
 
 def test_a_ticket_that_is_not_held_is_not_changed_by_a_release(stack: FakeStack, cli: CliHarness) -> None:
@@ -336,6 +337,13 @@ def test_a_hold_has_case_author_and_date(stack: FakeStack, cli: CliHarness) -> N
     assert (status["legal_hold_case"], status["legal_hold_by"]) == ("C-9", stack.caller)
     assert status["legal_hold"] == held["since"]
     assert [(each["command"], each["ticket"], each["case"]) for each in stack.recorded] == [("hold", "t1", "C-9")]
+
+
+def test_a_hold_for_another_case_says_that_the_first_stays(stack: FakeStack, cli: CliHarness) -> None:
+    stack.table.hold("t1", RECEIVED, "C-1", "me")
+    result = cli("hold", "t1", "--case", "C-2")
+    assert "C-1" in result.stdout
+    assert "earlier case, which stays: t1" in result.stderr
 
 
 # ─── retention ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -360,6 +368,11 @@ def test_a_changed_retention_applies_to_existing_tickets_but_not_to_held_ones(
     assert (stack.item("t1").expires_at, stack.item("t2").expires_at) == (expiry(RECEIVED, days), None)
     assert stack.item("given-up").expires_at == 7
     assert stack.expiring == (set(stack.versions("t1")) if days else set())
+
+
+def test_a_retention_that_ends_early_says_so(cli: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.stack.table, "scan", lambda: (_ for _ in ()).throw(PermissionError))
+    assert cli.fails("retention", "--yes", said="PermissionError").stdout.startswith("Not all items were read.")
 
 
 @pytest.mark.parametrize("command", ["retention", "release"])

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast, get_args
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -187,6 +188,14 @@ def test_doctor_follows_a_ticket_from_the_webhook_to_its_image(
     assert "AKIDEXAMPLE" in sent[0][1]["Authorization"]
     assert [headers for _, headers in sent[1:]] == [None] * len(sent[1:])
     assert len(found["not_proven"]) == 1
+
+
+def test_an_interrupted_doctor_shows_the_checks_until_then(
+    healthy: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "send", Mock(side_effect=KeyboardInterrupt))
+    found = healthy.json("doctor", "--ticket", "t1", exit_code=130)
+    assert [check["name"] for check in found["checks"]][-1] == "alarm topic"
 
 
 # ─── rollback ─────────────────────────────────────────────────────────────────────────────────────────────────────
