@@ -70,12 +70,3 @@ def test_sixteen_concurrent_duplicates_cause_one_event(stack: LocalStack) -> Non
         assert consumer.keys(ticket) == checks.manifests(ticket)
     assert log.results.keys() == {"archived", "duplicate"}
     assert (log.results["archived"], log.results["duplicate"] >= 15) == (1, True)  # more if a request was repeated
-
-
-def test_concurrent_events_of_one_ticket_cause_one_state(stack: LocalStack) -> None:
-    ticket, log, checks = small_ticket(stack, FIRST + 50), LogReader(stack), ConsistencyChecks(stack)
-    with downstream(stack) as consumer:
-        post(stack, *(event_request(stack, ticket, remaining_attempts=number) for number in range(8)))
-        eventually(lambda: log.read().done[ticket] >= 8, "eight messages done")
-        assert checks.differences(ticket) == []
-        assert consumer.keys(ticket) == checks.manifests(ticket)

@@ -1,7 +1,7 @@
 """Both stacks of samconfig.toml in one account: the second has every organization parameter, and is updated under load.
 
 The session's stack is production; changes of the other do not affect it. The emulator runs neither DynamoDB's time
-to live nor S3's lifecycle rules: tests of retention check what these look at.
+to live nor S3's lifecycle rules: the test of retention checks what these look at.
 """
 
 import json
@@ -38,7 +38,7 @@ PARAMETERS = {**local_stack.PARAMETERS, **ORGANIZATION, "RetentionDays": str(DAY
 ENDS = [{"Key": "retention", "Value": "limited"}]
 NO_IAM = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
 WAITING = 4
-FIRST = 606  # of the simulator's tickets: those whose retention is tested
+FIRST = 606  # of the simulator's tickets: the one whose retention is tested
 
 
 def update(stack: LocalStack, **changed: str) -> None:
@@ -179,44 +179,6 @@ def test_everything_of_a_ticket_expires_together_except_under_a_legal_hold(sandb
     assert sandbox.ops("release", ticket, "--drain-seconds", "3")["tickets"] == [{"ticket": ticket, "was_held": True}]
     assert ends(sandbox, ticket) == ({end}, end)
     assert all(tag == ENDS for tag in tags(sandbox, ticket).values())
-
-
-def test_changed_retention_applies_to_existing_tickets(sandbox: LocalStack) -> None:
-    """GIVEN a ticket without an expiry, WHEN the retention is applied, THEN it expires as the others do."""
-    ticket = sandbox.archive(FIRST + 1)
-    _, end = ends(sandbox, ticket)
-    for record in sandbox.records(ticket):
-        sandbox.dynamodb.update_item(
-            TableName=sandbox.at.table,
-            Key={name: record[name] for name in ("ticket", "record")},
-            UpdateExpression="REMOVE expires_at",
-        )
-    for name in tags(sandbox, ticket):
-        key, version = name.split(" ")
-        sandbox.s3.delete_object_tagging(Bucket=sandbox.at.bucket, Key=key, VersionId=version)
-
-    assert sandbox.ops("retention")["dry_run"] is True
-    assert ends(sandbox, ticket)[0] == {None}
-
-    assert sandbox.ops("retention", "--yes")["days"] == DAYS
-    assert ends(sandbox, ticket) == ({end}, end)
-    assert all(tag == ENDS for tag in tags(sandbox, ticket).values())
-
-
-def test_expired_ticket_is_unknown_and_can_be_archived_again(sandbox: LocalStack) -> None:
-    """GIVEN an item that DynamoDB has not removed yet, WHEN the ticket is asked for, THEN it is archived as new."""
-    ticket = sandbox.archive(FIRST + 2)
-    sandbox.change_item(ticket, expires_at=1_700_000_000, received_at="2023-10-15T22:13:20.000000Z")
-    assert sandbox.api.get(f"/tickets/{ticket}").status_code == 404
-    assert sandbox.api.get(f"/tickets/{ticket}/images").status_code == 404
-
-    sandbox.ops("backfill", ticket)
-    sandbox.archived(ticket)
-
-    received = str(sandbox.api.get(f"/tickets/{ticket}").json()["received_at"])
-    assert datetime.fromisoformat(received).year > 2023
-    for image in sandbox.api.get(f"/tickets/{ticket}/images").json()["images"]:
-        assert sandbox.api.fetch(image["url"]).status_code == 200
 
 
 def post_unreadable(stack: LocalStack, credentials: tuple[str, str] | None) -> int:

@@ -17,8 +17,6 @@ from ingest.files.decoding import LinkedFile
 from ingest.threads import ContextThreadPool
 from tests.support.archive_harness import (
     DOCUMENT,
-    PORTRAIT,
-    SELFIES,
     TICKET,
     ArchiveHarness,
     handle_batch,
@@ -269,12 +267,3 @@ def test_stories_include_every_kind_of_call() -> None:
         *(f"vendor.{name}" for name in ("details", "files", "linked_file")),
         *("images", "unrecognized", "details", "manifests"),
     }
-
-
-def test_undisturbed_stories_end_as_described() -> None:
-    assert new(None).harness.outcomes() == ["ACCEPTED"]
-    assert changed(None).harness.outcomes() == ["ACCEPTED", "REJECTED"]
-    stack = hard(None)
-    assert stack.harness.outcomes() == ["ACCEPTED"]
-    assert stack.harness.table[TICKET].attempts == 2
-    assert {image.type for image in stack.harness.table[TICKET].images} == {SELFIES, DOCUMENT, PORTRAIT}

@@ -1,4 +1,4 @@
-"""The bucket on S3: objects are created once, with the stack's key, and unsigned requests are denied."""
+"""The bucket on S3: objects are created once, and with the stack's key."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,6 @@ from contextlib import suppress
 from uuid import uuid4
 
 import pytest
-import requests
 from botocore.exceptions import ClientError
 
 from tests.support.stack import LocalStack
@@ -45,13 +44,6 @@ def test_concurrent_creates_store_one_object(bucket: Bucket) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(write, range(8))) == 1
-
-
-def test_unsigned_request_is_denied(stack: LocalStack, bucket: Bucket) -> None:
-    at = key()
-    bucket.create(at, b"image", "image/jpeg")
-    url = f"{stack.at.endpoint_url}/{stack.at.bucket}/{at}"
-    assert requests.get(url, verify=stack.at.ca_bundle, timeout=10).status_code == 403
 
 
 def test_object_encrypted_with_another_key_is_denied(stack: LocalStack) -> None:

@@ -1,8 +1,6 @@
 """Workflows, hooks and the changelog name existing targets, tools and versions."""
 
 import re
-import signal
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,24 +27,6 @@ def test_a_workflow_runs_ci_and_make_targets_only_with_least_permissions(path: P
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
     assert all(job["timeout-minutes"] <= 60 for job in workflow["jobs"].values())
     assert workflow["permissions"] == {"contents": "read"}
-
-
-def test_modules_that_run_first_exist() -> None:
-    conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
-    named = re.findall(r'^    "(tests/\S+\.py)",$', conftest, re.MULTILINE)
-    assert named
-    assert [path for path in named if not (ROOT / path).exists()] == []
-
-
-def test_a_terminated_run_ends_like_ctrl_c_so_that_fixtures_stop_the_stack() -> None:
-    assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_no_file_has_a_merge_conflict_left() -> None:
-    found = subprocess.run(
-        ["git", "grep", "-nE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert (found.returncode, found.stdout) == (1, "")
 
 
 def test_the_workflow_tests_every_supported_version_of_python() -> None:

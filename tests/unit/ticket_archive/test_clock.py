@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticket_archive.clock import iso, now
-from ticket_archive.retention import NEVER
 
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -27,7 +26,3 @@ def test_a_time_is_written_in_utc_to_the_microsecond(moment: datetime, minutes: 
 
 def test_the_present_is_in_utc() -> None:
     assert now().utcoffset() == timedelta(0)
-
-
-def test_never_is_the_last_second_that_a_date_can_have() -> None:
-    assert datetime.fromtimestamp(NEVER, UTC).isoformat() == "9999-12-31T23:59:59+00:00"

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given
-from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ingest import dependencies
@@ -85,21 +83,6 @@ def test_a_request_is_enqueued_unchanged_and_answered_with_202(handler: Handler,
     assert counted() == {"WebhooksAccepted": 1}
     [line] = lines.records
     assert (line["message"], line["correlation_id"], line["bytes"]) == ("webhook accepted", "message-1", len(BODY))
-
-
-@given(
-    st.text(st.characters(exclude_categories=()), min_size=1),
-    st.sampled_from(["", "!", IV, base64.b64encode(bytes(16)).decode()]),
-)
-def test_the_response_is_the_same_for_every_body_and_iv(text: str, iv: Any) -> None:
-    queue = FakeQueue()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dependencies, "webhook", lambda: (queue, lambda: None))
-        response = handle(request(text, **{IV_HEADER: iv}))
-    if text.encode("utf-8", "surrogatepass").strip():
-        assert response == accepted_response()
-        assert queue.bodies[0].isascii(), "SQS accepts every character"
-        assert queue.bodies[0].isprintable()
 
 
 def test_the_largest_body_fits_into_a_message(handler: Handler) -> None:
