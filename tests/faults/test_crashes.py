@@ -78,62 +78,58 @@ class Crash:
         return f"{self.kind} {' '.join(self.target)}"
 
 
-class Stack:
+class Stack(ArchiveHarness):
     """Everything that outlives a process."""
 
-    def __init__(self) -> None:
-        self.harness = ArchiveHarness()
-        self.effects = self.harness.effects
-        self.queue = self.harness.queue
-        self.store = self.harness.store
-        self.message = ""
+    message = ""
 
     def process(self, body: str, receives: int) -> list[str]:
         """Deliver a message to a new process; return the identifiers of failed ones. Raises Died."""
         with ContextThreadPool(6, "call") as calls, pytest.MonkeyPatch.context() as patch:
-            made = self.harness.sqs_dependencies(calls, self.harness.processor(calls))._replace(max_receives=DELIVERIES)
+            made = self.sqs_dependencies(calls)._replace(max_receives=DELIVERIES)
             patch.setattr(dependencies, "sqs", lambda: made)
             return handle_batch(sqs_record(body, receives, "m1"))
 
-    def deliver(self, event: dict[str, str], crash: Crash | None = None) -> None:
+    def deliver_event(self, event: dict[str, str], crash: Crash | None = None) -> None:
         """Deliver an event, which arrives now, and the messages that it causes until all are done."""
-        self.harness.clock.pass_by(61)
-        self.message = webhook(event, received_at=iso(self.harness.clock()))
-        self.deliver_message(self.message, crash)
+        self.clock.pass_by(61)
+        self.message = webhook(event, received_at=iso(self.clock()))
+        self.deliver_until_done(self.message, crash)
 
-    def deliver_message(self, body: str, crash: Crash | None = None) -> None:
+    def deliver_until_done(self, body: str, crash: Crash | None = None) -> None:
         for receives in range(1, DELIVERIES):
             if self.deliver_once(body, crash, receives):
                 break
-            self.harness.clock.pass_by(61)
+            self.clock.pass_by(61)
         else:
             raise AssertionError("never done")
         while self.queue.sent:
             body, delay = self.queue.sent.pop(0)
-            self.harness.clock.pass_by(delay)
-            self.deliver_message(body, crash)
+            self.clock.pass_by(delay)
+            self.deliver_until_done(body, crash)
 
     def deliver_once(self, body: str, crash: Crash | None = None, receives: int = 1) -> bool:
         """Return whether the message is done."""
-        self.effects.hook = crash or (lambda _when, _name: None)
+        if crash is not None:
+            self.effects.hook = crash
         try:
             failed = self.process(body, receives)
         except Died:
             failed = ["m1"]
         if crash is not None:
             crash.process_is_replaced()
-        self.effects.hook = lambda _when, _name: None
+        self.effects.clear_hook()
         if failed:
             self.store.attempts_are_over()  # visibility is longer than any invocation
         return not failed
 
     def final_state(self) -> dict[str, Any]:
         """Return what a crash must not change."""
-        manifests = [{**each, "archived_at": "then"} for each in self.harness.bucket.manifests(TICKET)]
+        manifests = [{**each, "archived_at": "then"} for each in self.bucket.manifests(TICKET)]
         return {
-            "item": {name: v for name, v in self.harness.table.items[TICKET].items() if name not in VARYING},
-            "events": sorted(self.harness.table.events),
-            "objects": {key: body for key, body in self.harness.bucket.objects.items() if "/manifests/" not in key},
+            "item": {name: v for name, v in self.table.items[TICKET].items() if name not in VARYING},
+            "events": sorted(self.table.events),
+            "objects": {key: body for key, body in self.bucket.objects.items() if "/manifests/" not in key},
             "manifests": manifests,
             "quarantined": self.queue.quarantined,
         }
@@ -145,37 +141,42 @@ REJECTED = {**COMPLETED, "flow_status": "REJECTED"}
 EXACT = b'{"flow_status": "ACCEPTED", "score": 0.1234567890123456789012345678901234567890}'
 
 
-def new(crash: Crash | None) -> Stack:
+def linked() -> Stack:
     """A ticket that is complete at once, one of its images behind a link."""
     stack = Stack()
-    stack.harness.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
-    stack.harness.vendor.links[LINK.url] = picture("front")
-    stack.deliver(COMPLETED, crash)
+    stack.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
+    stack.vendor.links[LINK.url] = picture("front")
+    return stack
+
+
+def new(crash: Crash | None) -> Stack:
+    stack = linked()
+    stack.deliver_event(COMPLETED, crash)
     return stack
 
 
 def hard(crash: Crash | None) -> Stack:
     """A ticket whose details are stored in the bucket, and whose document is unrecognized at first."""
     stack = Stack()
-    stack.harness.vendor.becomes(TICKET, read_details(EXACT), pictures())
+    stack.vendor.becomes(TICKET, read_details(EXACT), pictures())
 
     def document() -> object:
-        understood = stack.harness.bucket.keys("unrecognized")
+        understood = stack.bucket.keys("unrecognized")
         return pictures()[DOCUMENT] if understood else UnrecognizedResponse("no_image", b"<html>Good day</html>")
 
-    stack.harness.answers({DOCUMENT: document})
-    stack.deliver(COMPLETED, crash)
+    stack.answers({DOCUMENT: document})
+    stack.deliver_event(COMPLETED, crash)
     return stack
 
 
 def changed(crash: Crash | None) -> Stack:
     """An archived ticket that is rejected later, with new pictures."""
     stack = Stack()
-    stack.harness.has("ACCEPTED")
-    stack.deliver(COMPLETED)
+    stack.has("ACCEPTED")
+    stack.deliver_event(COMPLETED)
     stack.effects.log.clear()
-    stack.harness.has("REJECTED", pictures(" again"))
-    stack.deliver(REJECTED, crash)
+    stack.has("REJECTED", pictures(" again"))
+    stack.deliver_event(REJECTED, crash)
     return stack
 
 
@@ -214,7 +215,7 @@ def test_crash_leaves_the_same_final_state_that_another_delivery_does_not_change
     story: Story, kind: Kind, when: When, late: Callable[[Crash], None]
 ) -> None:
     undisturbed = story(None)
-    undisturbed.harness.check()
+    undisturbed.check()
     wanted = undisturbed.final_state()
     for name, nth in boundaries(story):
         crash = Crash(kind, when, name, nth)
@@ -223,9 +224,9 @@ def test_crash_leaves_the_same_final_state_that_another_delivery_does_not_change
         assert crash.happened, crash
         assert stack.final_state() == wanted, crash
         stack.store.attempts_are_over()
-        stack.deliver_message(stack.message)
+        stack.deliver_until_done(stack.message)
         assert stack.final_state() == wanted, crash
-        stack.harness.check()
+        stack.check()
 
 
 @pytest.mark.parametrize("when", WHENS)
@@ -235,21 +236,18 @@ def test_event_after_a_crash_ends_with_the_newest_state(kind: Kind, when: When, 
     for name, nth in boundaries(new):
         crash = Crash(kind, when, name, nth)
         late(crash)
-        stack = Stack()
-        stack.harness.has("ACCEPTED", {**pictures(), DOCUMENT: [LINK, picture("back")]})
-        stack.harness.vendor.links[LINK.url] = picture("front")
-
-        completed = webhook(COMPLETED, received_at=iso(stack.harness.clock()))
+        stack = linked()
+        completed = webhook(COMPLETED, received_at=iso(stack.clock()))
         done = stack.deliver_once(completed, crash)
-        stack.harness.has("REJECTED", pictures(" again"))
-        stack.deliver(REJECTED)
+        stack.has("REJECTED", pictures(" again"))
+        stack.deliver_event(REJECTED)
         if not done:
-            stack.deliver_message(completed)
+            stack.deliver_until_done(completed)
 
-        assert stack.harness.table[TICKET].outcome == "REJECTED", crash
-        assert stack.harness.outcomes()[-1] == "REJECTED", crash
-        stack.harness.check()
-        announced.add(tuple(stack.harness.outcomes()))
+        assert stack.table[TICKET].outcome == "REJECTED", crash
+        assert stack.outcomes()[-1] == "REJECTED", crash
+        stack.check()
+        announced.add(tuple(stack.outcomes()))
 
     assert announced == {("REJECTED",), ("ACCEPTED", "REJECTED")}, "an item that was written is announced first"
 

@@ -33,22 +33,10 @@ def fetched(folder: Path, repository: str, commit: str, path: str) -> Path:
     return folder / path
 
 
-@pytest.fixture(scope="session")
-def json_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    commit = "1ef36fa01286573e846ac449e8683f8833c5b26a"
-    return fetched(tmp_path_factory.mktemp("json"), "nst/JSONTestSuite", commit, "test_parsing")
-
-
-@pytest.fixture(scope="session")
-def aes_vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    commit = "dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166"
-    folder = tmp_path_factory.mktemp("wycheproof")
-    return fetched(folder, "C2SP/wycheproof", commit, "testvectors_v1/aes_cbc_pkcs5_test.json")
-
-
-def test_valid_json_objects_are_read_and_everything_else_has_a_typed_error(json_texts: Path) -> None:
+def test_valid_json_objects_are_read_and_everything_else_has_a_typed_error(tmp_path: Path) -> None:
+    texts = fetched(tmp_path, "nst/JSONTestSuite", "1ef36fa01286573e846ac449e8683f8833c5b26a", "test_parsing")
     objects = 0
-    for path in sorted(json_texts.glob("*.json")):
+    for path in sorted(texts.glob("*.json")):
         body = path.read_bytes()
         valid, expected = path.name.startswith("y_"), None
         if valid:
@@ -71,8 +59,9 @@ def test_valid_json_objects_are_read_and_everything_else_has_a_typed_error(json_
     assert objects > 10
 
 
-def test_aes_cbc_vectors_are_decrypted_or_refused(aes_vectors: Path) -> None:
-    suite = json.loads(aes_vectors.read_text())
+def test_aes_cbc_vectors_are_decrypted_or_refused(tmp_path: Path) -> None:
+    commit, file = "dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166", "testvectors_v1/aes_cbc_pkcs5_test.json"
+    suite = json.loads(fetched(tmp_path, "C2SP/wycheproof", commit, file).read_text())
     vectors = [each for group in suite["testGroups"] if group["keySize"] == 256 for each in group["tests"]]
     assert len(vectors) == 72
     for vector in vectors:

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -31,18 +32,8 @@ def begun(store: FakeIdempotencyTable) -> EventIdempotency:
     return once
 
 
-class MessageProcessor:
-    """Counts how often it was done."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.times = 0
-        self.error = error
-
-    def __call__(self) -> str:
-        self.times += 1
-        if self.error is not None:
-            raise self.error
-        return "archived"
+def work(error: Exception | None = None) -> Mock:
+    return Mock(return_value="archived", side_effect=error)
 
 
 class Killed(BaseException):
@@ -52,13 +43,13 @@ class Killed(BaseException):
 @pytest.mark.parametrize("error", [TicketIncomplete("images_not_ready"), TicketErased(), ValueError("a fault of ours")])
 def test_a_failure_is_raised_unchanged_and_stores_no_record(once: EventIdempotency, error: Exception) -> None:
     with pytest.raises(type(error)) as raised:
-        once.run("e1", MessageProcessor(error))
+        once.run("e1", work(error))
     assert raised.value is error
-    assert once.run("e1", MessageProcessor()) == "archived"
+    assert once.run("e1", work()) == "archived"
 
 
 def test_a_second_delivery_is_retried_beside_the_first(store: FakeIdempotencyTable, once: EventIdempotency) -> None:
-    second = MessageProcessor()
+    second = work()
     seen: list[ArchiveError] = []
 
     def first() -> str:
@@ -68,7 +59,7 @@ def test_a_second_delivery_is_retried_beside_the_first(store: FakeIdempotencyTab
         return "archived"
 
     assert once.run("e1", first) == "archived"
-    assert second.times == 0
+    second.assert_not_called()
     assert str(seen[0]) == "write_conflict: event"
     assert seen[0].__cause__ is None
 
@@ -82,9 +73,9 @@ def test_a_crashed_attempt_counts_as_in_flight_until_its_invocation_must_have_en
     with pytest.raises(Killed):
         once.run("e1", die)
     with pytest.raises(WriteConflict):
-        begun(store).run("e1", MessageProcessor())
+        begun(store).run("e1", work())
     store.attempts_are_over()
-    assert begun(store).run("e1", MessageProcessor()) == "archived"
+    assert begun(store).run("e1", work()) == "archived"
 
 
 class TestAnUnavailableStore:
@@ -94,41 +85,41 @@ class TestAnUnavailableStore:
     ) -> None:
         fail = partial(store.effects.fail, "idempotency", ConnectionError())
 
-        def then_the_store_fails(work: MessageProcessor) -> str:
+        def then_the_store_fails(process: Mock) -> Any:
             fail()
-            return work()
+            return process()
 
         reset = fail if when == "before" else store.effects.clear_hook
-        work = MessageProcessor()
+        error = TicketIncomplete("images_not_ready", retry_after=7.0)
+        succeeding, failing = work(), work(error)
         reset()
-        assert once.run("e1", partial(then_the_store_fails, work)) == "archived"
+        assert once.run("e1", partial(then_the_store_fails, succeeding)) == "archived"
         reset()
-        failing = MessageProcessor(TicketIncomplete("images_not_ready", retry_after=7.0))
         with pytest.raises(TicketIncomplete) as raised:
             once.run("e2", partial(then_the_store_fails, failing))
-        assert raised.value is failing.error
-        assert (work.times, failing.times) == (1, 1)
+        assert raised.value is error
+        assert (succeeding.call_count, failing.call_count) == (1, 1)
 
     def test_is_logged_without_the_key(self, store: FakeIdempotencyTable, once: EventIdempotency, lines: Lines) -> None:
         store.effects.fail("idempotency", ConnectionError())
-        once.run("the-event-id", MessageProcessor())
+        once.run("the-event-id", work())
         assert lines.with_message("idempotency store unavailable")[0]["error"] == "ConnectionError"
         assert "the-event-id" not in lines.getvalue()
 
 
 def test_one_of_many_threads_with_the_same_event_does_the_work(store: FakeIdempotencyTable) -> None:
-    once, work, together = begun(store), MessageProcessor(), threading.Barrier(8, timeout=5)
+    once, process, together = begun(store), work(), threading.Barrier(8, timeout=5)
 
     def deliver() -> str | None:
         together.wait()
         try:
-            return once.run("e1", work)
+            return once.run("e1", process)
         except WriteConflict:
             return "retried"
 
     with ThreadPoolExecutor(8) as pool:
         results = [future.result() for future in [pool.submit(deliver) for _ in range(8)]]
-    assert work.times == 1
+    assert process.call_count == 1
     assert results.count("archived") == 1
     assert set(results) <= {"archived", "retried", None}
 
