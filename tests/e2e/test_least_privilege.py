@@ -131,7 +131,6 @@ def deployed(stack: LocalStack) -> Deployed:
 
 
 def accepts_a_webhook(deployed: Deployed) -> bool:
-    """The webhook handler answers 202."""
     headers = {"Content-Type": "text/plain", IV_HEADER: b64encode(bytes(16)).decode()}
     request = {"httpMethod": "POST", "resource": "/webhooks/tickets", "headers": headers, "body": "x"}
     event = {**request, "isBase64Encoded": False, "requestContext": {"stage": "v1"}}
@@ -139,12 +138,10 @@ def accepts_a_webhook(deployed: Deployed) -> bool:
 
 
 def quarantines_junk(deployed: Deployed) -> bool:
-    """An unreadable message is quarantined."""
     return deployed.work("junk") == []
 
 
 def sets_the_visibility_timeout(deployed: Deployed) -> bool:
-    """A failed message's visibility timeout is set."""
     ticket = str(uuid4())
     deployed.work(ticket_message(ticket))
     lines = deployed.stack.logged("ingest", time.time() - 10)
@@ -159,7 +156,6 @@ def delays_a_pending_ticket(deployed: Deployed) -> bool:
 
 
 def archives_a_request(deployed: Deployed) -> bool:
-    """A requested ticket is archived."""
     return deployed.archive(deployed.ticket())
 
 
@@ -175,7 +171,6 @@ def reads_the_secrets(deployed: Deployed) -> bool:
 
 
 def runs_the_schedule(deployed: Deployed) -> bool:
-    """The schedule handler runs."""
     return "errorMessage" not in deployed.ingest({"source": SCHEDULE_SOURCE, "schedule": "x"})
 
 
@@ -205,12 +200,10 @@ def retries_a_failed_event(deployed: Deployed) -> bool:
 
 
 def serves_a_ticket(deployed: Deployed) -> bool:
-    """GET /tickets/{ticket} responds with 200."""
     return deployed.stack.api.get(f"/tickets/{archived_ticket(deployed)}").status_code == 200
 
 
 def lists_a_customers_tickets(deployed: Deployed) -> bool:
-    """GET /customers/{customer}/tickets responds with 200."""
     return deployed.stack.api.get("/customers/C-1/tickets").status_code == 200
 
 
@@ -221,7 +214,6 @@ def presigns_urls(deployed: Deployed) -> bool:
 
 
 def invokes_ingest(deployed: Deployed) -> bool:
-    """The schedule may invoke the ingest function."""
     return can_invoke_as_the_schedule(deployed, f"{deployed.names['IngestFunction']}:{ALIAS}")
 
 

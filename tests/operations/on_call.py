@@ -80,10 +80,7 @@ class OnCall:
         assert load.Sender(self.stack).post(sent) == []
 
     def item(self, ticket: str) -> Mapping[str, Any]:
-        key = {"ticket": {"S": ticket}, "record": {"S": "ticket"}}
-        found = self.stack.dynamodb.get_item(TableName=self.stack.at.table, Key=key, ConsistentRead=True).get(
-            "Item", {}
-        )
+        found = next((each for each in self.stack.records(ticket) if each["record"]["S"] == "ticket"), {})
         return {name: next(iter(value.values())) for name, value in found.items()}
 
     def until(self, wanted: Mapping[str, Mapping[str, object]]) -> None:
@@ -163,17 +160,6 @@ class OnCall:
             for each, version in good.items():
                 functions.update_alias(FunctionName=each, Name=ALIAS, FunctionVersion=version)
             functions.delete_function(FunctionName=name, Qualifier=bad)
-
-    @contextmanager
-    def denied(self, role: str, *actions: str) -> Iterator[Callable[[], None]]:
-        """Deny a role these actions; yield a function that undoes it."""
-        given = {"RoleName": self.stack.resources[role], "PolicyName": "somebodys-change"}
-        statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.stack.iam.put_role_policy(**given, PolicyDocument=document)
-        with ExitStack() as stack:
-            stack.callback(self.stack.iam.delete_role_policy, **given)
-            yield stack.close
 
     # ─── CloudWatch ───────────────────────────────────────────────────────────────────────────────────────────────
 

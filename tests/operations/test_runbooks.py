@@ -79,8 +79,8 @@ def rights_removed(on_call: OnCall) -> None:
     on_call.archived(kept)
     with (
         dead_letters_after(stack, 1),
-        on_call.denied("IngestRole", "sqs:SendMessage", "dynamodb:GetItem", "dynamodb:UpdateItem") as repair_ingest,
-        on_call.denied("RetrievalRole", "dynamodb:GetItem") as repair_retrieval,
+        stack.denied("IngestRole", "sqs:SendMessage", "dynamodb:GetItem", "dynamodb:UpdateItem") as repair_ingest,
+        stack.denied("RetrievalRole", "dynamodb:GetItem") as repair_retrieval,
     ):
         assert stack.post(lost) == 503
         assert stack.api.get(f"/tickets/{kept}").status_code >= 500

@@ -1,7 +1,6 @@
 """The phases of the soak test: storm, redrive, second states, outage, and consistency checks."""
 
 import itertools
-import json
 import random
 import time
 from collections import Counter
@@ -175,14 +174,8 @@ class Soak:
         """Deny the next action for MOMENT seconds, if it is time. The emulator enforces IAM, so calls fail."""
         if time.monotonic() < self._next_withheld:
             return
-        policy = {"RoleName": self.stack.resources["IngestRole"], "PolicyName": "withheld"}
-        statement = {"Effect": "Deny", "Action": next(self._actions), "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        self.stack.iam.put_role_policy(**policy, PolicyDocument=document)
-        try:
+        with self.stack.denied("IngestRole", next(self._actions)):
             time.sleep(MOMENT)
-        finally:
-            self.stack.iam.delete_role_policy(**policy)
         self._withheld += 1
         self._next_withheld = time.monotonic() + MOMENT / WITHHELD
 

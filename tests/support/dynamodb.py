@@ -10,21 +10,7 @@ from typing import Any, cast
 from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-
-class _Serializer(TypeSerializer):
-    """boto3's, which tries each type in turn, with a short way for text."""
-
-    def serialize(self, value: Any) -> Any:
-        return {"S": value} if type(value) is str else super().serialize(value)
-
-
-class _Deserializer(TypeDeserializer):
-    def deserialize(self, value: Any) -> Any:
-        return value["S"] if "S" in value else super().deserialize(value)
-
-
-_serialize = _Serializer().serialize
-_deserialize = _Deserializer().deserialize
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
 class FakeDynamoDB:

@@ -214,6 +214,17 @@ class LocalStack:
             stack.callback(self.overwrite, function, Environment={"Variables": good})
             yield stack.close
 
+    @contextmanager
+    def denied(self, role: str, *actions: str) -> Iterator[Callable[[], None]]:
+        """Deny a role these actions; yield a function that undoes it before the block ends."""
+        policy = {"RoleName": self.resources[role], "PolicyName": "denied"}
+        statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.iam.put_role_policy(**policy, PolicyDocument=document)
+        with ExitStack() as stack:
+            stack.callback(self.iam.delete_role_policy, **policy)
+            yield stack.close
+
     def delete(self, name: str) -> None:
         """Delete a stack of the account."""
         self.cloudformation.delete_stack(StackName=name)

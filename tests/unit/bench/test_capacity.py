@@ -21,26 +21,13 @@ def model(counted: Counted) -> Model:
     return Model(counted, capacity.settings())
 
 
-def test_webhook_makes_one_send(counted: Counted) -> None:
+def test_a_new_ticket_makes_these_calls_and_no_others(counted: Counted) -> None:
     assert [name for name in counted.webhook if name != "logged"] == ["sqs.SendMessage"]
-
-
-def test_ticket_makes_one_vendor_call_per_image_type_and_one_for_details(counted: Counted) -> None:
-    assert (counted.of("vendor.details"), counted.of("vendor.images")) == (1, 5)
-
-
-def test_ticket_puts_each_image_and_the_manifest_once(counted: Counted) -> None:
-    assert counted.of("s3.PUT") == 8
-
-
-def test_new_ticket_makes_at_most_five_writes_and_one_read_in_dynamodb(counted: Counted) -> None:
+    assert (counted.of("vendor.details"), counted.of("vendor.images"), counted.of("s3.PUT")) == (1, 5, 8)
     writes = ("idempotency.PutItem", "idempotency.UpdateItem", "tickets.PutItem", "tickets.UpdateItem")
     assert counted.of(*writes) <= 5
     assert counted.of("tickets.GetItem", "idempotency.GetItem") <= 1
-
-
-def test_warm_batch_reads_no_secret_and_fetches_no_token(counted: Counted) -> None:
-    assert {counted.batch.get(name, 0) for name in ("secretsmanager.GetSecretValue", "vendor.token")} == {0}
+    assert {counted.batch.get(name, 0) for name in ("secretsmanager.GetSecretValue", "vendor.token")} == {0}, "warm"
 
 
 def test_log_of_a_ticket_stays_under_two_kilobytes(counted: Counted) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ticket_archive import errors
-from ticket_archive.errors import ArchiveError, RetryableError, VendorUnavailable
+from ticket_archive.errors import ArchiveError
 
 for module in ("ingest.dependencies", "retrieval.app", "ticket_archive_client"):
     import_module(module)
@@ -20,11 +20,6 @@ EVERY = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 def test_every_error_has_a_code_of_its_own() -> None:
     assert len({kind.code for kind in EVERY}) == len(EVERY) - 1, "InvalidTokenResponse has its parent's"
     assert all(re.fullmatch("[a-z_]+", kind.code) for kind in EVERY)
-
-
-def test_only_what_may_pass_within_a_second_is_tried_again_at_once() -> None:
-    quick = {kind for kind in EVERY if issubclass(kind, RetryableError) and kind.quick}
-    assert quick == {VendorUnavailable}
 
 
 def models(base: type[BaseModel] = BaseModel) -> Iterator[type[BaseModel]]:

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from ticket_archive.keys import details_key, image_key, manifest_key, unrecognized_key
+from ticket_archive.keys import image_key, unrecognized_key
 from ticket_archive.manifest import Manifest, version_of, write_manifest
 from ticket_archive.models import DETAILS, ImageType, StoredImage, TicketItem, TicketState, TypeState, UnrecognizedFile
 
@@ -127,13 +127,6 @@ def test_every_part_that_could_not_be_used_is_named(change: dict[str, Any], miss
 )  # fmt: skip
 def test_every_part_of_a_state_changes_its_version(change: dict[str, Any]) -> None:
     assert version_of(changed(ITEM, **change), None) != version_of(ITEM, None)
-
-
-def test_the_keys_of_the_bucket_are_the_documented_ones() -> None:
-    assert image_key("T-1", ImageType.DOCUMENT, "ab", "jpg") == "tickets/T-1/images/DOCUMENT/ab.jpg"
-    assert details_key("T-1", "ab") == "tickets/T-1/details/ab.json.gz"
-    assert unrecognized_key("T-1", "ab") == "tickets/T-1/unrecognized/ab"
-    assert manifest_key("T-1", "ab") == "tickets/T-1/manifests/ab.json"
 
 
 def test_the_golden_manifest_and_one_with_more_keys_are_valid() -> None:
