@@ -22,8 +22,9 @@ def route_path(event: Mapping[str, Any]) -> str:
     decode them (https://github.com/aws/aws-sam-cli/issues/771). So a segment is encoded unless it already is. Locally
     one case stays ambiguous: a decoded value that looks encoded itself, such as `50%25`.
 
-    A path with an empty segment matches no route: API Gateway and Powertools ignore a trailing slash, IAM policies
-    do not, so `/tickets/T/details/` would pass a policy that denies `/tickets/*/details`.
+    IAM policies compare the path as it was sent, API Gateway may find the resource all the same. So a path with an empty
+    segment, or in which the resource's own words are percent-encoded, matches no route: `/tickets/T/details/` and
+    `/tickets/T/%64etails` would pass a policy that denies `/tickets/*/details`.
     """
     path = event.get("path") or NO_ROUTE
     if path.endswith("/") or "//" in path:
@@ -31,6 +32,9 @@ def route_path(event: Mapping[str, Any]) -> str:
     resource, values = event.get("resource") or "", event.get("pathParameters") or {}
     names = _PARAMETER.findall(resource)
     if names and all(isinstance(values.get(name), str) for name in names):
+        as_written = ".+".join(map(re.escape, _PARAMETER.split(resource)[::2]))
+        if not re.search(rf"{as_written}\Z", path, re.DOTALL):
+            return NO_ROUTE
         return _PARAMETER.sub(lambda match: _encode(values[match[1]]), resource)
     return "/".join(map(_encode, path.split("/")))
 

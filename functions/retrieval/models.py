@@ -32,7 +32,8 @@ def _digits(value: object) -> object:
 
 # ─── Parameters ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-TicketId = Annotated[str, Field(pattern=TICKET_PATTERN), PercentDecoded, Path()]
+TicketId = Annotated[str, Field(pattern=TICKET_PATTERN), Path()]
+"""Not decoded: an id has no character that needs it, and IAM policies compare the path as it was sent."""
 ImageHash = Annotated[Sha256, Path(description="SHA-256 of the image in hexadecimal.")]
 CustomerCode = Annotated[
     str,

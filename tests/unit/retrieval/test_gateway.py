@@ -36,7 +36,7 @@ def test_a_customer_code_arrives_encoded_or_decoded(call: Call, handle: Any, wor
 
 @given(st.text())
 def test_a_route_has_only_characters_of_paths(value: str) -> None:
-    event = {**as_decoded(request(TICKETS, {"customer": "x"}), customer=value), "path": "/x"}
+    event = {**as_decoded(request(TICKETS, {"customer": "x"}), customer=value), "path": "/customers/x/tickets"}
     assert re.fullmatch(r"/customers/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*/tickets", route_path(event))
 
 
@@ -70,6 +70,36 @@ def test_an_empty_path_segment_is_404_although_api_gateway_finds_the_route(
     """IAM compares the path as sent: a policy that denies /tickets/*/details lets /tickets/T/details/ through."""
     answer = handle({**request(resource, path_of(resource)), "path": path})
     assert (answer.status, answer.json["code"]) == (404, "unknown_route")
+    assert world.tickets.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("resource", "path"),
+    [
+        ("/tickets/{ticket}/details", f"/tickets/{TICKET}/%64etails"),
+        ("/tickets/{ticket}/details", f"/tickets/{TICKET}%2Fdetails"),
+        ("/tickets/{ticket}/details", f"/archive/tickets/{TICKET}/detail%73"),
+        ("/tickets/{ticket}/images", f"/tickets/{TICKET}/image%73"),
+        ("/tickets/{ticket}/images/{sha256}", f"/tickets/{TICKET}/%69mages/{sha256_of(ImageType.DOCUMENT)}"),
+        ("/tickets/{ticket}/images/{sha256}", f"/tickets/{TICKET}%2Fimages%2F{sha256_of(ImageType.DOCUMENT)}"),
+        ("/tickets/{ticket}", f"/%74ickets/{TICKET}"),
+        (TICKETS, f"/customers/{CUSTOMER}/ticket%73"),
+    ],
+)
+def test_a_resource_that_is_written_otherwise_is_404_although_api_gateway_finds_the_route(
+    handle: Any, world: World, resource: str, path: str
+) -> None:
+    """IAM compares the path as sent: a policy that denies /tickets/*/details lets /tickets/T/%64etails through."""
+    answer = handle({**request(resource, path_of(resource)), "path": path})
+    assert (answer.status, answer.json["code"]) == (404, "unknown_route")
+    assert world.tickets.reads == 0
+
+
+def test_a_ticket_id_that_is_percent_encoded_is_400(handle: Any, world: World) -> None:
+    """Otherwise a policy that denies /tickets/T lets /tickets/%54 through."""
+    event, encoded = request("/tickets/{ticket}", {"ticket": TICKET}), f"%{ord(TICKET[0]):X}{TICKET[1:]}"
+    answer = handle({**event, "path": f"/tickets/{encoded}", "pathParameters": {"ticket": encoded}})
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
     assert world.tickets.reads == 0
 
 
