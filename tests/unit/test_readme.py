@@ -1,5 +1,6 @@
 """Documents name and link to existing modules, tests, parameters, policies and headings."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from tests.support.documentation import PAGES, ROOT
 from tests.support.template import SOURCE
+from ticket_archive.keys import image_key
+from ticket_archive.models import ImageType
 
 PARAMETERS: dict[str, Any] = SOURCE["Parameters"]
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
@@ -62,3 +65,12 @@ def _anchors(file: Path) -> set[str]:
     """Return the anchors that GitHub creates for headings."""
     headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_commands_of_the_removal_pass_no_argument_that_linux_refuses() -> None:
+    """`delete-objects` has its keys in one argument: 128 KiB at most, or the loop that empties the bucket never ends."""
+    (listed,) = map(int, re.findall("list-object-versions .*--max-items ([0-9]+)", DEPLOYING))
+    key = image_key("t" * 128, max(ImageType, key=len), "f" * 64, "jpeg")
+    version = {"Key": key, "VersionId": "v" * 64}
+    assert len(json.dumps({"Objects": [version] * listed}, indent=4)) < 128 * 1024
+    assert 'delete-objects --bucket $bucket --delete "$versions" || break' in DEPLOYING
