@@ -163,9 +163,9 @@ CONDITIONAL: dict[str, list[str]] = {
     "HasWebhookCredentialsKey": ["IngestRole/UseWebhookCredentialsKey"],
     "HasPermissionsBoundary": [f"{role}/PermissionsBoundary" for role in ROLES],
     # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
-    "HasVpc": [
-        *(f"{function}/VpcConfig" for function in FUNCTIONS),
-        *(f"{role}/{sid}" for role in ("IngestRole", "RetrievalRole") for sid in ("AttachToVpc", "DenyVpcToCode")),
+    "HasVpc": [f"{function}/VpcConfig" for function in FUNCTIONS],
+    "HasNetworkInterfaces": [
+        f"{role}/{sid}" for role in ("IngestRole", "RetrievalRole") for sid in ("AttachToVpc", "DenyVpcToCode")
     ],
     "HasConsumers": ["BucketPolicy/AllowConsumers", "Key/AllowConsumers"],
     "HasAllowedOrigins": ["Bucket/CorsConfiguration"],

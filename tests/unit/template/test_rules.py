@@ -17,6 +17,7 @@ from tests.support.template import (
     chosen,
     expanded,
     look,
+    nodes,
     of_type,
     properties,
     statements,
@@ -250,13 +251,27 @@ def allowed(template: Template, role: str, *conditions: str) -> set[str]:
     return {action for each in found if each["Effect"] == "Allow" for action in actions(each)}
 
 
+def test_roles_may_delete_network_interfaces_after_the_functions_have_left_the_vpc() -> None:
+    """Lambda deletes them with the function's role, from which the same update would take the permission:
+
+    https://github.com/aws/serverless-application-model/issues/1169
+    """
+    parameters = {
+        name: {each["Ref"] for each in nodes(SOURCE["Conditions"][name]) if isinstance(each, dict) and "Ref" in each}
+        for name in ("HasVpc", "HasNetworkInterfaces")
+    }
+    assert parameters == {"HasVpc": {"SubnetIds"}, "HasNetworkInterfaces": {"SecurityGroupIds"}}
+
+
 @BROKEN.by(f"{INGEST_STATEMENT}/0/Action", "sqs:*")
 @BROKEN.by(f"{INGEST_STATEMENT}/0/Resource", "*")
 def test_roles_allow_no_wildcard(template: Template) -> None:
     """X-Ray and VPC attachment have no resource-level permissions (Service Authorization Reference)."""
     assert set(of_type(template, "IAM::Role")) == set(ROLES)
     for role in ROLES:
-        for sid, each in statements(template, role, "HasTracing", "HasVpc", "HasWebhookCredentialsKey").items():
+        for sid, each in statements(
+            template, role, "HasTracing", "HasNetworkInterfaces", "HasWebhookCredentialsKey"
+        ).items():
             if each["Effect"] == "Allow":
                 assert each["Resource"] != "*" or sid in ("SendTraces", "AttachToVpc"), sid
                 assert not [action for action in actions(each) if "*" in action], sid
