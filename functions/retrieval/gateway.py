@@ -22,8 +22,8 @@ def route_path(event: Mapping[str, Any]) -> str:
     decode them (https://github.com/aws/aws-sam-cli/issues/771). So a segment is encoded unless it already is. Locally
     one case stays ambiguous: a decoded value that looks encoded itself, such as `50%25`.
 
-    IAM policies compare the path as it was sent, API Gateway may find the resource all the same. So a path with an empty
-    segment, or in which the resource's own words are percent-encoded, matches no route: `/tickets/T/details/` and
+    IAM policies compare the path as it was sent, and API Gateway may find the resource all the same. So a path with an
+    empty segment, or in which the resource's own words are percent-encoded, matches no route: `/tickets/T/details/` and
     `/tickets/T/%64etails` would pass a policy that denies `/tickets/*/details`.
     """
     path = event.get("path") or NO_ROUTE

@@ -68,7 +68,7 @@ def _anchors(file: Path) -> set[str]:
 
 
 def test_commands_of_the_removal_pass_no_argument_that_linux_refuses() -> None:
-    """`delete-objects` has its keys in one argument: 128 KiB at most, or the loop that empties the bucket never ends."""
+    """`delete-objects` has its keys in one argument, of 128 KiB at most. If it fails, the loop must end."""
     (listed,) = map(int, re.findall("list-object-versions .*--max-items ([0-9]+)", DEPLOYING))
     key = image_key("t" * 128, max(ImageType, key=len), "f" * 64, "jpeg")
     version = {"Key": key, "VersionId": "v" * 64}
