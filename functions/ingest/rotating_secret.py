@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -36,7 +36,7 @@ class RotatingSecret(Generic[T]):
 
     def current(self, *, fresh: bool = False) -> T:
         """Return the current value; `fresh` bypasses the cache."""
-        return self._read(self._current_text(fresh=fresh))
+        return self._read(self._get(self._current, force_fetch=fresh))
 
     def live(self) -> Iterator[T]:
         """Yield the current value and then the previous one, which is read only when needed."""
@@ -45,32 +45,26 @@ class RotatingSecret(Generic[T]):
             with suppress(SettingsError):  # it may not have been valid
                 yield self._read(previous)
 
-    def _current_text(self, *, fresh: bool = False) -> object:
-        try:
-            return self._current.get(self._id, max_age=CACHE_SECONDS, force_fetch=fresh)
-        except GetParameterError as error:
-            raise _cause(error) from None
-
-    def _previous_text(self) -> object | None:
+    def _previous_text(self) -> object:
         """Return the previous value, or None where there is none.
 
         It is cached for one current value only: once that changes, what was current is the previous value.
         """
-        changed = (current := self._current_text()) != self._successor
+        changed = (current := self._get(self._current)) != self._successor
         if not changed and time.monotonic() < self._no_previous_until:
             return None
+        value = None
         try:
-            value = self._previous.get(self._id, max_age=CACHE_SECONDS, force_fetch=changed, VersionStage="AWSPREVIOUS")
-        except GetParameterError as error:
-            cause = _cause(error)
-            if not (isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException"):
-                raise cause from None
-            value = None
+            value = self._get(self._previous, force_fetch=changed, VersionStage="AWSPREVIOUS")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
             self._no_previous_until = time.monotonic() + CACHE_SECONDS
         self._successor = current
         return value
 
-
-def _cause(error: GetParameterError) -> BaseException:
-    """Return the SDK's error, which Powertools keeps as its context."""
-    return error.__context__ or error
+    def _get(self, provider: SecretsProvider, **options: Any) -> object:
+        try:
+            return provider.get(self._id, max_age=CACHE_SECONDS, **options)
+        except GetParameterError as error:
+            raise (error.__context__ or error) from None  # the SDK's error

@@ -17,26 +17,8 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from retrieval import audit, gateway, openapi, problems
+from retrieval import audit, gateway, models, openapi, problems
 from retrieval.dependencies import Dependencies
-from retrieval.models import (
-    AskedDisposition,
-    Cursor,
-    CustomerCode,
-    CustomerTicket,
-    CustomerTickets,
-    ExpiresIn,
-    ImageHash,
-    ImageTypes,
-    Limit,
-    PendingTicket,
-    SignedDetails,
-    SignedImage,
-    SignedImages,
-    Ticket,
-    TicketId,
-    image_types,
-)
 from ticket_archive import snapshot
 from ticket_archive.clock import now
 from ticket_archive.details import ATTRIBUTES as DETAILS_ATTRIBUTES
@@ -76,13 +58,13 @@ class NotArchivedYet(Exception):
 
 
 @app.get("/tickets/<ticket>", responses=openapi.TICKET, operation_id="get_ticket")
-def get_ticket(ticket: TicketId) -> Ticket:
+def get_ticket(ticket: models.TicketId) -> models.Ticket:
     """Return an archived ticket: outcome, times, what is stored and what is not."""
-    return Ticket.archived(_archived(ticket))
+    return models.Ticket.archived(_archived(ticket))
 
 
 @app.get("/tickets/<ticket>/details", responses=openapi.DETAILS, operation_id="get_details")
-def get_details(ticket: TicketId) -> Response[str]:
+def get_details(ticket: models.TicketId) -> Response[str]:
     """Return the ticket's details as the vendor sent them."""
     item = _archived(ticket, details=True)
     if not item.attributes.keys() & set(DETAILS_ATTRIBUTES):
@@ -93,7 +75,7 @@ def get_details(ticket: TicketId) -> Response[str]:
             200, content_types.APPLICATION_JSON, read_stored_details(item.attributes, dependencies.bucket).decode()
         )
     url, expires_at = dependencies.presigner.details(item.attributes["details_key"])
-    body = SignedDetails(
+    body = models.SignedDetails(
         ticket=ticket, sha256=item.details_sha256, bytes=item.details_bytes, url=url, expires_at=expires_at
     )
     _issued([body])
@@ -102,25 +84,28 @@ def get_details(ticket: TicketId) -> Response[str]:
 
 @app.get("/tickets/<ticket>/images", responses=openapi.TICKET, operation_id="get_images")
 def get_images(
-    ticket: TicketId,
-    types: ImageTypes = "ALL",
-    expires_in: ExpiresIn = None,
-    disposition: AskedDisposition = "attachment",
-) -> SignedImages:
+    ticket: models.TicketId,
+    types: models.ImageTypes = "ALL",
+    expires_in: models.ExpiresIn = None,
+    disposition: models.AskedDisposition = "attachment",
+) -> models.SignedImages:
     """Return presigned URLs of a ticket's images."""
     item = _archived(ticket)
-    wanted = image_types(types)
+    wanted = models.image_types(types)
     images = [image for image in item.images if image.type in wanted]
     audit.note(types=sorted(wanted), sha256=[image.sha256 for image in images])
     signed = dependencies.presigner.images(images, expires_in, disposition) if images else []
     _issued(signed)
-    return SignedImages(ticket=ticket, version=item.version, images=signed)
+    return models.SignedImages(ticket=ticket, version=item.version, images=signed)
 
 
 @app.get("/tickets/<ticket>/images/<sha256>", responses=openapi.TICKET, operation_id="get_image")
 def get_image(
-    ticket: TicketId, sha256: ImageHash, expires_in: ExpiresIn = None, disposition: AskedDisposition = "attachment"
-) -> SignedImage:
+    ticket: models.TicketId,
+    sha256: models.ImageHash,
+    expires_in: models.ExpiresIn = None,
+    disposition: models.AskedDisposition = "attachment",
+) -> models.SignedImage:
     """Return the presigned URL of one image."""
     for image in _archived(ticket).images:
         if image.sha256 == sha256:
@@ -132,14 +117,16 @@ def get_image(
 
 
 @app.get("/customers/<customer>/tickets", responses=openapi.COMMON, operation_id="get_customer_tickets")
-def get_customer_tickets(customer: CustomerCode, limit: Limit = 20, cursor: Cursor = None) -> CustomerTickets:
+def get_customer_tickets(
+    customer: models.CustomerCode, limit: models.Limit = 20, cursor: models.Cursor = None
+) -> models.CustomerTickets:
     """Return a customer's tickets, newest first."""
     items, next_cursor = dependencies.tickets.by_customer(customer, limit, cursor)
     # The index is eventually consistent: it may still list a ticket that was just erased.
-    tickets = [CustomerTicket.model_validate(item) for item in items if item.state is not TicketState.ERASED]
+    tickets = [models.CustomerTicket.model_validate(item) for item in items if item.state is not TicketState.ERASED]
     audit.note(tickets=len(tickets))
     count(Metric.CUSTOMERS_LISTED)
-    return CustomerTickets(customer=customer, tickets=tickets, cursor=next_cursor)
+    return models.CustomerTickets(customer=customer, tickets=tickets, cursor=next_cursor)
 
 
 def refuse_unknown_parameters(app: ApiGatewayResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -162,7 +149,7 @@ def pending(error: NotArchivedYet) -> Response[str]:
     """Return 202 with what is known, and when to ask again."""
     count(Metric.TICKETS_PENDING)
     headers: dict[str, Any] = {"Retry-After": str(_retry_after(error.item, now()))}
-    body = PendingTicket.model_validate(error.item).model_dump_json()
+    body = models.PendingTicket.model_validate(error.item).model_dump_json()
     return Response(202, content_types.APPLICATION_JSON, body, headers)
 
 
@@ -229,7 +216,7 @@ def _archived(ticket: str, *, details: bool = False) -> TicketItem:
     return item
 
 
-def _issued(signed: Sequence[SignedImage | SignedDetails]) -> None:
+def _issued(signed: Sequence[models.SignedImage | models.SignedDetails]) -> None:
     if signed:
         audit.note(urls=len(signed), until=signed[0].expires_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         count(Metric.URLS_ISSUED, len(signed))

@@ -7,9 +7,9 @@ import hashlib
 import json
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, Sha256, TicketItem
+from ticket_archive.models import DETAILS, TICKET_PATTERN, ImageType, Model, Sha256, TicketItem
 
 SCHEMA: Final = "idv-ticket-archive/manifest/v1"
 
@@ -17,18 +17,14 @@ Part = Annotated[str, Field(pattern="^[A-Z_]+$", description=f"An image type, or
 UtcTime = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$")]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, serialize_by_alias=True, hide_input_in_errors=True)
-
-
-class ManifestDetails(_Model):
+class ManifestDetails(Model):
     """The vendor's JSON, which the retrieval API serves."""
 
     sha256: Sha256
     bytes: int = Field(ge=0)
 
 
-class ManifestImage(_Model):
+class ManifestImage(Model):
     """An image. `index` is its position within its type, from 0; `content_type` follows from its bytes."""
 
     type: ImageType
@@ -42,7 +38,7 @@ class ManifestImage(_Model):
     content_type: str = Field(pattern=r"^(image|video|application)/[a-z0-9.+-]+$")
 
 
-class ManifestUnrecognized(_Model):
+class ManifestUnrecognized(Model):
     """A file or response body that could not be used. It is kept in the bucket and never served."""
 
     type: Part
@@ -50,7 +46,7 @@ class ManifestUnrecognized(_Model):
     bytes: int = Field(ge=0)
 
 
-class Manifest(_Model):
+class Manifest(Model):
     """One version of a ticket: the object tickets/{ticket}/manifests/{version}.json.
 
     It is written last, once, and never changed. Readers ignore keys that are not named here: later revisions may add
@@ -58,10 +54,11 @@ class Manifest(_Model):
     """
 
     model_config = ConfigDict(
+        serialize_by_alias=True,
         json_schema_extra={
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": "urn:idv-ticket-archive:manifest:v1",
-        }
+        },
     )
 
     schema_: Literal["idv-ticket-archive/manifest/v1"] = Field(

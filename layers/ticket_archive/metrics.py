@@ -5,6 +5,7 @@ Alarms, dashboard and docs/operations.md name these metrics and no others; tests
 """
 
 import threading
+from collections import defaultdict
 from enum import StrEnum
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -85,22 +86,17 @@ class MetricBuffer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: list[tuple[Metric, float]] = []
+        self._values: defaultdict[Metric, list[float]] = defaultdict(list)
 
     def add(self, metric: Metric, value: float = 1) -> None:
         """Add a value."""
         with self._lock:
-            self._values.append((metric, value))
+            self._values[metric].append(value)
 
     def flush(self) -> None:
         """Write the values that were added since the last flush."""
         with self._lock:
-            values, self._values = self._values, []
-        counts: dict[Metric, float] = {}
-        for metric, value in values:
-            if metric.unit is MetricUnit.Count:
-                counts[metric] = counts.get(metric, 0) + value
-            else:
+            added, self._values = self._values, defaultdict(list)
+        for metric, values in added.items():
+            for value in [sum(values)] if metric.unit is MetricUnit.Count else values:
                 count(metric, value)
-        for metric, value in counts.items():
-            count(metric, value)

@@ -60,11 +60,13 @@ class TypeState(StrEnum):
     FAILED = "failed"
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Base of immutable records, whose errors do not show their content."""
+
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class StoredImage(_Model):
+class StoredImage(Model):
     """An image in the bucket. `index` is its position within its type, from 0; `sha256` is hexadecimal."""
 
     type: ImageType
@@ -75,7 +77,7 @@ class StoredImage(_Model):
     content_type: str
 
 
-class UnrecognizedFile(_Model):
+class UnrecognizedFile(Model):
     """A file or response body that is kept but never served. `type` is an image type, or DETAILS."""
 
     type: str
@@ -84,7 +86,7 @@ class UnrecognizedFile(_Model):
     bytes: int
 
 
-class PendingAnswer(_Model):
+class PendingAnswer(Model):
     """The latest answer of a part that is not final, and when each different answer was first given."""
 
     answer: str
@@ -96,7 +98,7 @@ class PendingAnswer(_Model):
         return min(map(datetime.fromisoformat, self.seen.values()))
 
 
-class TicketItem(_Model):
+class TicketItem(Model):
     """A ticket's item. Times are ISO 8601 in UTC; `attributes` is the whole item, details included.
 
     `complete` is whether details and every type are stored or absent and nothing is unrecognized. `missing` has a short

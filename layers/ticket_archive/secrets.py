@@ -5,6 +5,7 @@ Every model has `read`, which takes a secret's text and raises SettingsError tha
 
 import base64
 import json
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -23,11 +24,8 @@ class _Secret(BaseModel):
     @classmethod
     def read(cls, text: object) -> Self:
         """Parse a secret's text. Raises SettingsError."""
-        try:
+        with suppress(ValidationError):  # which holds the text, and must not become this error's context
             return cls.model_validate_json(text if isinstance(text, str | bytes) else "")
-        except ValidationError:
-            pass
-        # Raised outside the handler: pydantic's error holds the text, and must not become this error's context.
         raise SettingsError(f"{cls.label}: malformed")
 
 

@@ -332,12 +332,10 @@ def _write_cursor(last: Mapping[str, Any]) -> str:
 
 def _read_cursor(cursor: str, customer: str) -> dict[str, dict[str, str]]:
     """Return the index key of a cursor. The customer comes from the request: no cursor leads to another customer."""
-    try:
+    with suppress(ValueError):
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True).decode("ascii")
-    except ValueError:
-        raise InvalidRequest("cursor") from None
-    # A pattern instead of json.loads: depth, surrogates or empty strings would fail later as an error of ours.
-    found = _CURSOR.fullmatch(text)
-    if found is None:
-        raise InvalidRequest("cursor")
-    return {**item_key(found["ticket"]), "customer": {"S": customer}, "archived_at": {"S": found["archived_at"]}}
+        # A pattern instead of json.loads: depth, surrogates or empty strings would fail later as an error of ours.
+        if found := _CURSOR.fullmatch(text):
+            at = {"customer": {"S": customer}, "archived_at": {"S": found["archived_at"]}}
+            return {**item_key(found["ticket"]), **at}
+    raise InvalidRequest("cursor")

@@ -8,6 +8,7 @@ Source: docs.preventor.com, page server/webhooks.
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -55,10 +56,8 @@ def decrypt_event(body: bytes, iv: str, secrets: Iterable[bytes]) -> dict[str, A
         raise UnreadableWebhook(Reason.BODY_NOT_BLOCKS)
     for secret in secrets:
         # One wrong key in 256 leaves valid padding, so only JSON shows that the key was right.
-        try:
+        with suppress(ValueError, UnreadableWebhook):
             return parse_event(decrypt(ciphertext, secret, vector))
-        except (ValueError, UnreadableWebhook):
-            continue
     raise UnreadableWebhook(Reason.UNDECIPHERABLE)
 
 
@@ -79,8 +78,6 @@ def _decode_base64(text: bytes, reason: Reason) -> bytes:
     if len(text) > 1 and text[:1] == text[-1:] and text[:1] in (b'"', b"'"):
         text = text[1:-1]
     text = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
-    try:
+    with suppress(ValueError):
         return b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except ValueError:
-        pass
     raise UnreadableWebhook(reason)

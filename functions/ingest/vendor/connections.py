@@ -6,12 +6,12 @@ because a pooled connection serves calls of many threads, one after the other.
 """
 
 import logging
-import queue
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -158,22 +158,17 @@ def _resolve(host: str, port: int) -> list[Any]:
 
     getaddrinfo has no timeout and cannot be interrupted, so it runs in a thread, which is abandoned at the deadline.
     """
-    results: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
+    timeout = _limits.next_timeout()
+    addresses: Future[list[Any]] = Future()
 
     def look_up() -> None:
         try:
-            results.put(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
-        except OSError as error:
-            results.put(error)
-        except UnicodeError:  # a label is empty or too long
-            results.put(socket.gaierror(socket.EAI_NONAME))
+            addresses.set_result(socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            addresses.set_exception(error)
 
-    timeout = _limits.next_timeout()
     threading.Thread(target=look_up, name="resolve", daemon=True).start()
     try:
-        result = results.get(timeout=timeout)
-    except queue.Empty:
-        raise TimeoutError from None
-    if isinstance(result, OSError):
-        raise result
-    return result
+        return addresses.result(timeout)
+    except UnicodeError:  # a label is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME) from None
