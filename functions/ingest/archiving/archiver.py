@@ -15,12 +15,11 @@ from typing import Any
 from ingest.archiving.fetcher import Fetcher
 from ingest.archiving.models import ArchiveRequest, Attempt, Fetched, ProcessingResult, Result
 from ingest.archiving.next_state import causes_of, changes_of, next_state, recheck_at, settlement_of
-from ingest.archiving.publishing import keep_superseded_details, publish
 from ingest.archiving.settling import Observation, Settlement
 from ingest.messaging.backoff import next_requeue, pause_before_delivery, pause_before_requeue, pause_for_unknown_ticket
 from ticket_archive.bucket import Bucket
 from ticket_archive.clock import iso
-from ticket_archive.details import stored_form
+from ticket_archive.details import compressed, stored_form
 from ticket_archive.errors import (
     RecentlyFetched,
     RetryableError,
@@ -30,6 +29,8 @@ from ticket_archive.errors import (
     TicketNotFound,
     WriteConflict,
 )
+from ticket_archive.keys import details_key, manifest_key
+from ticket_archive.manifest import write_manifest
 from ticket_archive.models import DETAILS, ImageType, TicketItem, TicketState, TypeState
 from ticket_archive.retention import expires, is_expired
 from ticket_archive.table import INCOMPLETE_KEY, Due, TicketTable
@@ -163,7 +164,7 @@ class Archiver:
         return None
 
     def _already(self, item: TicketItem, result: Result) -> ProcessingResult:
-        publish(self.bucket, item)
+        self._publish(item)
         return ProcessingResult(result)
 
     def _fetch(self, attempt: Attempt, deadline: float) -> Fetched:
@@ -172,7 +173,7 @@ class Archiver:
             attempt.wanted(self.image_types),
             deadline,
             expiring=expires(attempt.expires_at),
-            with_details=attempt.wants_details,
+            with_details=attempt.resumed is None or attempt.resumed.outcome is None,  # they may have been too early
             details_first=attempt.never_seen and attempt.request.details_first,
             on_known_ticket=partial(self._record_event, attempt),
         )
@@ -213,7 +214,7 @@ class Archiver:
                 self.table.keep_pending(request.ticket, {"pending": None, "unknown_since": None}, None)
             else:
                 self.table.expire(item, int((attempt.now + _UNKNOWN_TICKET_TTL).timestamp()))
-        publish(self.bucket, item)
+        self._publish(item)
         return ProcessingResult(Result.UNKNOWN_TICKET)
 
     def _with_content(self, attempt: Attempt, fetched: Fetched) -> tuple[Attempt, Fetched]:
@@ -262,7 +263,7 @@ class Archiver:
             current = self.table.get(request.ticket)
             if current and current.state is TicketState.ARCHIVED and str(current.fetched_at) < attempt.fetched_at:
                 raise  # an older fetch was archived meanwhile, and what this one saw must be fetched again
-        publish(self.bucket, item)  # the attempt that wrote this state may have died before its manifest
+        self._publish(item)  # the attempt that wrote this state may have died before its manifest
         if delay is not None:
             force = item.state is TicketState.ARCHIVED
             return ProcessingResult(Result.PENDING, causes=causes, retry_in=math.ceil(delay), force=force)
@@ -282,18 +283,17 @@ class Archiver:
         item, ticket = attempt.item, attempt.request.ticket
         for _ in range(_MAX_WRITES):
             state = next_state(attempt, item, changes, self.clock())
-            result = Result.UNCHANGED if state.version == item.version else Result.ARCHIVED
-            if attempt.request.recheck and result is Result.UNCHANGED:
-                publish(self.bucket, item)
-                return _described(result, item)
+            new = state.version != item.version
+            if attempt.request.recheck and not new:
+                return self._already(item, Result.UNCHANGED)
             decided = {name: getattr(state, name) for name in ("version", "previous", "archived_at", "complete")}
             written = {**changes, **decided, "pending": None}
-            if result is Result.ARCHIVED and not attempt.request.recheck:
+            if new and not attempt.request.recheck:
                 written["requeues"] = 0
             try:
-                if result is Result.ARCHIVED:
-                    publish(self.bucket, item)  # the attempt that wrote this state may have died before its manifest
-                    keep_superseded_details(self.bucket, item, state)
+                if new:
+                    self._publish(item)  # the attempt that wrote this state may have died before its manifest
+                    self._keep_superseded_details(item, state)
                 self.table.archive(item, written, attempt.defaults, recheck_at(attempt, item, state))
             except WriteConflict:
                 current = self.table.get(ticket)
@@ -305,13 +305,27 @@ class Archiver:
                     return self._already(current, Result.SUPERSEDED)
                 item = current
                 continue
-            publish(self.bucket, state)
-            if result is Result.ARCHIVED and not state.complete:
+            if not new:
+                return self._already(state, Result.UNCHANGED)
+            self._publish(state)
+            incomplete = not state.complete
+            if incomplete:
                 logger.warning("archived incomplete", extra={"ticket": ticket, "missing": dict(state.missing)})
-            return _described(result, state)
+            return ProcessingResult(Result.ARCHIVED, incomplete=incomplete, without_outcome=state.outcome is None)
         raise WriteConflict("ticket")
 
+    def _keep_superseded_details(self, item: TicketItem, state: TicketItem) -> None:
+        """Store the details of the version that is about to be replaced, so that every version stays readable."""
+        if item.version is None or not item.details_sha256 or item.details_sha256 == state.details_sha256:
+            return
+        if (body := compressed(item.attributes)) is not None:
+            key = details_key(item.ticket, item.details_sha256)
+            self.bucket.store(key, body, "application/gzip", expiring=expires(item.expires_at))
 
-def _described(result: Result, item: TicketItem) -> ProcessingResult:
-    new = result is Result.ARCHIVED
-    return ProcessingResult(result, incomplete=new and not item.complete, without_outcome=new and item.outcome is None)
+    def _publish(self, item: TicketItem) -> None:
+        """Write the manifest of the item's state unless it exists."""
+        if item.version is None or item.archived_at is None:
+            return
+        key = manifest_key(item.ticket, item.version)
+        if self.bucket.create(key, write_manifest(item), "application/json", expiring=expires(item.expires_at)):
+            logger.info("manifest written", extra={"ticket": item.ticket, "version": item.version})

@@ -183,11 +183,6 @@ class Attempt(NamedTuple):
         """Whether no attempt has written anything of the ticket."""
         return self.item.fetched_at is None
 
-    @property
-    def wants_details(self) -> bool:
-        """Whether to fetch the details. Those without an outcome may have been too early."""
-        return self.resumed is None or self.resumed.outcome is None
-
     def wanted(self, types: Iterable[ImageType]) -> list[ImageType]:
         """Return which of these types to fetch."""
         return [kind for kind in types if self.resumed is None or self.resumed.types.get(kind) is not TypeState.STORED]
