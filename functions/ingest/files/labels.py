@@ -66,6 +66,10 @@ _FILE_KEYS = frozenset({
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
     "payload", "response", "body", "base64", "b64", "url", "uri", "src",
 })  # fmt: skip
+_DONE = frozenset({"success", "ok", "ready", "complete", "completed", "done", "finished"})
+_NOT_DONE = frozenset({"processing", "inprogress", "pending", "uploading", "incomplete"})
+_ERROR_STATUSES = frozenset({"ERROR", "FAIL", "FAILURE", "PARTIAL", "INCOMPLETE"})
+_NOT_HERE = re.compile("(missing|pending|failed)((image|file|document|photo|picture|side|item|type|page)s?)?")
 _CONTEXTS = frozenset({"@context", "@odata.context", "$schema"})
 _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
@@ -81,7 +85,7 @@ _LAST = frozenset({"last", "islast", "islastpage"})
 _PAGES = ("totalpages", "lastpage")
 _PAGE = frozenset({"meta", "metadata", "page", "paging", "pagination", "pageinfo"})
 _TOTAL = re.compile(
-    "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
+    "(?=.*(total|count|number|expected))(odata|hydra)?(total|numberof|expected)?"
     "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
 )
 _IN_PROGRESS = {word.replace("_", "").lower() for word in IN_PROGRESS} | {
@@ -185,13 +189,22 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
         return True
     if not is_root:
         return False
-    if plain in ("success", "ok", "ready", "complete"):
+    if plain.removeprefix("is") in _DONE:
         return value is False
-    if plain == "status":
-        return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome
+    if plain.removeprefix("is") in _NOT_DONE:
+        return value is True
+    if plain in ("status", "statuscode"):  # FAILED may be the ticket's outcome
+        return word in _ERROR_STATUSES or value in (202, 206, 207) or (isinstance(value, int) and 400 <= value < 600)
     if plain == "code":
         return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
     return is_error(name, value)
+
+
+def names_missing_files(name: str, value: object) -> bool:
+    """Return whether a member lists or counts files that the response does not have: `"missing": ["BACK"]`."""
+    value = typed(value)
+    is_number = isinstance(value, int) and value > 0  # or `true`
+    return bool(_NOT_HERE.fullmatch(plain_name(name))) and (is_number or isinstance(value, str | list | tuple))
 
 
 def is_status(name: str) -> bool:
@@ -204,6 +217,11 @@ def is_in_progress(word: str) -> bool:
     return _plain(word) in _IN_PROGRESS
 
 
+def is_failure(word: str) -> bool:
+    """Return whether a word in a file's place says that the file could not be read: `ERROR`, `FAILED`."""
+    return word.strip().upper() in _ERROR_STATUSES | {"FAILED"}
+
+
 def describes(name: str, value: object) -> bool:
     """Return whether a member says what a file is, but not that there is one: `"side": "BACK"`, not an id."""
     if plain_name(name) in _NUMBER_FIELDS and _number(value) is not None:
@@ -211,9 +229,10 @@ def describes(name: str, value: object) -> bool:
     return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
 
 
-def refers_to_file(name: str) -> bool:
-    """Return whether a member of this name, which is not empty, says that there is a file, whose data may be empty."""
-    return bool(_REFERENCE.fullmatch(plain_name(name)))
+def refers_to_file(name: str, value: object) -> bool:
+    """Return whether a member, which is not empty, says that there is a file, whose data may be empty."""
+    is_there = plain_name(name) in ("available", "exists", "present") and typed(value) is True
+    return is_there or bool(_REFERENCE.fullmatch(plain_name(name)))
 
 
 def is_error(name: str, value: object) -> bool:

@@ -27,6 +27,7 @@ MAX_FILES = 50
 """Per type: a document has two sides, and a flow takes a few selfies."""
 
 _FILE_NAME = re.compile(r"\s*[^\s./]*[./][^\sa-z]*[a-z]\S*\s*", re.IGNORECASE)  # or an address
+_ID = re.compile(r"\s*(?=[^\d\s]*\d)[\w{}:-]{5,}\s*", re.ASCII)  # a word with a digit: a UUID, a number
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 _Value = tuple[Label, str, int, Any]
@@ -215,6 +216,9 @@ class _Contents:
                 # a code or a message may mean success
                 if labels.is_status(name) or not isinstance(labels.typed(value), str):
                     self.unfinished = f"{name}: {value}"
+            elif is_root and not is_empty and labels.names_missing_files(name, value):
+                self.has_error = True
+                self.unfinished = f"{name}: {value}"
             if not is_empty and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"
             elif not labels.leads_to_no_file(key, name):
@@ -241,7 +245,7 @@ class _Contents:
             for name, value in members:
                 if labels.announces_files(name, value, self._came - end.came):
                     self.unfinished = f"{name}: {value}"
-            if len(self.files) == end.files and any(labels.refers_to_file(name) for name, _ in members):
+            if len(self.files) == end.files and any(labels.refers_to_file(*each) for each in members):
                 self.unread.append((label, key, place, end.members))
             elif not any(labels.is_error(name, value) for name, value in members):
                 self._taken.add(place)
@@ -251,9 +255,13 @@ class _Contents:
 
     def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
         self.has_content = True
-        is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
-        if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_in_progress(node))):
+        text = "" if isinstance(node, bool | float) else str(node)
+        is_long = len(text) > decoding.LONG_TEXT
+        if is_long or _FILE_NAME.fullmatch(text) or labels.is_in_progress(text):
             (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
+        elif _ID.fullmatch(text) or labels.is_failure(text):
+            is_labelled = labels.label_of(key) is not UNLABELLED
+            (self.unread if is_labelled else self._others).append((label, key, place, node))
 
     def _is_in_place(self, value: _Value) -> bool:
         """Return whether a file is in the value's place, or under its key."""

@@ -17,6 +17,7 @@ _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
 _MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token call for every call
 _TOKEN = re.compile("[!-~]{1,8192}")
 _BARE = re.compile(r"\s*\"?(?:(?i:Bearer) )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
+_JWT = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", re.ASCII)
 _NAMES = ("token", "accesstoken", "bearertoken", "idtoken", "authtoken", "jwt")  # the first that is there counts
 _WITH_OBJECTS = RESPONSE_ENVELOPES | {*_NAMES}
 _MAX_LEVELS = 3  # of objects
@@ -63,13 +64,31 @@ def _members(response: dict[str, Any], parent: str = "", level: int = 0) -> Iter
                 yield "bare", bare[1]
 
 
+def _long_tokens(value: Any, name: str = "", level: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield each token of 32 characters or more, with its plain name: a JWT, or what is named like a token."""
+    plain = plain_name(name)
+    if "refresh" in plain:
+        return
+    value = unwrapped(json_in(value))
+    if isinstance(value, dict) and level <= _MAX_LEVELS:
+        for inner_name, inner in value.items():
+            yield from _long_tokens(inner, inner_name, level + 1)
+    elif (
+        isinstance(value, str)
+        and (bare := _BARE.fullmatch(value))
+        and (plain.endswith(("token", "jwt")) or _JWT.fullmatch(bare[1]))
+    ):
+        yield plain, bare[1]
+
+
 class TokenResponse(BaseModel):
     """The token endpoint's response.
 
     The vendor's SDK reads `token` and `expiracy` (epoch seconds, spelled so); `access_token` and `expires_in` are
     OAuth's names (RFC 6749, 5.1), in any spelling. They may be in an envelope, like those of the vendor's other
     endpoints, or in an object under a token's name (`{"token": {"value": "…", "expiresIn": 3600}}`), or a token alone
-    may be there.
+    may be there. If none of these has a token, one of 32 characters or more counts wherever it is, as no ticket can be
+    archived without it.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -82,7 +101,13 @@ class TokenResponse(BaseModel):
     @classmethod
     def _from_members(cls, values: Any) -> Any:
         values = unwrapped(values)
-        return dict(_members(values)) if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        found = dict(_members(values))
+        if found.keys().isdisjoint((*_NAMES, "bare")):
+            others = dict(_long_tokens(values))
+            found["bare"] = next((others[name] for name in (*_NAMES, *others) if name in others), "")
+        return found
 
     @property
     def value(self) -> str:

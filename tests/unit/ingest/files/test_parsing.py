@@ -6,6 +6,7 @@ import time
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -168,6 +169,7 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
         {"template": LONG, "token": "eyJ" + LONG, "selfie": uri(JPEG)},
         {"score": 17, "big": 10**400, "precise": 1.5, "selfie": uri(JPEG)},
         {"document": "ID_CARD", "images": [uri(JPEG)]},
+        {"document": "XK993377", "images": [uri(JPEG)]},
         {"type": "ID_CARD", "image": uri(JPEG)},
         {"images": [uri(JPEG), bare(JPEG)]},
         {"images": [bare(JPEG)[at : at + 60] for at in range(0, len(bare(JPEG)), 60)]},
@@ -220,7 +222,7 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
         {"hydra:view": {"hydra:next": "/images?page=2"}}, {"total": 2}, {"count": "2"},
         {"@odata.context": "https://a/$metadata", "@odata.count": 2}, {"meta": {"page": 1, "totalCount": 2}},
         {"numberOfImages": 2}, {"imagesCount": 2}, {"truncated": True},
-        {"meta": {"page": "1", "pages": "2"}}, {"hasMore": "true"}, {"totalPages": "2"},
+        {"meta": {"page": "1", "pages": "2"}}, {"hasMore": "true"}, {"totalPages": "2"}, {"expected": 2, "received": 1},
     ],
 )  # fmt: skip
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
@@ -233,11 +235,14 @@ def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
 
 def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
-    errors = (
+    errors: tuple[Any, ...] = (
         {"Status": "PROCESSING"},
         {"errors": [{"message": "back: timeout"}]},
         {"success": False},
         {"ready": "false"},
+        *({"processing": True}, {"isPending": "true"}, {"incomplete": True}, {"completed": False}, {"isDone": False}),
+        *({"missing": ["BACK"]}, {"pendingImages": "1"}, {"failed": {"BACK": "timeout"}}, {"missing_sides": "BACK"}),
+        *({"status": word} for word in ("PARTIAL", "Incomplete", 206, 404, "500")),
     )
     for error in errors:
         assert outcome({**answer, **error}) == "2 files"
@@ -245,7 +250,8 @@ def test_files_beside_an_error_are_incomplete() -> None:
     assert outcome(part, wanted=DOCUMENT) == "2 files"
     assert outcome(b'{"code": "SUCCESS", "data": {"status": "PROCESSING", "images": []}}') == "no_file"
     success = {"errorCode": "000", "errorMessage": "OK"}
-    for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}):
+    done: Any = {"processing": False, "missing": [], "failed": 0, "pending": "0", "isDone": True, "status": 200}
+    for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}, done):
         assert outcome({**answer, **word}) == "1 files"
 
 
@@ -273,6 +279,12 @@ def test_files_beside_an_error_are_incomplete() -> None:
         ({"data": {"images": [uri(JPEG)], "errors": ["back: timeout"]}}, 1),
         ({"front": {"fileId": "5f0c", "url": uri(JPEG)}, "back": {"fileId": "2b1e", "url": None}}, 1),
         ({"images": [{"imageKey": "a/1", "data": uri(JPEG)}, {"imageKey": "a/2", "data": ""}]}, 1),
+        ({"front": uri(JPEG), "back": "3f2a0c7e-1111-4222-8333-944444444444"}, 1),
+        ({"front": uri(JPEG), "backId": "{3F2A0C7E-1111-4222-8333-944444444444}"}, 1),
+        ({"front": uri(JPEG), "back": 12345}, 1),
+        ({"front": uri(JPEG), "back": "error"}, 1),
+        ({"images": [uri(JPEG), "65f1c0ffee65f1c0ffee65f1"]}, 1),
+        ({"front": {"available": True, "image": uri(JPEG)}, "back": {"available": True, "image": None}}, 1),
     ],
 )
 def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
@@ -291,7 +303,9 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
         *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
         {"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}},
         *({"back": {"fileId": "n/a", "url": None}}, {"back": {"available": False, "position": 2}}),
-        *({"status": "WARNING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}),
+        *({"status": "WARNING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}, {"details": {"failed": 1}}),
+        *({"documentNumber": "8-123-4567"}, {"passport": "XK993377"}, {"frontId": "2b1e9"}, {"width": 12345}),
+        *({"back": False}, {"back": 0.5}, {"back": "not required"}, {"quality": [12345, "2026-01-31"]}),
     ],
 )
 def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> None:

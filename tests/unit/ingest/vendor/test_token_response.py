@@ -98,6 +98,32 @@ def test_a_token_may_be_the_whole_response_or_an_envelope(form: str, token: str)
     assert read_token(form.format(token).encode(), NOW).value == token
 
 
+LONG = "MTIz-_+/~" * 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"AuthenticationResult": {"IdToken": LONG + "2", "AccessToken": LONG, "RefreshToken": LONG + "3"}},
+        {"session": {"token": LONG, "id": "x" * 40}},
+        {"sessionToken": LONG, "message": "x" * 40},
+        {"refreshTokens": {"token": LONG + "2"}, "credentials": {"jwtToken": f"Bearer {LONG}"}},
+        {"a": {"b": json.dumps({"api_token": LONG})}},
+    ],
+)
+def test_a_long_token_is_found_in_any_object_if_no_other_is_there(answer: object) -> None:
+    assert read_token(json.dumps(answer).encode(), NOW).value == LONG
+    known = {"token": "t", "other": answer}
+    assert read_token(json.dumps(known).encode(), NOW).value == "t"
+
+
+def test_a_jwt_is_found_under_any_name_but_a_refresh_tokens() -> None:
+    token = base64.urlsafe_b64encode(b'{"alg": "HS256"}').decode().rstrip("=") + jwt(exp=NOW + 1200)[3:]
+    assert read_token(json.dumps({"tokens": {"refresh": token, "access": token}}).encode(), NOW).lifetime > 1000
+    with pytest.raises(InvalidVendorResponse):
+        read_token(json.dumps({"tokens": {"refresh": token}}).encode(), NOW)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
