@@ -1,10 +1,5 @@
 """Entry point of the ingest function: choose the handler by the event's source."""
 
-import gc
-
-# What is made at import stays. Looking for garbage in it would take a twelfth of a cold start.
-gc.disable()
-
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -35,7 +30,3 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         f"ingest does not take this event: {source}. It takes POST {webhook.RESOURCE} of a REST API, "
         f'{SQS} records, and {{"source": "{SCHEDULE_SOURCE}"}}.'
     )
-
-
-gc.freeze()  # later collections do not look at it either
-gc.enable()

@@ -1,10 +1,5 @@
 """Entry point and routes of the retrieval API. API Gateway has checked signature and permission (AWS_IAM) before."""
 
-import gc
-
-# What is made at import stays. Looking for garbage in it would take a twelfth of a cold start.
-gc.disable()
-
 import os
 from collections.abc import Sequence
 from datetime import datetime
@@ -230,7 +225,3 @@ def _retry_after(item: TicketItem, moment: datetime) -> int:
     retry_at = item.attributes.get("retry_at")
     left = (datetime.fromisoformat(retry_at) - moment).total_seconds() if retry_at else 0
     return max(MIN_RETRY_AFTER, min(MAX_RETRY_AFTER, int(left) + 1))
-
-
-gc.freeze()  # later collections do not look at it either
-gc.enable()

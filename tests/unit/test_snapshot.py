@@ -83,19 +83,6 @@ print(json.dumps([[*found], len(after), copy(), copy()]))
     assert first != second
 
 
-@pytest.mark.parametrize("function", ["ingest.app", "retrieval.app"])
-def test_garbage_is_not_collected_at_import_and_later_only_in_what_is_made_later(function: str) -> None:
-    program = f"""
-import gc, json
-gc.collect()
-collections = []
-gc.callbacks.append(lambda phase, _: collections.append(phase))
-import {function}
-print(json.dumps([len(collections), gc.isenabled(), gc.get_freeze_count() > 10_000]))
-"""
-    assert json.loads(run(program).stdout) == [0, True, True]
-
-
 @pytest.mark.parametrize("module", [client, sqs])
 def test_jitter_of_the_functions_is_not_seeded(module: ModuleType) -> None:
     """`random.SystemRandom` asks the operating system for each number, so it needs no hook."""
