@@ -3,7 +3,8 @@
 AWS's runtime client for Python (awslambdaric) runs the function, and the runtime interface emulator that comes with
 the SAM command line starts it at the first invocation. Layer and functions are built as for AWS. The baseline imports
 the same packages from the same layer, makes the same clients, and answers its event with a plain handler. The stand-ins
-that both call answer at once. A snapshot leaves the first invocation of a cold start (decision 28), and AWS's restore.
+that both call answer at once. A snapshot leaves the first invocation of a function that prepared for one
+(`ticket_archive.snapshot`), and AWS's restore.
 """
 
 import os
@@ -35,16 +36,18 @@ def figures(rounds: int = 5) -> list[Figure]:
         measured = {kind: _measure(kind, harness, folder, rounds) for kind in KINDS}
     cold, left = [], []
     for kind, found in measured.items():
-        function, baseline = ([each["init_ms"] + each["first_ms"] for each in starts] for starts in found.values())
+        function, baseline = (
+            [each["init_ms"] + each["first_ms"] for each in found[which]] for which in ("function", "baseline")
+        )
         name = f"cold start over a plain handler with the same imports and clients, {kind}"
         cold.append(ratio(name, function, baseline, 1.05, raw=found))
         name = f"first answer from a snapshot over a cold start, {kind}"
-        left.append(ratio(name, [each["first_ms"] for each in found["function"]], function, KINDS[kind]["goal"]))
+        left.append(ratio(name, [each["first_ms"] for each in found["snapshot"]], function, KINDS[kind]["goal"]))
     return cold + left
 
 
 def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
-    """Return the starts of function and baseline, in turn, without the first pair, which fills the disk's cache."""
+    """Return the starts of each handler, in turn, without the first of each, which fills the disk's cache."""
     package, layer = KINDS[kind]["function"], folder / "layer" / "python"
     modules = INPUTS["imports"]["both"] + INPUTS["imports"][package]
     event, plain_event = first_events(kind)
@@ -53,10 +56,16 @@ def _measure(kind: str, harness: Harness, folder: Path, rounds: int) -> dict[str
     asked = {**given, "MODULES": ",".join(modules), "SERVICES": services, "PLAIN": KINDS[kind]["plain"]}
     handlers = {
         "function": (f"{package}.app.lambda_handler", [folder / package, layer], given, event),
+        "snapshot": (
+            "bench.baselines.snapshot.lambda_handler",
+            [folder / package, layer],
+            {**given, "FUNCTION": f"{package}.app"},
+            event,
+        ),
         "baseline": ("bench.baselines.imports.lambda_handler", [layer], asked, plain_event),
     }
-    pairs = [{name: _start(*each) for name, each in handlers.items()} for _ in range(rounds + 1)]
-    return {name: [pair[name] for pair in pairs[1:]] for name in handlers}
+    starts = [{name: _start(*each) for name, each in handlers.items()} for _ in range(rounds + 1)]
+    return {name: [each[name] for each in starts[1:]] for name in handlers}
 
 
 def _start(

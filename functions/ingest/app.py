@@ -10,7 +10,7 @@ from ticket_archive.event_source import REST_API, SCHEDULE_SOURCE, SQS, Unsuppor
 from ticket_archive.metrics import Metric, count
 from ticket_archive.telemetry import metrics
 
-snapshot.reseed_after_restore()
+snapshot.prepare("dynamodb", "s3", "secretsmanager", "sqs")
 
 
 @metrics.log_metrics

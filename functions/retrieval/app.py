@@ -28,7 +28,7 @@ from ticket_archive.telemetry import describe, logger, metrics
 MIN_RETRY_AFTER, MAX_RETRY_AFTER = 5, 30
 """Bounds of Retry-After, in seconds, for a ticket that is not archived yet."""
 
-snapshot.reseed_after_restore()
+snapshot.prepare("dynamodb", "s3")
 
 
 def cors(allowed_origins: str) -> CORSConfig | None:

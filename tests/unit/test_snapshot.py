@@ -1,4 +1,4 @@
-"""A snapshot of the initialized functions (SnapStart) holds modules only: all copies of it start with the same memory.
+"""A snapshot of the initialized functions (SnapStart) holds modules and botocore's files: its copies share that memory.
 
 https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
 """
@@ -81,6 +81,39 @@ print(json.dumps([[*found], len(after), copy(), copy()]))
     held, hooks, first, second = json.loads(run(program, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start").stdout)
     assert (held, hooks) == ([], 1)
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("function", "services"),
+    [("ingest.app", ["dynamodb", "s3", "secretsmanager", "sqs"]), ("retrieval.app", ["dynamodb", "s3"])],
+)
+@pytest.mark.parametrize("kind", ["snap-start", "on-demand"])
+def test_a_snapshot_holds_what_clients_read_from_files_and_no_other_start_reads_more(
+    function: str, services: list[str], kind: str
+) -> None:
+    """Fails if botocore reads another file for a client: `aws.load_models` should read that too."""
+    program = f"""{HOOKS}
+import json
+from botocore.loaders import JSONFileLoader
+read, load = [], JSONFileLoader.load_file
+def watched(loader, path):
+    if (found := load(loader, path)) is not None:
+        read.append(path)
+    return found
+JSONFileLoader.load_file = watched
+import {function}
+at_import = len(read)
+from botocore.config import Config
+from ticket_archive import aws
+for service in {services}:
+    aws.client(service, Config())
+print(json.dumps([at_import > 0, read[at_import:] == []]))
+"""
+    snapshot = kind == "snap-start"
+    given = run(
+        program, AWS_LAMBDA_INITIALIZATION_TYPE=kind, AWS_REGION="eu-central-1", AWS_DEFAULT_REGION="eu-central-1"
+    )
+    assert json.loads(given.stdout) == [snapshot, snapshot]
 
 
 @pytest.mark.parametrize("module", [client, sqs])

@@ -11,7 +11,6 @@ from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
-_GZIP = b"\x1f\x8b"  # RFC 1952
 
 
 def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
@@ -32,8 +31,7 @@ def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
         head += piece
     encoding = raw.headers.get("Content-Encoding", "").lower()
     named = any(name in encoding for name in ("gzip", "deflate"))
-    is_gzip = head.startswith(_GZIP)  # as no file or JSON does, so it needs no header
-    decoder = _Decoder() if is_gzip or (named and _is_zlib(head)) else None
+    decoder = _Decoder() if named and _is_compressed(head) else None
     body = io.BytesIO()
     broken = ""
     try:
@@ -51,9 +49,10 @@ def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
     return body.getvalue()
 
 
-def _is_zlib(head: bytes) -> bool:
-    """Return whether these bytes begin zlib (RFC 1950), which HTTP calls deflate."""
-    return len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
+def _is_compressed(head: bytes) -> bool:
+    """Return whether these bytes begin gzip (RFC 1952) or zlib, which HTTP calls deflate (RFC 1950)."""
+    is_zlib = len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
+    return head.startswith(b"\x1f\x8b") or is_zlib
 
 
 class _Decoder:
