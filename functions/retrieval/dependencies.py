@@ -18,7 +18,6 @@ from ticket_archive.table import TicketTable
 
 # Three attempts fit into the function's timeout even if all time out.
 _CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 def s3_config(addressing_style: str) -> Config:
@@ -55,7 +54,7 @@ class Dependencies:
     @cached_property
     def _s3(self) -> Any:
         # An endpoint other than AWS's, such as the emulator, does not resolve a bucket's host name.
-        other = any(self._environment.get(name) for name in _ENDPOINTS)
+        other = any(self._environment.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
         return aws.client("s3", s3_config("path" if other else "virtual"))
 
     @cached_property

@@ -113,6 +113,5 @@ def state_of(item: TicketItem) -> list[Any]:
 def write_manifest(item: TicketItem) -> bytes:
     """Return the manifest of an archived item as JSON: the same bytes for the same state, however often written."""
     details = {"sha256": item.details_sha256, "bytes": item.details_bytes} if item.details_sha256 else None
-    names = ("ticket", "version", "outcome", "archived_at", "complete", "images", "absent", "unrecognized", "previous")
-    values = {"details": details, "missing": item.unanswered} | {name: getattr(item, name) for name in names}
+    values = {**dict(item), "absent": item.absent, "details": details, "missing": item.unanswered}
     return Manifest.model_validate(values, from_attributes=True).model_dump_json().encode()

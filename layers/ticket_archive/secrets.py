@@ -4,21 +4,20 @@ Every model has `read`, which takes a secret's text and raises SettingsError tha
 """
 
 import base64
-import json
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 
 from ticket_archive.errors import SettingsError
+from ticket_archive.json_text import json_in
+from ticket_archive.models import Model
 from ticket_archive.webhook_encryption import check_secret
 
 _Filled = Field(min_length=1)
 
 
-class _Secret(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
+class _Secret(Model):
     label: ClassVar[str]
 
     @classmethod
@@ -62,11 +61,7 @@ class WebhookSecret(_Secret):
     @classmethod
     def read(cls, text: object) -> Self:
         """Parse a secret's text. Raises SettingsError."""
-        try:
-            parsed = json.loads(text) if isinstance(text, str) else {}
-        except ValueError:
-            parsed = None
-        if isinstance(text, str) and not isinstance(parsed, dict):
+        if isinstance(text, str) and not isinstance(json_in(text), dict):
             return cls(secret=SecretStr(text))
         return super().read(text)
 

@@ -286,7 +286,7 @@ class Archiver:
             new = state.version != item.version
             if attempt.request.recheck and not new:
                 return self._already(item, Result.UNCHANGED)
-            decided = {name: getattr(state, name) for name in ("version", "previous", "archived_at", "complete")}
+            decided = state.model_dump(include={"version", "previous", "archived_at", "complete"})
             written = {**changes, **decided, "pending": None}
             if new and not attempt.request.recheck:
                 written["requeues"] = 0

@@ -154,17 +154,11 @@ class _TicketCalls:
                 return self._keep_unrecognized(kind, link.url.encode())
         if file.format is None:
             return self._keep_unrecognized(kind, file.data)
-        digest = hashlib.sha256(file.data)
-        key = image_key(self.ticket, kind, digest.hexdigest(), file.format.extension)
-        self._put(key, file.data, file.format.content_type, digest.digest())
-        return StoredImage(
-            type=kind,
-            index=index,
-            key=key,
-            sha256=digest.hexdigest(),
-            bytes=len(file.data),
-            content_type=file.format.content_type,
-        )
+        digest, content_type = hashlib.sha256(file.data), file.format.content_type
+        sha256, size = digest.hexdigest(), len(file.data)
+        key = image_key(self.ticket, kind, sha256, file.format.extension)
+        self._put(key, file.data, content_type, digest.digest())
+        return StoredImage(type=kind, index=index, key=key, sha256=sha256, bytes=size, content_type=content_type)
 
     def _keep_unrecognized(self, part: str, body: bytes) -> UnrecognizedFile:
         digest = hashlib.sha256(body)

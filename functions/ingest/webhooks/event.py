@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
 from ticket_archive.errors import Reason, UnreadableWebhook
 from ticket_archive.json_text import without_bom
 from ticket_archive.messages import Webhook
+from ticket_archive.models import Model
 from ticket_archive.webhook_encryption import decrypt_event, encrypt_event
 from ticket_archive.webhook_event import find_event, parse_event, split_events
 
@@ -47,10 +46,8 @@ class TicketEvent(NamedTuple):
     name: str
 
 
-class _Event(BaseModel):
+class _Event(Model):
     """The documented fields of every generation of events; others are ignored, and values may have any type."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
     event: object = None
     status: object = None
