@@ -5,7 +5,7 @@ The vendor does not document its names, so case, separators, plurals, numbers an
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 
@@ -28,11 +28,18 @@ class Label:
     type: ImageType | None = None
     side: Side = Side.UNKNOWN
     number: int = 0
+    is_portrait: bool = field(default=False, compare=False)
+    """A portrait of whatever has been asked for: a document's, if the response has files of several types."""
 
     def within(self, outer: "Label") -> "Label":
         """Return this label with what it leaves open taken from the label around it."""
         side = outer.side if self.side is Side.UNKNOWN else self.side
-        return Label(self.type or outer.type, side, outer.number)
+        return Label(self.type or outer.type, side, outer.number, self.is_portrait or outer.is_portrait)
+
+    def of_document(self) -> "Label":
+        """Return this label with the document's portrait as the type of a portrait without one."""
+        is_open = self.is_portrait and self.type is None
+        return replace(self, type=ImageType.DOCUMENT_PORTRAIT) if is_open else self
 
 
 UNLABELLED = Label()
@@ -70,6 +77,7 @@ _DONE = frozenset({"success", "ok", "ready", "complete", "completed", "done", "f
 _NOT_DONE = frozenset({"processing", "inprogress", "pending", "uploading", "incomplete"})
 _ERROR_STATUSES = frozenset({"ERROR", "FAIL", "FAILURE", "PARTIAL", "INCOMPLETE"})
 _NOT_HERE = re.compile("(missing|pending|failed)((image|file|document|photo|picture|side|item|type|page)s?)?")
+_NO_ERROR = frozenset({"ok", "success", "no", "noerror", "noerrors", "false"})
 _CONTEXTS = frozenset({"@context", "@odata.context", "$schema"})
 _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
@@ -104,7 +112,7 @@ def label_of(name: str) -> Label:
     for pattern in _SIDES:
         if found := pattern.fullmatch(plain):
             return Label(ImageType.DOCUMENT if found["document"] else None, Side.FRONT if found["front"] else Side.BACK)
-    return UNLABELLED
+    return Label(is_portrait=True) if plain.removesuffix("s") == "portrait" else UNLABELLED
 
 
 def label_at(name: str, outer: Label) -> Label:
@@ -136,7 +144,7 @@ def leads_to_no_file(around: str, name: str) -> bool:
 
 def names_image(name: str) -> bool:
     """Return whether a key names an image, a side of the document, or a URL."""
-    return bool(_IMAGE_WORD.search(plain_name(name))) or label_of(name) is not UNLABELLED or holds_address(name)
+    return bool(_IMAGE_WORD.search(plain_name(name))) or label_of(name) != UNLABELLED or holds_address(name)
 
 
 def holds_address(name: str) -> bool:
@@ -226,7 +234,7 @@ def describes(name: str, value: object) -> bool:
     """Return whether a member says what a file is, but not that there is one: `"side": "BACK"`, not an id."""
     if plain_name(name) in _NUMBER_FIELDS and _number(value) is not None:
         return True
-    return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
+    return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) != UNLABELLED)
 
 
 def refers_to_file(name: str, value: object) -> bool:
@@ -237,13 +245,14 @@ def refers_to_file(name: str, value: object) -> bool:
 
 def is_error(name: str, value: object) -> bool:
     """Return whether a member, which is not empty, describes an error."""
-    return plain_name(name) in _ERROR_FIELDS and not isinstance(value, bool | int)
+    is_none = isinstance(value, bool | int) or (isinstance(value, str) and _plain(value) in _NO_ERROR)
+    return plain_name(name) in _ERROR_FIELDS and not is_none
 
 
 def may_hold_files(name: str) -> bool:
     """Return whether a key of this name holds files, so that an empty value means that there are none."""
     plain = plain_name(name)
-    return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) is not UNLABELLED
+    return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) != UNLABELLED
 
 
 def _number(value: object) -> int | None:

@@ -214,7 +214,8 @@ class _Contents:
             if not is_empty and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
-                if labels.is_status(name) or not isinstance(labels.typed(value), str):
+                is_text = isinstance(labels.typed(value), str)
+                if not is_text or labels.is_status(name) or labels.plain_name(name) == "error":
                     self.unfinished = f"{name}: {value}"
             elif is_root and not is_empty and labels.names_missing_files(name, value):
                 self.has_error = True
@@ -250,7 +251,7 @@ class _Contents:
             elif not any(labels.is_error(name, value) for name, value in members):
                 self._taken.add(place)
         elif not is_root and not all(labels.describes(name, value) for name, value in members):
-            is_labelled = labels.label_of(key) is not UNLABELLED
+            is_labelled = labels.label_of(key) != UNLABELLED
             (self.unread if is_labelled else self._others).append((label, key, place, end.members))
 
     def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
@@ -260,7 +261,7 @@ class _Contents:
         if is_long or _FILE_NAME.fullmatch(text) or labels.is_in_progress(text):
             (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
         elif _ID.fullmatch(text) or labels.is_failure(text):
-            is_labelled = labels.label_of(key) is not UNLABELLED
+            is_labelled = labels.label_of(key) != UNLABELLED
             (self.unread if is_labelled else self._others).append((label, key, place, node))
 
     def _is_in_place(self, value: _Value) -> bool:
@@ -304,6 +305,8 @@ def _select(contents: _Contents, wanted: ImageType) -> list[str]:
     )
     if not contents.files and contents.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
+    if len({label.type for label, _ in contents.files} - {None}) > 1:  # whatever type is asked for
+        contents.files = [(label.of_document(), text) for label, text in contents.files]
     files = [(label, text) for label, text in contents.files if label.type in (wanted, None)]
     if contents.files and not files and len(contents.types - {None}) == 1:
         raise UnrecognizedResponse("other_type", b"")

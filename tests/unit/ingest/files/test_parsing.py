@@ -237,7 +237,7 @@ def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
     errors: tuple[Any, ...] = (
         {"Status": "PROCESSING"},
-        {"errors": [{"message": "back: timeout"}]},
+        *({"errors": [{"message": "back: timeout"}]}, {"error": "back: timeout"}),
         {"success": False},
         {"ready": "false"},
         *({"processing": True}, {"isPending": "true"}, {"incomplete": True}, {"completed": False}, {"isDone": False}),
@@ -249,7 +249,7 @@ def test_files_beside_an_error_are_incomplete() -> None:
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
     assert outcome(part, wanted=DOCUMENT) == "2 files"
     assert outcome(b'{"code": "SUCCESS", "data": {"status": "PROCESSING", "images": []}}') == "no_file"
-    success = {"errorCode": "000", "errorMessage": "OK"}
+    success = {"errorCode": "000", "errorMessage": "OK", "error": "No error"}
     done: Any = {"processing": False, "missing": [], "failed": 0, "pending": "0", "isDone": True, "status": 200}
     for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}, done):
         assert outcome({**answer, **word}) == "1 files"
@@ -407,6 +407,15 @@ def test_names_are_read_in_any_spelling(names: str, label: Label) -> None:
 
 EVERYTHING = {"documentBack": uri(PNG), "documentFront": uri(JPEG), "documentPortrait": uri(WEBP), "selfie": uri(MP4)}
 
+LISTED = [
+    *({"type": "SELFIE", "file": uri(MP4)}, {"type": "ID_FRONT", "file": uri(JPEG)}),
+    *({"type": "ID_BACK", "file": uri(PNG)}, {"type": "PORTRAIT", "file": uri(WEBP)}),
+]
+GROUPED = {
+    "uploaded": {"selfies": [uri(MP4)], "document": {"front": uri(JPEG), "back": uri(PNG)}},
+    "processed": {"portrait": {"image": uri(WEBP)}, "signature": None},
+}
+
 WITHIN_DOCUMENT = {
     "document": {"back": uri(PNG), "images": {"front": uri(JPEG)}, "portrait": uri(WEBP), "ghostPortrait": [uri(MP4)]}
 }
@@ -419,6 +428,11 @@ WITHIN_DOCUMENT = {
         (EVERYTHING, PORTRAIT, [WEBP]),
         (EVERYTHING, SELFIES, [MP4]),
         (EVERYTHING, ImageType.DOCUMENT_SIGNATURE, []),
+        *((answer, SELFIES, [MP4]) for answer in (LISTED, GROUPED)),
+        *((answer, DOCUMENT, [JPEG, PNG]) for answer in (LISTED, GROUPED)),
+        *((answer, PORTRAIT, [WEBP]) for answer in (LISTED, GROUPED)),
+        *((answer, ImageType.DOCUMENT_SIGNATURE, []) for answer in (LISTED, GROUPED)),
+        ({"portrait": uri(JPEG), "selfie": uri(PNG)}, SELFIES, [JPEG, PNG]),
         ({"reverso": uri(PNG), "anverso": uri(JPEG)}, DOCUMENT, [JPEG, PNG]),
         ({"images": [{"side": "BACK", "data": uri(PNG)}, {"side": "FRONT", "data": uri(JPEG)}]}, DOCUMENT, [JPEG, PNG]),
         ({"document": {"back": uri(PNG), "front": uri(JPEG), "documentPortrait": uri(WEBP)}}, DOCUMENT, [JPEG, PNG]),
