@@ -23,7 +23,6 @@ from tests.support.logs import log_lines
 from ticket_archive.clock import iso
 from ticket_archive.errors import SettingsError, TicketIncomplete, UnreadableWebhook, VendorAuthError, VendorUnavailable
 from ticket_archive.messages import Webhook, ticket_message, webhook_message
-from ticket_archive.models import TicketState
 from ticket_archive.table import Due
 
 OTHER = b"fedcba9876543210fedcba9876543210"
@@ -66,13 +65,6 @@ def harness() -> ProcessorHarness:
 
 
 class TestACompletion:
-    def test_is_archived_and_its_event_stored_under_the_receive_time(self, harness: ProcessorHarness) -> None:
-        done = harness.do(webhook())
-        assert (done.result, done.ticket, done.kind) == ("archived", TICKET, "ticket.verification.completed")
-        assert harness.table[TICKET].state is TicketState.ARCHIVED
-        assert list(harness.table.events) == [(TICKET, f"event#{RECEIVED_AT}#{done.event_id}")]
-        harness.check()
-
     def test_that_is_delivered_again_is_a_duplicate_without_a_vendor_call(self, harness: ProcessorHarness) -> None:
         harness.do(webhook())
         harness.effects.log.clear()
@@ -161,11 +153,6 @@ class TestOtherEvents:
         harness.has("IN_PROGRESS")
         assert harness.do(harness.later(UNRECOGNIZED[0])).result == "in_progress"
         assert harness.table.listed(Due.REFETCH, 10) == []
-
-    def test_a_completion_of_a_ticket_in_progress_is_retried(self, harness: ProcessorHarness) -> None:
-        harness.has("IN_PROGRESS")
-        with pytest.raises(TicketIncomplete):
-            harness.do(webhook())
 
 
 def test_a_ticket_request_stores_no_event_and_fetches_an_archived_ticket_only_by_force(
@@ -266,11 +253,6 @@ class TestAnUnreadableMessage:
         done = harness.do(webhook_message(Webhook(body=body, received_at=RECEIVED_AT)))
         assert (done.result, done.reason) == ("quarantined", "too_large")
         assert [harness.do(sent).ticket for sent, _ in harness.queue.sent] == [TICKET]
-
-    def test_is_retried_if_the_quarantine_fails(self, harness: ProcessorHarness) -> None:
-        harness.effects.fail("queue.quarantine", ConnectionError())
-        with pytest.raises(ConnectionError):
-            harness.do("junk")
 
 
 @pytest.mark.parametrize("body", [webhook(), ticket_message(TICKET), ticket_message(TICKET, force=True)])
