@@ -123,6 +123,17 @@ class TestACompletion:
         assert harness.do(body).result == "archived"
         harness.check()
 
+    def test_of_a_newer_state_that_is_pending_sends_a_message_that_fetches_the_archived_ticket(
+        self, harness: ProcessorHarness
+    ) -> None:
+        harness.do(webhook())
+        harness.has("REJECTED")
+        harness.vendor.next("DOCUMENT", ())
+        assert harness.do(harness.later({**COMPLETED, "flow_status": "REJECTED"})).result == "pending"
+        [(body, _)] = harness.queue.sent
+        assert harness.do(body).result == "archived"
+        assert harness.outcomes() == ["ACCEPTED", "REJECTED"]
+
 
 class TestOtherEvents:
     def test_an_event_in_progress_is_processed_without_any_call(self, harness: ProcessorHarness) -> None:

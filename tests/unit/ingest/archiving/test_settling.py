@@ -228,6 +228,14 @@ class TestSettledTickets:
         assert harness.table.listed(Due.RECHECK, 10) == []
         harness.check()
 
+    def test_rechecks_begin_again_after_the_requeues_of_an_incomplete_ticket(self, harness: ArchiveHarness) -> None:
+        harness.has(images={DOCUMENT: [picture("d")]})
+        harness.fails(event(), DOCUMENT=DOWN)
+        harness.table.items[TICKET]["requeues"] = 5
+        harness.deliver(request())
+        [due] = harness.table.listed(Due.RECHECK, 10)
+        assert due.requeues == 0
+
     def test_a_recheck_brings_an_outcome_that_was_missing_but_no_other_details(self, harness: ArchiveHarness) -> None:
         early: dict[str, Any] = {"flow_status": None, "fullname": "Ana"}
         harness.answers({"details": details(**early, served_at=1)})
@@ -604,6 +612,7 @@ class TestUnknownTickets:
             harness.fails(event("e2"), details=TicketNotFound("404"))
             item = harness.table[TICKET]
             assert (item.images, item.details_sha256) == (stored.images, stored.details_sha256)
+            assert item.types[SELFIES] is stored.types[SELFIES]
             assert len(harness.table.listed(Due.INCOMPLETE, 10)) == 1
         harness.has("REJECTED")
         harness.clock.pass_by(60)
