@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
+from unittest.mock import Mock
 
 import boto3
 import pytest
@@ -40,47 +41,33 @@ def test_customer_is_found_at_any_depth(details: Any, customer: str | None) -> N
     assert customer_of(details) == customer
 
 
-class Archive:
-    """Stands in for the client: `answer` is a ticket's outcome or the API's error, `minutes` when its webhook came."""
-
-    def __init__(
-        self, answer: str | ArchiveApiError, listed: list[Any] | None = None, details: Any = None, minutes: int = 1
-    ) -> None:
-        self.answer = answer
-        self.listed = listed or []
-        self.found = details
-        self.received_at = SINCE + timedelta(minutes=minutes)
-
-    def ticket(self, ticket: str) -> Any:
-        if isinstance(self.answer, ArchiveApiError):
-            raise self.answer
-        fields = {"ticket": ticket, "version": "v1", "outcome": self.answer, "complete": True}
-        return SimpleNamespace(
-            model_dump=lambda include: {name: fields[name] for name in include}, received_at=self.received_at
-        )
-
-    def details(self, _: str) -> Any:
-        if isinstance(self.found, ArchiveApiError):
-            raise self.found
-        return self.found
-
-    def customer_tickets(self, _: str) -> list[Any]:
-        return self.listed
+def client_of(answer: str | ArchiveApiError, listed: Any = (), details: Any = None, minutes: int = 1) -> Mock:
+    """Return a client: `answer` is the ticket's outcome or the API's error, `minutes` when its webhook came."""
+    archive = Mock(spec=TicketArchive)
+    fields = {"ticket": "T", "version": "v1", "outcome": answer, "complete": True}
+    found = archive.ticket.return_value
+    found.model_dump = lambda include: {name: fields[name] for name in include}
+    found.received_at = SINCE + timedelta(minutes=minutes)
+    for method, result in ((archive.ticket, answer), (archive.details, details)):
+        method.side_effect = result if isinstance(result, ArchiveApiError) else None
+    archive.details.return_value = details
+    archive.customer_tickets.return_value = listed
+    return archive
 
 
-def ask(archive: Archive, subject: Subject) -> str | None:
+def ask(archive: TicketArchive, subject: Subject) -> str | None:
     """Return the ticket of the result."""
-    result = newest(cast("TicketArchive", archive), Question(subject=subject, since=SINCE))
+    result = newest(archive, Question(subject=subject, since=SINCE))
     return result.ticket if result else None
 
 
 def test_ticket_that_is_not_archived_has_no_result() -> None:
     ticket = Subject(ticket="T")
-    assert ask(Archive("ACCEPTED"), ticket) == "T"
+    assert ask(client_of("ACCEPTED"), ticket) == "T"
     for status in (202, 404):
-        assert ask(Archive(ArchiveApiError(status)), ticket) is None
+        assert ask(client_of(ArchiveApiError(status)), ticket) is None
     with pytest.raises(ArchiveApiError):
-        ask(Archive(ArchiveApiError(410)), ticket)
+        ask(client_of(ArchiveApiError(410)), ticket)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +79,7 @@ def test_customers_result_is_of_a_ticket_archived_since_the_start(
 ) -> None:
     archived_at = None if minutes is None else SINCE + timedelta(minutes=minutes)
     listed = [SimpleNamespace(ticket="T", state=state, archived_at=archived_at)]
-    assert ask(Archive("ACCEPTED", listed), Subject(customer="C")) == found
+    assert ask(client_of("ACCEPTED", listed), Subject(customer="C")) == found
 
 
 @pytest.mark.parametrize(("subject", "found"), [(Subject(ticket="T"), "T"), (Subject(customer="C"), None)])
@@ -100,7 +87,7 @@ def test_new_version_of_an_earlier_ticket_is_no_result_of_the_customers_next_ver
     subject: Subject, found: str | None
 ) -> None:
     listed = [SimpleNamespace(ticket="T", state="archived", archived_at=SINCE + timedelta(minutes=5))]
-    assert ask(Archive("REJECTED", listed, minutes=-60), subject) == found
+    assert ask(client_of("REJECTED", listed, minutes=-60), subject) == found
 
 
 @pytest.mark.parametrize(
@@ -119,8 +106,8 @@ def test_event_resumes_the_execution_that_waits_for_its_ticket_or_its_customer(
     tokens: Any = SimpleNamespace(
         find=lambda subject: ("token", SINCE) if subject.key == waits_for else None, resume=lambda *_: True
     )
-    archive = Archive("ACCEPTED", None, details, minutes)
-    assert resume(cast("TicketArchive", archive), tokens, "T") is resumed
+    archive = client_of("ACCEPTED", None, details, minutes)
+    assert resume(archive, tokens, "T") is resumed
 
 
 @pytest.mark.parametrize("code", [None, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
