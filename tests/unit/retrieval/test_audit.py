@@ -66,6 +66,13 @@ def test_a_record_holds_neither_an_invalid_ticket_nor_anything_of_an_earlier_req
     assert not {"ticket", "urls"} & call("/tickets/{ticket}", {"ticket": "-x"}).audit.keys()
 
 
+def test_a_failure_is_logged_without_the_ticket_of_an_earlier_request(call: Call, world: World) -> None:
+    call(IMAGES, {"ticket": TICKET})
+    world.tickets.broken = ValueError()
+    log = call("/customers/{customer}/tickets", {"customer": CUSTOMER}).log
+    assert [line.get("ticket") for line in log if line["message"] == "request failed"] == [None]
+
+
 @pytest.mark.parametrize(
     "resource",
     ["/tickets/{ticket}", "/tickets/{ticket}/details", IMAGES, f"{IMAGES}/{{sha256}}", "/customers/{customer}/tickets"],
