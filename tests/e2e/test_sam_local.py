@@ -130,12 +130,6 @@ def test_invoke_passes_an_event_to_its_function(
     assert "Traceback" not in log
 
 
-def test_invoke_fails_if_the_function_raises(local: SamLocal, tmp_path: Path) -> None:
-    (tmp_path / "event.json").write_text(json.dumps({"Records": [{"eventSource": "aws:sqs"}]}))  # without a body
-
-    assert local.invoke(tmp_path / "event.json", NO_PULL) == 1
-
-
 def test_every_sample_event_has_the_expected_response_over_one_server(
     opened: LocalStack, local: SamLocal, tmp_path: Path
 ) -> None:

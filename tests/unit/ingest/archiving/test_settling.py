@@ -680,16 +680,6 @@ class TestReplayedEvents:
         assert harness.effects.named("vendor.") == []
 
 
-def test_a_message_fetches_only_what_is_missing_however_late_it_comes() -> None:
-    harness = ArchiveHarness()
-    harness.has()
-    harness.fails(event(), DOCUMENT=DOWN)
-    harness.clock.pass_by(3700)
-    harness.effects.log.clear()
-    assert harness.run(request()._replace(received_at=iso(harness.clock()))) is Result.ARCHIVED
-    assert not {f"vendor.details {TICKET}", f"vendor.files {TICKET} {SELFIES}"} & {*harness.effects.log}
-
-
 def test_details_without_an_outcome_are_fetched_again_on_resume(harness: ArchiveHarness) -> None:
     harness.vendor.next("details", replace(details(), value={"customer": "x"}))
     harness.fails(event(), DOCUMENT=DOWN)
