@@ -1,4 +1,7 @@
-"""An erased ticket stays erased: every version, despite late messages and attempts in flight."""
+"""An erased ticket stays erased: every version, despite late messages.
+
+Attempts in flight: tests/unit/ops/test_privacy_commands.py and tests/unit/ingest/archiving/test_archiver.py.
+"""
 
 import pytest
 
@@ -10,7 +13,7 @@ from ticket_archive.messages import ticket_message
 
 pytestmark = pytest.mark.stack
 
-FIRST = 3300  # of the simulator's tickets: those of these tests
+NUMBER = 3300  # of the simulator's tickets: this test's
 TOMBSTONE = ["erased_at", "record", "state", "ticket"]
 
 
@@ -29,7 +32,7 @@ def is_gone(stack: LocalStack, ticket: str) -> None:
 
 def test_every_version_is_erased_and_nothing_late_brings_the_ticket_back(stack: LocalStack) -> None:
     """GIVEN a ticket of two states, an object of two versions and one that is hidden by a delete marker."""
-    ticket = stack.archive(FIRST)
+    ticket = stack.archive(NUMBER)
     dead = webhook({**COMPLETED, "ticket": ticket}, stack.at.webhook_secret.encode())
     stack.vendor("state", ticket=ticket, outcome="REJECTED", take=1)
     stack.ops("backfill", ticket, "--force")
@@ -58,25 +61,4 @@ def test_every_version_is_erased_and_nothing_late_brings_the_ticket_back(stack: 
     # The first webhook is a duplicate.
     eventually(lambda: stack.processed(ticket, "erased") >= 4, "every late message processed")
     assert stack.vendor("calls", ticket=ticket) == [], "no call to the vendor"
-    is_gone(stack, ticket)
-
-
-def test_an_attempt_in_flight_leaves_nothing_behind(stack: LocalStack) -> None:
-    """GIVEN a ticket that is archived again, WHEN it is erased before the vendor has answered, THEN it is gone."""
-    ticket = stack.archive(FIRST + 1)
-    stack.vendor("state", ticket=ticket, take=1)
-    stack.vendor("forget")
-    for endpoint in ("details", "images"):  # the first calls time out after 15 seconds; the next take five
-        stack.vendor("script", fault="stall", endpoint=endpoint, ticket=ticket)
-    stack.vendor("latency", details=5000, images=5000)
-    try:
-        stack.sqs.send_message(QueueUrl=stack.at.queue_url, MessageBody=ticket_message(ticket, force=True))
-        eventually(lambda: stack.vendor("calls", ticket=ticket), "the attempt in flight")
-
-        receipt = stack.ops("erase", ticket, "--yes", "--drain-seconds", "25")
-    finally:
-        stack.vendor("latency", details=0, images=0)
-
-    assert receipt["receipts"][0]["late_object_versions"] > 0, "it did write after the first pass"
-    eventually(lambda: stack.processed(ticket, "erased") >= 1, "the archive ended")
     is_gone(stack, ticket)

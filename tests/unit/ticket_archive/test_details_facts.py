@@ -145,7 +145,7 @@ def test_a_score_that_is_no_number_does_not_hide_the_next() -> None:
 @pytest.mark.parametrize(
     ("value", "code"),
     [
-        *((" R01 ", "R01"), (Decimal("12.0"), "12"), ("x" * 64, "x" * 64)),
+        *((" R01 ", "R01"), ("A", "A"), (Decimal("12.0"), "12"), ("x" * 64, "x" * 64)),
         *((value, None) for value in (Decimal("12.5"), "x" * 65, "a\nb", "\ud800", True)),
     ],
 )
