@@ -111,7 +111,7 @@ def test_any_other_error_is_500_without_detail_and_in_the_log(call: Call, world:
     assert CANARY not in answer.text + str(answer.log)
     (line,) = [line for line in answer.log if line["message"] == "request failed"]
     assert line["error"] in (type(error).__name__, getattr(error, "code", None))
-    assert line["correlation_id"] == REQUEST_ID
+    assert (line["correlation_id"], line["ticket"]) == (REQUEST_ID, TICKET)
     configuration = {"ConfigurationErrors": 1} if isinstance(error, SettingsError) else {}
     assert answer.metrics == {"RequestsFailed": 1, **configuration}
     assert line.get("detail") == getattr(error, "detail", None)

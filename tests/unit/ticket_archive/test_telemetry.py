@@ -88,6 +88,11 @@ def test_a_librarys_warning_is_logged(everything: io.StringIO) -> None:
     assert everything.getvalue() == "Connection pool is full\n"
 
 
+def test_no_logger_prints_uncaught_exceptions() -> None:
+    """Powertools' loggers would, with the exception's text, by a hook of the interpreter."""
+    run("import sys, ingest.app, retrieval.app; assert sys.excepthook is sys.__excepthook__")
+
+
 def test_no_variable_makes_powertools_print_events() -> None:
     """GIVEN every variable that makes Powertools talkative, WHEN it logs for its makers, THEN nothing is printed."""
     program = """
