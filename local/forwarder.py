@@ -1,10 +1,9 @@
-"""Forward ports that containers can reach to 127.0.0.1, until SIGTERM: `python -m local.forwarder '{"listen": …}'`."""
+"""Forward ports that containers can reach to 127.0.0.1: `python -m local.forwarder '{"listen": …}'`."""
 
 import asyncio
 import contextlib
 import ipaddress
 import json
-import signal
 import socket
 import ssl
 import sys
@@ -37,12 +36,7 @@ async def forward(
 
     servers = [await serve(*pair, None) for pair in plain.items()]
     servers += [await serve(*pair, trust) for pair in tls.items()]
-    done = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, done.set)
-    await done.wait()
-    for server in servers:
-        server.close()
+    await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
 def is_allowed(peer: str, network: ipaddress.IPv4Network) -> bool:
@@ -62,14 +56,12 @@ async def _join(
 ) -> None:
     """Copy bytes both ways until either side closes."""
     far_reader, far_writer = await asyncio.open_connection(LOOPBACK, target, ssl=context)
-    try:
-        copies = [asyncio.create_task(_copy(reader, far_writer)), asyncio.create_task(_copy(far_reader, writer))]
-        _, pending = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
-        for copy in pending:
-            copy.cancel()
-        await asyncio.gather(*copies, return_exceptions=True)
-    finally:
-        far_writer.close()
+    copies = [asyncio.create_task(_copy(reader, far_writer)), asyncio.create_task(_copy(far_reader, writer))]
+    _, pending = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
+    for copy in pending:
+        copy.cancel()
+    await asyncio.gather(*copies, return_exceptions=True)
+    far_writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

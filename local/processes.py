@@ -17,8 +17,7 @@ from local.errors import StartFailed
 
 LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
-TERMINATION_SECONDS = 2.0
-"""Time between SIGTERM and SIGKILL. The emulator waits for clients that keep a connection; it has nothing to save."""
+END_SECONDS = 2.0
 
 
 class Started(NamedTuple):
@@ -38,60 +37,18 @@ class Started(NamedTuple):
         return None
 
 
-def start(name: str, command: Sequence[str | Path], *, environment: Mapping[str, str], log: Path) -> Started:
-    """Start `command` so that it outlives this process, with its output in `log`; return the started process."""
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    process.returncode = 0  # it is not this object's to wait for, or Python warns of it
-    try:
-        return Started(name, process.pid, start_time(psutil.Process(process.pid)))
-    except psutil.NoSuchProcess:
-        raise StartFailed(f"The {name} stopped at once; see {log}.") from None
-
-
-def free_port() -> int:
-    """Return a port that nothing uses now. If another process takes it first, the start fails and says so."""
-    with socket.create_server((LOOPBACK, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def listen_error(address: str, port: int) -> str | None:
-    """Return why nothing can listen there, or None."""
-    try:
-        socket.create_server((address, port)).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
-
-
-def check_port_is_free(port: int, remedy: str) -> None:
-    """Raise StartFailed if 127.0.0.1:`port` is in use; `remedy` is the option that chooses another."""
-    if listen_error(LOOPBACK, port):
-        raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.")
-
-
 def start_time(process: psutil.Process) -> float:
     """Return when the process started: in seconds after the boot on Linux, where others change with the clock."""
     return round(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0), 2)
 
 
 def end(processes: Iterable[Started]) -> list[Started]:
-    """Stop the running processes, the latest first, and their children; return those that were running."""
+    """Kill the running processes and their children; return those that were running. None has anything to save."""
     running = {each: process for each in reversed(list(processes)) if (process := each.running)}
-    # SIGKILL even if all have ended: a child may be left, and while one lives the group's id is not reused.
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for each in running:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(each.pid, number)
-        psutil.wait_procs(running.values(), TERMINATION_SECONDS)
+    for each in running:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(each.pid, signal.SIGKILL)
+    psutil.wait_procs(running.values(), END_SECONDS)
     return list(running)
 
 
@@ -114,11 +71,26 @@ class Ledger:
         *,
         environment: Mapping[str, str],
         log: Path,
-        probe: Callable[[], object],
-    ) -> None:
-        """Start and record a process; return when `probe` raises no OSError. Raises StartFailed, and stops it."""
-        process = start(name, command, environment=environment, log=log)
-        self.add(process)
+        probe: Callable[[], object] = lambda: None,
+    ) -> Started:
+        """Start and record a process that outlives this one, with its output in `log`.
+
+        Return it when `probe` raises no OSError. Raises StartFailed, and stops it.
+        """
+        with log.open("ab") as file:
+            child = subprocess.Popen(
+                [str(part) for part in command],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        child.returncode = 0  # it is not this object's to wait for, or Python warns of it
+        process = Started(name, child.pid, start_time(psutil.Process(child.pid)))
+        staged = self._path.with_suffix(".new")
+        staged.write_text(json.dumps([each._asdict() for each in [*self.read(), process]]), encoding="utf-8")
+        staged.replace(self._path)
         deadline = time.monotonic() + READY_SECONDS
         try:
             while time.monotonic() < deadline:
@@ -126,16 +98,31 @@ class Ledger:
                     raise StartFailed(f"The {name} stopped at once; see {log}.")
                 with suppress(OSError):
                     probe()
-                    return
+                    return process
                 time.sleep(0.1)
             raise StartFailed(f"The {name} was not ready within {READY_SECONDS:.0f} s; see {log}.")
         except BaseException:
             end([process])
             raise
 
-    def add(self, process: Started) -> None:
-        """Record a process."""
-        entries = [entry._asdict() for entry in [*self.read(), process]]
-        staged = self._path.with_suffix(".new")
-        staged.write_text(json.dumps(entries), encoding="utf-8")
-        staged.replace(self._path)
+
+def free_port() -> int:
+    """Return a port that nothing uses now. If another process takes it first, the start fails and says so."""
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def listen_error(address: str, port: int) -> str | None:
+    """Return why nothing can listen there, or None."""
+    try:
+        socket.create_server((address, port)).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def check_port_is_free(port: int, remedy: str) -> None:
+    """Raise StartFailed if 127.0.0.1:`port` is in use; `remedy` is the option that chooses another."""
+    if listen_error(LOOPBACK, port):
+        raise StartFailed(f"Port {port} is in use. Choose another one: {remedy}.")

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from local.errors import StartFailed
-from local.processes import Ledger, Started, end, start
+from local.processes import Ledger, Started, end
 from tests.support.waiting import eventually
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -23,9 +23,13 @@ IGNORES_SIGTERM = [
 ]
 
 
+def start(folder: Path, command: list[str]) -> Started:
+    return Ledger(folder / "processes.json").start("a process", command, environment={}, log=folder / "log")
+
+
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[Started]:
-    process = start("sleeper", SLEEP, environment={}, log=tmp_path / "log")
+    process = start(tmp_path, SLEEP)
     yield process
     end([process])
 
@@ -42,16 +46,15 @@ def test_another_process_with_the_same_id_is_not_stopped(sleeper: Started) -> No
 
 
 def test_a_processs_children_are_stopped_with_it(tmp_path: Path) -> None:
-    process = start("parent", WITH_A_CHILD, environment={}, log=tmp_path / "log")
+    process = start(tmp_path, WITH_A_CHILD)
     child = int(printed(tmp_path / "log"))
     end([process])
     zombie = psutil.STATUS_ZOMBIE
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == zombie, "its end", 2)
 
 
-def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.processes.TERMINATION_SECONDS", 0.2)
-    process = start("stubborn", IGNORES_SIGTERM, environment={}, log=tmp_path / "log")
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    process = start(tmp_path, IGNORES_SIGTERM)
     printed(tmp_path / "log")
     assert end([process]) == [process]
     assert not process.running

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from local import __main__, containers, stack
 from local.errors import AlreadyUp, LocalStackError, StartFailed
-from local.processes import Ledger, Started, end, start
+from local.processes import Ledger, Started, end
 from local.stack import Stack, Vendor, down, up
 from local.terminal import SILENT
 from local.vendor.credential import Credential
@@ -26,12 +26,13 @@ KEYS = {
 A_STACK = Stack(**{key: f"the {key}" for key in KEYS})
 
 
-def emulator(state: Path, code: str = "import time; time.sleep(60)") -> Started:
+def emulator(state: Path) -> Started:
     """Start a process that is recorded as the emulator of the state folder."""
     (state / "run").mkdir()
-    process = start("emulator", [sys.executable, "-c", code], environment={}, log=state / "log")
-    Ledger(state / "run" / "processes.json").add(process)
-    return process
+    ledger = Ledger(state / "run" / "processes.json")
+    return ledger.start(
+        "emulator", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=state / "log"
+    )
 
 
 def test_stack_json_has_the_documented_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,8 @@ def test_another_vendor_is_called_instead_of_the_simulator(tmp_path: Path, monke
 def test_a_running_stack_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     process = emulator(tmp_path)
     ended = Started(containers.NAME, process.pid, 0.0)  # its id has another process now
-    Ledger(tmp_path / "run" / "processes.json").add(ended)
+    recorded = [each._asdict() for each in (process, ended)]
+    (tmp_path / "run" / "processes.json").write_text(json.dumps(recorded))
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: pytest.fail("started again"))
     with pytest.raises(AlreadyUp):
@@ -128,7 +130,7 @@ def test_a_stack_whose_processes_died_is_started_again(
 ) -> None:
     # GIVEN the state of a stack whose process is gone, with or without its record
     if recorded:
-        end([emulator(tmp_path, "pass")])
+        end([emulator(tmp_path)])
     A_STACK.save(tmp_path)
     monkeypatch.setattr(stack, "_start", lambda *_: A_STACK)
     with pytest.raises(LocalStackError, match="make up"):
