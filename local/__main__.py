@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from local import STATE, stack
+from local.containers import find_engine
 from local.errors import AlreadyUp, LocalStackError
 from local.sam import EVENTS, SETTINGS, SamLocal, event_file, install_debugger
 from local.terminal import SILENT, recorder, save_svg, step
@@ -40,16 +41,20 @@ def up(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     vendor = stack.Vendor(vendor_url, credential) if vendor_url and credential else None
+    if docker:
+        find_engine()  # fail before the minute that a deployment takes
     try:
-        running = stack.up(STATE, console, vendor=vendor, port=port, docker=docker)
+        running = stack.up(STATE, console, vendor=vendor, port=port)
     except AlreadyUp as already:
         console.print(f"{already}")
-        if docker and not (vendor or port):
-            stack.open_to_containers(STATE, console)
-        raise typer.Exit(1 if vendor or port else 0) from None
-    console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
-    console.print(f"Vendor      {running.vendor_url}\nDetails     {STATE / 'stack.json'}", soft_wrap=True)
-    console.print("\n`make env` prints what a program needs to call it; `make down` stops it.")
+        if vendor or port:
+            raise typer.Exit(1) from None
+    else:
+        console.print(f"\nWebhooks    {running.webhook_url}\nRetrieval   {running.api_url}", soft_wrap=True)
+        console.print(f"Vendor      {running.vendor_url}\nDetails     {STATE / 'stack.json'}", soft_wrap=True)
+        console.print("\n`make env` prints what a program needs to call it; `make down` stops it.")
+    if docker:
+        stack.open_to_containers(STATE, console)
 
 
 @app.command()

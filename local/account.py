@@ -35,6 +35,10 @@ class Account:
         """Return a session with this key and CA bundle, without the developer's profile and configuration files."""
         return isolated_session(self.access_key_id, self.secret_access_key, self.region, self.ca_bundle)
 
+    def client(self, service: Any, **options: Any) -> Any:
+        """Return a boto3 client of the service."""
+        return self.session().client(service, **{"endpoint_url": self.endpoint_url, **options})
+
     def settings(self) -> dict[str, str]:
         """Return the settings as environment variables."""
         return {
@@ -49,7 +53,7 @@ class Account:
 
 def make_user(account: Account, name: str = USER, policy: str = json.dumps(EVERYTHING)) -> Account:
     """Create a user, whose signatures the emulator checks, unlike the root's; return the account with its key."""
-    iam = account.session().client("iam", endpoint_url=account.endpoint_url)
+    iam = account.client("iam")
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
     key = iam.create_access_key(UserName=name)["AccessKey"]
@@ -58,14 +62,13 @@ def make_user(account: Account, name: str = USER, policy: str = json.dumps(EVERY
 
 def outputs(account: Account, stack: str) -> dict[str, str]:
     """Return the stack's outputs by name."""
-    cloudformation = account.session().client("cloudformation", endpoint_url=account.endpoint_url)
-    [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    [found] = account.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
 def await_versions(account: Account) -> None:
     """Wait until the published versions are active, as CloudFormation does on AWS and MiniStack does not."""
-    functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
+    functions = account.client("lambda")
     for each in functions.list_functions()["Functions"]:
         await_version(functions, each["FunctionName"], ALIAS)
 

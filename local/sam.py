@@ -130,7 +130,7 @@ class SamLocal:
         """Pass every event in the folder to its function, over one server; yield each name and what was wrong."""
         with self.serving("start-lambda", log, *more) as origin:
             config = Config(signature_version=UNSIGNED, read_timeout=120, retries={"total_max_attempts": 1})
-            client = self.account.session().client("lambda", endpoint_url=origin, config=config)
+            client = self.account.client("lambda", endpoint_url=origin, config=config)
             for event in sorted(folder.glob("*.json")):
                 response = client.invoke(FunctionName=function_for(event), Payload=event.read_bytes())
                 yield event.stem, problem(event.stem, json.loads(response["Payload"].read()))
@@ -200,7 +200,7 @@ def _function_error(response: Any) -> str | None:
 def write_settings(path: Path, account: Account, stack_name: str, addresses: Mapping[str, str]) -> None:
     """Write both functions' environment as deployed, with `addresses` (here: in a container) replaced."""
     names = outputs(account, stack_name)
-    functions = account.session().client("lambda", endpoint_url=account.endpoint_url)
+    functions = account.client("lambda")
     settings = {}
     for logical_id in (INGEST, RETRIEVAL):
         deployed = functions.get_function_configuration(FunctionName=names[f"{logical_id}Name"])

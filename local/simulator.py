@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import requests
 
 from local import ROOT
 from local.processes import Ledger
+
+NAME = "vendor simulator"
 
 
 class Simulator:
@@ -31,14 +34,12 @@ class Simulator:
         self._http.close()
 
 
-def run(ledger: Ledger, port: int, seed: int, credential: Path, log: Path) -> None:
-    """Start the simulator of `seed`, which accepts the credential in that file. Raises StartFailed."""
-    command: list[str | Path] = [sys.executable, "-m", "local.vendor", "--port", str(port), "--seed", str(seed)]
-    command += ["--credential", credential]
+def run(ledger: Ledger, port: int, seed: int, log: Path) -> None:
+    """Start the simulator of `seed`. Raises StartFailed."""
+    command = [sys.executable, "-m", "local.vendor", str(port), str(seed)]
     environment = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    simulator = Simulator(f"http://127.0.0.1:{port}")
-    ledger.start("vendor simulator", command, environment=environment, log=log, probe=lambda: simulator("health"))
-    simulator.close()
+    with closing(Simulator(f"http://127.0.0.1:{port}")) as simulator:
+        ledger.start(NAME, command, environment=environment, log=log, probe=lambda: simulator("counts"))
 
 
 def exactly(text: str | bytes) -> Any:

@@ -5,7 +5,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,6 @@ NAME = "idv-ticket-archive"
 SEED = 1
 PARAMETERS = {"RetryDelaySeconds": "1", "SettleMinutes": "1", "VendorMaxConcurrency": "2"}
 """Differences from production: a developer does not wait 20 s for a retry, and has few cores."""
-CREDENTIAL = Path("run") / "credential.json"
 
 
 @dataclass(frozen=True)
@@ -94,39 +93,47 @@ def up(
     vendor: Vendor | None = None,
     port: int | None = None,
     parameters: Mapping[str, str] | None = None,
-    docker: bool = False,
 ) -> Stack:
     """Start the emulator and, without a `vendor`, the simulator; deploy; write `state`/stack.json.
 
-    `parameters` are template parameters on top of PARAMETERS; `docker` opens the stack to containers too. Raises
-    AlreadyUp, or another LocalStackError if something did not start; nothing is left running then.
+    `parameters` are template parameters on top of PARAMETERS. Raises AlreadyUp, or another LocalStackError if something
+    did not start; nothing is left running then.
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(state):
-        ledger = _ledger(state)
         if _is_running(state):
             raise AlreadyUp(f"The local stack is running; see {state / 'stack.json'}.")
-        engine = containers.find_engine() if docker else None  # fail before the minute that a deployment takes
-        _clear(state, ledger)  # left by a start that was killed, or by a reboot
+        _clear(state)  # left by a start that was killed, or by a reboot
         try:
-            stack = _start(state, ledger, console, vendor, port or free_port(), parameters or {})
-            if engine:
-                _open_to_containers(state, ledger, stack, console, engine)
+            stack = _start(state, console, vendor, port or free_port(), parameters or {})
         except BaseException:
-            _clear(state, ledger)
+            _clear(state)
             raise
         stack.save(state)
         return stack
 
 
 def open_to_containers(state: Path, console: Console) -> tuple[Stack, Engine]:
-    """Let containers reach the running stack until `down`; write what `sam local` needs. Raises LocalStackError."""
+    """Let containers reach the running stack until `down`; write what `sam local` needs. Raises LocalStackError.
+
+    On a bridge address the stack's own ports are free. Where containers reach the loopback itself, only the emulator
+    needs a forwarder, on another port, because its certificate does not have the engine's name for this machine.
+    """
     stack = Stack.load(state)
-    engine = containers.find_engine()
+    engine, ledger = containers.find_engine(), _ledger(state)
     with _locked(state):
-        ledger = _ledger(state)
         if not any(started.name == containers.NAME and started.running for started in ledger.read()):
-            _open_to_containers(state, ledger, stack, console, engine)
+            with step(console, f"Opening the stack to the containers of {engine.name}"):
+                emulated, vendor = urlsplit(stack.endpoint_url).port or 443, urlsplit(stack.vendor_url)
+                listen = free_port() if engine.in_virtual_machine else emulated
+                addresses = {stack.endpoint_url: f"http://{engine.host}:{listen}"}
+                plain: dict[int, int] = {}
+                if vendor.hostname == LOOPBACK and vendor.port:
+                    addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
+                    plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
+                sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
+                log = state / "logs" / "containers.log"  # last: while the forwarder runs, nothing is written again
+                containers.forward(ledger, engine, plain, {listen: emulated}, Path(stack.ca_bundle), log)
     _write_events(state, stack)
     return stack, engine
 
@@ -136,13 +143,11 @@ def down(state: Path) -> list[str]:
     if not state.exists():
         return []
     with _locked(state):
-        return _clear(state, _ledger(state))
+        return _clear(state)
 
 
-def _start(
-    state: Path, ledger: Ledger, console: Console, vendor: Vendor | None, port: int, parameters: Mapping[str, str]
-) -> Stack:
-    run, logs = state / "run", state / "logs"
+def _start(state: Path, console: Console, vendor: Vendor | None, port: int, parameters: Mapping[str, str]) -> Stack:
+    ledger, run, logs = _ledger(state), state / "run", state / "logs"
     shutil.rmtree(logs, ignore_errors=True)
     for folder in (run, logs):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -157,8 +162,7 @@ def _start(
         with step(console, "Starting the vendor simulator"):
             vendor_port = free_port()
             vendor = Vendor(f"http://127.0.0.1:{vendor_port}", Credential.generate(SEED))
-            vendor.credential.save(state / CREDENTIAL)
-            simulator.run(ledger, vendor_port, SEED, state / CREDENTIAL, logs / "vendor.log")
+            simulator.run(ledger, vendor_port, SEED, logs / "vendor.log")
 
     deploy.deploy(NAME, {"VendorUrl": vendor.url, **PARAMETERS, **parameters}, user, console, logs)
 
@@ -172,8 +176,8 @@ def connect(user: Account, name: str, vendor: Vendor) -> Stack:
     """Set the secrets of a stack that has been deployed, and return where it is."""
     outputs = account.outputs(user, name)
     webhook_secret = secrets.token_hex(16)
-    manager = user.session().client("secretsmanager", endpoint_url=user.endpoint_url)
     values = {"VendorCredentialArn": asdict(vendor.credential), "WebhookSecretArn": {"secret": webhook_secret}}
+    manager = user.client("secretsmanager")
     for output, value in values.items():
         manager.put_secret_value(SecretId=outputs[output], SecretString=json.dumps(value))
     account.await_versions(user)
@@ -197,33 +201,12 @@ def _write_events(state: Path, stack: Stack) -> None:
     from local import events  # imports Pillow and the simulator, which other commands do not need
 
     about = {}
-    if (state / CREDENTIAL).exists():  # written for the simulator alone
-        vendor = simulator.Simulator(stack.vendor_url)
-        [found] = vendor("tickets", count=1)
+    if any(started.name == simulator.NAME for started in _ledger(state).read()):
+        with closing(simulator.Simulator(stack.vendor_url)) as vendor:
+            [found] = vendor("tickets", count=1)
         about = {name: found[name] for name in ("ticket", "customer")}
-        vendor.close()
     made = events.events(stack.webhook_secret, at=datetime.now(UTC), **about)
     events.write(state / sam.EVENTS, made)
-
-
-def _open_to_containers(state: Path, ledger: Ledger, stack: Stack, console: Console, engine: Engine) -> None:
-    """Write sam-env.json with the addresses that containers use, and start the forwarder.
-
-    On a bridge address the stack's own ports are free. Where containers reach the loopback itself, only the emulator
-    needs a forwarder, on another port, because its certificate does not have the engine's name for this machine.
-    """
-    with step(console, f"Opening the stack to the containers of {engine.name}"):
-        emulated = urlsplit(stack.endpoint_url).port or 443
-        listen = free_port() if engine.in_virtual_machine else emulated
-        addresses = {stack.endpoint_url: f"http://{engine.host}:{listen}"}
-        plain: dict[int, int] = {}
-        vendor = urlsplit(stack.vendor_url)
-        if vendor.hostname == LOOPBACK and vendor.port:
-            addresses[stack.vendor_url] = f"http://{engine.host}:{vendor.port}"
-            plain = {} if engine.in_virtual_machine else {vendor.port: vendor.port}
-        sam.write_settings(state / sam.SETTINGS, stack.account, stack.stack_name, addresses)
-        log = state / "logs" / "containers.log"  # started last: while the forwarder runs, nothing is written again
-        containers.forward(ledger, engine, plain, {listen: emulated}, Path(stack.ca_bundle), log)
 
 
 def _reachable(url: str, endpoint: str) -> str:
@@ -243,9 +226,9 @@ def _is_running(state: Path) -> bool:
     return (state / "stack.json").exists() and bool(started) and all(each.running for each in started)
 
 
-def _clear(state: Path, ledger: Ledger) -> list[str]:
+def _clear(state: Path) -> list[str]:
     """Stop the processes and remove the state, except logs, build cache and the demo's gallery; return their names."""
-    ended = [process.name for process in end(ledger.read())]
+    ended = [process.name for process in end(_ledger(state).read())]
     for file in ("stack.json", sam.SETTINGS):
         (state / file).unlink(missing_ok=True)
     shutil.rmtree(state / sam.EVENTS, ignore_errors=True)

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from base64 import b64encode, urlsafe_b64encode
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,6 @@ class Credential:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (TypeError, json.JSONDecodeError):
             raise ValueError("the credential file must hold api_key, secret, tenant, env and banknu") from None
-
-    def save(self, path: Path) -> None:
-        """Write a file that only its owner can read."""
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @property
     def basic(self) -> str:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter, deque
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Self
 
 import requests
@@ -16,17 +16,17 @@ from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
 from local.vendor.fault_plan import FaultPlan
 from local.vendor.faults import Call
-from local.vendor.pictures import ImageType
 from local.vendor.responses import Response, json_response
 from local.vendor.service import Endpoint, Request, Service
 from local.vendor.tickets import Ticket, Tickets
+from ticket_archive.models import ImageType
 
 HOST = "127.0.0.1"
 CONTROL = "/_sim/"
 _ELSEWHERE = "/_elsewhere"
 ACTIONS = (
-    "calls", "change_credential", "counts", "expected", "forget", "health", "latency", "rate", "reset", "script",
-    "state", "tickets", "webhook",
+    "calls", "change_credential", "counts", "expected", "forget", "latency", "rate", "reset", "script", "state",
+    "tickets", "webhook",
 )  # fmt: skip
 _KEPT = 500_000  # calls
 
@@ -39,16 +39,9 @@ class Simulator:
     """
 
     def __init__(
-        self,
-        seed: int = 1,
-        *,
-        port: int = 0,
-        credential: Credential | None = None,
-        scale: float = 1.0,
-        pause: float = 0.2,
-        hold_seconds: float = 60,
+        self, seed: int = 1, *, port: int = 0, scale: float = 1.0, pause: float = 0.2, hold_seconds: float = 60
     ) -> None:
-        self.service = Service(Tickets(seed, scale), credential or Credential.generate(seed))
+        self.service = Service(Tickets(seed, scale), Credential.generate(seed))
         self.ids = self.service.tickets.ids
         self.port, self.pause, self.hold_seconds = port, pause, hold_seconds
         self.records: deque[dict[str, Any]] = deque(maxlen=_KEPT)
@@ -70,10 +63,6 @@ class Simulator:
         """Free the port. A connection ends when the client closes it."""
         self._server.shutdown()
         self._server.server_close()
-
-    def health(self) -> dict[str, Any]:
-        """Return the URL and the seed, as soon as the simulator serves."""
-        return {"url": self.service.base_url, "seed": self.service.tickets.seed}
 
     def tickets(self, count: int = 10, start: int = 0) -> list[dict[str, Any]]:
         """Return descriptions of `count` tickets."""
@@ -157,26 +146,21 @@ class _Server(ThreadingHTTPServer):
         """Print nothing when a client disconnects."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
+class _Handler(Connection):
     def __init__(self, simulator: Simulator, *connection: Any) -> None:
         self._simulator = simulator
+        self.pause, self.hold_seconds = simulator.pause, simulator.hold_seconds
         super().__init__(*connection)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
-        """Print nothing: calls are recorded."""
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        connection = Connection(self.connection, self._simulator.pause, self._simulator.hold_seconds)
         if self.path.startswith(CONTROL):
-            connection.respond(self._control(body))
+            self.record = {}
+            self.respond(self._control(body))
         else:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            _vendor(self._simulator, Request(self.command, self.path, headers), connection)
-        self.close_connection = self.close_connection or connection.closed
+            self._vendor(Request(self.command, self.path, headers))
+        self.close_connection = self.close_connection or self.closed
 
     do_POST = do_GET
 
@@ -195,32 +179,30 @@ class _Handler(BaseHTTPRequestHandler):
             return json_response({"error": type(problem).__name__}, 502)
         return json_response({"result": result})
 
-
-def _vendor(simulator: Simulator, request: Request, connection: Connection) -> None:
-    began, service, endpoint, fault = time.monotonic(), simulator.service, request.endpoint, None
-    if endpoint:
-        key = (request.ticket, endpoint, request.types)
-        fault = simulator.fault_plan.next(key, service.requested(request))
-    record: dict[str, Any] = {
-        "endpoint": endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
-        "method": request.method,
-        "path": request.path,
-        "ticket": request.ticket,
-        "type": request.types,
-        "authorization": "authorization" in request.headers or "x-api-key" in request.headers,
-        "fault": fault.name if fault else None,
-        "status": None,
-        "at": time.time(),
-    }
-    simulator.records.append(record)  # before the response, so that a client finds its own call
-    connection.on_status = partial(record.__setitem__, "status")
-    normal = service.respond(request)
-    if endpoint:
-        time.sleep(max(0, simulator.latencies.get(endpoint, 0) + began - time.monotonic()))
-    if fault:
-        fault.act(Call(connection, request, normal, service, simulator.elsewhere))
-    else:
-        connection.respond(normal)
+    def _vendor(self, request: Request) -> None:
+        began, simulator, endpoint, fault = time.monotonic(), self._simulator, request.endpoint, None
+        if endpoint:
+            key = (request.ticket, endpoint, request.types)
+            fault = simulator.fault_plan.next(key, simulator.service.requested(request))
+        self.record = {
+            "endpoint": endpoint or ("elsewhere" if request.path == _ELSEWHERE else "unknown"),
+            "method": request.method,
+            "path": request.path,
+            "ticket": request.ticket,
+            "type": request.types,
+            "authorization": "authorization" in request.headers or "x-api-key" in request.headers,
+            "fault": fault.name if fault else None,
+            "status": None,
+            "at": time.time(),
+        }
+        simulator.records.append(self.record)  # before the response, so that a client finds its own call
+        normal = simulator.service.respond(request)
+        if endpoint:
+            time.sleep(max(0, simulator.latencies.get(endpoint, 0) + began - time.monotonic()))
+        if fault:
+            fault.act(Call(self, request, normal, simulator.service, simulator.elsewhere))
+        else:
+            self.respond(normal)
 
 
 def _facts(ticket: Ticket) -> dict[str, Any]:

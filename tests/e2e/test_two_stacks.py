@@ -66,7 +66,7 @@ def sandbox(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iter
     boundary: Any = {**EVERYTHING, "Statement": [EVERYTHING["Statement"][0], NO_IAM]}
     stack.iam.create_policy(PolicyName=BOUNDARY, PolicyDocument=json.dumps(boundary))
     update(stack)
-    credential = Credential.load(stack.state / local_stack.CREDENTIAL)
+    credential = Credential.generate(local_stack.SEED)
     at = local_stack.connect(stack.at.account, SANDBOX, Vendor(stack.at.vendor_url, credential))
     roles = [name for kind, name in physical(stack, SANDBOX).values() if kind == "AWS::IAM::Role"]
     for name in roles:  # MiniStack 1.5.33 leaves the property out

@@ -68,7 +68,7 @@ class Cloud:
         self.s3.create_bucket(Bucket=CODE, CreateBucketConfiguration={"LocationConstraint": emulator.REGION})
 
     def client(self, service: Any) -> Any:
-        return self.user.session().client(service, endpoint_url=self.user.endpoint_url)
+        return self.user.client(service)
 
     @cached_property
     def s3(self) -> Any:
@@ -76,7 +76,7 @@ class Cloud:
 
     @cached_property
     def cloudformation(self) -> Any:
-        return self.deployer.session().client("cloudformation", endpoint_url=self.user.endpoint_url)
+        return self.deployer.client("cloudformation")
 
     def template(self, parameters: dict[str, str], code: dict[str, str]) -> Template:
         """Return the template as `sam deploy` would upload it; `code` names other code than the functions' first."""
