@@ -12,10 +12,11 @@ from itertools import chain, repeat
 from typing import Any
 
 from local.vendor.connection import Connection
-from local.vendor.pictures import DERIVED, ImageType, Picture
+from local.vendor.pictures import DERIVED, Picture
 from local.vendor.responses import HTML_PAGE, NOT_FOUND, UNAUTHORIZED, Response, error, gateway_error, json_response
 from local.vendor.service import Endpoint, Request, Service
 from local.vendor.shapes import LINKS, UNUSABLE, Unusable
+from ticket_archive.models import ImageType
 
 EVERYWHERE = frozenset(Endpoint)
 API = EVERYWHERE - {Endpoint.PICTURE}

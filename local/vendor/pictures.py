@@ -13,20 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from local.vendor.media_containers import iso_media, matroska
 from local.vendor.seeding import seeded
+from ticket_archive.models import ImageType
 
-
-class ImageType(StrEnum):
-    """The values of `type` on the vendor's "IDV Tickets" page (`ALL` is not a type)."""
-
-    SELF_PORTRAITS = "SELF_PORTRAITS"
-    DOCUMENT = "DOCUMENT"
-    DOCUMENT_PORTRAIT = "DOCUMENT_PORTRAIT"
-    DOCUMENT_SIGNATURE = "DOCUMENT_SIGNATURE"
-    DOCUMENT_GHOST_PORTRAIT = "DOCUMENT_GHOST_PORTRAIT"
-
-
-UPLOADED = frozenset({ImageType.SELF_PORTRAITS, ImageType.DOCUMENT})
-DERIVED = frozenset(ImageType) - UPLOADED
+DERIVED = frozenset(kind for kind in ImageType if not kind.uploaded)
 SIDES = ("FRONT", "BACK")
 
 

@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from local.vendor.credential import Credential, Tokens
 from local.vendor.details import details
-from local.vendor.pictures import ImageType, Picture
+from local.vendor.pictures import Picture
 from local.vendor.responses import NOT_FOUND, UNAUTHORIZED, Response, error, gateway_error, json_response
 from local.vendor.shapes import LINKED, LINKS, UNUSABLE, images_response
 from local.vendor.tickets import UNCHANGED, State, Ticket, Tickets
+from ticket_archive.models import ImageType
 
 ALL = "ALL"
 _BODY_LIMIT = 10 * 2**20

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from local.vendor.pictures import SIDES, ImageType, Picture
+from local.vendor.pictures import SIDES, Picture
 from local.vendor.responses import HTML_PAGE, SVG, Response, error, json_response
+from ticket_archive.models import ImageType
 
 Held = Mapping[ImageType, Sequence[Picture]]
 """The files of each requested type; empty for an absent type."""

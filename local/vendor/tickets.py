@@ -10,9 +10,10 @@ from enum import StrEnum
 import pydantic
 
 from local.vendor.people import document, person
-from local.vendor.pictures import DERIVED, FileFormat, ImageType, Picture, picture
+from local.vendor.pictures import DERIVED, FileFormat, Picture, picture
 from local.vendor.seeding import seeded
 from local.vendor.shapes import Absence, Shape, Unusable
+from ticket_archive.models import ImageType
 
 _DAY_ZERO_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 

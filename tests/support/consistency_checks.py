@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.simulator import exactly
-from local.vendor.pictures import ImageType
 from tests.support.stack import LocalStack
 from ticket_archive.bucket import Bucket
 from ticket_archive.details import read_stored_details
-from ticket_archive.models import TicketItem
+from ticket_archive.models import ImageType, TicketItem
 from ticket_archive.table import TicketTable
 
 

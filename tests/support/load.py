@@ -13,10 +13,10 @@ import requests
 
 from local.stack import SEED
 from local.vendor import webhooks
-from local.vendor.pictures import ImageType
 from local.vendor.tickets import DetailsForm, Tickets
 from local.vendor.webhooks import Form, Webhook
 from tests.support.stack import LocalStack
+from ticket_archive.models import ImageType
 from ticket_archive.webhook_encryption import IV_HEADER
 
 PICTURE_BYTES = 2_500

@@ -13,10 +13,11 @@ import time_machine
 
 from local import ROOT
 from local.vendor.details import details
-from local.vendor.pictures import FileFormat, ImageType
+from local.vendor.pictures import FileFormat
 from local.vendor.server import ACTIONS, Simulator
 from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Outcome, State, Tickets
+from ticket_archive.models import ImageType
 
 pytestmark = pytest.mark.loopback
 

@@ -25,7 +25,6 @@ from local.simulator import exactly
 from local.vendor.credential import Credential
 from local.vendor.details import details
 from local.vendor.pictures import FileFormat, Picture
-from local.vendor.pictures import ImageType as VendorType
 from local.vendor.service import Request, Service
 from local.vendor.shapes import Absence, Shape, Unusable
 from local.vendor.tickets import DetailsForm, Envelope, Flow, Tickets
@@ -124,15 +123,15 @@ def archive_from_simulator(**state: Any) -> tuple[ArchiveHarness, Service, str, 
 
 
 def check_archived(
-    harness: ArchiveHarness, item: TicketItem, expected: Mapping[VendorType, Sequence[Picture]], *, complete: bool
+    harness: ArchiveHarness, item: TicketItem, expected: Mapping[ImageType, Sequence[Picture]], *, complete: bool
 ) -> None:
     """Compare images, objects and manifest with the vendor's files, byte by byte."""
     images = [
-        (kind.value, index, picture.sha256, len(picture.data), picture.content_type)
+        (kind, index, picture.sha256, len(picture.data), picture.content_type)
         for kind, pictures in expected.items()
         for index, picture in enumerate(pictures)
     ]
-    found = [(each.type.value, each.index, each.sha256, each.bytes, each.content_type) for each in item.images]
+    found = [(each.type, each.index, each.sha256, each.bytes, each.content_type) for each in item.images]
     assert found == images
     stored = [harness.bucket[image.key] for image in item.images]
     assert stored == [picture.data for pictures in expected.values() for picture in pictures]
@@ -148,7 +147,7 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
     flow, form, shape, envelope, absence, ready_after = combination
     harness, service, ticket, item = archive_from_simulator(
         flow=flow,
-        formats=dict.fromkeys(VendorType, form),
+        formats=dict.fromkeys(ImageType, form),
         shape=shape,
         envelope=envelope,
         absence=absence,
@@ -157,26 +156,26 @@ def test_ticket_ends_archived_byte_by_byte(combination: Combination) -> None:
         details=DetailsForm.PLAIN,
     )
     known = service.ticket(ticket)
-    expected = {kind: known.pictures(kind) if ready_after != NEVER else () for kind in VendorType}
+    expected = {kind: known.pictures(kind) if ready_after != NEVER else () for kind in ImageType}
 
     check_archived(harness, item, expected, complete=True)
     assert {image.content_type for image in item.images} <= {form}
     assert item.types == {
-        ImageType(kind): TypeState.STORED if pictures else TypeState.ABSENT for kind, pictures in expected.items()
+        kind: TypeState.STORED if pictures else TypeState.ABSENT for kind, pictures in expected.items()
     }
     assert (item.outcome, item.attributes["customer"]) == (known.outcome, known.customer)
     assert exactly(read_stored_details(item.attributes, harness.bucket)) == exactly(json.dumps(details(known)))
 
 
-@pytest.mark.parametrize(("kind", "unusable"), [*zip(VendorType, cycle(Unusable))])
-def test_unusable_type_is_unrecognized_and_the_rest_archived(kind: VendorType, unusable: Unusable) -> None:
+@pytest.mark.parametrize(("kind", "unusable"), [*zip(ImageType, cycle(Unusable))])
+def test_unusable_type_is_unrecognized_and_the_rest_archived(kind: ImageType, unusable: Unusable) -> None:
     harness, service, ticket, item = archive_from_simulator(
         flow=Flow.DOCUMENT_AND_SELFIE, unusable={kind: unusable}, shape=Shape.DATA_URIS
     )
     known = service.ticket(ticket)
-    expected = {each: () if each is kind else known.pictures(each) for each in VendorType}
+    expected = {each: () if each is kind else known.pictures(each) for each in ImageType}
     check_archived(harness, item, expected, complete=False)
-    assert item.types[ImageType(kind)] is TypeState.UNRECOGNIZED
+    assert item.types[kind] is TypeState.UNRECOGNIZED
     [file] = item.unrecognized
     assert (file.type, len(harness.bucket[file.key])) == (kind, file.bytes)
 
