@@ -6,25 +6,34 @@ run at the same time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
 
-from bench.harness import Figure, Harness
-from bench.targets import BASELINES, per_ticket
+from bench.harness import ASYNCIO_PYTHON, PYTHON, Figure, Harness
+from bench.targets import BASELINES
 
+SIZE = 10
 SECONDS = {"tutorial": 10.0, "threads": 1.0, "asyncio": 1.0}
 CPU = {"tutorial": 1.25, "threads": None, "asyncio": 1.0}
 
 
 def figures(rounds: int = 3) -> list[Figure]:
     """Return how many times more seconds each baseline is billed, and the product's CPU over each baseline's."""
-    found: dict[str, list[dict[str, float]]] = {target: [] for target in ("product", *BASELINES)}
+    seconds: dict[str, list[float]] = {target: [] for target in ("product", *BASELINES)}
+    cpu: dict[str, list[float]] = {target: [] for target in seconds}
+
+    def measure(harness: Harness, target: str, batches: int) -> None:
+        python = ASYNCIO_PYTHON if target == "asyncio" else PYTHON
+        found = harness.run("targets.measure", python=python, target=target, batches=batches, size=SIZE)
+        seconds[target] += [each / SIZE for each in found["seconds"]]
+        cpu[target] += [each / SIZE for each in found["cpu"]]
+
     with Harness.start(latencies=True) as harness, ThreadPoolExecutor(rounds) as pool:
         for number in range(rounds):
             for target in ("product", "threads", "asyncio"):
-                found[target].append(per_ticket(harness, target, 3, 10))
+                measure(harness, target, 2)
             if number == rounds // 2:
-                found["tutorial"] += pool.map(lambda _: per_ticket(harness, "tutorial", 1, 10), range(rounds))
-    seconds, cpu = ({target: [run[name] for run in found[target]] for target in found} for name in ("seconds", "cpu"))
+                list(pool.map(partial(measure, harness, batches=1), ["tutorial"] * rounds))
     took, used = median(seconds["product"]), median(cpu["product"])
     billed = [
         Figure(

@@ -8,11 +8,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from bench.harness import ASYNCIO_PYTHON, PYTHON, ROOT, Harness
+from bench.harness import ROOT
 from bench.stand_in import ARCHIVED
 
 BASELINES = {
@@ -111,10 +110,3 @@ def measure(target: str, batches: int, size: int) -> dict[str, list[float]]:
         found["seconds"].append(time.perf_counter() - began)
         found["cpu"].append(time.process_time() - cpu)
     return found
-
-
-def per_ticket(harness: Harness, target: str, batches: int, size: int) -> dict[str, float]:
-    """Return the median seconds and CPU seconds per ticket, measured in a fresh interpreter."""
-    python = ASYNCIO_PYTHON if target == "asyncio" else PYTHON
-    found = harness.run("targets.measure", python=python, target=target, batches=batches, size=size)
-    return {name: median(values) / size for name, values in found.items()}

@@ -26,7 +26,6 @@ from botocore.config import Config
 from bench.harness import INPUTS, ROOT, USUAL, VENDOR_SECONDS, Figure
 from local import account, round_trip
 from local import stack as local_stack
-from local.json_templates import render_json
 from local.simulator import Simulator
 from local.stack import Stack
 from local.terminal import SILENT
@@ -57,7 +56,9 @@ def figures() -> list[Figure]:
                 send = partial(round_trip.post, stack, vendor, form="completed")
                 applications = (Application("product", send, "tickets/{}/manifests/"), _naive(stack))
                 with ThreadPoolExecutor(2) as both:  # so that no function is started while others are measured
-                    list(both.map(lambda application: _measure(stack, application, ids[:most], most), applications))
+                    # The naive application's queue starts two processes, the product's webhooks one each.
+                    warm_up = (ids[:most], ids[: most // 4])
+                    list(both.map(partial(_measure, stack, in_flight=most), applications, warm_up))
                 return [each for one in applications for each in _figures(stack, one, iter(ids[most:]))]
         finally:
             local_stack.down(Path(name))
@@ -79,8 +80,7 @@ def _figures(stack: Stack, application: Application, ids: Iterator[str]) -> Iter
 
 def _measure(stack: Stack, application: Application, ids: list[str], in_flight: int) -> dict[str, Any]:
     """Archive these tickets, and return seconds of each that was archived in time, and how many were not."""
-    config = Config(max_pool_connections=in_flight)
-    s3 = stack.account.session().client("s3", endpoint_url=stack.endpoint_url, config=config)
+    s3 = stack.account.client("s3", config=Config(max_pool_connections=in_flight))
 
     def archive(ticket: str) -> float | None:
         began = time.perf_counter()
@@ -111,18 +111,31 @@ def _prepared(vendor: Simulator, count: int) -> list[str]:
 
 
 def _naive(stack: Stack) -> Application:
-    """Deploy and return the naive application."""
-    client: Any = partial(stack.account.session().client, endpoint_url=stack.endpoint_url)
-    outputs, code = account.outputs(stack.account, stack.stack_name), {"bucket": stack.bucket, "key": "naive.zip"}
-    client("s3").put_object(Bucket=code["bucket"], Key=code["key"], Body=_package())
-    product = client("lambda").get_function_configuration(FunctionName=outputs["IngestFunctionName"])
-    concurrency = int(local_stack.PARAMETERS["VendorMaxConcurrency"])
+    """Create and return the naive application."""
+    iam, functions, sqs = map(stack.account.client, ("iam", "lambda", "sqs"))
     # The product's role may use neither this queue nor keys under baseline/.
-    given = {"product": product, "policy": account.EVERYTHING, "concurrency": concurrency}
-    template, cloudformation = render_json("naive.json.j2", **code, **given), client("cloudformation")
-    cloudformation.create_stack(StackName="naive", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="naive", WaiterConfig={"Delay": 1})
-    queue, sqs = account.outputs(stack.account, "naive")["QueueUrl"], client("sqs")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="naive", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="naive", PolicyName="policy", PolicyDocument=json.dumps(account.EVERYTHING))
+    queue = sqs.create_queue(QueueName="naive", Attributes={"VisibilityTimeout": "360"})["QueueUrl"]
+    product_name = account.outputs(stack.account, stack.stack_name)["IngestFunctionName"]
+    product = functions.get_function_configuration(FunctionName=product_name)
+    functions.create_function(
+        FunctionName="naive",
+        Role=role,
+        Handler="bench.baselines.tutorial.lambda_handler",
+        Code={"ZipFile": _package()},
+        Layers=[layer["Arn"] for layer in product["Layers"]],
+        **{name: product[name] for name in ("Runtime", "MemorySize", "Timeout", "Environment")},
+    )
+    functions.create_event_source_mapping(
+        FunctionName="naive",
+        EventSourceArn=sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"],
+        BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        ScalingConfig={"MaximumConcurrency": int(local_stack.PARAMETERS["VendorMaxConcurrency"])},
+    )
 
     def send(ticket: str) -> None:
         sqs.send_message(QueueUrl=queue, MessageBody=json.dumps({"ticket": ticket}))

@@ -1,4 +1,4 @@
-"""JSON from the templates in `local/templates` and `bench`, in which the value of each expression becomes JSON."""
+"""JSON from the templates in `local/templates`, in which the value of each expression becomes JSON."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from local import ROOT
 
-_FOLDERS = (ROOT / "local" / "templates", ROOT / "bench")
-_templates = Environment(loader=FileSystemLoader(_FOLDERS), undefined=StrictUndefined, finalize=json.dumps)  # noqa: S701
+_loader = FileSystemLoader(ROOT / "local" / "templates")
+_templates = Environment(loader=_loader, undefined=StrictUndefined, finalize=json.dumps)  # noqa: S701
 
 
 def render_json(template: str, **values: Any) -> dict[str, Any]:
