@@ -24,6 +24,7 @@ class Metric(StrEnum):
     # SQS handler: results of messages
     MESSAGES_PROCESSED = "MessagesProcessed"
     MESSAGES_RETRIED = "MessagesRetried"
+    MESSAGES_RETRIED_OFTEN = "MessagesRetriedOften"  # received more than three times
     TICKETS_ARCHIVED = "TicketsArchived"
     TICKETS_UNCHANGED = "TicketsUnchanged"
     TICKETS_RECOVERED = "TicketsRecovered"  # archived because the schedule asked again

@@ -40,6 +40,8 @@ SHORT_RETRY_DELAY = 2
 
 It doubles each time, so that the message's deliveries are not used up while the other attempt runs.
 """
+MAX_AGED_RECEIVES = 3
+"""SQS measures the age of messages that were received at most so often. Others have a metric of ours when they fail."""
 
 _STORAGE = "storage"
 """The code of an exception that is not an ArchiveError: it is the AWS SDK's."""
@@ -136,6 +138,8 @@ _METRICS = {
 def _schedule_retry(resources: SqsDependencies, receipt_handle: str, message: Message, error: Exception) -> None:
     """Set the visibility timeout; 0 after the final receive, so that SQS moves the message to the dead-letter queue."""
     resources.metric_buffer.add(Metric.MESSAGES_RETRIED)
+    if message.receives > MAX_AGED_RECEIVES:
+        resources.metric_buffer.add(Metric.MESSAGES_RETRIED_OFTEN)
     codes = {error.code if isinstance(error, ArchiveError) else _STORAGE}
     if isinstance(error, TicketIncomplete):
         codes |= error.causes

@@ -120,7 +120,7 @@ WANTED = {
     "QuarantineAlarm": (OURS, "WebhooksQuarantined", "Sum", 10, 300),
     "UnrecognizedEventsAlarm": (OURS, "UnrecognizedEvents", "Sum", 1, 300),
     "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", 3600, 300),
-    "RetriedMessagesAlarm": (OURS, "MessagesRetried", "Sum", 1, 7200),
+    "RetriedMessagesAlarm": (OURS, "MessagesRetriedOften", "Sum", 1, 7200),
     "IncompleteTicketsAlarm": (OURS, "TicketsIncompleteForAnHour", "Maximum", 1, 900),
     "ArchivedIncompleteAlarm": (OURS, "ArchivedIncomplete", "Sum", 1, 300),
     "ArchivedWithoutOutcomeAlarm": (OURS, "ArchivedWithoutOutcome", "Sum", 1, 300),

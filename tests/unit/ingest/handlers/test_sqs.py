@@ -258,6 +258,14 @@ class TestMetrics:
         harness.handle(ONE)
         assert counted() == {"MessagesRetried": 1, name: 1}
 
+    @pytest.mark.parametrize(("receives", "often"), [(3, {}), (4, {"MessagesRetriedOften": 1})])
+    def test_count_a_retry_that_the_queues_age_leaves_out(
+        self, harness: SqsHarness, receives: int, often: dict[str, float]
+    ) -> None:
+        harness.archive.vendor.next("details", VendorUnavailable("503"))
+        harness.handle(sqs_record(ticket_message("T-0"), receives))
+        assert counted() == {"MessagesRetried": 1, **often}
+
     def test_count_an_unrecognized_response_when_it_is_first_seen(self, harness: SqsHarness) -> None:
         harness.archive.vendor.images_of["T-0", DOCUMENT] = UnrecognizedResponse("html", b"<html>")
         found = []
