@@ -1,29 +1,32 @@
 """Fifty marked values pass through the functions; none is in a log, an error, a metric, a queue or a manifest.
 
-The handlers run in processes of their own with every logger at DEBUG (botocore's and urllib3's too), against the
-stack's table, bucket and secrets, separate queues, and a vendor whose responses consist of marked values.
+The handlers run in this process with every logger at DEBUG (botocore's and urllib3's too), against the stack's table,
+bucket and secrets, separate queues, and a vendor whose responses consist of marked values.
 """
 
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 
+import ingest.app
+import retrieval.app
+from ingest import dependencies
 from local import ROOT
+from retrieval import audit
+from retrieval.dependencies import Dependencies
 from tests.security import marked_vendor as marked
-from tests.support.fakes import sqs_record
+from tests.support.fakes import FakeContext, sqs_record
+from tests.support.logs import log_lines, root_log
 from tests.support.servers import serving
 from tests.support.stack import LocalStack
+from ticket_archive import aws
 from ticket_archive.event_source import SCHEDULE_SOURCE
 from ticket_archive.webhook_encryption import IV_HEADER, encrypt_event
 
@@ -35,48 +38,10 @@ SENT = {"User-Agent": marked.REQUEST_AGENT, "X-More": marked.REQUEST_HEADER}
 TICKETS = (marked.WHOLE, marked.BROKEN, marked.HTML, marked.FAILING, marked.MISSING, marked.LINKED)
 
 
-class Runtime:
-    """A function's process; `log` receives its stdout and stderr."""
-
-    def __init__(self, function: str, environment: dict[str, str], log: Path) -> None:
-        self._function = function
-        self._log = log
-        paths = os.pathsep.join(str(ROOT / folder) for folder in ("layers", "functions", ""))
-        reader, writer = os.pipe()
-        script = f"import os; os.dup2({writer}, 3); from tests.security.runtime import main; main()"
-        with log.open("wb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", script],
-                cwd=ROOT,
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, **environment},
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                pass_fds=[writer],
-            )
-        os.close(writer)
-        self._answers = os.fdopen(reader)
-
-    def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"function": self._function, "event": event}).encode() + b"\n")
-        self._process.stdin.flush()
-        line = self._answers.readline()
-        assert line, f"the process ended: {self._log.read_text()[-2000:]}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._answers.close()
-
-
 class Journey:
-    """This test's own queues, secrets and processes on the stack."""
+    """This test's own queues and secrets on the stack, and both functions in an environment that names them."""
 
-    def __init__(self, stack: LocalStack, vendor_url: str, folder: Path, **settings: str) -> None:
+    def __init__(self, stack: LocalStack, vendor_url: str, patch: pytest.MonkeyPatch, **settings: str) -> None:
         self.stack = stack
         self.run = uuid4().hex[:12]
         self.dead = self._queue("dead")
@@ -92,7 +57,6 @@ class Journey:
             **stack.at.account.settings(),
             **dict.fromkeys(("POWERTOOLS_LOGGER_LOG_EVENT", "POWERTOOLS_DEBUG"), "true"),
             **dict.fromkeys(("MAX_RECEIVES", "RETRY_DELAY_SECONDS"), "1"),
-            "POWERTOOLS_LOG_LEVEL": "DEBUG",
             "QUEUE_URL": self.queue,
             "QUARANTINE_QUEUE_URL": self.quarantine,
             "VENDOR_URL": vendor_url,
@@ -102,8 +66,14 @@ class Journey:
             **settings,
         }
         self.idempotency = environment["IDEMPOTENCY_TABLE_NAME"]
-        self.logs = {name: folder / f"{name}.log" for name in ("ingest", "retrieval")}
-        self.ingest, self.retrieval = (Runtime(name, environment, log) for name, log in self.logs.items())
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(retrieval.app, "dependencies", Dependencies(os.environ))
+
+    @staticmethod
+    def ingest(event: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = ingest.app.lambda_handler(event, FakeContext())
+        return answer
 
     def ticket(self, begins: str) -> str:
         return f"{begins}-{self.run}"
@@ -155,11 +125,8 @@ class Journey:
         event |= {"resource": resource, "path": resource.format(**path), "pathParameters": path}
         event |= {"queryStringParameters": query, "multiValueQueryStringParameters": None}
         event["headers"] |= SENT
-        return self.retrieval(event)
-
-    def close(self) -> None:
-        self.ingest.close()
-        self.retrieval.close()
+        answer: dict[str, Any] = retrieval.app.lambda_handler(event, cast("Any", FakeContext()))
+        return answer
 
     def _queue(self, name: str, **attributes: str) -> str:
         made = self.stack.sqs.create_queue(QueueName=f"canaries-{name}-{self.run}", Attributes=cast("Any", attributes))
@@ -175,14 +142,16 @@ class Journey:
         return list(received.get("Messages", []))
 
 
-@contextmanager
-def travelled(stack: LocalStack, folder: Path, **settings: str) -> Iterator[Journey]:
-    with serving(marked.MarkedVendor) as url:
-        journey = Journey(stack, url, folder, **settings)
-        try:
-            yield journey
-        finally:
-            journey.close()
+@pytest.fixture
+def _fresh_clients() -> Iterator[None]:
+    """Clients of the functions that read this test's environment."""
+    cached = (aws.session, dependencies.webhook, dependencies.sqs, dependencies.schedule)
+    for each in cached:
+        each.cache_clear()
+    yield
+    dependencies.sqs().calls.shutdown()
+    for each in cached:
+        each.cache_clear()
 
 
 def test_fifty_values_are_marked() -> None:
@@ -190,9 +159,13 @@ def test_fifty_values_are_marked() -> None:
     assert len(set(MARK.findall(text))) == 50
 
 
-def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_fresh_clients")
+def test_marked_values_are_in_no_output(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     hosts = f"images.{marked.mark(10).lower()}.example.com"  # a name that does not resolve
-    with travelled(stack, tmp_path, IMAGE_HOSTS=hosts) as journey:
+    with serving(marked.MarkedVendor) as url, root_log() as libraries, log_lines(audit._logger) as lines:
+        journey = Journey(stack, url, monkeypatch, IMAGE_HOSTS=hosts)
         # GIVEN webhooks of every ticket, and others with a wrong secret, of junk, in plaintext and without credentials
         for begins in TICKETS:
             assert journey.post_sealed(journey.ticket(begins)) == 202
@@ -208,7 +181,7 @@ def test_marked_values_are_in_no_output(stack: LocalStack, tmp_path: Path) -> No
         ticket = journey.ticket(marked.WHOLE)
         urls = ask_for_everything(journey, ticket)
         dead, quarantined = journey.left_in(journey.dead), journey.left_in(journey.quarantine)
-    log = "".join(path.read_text(encoding="utf-8") for path in journey.logs.values())
+    log = "".join([lines.getvalue(), libraries.getvalue(), *capfd.readouterr()])
     # THEN all of this happened
     assert len(back) == len(TICKETS) - 3  # one is archived, and two are pending: their answers may still change
     assert len(dead) == len(back)

@@ -37,6 +37,22 @@ def log_lines(*others: Logger) -> Iterator[Lines]:
         yield lines
 
 
+@contextmanager
+def root_log() -> Iterator[io.StringIO]:
+    """Yield what a handler of the root logger prints during the block, in which every logger is at DEBUG."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    every = [logging.getLogger(name) for name in (None, *logging.root.manager.loggerDict)]
+    levels = [(each, each.level) for each in every]
+    logging.root.addHandler(handler)
+    for each in every:
+        each.setLevel(logging.DEBUG)
+    yield stream
+    logging.root.removeHandler(handler)
+    for each, level in levels:
+        each.setLevel(level)
+
+
 def counted() -> dict[str, float]:
     """Return the metrics that are not flushed yet, each with its sum."""
     return {name: sum(found["Value"]) for name, found in metrics.metric_set.items()}

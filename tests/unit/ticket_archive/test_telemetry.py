@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.interpreter import run
+from tests.support.logs import root_log
 from ticket_archive.errors import UnrecognizedResponse, VendorUnavailable
 from ticket_archive.telemetry import LIBRARIES, describe
 
@@ -59,21 +60,8 @@ def test_a_malformed_response_attribute_is_ignored(response: object) -> None:
 
 @pytest.fixture
 def everything() -> Iterator[io.StringIO]:
-    """What a handler of the root logger prints while every logger is at DEBUG."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in (*LIBRARIES, "botocore.endpoint")}
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    yield stream
-    root.removeHandler(handler)
-    root.setLevel(before)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    with root_log() as stream:
+        yield stream
 
 
 @pytest.mark.parametrize("name", [*LIBRARIES, "botocore.endpoint", "urllib3.connectionpool"])
