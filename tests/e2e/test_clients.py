@@ -30,11 +30,8 @@ SCRIPT = Path(__file__).with_name("consumer.mjs")
 
 @pytest.fixture(scope="module")
 def ticket(stack: LocalStack) -> str:
-    found = stack.ticket(NUMBER)
-    stack.vendor("state", ticket=found, flow="DOCUMENT_AND_SELFIE")
-    assert stack.post(found) == 202
-    stack.archived(found)
-    return found
+    stack.vendor("state", ticket=stack.ticket(NUMBER), flow="DOCUMENT_AND_SELFIE")
+    return stack.archive(NUMBER)
 
 
 @pytest.fixture
