@@ -65,7 +65,7 @@ def explain(error: BaseException) -> Failure:
         case aws.SSOError() | aws.LoginError() | aws.TokenRetrievalError() | aws.CredentialRetrievalError():
             return Failure("the AWS login has expired: log in again (`aws sso login`)", Exit.UNREACHABLE)
         case aws.ConnectionError() | aws.HTTPClientError() | requests.RequestException():
-            text = f"could not connect ({type(error).__name__}): check the network; with --local, run `make up`"
+            text = f"could not connect ({type(error).__name__}): check network and region; with --local, run `make up`"
             return Failure(text, Exit.UNREACHABLE)
         case aws.BotoCoreError():
             text = f"could not call AWS ({type(error).__name__}): check the profile and the region"

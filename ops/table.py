@@ -1,12 +1,11 @@
 """The ticket table with the operators' operations: scan, list, hold, release and erase."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeSerializer
 
 from ticket_archive.errors import InvalidRequest, TicketErased, WriteConflict
@@ -38,23 +37,23 @@ class EventRecord:
 class OperatorTable(TicketTable):
     """Scans, holds and erases tickets, under the same conditions as the functions' own writes."""
 
-    def scan(
-        self, conditions: Sequence[str] = (), values: Mapping[str, Any] = MappingProxyType({})
-    ) -> Iterator[tuple[list[TicketItem], int, bool]]:
+    def scan(self, *conditions: ConditionBase) -> Iterator[tuple[list[TicketItem], int, bool]]:
         """Return the tickets that match every condition, page by page, with the attributes of `STATUS`.
 
-        Each page also has the number of items that were read, and whether there are more pages. Conditions are filter
-        expressions; of `values`, those that they name are used. There is no index for them: DynamoDB reads, and charges
-        for, whole items.
+        Each page also has the number of items that were read, and whether there are more pages. There is no index for
+        the conditions: DynamoDB reads, and charges for, whole items.
         """
-        expression = " AND ".join(["#record = :record", *conditions])
-        given = {":record": TICKET_RECORD, **values}
+        every: ConditionBase = Attr("record").eq(TICKET_RECORD)
+        for condition in conditions:
+            every &= condition
+        filtered = ConditionExpressionBuilder().build_expression(every)
         read = projection(STATUS)
-        read["ExpressionAttributeNames"] |= {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
+        read["ExpressionAttributeNames"] |= filtered.attribute_name_placeholders
+        values = filtered.attribute_value_placeholders
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._name,
-            FilterExpression=expression,
-            ExpressionAttributeValues={name: _serialize(each) for name, each in given.items() if name in expression},
+            FilterExpression=filtered.condition_expression,
+            ExpressionAttributeValues={name: _serialize(value) for name, value in values.items()},
             **read,
         )
         for page in pages:

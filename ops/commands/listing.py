@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 import typer
+from boto3.dynamodb.conditions import Attr
 
 from ops.app import app, context_of
 from ops.arguments import Customer
@@ -28,11 +29,12 @@ to be fetched; `no-customer` is in no list by customer.
 """
 _INDEXED: Mapping[str | None, Due] = {"incomplete": Due.INCOMPLETE, "outdated": Due.REFETCH}
 """The states that have an index."""
+_ARCHIVED = Attr("state").eq(TicketState.ARCHIVED)
 _CONDITIONS = {
-    "not-complete": "#state = :archived AND #complete = :false",
-    "no-outcome": "#state = :archived AND attribute_not_exists(#outcome)",
-    "no-customer": "#state <> :erased AND attribute_not_exists(#customer)",
-    "held": "attribute_exists(#legal_hold)",
+    "not-complete": _ARCHIVED & Attr("complete").eq(False),
+    "no-outcome": _ARCHIVED & Attr("outcome").not_exists(),
+    "no-customer": Attr("state").ne(TicketState.ERASED) & Attr("customer").not_exists(),
+    "held": Attr("legal_hold").exists(),
 }
 
 
@@ -94,15 +96,13 @@ def scan(
 
     Also returns whether there may be more, and how many items were read: the last page may exceed `scan_limit`.
     """
-    conditions = [_CONDITIONS.get(state, "#state = :state")] if state else []
+    conditions = [_CONDITIONS.get(state, Attr("state").eq(state))] if state else []
     if day is not None:
-        archived = "(#state = :archived AND begins_with(#archived_at, :day))"  # else it is the last fetch
-        conditions.append(f"(begins_with(#received_at, :day) OR {archived})")
-    values = {":state": state, ":day": day and f"{day:%Y-%m-%d}", ":false": False}
-    values |= {":archived": TicketState.ARCHIVED, ":erased": TicketState.ERASED}
+        archived = _ARCHIVED & Attr("archived_at").begins_with(f"{day:%Y-%m-%d}")  # else it is the last fetch
+        conditions.append(Attr("received_at").begins_with(f"{day:%Y-%m-%d}") | archived)
     found: list[TicketItem] = []
     scanned, more = 0, False
-    for items, read, rest in tickets.scan(conditions, values):
+    for items, read, rest in tickets.scan(*conditions):
         found += items
         scanned += read
         more = rest

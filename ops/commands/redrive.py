@@ -111,10 +111,8 @@ def redrive(
         filters = {"only_reason": reason, "only_ticket": ticket, "since": since, "until": until}
         stack.actions.write("discard", QUEUES, queue=source, reason=discard, **filters)
     found: list[MessageInfo] = []
-    target, pace = stack.queue("QueueUrl"), Pace(rate)
-    moving = redrive_messages(
-        origin, target, describe, wanted=wanted, limit=limit, dry_run=dry_run, discard=bool(discard), pace=pace
-    )
+    target = None if discard else stack.queue("QueueUrl")
+    moving = redrive_messages(origin, target, describe, wanted=wanted, limit=limit, dry_run=dry_run, pace=Pace(rate))
     with partial_results() as failures, context.progress("Messages", depth.visible) as advance, closing(moving):
         for message in moving:
             found.append(message)
@@ -187,16 +185,15 @@ def quarantined(message: Received) -> MessageInfo:
 
 def redrive_messages(
     source: Queue,
-    target: Queue,
+    target: Queue | None,
     describe: Callable[[Received], MessageInfo],
     *,
     wanted: Callable[[MessageInfo], bool],
     limit: int | None,
     dry_run: bool,
     pace: Pace,
-    discard: bool = False,
 ) -> Generator[MessageInfo, None, None]:
-    """Go through `source` once; move or discard the messages that are `wanted`.
+    """Go through `source` once; move the messages that are `wanted` to `target`, or discard them if it is None.
 
     Messages are sent before they are deleted: a crash in between duplicates one and loses none. Other messages stay
     hidden while this runs, so that they are not received again and again, and are made visible at the end. A message
@@ -223,7 +220,7 @@ def redrive_messages(
             messages = [message for message, _ in chosen]
             outcomes = [Outcome.LISTED] * len(chosen)
             if chosen and not dry_run:
-                outcomes = _process(source, messages, None if discard else target, pace)
+                outcomes = _process(source, messages, target, pace)
             for (message, info), outcome in zip(chosen, outcomes, strict=True):
                 if outcome in (Outcome.MOVED, Outcome.DISCARDED):
                     moved.add(_digest(message))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
@@ -117,13 +118,14 @@ def test_a_ticket_is_read_without_content(dynamodb: Stubber) -> None:
 def test_a_scan_reads_no_content(dynamodb: Stubber) -> None:
     asked = {
         "TableName": "Tickets",
-        "FilterExpression": "#record = :record AND #state = :state",
-        "ExpressionAttributeValues": {":record": {"S": "ticket"}, ":state": {"S": "received"}},
+        "FilterExpression": "(#n0 = :v0 AND #n1 = :v1)",
+        "ExpressionAttributeValues": {":v0": {"S": "ticket"}, ":v1": {"S": "received"}},
         **projection(STATUS),
     }
+    asked["ExpressionAttributeNames"] |= {"#n0": "record", "#n1": "state"}
     answer = {"Items": [RECEIVED], "ScannedCount": 7}
     dynamodb.add_response("scan", {**answer, "LastEvaluatedKey": key("t1")}, asked)
     dynamodb.add_response("scan", answer, {**asked, "ExclusiveStartKey": key("t1")})
-    pages = list(TABLE.scan(["#state = :state"], {":state": "received", ":day": "not used"}))
+    pages = list(TABLE.scan(Attr("state").eq("received")))
     found = [([item.ticket for item in items], scanned, more) for items, scanned, more in pages]
     assert found == [(["t1"], 7, True), (["t1"], 7, False)]
