@@ -1,9 +1,9 @@
 """`export`: a customer's tickets in a folder or a ZIP file, for a data access request."""
 
 import json
+import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +19,6 @@ from ops.ticket_files import MANIFEST_FILE, faults_of, from_manifest, history, r
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TicketItem, TicketState
 
-Write = Callable[[str, bytes], None]
-
 
 @app.command()
 def export(
@@ -34,17 +32,17 @@ def export(
     stack = context.stack
     items: list[TicketItem] = []
     faults: list[dict[str, Any]] = []
-    with target(output) as write, context.progress("Tickets", len(tickets)) as advance:
+    with target(output) as folder, context.progress("Tickets", len(tickets)) as advance:
         for ticket in tickets:
             item = stack.table.get(ticket)
             if item is not None and item.state is not TicketState.ERASED:
                 stack.actions.write("export", ticket, version=item.version)
-                faults += [{"ticket": ticket, **fault} for fault in export_ticket(item, stack.bucket, write)]
+                faults += [{"ticket": ticket, **fault} for fault in export_ticket(item, stack.bucket, folder / ticket)]
                 items.append(item.model_copy(update={"attributes": {}}))  # no details: there may be many tickets
             advance()
         if not items:
             raise Failure("the tickets of this customer are erased")
-        write("index.html", index_page(items))
+        save(folder / "index.html", index_page(items))
     text = f"{len(items)} tickets are in {output}; open index.html there. Delete it when it is no longer needed."
     context.print_result({"tickets": [item.ticket for item in items], "path": str(output), "faults": faults}, text)
     if faults:
@@ -52,45 +50,42 @@ def export(
 
 
 @contextmanager
-def target(output: Path) -> Iterator[Write]:
-    """Make a new folder or ZIP file for this user alone; an error leaves nothing. Raises Failure if it exists."""
+def target(output: Path) -> Iterator[Path]:
+    """Make a folder that becomes `output`, or a ZIP file, for this user alone. An error leaves nothing.
+
+    Raises Failure if `output` exists.
+    """
     if output.exists() or output.is_symlink():
         raise Failure(f"{output} exists: choose another name")
     output.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
-        part = Path(folder) / output.name
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as private:
+        folder = Path(private) / "tickets"
+        folder.mkdir(mode=0o700)
+        yield folder
         if output.suffix.lower() == ".zip":
-            with zipfile.ZipFile(part, "x", zipfile.ZIP_DEFLATED) as archive:
-                yield archive.writestr
-        else:
-
-            def write(name: str, body: bytes) -> None:
-                path = part / name
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                save(path, body)
-
-            part.mkdir(mode=0o700)
-            yield write
-        part.rename(output)  # only when it is complete
+            folder = Path(shutil.make_archive(str(folder), "zip", folder))
+        folder.rename(output)  # only when it is complete
 
 
-def export_ticket(item: TicketItem, bucket: Bucket, write: Write) -> list[dict[str, str | None]]:
+def export_ticket(item: TicketItem, bucket: Bucket, folder: Path) -> list[dict[str, str | None]]:
     """Write a ticket's files, page and earlier versions; return what is missing or damaged, and why."""
+    folder.mkdir(mode=0o700)
     files = list(read_files(item, bucket))
     manifests = list(history(item, bucket))
     for file in files:
         if file.body is not None:
-            write(f"{item.ticket}/{file.name}", file.body)
-    write(f"{item.ticket}/index.html", ticket_page(item, files, manifests))
+            save(folder / file.name, file.body)
+    save(folder / "index.html", ticket_page(item, files, manifests))
     faults = faults_of(files)
     current = {image.sha256 for image in item.images}
     for manifest in manifests[1:]:
-        folder = f"{item.ticket}/history/{manifest['version'][:16]}"
-        write(f"{folder}/{MANIFEST_FILE}", json.dumps(manifest, indent=1).encode())
+        version = folder / "history" / manifest["version"][:16]
+        version.mkdir(mode=0o700, parents=True)
+        save(version / MANIFEST_FILE, json.dumps(manifest, indent=1).encode())
         for file in read_files(from_manifest(item, manifest), bucket):
             if file.name == MANIFEST_FILE or (file.image is not None and file.image.sha256 in current):
                 continue
             if file.body is not None:
-                write(f"{folder}/{file.name}", file.body)
+                save(version / file.name, file.body)
             faults += faults_of([file])
     return faults

@@ -402,7 +402,7 @@ def test_a_ticket_that_is_held_while_its_expiry_is_set_does_not_expire(
 
 def names_in(output: Path) -> set[str]:
     if output.suffix == ".zip":
-        return set(zipfile.ZipFile(output).namelist())
+        return {name for name in zipfile.ZipFile(output).namelist() if not name.endswith("/")}
     return {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
 
 
