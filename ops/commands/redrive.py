@@ -33,7 +33,6 @@ from ticket_archive.webhook_event import find_event, parse_event, split_events
 
 _EMPTY_RECEIVES = 2
 """How many empty answers in a row mean that the queue is empty: SQS is distributed, and one may be wrong."""
-_ROWS = 100
 
 
 class Outcome(StrEnum):
@@ -71,9 +70,11 @@ def redrive(
     source: Annotated[Literal["dead-letters", "quarantine"], typer.Argument(help="The queue.", show_default=False)],
     reason: Annotated[str | None, typer.Option(help="Only messages with this reason.")] = None,
     ticket: Annotated[str | None, ticket_option("Only messages about this ticket.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only messages queued since then: ISO 8601, or 2h, 3d ago.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only messages queued since then: ISO 8601, or 2h, 3d ago.", parser=moment)
+    ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Only messages queued before then: ISO 8601, or 2h, 3d ago.")
+        datetime | None, typer.Option(help="Only messages queued before then: ISO 8601, or 2h, 3d ago.", parser=moment)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Number of messages at most.")] = None,
     discard: Annotated[
@@ -87,14 +88,13 @@ def redrive(
     dead_letters = source == "dead-letters"
     if ticket is not None and not dead_letters:
         raise Failure("quarantined webhooks could not be read: they have no ticket to filter by", Exit.USAGE)
-    begin, end = moment(since) if since else None, moment(until) if until else None
 
     def wanted(message: MessageInfo) -> bool:
         return (
             reason in (None, message.reason)
             and (ticket in (None, message.ticket) or (discard is None and ticket in (message.ticket or "").split()))
-            and (begin is None or message.queued_at >= begin)
-            and (end is None or message.queued_at < end)
+            and (since is None or message.queued_at >= since)
+            and (until is None or message.queued_at < until)
         )
 
     stack = context.stack
@@ -129,8 +129,6 @@ def redrive(
             "Those that stay are visible again within 15 minutes.",
             "yellow",
         )
-    if len(found) > _ROWS:
-        context.note(f"… and {len(found) - _ROWS} more; --json shows all")
     if failures:
         raise failures[0]
     if lost := sum(each.outcome is Outcome.NOT_SENT for each in found):
@@ -140,10 +138,9 @@ def redrive(
 
 
 def _render(found: Sequence[MessageInfo], by_reason: Sequence[dict[str, Any]]) -> Group:
-    about = [(message.ticket or message.id).replace(" ", "\n") for message in found[:_ROWS]]
     rows = [
-        [name, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
-        for name, m in zip(about, found, strict=False)
+        [m.ticket or m.id, m.kind, m.reason, m.state, m.attempts, f"{m.queued_at:%Y-%m-%d %H:%M:%SZ}", m.outcome.value]
+        for m in found
     ]
     messages = Rows(["ticket or message", "kind", "reason", "state", "attempts", "queued", "outcome"], rows)
     return Group(messages, "", Rows(["reason", "outcome", "messages"], [list(each.values()) for each in by_reason]))

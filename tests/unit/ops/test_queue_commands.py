@@ -313,6 +313,21 @@ def test_messages_are_filtered_by_time(
     assert cli.stack.queue("QueueUrl").sent == moved
 
 
+def test_every_message_is_a_line_for_grep(cli: CliHarness) -> None:
+    quarantine = cli.stack.queue("QuarantineQueueUrl")
+    ids = [quarantine.add(f"body {number}", "not_json") for number in range(150)]
+    shown = cli("redrive", "quarantine", "--dry-run").stdout.splitlines()
+    assert [number for number in ids if not any(line.startswith(number) for line in shown)] == []
+
+
+def test_a_discard_is_recorded_with_the_time_that_an_age_means(
+    cli: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.arguments.now", lambda: NOON)
+    cli("redrive", "quarantine", "--discard", "JUNK-7", "--since", "1h")
+    assert [(each["since"], each["until"]) for each in cli.stack.recorded] == [(NOON - timedelta(hours=1), None)]
+
+
 def test_discarding_deletes_what_is_wanted_and_is_recorded_with_its_reason_and_the_messages(cli: CliHarness) -> None:
     quarantine, command = cli.stack.queue("QuarantineQueueUrl"), ("redrive", "quarantine", "--discard", "JUNK-7")
     quarantine.add("CANARY", "not_json")
