@@ -69,8 +69,8 @@ def checks(stack: Stack, ticket: str | None = None) -> Iterator[dict[str, Any]]:
         ("vendor credential", _vendor_credential, "its five values are filled in"),
         ("webhook credentials", _webhook_credentials, "their form, if webhooks must carry them"),
         ("ticket queue", _backlog, "tickets are archived as fast as they come"),
-        ("dead letters", partial(_empty, output="DeadLetterQueueUrl"), "no ticket needs a person"),
-        ("quarantine", partial(_empty, output="QuarantineQueueUrl"), "every webhook could be read"),
+        ("dead letters", partial(_empty, output="DeadLetterQueueUrl", name="dead-letters"), "no ticket needs a person"),
+        ("quarantine", partial(_empty, output="QuarantineQueueUrl", name="quarantine"), "every webhook could be read"),
         ("queue consumer", _event_source, "Lambda receives from the ticket queue"),
         ("table", _table, "you may read it"),
         ("alarms", _alarms, "none is raised now"),
@@ -108,10 +108,12 @@ def _backlog(stack: Stack) -> Finding:
     return depth.visible <= _BACKLOG, f"{depth.visible} messages, {depth.in_flight} in flight"
 
 
-def _empty(stack: Stack, output: str) -> Finding:
+def _empty(stack: Stack, output: str, name: str) -> Finding:
     depth = stack.queue(output).depth()
-    hidden = f", {depth.in_flight} more in flight: someone is redriving" if depth.in_flight else ""
-    return depth.visible + depth.in_flight == 0, f"{depth.visible} messages{hidden}"
+    found = f"{depth.visible} messages"
+    found += f": `redrive {name} --dry-run`" if depth.visible else ""
+    found += f", {depth.in_flight} more in flight: someone is redriving" if depth.in_flight else ""
+    return depth.visible + depth.in_flight == 0, found
 
 
 def _event_source(stack: Stack) -> Finding:
@@ -134,7 +136,7 @@ def _described(stack: Stack) -> list[dict[str, Any]]:
 
 def _alarms(stack: Stack) -> Finding:
     names = [alarm["AlarmName"] for alarm in _described(stack) if alarm["StateValue"] == "ALARM"]
-    return not names, ", ".join(names) or "none in ALARM"
+    return not names, f"{', '.join(names)}: see docs/operations.md" if names else "none in ALARM"
 
 
 def _alarm_topic(stack: Stack) -> Finding:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import typer
+from rich.console import Group
 
 from ops.app import app, context_of
 from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
@@ -52,7 +53,9 @@ def erase(
     elif not yes:
         result |= {"tickets": erasable, **_sums(erasable, "object_versions", "events")}
         counts = f"{result['object_versions']} object versions and {result['events']} event records"
-        context.print_result(result, f"Would erase {len(erasable)} tickets, {counts}. Add --yes to do it.")
+        text = f"Would erase {len(erasable)} tickets, {counts}. Add --yes to do it."
+        rows = [[plan[name] for name in ("ticket", "state", "object_versions", "events")] for plan in erasable]
+        context.print_result(result, Group(Rows(["ticket", "state", "versions", "events"], rows), "", text))
     else:
         with context.drain(drain_seconds, len(erasable)) as drain:
             outcomes = erase_tickets([plan["ticket"] for plan in erasable], stack, drain)

@@ -140,6 +140,7 @@ def test_a_hundred_tickets_are_erased_with_one_wait_and_one_that_fails_stops_non
 def test_erase_changes_nothing_without_yes(stack: FakeStack, cli: CliHarness) -> None:
     found = cli.json("erase", "t1")
     assert (found["dry_run"], found["object_versions"], found["events"]) == (True, 3, 1)
+    assert "t1      archived  3         1" in cli("erase", "t1").stdout, "an operator sees what would be lost"
     assert stack.calls == []
 
 
