@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 import typer
@@ -203,21 +204,17 @@ def redrive_messages(
     empty = 0
     try:
         while empty < _EMPTY_RECEIVES and left != 0:
-            batch = source.receive(pace.batch)
+            batch = {message.id: message for message in source.receive(pace.batch)}
             empty = 0 if batch else empty + 1
-            chosen: list[tuple[Received, MessageInfo]] = []
-            for message in batch:
-                known = message.id in hidden
-                hidden[message.id] = replace(message, body="")  # only the receipt is needed, and there may be many
-                if known or _came_back(message, began, moved) or left == 0:
-                    continue
-                if wanted(info := describe(message)):
-                    chosen.append((message, info))
-                    left = None if left is None else left - 1
-            messages = [message for message, _ in chosen]
+            new = [message for message in batch.values() if message.id not in hidden]
+            # Only the receipt is needed, and there may be many.
+            hidden |= {message.id: replace(message, body="") for message in batch.values()}
+            described = ((message, describe(message)) for message in new if not _came_back(message, began, moved))
+            chosen = list(islice(((message, info) for message, info in described if wanted(info)), left))
+            left = None if left is None else left - len(chosen)
             outcomes = [Outcome.LISTED] * len(chosen)
             if chosen and not dry_run:
-                outcomes = _process(source, messages, target, pace)
+                outcomes = _process(source, [message for message, _ in chosen], target, pace)
             for (message, info), outcome in zip(chosen, outcomes, strict=True):
                 if outcome in (Outcome.MOVED, Outcome.DISCARDED):
                     moved.add(_digest(message))
