@@ -12,6 +12,7 @@ from ops.app import app, context_of, partial_results
 from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
 from ops.bucket import OperatorBucket
 from ops.context import Rows, unknown
+from ops.errors import Failure
 from ops.parallel import DRAIN_SECONDS, Drain, Outcomes, for_each, in_two_passes
 from ops.stack import Stack
 from ops.table import OperatorTable
@@ -53,7 +54,7 @@ def release(
     case: Code = None,
     drain_seconds: DrainSeconds = DRAIN_SECONDS,
 ) -> None:
-    """Remove the legal hold of tickets: `RetentionDays` counts again from when they were received."""
+    """Remove the legal hold of tickets, with --case of that case alone: `RetentionDays` counts again from receipt."""
     context = context_of(ctx)
     chosen = selected(context, tickets, file, customer)
     stack = context.stack
@@ -120,6 +121,7 @@ def hold_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str |
 def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: str | None = None) -> Outcomes[bool]:
     """Remove the legal hold of tickets, which then expire by `RetentionDays` again; return which were held.
 
+    A ticket that is held for another case than `case` is an error: it may be needed there.
     It is recorded first: nothing of a hold is left in the item. The item is changed after its objects, so that what is
     still held is done again. Attempts that began under the hold are waited for as in `hold_tickets`.
     """
@@ -130,6 +132,9 @@ def release_tickets(tickets: Sequence[str], stack: Stack, drain: Drain, case: st
         if item is None:
             raise unknown(ticket)
         held = item.state is not TicketState.ERASED and "legal_hold" in item.attributes
+        holding = item.attributes.get("legal_hold_case")
+        if held and case not in (None, holding):
+            raise Failure(f"held for {holding or 'no case'}, not for {case}: not released")
         end = drain.end_of(item.attributes.get("attempted_at")) if held else None
         if held:
             actions.write("release", ticket, case=case)

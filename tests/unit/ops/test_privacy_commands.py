@@ -313,6 +313,13 @@ def test_a_release_ends_a_ticket_that_the_vendor_does_not_know_and_that_has_no_c
     assert stack.item("t2").expires_at == (expiry(iso(NOON), 1) if in_a_day else expiry(received, days))
 
 
+def test_a_release_for_another_case_leaves_the_hold(stack: FakeStack, cli: CliHarness) -> None:
+    stack.table.hold("t1", RECEIVED, "C-1", "me")
+    cli.fails("release", "t1", "--case", "C-2", said="t1: held for C-1, not for C-2")
+    assert (stack.table.is_held("t1"), stack.recorded) == (True, [])
+    assert cli.json("release", "t1", "--case", "C-1")["tickets"] == [{"ticket": "t1", "was_held": True}]
+
+
 @pytest.mark.parametrize("command", ["hold", "release"])
 def test_every_ticket_that_fails_is_named_with_its_reason(command: str, stack: FakeStack, cli: CliHarness) -> None:
     for ticket in ("gone", "gone-too"):
