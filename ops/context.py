@@ -46,8 +46,9 @@ class Context:
     @cached_property
     def stack(self) -> Stack:
         """The stack, looked up on first use: bad input is refused without a network call."""
-        account = stack.local(self.stack_file) if self.stack_file else stack.aws(self.profile, self.region)
-        return stack.find(account, self.stack_name)
+        if self.stack_file:
+            return stack.local(self.stack_file, self.stack_name)
+        return stack.aws(self.profile, self.region, self.stack_name)
 
     def existing_ticket(self, ticket: str, *, content: bool = True) -> TicketItem:
         """Return the ticket's item, with its details or without. Raises Failure if there is none, TicketErased."""

@@ -2,8 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,44 +27,43 @@ LOCAL = ROOT / ".local" / "stack.json"
 _CLIENT_CONFIG = Config(
     connect_timeout=5, read_timeout=30, max_pool_connections=32, retries={"mode": "standard", "total_max_attempts": 4}
 )
-_LOCAL_SETTINGS = ("endpoint_url", "region", "access_key_id", "secret_access_key", "webhook_url")
+_LOCAL_SETTINGS = ("endpoint_url", "webhook_url", "access_key_id", "secret_access_key", "region")
 
 
-@dataclass(frozen=True)
-class Account:
-    """An AWS account, or the emulator behind `endpoint_url`."""
+class Stack:
+    """A stack on AWS, or of the emulator behind `endpoint_url`. Raises Failure if there is none of this name or ARN.
 
-    session: boto3.Session = field(repr=False)
-    endpoint_url: str | None = None
-    ca_bundle: str | None = None
-    webhook_url: str | None = None
-    """Set for the emulator; on AWS the stack's output is used."""
+    Threads share a resource that was made before they began.
+    """
+
+    def __init__(
+        self, session: boto3.Session, name: str, endpoint_url: str | None = None, ca_bundle: str | None = None
+    ) -> None:
+        self.session = session
+        self._endpoint_url = endpoint_url
+        self._ca_bundle = ca_bundle
+        try:
+            [found] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if error_code(error) != "ValidationError":
+                raise
+            region = session.region_name
+            raise Failure(f"no stack {name} in {region}: use --stack-name, --region or --profile") from None
+        self.name: str = found["StackName"]
+        self.outputs: dict[str, str] = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+        parameters = found.get("Parameters", ())
+        self.parameters: dict[str, str] = {each["ParameterKey"]: each.get("ParameterValue", "") for each in parameters}
 
     def client(self, service: Any) -> Any:
         """Return a boto3 client with time-outs and retries."""
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+        return self.session.client(service, endpoint_url=self._endpoint_url, config=_CLIENT_CONFIG)
 
     def http(self) -> requests.Session:
         """Return a session for the stack's endpoints. The environment's proxies and CAs are not for the emulator."""
         session = requests.Session()
-        if self.ca_bundle:
-            session.trust_env, session.verify = False, self.ca_bundle
+        if self._ca_bundle:
+            session.trust_env, session.verify = False, self._ca_bundle
         return session
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A stack's outputs and parameters, and its resources. Threads share a resource that was made before they began."""
-
-    account: Account
-    name: str
-    outputs: Mapping[str, str] = field(repr=False)
-    parameters: Mapping[str, str] = field(repr=False)
-
-    @property
-    def webhook_url(self) -> str:
-        """The webhook endpoint's URL."""
-        return self.account.webhook_url or self.output("WebhookUrl")
 
     @property
     def retention_days(self) -> int:
@@ -76,12 +73,12 @@ class Stack:
     @cached_property
     def table(self) -> OperatorTable:
         """The ticket table."""
-        return OperatorTable(self.account.client("dynamodb"), self.output("TableName"))
+        return OperatorTable(self.client("dynamodb"), self.output("TableName"))
 
     @cached_property
     def bucket(self) -> OperatorBucket:
         """The bucket with the tickets' objects."""
-        return OperatorBucket(self.account.client("s3"), self.output("BucketName"))
+        return OperatorBucket(self.client("s3"), self.output("BucketName"))
 
     @cached_property
     def actions(self) -> ActionLog:
@@ -91,15 +88,15 @@ class Stack:
     @cached_property
     def caller(self) -> str:
         """The ARN of the principal that runs this command."""
-        return str(self.account.client("sts").get_caller_identity()["Arn"])
+        return str(self.client("sts").get_caller_identity()["Arn"])
 
     def queue(self, output: str) -> Queue:
         """Return the queue whose URL is the output `output`."""
-        return Queue(self.account.client("sqs"), self.output(output))
+        return Queue(self.client("sqs"), self.output(output))
 
     def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
         """Return the text of a secret."""
-        found = self.account.client("secretsmanager").get_secret_value(SecretId=arn, VersionStage=stage)
+        found = self.client("secretsmanager").get_secret_value(SecretId=arn, VersionStage=stage)
         return str(found["SecretString"])
 
     def webhook_secrets(self) -> list[bytes]:
@@ -123,23 +120,24 @@ class Stack:
         return self.outputs[name]
 
 
-def aws(profile: str | None, region: str | None) -> Account:
-    """Return the account of a profile, or of the environment. Raises botocore's ProfileNotFound."""
-    return Account(boto3.Session(profile_name=profile, region_name=region))
+def aws(profile: str | None, region: str | None, name: str) -> Stack:
+    """Return the stack in the account of a profile, or of the environment. Raises botocore's ProfileNotFound."""
+    return Stack(boto3.Session(profile_name=profile, region_name=region), name)
 
 
-def local(file: Path = LOCAL) -> Account:
-    """Return the emulated account of `make up`, without the developer's own AWS settings. Raises Failure."""
+def local(file: Path, name: str) -> Stack:
+    """Return the emulated stack of `make up`, without the developer's own AWS settings. Raises Failure."""
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
-        found = {name: str(state[name]) for name in _LOCAL_SETTINGS}
+        endpoint_url, webhook_url, key_id, key, region = (str(state[each]) for each in _LOCAL_SETTINGS)
     except FileNotFoundError:
         raise Failure("no local stack is running: run `make up`", Exit.UNREACHABLE) from None
     except (ValueError, KeyError, TypeError):
         raise Failure(f"{file} cannot be read: run `make down`, then `make up`") from None
     ca_bundle = state.get("ca_bundle")
-    session = isolated_session(found["access_key_id"], found["secret_access_key"], found["region"], ca_bundle)
-    return Account(session, found["endpoint_url"], ca_bundle, found["webhook_url"])
+    stack = Stack(isolated_session(key_id, key, region, ca_bundle), name, endpoint_url, ca_bundle)
+    stack.outputs["WebhookUrl"] = webhook_url  # the output is AWS's URL
+    return stack
 
 
 def isolated_session(access_key_id: str, secret_access_key: str, region: str, ca_bundle: str | None) -> boto3.Session:
@@ -147,20 +145,3 @@ def isolated_session(access_key_id: str, secret_access_key: str, region: str, ca
     own = {"profile": None, "ca_bundle": ca_bundle, "config_file": os.devnull, "credentials_file": os.devnull}
     settings = botocore.session.Session({name: (None, None, value, None) for name, value in own.items()})
     return boto3.Session(access_key_id, secret_access_key, region_name=region, botocore_session=settings)
-
-
-def find(account: Account, name: str) -> Stack:
-    """Return the stack with this name or ARN. Raises Failure if there is none."""
-    try:
-        [found] = account.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
-        if error_code(error) != "ValidationError":
-            raise
-        region = account.session.region_name
-        raise Failure(f"no stack {name} in {region}: use --stack-name, --region or --profile") from None
-    return Stack(
-        account,
-        found["StackName"],
-        {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())},
-        {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())},
-    )

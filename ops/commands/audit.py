@@ -53,9 +53,9 @@ def audit(
 def api_accesses(stack: Stack, ticket: str, since: datetime) -> Iterator[Access]:
     """Return the API's responses about the ticket: details, images and URLs, refused ones too."""
     function = stack.output("RetrievalFunctionName")
-    configuration = stack.account.client("lambda").get_function_configuration(FunctionName=function)
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=function)
     pages = (
-        stack.account.client("logs")
+        stack.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName=configuration["LoggingConfig"]["LogGroup"],

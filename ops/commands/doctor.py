@@ -117,7 +117,7 @@ def _empty(stack: Stack, output: str, name: str) -> Finding:
 
 
 def _event_source(stack: Stack) -> Finding:
-    mappings = stack.account.client("lambda").list_event_source_mappings(EventSourceArn=stack.output("QueueArn"))
+    mappings = stack.client("lambda").list_event_source_mappings(EventSourceArn=stack.output("QueueArn"))
     states = [mapping["State"] for mapping in mappings["EventSourceMappings"]]
     return states == ["Enabled"], ", ".join(states) or "none: the queue is not consumed"
 
@@ -129,7 +129,7 @@ def _table(stack: Stack) -> Finding:
 def _described(stack: Stack) -> list[dict[str, Any]]:
     """Return the stack's alarms. CloudFormation names them STACK-LOGICALID-SUFFIX; others may begin alike."""
     prefix = f"{stack.name}-"
-    pages = stack.account.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+    pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
     alarms = [alarm for page in pages for alarm in page.get("MetricAlarms", ())]
     return [alarm for alarm in alarms if alarm["AlarmName"].removeprefix(prefix).count("-") == 1]
 
@@ -160,8 +160,8 @@ def _round_trip(stack: Stack, ticket: str) -> Finding:
 
 
 def _presigned_url(stack: Stack, ticket: str) -> Finding:
-    url = stack.webhook_url.removesuffix("/webhooks/tickets")
-    with TicketArchive(url, stack.account.session, http=stack.account.http(), timeout=_TIMEOUT) as archive:
+    url = stack.output("WebhookUrl").removesuffix("/webhooks/tickets")
+    with TicketArchive(url, stack.session, http=stack.http(), timeout=_TIMEOUT) as archive:
         try:
             images = archive.images(ticket)
             if not images:

@@ -28,7 +28,7 @@ def rollback(
 ) -> None:
     """Point the functions' alias `live` at the versions before the current ones. Tables and queues are unchanged."""
     context = context_of(ctx)
-    client = context.stack.account.client("lambda")
+    client = context.stack.client("lambda")
     names = [context.stack.output(OUTPUTS[each]) for each in ([only] if only else OUTPUTS)]
     changes = list(plan(client, names))
     first = [name for name in names if name not in {change["function"] for change in changes}]

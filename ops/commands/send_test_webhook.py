@@ -81,9 +81,10 @@ def send(stack: Stack, event: Mapping[str, Any]) -> tuple[int, str]:
     headers = {"Content-Type": "text/plain", IV_HEADER: iv}
     if (credentials := stack.webhook_credentials()) is not None:
         headers[credentials.header] = credentials.value.get_secret_value()
-    with stack.account.http() as http:
+    url = stack.output("WebhookUrl")
+    with stack.http() as http:
         http.auth = lambda request: request  # without it, an entry in ~/.netrc would replace HTTP Basic credentials
-        response = http.post(stack.webhook_url, body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False)
+        response = http.post(url, body, headers=headers, timeout=_TIMEOUTS, allow_redirects=False)
     return response.status_code, response.text[:500]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ from ops.bucket import Version
 from ops.commands import app
 from ops.errors import Exit
 from ops.queues import Depth, Received
-from ops.stack import Account, Stack
+from ops.stack import Stack
 from ops.table import OperatorTable
 from tests.support.dynamodb import FakeDynamoDB, attributes, holds, plain
 from ticket_archive.clock import iso
@@ -78,8 +78,8 @@ class FakeStack:
 
     name = "stack"
     caller = "arn:aws:iam::000000000000:user/operator"
-    webhook_url = "https://archive.test/v1/webhooks/tickets"
-    ca_bundle = None
+    outputs = MappingProxyType({"WebhookUrl": "https://archive.test/v1/webhooks/tickets"})
+    _ca_bundle = None
 
     def __post_init__(self) -> None:
         self.dynamodb = OperatorDynamoDB("ticket", "record")
@@ -87,10 +87,10 @@ class FakeStack:
         self.table = OperatorTable(cast("Any", self.dynamodb), "tickets")
 
     @property
-    def account(self) -> "FakeStack":
+    def bucket(self) -> "FakeStack":
         return self
 
-    bucket = actions = account
+    actions = bucket
 
     # the bucket
 
@@ -126,7 +126,7 @@ class FakeStack:
         return self.queues.setdefault(output, FakeQueue())
 
     def output(self, name: str) -> str:
-        return name
+        return self.outputs.get(name, name)
 
     def client(self, service: str) -> Any:
         return self.clients[service]
@@ -134,7 +134,7 @@ class FakeStack:
     def secret(self, arn: str, stage: str = "AWSCURRENT") -> str:
         return self.secrets[arn]
 
-    http = Account.http
+    http = Stack.http
     retention_days = Stack.retention_days
     webhook_secrets = Stack.webhook_secrets
     webhook_credentials = Stack.webhook_credentials

@@ -24,8 +24,7 @@ def fake() -> FakeStack:
 
 @pytest.fixture
 def cli(fake: FakeStack, monkeypatch: pytest.MonkeyPatch) -> CliHarness:
-    monkeypatch.setattr(stack, "aws", lambda _profile, _region: None)  # a session takes a while to make
-    monkeypatch.setattr(stack, "find", lambda _account, _name: fake)
+    monkeypatch.setattr(stack, "aws", lambda *_: fake)
     return CliHarness(fake, CliRunner())
 
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
 from ops import stack
 from ops.commands.rollback import OUTPUTS
 from ops.errors import Exit, Failure
-from ops.stack import Account, Stack
-from tests.support.stubbing import client
+from ops.stack import Stack
+from tests.support.stubbing import client, stubbed
 
 LOCAL = {
     "endpoint_url": "https://127.0.0.1:4566",
@@ -26,10 +25,9 @@ LOCAL = {
     "ca_bundle": "/ca.pem",
 }
 
-
-_client = client("cloudformation")
-ACCOUNT: Any = SimpleNamespace(client=lambda _: _client, session=_client.meta, webhook_url=None)
-"""An account whose only client is stubbed."""
+SESSION: Any = SimpleNamespace(client=lambda *_, **__: client("cloudformation"), region_name="eu-central-1")
+"""A session whose only client is stubbed."""
+cloudformation = stubbed("cloudformation")
 
 
 def described(**outputs: str) -> dict[str, Any]:
@@ -48,8 +46,9 @@ def test_a_local_stack_ignores_the_developers_own_settings(tmp_path: Path, monke
         monkeypatch.setenv(name, "http://production")
     file = tmp_path / "stack.json"
     file.write_text(json.dumps(LOCAL))
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", lambda *_: described(WebhookUrl="of AWS"))
 
-    found = stack.local(file)
+    found = stack.local(file, "s")
 
     credentials = found.session.get_credentials()
     assert credentials is not None
@@ -59,6 +58,7 @@ def test_a_local_stack_ignores_the_developers_own_settings(tmp_path: Path, monke
     assert s3._endpoint.http_session._verify == "/ca.pem"
     used = found.http().merge_environment_settings(LOCAL["webhook_url"], {}, None, None, None)
     assert (used["proxies"], used["verify"]) == ({}, "/ca.pem")
+    assert found.output("WebhookUrl") == LOCAL["webhook_url"], "the emulator's"
     assert "CANARY" not in repr(found)
 
 
@@ -67,35 +67,25 @@ def test_a_missing_or_unreadable_stack_file_says_how_to_start_one(text: str | No
     if text is not None:
         (tmp_path / "stack.json").write_text(text)
     with pytest.raises(Failure, match="make up") as failed:
-        stack.local(tmp_path / "stack.json")
+        stack.local(tmp_path / "stack.json", "s")
     assert failed.value.exit_code is (Exit.UNREACHABLE if text is None else Exit.FAILED)
 
 
-def test_outputs_and_parameters_are_the_stacks_own() -> None:
+def test_outputs_and_parameters_are_the_stacks_own(cloudformation: Stubber) -> None:
     arn = "arn:aws:cloudformation:eu-central-1:000000000000:stack/s/1"
-    with Stubber(_client) as stubber:
-        stubber.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": arn})
-        found = stack.find(ACCOUNT, arn)
+    cloudformation.add_response("describe_stacks", described(WebhookUrl="https://w"), {"StackName": arn})
+    found = Stack(SESSION, arn)
     assert found.name == "s", "alarms are found by it"
-    assert found.webhook_url == "https://w"
+    assert found.output("WebhookUrl") == "https://w"
     assert found.parameters == {"WebhookCredentialsSecretArn": "arn"}
-
-
-def test_a_missing_output_is_an_error() -> None:
     with pytest.raises(Failure, match="no output TableName"):
-        _ = Stack(ACCOUNT, "s", {}, {}).output("TableName")
+        found.output("TableName")
 
 
-def test_an_unknown_stack_names_the_options_to_use() -> None:
-    with Stubber(_client) as stubber:
-        stubber.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")
-        with pytest.raises(Failure, match="no stack s in eu-central-1"):
-            stack.find(ACCOUNT, "s")
-
-
-def test_the_emulators_webhook_url_is_its_own() -> None:
-    local = Account(boto3.Session(region_name="eu-central-1"), webhook_url="https://127.0.0.1/w")
-    assert Stack(local, "s", {"WebhookUrl": "https://w"}, {}).webhook_url == "https://127.0.0.1/w"
+def test_an_unknown_stack_names_the_options_to_use(cloudformation: Stubber) -> None:
+    cloudformation.add_client_error("describe_stacks", "ValidationError", "Stack with id s does not exist")
+    with pytest.raises(Failure, match="no stack s in eu-central-1"):
+        Stack(SESSION, "s")
 
 
 def test_every_output_that_is_used_is_in_the_template() -> None:
