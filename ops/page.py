@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ops.ticket_files import TicketFile, missing_parts
+from ticket_archive.manifest import Manifest
 from ticket_archive.models import INLINE_TYPES, ImageType, TicketItem
 
 _FOLDER = Path(__file__).with_name("templates")
@@ -59,7 +60,7 @@ class TicketSection:
                 yield {"kind": kind, "images": images, "unrecognized": bodies, "missing": missing.get(kind)}
 
 
-def ticket_page(item: TicketItem, files: Sequence[TicketFile], manifests: Sequence[Mapping[str, Any]] = ()) -> bytes:
+def ticket_page(item: TicketItem, files: Sequence[TicketFile], manifests: Sequence[Manifest] = ()) -> bytes:
     """Return the page of one ticket. A file's fault is shown in its place. `manifests` are the ticket's versions."""
     ticket, has_images = TicketSection(item, files), any(file.image for file in files)
     tree = _tree(ticket.details, 0, [_NODES])

@@ -1,10 +1,9 @@
 """A ticket's files, each compared with the hash under which it was stored."""
 
 import hashlib
-import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -76,14 +75,13 @@ def faults_of(files: Iterable[TicketFile]) -> list[dict[str, str | None]]:
     return [{"name": file.name, "fault": file.fault} for file in files if file.fault is not None]
 
 
-def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
+def history(item: TicketItem, bucket: Bucket) -> Iterator[Manifest]:
     """Return the ticket's manifests, newest first. Ends at one that is missing. Raises Failure at a damaged one."""
     version = item.version
     while version is not None:
         key = manifest_key(item.ticket, version)
         try:
-            manifest: dict[str, Any] = json.loads(bucket.read(key))
-            Manifest.model_validate(manifest)
+            manifest = Manifest.model_validate_json(bucket.read(key))
         except ClientError as error:
             if error_code(error) not in MISSING:
                 raise
@@ -91,14 +89,14 @@ def history(item: TicketItem, bucket: Bucket) -> Iterator[Mapping[str, Any]]:
         except ValueError:
             raise damaged(key) from None
         yield manifest
-        version = manifest.get("previous")
+        version = manifest.previous
 
 
 def at_version(item: TicketItem, bucket: Bucket, version: str | None) -> TicketItem:
     """Return the ticket as it was at a version, which may be abbreviated. Raises Failure if it has none like that."""
     if version is None or version == item.version:
         return item
-    older = (from_manifest(item, each) for each in history(item, bucket) if each["version"] != item.version)
+    older = (from_manifest(item, each) for each in history(item, bucket) if each.version != item.version)
     found = [each for each in (item, *older) if each.version is not None and each.version.startswith(version)]
     if len(found) != 1:
         which = "no" if not found else "more than one"
@@ -107,25 +105,22 @@ def at_version(item: TicketItem, bucket: Bucket, version: str | None) -> TicketI
     return found[0]
 
 
-def from_manifest(item: TicketItem, manifest: Mapping[str, Any]) -> TicketItem:
+def from_manifest(item: TicketItem, manifest: Manifest) -> TicketItem:
     """Return the ticket as a manifest describes it. Superseded details are objects of their own."""
-    details = manifest["details"]  # null if the vendor never gave usable ones
+    details = manifest.details  # None if the vendor never gave usable ones
     return item.model_copy(
         update={
-            "version": manifest["version"],
-            "previous": manifest["previous"],
-            "outcome": manifest["outcome"],
-            "archived_at": manifest["archived_at"],
-            "details_sha256": details and details["sha256"],
-            "details_bytes": details["bytes"] if details else 0,
-            "images": tuple(StoredImage(**image) for image in manifest["images"]),
+            **{name: getattr(manifest, name) for name in ("version", "previous", "outcome", "archived_at")},
+            "details_sha256": details and details.sha256,
+            "details_bytes": details.bytes if details else 0,
+            "images": tuple(StoredImage(**image.model_dump()) for image in manifest.images),
             "types": {},
             "unrecognized": tuple(
-                UnrecognizedFile(key=unrecognized_key(item.ticket, file["sha256"]), **file)
-                for file in manifest.get("unrecognized", ())
+                UnrecognizedFile(key=unrecognized_key(item.ticket, file.sha256), **file.model_dump())
+                for file in manifest.unrecognized
             ),
             "missing": {},
-            "attributes": {"details_key": details_key(item.ticket, details["sha256"])} if details else {},
+            "attributes": {"details_key": details_key(item.ticket, details.sha256)} if details else {},
         }
     )
 

@@ -1,6 +1,5 @@
 """`export`: a customer's tickets in a folder or a ZIP file, for a data access request."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from ops.arguments import CUSTOMER_CODE, selected
 from ops.commands.fetch import save
 from ops.errors import Failure
 from ops.page import index_page, ticket_page
-from ops.ticket_files import MANIFEST_FILE, faults_of, from_manifest, history, read_files
+from ops.ticket_files import faults_of, from_manifest, history, read_files
 from ticket_archive.bucket import Bucket
 from ticket_archive.models import TicketItem, TicketState
 
@@ -79,11 +78,10 @@ def export_ticket(item: TicketItem, bucket: Bucket, folder: Path) -> list[dict[s
     faults = faults_of(files)
     current = {image.sha256 for image in item.images}
     for manifest in manifests[1:]:
-        version = folder / "history" / manifest["version"][:16]
+        version = folder / "history" / manifest.version[:16]
         version.mkdir(mode=0o700, parents=True)
-        save(version / MANIFEST_FILE, json.dumps(manifest, indent=1).encode())
         for file in read_files(from_manifest(item, manifest), bucket):
-            if file.name == MANIFEST_FILE or (file.image is not None and file.image.sha256 in current):
+            if file.image is not None and file.image.sha256 in current:
                 continue
             if file.body is not None:
                 save(version / file.name, file.body)

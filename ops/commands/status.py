@@ -42,10 +42,8 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
         "stored_in": "bucket" if "details_key" in item.attributes else "table",
     }
     # Without an earlier version, the current one is all there is.
-    versions = [
-        {name: manifest[name] for name in ("version", "archived_at", "outcome")}
-        for manifest in (history(item, stack.bucket) if item.previous else ())
-    ]
+    manifests = history(item, stack.bucket) if item.previous else ()
+    versions = [each.model_dump(include={"version", "archived_at", "outcome"}) for each in manifests]
     return {
         **{name: getattr(item, name) for name in ("ticket", "state", "outcome")},
         **{name: getattr(item, name) for name in ("received_at", "fetched_at", "archived_at")},

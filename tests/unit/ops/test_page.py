@@ -17,6 +17,7 @@ from ops.ticket_files import TicketFile, read_files
 from tests.support.strategies import json_values
 from tests.unit.ops.cli_harness import JPEG, FakeStack
 from ticket_archive.bucket import Bucket
+from ticket_archive.manifest import Manifest
 from ticket_archive.models import TypeState
 
 TEMPLATES = sorted((Path(__file__).parents[3] / "ops" / "templates").glob("*.j2"))
@@ -100,7 +101,8 @@ def test_hostile_text_stays_text_wherever_it_stands() -> None:
         TicketFile(HOSTILE, b"body", unrecognized="DOCUMENT"),
         TicketFile(HOSTILE, b"body", unrecognized="DETAILS"),
     ]
-    manifest = {"version": HOSTILE, "archived_at": HOSTILE, "outcome": HOSTILE, "images": []}
+    shown: dict[str, Any] = {"version": HOSTILE, "archived_at": HOSTILE, "outcome": HOSTILE, "images": ()}
+    manifest = Manifest.model_construct(**shown)
     section = TicketSection(item, files, [HOSTILE], [HOSTILE])
 
     for page in (ticket_page(item, files, [manifest] * 2), gallery_page(HOSTILE, HOSTILE, [section])):
