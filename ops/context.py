@@ -133,13 +133,13 @@ class Rows:
             yield ""
 
 
-def pairs(rows: Iterable[tuple[str, RenderableType]] = ()) -> Table:
-    """Return names and values side by side."""
+def pairs(rows: Iterable[tuple[str, object]]) -> Table:
+    """Return names and values side by side. Values are text, not markup."""
     shown = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     shown.add_column(style="bold", no_wrap=True)
     shown.add_column(overflow="fold")
-    for row in rows:
-        shown.add_row(*row)
+    for name, value in rows:
+        shown.add_row(name, value if isinstance(value, Text) else Text(str(value)))
     return shown
 
 

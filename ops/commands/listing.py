@@ -114,19 +114,14 @@ def scan(
 
 def line_of(item: TicketItem) -> dict[str, Any]:
     """Return what a list shows of a ticket."""
-    shown = {
-        "ticket": item.ticket,
-        "state": item.state.value,
-        "outcome": item.outcome,
-        "received_at": item.received_at,
-        "archived_at": item.archived_at,
-        "attempts": item.attempts or None,
+    fields = {"ticket", "state", "outcome", "received_at", "archived_at", "attempts"}
+    shown = item.model_dump(mode="json", include=fields) | {
         "retry_at": item.attributes.get("retry_at"),
-        "missing": missing_parts(item) or None,
+        "missing": missing_parts(item),
         "last_error": item.attributes.get("last_error"),
         "held_since": item.attributes.get("legal_hold"),
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in shown.items() if value}
 
 
 def _text(name: str, value: object) -> object:

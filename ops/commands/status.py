@@ -12,13 +12,17 @@ from ops.context import pairs, unknown
 from ops.stack import Stack
 from ops.ticket_files import history, missing_parts
 from ticket_archive.keys import manifest_key
-from ticket_archive.models import StoredImage, TicketItem, UnrecognizedFile
+from ticket_archive.models import TicketItem
 from ticket_archive.retention import expires
 
+_FIELDS = {
+    "ticket", "state", "outcome", "disposition", "received_at", "fetched_at", "archived_at", "attempts", "requeues",
+    "version", "types", "images", "unrecognized",
+}  # fmt: skip
 _ATTRIBUTES = (
-    "complete", "disposition", "erased_at", "legal_hold", "legal_hold_case", "legal_hold_by", "attempted_at",
-    "retry_at", "last_error",
+    "complete", "erased_at", "legal_hold", "legal_hold_case", "legal_hold_by", "attempted_at", "retry_at", "last_error",
 )  # fmt: skip
+_WITHOUT_KEYS = {name: {"__all__": {"key"}} for name in ("images", "unrecognized")}
 
 
 @app.command()
@@ -45,50 +49,33 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
     manifests = history(item, stack.bucket) if item.previous else ()
     versions = [each.model_dump(include={"version", "archived_at", "outcome"}) for each in manifests]
     return {
-        **{name: getattr(item, name) for name in ("ticket", "state", "outcome")},
-        **{name: getattr(item, name) for name in ("received_at", "fetched_at", "archived_at")},
+        **item.model_dump(mode="json", include=_FIELDS, exclude=_WITHOUT_KEYS),
         **{name: item.attributes.get(name) for name in _ATTRIBUTES},
         "expires_at": item.expires_at if expires(item.expires_at) else None,
-        "attempts": item.attempts,
-        "requeues": item.requeues,
-        "version": item.version,
         "versions": versions,
         "manifest": stack.bucket.exists(manifest_key(item.ticket, item.version)) if item.version else None,
-        "types": {kind.value: state.value for kind, state in item.types.items()},
         "missing": missing_parts(item),
-        "images": [_without_key(image) for image in item.images],
-        "unrecognized": [_without_key(file) for file in item.unrecognized],
         "details": details if item.details_sha256 else None,
         "events": [{"event": each.name, "received_at": each.received_at} for each in stack.table.events(item.ticket)],
     }
 
 
-def _without_key(file: StoredImage | UnrecognizedFile) -> dict[str, Any]:
-    return file.model_dump(exclude={"key"})
-
-
 def _render(found: dict[str, Any]) -> Table:
     """Return the status as a table, without what is empty."""
-    shown = pairs()
-    for name, value in found.items():
-        match name:
-            case "manifest" if value is not None:
-                shown.add_row(name, "written" if value else Text("missing; `backfill` writes it", "red"))
-            case "types":
-                for kind, state in value.items():
-                    shown.add_row(kind, _type(kind, state, found))
-            case "details" if value is not None:
-                shown.add_row(name, f"{value['bytes']:,} bytes, stored in the {value['stored_in']}")
-            case "events" if value:
-                shown.add_row(name, Text("\n".join(f"{each['received_at']}  {each['event']}" for each in value)))
-            case "versions" if value:
-                lines = (f"{each['version'][:12]}  {each['archived_at']}  {each['outcome']}" for each in value)
-                shown.add_row(name, Text("\n".join(lines)))
-            case "images" | "events" | "versions" | "missing" | "unrecognized" | "version":
-                pass
-            case _ if value is not None:
-                shown.add_row(name, Text(str(value)))
-    return shown
+    rows: dict[str, Any] = {
+        name: value for name, value in found.items() if isinstance(value, str | int) and name != "version"
+    }
+    if found["manifest"] is not None:
+        rows["manifest"] = "written" if found["manifest"] else Text("missing; `backfill` writes it", "red")
+    rows |= {kind: _type(kind, state, found) for kind, state in found["types"].items()}
+    if details := found["details"]:
+        rows["details"] = f"{details['bytes']:,} bytes, stored in the {details['stored_in']}"
+    if events := found["events"]:
+        rows["events"] = "\n".join(f"{each['received_at']}  {each['event']}" for each in events)
+    if versions := found["versions"]:
+        lines = (f"{each['version'][:12]}  {each['archived_at']}  {each['outcome']}" for each in versions)
+        rows["versions"] = "\n".join(lines)
+    return pairs(rows.items())
 
 
 def _type(kind: str, state: str, found: dict[str, Any]) -> str:
