@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ops.context import Context
+from ops.context import Context, console
 from ops.errors import Failure, explain
 from ops.stack import LOCAL
 
@@ -31,7 +31,7 @@ class Commands(TyperGroup):
             raise  # Typer handles its own
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - its own text may quote a ticket's content
             failure = explain(error)
-            typer.secho(str(failure), fg="red", err=True)
+            console(stderr=True).print(str(failure), style="red", soft_wrap=True)
             raise typer.Exit(failure.exit_code) from None
 
 

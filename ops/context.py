@@ -40,8 +40,8 @@ class Context:
     as_json: bool = False
 
     def __post_init__(self) -> None:
-        self._stdout = _console(stderr=False)
-        self._stderr = _console(stderr=True)
+        self._stdout = console(stderr=False)
+        self._stderr = console(stderr=True)
 
     @cached_property
     def stack(self) -> Stack:
@@ -143,8 +143,9 @@ def pairs(rows: Iterable[tuple[str, object]]) -> Table:
     return shown
 
 
-def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    return console
+def console(*, stderr: bool) -> Console:
+    """Return a console that prints text as it is, without markup. Where it is no terminal, its lines are wide."""
+    made = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not made.is_terminal:
+        made.width = _PIPE_WIDTH
+    return made

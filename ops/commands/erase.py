@@ -6,6 +6,7 @@ The customer's code goes last, after the receipt: an erasure by customer that wa
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import typer
@@ -54,7 +55,7 @@ def erase(
         result |= {"tickets": erasable, **_sums(erasable, "object_versions", "events")}
         counts = f"{result['object_versions']} object versions and {result['events']} event records"
         text = f"Would erase {len(erasable)} tickets, {counts}. Add --yes to do it."
-        rows = [[plan[name] for name in ("ticket", "state", "object_versions", "events")] for plan in erasable]
+        rows = map(itemgetter("ticket", "state", "object_versions", "events"), erasable)
         context.print_result(result, Group(Rows(["ticket", "state", "versions", "events"], rows), "", text))
     else:
         with context.drain(drain_seconds, len(erasable)) as drain:
@@ -73,8 +74,7 @@ def erase(
         receipts = list(done.values())
         result |= {"reason_code": reason_code, "receipts": receipts, "failed": outcomes.reasons}
         result |= _sums(receipts, "object_versions", "events", "refused")
-        columns = ("ticket", "erased_at", "object_versions", "events", "sha256")
-        rows = [[each[name] for name in columns] for each in receipts]
+        rows = map(itemgetter("ticket", "erased_at", "object_versions", "events", "sha256"), receipts)
         context.print_result(result, Rows(["ticket", "erased", "versions", "events", "sha256 of the versions"], rows))
         outcomes.check()
         recorded.check()
