@@ -24,16 +24,6 @@ class Version(NamedTuple):
 class OperatorBucket(Bucket):
     """Reads objects, and lists, tags and deletes a ticket's objects with all their versions."""
 
-    def exists(self, key: str) -> bool:
-        """Return whether there is such an object. S3 responds with 403 to a caller without `s3:ListBucket`."""
-        try:
-            self._client.head_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if error_code(error) in MISSING:
-                return False
-            raise
-        return True
-
     def keys(self, prefix: str) -> Iterator[str]:
         """Return the keys that begin with `prefix`, in alphabetical order."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)

@@ -11,7 +11,6 @@ from ops.arguments import Ticket
 from ops.context import pairs, unknown
 from ops.stack import Stack
 from ops.ticket_files import history, missing_parts
-from ticket_archive.keys import manifest_key
 from ticket_archive.models import TicketItem
 from ticket_archive.retention import expires
 
@@ -45,15 +44,13 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
         "sha256": item.details_sha256,
         "stored_in": "bucket" if "details_key" in item.attributes else "table",
     }
-    # Without an earlier version, the current one is all there is.
-    manifests = history(item, stack.bucket) if item.previous else ()
-    versions = [each.model_dump(include={"version", "archived_at", "outcome"}) for each in manifests]
+    versions = [each.model_dump(include={"version", "archived_at", "outcome"}) for each in history(item, stack.bucket)]
     return {
         **item.model_dump(mode="json", include=_FIELDS, exclude=_WITHOUT_KEYS),
         **{name: item.attributes.get(name) for name in _ATTRIBUTES},
         "expires_at": item.expires_at if expires(item.expires_at) else None,
-        "versions": versions,
-        "manifest": stack.bucket.exists(manifest_key(item.ticket, item.version)) if item.version else None,
+        "versions": versions if item.previous else [],
+        "manifest": bool(versions) if item.version else None,
         "missing": missing_parts(item),
         "details": details if item.details_sha256 else None,
         "events": [{"event": each.name, "received_at": each.received_at} for each in stack.table.events(item.ticket)],

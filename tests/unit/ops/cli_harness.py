@@ -99,9 +99,6 @@ class FakeStack:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": key}}, "GetObject")
         return self.stored[key][-1][1]
 
-    def exists(self, key: str) -> bool:
-        return bool(self.stored.get(key))
-
     def versions(self, ticket: str, *, delete_markers: bool = True) -> Iterator[Version]:
         for key, kept in sorted(self.stored.items()):
             if key.startswith(f"tickets/{ticket}/"):

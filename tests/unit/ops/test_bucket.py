@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from ops.bucket import OperatorBucket, Version
@@ -55,19 +54,6 @@ def test_versions_that_s3_does_not_delete_are_returned(s3: Stubber) -> None:
 
 def test_deleting_nothing_makes_no_call(s3: Stubber) -> None:
     assert BUCKET.delete([]) == []
-
-
-def test_a_missing_object_does_not_exist(s3: Stubber) -> None:
-    s3.add_response("head_object", {})
-    s3.add_client_error("head_object", "404", http_status_code=404)
-    assert BUCKET.exists("k")
-    assert not BUCKET.exists("k")
-
-
-def test_access_denied_does_not_mean_missing(s3: Stubber) -> None:
-    s3.add_client_error("head_object", "403", http_status_code=403)
-    with pytest.raises(ClientError):
-        BUCKET.exists("k")
 
 
 @pytest.mark.parametrize(("tags", "expiring"), [([], True), ([{"Key": "retention", "Value": "limited"}], False)])
