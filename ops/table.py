@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
@@ -21,17 +20,9 @@ STATUS = (
 )  # fmt: skip
 """Every attribute of a ticket that holds no content: `details`, `details_packed` and `customer` are left out."""
 EVENT = ("record", "event", "received_at")
+"""The sort key, name and time of an event."""
 _PAGE = 100
 _serialize = TypeSerializer().serialize
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """One accepted event of a ticket. `record` is its sort key, `name` the event's name."""
-
-    record: str
-    name: str
-    received_at: str
 
 
 class OperatorTable(TicketTable):
@@ -78,8 +69,8 @@ class OperatorTable(TicketTable):
         )
         return read_item(answer["Item"]) if "Item" in answer else None
 
-    def events(self, ticket: str) -> Iterator[EventRecord]:
-        """Return the ticket's accepted events, oldest first."""
+    def events(self, ticket: str) -> Iterator[dict[str, str]]:
+        """Return the ticket's accepted events, oldest first, with the attributes of `EVENT`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._name,
             KeyConditionExpression="ticket = :ticket AND begins_with(#record, :prefix)",
@@ -89,7 +80,7 @@ class OperatorTable(TicketTable):
         )
         for page in pages:
             for item in page["Items"]:
-                yield EventRecord(item["record"]["S"], item["event"]["S"], item["received_at"]["S"])
+                yield {name: item[name]["S"] for name in EVENT}
 
     def delete_event(self, ticket: str, record: str) -> None:
         """Delete an event's record. A missing record is no error."""

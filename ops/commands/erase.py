@@ -99,7 +99,7 @@ def erase_tickets(tickets: Sequence[str], stack: Stack, drain: Drain) -> Outcome
         found, events = list(bucket.versions(ticket)), list(records.events(ticket))
         refused = set(bucket.delete(found))
         for event in events:
-            records.delete_event(ticket, event.record)
+            records.delete_event(ticket, event["record"])
         return [version for version in found if version not in refused], len(refused), len(events)
 
     def first_pass(ticket: str) -> tuple[tuple[str, str, list[Version], int], datetime | None]:

@@ -169,7 +169,7 @@ def set_expiry(ticket: str, expires_at: int | None, records: OperatorTable, buck
     )
     events = list(records.events(ticket))
     for event in events:
-        records.set_event_expiry(ticket, event.record, expires_at)
+        records.set_event_expiry(ticket, event["record"], expires_at)
     return versions, len(events)
 
 

@@ -53,7 +53,9 @@ def status_of(item: TicketItem, stack: Stack) -> dict[str, Any]:
         "manifest": bool(versions) if item.version else None,
         "missing": missing_parts(item),
         "details": details if item.details_sha256 else None,
-        "events": [{"event": each.name, "received_at": each.received_at} for each in stack.table.events(item.ticket)],
+        "events": [
+            {"event": each["event"], "received_at": each["received_at"]} for each in stack.table.events(item.ticket)
+        ],
     }
 
 

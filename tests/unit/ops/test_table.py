@@ -7,7 +7,7 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from ops.table import STATUS, EventRecord, OperatorTable
+from ops.table import STATUS, OperatorTable
 from tests.support.stubbing import client, stubbed
 from tests.unit.ops.cli_harness import FakeStack
 from ticket_archive.errors import InvalidRequest, TicketErased
@@ -102,8 +102,8 @@ def test_events_are_read_page_by_page(dynamodb: Stubber) -> None:
         more = {"LastEvaluatedKey": {"ticket": {"S": "t1"}, "record": record}} if number == 1 else {}
         dynamodb.add_response("query", {"Items": [{"record": record, "event": {"S": "e"}, "received_at": at}], **more})
     assert list(TABLE.events("t1")) == [
-        EventRecord("event#1#x", "e", "2026-01-01T00:00:00Z"),
-        EventRecord("event#2#x", "e", "2026-01-02T00:00:00Z"),
+        {"record": "event#1#x", "event": "e", "received_at": "2026-01-01T00:00:00Z"},
+        {"record": "event#2#x", "event": "e", "received_at": "2026-01-02T00:00:00Z"},
     ]
 
 
