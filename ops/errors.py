@@ -78,7 +78,7 @@ def explain(error: BaseException) -> Failure:
         case InvalidRequest():
             return Failure(f"invalid request: {error.detail}", Exit.USAGE)
         case TicketErased():
-            return Failure("the ticket is erased; only the tombstone is left")
+            return Failure("the ticket is erased; if its erasure was interrupted, run `erase` again")
         case SettingsError():
             return Failure(f"invalid configuration: {error.detail}; correct this setting or secret")
         case WriteConflict():

@@ -45,7 +45,7 @@ def refused(code: str) -> ClientError:
         (requests.ConnectionError("https://CANARY"), Exit.UNREACHABLE, "could not connect"),
         (InvalidRequest("ticket"), Exit.USAGE, "not a ticket id"),
         (InvalidRequest("legal_hold"), Exit.FAILED, "legal hold"),
-        (TicketErased(), Exit.FAILED, "erased"),
+        (TicketErased(), Exit.FAILED, "run `erase` again"),
         (SettingsError("webhook secret: not 32 bytes"), Exit.FAILED, "not 32 bytes"),
         (WriteConflict("object"), Exit.FAILED, "run the command again"),
         (PermissionError(13, "Permission denied", "folder"), Exit.FAILED, "folder: Permission denied"),
