@@ -77,6 +77,27 @@ def test_a_number_that_cannot_be_used_is_a_usage_error(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_up_for_containers_without_an_engine_starts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_engine() -> None:
+        raise StartFailed("no engine")
+
+    monkeypatch.setattr(__main__, "find_engine", no_engine)
+    monkeypatch.setattr(stack, "up", lambda *_, **__: pytest.fail("started"))
+    assert isinstance(CliRunner().invoke(__main__.app, ["up", "--docker"]).exception, StartFailed)
+
+
+def test_up_for_containers_opens_a_stack_that_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    def running(*_: object, **__: object) -> None:
+        raise AlreadyUp("running")
+
+    opened: list[object] = []
+    monkeypatch.setattr(__main__, "find_engine", lambda: None)
+    monkeypatch.setattr(stack, "up", running)
+    monkeypatch.setattr(stack, "open_to_containers", lambda *given: opened.append(given))
+    assert CliRunner().invoke(__main__.app, ["up", "--docker"]).exit_code == 0
+    assert len(opened) == 1
+
+
 def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a start that starts a process and then fails
     started = []
