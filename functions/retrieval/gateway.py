@@ -9,6 +9,8 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 NO_ROUTE = "/"
+_TEST_STAGE = "test-invoke-stage"
+"""The stage of TestInvokeMethod, the test of a method in API Gateway's console."""
 
 # RFC 3986, section 3.3: the characters of a path segment
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
@@ -24,10 +26,11 @@ def route_path(event: Mapping[str, Any]) -> str:
 
     IAM policies compare the path as it was sent, and API Gateway may find the resource all the same. So a path with an
     empty segment, or in which the resource's own words are percent-encoded, matches no route: `/tickets/T/details/` and
-    `/tickets/T/%64etails` would pass a policy that denies `/tickets/*/details`.
+    `/tickets/T/%64etails` would pass a policy that denies `/tickets/*/details`. Nor does a test of a method match one:
+    API Gateway does not authorize it, so who may manage the API could read every ticket.
     """
     path = event.get("path") or NO_ROUTE
-    if path.endswith("/") or "//" in path:
+    if path.endswith("/") or "//" in path or event["requestContext"].get("stage") == _TEST_STAGE:
         return NO_ROUTE
     resource, values = event.get("resource") or "", event.get("pathParameters") or {}
     names = _PARAMETER.findall(resource)

@@ -46,7 +46,11 @@ def allows(action: str, resource: str | None = None) -> bool:
         each["Effect"]
         for each in POLICY["Statement"]
         if any(fnmatchcase(action.lower(), pattern.lower()) for pattern in values(each["Action"]))
-        and (resource is None or any(fnmatchcase(resource, pattern) for pattern in values(each["Resource"])))
+        and (
+            any(fnmatchcase(resource, pattern) for pattern in values(each["Resource"]))
+            if resource is not None
+            else each["Effect"] == "Allow" or each["Resource"] == "*"
+        )
     }
     return effects == {"Allow"}
 
@@ -165,10 +169,17 @@ def test_one_statement_takes_the_condition_for_a_permissions_boundary() -> None:
 
 
 def test_deployer_reads_no_ticket_and_no_secret() -> None:
-    """The retrieval function answers everyone who may invoke it: API Gateway has checked the caller."""
+    """The retrieval function answers everyone who may invoke it: API Gateway has checked the caller.
+
+    The test of a method (TestInvokeMethod) is a POST on it, which nobody checks. CloudFormation imports the whole API.
+    """
     for action in ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "secretsmanager:GetSecretValue"):
         assert not allows(action)
     assert not allows("lambda:InvokeFunction")
+    apis = "arn:aws:apigateway:REGION::/restapis"
+    assert not allows("apigateway:POST", f"{apis}/a1b2c3/resources/d4e5f6/methods/GET")
+    assert allows("apigateway:POST", apis)
+    assert allows("apigateway:POST", f"{apis}/a1b2c3/deployments")
     readable = [each["Resource"] for each in POLICY["Statement"] if "s3:GetObject" in each["Action"]]
     assert readable == ["arn:aws:s3:::aws-sam-cli-managed-default-*/*"]
 

@@ -95,6 +95,16 @@ def test_a_resource_that_is_written_otherwise_is_404_although_api_gateway_finds_
     assert world.tickets.reads == 0
 
 
+@pytest.mark.parametrize("resource", ["/tickets/{ticket}", "/tickets/{ticket}/details", TICKETS])
+def test_a_test_of_a_method_reads_no_ticket(handle: Any, world: World, resource: str) -> None:
+    """TestInvokeMethod needs `apigateway:POST` and not `execute-api:Invoke`; SAM allows every stage to invoke."""
+    event = request(resource, path_of(resource))
+    event["requestContext"]["stage"] = "test-invoke-stage"
+    answer = handle(event)
+    assert (answer.status, answer.json["code"]) == (404, "unknown_route")
+    assert world.tickets.reads == 0
+
+
 def test_a_ticket_id_that_is_percent_encoded_is_400(handle: Any, world: World) -> None:
     """Otherwise a policy that denies /tickets/T lets /tickets/%54 through."""
     event, encoded = request("/tickets/{ticket}", {"ticket": TICKET}), f"%{ord(TICKET[0]):X}{TICKET[1:]}"
