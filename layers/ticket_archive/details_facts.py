@@ -38,6 +38,7 @@ NOT_FOUND = "TCKTNTFND"
 _SEPARATORS = re.compile(r"[\W_]+")
 _PLAIN_IN_PROGRESS = {_SEPARATORS.sub("", word): word for word in IN_PROGRESS}
 _ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # of the response, not of the ticket
+_ENDED = frozenset({"COMPLETED", "COMPLETE", "DONE", "FINISHED"})  # whatever the outcome
 _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
 _RISK = ("risk_code", "riskcode")
@@ -183,7 +184,7 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int
     before the envelope's own, which may be the response's (`SUCCESSFUL`). Below the top, None if one says that the
     person passed and another does not: they are of several attempts or steps, and the wrong one would open an account.
     None too if a verdict of any name above it says otherwise, or one beside a `status` that says that the person passed
-    and may be a step's or the response's.
+    and may be a step's or the response's, or if `status` says only that the flow has ended.
     """
     for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
@@ -199,6 +200,8 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int
         here.sort(key=lambda word: word not in OUTCOMES | IN_PROGRESS)
         if level == 0:
             here.sort(key=lambda word: word not in IN_PROGRESS)
+        if name == _STATUS and here[0] in _ENDED:
+            return None
         passed = here[0] in _PASSED
         is_weak = passed and name == _STATUS and (level > 0 or here[0] == "SUCCESSFUL")
         against = [depth for depth, verdict in verdicts if verdict != passed and depth < level + is_weak]

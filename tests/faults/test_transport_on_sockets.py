@@ -247,6 +247,7 @@ def test_response_has_status_headers_body_and_media_type(serve: Serve, client: H
         OK + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(b"hello"),
         *(OK + b"Content-Encoding: %b\r\n\r\nhello" % name for name in (b"UTF-8", b"base64", b"aws-chunked", b"")),
         *(OK + b"Content-Encoding: %b\r\n\r\n" % name + ZIPPED for name in (b"aws-chunked, gzip", b"gzip, gzip")),
+        *(OK + header + b"\r\n" + ZIPPED for header in (b"", b"Content-Encoding: identity\r\n")),
         b"HTTP/1.0 200 OK\r\n\r\nhello",
         INTERIM + HELLO,
     ],

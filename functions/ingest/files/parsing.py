@@ -164,8 +164,11 @@ class _Contents:
                     self._empty_lists += not isinstance(node, str | None)
                     self._taken.add(place)
             elif isinstance(node, list):
-                if len(node) > decoding.LONG_TEXT:  # bytes, one by one
-                    self.unread.append((label, key, place, node))
+                if len(node) > decoding.LONG_TEXT:
+                    if text := decoding.from_numbers(node):
+                        node = [text]
+                    else:
+                        self.unread.append((label, key, place, node))
                 stack.extend((label, key, place, each, False) for each in reversed(decoding.joined_pieces(node)))
             elif isinstance(node, tuple):
                 for name, value in node:

@@ -11,6 +11,7 @@ from ticket_archive.errors import InvalidVendorResponse, VendorUnavailable
 
 PIECE = 65_536
 """Bytes that are read or decompressed in one step."""
+_GZIP = b"\x1f\x8b"  # RFC 1952
 
 
 def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
@@ -31,7 +32,8 @@ def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
         head += piece
     encoding = raw.headers.get("Content-Encoding", "").lower()
     named = any(name in encoding for name in ("gzip", "deflate"))
-    decoder = _Decoder() if named and _is_compressed(head) else None
+    is_gzip = head.startswith(_GZIP)  # as no file or JSON does, so it needs no header
+    decoder = _Decoder() if is_gzip or (named and _is_zlib(head)) else None
     body = io.BytesIO()
     broken = ""
     try:
@@ -49,10 +51,9 @@ def read_body(raw: BaseHTTPResponse, max_bytes: int) -> bytes:
     return body.getvalue()
 
 
-def _is_compressed(head: bytes) -> bool:
-    """Return whether these bytes begin gzip (RFC 1952) or zlib, which HTTP calls deflate (RFC 1950)."""
-    is_zlib = len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
-    return head.startswith(b"\x1f\x8b") or is_zlib
+def _is_zlib(head: bytes) -> bool:
+    """Return whether these bytes begin zlib (RFC 1950), which HTTP calls deflate."""
+    return len(head) > 1 and head[0] % 16 == 8 and int.from_bytes(head[:2]) % 31 == 0
 
 
 class _Decoder:

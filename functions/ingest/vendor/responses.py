@@ -188,7 +188,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else it has: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     extra = {name: value for name, value in extra.items() if not reports_error(name, value)}
-    if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
+    if envelope.user or any(isinstance(value, dict | list) and value for value in (envelope.ticket, *extra.values())):
         return True
     if call is Call.IMAGES and any(isinstance(value, str) and is_file(value, name) for name, value in extra.items()):
         return True

@@ -87,6 +87,10 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     ),
     "base64 in lines with spaces between": lambda data: encodebytes(data).decode().strip().replace("\n", " "),
     "base64 in very short lines": lambda data: "\n".join(bare(data)),
+    "hexadecimal": bytes.hex,
+    "hexadecimal as in C": lambda data: f"0x{data.hex().upper()}\n",
+    "hexadecimal as PostgreSQL has it": lambda data: "\\x" + data.hex(),
+    "data URI with spaces": lambda data: f"data: image/jpeg; base64, {bare(data)}",
 }
 
 
@@ -181,6 +185,14 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
 )
 def test_a_file_is_found_wherever_it_stands(answer: object) -> None:
     assert found(answer) == [JPEG]
+
+
+@pytest.mark.parametrize("data", [JPEG, PNG, PDF])
+@pytest.mark.parametrize("key", ["front", "anything"])
+def test_a_list_of_a_files_bytes_is_that_file(key: str, data: bytes) -> None:
+    buffer = {"type": "Buffer", "data": [*data]}
+    assert found({key: buffer, "other": [*range(256)], "negative": [-1] * 201}, DOCUMENT)[0] == data
+    assert found({"images": [buffer, uri(WEBP), [*data]]}) == [data, WEBP]
 
 
 def test_a_file_is_found_at_any_depth() -> None:
@@ -503,7 +515,7 @@ def test_a_response_of_empty_values_has_no_files(body: bytes) -> None:
 
 UNREAD: list[dict[str, object]] = [
     {"blob": LONG}, {"front": "front.jpg"}, {"image": "/files/1.jpg"}, {"back": "s3://bucket/1"},
-    {"url": "https://cdn.example/Peña.jpg"}, {"front": {"type": "Buffer", "data": [*JPEG]}},
+    {"url": "https://cdn.example/Peña.jpg"}, {"front": {"type": "Buffer", "data": [255] * 201}},
 ]  # fmt: skip
 
 ERRORS = (
