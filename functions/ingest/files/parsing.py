@@ -27,7 +27,7 @@ MAX_FILES = 50
 """Per type: a document has two sides, and a flow takes a few selfies."""
 
 _FILE_NAME = re.compile(r"\s*[^\s./]*[./][^\sa-z]*[a-z]\S*\s*", re.IGNORECASE)  # or an address
-_ID = re.compile(r"\s*(?=[^\d\s]*\d)[\w{}:-]{5,}\s*", re.ASCII)  # a word with a digit: a UUID, a number
+_ID = re.compile(r"\s*(?=[^\d\s]*\d)[\w{}:-]{5,}\s*", re.ASCII)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 _Value = tuple[Label, str, int, Any]
@@ -259,11 +259,10 @@ class _Contents:
 
     def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
         self.has_content = True
-        text = "" if isinstance(node, bool | float) else str(node)
-        is_long = len(text) > decoding.LONG_TEXT
-        if is_long or _FILE_NAME.fullmatch(text) or labels.is_in_progress(text):
+        is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
+        if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_in_progress(node))):
             (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
-        elif _ID.fullmatch(text) or labels.is_failure(text):
+        elif _is_id(node) or (isinstance(node, str) and labels.is_failure(node)):
             is_labelled = labels.label_of(key) != UNLABELLED
             (self.unread if is_labelled else self._others).append((label, key, place, node))
 
@@ -285,6 +284,11 @@ class _Contents:
             if label.type in (wanted, None) and (is_side or is_only or self._is_in_place(unread)):
                 return f"{key}: {node}"
         return ""
+
+
+def _is_id(node: Any) -> bool:
+    """Return whether a value may be a file's id: a word with a digit, such as a UUID, or a number of five digits."""
+    return bool(_ID.fullmatch(node)) if isinstance(node, str) else isinstance(node, int) and node > 9999
 
 
 def _without_digits(key: str) -> str:
