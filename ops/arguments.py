@@ -64,6 +64,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without this option nothing is changed.")]
 Rate = Annotated[float, typer.Option(min=0.01, max=1000, help="Messages per second at most.")]
 Code = Annotated[str | None, typer.Option(help="Your own code, such as a case number. No free text.", parser=code)]
+HeldCase = Annotated[str | None, typer.Option("--case", help="Only tickets that are held for this case.", parser=code)]
 
 
 class GivenIds(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ops.app import app, context_of, partial_results
-from ops.arguments import Code, Customer, DrainSeconds, IdFile, Tickets, Yes, selected
+from ops.arguments import Code, Customer, DrainSeconds, HeldCase, IdFile, Tickets, Yes, selected
 from ops.bucket import OperatorBucket
 from ops.context import Rows, unknown
 from ops.errors import Failure
@@ -51,7 +51,7 @@ def release(
     tickets: Tickets = None,
     file: IdFile = None,
     customer: Customer = None,
-    case: Code = None,
+    case: HeldCase = None,
     drain_seconds: DrainSeconds = DRAIN_SECONDS,
 ) -> None:
     """Remove the legal hold of tickets, with --case of that case alone: `RetentionDays` counts again from receipt."""
