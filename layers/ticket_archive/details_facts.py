@@ -29,7 +29,6 @@ MAX_LEVELS = 50
 RESPONSE_ENVELOPES = frozenset({"data", "payload", "event", "result", "response", "body"})
 _FLOW_STATUS = ("flow_status", "flowstatus", "transaction_status", "transactionstatus")
 _STATUS = "status"
-_VERDICT = ("outcome", "decision", "verdict", "result")  # not the vendor's; they count at the top
 OUTCOMES = frozenset({"ACCEPTED", "REJECTED", "VERIFIED", "FAILED", "SUCCESSFUL", "NEEDS_REVIEW", "ABANDONED"})
 _PASSED = frozenset({"ACCEPTED", "VERIFIED", "SUCCESSFUL"})
 SUCCESS_CODES = OUTCOMES | {"SUCCESS", "OK"}
@@ -39,7 +38,6 @@ NOT_FOUND = "TCKTNTFND"
 _SEPARATORS = re.compile(r"[\W_]+")
 _PLAIN_IN_PROGRESS = {_SEPARATORS.sub("", word): word for word in IN_PROGRESS}
 _ENVELOPE_STATUS = frozenset({"OK", "SUCCESS", "ERROR", NOT_FOUND})  # of the response, not of the ticket
-_ENDED = frozenset({"COMPLETED", "COMPLETE", "DONE", "FINISHED"})  # whatever the outcome
 _DISPOSITION = ("disposition",)
 _CONFIDENCE = ("confidence_score", "confidencescore")
 _RISK = ("risk_code", "riskcode")
@@ -49,7 +47,7 @@ _PERSON = (
     "documenttype", "document_type", "document_expiration_date", "flow", "flow_type", "flowtype",
 )  # fmt: skip
 _KNOWN = frozenset((*_FLOW_STATUS, *_DISPOSITION, *_CONFIDENCE, *_RISK, *_CUSTOMER, *_PERSON))
-_NAMES = _KNOWN.union(TICKET_NAMES, (_STATUS, *_VERDICT))
+_NAMES = _KNOWN.union(TICKET_NAMES, (_STATUS,))
 _MAX_TEXT = 64
 
 T = TypeVar("T")
@@ -184,12 +182,10 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int
     On the same level, a known word comes first. At the top, IN_PROGRESS does, and the `status` inside an envelope comes
     before the envelope's own, which may be the response's (`SUCCESSFUL`). Below the top, None if one says that the
     person passed and another does not: they are of several attempts or steps, and the wrong one would open an account.
-    None too if a verdict of any name above it says otherwise, or one beside a word that is weak: under a name that is
-    not the vendor's, or a `status` that says that the person passed and may be a step's or the response's. A `status`
-    that says only that the flow has ended counts if nothing else does.
+    None too if a verdict of any name above it says otherwise, or one beside a `status` that says that the person passed
+    and may be a step's or the response's.
     """
-    ended = None
-    for name in (*_FLOW_STATUS, _STATUS, *_VERDICT):
+    for name in (*_FLOW_STATUS, _STATUS):
         words = [(depth, _word(value)) for depth, value in found.get(name, ())]
         words = [(depth, word) for depth, word in words if word and _is_flow_word(name, depth, word)]
         if not words:
@@ -203,14 +199,11 @@ def _flow_word(found: dict[str, list[tuple[int, Any]]], verdicts: list[tuple[int
         here.sort(key=lambda word: word not in OUTCOMES | IN_PROGRESS)
         if level == 0:
             here.sort(key=lambda word: word not in IN_PROGRESS)
-        if name == _STATUS and here[0] in _ENDED:
-            ended = here[0]
-            continue
         passed = here[0] in _PASSED
-        is_weak = name in _VERDICT or (passed and name == _STATUS and (level > 0 or here[0] == "SUCCESSFUL"))
+        is_weak = passed and name == _STATUS and (level > 0 or here[0] == "SUCCESSFUL")
         against = [depth for depth, verdict in verdicts if verdict != passed and depth < level + is_weak]
         return None if here[0] in OUTCOMES and against else here[0]
-    return ended
+    return None
 
 
 def _is_flow_word(name: str, depth: int, word: str) -> bool:
@@ -219,8 +212,6 @@ def _is_flow_word(name: str, depth: int, word: str) -> bool:
     Below the first level, only a known outcome under a flow's own name counts: `status` there belongs to a device or a
     step. A `status` on the first level must be a known outcome too.
     """
-    if name in _VERDICT:
-        return depth == 0 and word in OUTCOMES
     if depth > 1:
         return name != _STATUS and word in OUTCOMES
     if name == _STATUS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from pybase64 import b64decode, b64encode
+from pybase64 import b64decode
 
 from ingest.files import labels
 from ingest.files.formats import FileFormat, identify, looks_complete
@@ -19,9 +19,8 @@ LONG_TEXT = 200
 _MIN_BASE64 = 32  # characters; no file is smaller
 _URL = re.compile(r"\s*https?://[!-~]+\s*", re.IGNORECASE | re.ASCII)
 _PATH = re.compile(r"\s*/[!-~]{1,4095}\s*", re.ASCII)
-_DATA_URI = re.compile(r"\s*data:\s*[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
+_DATA_URI = re.compile(r"\s*data:[\w.+/-]*((?:;[^,;]{0,64})*),\s*", re.IGNORECASE)
 _BASE64 = re.compile(rf"[A-Za-z0-9+/_\-\s]{{{_MIN_BASE64},}}={{0,2}}\s*", re.ASCII)
-_HEX = re.compile(rf"\s*(?:0x|\\x)?([0-9a-f]{{{2 * _MIN_BASE64},}})\s*", re.IGNORECASE | re.ASCII)
 _PIECE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}\s*", re.ASCII)
 _MARKUP = re.compile(r"\s*<[?!a-z]", re.IGNORECASE)
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -64,8 +63,6 @@ def is_file(text: str, key: str = "") -> bool:
     head = text[:HEAD_CHARACTERS]
     if _URL.fullmatch(head) or _DATA_URI.match(head):
         return True
-    if (digits := _HEX.match(head)) and identify(bytes.fromhex(digits[1][: len(digits[1]) // 2 * 2])):
-        return True
     names_files = key != "" and labels.may_hold_files(key)
     if digits := _BASE64.match(head):
         plain = digits[0].encode().translate(_STANDARD, delete=_WHITE_SPACE)
@@ -96,9 +93,7 @@ def is_empty(node: Any) -> bool:
 
 
 def decode_file(text: str) -> File:
-    """Return the file that a text is. It has no format if the text is markup, or no base64 or hexadecimal digits of a
-    known format.
-    """
+    """Return the file that a text is. It has no format if the text is markup, or no base64 of a known format."""
     if _URL.fullmatch(text) or is_path(text, key="url"):
         return LinkedFile(text.strip())
     if uri := _DATA_URI.match(text):
@@ -111,10 +106,6 @@ def decode_file(text: str) -> File:
             text = unquote_to_bytes(text.encode("latin-1", "replace")).decode("latin-1")
     elif is_markup(text):
         return InlineFile(text.encode("latin-1", "replace"), None)
-    if (hexadecimal := _HEX.fullmatch(text)) and len(hexadecimal[1]) % 2 == 0:
-        data = bytes.fromhex(hexadecimal[1])
-        if identify(data):
-            return inline_file(data)
     try:
         data = b64decode(text, validate=True)  # reads the text in place; Python's `base64` would copy it first
     except ValueError:
@@ -125,14 +116,6 @@ def decode_file(text: str) -> File:
         digits = digits.translate(_STANDARD, delete=_WHITE_SPACE)
         return _decode_base64(digits)
     return _inline(data)
-
-
-def from_numbers(values: list[Any]) -> str:
-    """Return the base64 of a file whose bytes are these numbers, as Node's `Buffer` becomes in JSON; otherwise ""."""
-    with suppress(TypeError, ValueError):
-        if identify(data := bytes(values)):
-            return b64encode(data).decode()
-    return ""
 
 
 def joined_pieces(parts: list[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ The vendor does not document its names, so case, separators, plurals, numbers an
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 
@@ -28,18 +28,11 @@ class Label:
     type: ImageType | None = None
     side: Side = Side.UNKNOWN
     number: int = 0
-    is_portrait: bool = field(default=False, compare=False)
-    """A portrait of whatever has been asked for: a document's, if the response has files of several types."""
 
     def within(self, outer: "Label") -> "Label":
         """Return this label with what it leaves open taken from the label around it."""
         side = outer.side if self.side is Side.UNKNOWN else self.side
-        return Label(self.type or outer.type, side, outer.number, self.is_portrait or outer.is_portrait)
-
-    def of_document(self) -> "Label":
-        """Return this label with the document's portrait as the type of a portrait without one."""
-        is_open = self.is_portrait and self.type is None
-        return replace(self, type=ImageType.DOCUMENT_PORTRAIT) if is_open else self
+        return Label(self.type or outer.type, side, outer.number)
 
 
 UNLABELLED = Label()
@@ -73,11 +66,6 @@ _FILE_KEYS = frozenset({
     "list", "records", "rows", "elements", "entries", "attachments", "media", "embedded", "included", "resources",
     "payload", "response", "body", "base64", "b64", "url", "uri", "src",
 })  # fmt: skip
-_DONE = frozenset({"success", "ok", "ready", "complete", "completed", "done", "finished"})
-_NOT_DONE = frozenset({"processing", "inprogress", "pending", "uploading", "incomplete"})
-_ERROR_STATUSES = frozenset({"ERROR", "FAIL", "FAILURE", "PARTIAL", "INCOMPLETE"})
-_NOT_HERE = re.compile("(missing|pending|failed)((image|file|document|photo|picture|side|item|type|page)s?)?")
-_NO_ERROR = frozenset({"ok", "success", "no", "noerror", "noerrors", "false"})
 _CONTEXTS = frozenset({"@context", "@odata.context", "$schema"})
 _LINKS = frozenset({"_links", "links"})
 _DOCUMENT_RELATIONS = frozenset(
@@ -93,7 +81,7 @@ _LAST = frozenset({"last", "islast", "islastpage"})
 _PAGES = ("totalpages", "lastpage")
 _PAGE = frozenset({"meta", "metadata", "page", "paging", "pagination", "pageinfo"})
 _TOTAL = re.compile(
-    "(?=.*(total|count|number|expected))(odata|hydra)?(total|numberof|expected)?"
+    "(?=.*(total|count|number))(odata|hydra)?(total|numberof)?"
     "((item|element|result|record|entrie|image|file|document|photo|picture)s?)?(total|count)?"
 )
 _IN_PROGRESS = {word.replace("_", "").lower() for word in IN_PROGRESS} | {
@@ -112,7 +100,7 @@ def label_of(name: str) -> Label:
     for pattern in _SIDES:
         if found := pattern.fullmatch(plain):
             return Label(ImageType.DOCUMENT if found["document"] else None, Side.FRONT if found["front"] else Side.BACK)
-    return Label(is_portrait=True) if plain.removesuffix("s") == "portrait" else UNLABELLED
+    return UNLABELLED
 
 
 def label_at(name: str, outer: Label) -> Label:
@@ -144,7 +132,7 @@ def leads_to_no_file(around: str, name: str) -> bool:
 
 def names_image(name: str) -> bool:
     """Return whether a key names an image, a side of the document, or a URL."""
-    return bool(_IMAGE_WORD.search(plain_name(name))) or label_of(name) != UNLABELLED or holds_address(name)
+    return bool(_IMAGE_WORD.search(plain_name(name))) or label_of(name) is not UNLABELLED or holds_address(name)
 
 
 def holds_address(name: str) -> bool:
@@ -197,22 +185,13 @@ def reports_error(name: str, value: object, *, is_root: bool = True) -> bool:
         return True
     if not is_root:
         return False
-    if plain.removeprefix("is") in _DONE:
+    if plain in ("success", "ok", "ready", "complete"):
         return value is False
-    if plain.removeprefix("is") in _NOT_DONE:
-        return value is True
-    if plain in ("status", "statuscode"):  # FAILED may be the ticket's outcome
-        return word in _ERROR_STATUSES or value in (202, 206, 207) or (isinstance(value, int) and 400 <= value < 600)
+    if plain == "status":
+        return word in ("ERROR", "FAIL", "FAILURE")  # FAILED may be the ticket's outcome
     if plain == "code":
         return bool(word) and not word.isdecimal() and word not in SUCCESS_CODES
     return is_error(name, value)
-
-
-def names_missing_files(name: str, value: object) -> bool:
-    """Return whether a member lists or counts files that the response does not have: `"missing": ["BACK"]`."""
-    value = typed(value)
-    is_number = isinstance(value, int) and value > 0  # or `true`
-    return bool(_NOT_HERE.fullmatch(plain_name(name))) and (is_number or isinstance(value, str | list | tuple))
 
 
 def is_status(name: str) -> bool:
@@ -225,34 +204,27 @@ def is_in_progress(word: str) -> bool:
     return _plain(word) in _IN_PROGRESS
 
 
-def is_failure(word: str) -> bool:
-    """Return whether a word in a file's place says that the file could not be read: `ERROR`, `FAILED`."""
-    return word.strip().upper() in _ERROR_STATUSES | {"FAILED"}
-
-
 def describes(name: str, value: object) -> bool:
     """Return whether a member says what a file is, but not that there is one: `"side": "BACK"`, not an id."""
     if plain_name(name) in _NUMBER_FIELDS and _number(value) is not None:
         return True
-    return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) != UNLABELLED)
+    return describes_file(name) and isinstance(value, str) and (name != "id" or label_of(value) is not UNLABELLED)
 
 
-def refers_to_file(name: str, value: object) -> bool:
-    """Return whether a member, which is not empty, says that there is a file, whose data may be empty."""
-    is_there = plain_name(name) in ("available", "exists", "present") and typed(value) is True
-    return is_there or bool(_REFERENCE.fullmatch(plain_name(name)))
+def refers_to_file(name: str) -> bool:
+    """Return whether a member of this name, which is not empty, says that there is a file, whose data may be empty."""
+    return bool(_REFERENCE.fullmatch(plain_name(name)))
 
 
 def is_error(name: str, value: object) -> bool:
     """Return whether a member, which is not empty, describes an error."""
-    is_none = isinstance(value, bool | int) or (isinstance(value, str) and _plain(value) in _NO_ERROR)
-    return plain_name(name) in _ERROR_FIELDS and not is_none
+    return plain_name(name) in _ERROR_FIELDS and not isinstance(value, bool | int)
 
 
 def may_hold_files(name: str) -> bool:
     """Return whether a key of this name holds files, so that an empty value means that there are none."""
     plain = plain_name(name)
-    return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) != UNLABELLED
+    return plain in _FILE_KEYS or bool(_IMAGE_WORD.search(plain)) or label_of(name) is not UNLABELLED
 
 
 def _number(value: object) -> int | None:

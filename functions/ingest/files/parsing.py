@@ -27,7 +27,6 @@ MAX_FILES = 50
 """Per type: a document has two sides, and a flow takes a few selfies."""
 
 _FILE_NAME = re.compile(r"\s*[^\s./]*[./][^\sa-z]*[a-z]\S*\s*", re.IGNORECASE)  # or an address
-_ID = re.compile(r"\s*(?=[^\d\s]*\d)[\w{}:-]{5,}\s*", re.ASCII)
 _HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 _Value = tuple[Label, str, int, Any]
@@ -164,11 +163,8 @@ class _Contents:
                     self._empty_lists += not isinstance(node, str | None)
                     self._taken.add(place)
             elif isinstance(node, list):
-                if len(node) > decoding.LONG_TEXT:
-                    if text := decoding.from_numbers(node):
-                        node = [text]
-                    else:
-                        self.unread.append((label, key, place, node))
+                if len(node) > decoding.LONG_TEXT:  # bytes, one by one
+                    self.unread.append((label, key, place, node))
                 stack.extend((label, key, place, each, False) for each in reversed(decoding.joined_pieces(node)))
             elif isinstance(node, tuple):
                 for name, value in node:
@@ -217,12 +213,8 @@ class _Contents:
             if not is_empty and labels.reports_error(name, value, is_root=is_root):
                 self.has_error = True
                 # a code or a message may mean success
-                is_text = isinstance(labels.typed(value), str)
-                if not is_text or labels.is_status(name) or labels.plain_name(name) == "error":
+                if labels.is_status(name) or not isinstance(labels.typed(value), str):
                     self.unfinished = f"{name}: {value}"
-            elif is_root and not is_empty and labels.names_missing_files(name, value):
-                self.has_error = True
-                self.unfinished = f"{name}: {value}"
             if not is_empty and labels.announces_more(key, name, value):
                 self.unfinished = f"{name}: {value}"
             elif not labels.leads_to_no_file(key, name):
@@ -249,12 +241,12 @@ class _Contents:
             for name, value in members:
                 if labels.announces_files(name, value, self._came - end.came):
                     self.unfinished = f"{name}: {value}"
-            if len(self.files) == end.files and any(labels.refers_to_file(*each) for each in members):
+            if len(self.files) == end.files and any(labels.refers_to_file(name) for name, _ in members):
                 self.unread.append((label, key, place, end.members))
             elif not any(labels.is_error(name, value) for name, value in members):
                 self._taken.add(place)
         elif not is_root and not all(labels.describes(name, value) for name, value in members):
-            is_labelled = labels.label_of(key) != UNLABELLED
+            is_labelled = labels.label_of(key) is not UNLABELLED
             (self.unread if is_labelled else self._others).append((label, key, place, end.members))
 
     def _add_content(self, label: Label, key: str, place: int, node: Any) -> None:
@@ -262,9 +254,6 @@ class _Contents:
         is_long = isinstance(node, str) and len(node) > decoding.LONG_TEXT
         if is_long or (isinstance(node, str) and (_FILE_NAME.fullmatch(node) or labels.is_in_progress(node))):
             (self.unread if is_long or labels.names_image(key) else self._others).append((label, key, place, node))
-        elif _is_id(node) or (isinstance(node, str) and labels.is_failure(node)):
-            is_labelled = labels.label_of(key) != UNLABELLED
-            (self.unread if is_labelled else self._others).append((label, key, place, node))
 
     def _is_in_place(self, value: _Value) -> bool:
         """Return whether a file is in the value's place, or under its key."""
@@ -284,11 +273,6 @@ class _Contents:
             if label.type in (wanted, None) and (is_side or is_only or self._is_in_place(unread)):
                 return f"{key}: {node}"
         return ""
-
-
-def _is_id(node: Any) -> bool:
-    """Return whether a value may be a file's id: a word with a digit, such as a UUID, or a number of five digits."""
-    return bool(_ID.fullmatch(node)) if isinstance(node, str) else isinstance(node, int) and node > 9999
 
 
 def _without_digits(key: str) -> str:
@@ -312,8 +296,6 @@ def _select(contents: _Contents, wanted: ImageType) -> list[str]:
     )
     if not contents.files and contents.has_content and not has_answer:
         raise UnrecognizedResponse("no_file", b"")
-    if len({label.type for label, _ in contents.files} - {None}) > 1:  # whatever type is asked for
-        contents.files = [(label.of_document(), text) for label, text in contents.files]
     files = [(label, text) for label, text in contents.files if label.type in (wanted, None)]
     if contents.files and not files and len(contents.types - {None}) == 1:
         raise UnrecognizedResponse("other_type", b"")

@@ -23,7 +23,6 @@ from ingest.vendor.url_policy import check_image_url
 from ticket_archive.clock import now
 from ticket_archive.details import Details, read_details
 from ticket_archive.errors import (
-    ArchiveError,
     DeadlineExceeded,
     InvalidTokenResponse,
     InvalidVendorResponse,
@@ -94,8 +93,7 @@ class Preventor:
     def files(self, ticket: str, image_type: ImageType, deadline: float) -> list[File]:
         """Return the ticket's files of one type, in the vendor's order; empty if the vendor has none.
 
-        A redirect is a file at a URL: it is not followed, because the request's token would go with it. After the files
-        of a response with an error status comes one without a format, as after those of a page of several.
+        A redirect is a file at a URL: it is not followed, because the request's token would go with it.
         """
         url = f"{self._ticket_url(ticket)}/images?type={image_type.value}"
 
@@ -108,11 +106,9 @@ class Preventor:
 
         try:
             return self._retry(attempt, deadline)
-        except (TicketNotFound, InvalidVendorResponse) as error:
-            if files := _files_with_error(error, image_type):
-                return files
-            if isinstance(error, TicketNotFound):
-                return []
+        except TicketNotFound:
+            return []
+        except InvalidVendorResponse as error:
             if error.detail != "redirect" or error.body is None:
                 raise
             return [LinkedFile(error.body.decode())]
@@ -232,14 +228,3 @@ class Preventor:
     def _ticket_url(self, ticket: str) -> str:
         """Return the ticket's URL. The id is checked again here, where it becomes a path segment."""
         return self.origin + _TRANSACTIONS + quote(ticket_id(ticket), safe="")
-
-
-def _files_with_error(error: RetryableError, image_type: ImageType) -> list[File]:
-    """Return the usable files in the body of an error response and, if there are any, its status as a file."""
-    try:
-        with _parsing:
-            files = parse_files(error.body or b"", "", image_type)
-    except ArchiveError:
-        return []
-    usable = [file for file in files if isinstance(file, InlineFile) and file.format]
-    return [*usable, InlineFile(f"status: {error.detail}".encode(), None)] if usable else []

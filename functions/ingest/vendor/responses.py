@@ -85,7 +85,7 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
 
     A 200 whose body is the vendor's error envelope is that error; its status is the one in the envelope, or 400. It
     carries its body, because it may be the final answer, unless its status is 401, 403, 404 or 429. So does another
-    4xx or 2xx, and a 403 or 404 for an image type.
+    4xx or 2xx, and a 403 for an image type.
     """
     envelope = _envelope(response.body) if call is not Call.LINK else None
     status = response.status
@@ -98,9 +98,7 @@ def error_for_response(call: Call, response: Response, now: datetime) -> Retryab
     detail = str(status)
     body = response.body if call in (Call.DETAILS, Call.IMAGES) else None
     if status == 404 or (400 <= status < 500 and envelope is not None and _is_not_found(call, envelope)):
-        if call is Call.IMAGES:
-            return TicketNotFound(detail, body)  # it may have files
-        return TicketNotFound(detail) if call is Call.DETAILS else InvalidVendorResponse(detail)
+        return TicketNotFound(detail) if call in (Call.DETAILS, Call.IMAGES) else InvalidVendorResponse(detail)
     if status in (401, 403):  # a link is fetched without credentials: its URL has expired
         if call is Call.LINK:
             return InvalidVendorResponse(detail)
@@ -188,7 +186,7 @@ def _has_content(call: Call, envelope: Envelope) -> bool:
     if call is Call.DETAILS and _is_not_found(call, envelope):  # whatever else it has: a trace, a list of errors
         return read_facts(scalars_of({"user": envelope.user, **extra})).recognized
     extra = {name: value for name, value in extra.items() if not reports_error(name, value)}
-    if envelope.user or any(isinstance(value, dict | list) and value for value in (envelope.ticket, *extra.values())):
+    if envelope.user or any(isinstance(value, dict | list) and value for value in extra.values()):
         return True
     if call is Call.IMAGES and any(isinstance(value, str) and is_file(value, name) for name, value in extra.items()):
         return True

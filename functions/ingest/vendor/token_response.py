@@ -17,6 +17,7 @@ _DEFAULT_LIFETIME = 300.0  # seconds; shorter than the vendor's twenty minutes
 _MIN_LIFETIME = 30.0  # seconds; so that a wrong clock does not cause a token call for every call
 _TOKEN = re.compile("[!-~]{1,8192}")
 _BARE = re.compile(r"\s*\"?(?:(?i:Bearer) )?([\w.~+/-]{32,}=*)\"?\s*", re.ASCII)  # RFC 6750, 2.1; longer than any word
+_OTHER_TOKEN = re.compile("refresh|csrf|xsrf|request|error|trace|page|device|push")
 _JWT = re.compile(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", re.ASCII)
 _NAMES = ("token", "accesstoken", "bearertoken", "idtoken", "authtoken", "jwt")  # the first that is there counts
 _WITH_OBJECTS = RESPONSE_ENVELOPES | {*_NAMES}
@@ -67,7 +68,7 @@ def _members(response: dict[str, Any], parent: str = "", level: int = 0) -> Iter
 def _long_tokens(value: Any, name: str = "", level: int = 0) -> Iterator[tuple[str, str]]:
     """Yield each token of 32 characters or more, with its plain name: a JWT, or what is named like a token."""
     plain = plain_name(name)
-    if "refresh" in plain:
+    if _OTHER_TOKEN.search(plain):
         return
     value = unwrapped(json_in(value))
     if isinstance(value, dict) and level <= _MAX_LEVELS:

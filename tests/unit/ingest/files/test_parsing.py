@@ -6,7 +6,6 @@ import time
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -87,10 +86,6 @@ TEXTS: dict[str, Callable[[bytes], str]] = {
     ),
     "base64 in lines with spaces between": lambda data: encodebytes(data).decode().strip().replace("\n", " "),
     "base64 in very short lines": lambda data: "\n".join(bare(data)),
-    "hexadecimal": bytes.hex,
-    "hexadecimal as in C": lambda data: f"0x{data.hex().upper()}\n",
-    "hexadecimal as PostgreSQL has it": lambda data: "\\x" + data.hex(),
-    "data URI with spaces": lambda data: f"data: image/jpeg; base64, {bare(data)}",
 }
 
 
@@ -173,7 +168,6 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
         {"template": LONG, "token": "eyJ" + LONG, "selfie": uri(JPEG)},
         {"score": 17, "big": 10**400, "precise": 1.5, "selfie": uri(JPEG)},
         {"document": "ID_CARD", "images": [uri(JPEG)]},
-        {"document": "XK993377", "images": [uri(JPEG)]},
         {"type": "ID_CARD", "image": uri(JPEG)},
         {"images": [uri(JPEG), bare(JPEG)]},
         {"images": [bare(JPEG)[at : at + 60] for at in range(0, len(bare(JPEG)), 60)]},
@@ -185,14 +179,6 @@ def test_a_cut_off_file_is_marked_incomplete(text: str) -> None:
 )
 def test_a_file_is_found_wherever_it_stands(answer: object) -> None:
     assert found(answer) == [JPEG]
-
-
-@pytest.mark.parametrize("data", [JPEG, PNG, PDF])
-@pytest.mark.parametrize("key", ["front", "anything"])
-def test_a_list_of_a_files_bytes_is_that_file(key: str, data: bytes) -> None:
-    buffer = {"type": "Buffer", "data": [*data]}
-    assert found({key: buffer, "other": [*range(256)], "negative": [-1] * 201}, DOCUMENT)[0] == data
-    assert found({"images": [buffer, uri(WEBP), [*data]]}) == [data, WEBP]
 
 
 def test_a_file_is_found_at_any_depth() -> None:
@@ -234,7 +220,7 @@ def test_a_callback_url_is_no_file(key: str, url: str | None) -> None:
         {"hydra:view": {"hydra:next": "/images?page=2"}}, {"total": 2}, {"count": "2"},
         {"@odata.context": "https://a/$metadata", "@odata.count": 2}, {"meta": {"page": 1, "totalCount": 2}},
         {"numberOfImages": 2}, {"imagesCount": 2}, {"truncated": True},
-        {"meta": {"page": "1", "pages": "2"}}, {"hasMore": "true"}, {"totalPages": "2"}, {"expected": 2, "received": 1},
+        {"meta": {"page": "1", "pages": "2"}}, {"hasMore": "true"}, {"totalPages": "2"},
     ],
 )  # fmt: skip
 def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
@@ -247,23 +233,19 @@ def test_one_of_several_pages_is_incomplete(more: dict[str, object]) -> None:
 
 def test_files_beside_an_error_are_incomplete() -> None:
     answer = {"images": [bare(JPEG)]}
-    errors: tuple[Any, ...] = (
+    errors = (
         {"Status": "PROCESSING"},
-        *({"errors": [{"message": "back: timeout"}]}, {"error": "back: timeout"}),
+        {"errors": [{"message": "back: timeout"}]},
         {"success": False},
         {"ready": "false"},
-        *({"processing": True}, {"isPending": "true"}, {"incomplete": True}, {"completed": False}, {"isDone": False}),
-        *({"missing": ["BACK"]}, {"pendingImages": "1"}, {"failed": {"BACK": "timeout"}}, {"missing_sides": "BACK"}),
-        *({"status": word} for word in ("PARTIAL", "Incomplete", 206, 404, "500")),
     )
     for error in errors:
         assert outcome({**answer, **error}) == "2 files"
     part = {"front": {"image": bare(JPEG), "status": "READY"}, "back": {"image": None, "status": "PENDING"}}
     assert outcome(part, wanted=DOCUMENT) == "2 files"
     assert outcome(b'{"code": "SUCCESS", "data": {"status": "PROCESSING", "images": []}}') == "no_file"
-    success = {"errorCode": "000", "errorMessage": "OK", "error": "No error"}
-    done: Any = {"processing": False, "missing": [], "failed": 0, "pending": "0", "isDone": True, "status": 200}
-    for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}, done):
+    success = {"errorCode": "000", "errorMessage": "OK"}
+    for word in ({"quality": {"status": "FAIL"}}, {"code": "IMGRTRVD"}, success, {"status": "FAILED"}):
         assert outcome({**answer, **word}) == "1 files"
 
 
@@ -291,12 +273,6 @@ def test_files_beside_an_error_are_incomplete() -> None:
         ({"data": {"images": [uri(JPEG)], "errors": ["back: timeout"]}}, 1),
         ({"front": {"fileId": "5f0c", "url": uri(JPEG)}, "back": {"fileId": "2b1e", "url": None}}, 1),
         ({"images": [{"imageKey": "a/1", "data": uri(JPEG)}, {"imageKey": "a/2", "data": ""}]}, 1),
-        ({"front": uri(JPEG), "back": "3f2a0c7e-1111-4222-8333-944444444444"}, 1),
-        ({"front": uri(JPEG), "backId": "{3F2A0C7E-1111-4222-8333-944444444444}"}, 1),
-        ({"front": uri(JPEG), "back": 12345}, 1),
-        ({"front": uri(JPEG), "back": "error"}, 1),
-        ({"images": [uri(JPEG), "65f1c0ffee65f1c0ffee65f1"]}, 1),
-        ({"front": {"available": True, "image": uri(JPEG)}, "back": {"available": True, "image": None}}, 1),
     ],
 )
 def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object, files: int) -> None:
@@ -315,9 +291,7 @@ def test_value_in_place_of_another_file_is_kept_beside_the_files(answer: object,
         *({"back": {"image": None, "error": None}}, {"back": {"image": None, "error": False}}),
         {"back": {"side": "BACK", "type": "ID_CARD", "id": "BACK", "size": 0}},
         *({"back": {"fileId": "n/a", "url": None}}, {"back": {"available": False, "position": 2}}),
-        *({"status": "WARNING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}, {"details": {"failed": 1}}),
-        *({"documentNumber": "8-123-4567"}, {"passport": "XK993377"}, {"frontId": "2b1e9"}, {"width": 12345}),
-        *({"back": False}, {"back": 0.5}, {"back": "not required"}, {"quality": [12345, "2026-01-31"]}),
+        *({"status": "WARNING"}, {"scores": [{"status": "PASSED"}, {"glare": 1}]}),
     ],
 )
 def test_metadata_beside_a_file_is_no_other_file(more: dict[str, object]) -> None:
@@ -419,15 +393,6 @@ def test_names_are_read_in_any_spelling(names: str, label: Label) -> None:
 
 EVERYTHING = {"documentBack": uri(PNG), "documentFront": uri(JPEG), "documentPortrait": uri(WEBP), "selfie": uri(MP4)}
 
-LISTED = [
-    *({"type": "SELFIE", "file": uri(MP4)}, {"type": "ID_FRONT", "file": uri(JPEG)}),
-    *({"type": "ID_BACK", "file": uri(PNG)}, {"type": "PORTRAIT", "file": uri(WEBP)}),
-]
-GROUPED = {
-    "uploaded": {"selfies": [uri(MP4)], "document": {"front": uri(JPEG), "back": uri(PNG)}},
-    "processed": {"portrait": {"image": uri(WEBP)}, "signature": None},
-}
-
 WITHIN_DOCUMENT = {
     "document": {"back": uri(PNG), "images": {"front": uri(JPEG)}, "portrait": uri(WEBP), "ghostPortrait": [uri(MP4)]}
 }
@@ -440,11 +405,6 @@ WITHIN_DOCUMENT = {
         (EVERYTHING, PORTRAIT, [WEBP]),
         (EVERYTHING, SELFIES, [MP4]),
         (EVERYTHING, ImageType.DOCUMENT_SIGNATURE, []),
-        *((answer, SELFIES, [MP4]) for answer in (LISTED, GROUPED)),
-        *((answer, DOCUMENT, [JPEG, PNG]) for answer in (LISTED, GROUPED)),
-        *((answer, PORTRAIT, [WEBP]) for answer in (LISTED, GROUPED)),
-        *((answer, ImageType.DOCUMENT_SIGNATURE, []) for answer in (LISTED, GROUPED)),
-        ({"portrait": uri(JPEG), "selfie": uri(PNG)}, SELFIES, [JPEG, PNG]),
         ({"reverso": uri(PNG), "anverso": uri(JPEG)}, DOCUMENT, [JPEG, PNG]),
         ({"images": [{"side": "BACK", "data": uri(PNG)}, {"side": "FRONT", "data": uri(JPEG)}]}, DOCUMENT, [JPEG, PNG]),
         ({"document": {"back": uri(PNG), "front": uri(JPEG), "documentPortrait": uri(WEBP)}}, DOCUMENT, [JPEG, PNG]),
@@ -515,7 +475,7 @@ def test_a_response_of_empty_values_has_no_files(body: bytes) -> None:
 
 UNREAD: list[dict[str, object]] = [
     {"blob": LONG}, {"front": "front.jpg"}, {"image": "/files/1.jpg"}, {"back": "s3://bucket/1"},
-    {"url": "https://cdn.example/Peña.jpg"}, {"front": {"type": "Buffer", "data": [255] * 201}},
+    {"url": "https://cdn.example/Peña.jpg"}, {"front": {"type": "Buffer", "data": [*JPEG]}},
 ]  # fmt: skip
 
 ERRORS = (

@@ -410,20 +410,6 @@ class TestNotFound:
         vendor.http.answers(IMAGES_PATH, reply)
         assert vendor.files() == []
 
-    @pytest.mark.parametrize("status", [404, 400, 202, 206, 207])
-    @pytest.mark.parametrize("body", [IMAGES, JPEG])
-    def test_files_of_an_error_response_are_returned_before_its_status(
-        self, vendor: Vendor, status: int, body: object
-    ) -> None:
-        vendor.http.answers(IMAGES_PATH, answer(status, body))
-        *files, rest = vendor.files()
-        assert [getattr(file, "data", None) for file in files] == [JPEG]
-        assert rest == InlineFile(b"status: %d" % status, None)
-
-    def test_links_in_an_error_response_are_no_files(self, vendor: Vendor) -> None:
-        vendor.http.answers(IMAGES_PATH, answer(404, {"type": "https://docs.example/not-found", "images": []}))
-        assert vendor.files() == []
-
 
 class TestPages:
     @pytest.mark.parametrize("parameters", ['rel="next"', "rel=next", 'title="a=b"; Rel="last Next"'])

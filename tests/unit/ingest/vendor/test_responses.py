@@ -210,11 +210,6 @@ def test_permanent_error_in_a_200_is_an_error_of_details_only(
     assert error_in_200(Call.IMAGES, body) is None
 
 
-def test_an_unknown_code_beside_a_ticket_object_is_no_error() -> None:
-    found = {"status": 200, "code": "TCKTFND", "ticket": {"ticket": TICKET, "flow_status": "ACCEPTED"}}
-    assert error_in_200(Call.DETAILS, found) is None
-
-
 @pytest.mark.parametrize("code", ["IMGNTFND", "FACE_NOT_FOUND", "imageNotFound"])
 @pytest.mark.parametrize("status", [200, 400, 404, 422])
 def test_an_image_type_may_be_not_found_by_a_code_of_its_own(code: str, status: int) -> None:

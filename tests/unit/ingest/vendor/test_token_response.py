@@ -117,6 +117,12 @@ def test_a_long_token_is_found_in_any_object_if_no_other_is_there(answer: object
     assert read_token(json.dumps(known).encode(), NOW).value == "t"
 
 
+@pytest.mark.parametrize("name", ["refreshToken", "csrfToken", "requestToken", "errorToken", "deviceToken"])
+def test_a_token_for_something_else_is_not_read(name: str) -> None:
+    with pytest.raises(InvalidVendorResponse):
+        read_token(json.dumps({name: LONG}).encode(), NOW)
+
+
 def test_a_jwt_is_found_under_any_name_but_a_refresh_tokens() -> None:
     token = base64.urlsafe_b64encode(b'{"alg": "HS256"}').decode().rstrip("=") + jwt(exp=NOW + 1200)[3:]
     assert read_token(json.dumps({"tokens": {"refresh": token, "access": token}}).encode(), NOW).lifetime > 1000
