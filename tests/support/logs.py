@@ -47,10 +47,12 @@ def root_log() -> Iterator[io.StringIO]:
     logging.root.addHandler(handler)
     for each in every:
         each.setLevel(logging.DEBUG)
-    yield stream
-    logging.root.removeHandler(handler)
-    for each, level in levels:
-        each.setLevel(level)
+    try:
+        yield stream
+    finally:
+        logging.root.removeHandler(handler)
+        for each, level in levels:
+            each.setLevel(level)
 
 
 def counted() -> dict[str, float]:
